@@ -1,0 +1,193 @@
+"""The plugin room: finds plugins, registers what they provide. Only this file touches ``.hook``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from rtbench import hookspecs
+from rtbench.errors import BadInputError, PluginError, UnknownNameError
+from rtbench.registry import Registry
+
+if TYPE_CHECKING:
+    from rtbench.interfaces import StepState, Task
+    from rtbench.plan import Plan, Step
+
+KINDS = ("tasks", "teachers", "students", "methods", "curators", "executors", "reporters", "matrices")
+_SINGULAR = {"matrices": "matrix"}
+
+
+@dataclass(frozen=True)
+class PluginOrigin:
+    """Where a plugin comes from."""
+
+    name: str
+    origin: str
+    """Distribution or file."""
+    version: str
+
+
+class PluginManager:
+    """Plugins of one session. There is no global one.
+
+    Args:
+        blocked: names given with ``-p no:NAME``.
+        files: Python files given with ``--plugin``.
+
+    Raises:
+        PluginError: a plugin cannot be imported, misspells a hook, or takes a name that is taken.
+        UnknownNameError: a blocked name is no plugin.
+    """
+
+    def __init__(self, blocked: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
+        self._pm = pluggy.PluginManager(hookspecs.PROJECT)
+        self._pm.add_hookspecs(hookspecs)
+        self.origins: dict[str, PluginOrigin] = {}
+        self.registries = {kind: Registry(_SINGULAR.get(kind, kind[:-1])) for kind in KINDS}
+        blocked_left = set(blocked)
+        for point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT), key=_first_party_first):
+            if point.name in blocked:
+                blocked_left.discard(point.name)
+                continue
+            self._add(point.name, self._load_entry_point(point), _distribution(point))
+        for path in files:
+            if path.stem in blocked:
+                blocked_left.discard(path.stem)
+                continue
+            self._add(path.stem, _load_file(path), PluginOrigin(path.stem, str(path), "file"))
+        if blocked_left:
+            name = sorted(blocked_left)[0]
+            raise UnknownNameError.of("plugin", name, self.origins, where=f"-p no:{name}", listing="rtbench plugins")
+        for name in self.origins:
+            self._register(name)
+
+    def load_task(self, path: Path) -> Task:
+        """Loads a task file given with --task through the first plugin that knows its kind."""
+        if not path.is_file():
+            raise BadInputError("no such file", where=f"--task {path}", next_step="Name a task's YAML file.")
+        task: Task | None = self._pm.hook.rtbench_load_task(path=path)
+        if task is None:
+            raise BadInputError("no plugin knows this kind of file", where=f"--task {path}", next_step="Give a *.yaml.")
+        return task
+
+    def modify_plan(self, plan: Plan) -> None:
+        self._pm.hook.rtbench_modify_plan(plan=plan)
+
+    def step_started(self, step: Step) -> None:
+        self._pm.hook.rtbench_step_started(step=step)
+
+    def step_finished(self, step: Step, state: StepState) -> None:
+        self._pm.hook.rtbench_step_finished(step=step, state=state)
+
+    def provides(self, name: str) -> dict[str, list[str]]:
+        """What a plugin registered: kind to names."""
+        return {
+            kind: names
+            for kind, registry in self.registries.items()
+            if (names := [entry.name for entry in registry if entry.origin == name])
+        }
+
+    # ------------------------------------------------------------------------------------------------------ loading
+
+    def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> Any:
+        try:
+            return point.load()
+        except Exception as error:
+            raise PluginError(
+                f"cannot be imported: {type(error).__name__}: {error}",
+                where=f"plugin {point.name!r} ({_distribution(point).origin})",
+                next_step=f"Mend or uninstall it, or run without it: -p no:{point.name}. --traceback shows where.",
+            ) from error
+
+    def _add(self, name: str, plugin: Any, origin: PluginOrigin) -> None:
+        where = f"plugin {name!r} ({origin.origin})"
+        if name in self.origins:
+            raise PluginError(
+                f"the name is taken by {self.origins[name].origin}",
+                where=where,
+                next_step=f"Rename one of them, or block both: -p no:{name}",
+            )
+        try:
+            self._pm.register(plugin, name)
+            self._check_spelling(plugin)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginError(
+                str(error).strip(), where=where, next_step=f"Mend it, or run without it: -p no:{name}"
+            ) from error
+        self.origins[name] = origin
+
+    def _check_spelling(self, plugin: Any) -> None:
+        """A misspelt hook would never be called; say so, with the nearest right one."""
+        known = {name for name in dir(hookspecs) if name.startswith("rtbench_")}
+        for name in dir(plugin):
+            if name in known:
+                continue
+            marked = hasattr(getattr(plugin, name, None), f"{hookspecs.PROJECT}_impl")
+            if marked or name.startswith("rtbench_register_"):
+                error = UnknownNameError.of("hook", name, known)
+                raise ValueError(str(error).replace("\n", ". "))
+
+    def _register(self, name: str) -> None:
+        plugin = self._pm.get_plugin(name)
+        for kind, registry in self.registries.items():
+            hook = f"rtbench_register_{kind}"
+            function = getattr(plugin, hook, None)
+            if function is None or not hasattr(function, f"{hookspecs.PROJECT}_impl"):
+                continue
+            others = [p for p in self._pm.get_plugins() if p is not plugin]
+            call = self._pm.subset_hook_caller(hook, others)
+            try:
+                call(register=registry.registrar(name))
+            except PluginError:
+                raise
+            except Exception as error:
+                raise PluginError(
+                    f"{hook} raised {type(error).__name__}: {error}",
+                    where=f"plugin {name!r}",
+                    next_step=f"Mend it, or run without it: -p no:{name}. --traceback shows where.",
+                ) from error
+
+
+def _first_party_first(point: importlib.metadata.EntryPoint) -> tuple[bool, str]:
+    """Ours first, so that a clash is blamed on the newcomer; then by name, so that order is no accident."""
+    return (_distribution(point).origin != "rtbench", point.name)
+
+
+def _distribution(point: importlib.metadata.EntryPoint) -> PluginOrigin:
+    if point.dist is None:
+        return PluginOrigin(point.name, point.value, "")
+    return PluginOrigin(point.name, point.dist.name, point.dist.version)
+
+
+def _load_file(path: Path) -> Any:
+    """Imports a Python file under a name of its own.
+
+    Raises:
+        BadInputError: no such file.
+        PluginError: it raises.
+    """
+    if not path.is_file():
+        raise BadInputError("no such file", where=f"--plugin {path}", next_step="Name a Python file.")
+    name = f"rtbench_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadInputError("not a Python file", where=f"--plugin {path}", next_step="Name a *.py file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being executed
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(
+            f"cannot be imported: {type(error).__name__}: {error}",
+            where=f"plugin {str(path)!r}",
+            next_step="Mend it, or leave --plugin out. --traceback shows where.",
+        ) from error
+    return module

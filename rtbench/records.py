@@ -1,0 +1,222 @@
+"""What crosses rooms: frozen, typed records.
+
+Everything that is stored (ledger, store) or sent to another process is one of these, so that one library (msgspec)
+reads, checks and writes all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+Family = Literal["decoder", "encoder_decoder"]
+Fold = Literal["train", "test"]
+FinishReason = Literal["stop", "length"]
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of all records: immutable, and an unknown field is an error."""
+
+
+class Sample(Record, frozen=True, omit_defaults=True):
+    """One question of a task with its gold answer."""
+
+    index: int
+    """Position in the task's own order; what splits and recordings refer to."""
+    question: str
+    """Text as a model sees it, choices included."""
+    answer: str
+    """Gold answer as the task's data state it: a number, a choice letter, yes/no, or free text."""
+    rationale: str | None = None
+    """Human rationale, where the source has one."""
+    choices: tuple[str, ...] = ()
+    """Texts of the choices in letter order; empty where the task has none."""
+    group: str | None = None
+    """Template or situation that the question shares with others, for grouped splits."""
+
+
+class Split(Record, frozen=True):
+    """A division of a task's samples into folds, by sample index."""
+
+    train: tuple[int, ...]
+    test: tuple[int, ...]
+
+    def fold(self, fold: Fold) -> tuple[int, ...]:
+        return self.train if fold == "train" else self.test
+
+
+class Sampling(Record, frozen=True, omit_defaults=True):
+    """How a completion is drawn. Greedy when ``temperature`` is 0."""
+
+    max_new_tokens: int
+    temperature: float = 0.0
+    top_p: float = 1.0
+    stop: tuple[str, ...] = ()
+    """Strings that end a completion; the string itself is not part of the text."""
+    seed: int = 0
+    """Base seed; each completion draws from a generator seeded with this, its sample and completion index."""
+
+
+class Request(Record, frozen=True, omit_defaults=True):
+    """One completion to be written by a text model."""
+
+    task: str
+    sample_index: int
+    completion_index: int
+    prompt: str
+    sampling: Sampling
+    key: str
+    """Content key in the ledger: model fingerprint, prompt, sampling, sample and completion index."""
+    seed: int
+    """Seed of this very completion, derived from sampling.seed and the indices, so batches do not change texts."""
+
+
+class Usage(Record, frozen=True):
+    """Tokens as the model's own tokenizer or server counted them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+class Completion(Record, frozen=True, omit_defaults=True):
+    """One finished completion, as it stands in the ledger."""
+
+    key: str
+    task: str
+    sample_index: int
+    completion_index: int
+    prompt: str
+    text: str
+    """What the model wrote, verbatim. In a two-stage prompt, the answer stage's text."""
+    reasoning: str | None = None
+    """Rationale kept apart from the answer: the first stage of a two-stage prompt, or a thinking model's thoughts.
+    None where ``text`` holds both."""
+    finish_reason: FinishReason | None = None
+    """``stop``: the model ended by itself; ``length``: it was cut; None: the source does not say."""
+    usage: Usage | None = None
+
+    @property
+    def full_text(self) -> str:
+        """Rationale and answer in one text, in the order written."""
+        return (self.reasoning or "") + self.text
+
+
+class Example(Record, frozen=True, omit_defaults=True):
+    """One training example, before a prompt format is applied."""
+
+    sample_index: int
+    completion_index: int
+    """-1 where no completion stands behind it (gold answer only)."""
+    question: str
+    answer: str
+    rationale: str | None = None
+    source: str | None = None
+    """Fingerprint of the model that wrote the rationale."""
+
+
+class Row(Record, frozen=True):
+    """One formatted training row: the loss is taken on ``label`` only."""
+
+    sample_index: int
+    prompt: str
+    label: str
+
+
+class CurationYield(Record, frozen=True):
+    """What curation kept of what it was given."""
+
+    questions: int
+    """Questions in the fold that were asked."""
+    completions: int
+    """Completions at hand for them."""
+    kept: int
+    """Examples that came out."""
+    covered: int
+    """Questions with at least one kept example."""
+    removed: dict[str, int]
+    """Completions lost, by curator."""
+
+
+class Score(Record, frozen=True, omit_defaults=True):
+    """The verdict of one extractor on one completion (fields as the original evaluator's)."""
+
+    sample_index: int
+    completion_index: int
+    extracted: str | None
+    """None: no candidate found, which counts as wrong."""
+    correct: bool
+    contains_answer: bool
+    """The gold answer is among the candidates."""
+    correct_format: bool
+    """The answer prefix of the prompt format is there (True where the format has none)."""
+    complete: bool
+    """The completion ended by itself."""
+
+
+class ScoreSummary(Record, frozen=True):
+    """Accuracy of one extractor over a fold. All shares are fractions of ``n``."""
+
+    extractor: str
+    version: int
+    n: int
+    """Questions scored."""
+    correct: int
+    accuracy: float
+    contains_answer: float
+    correct_format: float
+    complete: float
+    missing: int = 0
+    """Questions of the fold without a completion (recordings only); not part of ``n``."""
+
+
+class TrainReport(Record, frozen=True):
+    """What a training run did."""
+
+    rows: int
+    """Training rows used."""
+    validation_rows: int
+    truncated: int
+    """Rows cut to the maximal length."""
+    epochs: int
+    """Epochs run."""
+    selected: int
+    """Epoch whose weights are the checkpoint (1-based)."""
+    steps: int
+    """Optimiser steps taken."""
+    tokens: int
+    """Supervised tokens seen, over all epochs."""
+    parameters: int
+    history: tuple[dict[str, float], ...]
+    """Per epoch: ``epoch``, ``train_loss`` and, with a validation part, ``validation_loss``; mean per supervised
+    token, in nats."""
+    seconds: float = 0.0
+
+
+class Resources(Record, frozen=True):
+    """What a step needs while it runs."""
+
+    cpus: int = 1
+    gpus: int = 0
+    memory_gb: float = 1.0
+
+
+class Price(Record, frozen=True):
+    """Money per million tokens."""
+
+    input: float
+    output: float
+    currency: str = "USD"
+    as_of: str = ""
+
+
+class ModelSpec(Record, frozen=True, omit_defaults=True):
+    """Names a text model without loading it. Only ``fingerprint`` enters keys; the rest says how to load it."""
+
+    role: Literal["teacher", "student"]
+    plugin: str
+    """Registered name of the factory."""
+    name: str
+    options: dict[str, Any]
+    fingerprint: str
+    """Identifies weights or endpoint model; for a trained student, its base."""

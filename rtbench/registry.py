@@ -1,0 +1,100 @@
+"""Names of one kind, each with a lazy target."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from rtbench.errors import PluginError, UnknownNameError
+
+
+class Register(Protocol):
+    """What a register hook is given."""
+
+    def __call__(
+        self,
+        name: str,
+        target: str | Callable[..., Any],
+        *,
+        summary: str = "",
+        options: dict[str, Any] | None = None,
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered name."""
+
+    name: str
+    target: str | Callable[..., Any]
+    origin: str
+    """Plugin that registered it."""
+    summary: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+    """Defaults that the name stands for; a matrix may override them."""
+
+    def resolve(self) -> Callable[..., Any]:
+        """Imports the target.
+
+        Raises:
+            PluginError: it cannot be imported.
+        """
+        if not isinstance(self.target, str):
+            return self.target
+        module, _, attribute = self.target.partition(":")
+        try:
+            found = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise PluginError(
+                f"{self.name!r} points at {self.target!r}, which cannot be imported ({error})",
+                where=f"plugin {self.origin!r}",
+                next_step=f"Mend the plugin, or run without it: -p no:{self.origin}",
+            ) from error
+        if not callable(found):
+            raise PluginError(f"{self.target!r} is not callable", where=f"plugin {self.origin!r}")
+        return found  # type: ignore[no-any-return]
+
+
+class Registry:
+    """All names of one kind. A name is taken once."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self._entries: dict[str, Entry] = {}
+
+    def registrar(self, origin: str) -> Register:
+        """The callable that a plugin of that name registers with."""
+
+        def register(
+            name: str,
+            target: str | Callable[..., Any],
+            *,
+            summary: str = "",
+            options: dict[str, Any] | None = None,
+        ) -> None:
+            if name in self._entries:
+                other = self._entries[name].origin
+                raise PluginError(
+                    f"{self.kind} {name!r} is registered twice: by {other!r} and by {origin!r}",
+                    where=f"plugin {origin!r}",
+                    next_step=f"Block one of them: -p no:{other} or -p no:{origin}",
+                )
+            self._entries[name] = Entry(name, target, origin, summary, dict(options or {}))
+
+        return register
+
+    def get(self, name: str, *, where: str | None = None) -> Entry:
+        if name not in self._entries:
+            raise UnknownNameError.of(self.kind, name, self._entries, where=where, listing="rtbench plugins")
+        return self._entries[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def names(self) -> list[str]:
+        return list(self._entries)
