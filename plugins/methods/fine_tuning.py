@@ -1,0 +1,47 @@
+"""The paper's fine-tuning methods: on answers alone, and on the teacher's rationales (Fine-tune-CoT)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtbench_plugins.methods.formats import FINE_TUNE, FINE_TUNE_COT
+
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Method
+
+if TYPE_CHECKING:
+    from rtbench.plan import Cell, Step, StepBuilder
+    from rtbench.registry import Register
+
+
+class FineTune(Method):
+    """Vanilla fine-tuning on question and gold answer."""
+
+    name = "fine-tune"
+    trains = True
+
+    def steps(self, cell: Cell, build: StepBuilder) -> Step:
+        examples = build.curate(cell)
+        return build.test(cell, FINE_TUNE, build.train(cell, FINE_TUNE, examples))
+
+
+class FineTuneCot(Method):
+    """Fine-tuning on rationales that a teacher wrote; with a degree above 1, on several per question (diverse
+    reasoning). Rationales that reach a wrong answer are left out, unless the matrix names other curators."""
+
+    name = "fine-tune-cot"
+    uses_teacher = True
+    uses_degree = True
+    trains = True
+
+    def steps(self, cell: Cell, build: StepBuilder) -> Step:
+        asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
+        examples = build.curate(cell, asked)
+        return build.test(cell, FINE_TUNE_COT, build.train(cell, FINE_TUNE_COT, examples))
+
+
+@hookimpl
+def rtbench_register_methods(register: Register) -> None:
+    here = "rtbench_plugins.methods.fine_tuning"
+    register("fine-tune", f"{here}:FineTune", summary="student trained on gold answers")
+    register("fine-tune-cot", f"{here}:FineTuneCot", summary="student trained on the teacher's rationales")

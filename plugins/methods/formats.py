@@ -1,0 +1,51 @@
+"""Prompt and label formats, stated once. Sources: the paper's appendix B and the original project's
+``src/data/format.py`` (templates ``zs``, ``zs_cot``, ``fs_cot``, ``ft_token``, ``ft_cot_token``).
+
+Labels end with the student's own end-of-sequence token, which the student adds; that is the original's ``append_eos``.
+"""
+
+from __future__ import annotations
+
+from rtbench.interfaces import PromptFormat, Template
+
+ZERO_SHOT = PromptFormat(
+    name="zero-shot",
+    decoder=Template(input="Q: {question}\n\nA:"),
+    encoder_decoder=Template(input="question: {question}"),
+)
+
+_COT = Template(
+    input="Q: {question}\nA: Let's think step by step.",
+    answer_input="{prompt}{reasoning}\n{trigger}",
+)
+ZERO_SHOT_COT = PromptFormat(name="zero-shot-cot", decoder=_COT, encoder_decoder=_COT)
+"""Two stages after Kojima et al. (2022). The original supports it for decoders only; ours asks encoder-decoder models
+with the same text."""
+
+_FEW_SHOT = Template(input="{demonstrations}\nQ: {question}\nA:", stop=("\nQ:",))
+FEW_SHOT = PromptFormat(
+    name="few-shot",
+    decoder=_FEW_SHOT,
+    encoder_decoder=_FEW_SHOT,
+    answer_prefix="The answer is",
+    demonstrations="answer",
+)
+FEW_SHOT_COT = PromptFormat(
+    name="few-shot-cot",
+    decoder=_FEW_SHOT,
+    encoder_decoder=_FEW_SHOT,
+    answer_prefix="The answer is",
+    demonstrations="cot",
+)
+
+FINE_TUNE = PromptFormat(
+    name="fine-tune",
+    decoder=Template(input="{question} ###", label=" {answer}"),
+    encoder_decoder=Template(input="{question}", label="{answer}"),
+)
+FINE_TUNE_COT = PromptFormat(
+    name="fine-tune-cot",
+    decoder=Template(input="{question} ###", label=" {rationale} --> {answer}"),
+    encoder_decoder=Template(input="{question}", label="{rationale} --> {answer}"),
+    answer_prefix="-->",
+)

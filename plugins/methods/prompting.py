@@ -1,0 +1,67 @@
+"""Methods that train nothing: zero-shot, zero-shot-cot, few-shot, few-shot-cot, and the teacher's own row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtbench_plugins.methods.formats import FEW_SHOT, FEW_SHOT_COT, ZERO_SHOT, ZERO_SHOT_COT
+
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Method, PromptFormat
+
+if TYPE_CHECKING:
+    from rtbench.plan import Cell, Step, StepBuilder
+    from rtbench.registry import Register
+
+
+class Prompting(Method):
+    """The untrained student is prompted with one format."""
+
+    def __init__(self, prompt_format: PromptFormat) -> None:
+        self.name = prompt_format.name
+        self.format = prompt_format
+
+    def steps(self, cell: Cell, build: StepBuilder) -> Step:
+        student = cell.models.student
+        two_stages = student is not None and self.format.template(student.family).answer_input is not None
+        # An answer stage writes the answer alone, so there is no prefix to look behind.
+        prefix = None if two_stages else self.format.answer_prefix
+        return build.score(cell, prefix, [build.ask_student(cell, self.format)])
+
+
+class TeacherRow(Method):
+    """The teacher itself on the test fold: what the students are compared with."""
+
+    name = "teacher"
+    uses_teacher = True
+    uses_student = False
+
+    def steps(self, cell: Cell, build: StepBuilder) -> Step:
+        step, prefix = build.ask_teacher(cell, fold="test")[0]
+        return build.score(cell, prefix, [step])
+
+
+def zero_shot() -> Method:
+    return Prompting(ZERO_SHOT)
+
+
+def zero_shot_cot() -> Method:
+    return Prompting(ZERO_SHOT_COT)
+
+
+def few_shot() -> Method:
+    return Prompting(FEW_SHOT)
+
+
+def few_shot_cot() -> Method:
+    return Prompting(FEW_SHOT_COT)
+
+
+@hookimpl
+def rtbench_register_methods(register: Register) -> None:
+    here = "rtbench_plugins.methods.prompting"
+    register("zero-shot", f"{here}:zero_shot", summary="untrained student, question only")
+    register("zero-shot-cot", f"{here}:zero_shot_cot", summary="untrained student, 'Let's think step by step.'")
+    register("few-shot", f"{here}:few_shot", summary="untrained student, worked answers in the prompt")
+    register("few-shot-cot", f"{here}:few_shot_cot", summary="untrained student, worked rationales in the prompt")
+    register("teacher", f"{here}:TeacherRow", summary="the teacher on the test fold")

@@ -1,0 +1,42 @@
+"""Self-consistency (Wang et al., 2023): the majority answer of several sampled rationales. Also the worked example of
+docs/plugins.md: a method is a few dozen lines."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtbench_plugins.methods.formats import FINE_TUNE_COT
+
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Method
+
+if TYPE_CHECKING:
+    from rtbench.plan import Cell, Step, StepBuilder
+    from rtbench.registry import Register
+
+SAMPLES = 8
+TEMPERATURE = 0.7
+
+
+class SelfConsistency(Method):
+    """A fine-tune-cot student answers each question several times; the most frequent answer counts."""
+
+    name = "self-consistency"
+    uses_teacher = True
+    uses_degree = True
+    trains = True
+
+    def steps(self, cell: Cell, build: StepBuilder) -> Step:
+        asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
+        checkpoint = build.train(cell, FINE_TUNE_COT, build.curate(cell, asked))
+        drawn = build.ask_student(cell, FINE_TUNE_COT, checkpoint=checkpoint, n=SAMPLES, temperature=TEMPERATURE)
+        return build.score(cell, FINE_TUNE_COT.answer_prefix, [drawn], aggregate="majority")
+
+
+@hookimpl
+def rtbench_register_methods(register: Register) -> None:
+    register(
+        "self-consistency",
+        "rtbench_plugins.methods.self_consistency:SelfConsistency",
+        summary=f"fine-tune-cot, majority of {SAMPLES} sampled answers",
+    )

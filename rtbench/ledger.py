@@ -1,0 +1,179 @@
+"""The ledger: every completion ever bought or computed, request by request.
+
+Append-only JSON Lines segments, one writer each, in one folder per model, data set and prompt. A completion's key is
+the hash of model fingerprint, exact prompt, sampling parameters, sample index and completion index; asking for 64
+completions where 8 are there asks for 56. A line that a killed writer left unfinished is not read and not repaired:
+its request is asked again and goes into the next writer's segment.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import uuid
+from collections.abc import Collection, Iterator
+from hashlib import sha256
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+import msgspec
+
+from rtbench.errors import BadInputError
+from rtbench.files import write_atomic
+from rtbench.keys import content_key, derived_seed
+from rtbench.records import Completion, Request, Sampling
+
+SYNC_EVERY = 64
+"""Completions at most that a power cut can lose. (A killed process loses none: each append is a write of its own.)"""
+SYNC_SECONDS = 1.0
+"""Seconds after which an append syncs."""
+
+
+def make_request(
+    fingerprint: str, dataset: str, sample_index: int, completion_index: int, prompt: str, sampling: Sampling
+) -> Request:
+    """A request with its content key and its own seed."""
+    # A greedy completion does not depend on the seed, so the seed must not buy it twice.
+    seed = 0 if sampling.temperature == 0 else sampling.seed
+    keyed = msgspec.structs.replace(sampling, seed=seed)
+    return Request(
+        task=dataset,
+        sample_index=sample_index,
+        completion_index=completion_index,
+        prompt=prompt,
+        sampling=keyed,
+        key=content_key("request", fingerprint, prompt, keyed, dataset, sample_index, completion_index),
+        seed=derived_seed("completion", seed, dataset, sample_index, completion_index),
+    )
+
+
+class _Keyed(msgspec.Struct, frozen=True):
+    """The one field that finding out what is there needs."""
+
+    key: str
+
+
+class Ledger:
+    """All partitions under one folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def partition(self, fingerprint: str, dataset: str, prompt: str) -> Partition:
+        """The partition of a model, a data set and a prompt (name of its format and stage)."""
+        return Partition(self.root / _folder(fingerprint) / _folder(dataset) / _folder(prompt))
+
+
+class Partition:
+    """The segments of one model, data set and prompt."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def exists(self) -> bool:
+        return self.path.is_dir()
+
+    def keys(self) -> set[str]:
+        """Keys of all completions that are there."""
+        decoder = msgspec.json.Decoder(_Keyed)
+        return {record.key for record in self._records(decoder)}
+
+    def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
+        """Completions by key; all of them, or those asked for that are there."""
+        wanted = None if keys is None else set(keys)
+        found: dict[str, Completion] = {}
+        for record in self._records(msgspec.json.Decoder(Completion)):
+            if (wanted is None or record.key in wanted) and record.key not in found:
+                found[record.key] = record
+        return found
+
+    def writer(self) -> Writer:
+        """A new segment to append to."""
+        return Writer(self.path)
+
+    def note(self, name: str) -> Any:
+        """Reads a small JSON note that stands beside the segments (a recording's origin); None where there is none."""
+        path = self.path / f"{name}.json"
+        return msgspec.json.decode(path.read_bytes()) if path.is_file() else None
+
+    def write_note(self, name: str, value: Any) -> None:
+        write_atomic(self.path / f"{name}.json", msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+
+    def _records(self, decoder: msgspec.json.Decoder[Any]) -> Iterator[Any]:
+        if not self.path.is_dir():
+            return
+        for segment in sorted(self.path.glob("*.jsonl")):
+            data = segment.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            try:
+                yield from decoder.decode_lines(whole)
+            except msgspec.MsgspecError as error:
+                raise BadInputError(
+                    f"a line is no completion: {error}",
+                    where=f"{segment}, line {_bad_line(whole, decoder)}",
+                    next_step="Something else wrote into this ledger. Move the segment away; its completions will be "
+                    "asked for again.",
+                ) from None
+
+
+class Writer:
+    """Appends completions to a segment of its own and syncs them to disk at most a second or 64 completions later."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: IO[bytes] | None = None
+        self._encoder = msgspec.json.Encoder()
+        self._unsynced = 0
+        self._synced_at = time.monotonic()
+
+    def append(self, completion: Completion) -> None:
+        file = self._file or self._open()
+        file.write(self._encoder.encode(completion) + b"\n")
+        self._unsynced += 1
+        if self._unsynced >= SYNC_EVERY or time.monotonic() - self._synced_at >= SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        if self._file is not None and self._unsynced:
+            os.fsync(self._file.fileno())
+        self._unsynced = 0
+        self._synced_at = time.monotonic()
+
+    def __enter__(self) -> Writer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Whatever ended the work, what is finished is kept."""
+        if self._file is not None:
+            self.sync()
+            self._file.close()
+            self._file = None
+
+    def _open(self) -> IO[bytes]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Names sort by time of creation, so that the first of two equal keys is the older one.
+        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.jsonl"
+        self._file = (self._folder / name).open("xb", buffering=0)
+        return self._file
+
+
+def _folder(name: str) -> str:
+    """A name as a safe folder name; a digest keeps two names apart that look alike once made safe."""
+    safe = re.sub(r"[^A-Za-z0-9._@=-]+", "_", name).strip("._")[:80]
+    if safe == name:
+        return safe
+    return f"{safe}-{sha256(name.encode()).hexdigest()[:8]}"
+
+
+def _bad_line(data: bytes, decoder: msgspec.json.Decoder[Any]) -> int:
+    for number, line in enumerate(data.split(b"\n"), 1):
+        try:
+            if line:
+                decoder.decode(line)
+        except msgspec.MsgspecError:
+            return number
+    return 0

@@ -1,0 +1,134 @@
+"""One session: plugins, tasks, models, ledger and store of one command or one worker process."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtbench.errors import BadInputError, PluginError
+from rtbench.interfaces import Environment
+from rtbench.ledger import Ledger
+from rtbench.plugins import PluginManager
+from rtbench.store import Store
+
+if TYPE_CHECKING:
+    from rtbench.data import DataFiles
+    from rtbench.interfaces import (
+        Curator,
+        Executor,
+        Method,
+        PromptFormat,
+        Reporter,
+        Student,
+        Task,
+        TaskData,
+        Teacher,
+    )
+
+
+class Session:
+    """What commands and steps work with; implements :class:`rtbench.interfaces.Services`."""
+
+    def __init__(self, environment: Environment) -> None:
+        self.environment = environment
+        self.plugins = PluginManager(environment.blocked, [Path(p) for p in environment.plugin_files])
+        self.workspace = Path(environment.workspace)
+        self.ledger = Ledger(self.workspace / "ledger")
+        self.store = Store(self.workspace / "store")
+        self._tasks: dict[str, Task] = {}
+        self._data: dict[tuple[str, str], TaskData] = {}
+        self._models: dict[tuple[str, str, str], Any] = {}
+        for path in environment.task_files:
+            self.add_task_file(Path(path))
+
+    @property
+    def trust_remote_code(self) -> bool:
+        return self.environment.trust_remote_code
+
+    @cached_property
+    def files(self) -> DataFiles:
+        from rtbench.data import DataFiles
+
+        given = self.environment
+        return DataFiles(
+            Path(given.data_dir) if given.data_dir else None,
+            Path(given.cache_dir) if given.cache_dir else None,
+            offline=given.offline,
+        )
+
+    @property
+    def recordings(self) -> Path | None:
+        """Folder with recorded completions: the one given, or ``teacher`` beside or under the data folder."""
+        if self.environment.recordings:
+            return Path(self.environment.recordings)
+        if self.environment.data_dir:
+            data = Path(self.environment.data_dir)
+            for folder in (data / "teacher", data.parent / "teacher"):
+                if folder.is_dir():
+                    return folder
+        return None
+
+    # ---- names to things
+
+    def task(self, name: str, *, where: str | None = None) -> Task:
+        if name not in self._tasks:
+            self._tasks[name] = self.plugins.registries["tasks"].get(name, where=where).resolve()()
+        return self._tasks[name]
+
+    def task_data(self, name: str, variant: str) -> TaskData:
+        """A task's samples, loaded once per session."""
+        if (name, variant) not in self._data:
+            self._data[name, variant] = self.task(name).load(self.files, variant)
+        return self._data[name, variant]
+
+    def method(self, name: str, *, where: str | None = None) -> Method:
+        found: Method = self.plugins.registries["methods"].get(name, where=where).resolve()()
+        if found.name != name:
+            raise PluginError(f"method {name!r} calls itself {found.name!r}", next_step="Use one name.")
+        return found
+
+    def teacher(self, plugin: str, name: str, options: dict[str, Any]) -> Teacher:
+        found: Teacher = self._model("teachers", plugin, name, options)
+        return found
+
+    def student(self, plugin: str, name: str, options: dict[str, Any]) -> Student:
+        found: Student = self._model("students", plugin, name, options)
+        return found
+
+    def _model(self, axis: str, plugin: str, name: str, options: dict[str, Any]) -> Any:
+        key = (axis, name, repr(sorted(options.items(), key=lambda item: item[0])))
+        if key not in self._models:
+            factory = self.plugins.registries[axis].get(plugin).resolve()
+            self._models[key] = factory(name, options, self)
+        return self._models[key]
+
+    def curator(self, name: str, options: dict[str, Any]) -> Curator:
+        found: Curator = self.plugins.registries["curators"].get(name).resolve()(options)
+        return found
+
+    def executor(self, name: str, options: dict[str, Any]) -> Executor:
+        found: Executor = self.plugins.registries["executors"].get(name, where="--executor").resolve()(options)
+        return found
+
+    def reporter(self, name: str) -> Reporter:
+        found: Reporter = self.plugins.registries["reporters"].get(name, where="--format").resolve()()
+        return found
+
+    def demonstrations(self, task: str, prompt_format: PromptFormat) -> str:
+        from rtbench.prompts import demonstrations_text
+
+        return demonstrations_text(prompt_format, self.task(task).demonstrations(self.files))
+
+    def add_task_file(self, path: Path) -> str:
+        """Registers the task of a file given with --task; returns its name."""
+        task = self.plugins.load_task(path)
+        registry = self.plugins.registries["tasks"]
+        if task.info.name in registry:
+            raise BadInputError(
+                f"the task name {task.info.name!r} is taken by plugin {registry.get(task.info.name).origin!r}",
+                where=f"--task {path}",
+                next_step=f"Rename it, or block the other: -p no:{registry.get(task.info.name).origin}",
+            )
+        registry.registrar(f"--task {path.name}")(task.info.name, lambda: task, summary=task.info.title)
+        return task.info.name

@@ -1,0 +1,73 @@
+"""What each kind of step does. Every step reads its inputs from ledger and store by key, and writes nothing but its
+own ledger segment and its own folder of the store."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtbench.interfaces import Progress, no_progress
+from rtbench.plan import VERSIONS, Step
+from rtbench.store import Meta, Timing
+
+if TYPE_CHECKING:
+    from rtbench.session import Session
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step's implementation is given."""
+
+    session: Session
+    step: Step
+    folder: Path
+    """Private directory; becomes the step's folder in the store."""
+    progress: Progress = no_progress
+
+
+def run_step(session: Session, step: Step, progress: Progress = no_progress) -> None:
+    """Does one step, unless the store holds it already.
+
+    Raises:
+        RtbenchError: it cannot be done, for a reason the user can mend.
+    """
+    if session.store.has(step.kind, step.key):
+        return
+    work = _implementation(step.kind)
+    with session.store.work(step.kind, step.key, resume=step.kind == "train") as folder:
+        if session.store.has(step.kind, step.key):  # another run did it while this one waited for the lock
+            return
+        started = time.monotonic()
+        result = work(StepContext(session, step, folder, progress))
+        meta = Meta(
+            key=step.key,
+            kind=step.kind,
+            version=VERSIONS[step.kind],
+            spec=msgspec.to_builtins(step.spec),
+            inputs=msgspec.to_builtins(list(step.inputs)),
+            result=result,
+        )
+        session.store.commit(folder, meta, Timing(seconds=round(time.monotonic() - started, 3)))
+
+
+def _implementation(kind: str) -> Callable[[StepContext], dict[str, Any]]:
+    if kind == "complete":
+        from rtbench.steps.complete import complete
+
+        return complete
+    if kind == "curate":
+        from rtbench.steps.curate import curate
+
+        return curate
+    if kind == "train":
+        from rtbench.steps.train import train
+
+        return train
+    from rtbench.steps.score import score
+
+    return score

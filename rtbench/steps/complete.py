@@ -1,0 +1,208 @@
+"""The ``complete`` step: a text model answers prompts, and every answer goes to the ledger as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtbench.errors import StepFailedError
+from rtbench.files import atomic_write, read_jsonl
+from rtbench.ledger import Ledger, Partition, make_request
+from rtbench.plan import CompleteSpec, Step
+from rtbench.prompts import render
+from rtbench.questions import corpus_of, questions_of
+from rtbench.records import Completion, Record, Request
+
+if TYPE_CHECKING:
+    from rtbench.interfaces import TextModel
+    from rtbench.session import Session
+    from rtbench.steps import StepContext
+
+
+class IndexEntry(Record, frozen=True):
+    """Where a step's completion stands in the ledger."""
+
+    sample_index: int
+    completion_index: int
+    key: str
+
+
+class LedgerAddress(Record, frozen=True):
+    """The ledger partition that a step's completions are in."""
+
+    fingerprint: str
+    dataset: str
+    prompt: str
+
+
+def address_of(step: Step) -> LedgerAddress:
+    """The partition of a complete step: model, data set, and name of prompt format and stage."""
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    fingerprint = spec.model.fingerprint
+    if spec.trained:
+        fingerprint = f"trained-{step.inputs_as('checkpoint')[0].key}"
+        if spec.epoch is not None:
+            fingerprint += f"-epoch-{spec.epoch}"
+    prompt = spec.format.name if spec.stage == "input" else f"{spec.format.name}.answer"
+    return LedgerAddress(fingerprint=fingerprint, dataset=spec.task.dataset, prompt=prompt)
+
+
+def partition_at(ledger: Ledger, address: LedgerAddress) -> Partition:
+    return ledger.partition(address.fingerprint, address.dataset, address.prompt)
+
+
+def requests_of(session: Session, step: Step) -> list[Request]:
+    """All requests of a step, in sample order. An answer stage's prompts hold what its reasoning step wrote, which
+    therefore must be done."""
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    samples = questions_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
+    fingerprint = address_of(step).fingerprint
+    template = spec.format.template(spec.family)
+    out: list[Request] = []
+    if spec.stage == "answer":
+        assert template.answer_input is not None
+        trigger = session.task(spec.task.name).info.answer_trigger
+        for first in completions_of(session, step.inputs_as("reasoning")[0].key):
+            prompt = render(template.answer_input, prompt=first.prompt, reasoning=first.text, trigger=trigger)
+            out.append(
+                make_request(
+                    fingerprint,
+                    spec.task.dataset,
+                    first.sample_index,
+                    first.completion_index,
+                    prompt,
+                    spec.sampling,
+                )
+            )
+        return out
+    for sample in samples:
+        prompt = (
+            ""
+            if spec.recorded is not None
+            else render(template.input, question=sample.question.strip(), demonstrations=spec.demonstrations)
+        )
+        out.extend(
+            make_request(fingerprint, spec.task.dataset, sample.index, i, prompt, spec.sampling) for i in range(spec.n)
+        )
+    return out
+
+
+def complete(context: StepContext) -> dict[str, Any]:
+    """Asks for what the ledger lacks, then writes down which completions are the step's.
+
+    Raises:
+        StepFailedError: the model left requests unanswered.
+    """
+    session, step = context.session, context.step
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    requests = requests_of(session, step)
+    address = address_of(step)
+    partition = partition_at(session.ledger, address)
+    found = partition.load({request.key for request in requests})
+    todo = [request for request in requests if request.key not in found]
+    if todo and spec.recorded is None:
+        found.update(_ask(context, partition, todo, len(requests)))
+        left = [request for request in todo if request.key not in found]
+        if left:
+            raise StepFailedError(
+                f"{len(left)} of {len(requests)} requests were not answered (first: sample {left[0].sample_index})",
+                where=step.title,
+                next_step="What came is kept; run again to ask for the rest.",
+            )
+    entries = [
+        IndexEntry(sample_index=r.sample_index, completion_index=r.completion_index, key=r.key)
+        for r in requests
+        if r.key in found
+    ]
+    with atomic_write(context.folder / "index.jsonl") as handle:
+        handle.write(msgspec.json.Encoder().encode_lines(entries))
+    usages = [c.usage for c in (found[entry.key] for entry in entries) if c.usage is not None]
+    return {
+        "address": msgspec.to_builtins(address),
+        "requests": len(requests),
+        "completions": len(entries),
+        "questions": len({request.sample_index for request in requests}),
+        "missing_questions": len({r.sample_index for r in requests} - {e.sample_index for e in entries}),
+        "prompt_tokens": sum(u.prompt_tokens for u in usages),
+        "completion_tokens": sum(u.completion_tokens for u in usages),
+    }
+
+
+def _ask(context: StepContext, partition: Partition, todo: Sequence[Request], total: int) -> dict[str, Completion]:
+    """Streams completions into the ledger; what is finished when something fails stays there."""
+    reasoning = _reasoning(context)
+    answered: dict[str, Completion] = {}
+    done = total - len(todo)
+    context.progress(done, total, "completions")
+    model = _open(context)
+    try:
+        with partition.writer() as writer:
+            for answer in model.generate(todo):
+                completion = answer
+                if reasoning is not None:
+                    first = reasoning[answer.sample_index, answer.completion_index]
+                    completion = msgspec.structs.replace(answer, reasoning=first.text)
+                writer.append(completion)
+                answered[completion.key] = completion
+                done += 1
+                context.progress(done, total, "completions")
+    finally:
+        model.close()
+    return answered
+
+
+def _reasoning(context: StepContext) -> Mapping[tuple[int, int], Completion] | None:
+    """The rationales that an answer stage builds on, to be kept beside the answers."""
+    inputs = context.step.inputs_as("reasoning")
+    if not inputs:
+        return None
+    first = completions_of(context.session, inputs[0].key)
+    return {(completion.sample_index, completion.completion_index): completion for completion in first}
+
+
+def _open(context: StepContext) -> TextModel:
+    session, step = context.session, context.step
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    model = spec.model
+    if model.role == "teacher":
+        return session.teacher(model.plugin, model.name, model.options).open(model)
+    student = session.student(model.plugin, model.name, model.options)
+    checkpoint: Path | None = None
+    if spec.trained:
+        folder = session.store.path("train", step.inputs_as("checkpoint")[0].key)
+        checkpoint = folder / ("checkpoint" if spec.epoch is None else f"epoch-{spec.epoch}")
+    corpus: list[str] = []
+    if student.needs_corpus and checkpoint is None:
+        corpus = corpus_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split)
+    return student.load(checkpoint, corpus, address_of(step).fingerprint)
+
+
+def completions_of(session: Session, key: str) -> list[Completion]:
+    """The completions of a finished complete step, in its order.
+
+    Raises:
+        StepFailedError: the ledger has lost some of them.
+    """
+    meta = session.store.meta("complete", key)
+    address = msgspec.convert(meta.result["address"], LedgerAddress)
+    entries = (
+        read_jsonl(session.store.path("complete", key) / "index.jsonl", IndexEntry)
+        if meta.result["completions"]
+        else []
+    )
+    found = partition_at(session.ledger, address).load({entry.key for entry in entries})
+    lost = [entry for entry in entries if entry.key not in found]
+    if lost:
+        raise StepFailedError(
+            f"the ledger has lost {len(lost)} completions",
+            where=str(partition_at(session.ledger, address).path),
+            next_step=f"Delete {session.store.path('complete', key)} and run again to ask for them anew.",
+        )
+    return [found[entry.key] for entry in entries]

@@ -1,0 +1,95 @@
+"""The ``score`` step: completions in, scores out. Pure; can always be repeated from what is stored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtbench.files import atomic_write
+from rtbench.plan import ScoreSpec
+from rtbench.questions import questions_of
+from rtbench.records import Score, ScoreSummary
+from rtbench.steps.complete import completions_of
+
+if TYPE_CHECKING:
+    from rtbench.interfaces import Extractor
+    from rtbench.steps import StepContext
+
+
+def score(context: StepContext) -> dict[str, Any]:
+    """Writes scores-<extractor>.jsonl for each extractor (one score per question) and reports their summaries."""
+    session, step = context.session, context.step
+    spec = step.spec
+    assert isinstance(spec, ScoreSpec)
+    task = session.task(spec.task.name)
+    data = session.task_data(spec.task.name, spec.task.variant)
+    samples = {s.index: s for s in questions_of(data, spec.task.split, spec.questions)}
+    runs = [completions_of(session, i.key) for i in step.inputs_as("completions")]
+    epoch, per_epoch = 0, []
+    if spec.aggregate == "best-epoch":
+        primary = task.extractor(spec.primary)
+        per_epoch = [_accuracy(primary.score(run, samples, spec.answer_prefix)) for run in runs]
+        epoch = per_epoch.index(max(per_epoch))
+    summaries: list[ScoreSummary] = []
+    for name, _ in spec.extractors:
+        extractor = task.extractor(name)
+        scores = extractor.score(runs[epoch], samples, spec.answer_prefix)
+        if spec.aggregate == "majority":
+            _write(context.folder / f"votes-{name}.jsonl", scores)
+            scores = majority(scores)
+        _write(context.folder / f"scores-{name}.jsonl", scores)
+        summaries.append(summarise(extractor, scores, missing=len(samples) - len({s.sample_index for s in scores})))
+    result: dict[str, Any] = {"summaries": msgspec.to_builtins(summaries)}
+    if per_epoch:
+        result |= {"epoch": epoch + 1, "accuracy_per_epoch": per_epoch}
+    return result
+
+
+def _write(path: Path, scores: Sequence[Score]) -> None:
+    with atomic_write(path) as handle:
+        handle.write(msgspec.json.Encoder().encode_lines(scores))
+
+
+def summarise(extractor: Extractor, scores: Sequence[Score], *, missing: int = 0) -> ScoreSummary:
+    """Accuracy over questions, one score each."""
+    n = len(scores)
+
+    def share(field: str) -> float:
+        return sum(getattr(s, field) for s in scores) / n if n else 0.0
+
+    return ScoreSummary(
+        extractor=extractor.name,
+        version=extractor.version,
+        n=n,
+        correct=sum(s.correct for s in scores),
+        accuracy=share("correct"),
+        contains_answer=share("contains_answer"),
+        correct_format=share("correct_format"),
+        complete=share("complete"),
+        missing=missing,
+    )
+
+
+def majority(scores: Sequence[Score]) -> list[Score]:
+    """Per question, the score of the answer that most of its completions gave; of equals, the one given first.
+    Completions without an answer do not vote (Wang et al., 2023)."""
+    by_question: dict[int, list[Score]] = {}
+    for one in scores:
+        by_question.setdefault(one.sample_index, []).append(one)
+    chosen: list[Score] = []
+    for group in by_question.values():
+        votes = Counter(one.extracted for one in group if one.extracted is not None)
+        if not votes:
+            chosen.append(group[0])
+            continue
+        winner = votes.most_common(1)[0][0]
+        chosen.append(next(one for one in group if one.extracted == winner))
+    return chosen
+
+
+def _accuracy(scores: Sequence[Score]) -> float:
+    return sum(s.correct for s in scores) / len(scores) if scores else 0.0

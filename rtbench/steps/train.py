@@ -1,0 +1,74 @@
+"""The ``train`` step: examples and a base student in, a checkpoint out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtbench.errors import StepFailedError
+from rtbench.interfaces import TrainJob
+from rtbench.plan import TrainSpec
+from rtbench.prompts import training_row
+from rtbench.questions import corpus_of
+from rtbench.records import Example
+from rtbench.steps.curate import examples_of
+
+if TYPE_CHECKING:
+    from rtbench.steps import StepContext
+
+
+def train(context: StepContext) -> dict[str, Any]:
+    """Fine-tunes the student in the step's private directory.
+
+    Raises:
+        StepFailedError: curation left no example.
+    """
+    session, step = context.session, context.step
+    spec = step.spec
+    assert isinstance(spec, TrainSpec)
+    source = step.inputs_as("examples")[0].key
+    examples = examples_of(session, source)
+    if not examples:
+        found = session.store.meta("curate", source).result
+        raise StepFailedError(
+            f"no training examples: {found['completions']} completions for {found['questions']} questions, none kept",
+            where=step.title,
+            next_step="Ask another teacher, or give other curators.",
+        )
+    student = session.student(spec.model.plugin, spec.model.name, spec.model.options)
+    template = spec.format.template(spec.family)
+    training, validation = hold_out(examples, spec)
+    corpus: list[str] = []
+    if student.needs_corpus:
+        corpus = corpus_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split)
+    report = student.train(
+        TrainJob(
+            rows=[training_row(template, example) for example in training],
+            validation=[training_row(template, example) for example in validation],
+            recipe=spec.recipe,
+            seed=spec.seed,
+            workdir=context.folder,
+            corpus=corpus,
+            progress=context.progress,
+        )
+    )
+    # Time is kept in timing.json: a result is the same however long it took.
+    return msgspec.to_builtins(msgspec.structs.replace(report, seconds=0.0))  # type: ignore[no-any-return]
+
+
+def hold_out(examples: Sequence[Example], spec: TrainSpec) -> tuple[list[Example], list[Example]]:
+    """Splits examples by question into a training and a validation part (none under ``last`` and ``best-test``). The
+    same questions are held out whatever the method, because the choice depends on seed and question index alone."""
+    if spec.recipe.selection != "val" or spec.recipe.validation_fraction == 0:
+        return list(examples), []
+    questions = sorted({example.sample_index for example in examples})
+    count = min(len(questions) - 1, max(1, round(len(questions) * spec.recipe.validation_fraction)))
+    ranked = sorted(questions, key=lambda index: random.Random(f"{spec.seed}/{index}").random())  # noqa: S311
+    held = set(ranked[:count])
+    return (
+        [example for example in examples if example.sample_index not in held],
+        [example for example in examples if example.sample_index in held],
+    )

@@ -1,0 +1,106 @@
+"""The store: finished steps. Present means complete.
+
+Work happens in a private directory; ``meta.json`` is written last, then one rename moves the directory into place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rtbench.errors import BadInputError
+from rtbench.files import write_atomic
+
+
+class Meta(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finished step says of itself. Holds nothing that differs between two runs of the same work."""
+
+    key: str
+    kind: str
+    version: int
+    spec: Any
+    inputs: list[Any]
+    result: dict[str, Any]
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a step took, kept apart from its result."""
+
+    seconds: float
+    device: str = "cpu"
+
+
+class Store:
+    """Finished steps under one folder, by kind and key."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, key: str) -> Path:
+        return self.root / kind / key
+
+    def has(self, kind: str, key: str) -> bool:
+        return (self.path(kind, key) / "meta.json").is_file()
+
+    def meta(self, kind: str, key: str) -> Meta:
+        """Raises BadInputError where the step is not there or its meta.json was tampered with."""
+        path = self.path(kind, key) / "meta.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Meta)
+        except FileNotFoundError:
+            raise BadInputError(
+                "this step is not in the store", where=str(path), next_step="Run it again with `rtbench run`."
+            ) from None
+        except msgspec.MsgspecError as error:
+            raise BadInputError(
+                f"not what a step writes: {error}",
+                where=str(path),
+                next_step="Delete the folder; `rtbench run` makes it anew.",
+            ) from None
+
+    def timing(self, kind: str, key: str) -> Timing | None:
+        path = self.path(kind, key) / "timing.json"
+        return msgspec.json.decode(path.read_bytes(), type=Timing) if path.is_file() else None
+
+    @contextlib.contextmanager
+    def work(self, kind: str, key: str, *, resume: bool = False) -> Iterator[Path]:
+        """A private directory for a step's work. What an earlier, killed attempt left there is removed, unless the
+        step can ``resume`` from it. Locked against another process that does the same step."""
+        folder = self.root / ".work" / f"{kind}-{key}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder.with_suffix(".lock")):
+            if folder.exists() and not resume:
+                shutil.rmtree(folder)
+            folder.mkdir(exist_ok=True)
+            yield folder
+
+    def commit(self, folder: Path, meta: Meta, timing: Timing) -> None:
+        """Moves finished work into place."""
+        write_atomic(folder / "timing.json", msgspec.json.encode(timing))
+        write_atomic(folder / "meta.json", msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+        target = self.path(meta.kind, meta.key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # a folder without meta.json: not ours to trust
+            shutil.rmtree(target)
+        os.replace(folder, target)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # no POSIX locks: two runs on one workspace may then do a step twice, but lose nothing
+        yield
+        return
+    with path.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(handle, fcntl.LOCK_UN)
