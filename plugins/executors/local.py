@@ -1,0 +1,258 @@
+"""The ``local`` executor: independent steps run at once in worker processes on this machine.
+
+A worker builds its session once and keeps it (plugins, task data, imported torch) for many steps. A worker that dies
+fails the step it had and is replaced; Ctrl-C lets workers close their ledger segments; when the main process is
+killed, its workers end themselves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtbench.errors import BadInputError, RtbenchError
+from rtbench.files import convert
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Environment, Executor, Listener, Outcome, StepState
+from rtbench.plan import Plan, Step
+from rtbench.records import Record
+
+if TYPE_CHECKING:
+    from rtbench.registry import Register
+    from rtbench.session import Session
+
+PROGRESS_SECONDS = 0.2
+
+
+class LocalOptions(Record, frozen=True):
+    """Options of the local executor."""
+
+    workers: int | None = None
+    """None: one per CPU core, and no more than there are steps."""
+
+
+class LocalExecutor(Executor):
+    """Runs steps in worker processes."""
+
+    name = "local"
+
+    def __init__(self, options: LocalOptions) -> None:
+        if options.workers is not None and options.workers < 1:
+            raise BadInputError(f"must be at least 1, not {options.workers}", where="--workers")
+        self.options = options
+
+    def run(self, plan: Plan, services: Any, listener: Listener) -> Outcome:
+        session: Session = services
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        todo = plan.todo
+        count = max(1, min(self.options.workers or cores, len(todo)))
+        outcome = Outcome()
+        for key in plan.steps:
+            if key in plan.cached:
+                outcome.states[key] = StepState(key=key, state="cached")
+        if not todo:
+            return outcome
+        _Run(plan, session.environment, listener, outcome, count, max(1, cores // count)).go()
+        return outcome
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    pipe: Connection
+    step: Step | None = None
+
+
+class _Run:
+    """One run of a plan. The main process only schedules."""
+
+    def __init__(
+        self, plan: Plan, environment: Environment, listener: Listener, outcome: Outcome, count: int, threads: int
+    ) -> None:
+        self.environment = environment
+        self.listener = listener
+        self.outcome = outcome
+        self.count = count
+        self.threads = threads
+        self.steps = {step.key: step for step in plan.todo}
+        self.waiting = {key: {i.key for i in step.inputs if i.key in self.steps} for key, step in self.steps.items()}
+        self.dependants: dict[str, list[str]] = {key: [] for key in self.steps}
+        for key, inputs in self.waiting.items():
+            for i in inputs:
+                self.dependants[i].append(key)
+        self.ready = [key for key, inputs in self.waiting.items() if not inputs]
+        self.workers: list[_Worker] = []
+
+    def go(self) -> None:
+        try:
+            while self.ready or any(w.step for w in self.workers):
+                self._assign()
+                self._listen()
+        except KeyboardInterrupt:
+            self.outcome.interrupted = True
+        finally:
+            self._stop()
+            for key in self.steps:
+                self.outcome.states.setdefault(key, StepState(key=key, state="pending"))
+
+    def _assign(self) -> None:
+        while self.ready:
+            worker = next((w for w in self.workers if w.step is None), None)
+            if worker is None:
+                if len(self.workers) >= self.count:
+                    return
+                worker = self._start_worker()
+            step = self.steps[self.ready.pop(0)]
+            worker.step = step
+            worker.pipe.send_bytes(msgspec.msgpack.encode(step))
+            self.listener.started(step)
+
+    def _start_worker(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        environment = msgspec.msgpack.encode(self.environment)
+        process = context.Process(target=_work, args=(theirs, environment, self.threads), daemon=True)
+        process.start()
+        theirs.close()
+        worker = _Worker(process, ours)
+        self.workers.append(worker)
+        return worker
+
+    def _listen(self) -> None:
+        by_pipe = {worker.pipe: worker for worker in self.workers if worker.step is not None}
+        for pipe in wait(list(by_pipe)):
+            worker = by_pipe[pipe]  # type: ignore[index]
+            step = worker.step
+            assert step is not None
+            try:
+                message = worker.pipe.recv()
+            except (EOFError, ConnectionResetError):
+                worker.process.join()
+                self.workers.remove(worker)
+                code = worker.process.exitcode
+                how = f"killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
+                self._finished(step, StepState(key=step.key, state="failed", error=f"its worker process was {how}"))
+                continue
+            if message[0] == "progress":
+                self.listener.progressed(step, *message[1:])
+            else:
+                worker.step = None
+                self._finished(step, message[1])
+
+    def _finished(self, step: Step, state: StepState) -> None:
+        self.outcome.states[step.key] = state
+        self.listener.finished(step, state)
+        for key in self.dependants[step.key]:
+            if state.state in {"failed", "skipped"}:
+                if key not in self.outcome.states:
+                    reason = state.error if state.state == "skipped" else f"{step.title}: {state.error}"
+                    self._finished(self.steps[key], StepState(key=key, state="skipped", error=reason))
+                continue
+            self.waiting[key].discard(step.key)
+            if not self.waiting[key] and key not in self.outcome.states:
+                # Depth first: what a finished step leads to comes before new beginnings, so that cells end early.
+                self.ready.insert(0, key)
+
+    def _stop(self) -> None:
+        """Idle workers are told to end; busy ones are interrupted and given time to close their segments."""
+        for worker in self.workers:
+            if worker.step is None:
+                with contextlib.suppress(OSError):
+                    worker.pipe.send_bytes(b"")
+            else:
+                worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join(10)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            worker.pipe.close()
+
+
+class _InterruptedError(BaseException):
+    """SIGTERM in a worker: unwinds the step, so that files are closed on the way."""
+
+
+def _work(pipe: Connection, environment: bytes, threads: int) -> None:
+    """A worker's life: steps in, states out."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _raise_interrupted)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with contextlib.suppress(_InterruptedError):
+        from rtbench.session import Session
+
+        session = Session(msgspec.msgpack.decode(environment, type=Environment))
+        for message in _messages(pipe):
+            step = msgspec.msgpack.decode(message, type=Step)
+            pipe.send(("finished", _do(session, step, pipe)))
+
+
+def _messages(pipe: Connection) -> Iterator[bytes]:
+    while True:
+        try:
+            message = pipe.recv_bytes()
+        except EOFError:
+            return
+        if not message:
+            return
+        yield message
+
+
+def _do(session: Session, step: Step, pipe: Connection) -> StepState:
+    import time
+
+    from rtbench.steps import run_step
+
+    started = last = time.monotonic()
+
+    def progress(done: int, total: int, unit: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= PROGRESS_SECONDS or done == total:
+            last = now
+            pipe.send(("progress", done, total, unit))
+
+    try:
+        run_step(session, step, progress)
+    except RtbenchError as error:
+        state, said, trace = "failed", str(error), traceback.format_exc()
+    except Exception as error:
+        state, said, trace = "failed", f"{type(error).__name__}: {error}", traceback.format_exc()
+    else:
+        state, said, trace = "done", "", ""
+    seconds = round(time.monotonic() - started, 3)
+    return StepState(key=step.key, state=state, error=said or None, trace=trace or None, seconds=seconds)
+
+
+def _raise_interrupted(signum: int, frame: Any) -> None:
+    raise _InterruptedError
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def local(options: dict[str, Any]) -> Executor:
+    return LocalExecutor(convert(options, LocalOptions, where="executor local"))
+
+
+@hookimpl
+def rtbench_register_executors(register: Register) -> None:
+    register("local", "rtbench_plugins.executors.local:local", summary="worker processes on this machine")

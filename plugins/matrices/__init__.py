@@ -1,0 +1,28 @@
+"""Built-in matrices: YAML files in this folder, registered under their file names."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtbench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from rtbench.registry import Register
+
+SUMMARIES = {
+    "paper": "all methods × 12 tasks × GPT-2, T5, Flan-T5, degrees as in the paper (needs GPUs and a teacher)",
+    "recorded": "12 tasks on recorded teachers and two small students made on the spot (CPU, under 30 minutes)",
+    "quickstart": "three tasks, recorded teacher, one small student: the main job in a few minutes",
+}
+
+
+def _path(name: str) -> Path:
+    return Path(__file__).parent / f"{name}.yaml"
+
+
+@hookimpl
+def rtbench_register_matrices(register: Register) -> None:
+    for name, summary in SUMMARIES.items():
+        register(name, partial(_path, name), summary=summary)
