@@ -1,0 +1,256 @@
+"""Reporters: a leaderboard as a terminal table, Markdown, CSV and JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Reporter
+from rtbench.report import CellResult, Leaderboard, Row
+
+if TYPE_CHECKING:
+    from rtbench.registry import Register
+
+SHORT = {
+    "tracking_shuffled_objects": "tracking",
+    "last_letter_concatenation": "last_letter",
+    "date_understanding": "date",
+    "commonsense_qa": "csqa",
+    "strategy_qa": "strategy",
+}
+"""Column heads where the full name is too wide for a terminal."""
+
+
+def describe(row: Row) -> list[str]:
+    """Method, student, teacher, degree and selection of a row."""
+    method = row.method
+    if row.kind == "reported":
+        method += " (reported)"
+    if row.fraction != 1.0:
+        method += f" {row.fraction:.0%} of questions"
+    teacher = row.teacher or "–"
+    if row.completions == "recorded":
+        teacher += " (recorded)"
+    return [
+        method,
+        row.student or "–",
+        teacher,
+        "–" if row.degree is None else str(row.degree),
+        row.selection or "–",
+    ]
+
+
+HEADS = ["method", "student", "teacher", "D", "selection"]
+
+
+def percent(result: CellResult | None) -> str:
+    """Accuracy in percent with the half-width of its interval; a dash where there is none."""
+    if result is None:
+        return ""
+    if result.accuracy is None:
+        return "—"
+    if result.interval is None:
+        return f"{100 * result.accuracy:.1f}"
+    return f"{100 * result.accuracy:.1f} [{100 * result.interval.low:.0f}–{100 * result.interval.high:.0f}]"
+
+
+def mean(row: Row, tasks: Sequence[str]) -> str:
+    """The mean over tasks; over how many, where it is not all of them."""
+    if row.mean is None:
+        return "—"
+    part = "" if row.measured == len(tasks) else f" ({row.measured}/{len(tasks)})"
+    return f"{100 * row.mean:.1f}{part}"
+
+
+def notes(board: Leaderboard) -> list[str]:
+    """What must stand beside the numbers."""
+    extractors = sorted({row.extractor for row in board.rows if row.extractor and row.kind != "reported"})
+    splits = sorted({row.split for row in board.rows if row.split})
+    variants = sorted({v for row in board.rows for v in row.variant.split("/") if v})
+    seeds = sorted({r.seeds for row in board.rows for r in row.results.values() if r.seeds})
+    lines = [
+        f"Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several); "
+        f"extractor: {', '.join(extractors) or 'none'}; split: {', '.join(splits)}; wording: {', '.join(variants)}; "
+        f"seeds per cell: {', '.join(map(str, seeds)) or 'none'}; rtbench {board.version}."
+    ]
+    limits = sorted({row.limit for row in board.rows if row.limit is not None})
+    if limits:
+        lines.append(f"Only the first {limits[0]} questions of each fold were used.")
+    if any(row.selection == "best-test" for row in board.rows):
+        lines.append("best-test: the epoch is chosen by test accuracy (the paper's protocol); it flatters.")
+    if any(row.completions == "recorded" for row in board.rows):
+        lines.append("(recorded): the teacher's completions are recordings made elsewhere.")
+    if any(row.kind == "reported" for row in board.rows):
+        lines.append("(reported): figures printed in the paper, measured by its authors.")
+    sizes = {
+        task: max((row.results[task].n for row in board.rows if task in row.results), default=0) for task in board.tasks
+    }
+    lines.append("n: " + ", ".join(f"{task} {n}" for task, n in sizes.items() if n))
+    lines += [
+        f"{row.method} {row.teacher or ''} on {task}: {result.missing} questions of the fold have no recording."
+        for row in board.rows
+        for task, result in row.results.items()
+        if result.missing
+    ]
+    return lines
+
+
+def curated(board: Leaderboard) -> list[str]:
+    """Yield of curation, one line per teacher, degree and task."""
+    lines: dict[str, None] = {}
+    for row in board.rows:
+        if not row.teacher:
+            continue
+        for task, result in row.results.items():
+            found = result.curation
+            if found is not None and found.completions:
+                lines[
+                    f"{row.teacher} D={row.degree} {task}: kept {found.kept} of {found.completions} completions, "
+                    f"{found.covered} of {found.questions} questions covered"
+                ] = None
+    return list(lines)
+
+
+def gaps(board: Leaderboard) -> list[str]:
+    """Why cells have no number."""
+    out: dict[str, list[str]] = {}
+    for row in board.rows:
+        for task, result in row.results.items():
+            if result.reason:
+                name = " ".join(part for part in describe(row)[:4] if part != "–")
+                out.setdefault(result.reason, []).append(f"{task} {name}")
+    return [
+        f"{', '.join(cells[:3])}{f' and {len(cells) - 3} more' if len(cells) > 3 else ''}: {reason}"
+        for reason, cells in out.items()
+    ]
+
+
+class TableReporter(Reporter):
+    """A table for the terminal."""
+
+    name = "table"
+
+    def render(self, leaderboard: Leaderboard) -> str:
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(title=f"{leaderboard.matrix} ({leaderboard.run})", title_justify="left", box=box.SIMPLE_HEAD)
+        for head in HEADS:
+            table.add_column(head)
+        tasks = list(leaderboard.tasks)
+        stacked = len(tasks) > 3
+        for task in tasks:
+            table.add_column(SHORT.get(task, task), justify="right")
+        table.add_column("mean", justify="right")
+        for row in leaderboard.rows:
+            values = [percent(row.results.get(task)) for task in tasks]
+            if stacked:  # twelve tasks fit a terminal only with the interval below the number
+                values = [value.replace(" [", "\n[") for value in values]
+            table.add_row(*describe(row), *values, mean(row, tasks))
+        import os
+        import sys
+
+        width = os.get_terminal_size().columns if sys.stdout.isatty() else 200
+        out = Console(file=io.StringIO(), width=max(width, 100), highlight=False, force_terminal=sys.stdout.isatty())
+        out.print(table)
+        for line in notes(leaderboard):
+            out.print(line, style="dim", markup=False)
+        for line in curated(leaderboard):
+            out.print(f"yield  {line}", style="dim", markup=False)
+        for line in gaps(leaderboard):
+            out.print(f"no number  {line}", style="yellow", markup=False)
+        text = out.file.getvalue()  # type: ignore[attr-defined]
+        return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+class MarkdownReporter(Reporter):
+    """A Markdown table with its notes."""
+
+    name = "md"
+
+    def render(self, leaderboard: Leaderboard) -> str:
+        tasks = list(leaderboard.tasks)
+        heads = [*HEADS, *tasks, "mean"]
+        lines = [f"# {leaderboard.matrix}", ""]
+        if leaderboard.description:
+            lines += [leaderboard.description, ""]
+        lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(HEADS) + "---:|" * (len(tasks) + 1)]
+        for row in leaderboard.rows:
+            values = [*describe(row), *(percent(row.results.get(task)) for task in tasks), mean(row, tasks)]
+            lines.append("| " + " | ".join(_escape(value) for value in values) + " |")
+        lines += ["", *(f"- {_escape(line)}" for line in notes(leaderboard))]
+        for head, more in (("Yield of curation", curated(leaderboard)), ("Cells without a number", gaps(leaderboard))):
+            if more:
+                lines += ["", f"## {head}", "", *(f"- {_escape(line)}" for line in more)]
+        return "\n".join(lines)
+
+
+class CsvReporter(Reporter):
+    """One line per row and task, for programs that read tables."""
+
+    name = "csv"
+
+    def render(self, leaderboard: Leaderboard) -> str:
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(
+            ["kind", "method", "student", "teacher", "completions", "degree", "fraction", "selection", "extractor", "variant", "split", "task", "accuracy", "low", "high", "n", "missing", "seeds", "parameters", "kept", "covered", "reason"]
+        )
+        for row in leaderboard.rows:
+            for task, r in row.results.items():
+                writer.writerow(
+                    [
+                        row.kind,
+                        row.method,
+                        row.student,
+                        row.teacher,
+                        row.completions,
+                        row.degree,
+                        row.fraction,
+                        row.selection,
+                        row.extractor,
+                        row.variant,
+                        row.split,
+                        task,
+                        r.accuracy,
+                        r.interval.low if r.interval else None,
+                        r.interval.high if r.interval else None,
+                        r.n or None,
+                        r.missing,
+                        r.seeds or None,
+                        r.parameters,
+                        r.curation.kept if r.curation else None,
+                        r.curation.covered if r.curation else None,
+                        r.reason,
+                    ]
+                )
+        return out.getvalue().rstrip("\n")
+
+
+class JsonReporter(Reporter):
+    """The leaderboard record itself."""
+
+    name = "json"
+
+    def render(self, leaderboard: Leaderboard) -> str:
+        return msgspec.json.format(msgspec.json.encode(leaderboard)).decode()
+
+
+def _escape(text: str) -> str:
+    """Keeps a cell in its place in a Markdown table."""
+    return " ".join(text.replace("|", "\\|").split())
+
+
+@hookimpl
+def rtbench_register_reporters(register: Register) -> None:
+    here = "rtbench_plugins.reporters"
+    register("table", f"{here}:TableReporter", summary="for the terminal")
+    register("md", f"{here}:MarkdownReporter", summary="Markdown")
+    register("csv", f"{here}:CsvReporter", summary="one line per row and task")
+    register("json", f"{here}:JsonReporter", summary="for programs")

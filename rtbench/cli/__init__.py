@@ -1,0 +1,77 @@
+"""The command line. Subcommands live in one small file each and import what they need when they run."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from rtbench import __version__
+from rtbench.errors import RtbenchError
+
+_COMMANDS = {
+    "run": "rtbench.cli.run:run",
+    "plan": "rtbench.cli.plan:plan",
+    "report": "rtbench.cli.report:report",
+    "show": "rtbench.cli.show:show",
+    "score": "rtbench.cli.score:score",
+    "import": "rtbench.cli.import_:import_",
+    "tasks": "rtbench.cli.tasks:tasks",
+    "plugins": "rtbench.cli.plugins:plugins",
+    "data": "rtbench.cli.data:data",
+    "doctor": "rtbench.cli.doctor:doctor",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a subcommand's file when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        import importlib
+
+        module, attribute = _COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            from rtbench.errors import UnknownNameError
+
+            raise UnknownNameError.of("command", args[0], _COMMANDS, where="rtbench")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="rtbench")
+def cli() -> None:
+    """Which teacher × method × student gives the best small reasoner, and at what price?"""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: a user's mistake is one clear message and exit code 2."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        code = cli.main(arguments, prog_name="rtbench", standalone_mode=False)
+    except RtbenchError as error:
+        if "--traceback" in arguments:
+            raise
+        click.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader went away (`rtbench … | head`); say nothing more, also not at shutdown.
+        sys.stdout = None
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

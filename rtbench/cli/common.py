@@ -1,0 +1,198 @@
+"""Options and output that commands share."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtbench.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from rtbench.session import Session
+
+Command = Callable[..., Any]
+
+_TASK_FILES = click.option(
+    "--task", "task_files", multiple=True, metavar="FILE.yaml", help="Add a task file; repeatable."
+)
+_SHARED: list[Callable[[Command], Command]] = [
+    click.option(
+        "--workspace",
+        envvar="RTBENCH_WORKSPACE",
+        default="rtbench-workspace",
+        show_default=True,
+        metavar="DIR",
+        help="Folder of ledger, store and runs.",
+    ),
+    click.option(
+        "--data-dir",
+        envvar="RTBENCH_DATA_DIR",
+        metavar="DIR",
+        help="Folder with the upstream data files; else the cache, else a pinned download.",
+    ),
+    click.option(
+        "--recordings",
+        envvar="RTBENCH_RECORDINGS",
+        metavar="DIR",
+        help="Folder with recorded completions.  [default: 'teacher' in or beside the data folder]",
+    ),
+    click.option("--cache-dir", envvar="RTBENCH_CACHE", metavar="DIR", help="Where downloads are kept."),
+    click.option("--offline", is_flag=True, help="Download nothing."),
+    click.option("--plugin", "plugin_files", multiple=True, metavar="FILE.py", help="Load a plugin file; repeatable."),
+    _TASK_FILES,
+    click.option("-p", "switches", multiple=True, metavar="no:NAME", help="Block a plugin; repeatable."),
+    click.option("--trust-remote-code", is_flag=True, help="Let hub models run code of their own."),
+    click.option("--traceback", is_flag=True, help="Show where an error comes from."),
+]
+
+
+def with_session(command: Command) -> Command:
+    """Adds the shared options and gives the command a Session as its first argument."""
+    return _with_options(command, _SHARED)
+
+
+def with_session_of_one_task(command: Command) -> Command:
+    """Like :func:`with_session`, for commands whose own ``--task NAME`` says which task they are about. The name may
+    be a YAML file, which is then loaded; the command gets the name as ``task``."""
+
+    @functools.wraps(command)
+    def named(session: Session, *, task: str | None, **rest: Any) -> Any:
+        if task is not None and Path(task).suffix in {".yaml", ".yml"}:
+            task = session.add_task_file(Path(task))
+        return command(session, task=task, **rest)
+
+    option = click.option("--task", metavar="NAME", help="Task (or its YAML file).  [default: from the file's name]")
+    return option(_with_options(named, [o for o in _SHARED if o is not _TASK_FILES]))
+
+
+def _with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    @functools.wraps(command)
+    def wrapped(
+        workspace: str,
+        data_dir: str | None,
+        recordings: str | None,
+        cache_dir: str | None,
+        offline: bool,
+        plugin_files: Sequence[str],
+        switches: Sequence[str],
+        trust_remote_code: bool,
+        traceback: bool,  # noqa: ARG001 - read by main()
+        task_files: Sequence[str] = (),
+        **rest: Any,
+    ) -> Any:
+        from rtbench.interfaces import Environment
+        from rtbench.session import Session
+
+        for option, path in (("--data-dir", data_dir), ("--recordings", recordings)):
+            if path is not None and not Path(path).is_dir():
+                raise BadInputError("no such folder", where=f"{option} {path}", next_step="Name an existing folder.")
+        environment = Environment(
+            workspace=str(Path(workspace).resolve()),
+            data_dir=_absolute(data_dir),
+            cache_dir=_absolute(cache_dir),
+            recordings=_absolute(recordings),
+            plugin_files=tuple(str(Path(p).resolve()) for p in plugin_files),
+            task_files=tuple(str(Path(p).resolve()) for p in task_files),
+            blocked=tuple(_blocked(switch) for switch in switches),
+            trust_remote_code=trust_remote_code,
+            offline=offline,
+        )
+        return command(Session(environment), **rest)
+
+    made: Command = wrapped
+    for option in reversed(options):
+        made = option(made)
+    return made
+
+
+def _absolute(path: str | None) -> str | None:
+    """Workers may start elsewhere."""
+    return None if path is None else str(Path(path).resolve())
+
+
+def _blocked(switch: str) -> str:
+    if not switch.startswith("no:") or len(switch) == 3:
+        raise BadInputError("not understood", where=f"-p {switch}", next_step="Write -p no:NAME to block a plugin.")
+    return switch[3:]
+
+
+def format_option(*choices: str) -> Callable[[Command], Command]:
+    """``--format``; the first choice is the default."""
+    return click.option(
+        "--format", "format_", type=click.Choice(choices), default=choices[0], show_default=True, help="Output format."
+    )
+
+
+def name_list(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """Callback of options that take a comma-separated list."""
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not names:
+        raise BadInputError("an empty list", where=f"--{parameter.name}", next_step="Give names, separated by commas.")
+    return names
+
+
+def number_list(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
+    """Callback of options that take a comma-separated list of whole numbers."""
+    names = name_list(ctx, parameter, value)
+    if names is None:
+        return None
+    for name in names:
+        if not name.isdigit():
+            raise BadInputError(f"{name!r} is no whole number", where=f"--{parameter.name}")
+    return [int(name) for name in names]
+
+
+def matrix_options(command: Command) -> Command:
+    """The matrix and how it is narrowed."""
+    options = [
+        click.option("--matrix", default="quickstart", show_default=True, help="Built-in name or YAML file."),
+        click.option("--tasks", callback=name_list, metavar="A,B", help="Only these tasks."),
+        click.option("--methods", callback=name_list, metavar="A,B", help="Only these methods."),
+        click.option("--teachers", callback=name_list, metavar="A,B", help="Only these teachers."),
+        click.option("--students", callback=name_list, metavar="A,B", help="Only these students."),
+        click.option("--degrees", callback=number_list, metavar="1,8", help="Rationales per question."),
+        click.option("--seeds", callback=number_list, metavar="0,1", help="Seeds."),
+        click.option("--limit", type=int, metavar="N", help="Only the first N questions of each fold."),
+        click.option("--epochs", type=int, metavar="N", help="Instead of the recipe's."),
+        click.option("--selection", metavar="HOW", help="last, val or best-test (the paper's protocol)."),
+        click.option("--extractor", metavar="NAME", help="The one the leaderboard shows."),
+        click.option("--variant", metavar="NAME", help="Wording of the data (original, kojima)."),
+        click.option("--split", metavar="NAME", help="Split of the data (default, template)."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def planned(session: Session, arguments: dict[str, Any]) -> Any:
+    """Reads, narrows and plans a matrix from the options of :func:`matrix_options`."""
+    from rtbench.config import Narrowing, narrow, read_matrix
+    from rtbench.plan import make_plan
+
+    name = arguments.pop("matrix")
+    matrix = narrow(session, read_matrix(session, name), Narrowing(**arguments))
+    return make_plan(session, matrix)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    import msgspec
+
+    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich console: wide where the output is no terminal, so that nothing is cut."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else 220, highlight=False, soft_wrap=False)

@@ -1,0 +1,84 @@
+"""``rtbench data list | pull | verify``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rtbench.cli.common import console, format_option, name_list, print_json, with_session
+
+if TYPE_CHECKING:
+    from rtbench.data import PinnedFile
+    from rtbench.session import Session
+
+
+@click.group()
+def data() -> None:
+    """List, download or verify the tasks' data files."""
+
+
+def _pins(session: Session, names: list[str] | None) -> dict[str, PinnedFile]:
+    """Pinned files of tasks, each once."""
+    registry = session.plugins.registries["tasks"]
+    return {
+        pin.name: pin
+        for name in names or registry.names()
+        for pin in getattr(session.task(name, where="--tasks"), "pins", ())
+    }
+
+
+_tasks = click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these tasks' files.")
+
+
+@data.command("list")
+@_tasks
+@format_option("table", "json")
+@with_session
+def list_(session: Session, names: list[str] | None, format_: str) -> None:
+    """List the pinned files and whether they are at hand."""
+    rows = [
+        {
+            "file": pin.name,
+            "status": session.files.status(pin),
+            "repository": pin.repository,
+            "commit": pin.commit,
+            "path": pin.path,
+            "sha256": pin.sha256,
+        }
+        for pin in _pins(session, names).values()
+    ]
+    if format_ == "json":
+        print_json(rows)
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table("file", "status", "source", "sha256", box=box.SIMPLE_HEAD)
+    for row in rows:
+        source = f"{row['repository']}@{str(row['commit'])[:8]}:{row['path']}"
+        table.add_row(str(row["file"]), str(row["status"]), source, str(row["sha256"] or "not pinned")[:16])
+    console().print(table)
+
+
+@data.command()
+@_tasks
+@with_session
+def pull(session: Session, names: list[str] | None) -> None:
+    """Download what is not at hand."""
+    for pin in _pins(session, names).values():
+        click.echo(f"{pin.name}: {session.files.pull(pin)}")
+
+
+@data.command()
+@_tasks
+@format_option("text", "json")
+@with_session
+def verify(session: Session, names: list[str] | None, format_: str) -> None:
+    """Check the digest of every file at hand."""
+    results = {pin.name: session.files.verify(pin) for pin in _pins(session, names).values()}
+    if format_ == "json":
+        print_json(results)
+        return
+    for name, result in results.items():
+        click.echo(f"{name}: {result}")

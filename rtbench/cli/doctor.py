@@ -1,0 +1,86 @@
+"""``rtbench doctor``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtbench.cli.common import console, format_option, print_json, with_session
+
+if TYPE_CHECKING:
+    from rtbench.session import Session
+
+REQUIRED = ("torch", "transformers", "lm-eval", "datasets", "safetensors", "tokenizers", "msgspec", "pluggy", "scipy")
+EXTRAS = {
+    "test": (("pytest", "hypothesis", "mypy", "ruff"), "runs the project's own tests"),
+}
+"""Extra: its packages and what it adds."""
+
+
+@click.command()
+@format_option("text", "json")
+@with_session
+def doctor(session: Session, format_: str) -> None:
+    """Say what is installed, what is missing, and what each extra would add."""
+    found = examine(session)
+    if format_ == "json":
+        print_json(found)
+        return
+    out = console()
+    for section, lines in found.items():
+        out.print(section, style="bold")
+        for name, value in lines.items():
+            out.print(f"  {name}: {value}", markup=False)
+
+
+def examine(session: Session) -> dict[str, dict[str, Any]]:
+    """Sections of facts. Holds no secrets: of keys only whether a variable is set."""
+    packages = {name: _version(name) for name in ("rtbench", *REQUIRED)}
+    extras = {
+        name: ("installed" if all(_version(p) != "missing" for p in needs) else f"pip install 'rtbench[{name}]'")
+        + f" — {adds}"
+        for name, (needs, adds) in EXTRAS.items()
+    }
+    data: dict[str, Any] = {}
+    for name in session.plugins.registries["tasks"].names():
+        data[name] = _data(session, name)
+    return {
+        "machine": {
+            "python": platform.python_version(),
+            "system": platform.platform(),
+            "cpu cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "gpu": _gpu(),
+        },
+        "packages": packages,
+        "extras": extras,
+        "folders": {
+            "workspace": f"{session.workspace} ({'there' if session.workspace.exists() else 'not made yet'})",
+            "data": session.environment.data_dir or "not given (--data-dir, RTBENCH_DATA_DIR)",
+            "recordings": str(session.recordings or "not given (--recordings, RTBENCH_RECORDINGS)"),
+        },
+        "data": data,
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "missing"
+
+
+def _gpu() -> str:
+    """Without importing torch, which takes seconds."""
+    nodes = sorted(Path("/dev").glob("nvidia[0-9]*"))
+    return f"{len(nodes)} NVIDIA" if nodes else "none"
+
+
+def _data(session: Session, name: str) -> str:
+    states = {pin.name: session.files.status(pin) for pin in getattr(session.task(name), "pins", ())}
+    return ", ".join(f"{file}: {state}" for file, state in states.items()) or "own files"

@@ -1,0 +1,58 @@
+"""``rtbench import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rtbench.cli.common import console, format_option, print_json, with_session_of_one_task
+
+if TYPE_CHECKING:
+    from rtbench.importing import ImportReport
+    from rtbench.session import Session
+
+
+@click.command("import")
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", metavar="NAME", help="Model that wrote them.  [default: from the file]")
+@click.option("--key", metavar="NAME", help="Name of the recording.  [default: from the file]")
+@format_option("text", "json")
+@with_session_of_one_task
+def import_(
+    session: Session, paths: tuple[Path, ...], model: str | None, key: str | None, task: str | None, format_: str
+) -> None:
+    """Bring recorded completions into the ledger, matched to samples by question text.
+
+    PATHS are JSON Lines files (model__key__task.jsonl[.gz]) or the original project's completion_data JSON files. What
+    fits no sample is listed. Importing twice changes nothing.
+    """
+    from rtbench.errors import MissingDataError
+    from rtbench.importing import import_recording
+    from rtbench.recordings import read_recording
+
+    # All files are read before the first is imported, so that a bad one leaves nothing half done.
+    recordings = [read_recording(path, model=model, key=key, task=task) for path in paths]
+    reports: list[ImportReport] = []
+    for recording in recordings:
+        found = session.task(recording.task, where=str(recording.path))
+        try:
+            reports.append(import_recording(session, recording, found))
+        except MissingDataError as error:
+            raise MissingDataError(
+                f"{recording.path} cannot be matched: {error.what}", where=error.where, next_step=error.next_step
+            ) from None
+    if format_ == "json":
+        print_json(reports)
+        return
+    out = console()
+    for report in reports:
+        new = ", ".join(f"{n} new in {dataset}" for dataset, n in report.imported.items()) or "nothing new"
+        out.print(
+            f"{report.model}/{report.key} {report.task}: {report.records} records; {new}; "
+            f"{report.present} there already; {len(report.unmatched)} match no sample",
+            markup=False,
+        )
+        for line in report.unmatched:
+            out.print(f"  {line}", style="yellow", markup=False)

@@ -1,0 +1,33 @@
+"""``rtbench plugins``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from rtbench.cli.common import console, format_option, print_json, with_session
+
+if TYPE_CHECKING:
+    from rtbench.session import Session
+
+
+@click.command()
+@format_option("table", "json")
+@with_session
+def plugins(session: Session, format_: str) -> None:
+    """List plugins: origin, version and what each provides."""
+    found = [(origin, session.plugins.provides(name)) for name, origin in session.plugins.origins.items()]
+    if format_ == "json":
+        print_json(
+            [{"name": o.name, "origin": o.origin, "version": o.version, "provides": provides} for o, provides in found]
+        )
+        return
+    from rich import box
+    from rich.table import Table
+
+    table = Table("plugin", "origin", "version", "provides", box=box.SIMPLE_HEAD)
+    for origin, provides in found:
+        said = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in provides.items())
+        table.add_row(origin.name, origin.origin, origin.version, said)
+    console().print(table)

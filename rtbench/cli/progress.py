@@ -1,0 +1,127 @@
+"""How a run is shown while it goes: bars in a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from rtbench.interfaces import StepState
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import TaskID
+
+    from rtbench.plan import Plan, Step
+    from rtbench.session import Session
+
+LINE_SECONDS = 10.0
+"""Plain progress lines of one step come no closer than this."""
+
+
+class RunListener:
+    """Tells lifecycle hooks, then shows; the base shows plain lines."""
+
+    def __init__(self, plan: Plan, session: Session, console: Console) -> None:
+        self.plugins = session.plugins
+        self.console = console
+        self.total = len(plan.todo)
+        self.ended = 0
+        self.failed = 0
+        self.begun = time.monotonic()
+        self._last: dict[str, float] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def started(self, step: Step) -> None:
+        self.plugins.step_started(step)
+        self._last[step.key] = time.monotonic()
+        self.show_started(step)
+
+    def progressed(self, step: Step, done: int, total: int, unit: str) -> None:
+        self.show_progress(step, done, total, unit)
+
+    def finished(self, step: Step, state: StepState) -> None:
+        self.plugins.step_finished(step, state)
+        self.ended += 1
+        self.failed += state.state == "failed"
+        self.show_finished(step, state)
+
+    def eta(self) -> str:
+        """Time left, from the steps done so far."""
+        if not self.ended:
+            return "?"
+        left = (time.monotonic() - self.begun) / self.ended * (self.total - self.ended)
+        return f"{int(left // 60)}:{int(left % 60):02}"
+
+    def show_started(self, step: Step) -> None:
+        return None
+
+    def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        if now - self._last[step.key] >= LINE_SECONDS:
+            self._last[step.key] = now
+            self._line(f"        {step.title}: {done}/{total} {unit}")
+
+    def show_finished(self, step: Step, state: StepState) -> None:
+        said = f": {state.error}" if state.error else ""
+        self._line(
+            f"[{self.ended}/{self.total}, {self.eta()} left] {state.state} {step.title} ({state.seconds:.1f} s){said}"
+        )
+
+    def _line(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
+
+
+class BarListener(RunListener):
+    """Bars with rate and time left; one for the run, one for each step under way."""
+
+    def __init__(self, plan: Plan, session: Session, console: Console) -> None:
+        super().__init__(plan, session, console)
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            Remaining(),
+            console=console,
+            transient=True,
+        )
+        self._ids: dict[str, TaskID] = {}
+        self._all = self._bars.add_task("all steps", total=self.total, rate="")
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._bars.stop()
+
+    def show_started(self, step: Step) -> None:
+        self._ids[step.key] = self._bars.add_task(step.title, total=None, rate="")
+
+    def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
+        seconds = max(time.monotonic() - self._last[step.key], 1e-3)
+        self._bars.update(self._ids[step.key], completed=done, total=total, rate=f"{done / seconds:.1f} {unit}/s")
+
+    def show_finished(self, step: Step, state: StepState) -> None:
+        if step.key in self._ids:
+            self._bars.remove_task(self._ids.pop(step.key))
+        self._bars.update(self._all, completed=self.ended, rate=f"{self.failed} failed" if self.failed else "")
+        if state.state == "failed":
+            self._line(f"failed: {step.title}: {state.error}")
+
+
+def listener_for(plan: Plan, session: Session, console: Console) -> RunListener:
+    """Bars where a person watches."""
+    return (BarListener if console.is_terminal else RunListener)(plan, session, console)

@@ -1,0 +1,39 @@
+"""``rtbench report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rtbench.cli.common import with_session
+
+if TYPE_CHECKING:
+    from rtbench.session import Session
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option("--reference", is_flag=True, help="Put the paper's reported rows beside ours.")
+@click.option("--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a plugin's.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to a file.")
+@with_session
+def report(session: Session, run: str | None, reference: bool, format_: str, out: Path | None) -> None:
+    """Print the leaderboard of a run (the latest by default), from what is stored."""
+    from rtbench.files import write_atomic
+    from rtbench.report import build_leaderboard
+    from rtbench.runs import Runs
+
+    reporter = session.reporter(format_)
+    record = Runs(session.workspace).load(run)
+    rows = ()
+    if reference:
+        from rtbench.reference import reported_rows
+
+        rows = reported_rows(record.tasks)
+    text = reporter.render(build_leaderboard(record, session.store, reference=rows))
+    if out is None:
+        click.echo(text)
+    else:
+        write_atomic(out, text.encode() + b"\n")

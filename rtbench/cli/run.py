@@ -1,0 +1,75 @@
+"""``rtbench run``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtbench import __version__
+from rtbench.cli.common import console, format_option, matrix_options, planned, print_json, with_session
+from rtbench.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rtbench.plan import Plan
+    from rtbench.session import Session
+
+
+@click.command()
+@matrix_options
+@click.option("--name", metavar="NAME", help="Name of the run.  [default: the matrix's, with a digest if narrowed]")
+@click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
+@click.option("--executor", default="local", show_default=True, help="Where steps run.")
+@format_option("table", "md", "csv", "json")
+@with_session
+def run(
+    session: Session,
+    format_: str,
+    name: str | None,
+    workers: int | None,
+    executor: str,
+    **arguments: Any,
+) -> int:
+    """Do what each cell of a matrix needs, exactly once, and print the leaderboard."""
+    from rtbench.cli.progress import listener_for
+    from rtbench.report import build_leaderboard
+    from rtbench.runs import Runs, run_record
+
+    engine = session.executor(executor, {} if workers is None else {"workers": workers})
+    plan = planned(session, dict(arguments))
+    if all(p.score is None for p in plan.cells):
+        reasons = sorted({p.reason or "" for p in plan.cells})
+        raise BadInputError("no cell can run:\n  " + "\n  ".join(reasons), where=f"matrix {plan.matrix.name}")
+    name = run_name(name, plan, arguments)
+    runs = Runs(session.workspace)
+    runs.save(run_record(name, plan, None, version=__version__))
+    with listener_for(plan, session, console(stderr=True)) as listener:
+        outcome = engine.run(plan, session, listener)
+    record = run_record(name, plan, outcome, version=__version__)
+    runs.save(record)
+    board = build_leaderboard(record, session.store)
+    if format_ == "json":
+        print_json(board)
+    else:
+        click.echo(session.reporter(format_).render(board))
+    errors = console(stderr=True)
+    for state in outcome.failed:
+        errors.print(f"failed: {plan.steps[state.key].title}: {state.error}", style="red", markup=False)
+    if outcome.interrupted:
+        errors.print("stopped; what is done is kept, the same command goes on from here", style="yellow")
+        return 130
+    return 1 if outcome.failed else 0
+
+
+def run_name(name: str | None, plan: Plan, arguments: dict[str, Any]) -> str:
+    """A narrowed matrix gets a name of its own, so that a trial does not take the whole run's place."""
+    import re
+
+    from rtbench.keys import content_key
+
+    if name is not None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+            raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
+        return name
+    narrowed = {key: value for key, value in arguments.items() if key != "matrix" and value is not None}
+    return f"{plan.matrix.name}-{content_key(narrowed)[:6]}" if narrowed else plan.matrix.name

@@ -1,0 +1,129 @@
+"""``rtbench show``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtbench.cli.common import console, format_option, print_json, with_session
+
+if TYPE_CHECKING:
+    from rtbench.runs import CellRecord, RunRecord
+    from rtbench.session import Session
+
+
+@click.command()
+@click.argument("cell", required=False)
+@click.option("--run", "run_name", metavar="NAME", help="Of this run.  [default: the latest]")
+@click.option("--extractor", metavar="NAME", help="Verdicts of another extractor.")
+@click.option("--wrong", "only", flag_value="wrong", help="Only wrong answers.")
+@click.option("--right", "only", flag_value="right", help="Only right answers.")
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="So many samples.")
+@click.option("--prompts", is_flag=True, help="Show the prompts as sent.")
+@format_option("text", "json")
+@with_session
+def show(
+    session: Session,
+    cell: str | None,
+    run_name: str | None,
+    extractor: str | None,
+    only: str | None,
+    limit: int,
+    prompts: bool,
+    format_: str,
+) -> None:
+    """Show one cell's samples: question, rationale, extracted answer, gold. Without CELL, list the cells."""
+    from rtbench.runs import Runs
+
+    record = Runs(session.workspace).load(run_name)
+    if cell is None:
+        _list(record, format_)
+        return
+    rows = _samples(session, _find(record, cell), extractor)
+    rows = [row for row in rows if only is None or row["correct"] == (only == "right")][:limit]
+    if format_ == "json":
+        print_json(rows)
+        return
+    out = console()
+    for row in rows:
+        out.rule(f"{row['task']} {row['sample_index']}", align="left", style="dim")
+        for field in ("prompt", "question", "reasoning", "completion"):
+            if row[field] and (field != "prompt" or prompts):
+                out.print(f"{field}: ", style="bold", end="")
+                out.print(row[field], markup=False)
+        style = "green" if row["correct"] else "red"
+        said = f"extracted: {row['extracted']!r}   gold: {row['gold']!r}   {'right' if row['correct'] else 'wrong'}"
+        out.print(said, style=style, markup=False)
+    out.print(f"{len(rows)} samples shown", style="dim")
+
+
+def _list(record: RunRecord, format_: str) -> None:
+    if format_ == "json":
+        print_json(record.cells)
+        return
+    out = console()
+    for cell in record.cells:
+        out.print(cell.name + (f"   ({cell.reason})" if cell.reason else ""), markup=False)
+
+
+def _find(record: RunRecord, name: str) -> CellRecord:
+    """A cell by name, or by a part of it that only one has."""
+    from rtbench.errors import BadInputError, UnknownNameError
+
+    hits = [c for c in record.cells if c.name == name] or [c for c in record.cells if name in c.name]
+    if not hits:
+        raise UnknownNameError.of(
+            "cell", name, [c.name for c in record.cells], where=f"run {record.name}", listing="rtbench show"
+        )
+    if len(hits) > 1:
+        raise BadInputError(
+            f"{len(hits)} cells match: {', '.join(c.name for c in hits[:5])}",
+            where=name,
+            next_step="Give more of the name.",
+        )
+    return hits[0]
+
+
+def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[dict[str, Any]]:
+    """Scores joined with completions and samples."""
+    from rtbench.errors import BadInputError, UnknownNameError
+    from rtbench.files import read_jsonl
+    from rtbench.records import Score
+    from rtbench.steps.complete import completions_of
+
+    if cell.score is None or not session.store.has("score", cell.score):
+        raise BadInputError(cell.reason or "not run yet", where=f"cell {cell.name}", next_step="`rtbench run` first.")
+    folder = session.store.path("score", cell.score)
+    known = sorted(path.stem.removeprefix("scores-") for path in folder.glob("scores-*.jsonl"))
+    name = extractor or cell.extractor
+    if name not in known:
+        raise UnknownNameError.of("extractor", name, known, where=f"cell {cell.name}")
+    result = session.store.meta("score", cell.score).result
+    epoch = result.get("epoch", 1) if len(cell.completions) > 1 else 1
+    completions = {
+        (c.sample_index, c.completion_index): c for c in completions_of(session, cell.completions[epoch - 1])
+    }
+    samples = session.task_data(cell.task, cell.variant).samples
+    rows: list[dict[str, Any]] = []
+    for score in read_jsonl(folder / f"scores-{name}.jsonl", Score):
+        completion = completions[score.sample_index, score.completion_index]
+        rows.append(
+            {
+                "task": cell.task,
+                "sample_index": score.sample_index,
+                "completion_index": score.completion_index,
+                "question": samples[score.sample_index].question,
+                "gold": samples[score.sample_index].answer,
+                "prompt": completion.prompt,
+                "reasoning": completion.reasoning,
+                "completion": completion.text,
+                "extracted": score.extracted,
+                "correct": score.correct,
+                "contains_answer": score.contains_answer,
+                "correct_format": score.correct_format,
+                "complete": score.complete,
+                "extractor": name,
+            }
+        )
+    return rows

@@ -1,0 +1,200 @@
+"""The leaderboard: built from run records, ledger and store, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from rtbench.files import read_jsonl
+from rtbench.records import CurationYield, Record, Score, ScoreSummary
+from rtbench.runs import CellRecord, RunRecord
+from rtbench.stats import Interval, clustered_bootstrap, wilson
+
+if TYPE_CHECKING:
+    from rtbench.store import Store
+
+RowKind = Literal["measured", "teacher", "random", "reported"]
+
+
+class CellResult(Record, frozen=True, omit_defaults=True):
+    """What the leaderboard shows for a row and a task."""
+
+    accuracy: float | None = None
+    """Fraction; the mean over seeds. None: there is no number, and ``reason`` says why."""
+    interval: Interval | None = None
+    n: int = 0
+    """Questions."""
+    missing: int = 0
+    """Questions of the fold that a recording lacks; not in ``n``."""
+    seeds: int = 0
+    summaries: tuple[ScoreSummary, ...] = ()
+    """Every extractor's, for a single seed."""
+    curation: CurationYield | None = None
+    epoch: int | None = None
+    """The selected epoch, for a single seed."""
+    parameters: int | None = None
+    cells: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+class Row(Record, frozen=True, omit_defaults=True):
+    """Method × student, with what else tells rows apart."""
+
+    kind: RowKind
+    method: str
+    teacher: str | None = None
+    student: str | None = None
+    degree: int | None = None
+    fraction: float = 1.0
+    selection: str | None = None
+    """``best-test`` is the paper's protocol: the epoch is chosen by *test* accuracy."""
+    extractor: str | None = None
+    completions: Literal["recorded", "live"] | None = None
+    """Whether the teacher's completions are recordings made elsewhere."""
+    variant: str = ""
+    split: str = ""
+    limit: int | None = None
+    source: str | None = None
+    """Of a reported row: table and kind of source."""
+    results: dict[str, CellResult] = {}
+
+    @property
+    def mean(self) -> float | None:
+        """Mean accuracy over the tasks that have a number; None without any."""
+        found = [r.accuracy for r in self.results.values() if r.accuracy is not None]
+        return sum(found) / len(found) if found else None
+
+    @property
+    def measured(self) -> int:
+        """Tasks with a number."""
+        return sum(r.accuracy is not None for r in self.results.values())
+
+
+class Leaderboard(Record, frozen=True):
+    """Rows by tasks."""
+
+    run: str
+    matrix: str
+    description: str
+    version: str
+    tasks: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def build_leaderboard(run: RunRecord, store: Store, *, reference: Iterable[Row] = ()) -> Leaderboard:
+    """Groups a run's cells into rows; seeds are averaged."""
+    groups: dict[tuple[object, ...], dict[str, list[CellRecord]]] = {}
+    for cell in run.cells:
+        key = (
+            cell.method,
+            cell.teacher,
+            cell.student,
+            cell.degree,
+            cell.fraction,
+            cell.selection,
+            cell.extractor,
+            cell.recorded,
+            cell.split,
+            cell.limit,
+        )
+        groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
+    rows = [_random_row(run)] if run.random else []
+    measured = [_row(by_task, store) for by_task in groups.values()]
+    rows += sorted(measured, key=lambda row: (row.kind != "teacher", row.student or "", _order(row)))
+    return Leaderboard(
+        run=run.name,
+        matrix=run.matrix,
+        description=run.description,
+        version=run.version,
+        tasks=run.tasks,
+        rows=(*rows, *reference),
+    )
+
+
+def _order(row: Row) -> tuple[int, str, int, str]:
+    known = ["zero-shot", "zero-shot-cot", "few-shot", "few-shot-cot", "fine-tune", "fine-tune-cot"]
+    place = known.index(row.method) if row.method in known else len(known)
+    return (place, row.method, row.degree or 0, row.teacher or "")
+
+
+def _random_row(run: RunRecord) -> Row:
+    results = {task: CellResult(accuracy=run.random[task]) for task in run.tasks}
+    return Row(kind="random", method="random", results=results)
+
+
+def _row(by_task: Mapping[str, Sequence[CellRecord]], store: Store) -> Row:
+    first = next(iter(by_task.values()))[0]
+    variants = {cell.variant for cells in by_task.values() for cell in cells}
+    return Row(
+        kind="teacher" if first.method == "teacher" else "measured",
+        method=first.method,
+        teacher=first.teacher,
+        student=first.student,
+        degree=first.degree,
+        fraction=first.fraction,
+        selection=first.selection,
+        extractor=first.extractor,
+        completions=("recorded" if first.recorded else "live") if first.teacher else None,
+        variant="/".join(sorted(variants)),
+        split=first.split,
+        limit=first.limit,
+        results={task: _result(cells, store) for task, cells in by_task.items()},
+    )
+
+
+def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
+    names = tuple(cell.name for cell in cells)
+    for cell in cells:
+        if cell.score is None or not store.has("score", cell.score):
+            return CellResult(reason=cell.reason or "not run yet", cells=names)
+    metas = [store.meta("score", cell.score) for cell in cells if cell.score]
+    summaries = [msgspec.convert(meta.result["summaries"], list[ScoreSummary]) for meta in metas]
+    primary = [next(s for s in found if s.extractor == cells[0].extractor) for found in summaries]
+    n = primary[0].n
+    if n == 0:
+        return CellResult(reason="no completion for any question of the fold", cells=names)
+    accuracy = sum(s.accuracy for s in primary) / len(primary)
+    single = len(cells) == 1
+    return CellResult(
+        accuracy=accuracy,
+        interval=wilson(primary[0].correct, n) if single else clustered_bootstrap(_by_question(cells, store)),
+        n=n,
+        missing=primary[0].missing,
+        seeds=len(cells),
+        summaries=tuple(summaries[0]) if single else (),
+        curation=_curation(cells[0], store),
+        epoch=_epoch(cells[0], store, metas[0].result) if single else None,
+        parameters=_parameters(cells[0], store),
+        cells=names,
+    )
+
+
+def _by_question(cells: Sequence[CellRecord], store: Store) -> list[float]:
+    verdicts: dict[int, list[bool]] = {}
+    for cell in cells:
+        assert cell.score is not None
+        for score in read_jsonl(store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl", Score):
+            verdicts.setdefault(score.sample_index, []).append(score.correct)
+    return [sum(v) / len(v) for v in verdicts.values()]
+
+
+def _curation(cell: CellRecord, store: Store) -> CurationYield | None:
+    if cell.examples is None or not store.has("curate", cell.examples):
+        return None
+    return msgspec.convert(store.meta("curate", cell.examples).result, CurationYield)
+
+
+def _epoch(cell: CellRecord, store: Store, result: Mapping[str, object]) -> int | None:
+    if "epoch" in result:
+        return int(str(result["epoch"]))
+    if cell.checkpoint is None or not store.has("train", cell.checkpoint):
+        return None
+    return int(store.meta("train", cell.checkpoint).result["selected"])
+
+
+def _parameters(cell: CellRecord, store: Store) -> int | None:
+    if cell.checkpoint is None or not store.has("train", cell.checkpoint):
+        return None
+    return int(store.meta("train", cell.checkpoint).result["parameters"])

@@ -1,0 +1,158 @@
+"""What a run leaves behind for the report: which cells there were, and the keys of the steps that answer them.
+
+The record holds no result. Results stand in the ledger and the store alone; deleting a report or re-making it loses
+nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.files import read_json, write_atomic
+from rtbench.interfaces import Outcome
+from rtbench.plan import Plan, Step
+from rtbench.records import Record
+
+if TYPE_CHECKING:
+    from rtbench.plan import PlannedCell
+
+
+class CellRecord(Record, frozen=True, omit_defaults=True):
+    """One cell of a run."""
+
+    name: str
+    method: str
+    task: str
+    dataset: str
+    variant: str
+    split: str
+    teacher: str | None
+    student: str | None
+    degree: int | None
+    seed: int
+    fraction: float
+    selection: str | None
+    """How the epoch was chosen; None where nothing is trained."""
+    extractor: str
+    limit: int | None
+    recorded: bool
+    """The teacher's completions are recordings."""
+    score: str | None = None
+    """Key of the score step."""
+    completions: tuple[str, ...] = ()
+    examples: str | None = None
+    checkpoint: str | None = None
+    reason: str | None = None
+    """Why it could not run or failed."""
+
+
+class RunRecord(Record, frozen=True, omit_defaults=True):
+    """One run."""
+
+    name: str
+    matrix: str
+    description: str
+    version: str
+    tasks: tuple[str, ...]
+    cells: tuple[CellRecord, ...]
+    random: dict[str, float] = {}
+    """Expected accuracy of a uniform guess, by task."""
+
+
+def run_record(name: str, plan: Plan, outcome: Outcome | None, *, version: str) -> RunRecord:
+    """Sums up a plan and, once it has run, how it ended."""
+    tasks = {planned.cell.task.name: planned.cell.models.task.info.random_accuracy for planned in plan.cells}
+    return RunRecord(
+        name=name,
+        matrix=plan.matrix.name,
+        description=plan.matrix.file.description,
+        version=version,
+        tasks=tuple(tasks),
+        cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
+        random=tasks,
+    )
+
+
+def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> CellRecord:
+    cell = planned.cell
+    score = planned.score
+    below = _below(plan, score)
+    trains = [step for step in below if step.kind == "train"]
+    reason = planned.reason
+    if reason is None and outcome is not None and score is not None:
+        state = outcome.states.get(score.key)
+        if state is not None and state.state in {"failed", "skipped"}:
+            reason = state.error
+        elif state is not None and state.state == "pending":
+            reason = "stopped before it was done; run again to go on"
+    return CellRecord(
+        name=cell.name,
+        method=cell.method,
+        task=cell.task.name,
+        dataset=cell.task.dataset,
+        variant=cell.task.variant,
+        split=cell.task.split,
+        teacher=cell.teacher.name if cell.teacher else None,
+        student=cell.student.name if cell.student else None,
+        degree=cell.degree,
+        seed=cell.seed,
+        fraction=cell.fraction,
+        selection=cell.recipe.selection if trains else None,
+        extractor=cell.primary,
+        limit=cell.test_limit,
+        recorded=bool(cell.models.teacher and cell.models.teacher.recorded),
+        score=score.key if score else None,
+        completions=tuple(i.key for i in score.inputs) if score else (),
+        examples=trains[0].inputs_as("examples")[0].key if trains else None,
+        checkpoint=trains[0].key if trains else None,
+        reason=reason,
+    )
+
+
+def _below(plan: Plan, score: Step | None) -> list[Step]:
+    """The steps a score rests on."""
+    found: dict[str, Step] = {}
+    stack = [score] if score else []
+    while stack:
+        step = stack.pop()
+        for i in step.inputs:
+            if i.key not in found:
+                found[i.key] = plan.steps[i.key]
+                stack.append(plan.steps[i.key])
+    return list(found.values())
+
+
+class Runs:
+    """The run records of a workspace."""
+
+    def __init__(self, workspace: Path) -> None:
+        self.root = workspace / "runs"
+
+    def names(self) -> list[str]:
+        """Oldest first."""
+        found = sorted(self.root.glob("*.json"), key=lambda path: path.stat().st_mtime)
+        return [path.stem for path in found]
+
+    def save(self, record: RunRecord) -> None:
+        write_atomic(self.root / f"{record.name}.json", msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+
+    def load(self, name: str | None = None) -> RunRecord:
+        """A run by name, or the latest.
+
+        Raises:
+            BadInputError: there is no run yet.
+            UnknownNameError: no run of that name.
+        """
+        names = self.names()
+        if not names:
+            raise BadInputError(
+                "no run yet", where=str(self.root.parent), next_step="`rtbench run` makes one; or give --workspace."
+            )
+        if name is not None and name not in names:
+            raise UnknownNameError.of("run", name, names, where=str(self.root))
+        record: RunRecord = read_json(self.root / f"{name or names[-1]}.json", RunRecord)
+        return record

@@ -1,0 +1,53 @@
+"""Intervals. The statistics are scipy's; here is only the glue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtbench.records import Record
+
+CONFIDENCE = 0.95
+
+
+class Interval(Record, frozen=True):
+    """A confidence interval of an accuracy, as fractions."""
+
+    low: float
+    high: float
+    method: str
+
+
+def wilson(correct: int, n: int) -> Interval:
+    """Wilson score interval of ``correct`` right answers to ``n`` questions.
+
+    Raises:
+        ValueError: ``n`` is 0.
+    """
+    if n == 0:
+        raise ValueError("no questions, no interval")
+    from scipy.stats import binomtest
+
+    found = binomtest(correct, n).proportion_ci(CONFIDENCE, method="wilson")
+    return Interval(low=float(found.low), high=float(found.high), method="wilson")
+
+
+def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resamples: int = 2000) -> Interval:
+    """Percentile bootstrap of the mean over questions, each given as its mean over seeds: the runs of several seeds
+    answer the same questions and are no independent draws."""
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    values = np.asarray(by_question, dtype=float)
+    if np.ptp(values) == 0:  # all questions alike: every resample has the same mean
+        mean = float(values[0])
+        return Interval(low=mean, high=mean, method="bootstrap")
+    found = bootstrap(
+        (values,),
+        np.mean,
+        confidence_level=CONFIDENCE,
+        n_resamples=resamples,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+        batch=200,
+    ).confidence_interval
+    return Interval(low=float(found.low), high=float(found.high), method="bootstrap")
