@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rtbench.interfaces import Method
     from rtbench.session import Session
 
+DEFAULT_EXTRACTOR = "flexible"
 SELECTIONS = ("last", "val", "best-test")
 
 
@@ -63,8 +64,9 @@ class MatrixFile(Block, frozen=True, omit_defaults=True):
     description: str = ""
     variant: str = "original"
     split: str = "default"
-    extractor: str = "flexible"
-    """The one the leaderboard shows; all of a task's are computed."""
+    extractor: str | None = None
+    """The one the leaderboard shows; all of a task's are computed. None: ``flexible``, or a task's first where it has
+    no such."""
     teacher_rows: bool = True
     """Measure each teacher on the test fold."""
     limit: int | None = None
@@ -133,7 +135,12 @@ def narrow(session: Session, matrix: Matrix, by: Narrowing) -> Matrix:
         raise BadInputError(f"must be at least 1, not {by.limit}", where="--limit")
     recipe = {key: value for key, value in (("epochs", by.epochs), ("selection", by.selection)) if value is not None}
     blocks = [_merged(file, block) for block in file.blocks] or [_merged(file, Block())]
-    left = [narrowed for block in blocks if (narrowed := _narrow_block(session, block, by, recipe)) is not None]
+    added = _added(session, blocks, by)
+    left: list[Block] = []
+    for number, block in enumerate(blocks):
+        narrowed = _narrow_block(session, block, by, recipe, added if number == 0 else {})
+        if narrowed is not None:
+            left.append(narrowed)
     file = msgspec.structs.replace(file, blocks=left, **changes)
     if not file.blocks:
         raise BadInputError("nothing of the matrix is left", where="--tasks, --methods, …", next_step="Ask for more.")
@@ -150,32 +157,51 @@ def _merged(file: MatrixFile, block: Block) -> Block:
     return Block(**values)
 
 
-def _narrow_block(session: Session, block: Block, by: Narrowing, recipe: dict[str, Any]) -> Block | None:
+def _narrow_block(
+    session: Session, block: Block, by: Narrowing, recipe: dict[str, Any], added: dict[str, list[str]]
+) -> Block | None:
+    """``added``: names of tasks and methods that no block has and that this one takes on."""
     changes: dict[str, Any] = {"recipe": {**(block.recipe or {}), **recipe}}
-    for axis, kind in (("tasks", "tasks"), ("methods", "methods")):
+    for axis in ("tasks", "methods"):
         asked = getattr(by, axis)
-        if asked is None:
-            continue
-        for name in asked:
-            session.plugins.registries[kind].get(name, where=f"--{axis}")
-        have = getattr(block, axis)
-        changes[axis] = list(asked) if have is None else [name for name in have if name in asked] or None
-        if changes[axis] is None:
-            # A block that lacks all that is asked for falls away, unless it is the only one.
-            return None
+        if asked is not None:
+            have = getattr(block, axis)
+            kept = list(asked) if have is None else [name for name in have if name in asked] + added.get(axis, [])
+            if not kept:
+                return None
+            changes[axis] = kept
     for axis in ("teachers", "students"):
         asked = getattr(by, axis)
-        if asked is None:
-            continue
-        have = {(item if isinstance(item, str) else item.get("name")): item for item in getattr(block, axis) or []}
-        for name in asked:
-            if name not in have:
-                session.plugins.registries[axis].get(name, where=f"--{axis}")
-        changes[axis] = [have.get(name, name) for name in asked]
+        if asked is not None:
+            changes[axis] = _narrow_models(session, axis, getattr(block, axis) or [], asked)
     for axis in ("degrees", "seeds"):
         if getattr(by, axis) is not None:
             changes[axis] = list(getattr(by, axis))
     return msgspec.structs.replace(block, **changes)
+
+
+def _narrow_models(
+    session: Session, axis: str, have: Sequence[str | dict[str, Any]], asked: Sequence[str]
+) -> list[str | dict[str, Any]]:
+    """The entries asked for: as the matrix has them, or else as they are registered."""
+    by_name = {(item if isinstance(item, str) else item.get("name")): item for item in have}
+    for name in asked:
+        if name not in by_name:
+            session.plugins.registries[axis].get(name, where=f"--{axis}")
+    return [by_name.get(name, name) for name in asked]
+
+
+def _added(session: Session, blocks: Sequence[Block], by: Narrowing) -> dict[str, list[str]]:
+    """Tasks and methods asked for that are registered and in no block."""
+    out: dict[str, list[str]] = {}
+    for axis in ("tasks", "methods"):
+        present = {name for block in blocks for name in getattr(block, axis) or []}
+        everywhere = any(getattr(block, axis) is None for block in blocks)
+        for name in getattr(by, axis) or []:
+            session.plugins.registries[axis].get(name, where=f"--{axis}")
+            if name not in present and not everywhere:
+                out.setdefault(axis, []).append(name)
+    return out
 
 
 # ------------------------------------------------------------------------------------------------------- expansion
@@ -265,8 +291,10 @@ class _Expansion:
     ) -> Cell:
         file = self.matrix.file
         info = models.task.info
-        if file.extractor not in info.extractors:
-            raise UnknownNameError.of("extractor", file.extractor, info.extractors, where=f"task {info.name}")
+        primary = file.extractor or (DEFAULT_EXTRACTOR if DEFAULT_EXTRACTOR in info.extractors else None)
+        primary = primary or next(iter(info.extractors), "")
+        if primary not in info.extractors:
+            raise UnknownNameError.of("extractor", primary, info.extractors, where=f"task {info.name}")
         return Cell(
             method=method.name,
             task=spec,
@@ -279,7 +307,7 @@ class _Expansion:
             test_limit=file.limit,
             train_limit=file.limit,
             extractors=tuple(info.extractors.items()),
-            primary=file.extractor,
+            primary=primary,
             curators=self.curators,
             temperature=self.block.temperature,
             models=models,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rtbench.extraction import summarise
 from rtbench.files import atomic_write
 from rtbench.plan import ScoreSpec
 from rtbench.questions import questions_of
@@ -16,7 +17,6 @@ from rtbench.records import Score, ScoreSummary
 from rtbench.steps.complete import completions_of
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import Extractor
     from rtbench.steps import StepContext
 
 
@@ -42,7 +42,7 @@ def score(context: StepContext) -> dict[str, Any]:
             _write(context.folder / f"votes-{name}.jsonl", scores)
             scores = majority(scores)
         _write(context.folder / f"scores-{name}.jsonl", scores)
-        summaries.append(summarise(extractor, scores, missing=len(samples) - len({s.sample_index for s in scores})))
+        summaries.append(summarise(name, extractor.version, scores, missing=len(samples) - len({s.sample_index for s in scores})))
     result: dict[str, Any] = {"summaries": msgspec.to_builtins(summaries)}
     if per_epoch:
         result |= {"epoch": epoch + 1, "accuracy_per_epoch": per_epoch}
@@ -52,26 +52,6 @@ def score(context: StepContext) -> dict[str, Any]:
 def _write(path: Path, scores: Sequence[Score]) -> None:
     with atomic_write(path) as handle:
         handle.write(msgspec.json.Encoder().encode_lines(scores))
-
-
-def summarise(extractor: Extractor, scores: Sequence[Score], *, missing: int = 0) -> ScoreSummary:
-    """Accuracy over questions, one score each."""
-    n = len(scores)
-
-    def share(field: str) -> float:
-        return sum(getattr(s, field) for s in scores) / n if n else 0.0
-
-    return ScoreSummary(
-        extractor=extractor.name,
-        version=extractor.version,
-        n=n,
-        correct=sum(s.correct for s in scores),
-        accuracy=share("correct"),
-        contains_answer=share("contains_answer"),
-        correct_format=share("correct_format"),
-        complete=share("complete"),
-        missing=missing,
-    )
 
 
 def majority(scores: Sequence[Score]) -> list[Score]:

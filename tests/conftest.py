@@ -1,0 +1,127 @@
+"""Fixtures that run the real thing: the real data, the real command line, a real third-party distribution."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PARROT = ROOT / "tests" / "fixtures" / "rtbench_parrot"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The real data sets and recordings; a test run without them fails."""
+    folder = Path(os.environ.get("RTBENCH_TEST_DATA") or ROOT.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.fail(f"the real data are missing: {folder} (set RTBENCH_TEST_DATA)")
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def parrot_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which pip has installed the third-party distribution ``rtbench-parrot``."""
+    site = tmp_path_factory.mktemp("site")
+    source = tmp_path_factory.mktemp("source") / "parrot"
+    source.mkdir()
+    for name in ("pyproject.toml", "rtbench_parrot.py"):
+        (source / name).write_bytes((PARROT / name).read_bytes())
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index"]
+    subprocess.run([*command, "--target", str(site), str(source)], check=True, capture_output=True)
+    return site
+
+
+@dataclass(frozen=True)
+class Cli:
+    """Runs ``rtbench`` as a user does: a process of its own, in a folder of its own."""
+
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def workspace(self) -> Path:
+        return self.folder / "rtbench-workspace"
+
+    def __call__(self, *arguments: object, code: int = 0, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr or "--traceback" in arguments, done.stderr
+        return done
+
+    def json(self, *arguments: object, code: int = 0) -> object:
+        return json.loads(self(*arguments, "--format", "json", code=code).stdout)
+
+    def command(self, *arguments: object) -> list[str]:
+        return [sys.executable, "-m", "rtbench", *map(str, arguments)]
+
+    def start(self, *arguments: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+
+MakeCli = Callable[..., Cli]
+
+
+@pytest.fixture
+def make_cli(tmp_path: Path, parrot_site: Path) -> MakeCli:
+    """Makes command lines with the parrot installed, each in a folder of its own."""
+
+    def make(name: str = "user", *, site: Path | None = parrot_site, data: Path | None = None) -> Cli:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("RTBENCH_") and k != "PYTHONPATH"}
+        environment["RTBENCH_CACHE"] = str(tmp_path / "cache")
+        if site is not None:
+            environment["PYTHONPATH"] = str(site)
+        if data is not None:
+            environment["RTBENCH_DATA_DIR"] = str(data)
+        return Cli(folder, environment)
+
+    return make
+
+
+@pytest.fixture
+def cli(make_cli: MakeCli) -> Cli:
+    return make_cli()
+
+
+DEMO = """
+name: demo
+extractor: last-word
+tasks: [parity]
+methods: [zero-shot, fine-tune, fine-tune-cot]
+teachers: [counter]
+students: [parrot]
+degrees: [1, 4]
+recipe: {epochs: 2}
+"""
+
+
+@pytest.fixture
+def demo(tmp_path: Path) -> Path:
+    """A matrix over the parrot's task, teacher and student: every kind of step in seconds."""
+    path = tmp_path / "demo.yaml"
+    path.write_text(DEMO)
+    return path

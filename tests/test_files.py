@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.files import atomic_write, convert, read_json, read_jsonl, read_yaml
+from rtbench.records import Sampling, Usage
+
+
+def test_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as handle:
+        handle.write(b"half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ('{"prompt_tokens": 1, "completion_tokens": 2}\n\n{"prompt_tokens": 1,', 3, "truncated"),
+        ('{"prompt_tokens": 1, "completion_tokens": "x"}', 1, "int"),
+        ('{"prompt_tokens": 1, "completion_tokens": 1, "extra": 1}', 1, "extra"),
+    ],
+)
+def test_bad_line_of_jsonl_is_named(tmp_path: Path, text: str, line: int, said: str) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text(text)
+    with pytest.raises(BadInputError, match=said) as caught:
+        read_jsonl(path, Usage)
+    assert caught.value.where == f"{path}, line {line}"
+
+
+def test_broken_json_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('{\n"a": 1,\n"b": }\n')
+    with pytest.raises(BadInputError) as caught:
+        read_json(path)
+    assert caught.value.where == f"{path}, line 3"
+
+
+def test_broken_yaml_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1\nb: [1,\nc: 2\n")
+    with pytest.raises(BadInputError) as caught:
+        read_yaml(path)
+    assert ", line 4" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["missing.json", "folder"])
+def test_unreadable_path_is_one_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(BadInputError):
+        read_json(tmp_path / name)
+
+
+def test_truncated_gzip_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"prompt_tokens": 1, "completion_tokens": 2}\n' * 100)[:40])
+    with pytest.raises(BadInputError, match="gzip"):
+        read_jsonl(path, Usage)
+
+
+def test_unknown_key_comes_with_the_nearest_known_one() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'temperature'"):
+        convert({"max_new_tokens": 1, "temprature": 0.5}, Sampling, where="here")

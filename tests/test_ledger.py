@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtbench.errors import BadInputError
+from rtbench.ledger import Ledger, Partition, make_request
+from rtbench.records import Completion, Request, Sampling
+
+GREEDY = Sampling(max_new_tokens=8)
+WARM = Sampling(max_new_tokens=8, temperature=0.7)
+
+
+def completion(request: Request, text: str = "x") -> Completion:
+    return Completion(
+        key=request.key,
+        task=request.task,
+        sample_index=request.sample_index,
+        completion_index=request.completion_index,
+        prompt=request.prompt,
+        text=text,
+    )
+
+
+def requests(n: int, sampling: Sampling = WARM) -> list[Request]:
+    return [make_request("model", "task", 3, i, "prompt", sampling) for i in range(n)]
+
+
+def partition(tmp_path: Path) -> Partition:
+    return Ledger(tmp_path).partition("org/model", "task", "zero-shot")
+
+
+def test_raising_the_degree_asks_for_the_difference(tmp_path: Path) -> None:
+    held = partition(tmp_path)
+    with held.writer() as writer:
+        for request in requests(8):
+            writer.append(completion(request))
+    missing = [r for r in requests(64) if r.key not in held.keys()]
+    assert [r.completion_index for r in missing] == list(range(8, 64))
+
+
+def test_torn_last_line_is_as_if_never_written(tmp_path: Path) -> None:
+    held = partition(tmp_path)
+    with held.writer() as writer:
+        for request in requests(3):
+            writer.append(completion(request))
+    segment = next(held.path.glob("*.jsonl"))
+    segment.write_bytes(segment.read_bytes()[:-10])
+    assert {c.completion_index for c in held.load().values()} == {0, 1}
+    with held.writer() as writer:
+        writer.append(completion(requests(3)[2]))
+    assert {c.completion_index for c in held.load().values()} == {0, 1, 2}
+
+
+def test_writers_never_share_a_segment(tmp_path: Path) -> None:
+    held = partition(tmp_path)
+    with held.writer() as one, held.writer() as two:
+        one.append(completion(requests(2)[0]))
+        two.append(completion(requests(2)[1]))
+    assert len(list(held.path.glob("*.jsonl"))) == 2
+    assert len(held.load()) == 2
+
+
+def test_of_equal_keys_the_older_counts(tmp_path: Path) -> None:
+    held = partition(tmp_path)
+    for text in ("first", "second"):
+        with held.writer() as writer:
+            writer.append(completion(requests(1)[0], text))
+    assert [c.text for c in held.load().values()] == ["first"]
+
+
+def test_what_came_before_a_fault_is_kept(tmp_path: Path) -> None:
+    held = partition(tmp_path)
+    with pytest.raises(RuntimeError), held.writer() as writer:
+        writer.append(completion(requests(1)[0]))
+        raise RuntimeError
+    assert len(held.keys()) == 1
+
+
+def test_foreign_line_is_named(tmp_path: Path) -> None:
+    held = partition(tmp_path)
+    with held.writer() as writer:
+        writer.append(completion(requests(1)[0]))
+    segment = next(held.path.glob("*.jsonl"))
+    with segment.open("ab") as handle:
+        handle.write(b'{"hello": 1}\n')
+    with pytest.raises(BadInputError, match="no completion") as caught:
+        held.load()
+    assert str(caught.value.where).endswith("line 2")
+
+
+def test_seed_changes_a_sampled_request_and_not_a_greedy_one() -> None:
+    def key(temperature: float, seed: int) -> str:
+        sampling = Sampling(max_new_tokens=8, temperature=temperature, seed=seed)
+        return make_request("model", "task", 0, 0, "prompt", sampling).key
+
+    assert key(0.7, 0) != key(0.7, 1)
+    assert key(0.0, 0) == key(0.0, 1)
+
+
+def test_everything_that_makes_a_completion_another_is_in_its_key() -> None:
+    keys = {
+        make_request(model, task, sample, index, prompt, sampling).key
+        for model in ("a", "b")
+        for task in ("t", "u")
+        for sample in (0, 1)
+        for index in (0, 1)
+        for prompt in ("p", "q")
+        for sampling in (WARM, GREEDY, Sampling(max_new_tokens=9), Sampling(max_new_tokens=8, stop=("\n",)))
+    }
+    assert len(keys) == 2**5 * 4
+
+
+def test_completions_of_one_question_have_seeds_of_their_own() -> None:
+    assert len({request.seed for request in requests(64)}) == 64
+
+
+def test_names_that_look_alike_on_disk_stay_apart(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    paths = {ledger.partition(name, "t", "p").path for name in ("a/b", "a_b", "a:b", "../a", "a" * 300)}
+    assert len(paths) == 5
+    assert all(path.resolve().is_relative_to(tmp_path.resolve()) for path in paths)
+
+
+@settings(max_examples=50, deadline=None)
+@given(text=st.text())
+def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    """Teacher output is hostile: line breaks, separators and control characters must not tear a segment."""
+    if any(0xD800 <= ord(c) <= 0xDFFF for c in text):
+        return
+    held = partition(tmp_path_factory.mktemp("ledger"))
+    with held.writer() as writer:
+        writer.append(completion(requests(1)[0], text))
+    assert [c.text for c in held.load().values()] == [text]

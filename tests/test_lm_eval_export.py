@@ -1,0 +1,225 @@
+"""lm-eval itself reads our configs, and finds the answers that we find."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rtbench_plugins.yaml_tasks import load_task
+
+from rtbench.data import DataFiles
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.export import ZERO_SHOT, export_tasks, jinja
+from rtbench.filters import INVALID
+from rtbench.interfaces import PromptFormat, Template
+from rtbench.records import Completion
+
+ROOT = Path(__file__).parent.parent
+NAMES = sorted(path.parent.name for path in (ROOT / "tasks").glob("*/task.yaml"))
+ONE_OF_EACH = ("multiarith", "date_understanding", "coin_flip", "last_letter_concatenation")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def task_named(name: str) -> Any:
+    return load_task(ROOT / "tasks" / name / "task.yaml")
+
+
+@pytest.fixture(scope="module")
+def files(data_dir: Path) -> DataFiles:
+    return DataFiles(data_dir, Path("/nonexistent"), offline=True)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, files: DataFiles) -> Path:
+    folder = tmp_path_factory.mktemp("exported")
+    export_tasks([task_named(name) for name in ONE_OF_EACH], folder, "original", "default", files)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random GPT-2 with a byte-level tokenizer whose few merges make answers of every type likely."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
+    folder = tmp_path_factory.mktemp("tiny")
+    raw = Tokenizer(models.BPE())
+    raw.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    raw.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), special_tokens=["<|end|>"])
+    raw.train_from_iterator([" yes no (A) (B) C 12 7 -->"], trainer)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", pad_token="<|end|>")
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    end = tokenizer.eos_token_id
+    config = GPT2Config(
+        vocab_size=len(tokenizer), n_positions=1024, n_embd=32, n_layer=1, n_head=2, bos_token_id=end, eos_token_id=end
+    )
+    GPT2LMHeadModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_lm_eval_indexes_and_validates_all_twelve_as_they_stand(capsys: pytest.CaptureFixture[str]) -> None:
+    from lm_eval.config.task import TaskConfig
+    from lm_eval.tasks import TaskManager
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    manager = TaskManager(include_defaults=False, include_path=str(ROOT / "tasks"))
+    assert sorted(manager.match_tasks(NAMES)) == NAMES
+    assert [name for name in manager.all_tasks if name not in {*NAMES, "rtbench"}] == []
+    for name in NAMES:
+        config = load_yaml(ROOT / "tasks" / name / "task.yaml")
+        config.pop("tag")
+        assert TaskConfig(**config).task == name
+
+
+def test_lm_eval_finds_the_answers_that_we_find(
+    exported: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    names = [f"rtbench_{name}" for name in ONE_OF_EACH]
+    results = lm_eval.simple_evaluate(
+        model="hf",
+        model_args=f"pretrained={tiny_model},device=cpu",
+        tasks=names,
+        task_manager=TaskManager(include_defaults=False, include_path=str(exported)),
+        limit=8,
+        gen_kwargs="max_gen_toks=48",
+        bootstrap_iters=0,
+        log_samples=True,
+    )
+    for name in ONE_OF_EACH:
+        _check_same_answers(name, results["samples"][f"rtbench_{name}"], results["results"][f"rtbench_{name}"])
+
+
+def _check_same_answers(name: str, samples: list[dict[str, Any]], results: dict[str, Any]) -> None:
+    task = task_named(name)
+    data = task.load(
+        DataFiles(Path(os.environ.get("RTBENCH_TEST_DATA") or ROOT.parent / "shared" / "data")), "original"
+    )
+    first = data.splits["default"].test[:8]
+    for extractor in task.info.extractors:
+        theirs = sorted((s for s in samples if s["filter"] == extractor), key=lambda s: s["doc_id"])
+        assert tuple(s["doc"]["sample_index"] for s in theirs) == first
+        completions = [
+            Completion(
+                key="",
+                task=name,
+                sample_index=s["doc"]["sample_index"],
+                completion_index=0,
+                prompt="",
+                text=s["resps"][0][0],
+            )
+            for s in theirs
+        ]
+        for s in theirs:
+            question = data.samples[s["doc"]["sample_index"]].question.strip()
+            assert s["arguments"][0][0] == f"Q: {question}\n\nA:"
+        ours = task.extractor(extractor).score(completions, data.samples, None)
+        assert [INVALID if o.extracted is None else o.extracted for o in ours] == [
+            str(s["filtered_resps"][0]) for s in theirs
+        ]
+        assert results[f"exact_match,{extractor}"] == sum(o.correct for o in ours) / 8
+
+
+def test_recorded_completions_get_one_verdict_from_both(exported: Path, data_dir: Path) -> None:
+    """A random model seldom answers; on real completions the pipelines of lm-eval's own task must agree as well."""
+    import gzip
+    import json
+
+    from lm_eval.api.instance import Instance
+    from lm_eval.filters import build_filter_ensemble
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    for name in ONE_OF_EACH:
+        task = task_named(name)
+        raw = gzip.decompress((data_dir / "teacher" / f"text-davinci-002__zs_cot__{name}.jsonl.gz").read_bytes())
+        texts = {r["sample_index"]: r["completion"] for r in map(json.loads, raw.strip().split(b"\n"))}
+        lines = (exported / f"rtbench_{name}" / "test.jsonl").read_bytes().strip().split(b"\n")
+        docs = [json.loads(line) for line in lines]
+        data = task.load(DataFiles(data_dir, Path("/nonexistent"), offline=True), "original")
+        for entry in load_yaml(exported / f"rtbench_{name}.yaml")["filter_list"]:
+            steps = [[step.pop("function"), step] for step in entry["filter"]]
+            instances = [
+                Instance("generate_until", doc, ("", {}), 0, resps=[texts[doc["sample_index"]]]) for doc in docs
+            ]
+            build_filter_ensemble(entry["name"], steps).apply(instances)
+            completions = [
+                Completion(
+                    key="",
+                    task=name,
+                    sample_index=doc["sample_index"],
+                    completion_index=0,
+                    prompt="",
+                    text=texts[doc["sample_index"]],
+                )
+                for doc in docs
+            ]
+            ours = task.extractor(entry["name"]).score(completions, data.samples, None)
+            theirs = [instance.filtered_resps[entry["name"]] for instance in instances]
+            assert [str(t) for t in theirs] == [INVALID if o.extracted is None else o.extracted for o in ours]
+            assert [t.correct for t in theirs] == [o.correct for o in ours]
+
+
+def test_folds_are_exactly_ours(exported: Path, files: DataFiles) -> None:
+    import json
+
+    data = task_named("multiarith").load(files, "original")
+    for fold in ("train", "test"):
+        lines = (exported / "rtbench_multiarith" / f"{fold}.jsonl").read_bytes().strip().split(b"\n")
+        assert tuple(json.loads(line)["sample_index"] for line in lines) == data.splits["default"].fold(fold)
+
+
+def test_task_without_training_text_is_exported_with_its_test_fold(tmp_path: Path, files: DataFiles) -> None:
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    (path,) = export_tasks([task_named("aqua")], tmp_path, "original", "default", files)
+    config = load_yaml(path)
+    assert "training_split" not in config
+    assert list(config["dataset_kwargs"]["data_files"]) == ["test"]
+
+
+def test_few_shot_format_carries_demonstrations_and_prefix(tmp_path: Path, files: DataFiles) -> None:
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    few = PromptFormat(
+        name="few-shot-cot",
+        decoder=Template(input="{demonstrations}\nQ: {question}\nA:", stop=("\nQ:",)),
+        encoder_decoder=Template(input="{question}"),
+        answer_prefix="The answer is",
+        demonstrations="cot",
+    )
+    paths = export_tasks([task_named("svamp")], tmp_path, "original", "default", files, formats=[ZERO_SHOT, few])
+    assert [path.name for path in paths] == ["rtbench_svamp.yaml", "rtbench_svamp__few_shot_cot.yaml"]
+    config = load_yaml(paths[1])
+    assert config["doc_to_text"].count("The answer is") == 4
+    assert config["doc_to_text"].endswith("\nQ: {{question}}\nA:")
+    assert config["generation_kwargs"]["until"] == ["\nQ:"]
+    assert config["filter_list"][0]["filter"][0]["answer_prefix"] == "The answer is"
+
+
+def test_text_that_looks_like_jinja_stays_text() -> None:
+    import jinja2
+
+    made = jinja("{demonstrations} {question}", {"demonstrations": "{{ 1 }} {% if %} {# x #}"})
+    assert jinja2.Template(made).render(question="{{ 2 }}") == "{{ 1 }} {% if %} {# x #} {{ 2 }}"
+
+
+def test_unknown_split_and_empty_test_fold_are_named(tmp_path: Path, files: DataFiles) -> None:
+    with pytest.raises(UnknownNameError, match="split of task svamp"):
+        export_tasks([task_named("svamp")], tmp_path, "original", "defautl", files)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises((UnknownNameError, BadInputError)):
+        export_tasks([task_named("svamp")], tmp_path, "nonsense", "default", files)

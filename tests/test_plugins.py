@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rtbench import hookspecs
+from tests.conftest import PARROT, Cli, MakeCli
+
+ROOT = Path(__file__).parent.parent
+HOOKS = sorted(name for name in dir(hookspecs) if name.startswith("rtbench_"))
+
+
+def test_installed_distribution_is_found_with_origin_and_version(cli: Cli) -> None:
+    found = {plugin["name"]: plugin for plugin in cli.json("plugins")}
+    assert found["parrot"]["origin"] == "rtbench-parrot"
+    assert found["parrot"]["version"] == "0.3.0"
+    assert found["parrot"]["provides"] == {
+        "tasks": ["parity"],
+        "teachers": ["counter"],
+        "students": ["parrot"],
+        "reporters": ["shout"],
+    }
+    assert found["multiarith"]["origin"] == "rtbench"
+
+
+def test_every_task_teacher_and_student_trainer_is_a_plugin_of_its_own(make_cli: MakeCli) -> None:
+    found = make_cli(site=None).json("plugins")
+    tasks = [plugin for plugin in found if "tasks" in plugin["provides"]]
+    assert len(tasks) == 12
+    assert all(plugin["provides"]["tasks"] == [plugin["name"]] for plugin in tasks)
+    assert {p["name"] for p in found if "teachers" in p["provides"]} == {"replay", "hf-teacher"}
+    assert {p["name"] for p in found if "students" in p["provides"]} == {"hf-causal", "hf-seq2seq"}
+
+
+def test_blocked_plugin_is_gone(cli: Cli) -> None:
+    names = {plugin["name"] for plugin in cli.json("plugins", "-p", "no:parrot", "-p", "no:aqua")}
+    assert "multiarith" in names
+    assert not names & {"parrot", "aqua"}
+
+
+def test_blocking_an_unknown_plugin_is_an_error_with_a_suggestion(cli: Cli) -> None:
+    assert "Did you mean 'parrot'" in cli("plugins", "-p", "no:parot", code=2).stderr
+
+
+def test_one_python_file_is_a_plugin(make_cli: MakeCli, demo: Path) -> None:
+    cli = make_cli(site=None)
+    plugin = cli.folder / "mine.py"
+    shutil.copy(PARROT / "rtbench_parrot.py", plugin)
+    done = cli("run", "--plugin", plugin, "--matrix", demo, "--methods", "fine-tune", "--format", "md")
+    assert "| fine-tune | parrot |" in done.stdout
+
+
+def plugin_error(cli: Cli, text: str) -> str:
+    path = cli.folder / "bad.py"
+    path.write_text(text)
+    return cli("plugins", "--plugin", path, code=2).stderr
+
+
+def test_misspelt_hook_is_named_with_the_right_one(cli: Cli) -> None:
+    said = plugin_error(
+        cli,
+        "from rtbench.hookspecs import hookimpl\n@hookimpl\ndef rtbench_register_task(register): pass\n",
+    )
+    assert "bad" in said
+    assert "rtbench_register_task'" in said
+    assert "Did you mean 'rtbench_register_tasks'" in said
+
+
+def test_misspelt_hook_without_the_marker_is_caught_too(cli: Cli) -> None:
+    said = plugin_error(cli, "def rtbench_register_tsaks(register): pass\n")
+    assert "Did you mean 'rtbench_register_tasks'" in said
+
+
+def test_plugin_that_raises_at_import_is_named_with_the_cure(cli: Cli) -> None:
+    said = plugin_error(cli, "1 / 0\n")
+    assert "bad.py" in said
+    assert "ZeroDivisionError" in said
+    assert "--traceback" in said
+
+
+def test_traceback_is_one_flag_away(cli: Cli) -> None:
+    path = cli.folder / "bad.py"
+    path.write_text("1 / 0\n")
+    assert "ZeroDivisionError" in cli("plugins", "--plugin", path, "--traceback", code=1).stderr
+
+
+def test_plugin_whose_hook_raises_is_named(cli: Cli) -> None:
+    said = plugin_error(
+        cli,
+        "from rtbench.hookspecs import hookimpl\n@hookimpl\ndef rtbench_register_tasks(register): [][1]\n",
+    )
+    assert "plugin 'bad'" in said
+    assert "IndexError" in said
+    assert "-p no:bad" in said
+
+
+def test_name_that_is_taken_is_an_error_naming_both(cli: Cli) -> None:
+    said = plugin_error(
+        cli,
+        "from rtbench.hookspecs import hookimpl\n@hookimpl\n"
+        "def rtbench_register_tasks(register): register('multiarith', 'x:y')\n",
+    )
+    assert "'multiarith' is registered twice" in said
+    assert "-p no:multiarith or -p no:bad" in said
+
+
+def test_target_that_cannot_be_imported_is_named_when_it_is_asked_for(cli: Cli, demo: Path) -> None:
+    path = cli.folder / "bad.py"
+    path.write_text(
+        "from rtbench.hookspecs import hookimpl\n@hookimpl\n"
+        "def rtbench_register_methods(register): register('mine', 'nowhere:Nothing')\n",
+    )
+    said = cli("plan", "--plugin", path, "--matrix", demo, "--methods", "mine", code=2).stderr
+    assert "nowhere:Nothing" in said
+    assert "plugin 'bad'" in said
+
+
+@pytest.mark.parametrize(
+    ("axis", "name", "near"),
+    [("tasks", "multiarit", "multiarith"), ("methods", "finetune", "fine-tune"), ("students", "gtp2", "gpt2")],
+)
+def test_unknown_name_comes_with_a_suggestion(cli: Cli, axis: str, name: str, near: str) -> None:
+    said = cli("plan", "--matrix", "recorded", f"--{axis}", name, code=2).stderr
+    assert f"Did you mean '{near}'" in said
+
+
+def test_lifecycle_hooks_are_called(cli: Cli, demo: Path) -> None:
+    path = cli.folder / "watch.py"
+    path.write_text(
+        "from pathlib import Path\nfrom rtbench.hookspecs import hookimpl\n"
+        "def log(line):\n    with open('log', 'a') as f: f.write(line + '\\n')\n"
+        "@hookimpl\ndef rtbench_modify_plan(plan): log(f'plan {len(plan.todo)}')\n"
+        "@hookimpl\ndef rtbench_step_started(step): log(f'started {step.kind}')\n"
+        "@hookimpl\ndef rtbench_step_finished(step, state): log(f'{state.state} {step.kind}')\n"
+    )
+    cli("run", "--plugin", path, "--matrix", demo, "--methods", "fine-tune")
+    lines = (cli.folder / "log").read_text().splitlines()
+    assert lines[0] == "plan 4"
+    assert [line for line in lines if line.startswith("started")] == [
+        f"started {kind}" for kind in ("curate", "train", "complete", "score")
+    ]
+    assert sum(line.startswith("done") for line in lines) == 4
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_heading_in_the_docs_with_its_signature(hook: str) -> None:
+    import inspect
+
+    text = (ROOT / "docs" / "plugins.md").read_text()
+    signature = inspect.signature(getattr(hookspecs, hook))
+    assert f"### `{hook}({', '.join(signature.parameters)})`" in text

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rtbench.errors import BadInputError
+from rtbench.store import Meta, Store, Timing
+
+
+def meta(key: str = "k") -> Meta:
+    return Meta(key=key, kind="score", version=1, spec={}, inputs=[], result={"n": 1})
+
+
+def test_unfinished_work_is_not_there(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(RuntimeError), store.work("score", "k") as folder:
+        (folder / "half").write_text("x")
+        raise RuntimeError
+    assert not store.has("score", "k")
+    with pytest.raises(BadInputError, match="not in the store"):
+        store.meta("score", "k")
+
+
+def test_finished_work_is_there_whole(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.work("score", "k") as folder:
+        (folder / "scores").write_text("x")
+        store.commit(folder, meta(), Timing(seconds=1.5))
+    assert store.has("score", "k")
+    assert store.meta("score", "k") == meta()
+    assert (store.path("score", "k") / "scores").read_text() == "x"
+    timing = store.timing("score", "k")
+    assert timing is not None
+    assert timing.seconds == 1.5
+
+
+def test_leftovers_of_a_killed_attempt_go_unless_they_can_be_resumed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with store.work("train", "k") as folder:
+        (folder / "state").write_text("x")
+    with store.work("train", "k", resume=True) as folder:
+        assert (folder / "state").exists()
+    with store.work("train", "k") as folder:
+        assert not list(folder.iterdir())
+
+
+def test_folder_without_meta_is_replaced(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.path("score", "k").mkdir(parents=True)
+    (store.path("score", "k") / "junk").write_text("x")
+    with store.work("score", "k") as folder:
+        store.commit(folder, meta(), Timing(seconds=0))
+    assert store.has("score", "k")
+    assert not (store.path("score", "k") / "junk").exists()
