@@ -212,3 +212,12 @@ def test_result_does_not_depend_on_whether_data_are_at_hand(tmp_path: Path, data
         with_golds, without = (score_file(p, task, extractor, files) for p in (path, stripped))
         assert with_golds.scores == without.scores
         assert (with_golds.gold, without.gold) == ("file", "data")
+
+
+@pytest.mark.parametrize(
+    ("key", "prefix"),
+    [("zs", None), ("ft_token", None), ("ft_cot_token", "-->"), ("fs_cot", "The answer is"), ("own", "The answer is")],
+)
+def test_key_that_is_a_template_of_the_original_says_the_prefix(tmp_path: Path, key: str, prefix: str | None) -> None:
+    path = jsonl(tmp_path / f"m__{key}__t.jsonl", {"question": "One?", "text": "1"})
+    assert answer_prefix_of(read_recording(path)) == prefix

@@ -1,0 +1,26 @@
+"""Tasks from YAML files: the loader behind ``--task mine.yaml`` and behind every task in ``rtbench_tasks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtbench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from rtbench.interfaces import Task
+
+    from .task import YamlTask
+
+
+@hookimpl
+def rtbench_load_task(path: Path) -> Task | None:
+    """Loads ``*.yaml`` and ``*.yml``."""
+    return load_task(path) if path.suffix in {".yaml", ".yml"} else None
+
+
+def load_task(path: Path) -> YamlTask:
+    """See :func:`rtbench_plugins.yaml_tasks.task.load_task`."""
+    from .task import load_task as load
+
+    return load(path)

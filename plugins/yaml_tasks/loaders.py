@@ -1,0 +1,381 @@
+# ruff: noqa: ARG001 - all loaders have one signature, whether they use it all or not
+"""Readers of upstream formats: files in, samples out. A task's YAML names one of :data:`LOADERS`.
+
+Variant ``original`` words questions as the Fine-tune-CoT repository does (``notebooks/old/Data Preparation.ipynb`` of
+itsnamgyu/reasoning-teacher), variant ``kojima`` as the zero-shot-CoT repository does (``data_reader`` in ``utils.py`` of
+kojima-takeshi188/zero_shot_cot). Raise :data:`VERSION` when what comes out changes.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.files import convert, jsonl_lines, read_json, read_jsonl
+from rtbench.records import Fold, Record, Sample
+
+VERSION = 1
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Samples of one file, indices counted from 0, with the fold where a field of the file says it."""
+
+    samples: list[Sample]
+    folds: dict[int, Fold]
+
+
+Loader = Callable[[Path, dict[str, Any], str], Loaded]
+"""``loader(path, options, variant)``."""
+
+
+class _Raw(msgspec.Struct):
+    """Base of upstream records: fields we do not read may be there."""
+
+
+# ------------------------------------------------------------------------------------------------- questions in words
+
+
+def _number(value: str | float) -> str:
+    """Golds such as ``39.0`` are written ``39``."""
+    return str(value).removesuffix(".0")
+
+
+def _choice_text(text: str) -> str:
+    return text.strip().removesuffix(".")
+
+
+def in_words(stem: str, choices: Sequence[str]) -> str:
+    """Question and choices in the original's wording: ``stem Answer choices: (A) x, (B) y.``"""
+    listed = ", ".join(f"({LETTERS[i]}) {choice}" for i, choice in enumerate(choices))
+    return f"{stem} Answer choices: {listed}."
+
+
+def _in_words_kojima(stem: str, choices: Sequence[str]) -> str:
+    listed = "".join(f" ({LETTERS[i]}) {choice}" for i, choice in enumerate(choices))
+    return f"{stem} Answer Choices:{listed}"
+
+
+# ---------------------------------------------------------------------------------------------------------- arithmetic
+
+
+class _MathWord(_Raw):
+    sQuestion: str  # noqa: N815 - upstream's name
+    lSolutions: list[str | float]  # noqa: N815 - upstream's name
+
+
+def math_word_json(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """SingleEq, AddSub, MultiArith: one JSON list."""
+    return _plain(
+        Sample(index=i, question=raw.sQuestion.strip(), answer=_number(raw.lSolutions[0]))
+        for i, raw in enumerate(read_json(path, list[_MathWord]))
+    )
+
+
+class _Svamp(_Raw):
+    Body: str
+    Question: str
+    Answer: str | float
+
+
+def svamp(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """SVAMP: body and question joined by one space."""
+    return _plain(
+        Sample(index=i, question=f"{raw.Body.strip()} {raw.Question.strip()}", answer=_number(raw.Answer))
+        for i, raw in enumerate(read_json(path, list[_Svamp]))
+    )
+
+
+class _Gsm8k(_Raw):
+    question: str
+    answer: str
+
+
+def gsm8k(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """GSM8K: the solution ends with ``#### gold``; thousands separators of golds are kept."""
+
+    def samples() -> Iterator[Sample]:
+        for i, raw in enumerate(read_jsonl(path, _Gsm8k)):
+            rationale, _, answer = raw.answer.partition("####")
+            yield Sample(index=i, question=raw.question.strip(), answer=answer.strip(), rationale=rationale.strip())
+
+    return _plain(samples())
+
+
+# ------------------------------------------------------------------------------------------------------------- choices
+
+
+class _Aqua(_Raw):
+    question: str
+    options: list[str]
+    rationale: str
+    correct: str
+
+
+def aqua(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """AQuA: options are written ``A)text``. kojima puts spaces around every parenthesis of the options."""
+
+    def samples() -> Iterator[Sample]:
+        for i, raw in enumerate(read_jsonl(path, _Aqua)):
+            texts = [re.sub(r"^[A-E]\)", "", option).strip() for option in raw.options]
+            stem = raw.question.strip()
+            if variant == "kojima":
+                listed = ("(" + "(".join(raw.options)).replace("(", " (").replace(")", ") ")
+                question = f"{stem} Answer Choices:{listed}"
+            else:
+                question = in_words(stem, texts)
+            yield Sample(
+                index=i,
+                question=question,
+                answer=raw.correct,
+                rationale=raw.rationale.strip(),
+                choices=tuple(_choice_text(text) for text in texts),
+            )
+
+    return _plain(samples())
+
+
+class _CsqaChoice(_Raw):
+    label: str
+    text: str
+
+
+class _CsqaQuestion(_Raw):
+    stem: str
+    choices: list[_CsqaChoice]
+
+
+class _Csqa(_Raw):
+    question: _CsqaQuestion
+    answerKey: str  # noqa: N815 - upstream's name
+
+
+def commonsense_qa(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """CommonsenseQA: one JSON object per line."""
+
+    def samples() -> Iterator[Sample]:
+        for i, raw in enumerate(read_jsonl(path, _Csqa)):
+            stem = raw.question.stem.strip()
+            texts = [choice.text for choice in raw.question.choices]
+            if variant == "kojima":
+                question = _in_words_kojima(stem, texts)
+            else:
+                question = in_words(stem, [text.strip() for text in texts])
+            yield Sample(
+                index=i, question=question, answer=raw.answerKey, choices=tuple(_choice_text(t) for t in texts)
+            )
+
+    return _plain(samples())
+
+
+class _BigBenchExample(_Raw):
+    input: str
+    target_scores: dict[str, float]
+    target: str = ""
+
+
+class _BigBench(_Raw):
+    examples: list[_BigBenchExample]
+
+
+class _BigBenchOptions(Record, frozen=True):
+    shuffle: bool = False
+    """The source lists the right choice first; both repositories shuffle, each in its own way."""
+    ask_which: bool = False
+    """kojima asks "Which choice is true ?" here, on a line of its own."""
+
+
+def bigbench_choices(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """BIG-bench multiple choice. ``original`` puts choice j at place ``RandomState(0).permutation(n)[j]``, one draw per
+    question; ``kojima`` shuffles each list three times with one ``random.Random(1)``."""
+    chosen = convert(options, _BigBenchOptions, where="bigbench_choices options")
+    place = _kojima_order() if variant == "kojima" else _original_order()
+
+    def samples() -> Iterator[Sample]:
+        for i, raw in enumerate(read_json(path, _BigBench).examples):
+            listed = list(raw.target_scores)
+            if chosen.shuffle:
+                listed = place(listed)
+            gold = LETTERS[max(range(len(listed)), key=lambda j: raw.target_scores[listed[j]])]
+            stem = raw.input.strip()
+            if variant == "kojima":
+                stem += " \nWhich choice is true ?" if chosen.ask_which else ""
+                question = _in_words_kojima(stem, listed)
+            else:
+                question = in_words(f"{stem}\nWhich choice is true?", [_choice_text(text) for text in listed])
+            yield Sample(index=i, question=question, answer=gold, choices=tuple(_choice_text(t) for t in listed))
+
+    return _plain(samples())
+
+
+def _kojima_order() -> Callable[[list[str]], list[str]]:
+    source = random.Random(1)  # noqa: S311 - reproduces a published order
+
+    def order(listed: list[str]) -> list[str]:
+        for _ in range(3):
+            source.shuffle(listed)
+        return listed
+
+    return order
+
+
+def _original_order() -> Callable[[list[str]], list[str]]:
+    import numpy as np
+
+    state = np.random.RandomState(0)
+
+    def order(listed: list[str]) -> list[str]:
+        out = [""] * len(listed)
+        for text, place in zip(listed, state.permutation(len(listed)), strict=True):
+            out[place] = text
+        return out
+
+    return order
+
+
+# ------------------------------------------------------------------------------------------------------ yes/no, strings
+
+
+def strategy_qa(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """StrategyQA as BIG-bench holds it: the target is ``Yes. rationale`` or ``No. rationale``."""
+
+    def samples() -> Iterator[Sample]:
+        for i, raw in enumerate(read_json(path, _BigBench).examples):
+            answer = "Yes" if raw.target_scores.get("Yes") == 1 else "No"
+            rationale = re.sub(r"^(?:Yes|No)\. ", "", raw.target).strip()
+            if variant == "kojima":
+                answer = answer.lower()
+            yield Sample(index=i, question=raw.input.strip(), answer=answer, rationale=rationale)
+
+    return _plain(samples())
+
+
+class _Example(_Raw):
+    question: str
+    answer: str
+
+
+class _Examples(_Raw):
+    examples: list[_Example]
+
+
+def examples_json(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """Coin flip, last letters: ``{"examples": [{"question", "answer"}]}``."""
+    return _plain(
+        Sample(index=i, question=raw.question, answer=raw.answer)
+        for i, raw in enumerate(read_json(path, _Examples).examples)
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- JSON Lines
+
+
+class _JsonlOptions(Record, frozen=True):
+    """Names of the fields; None where there is none."""
+
+    question: str = "question"
+    answer: str = "answer"
+    rationale: str | None = None
+    choices: str | None = None
+    """Field with the list of choice texts; they are put behind the question in words."""
+    group: str | None = None
+    fold: str | None = None
+    """Field with ``train`` or ``test``."""
+
+
+def jsonl(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+    """Any JSON Lines file with a question and an answer per line; what a task of your own needs."""
+    names = convert(options, _JsonlOptions, where="jsonl options")
+    samples: list[Sample] = []
+    folds: dict[int, Fold] = {}
+    for number, line in jsonl_lines(path):
+        where = f"{path}, line {number}"
+        try:
+            raw = msgspec.json.decode(line, type=dict[str, Any])
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise BadInputError(f"broken JSON: {error}", where=where, next_step="Give one object per line.") from None
+        index = len(samples)
+        samples.append(_jsonl_sample(raw, names, index, where))
+        if names.fold is not None:
+            fold = _field(raw, names.fold, where)
+            if fold not in {"train", "test"}:
+                raise BadInputError(f"{names.fold!r} is {fold!r}, not train or test", where=where)
+            folds[index] = fold
+    if not samples:
+        raise BadInputError("the file is empty", where=str(path), next_step="Give one JSON object per line.")
+    return Loaded(samples, folds)
+
+
+def _jsonl_sample(raw: dict[str, Any], names: _JsonlOptions, index: int, where: str) -> Sample:
+    question, answer = _text(_field(raw, names.question, where)).strip(), _field(raw, names.answer, where)
+    choices: tuple[str, ...] = ()
+    if names.choices is not None:
+        texts = _field(raw, names.choices, where)
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise BadInputError(f"{names.choices!r} is not a list of texts", where=where)
+        choices = tuple(_choice_text(text) for text in texts)
+        question = in_words(question, choices)
+        answer = _letter(answer, choices, where)
+    rationale = raw.get(names.rationale) if names.rationale else None
+    group = _text(_field(raw, names.group, where)) if names.group else None
+    return Sample(
+        index=index,
+        question=question,
+        answer=_text(answer).strip(),
+        rationale=None if rationale is None else _text(rationale).strip(),
+        choices=choices,
+        group=group,
+    )
+
+
+def _letter(answer: Any, choices: tuple[str, ...], where: str) -> str:
+    """A gold given as letter, place (from 0) or text of a choice."""
+    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
+        return LETTERS[answer]
+    text = _choice_text(_text(answer))
+    if text in choices:
+        return LETTERS[choices.index(text)]
+    if len(text) == 1 and text.upper() in LETTERS[: len(choices)]:
+        return text.upper()
+    raise BadInputError(
+        f"the answer {answer!r} is no letter, place or text of the choices",
+        where=where,
+        next_step="Give a letter, the place from 0, or the choice's text.",
+    )
+
+
+def _field(raw: dict[str, Any], name: str, where: str) -> Any:
+    if name not in raw:
+        raise UnknownNameError.of("field", name, raw, where=where)
+    return raw[name]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return value if isinstance(value, str) else _number(value)
+
+
+def _plain(samples: Iterator[Sample]) -> Loaded:
+    return Loaded(list(samples), {})
+
+
+LOADERS: dict[str, Loader] = {
+    "aqua": aqua,
+    "bigbench_choices": bigbench_choices,
+    "commonsense_qa": commonsense_qa,
+    "examples_json": examples_json,
+    "gsm8k": gsm8k,
+    "jsonl": jsonl,
+    "math_word_json": math_word_json,
+    "strategy_qa": strategy_qa,
+    "svamp": svamp,
+}

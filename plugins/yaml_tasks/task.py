@@ -1,0 +1,238 @@
+"""A task defined by a YAML file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rtbench.answers import RULES
+from rtbench.data import DataFiles, PinnedFile
+from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
+from rtbench.extraction import FilterExtractor, FilterStep, default_steps, rule_of
+from rtbench.interfaces import Demonstration, Extractor, Task, TaskData, TaskInfo
+from rtbench.keys import content_key
+from rtbench.records import Fold, Sample, Split
+
+from . import few_shot, loaders, splits
+from .spec import FileSpec, SplitSpec, TaskFile, read_task_file
+
+
+class YamlTask(Task):
+    """A task whose YAML is an lm-eval task config with our part under ``metadata.rtbench``.
+
+    Args:
+        file: the checked YAML.
+    """
+
+    def __init__(self, file: TaskFile) -> None:
+        self.file = file
+        self.spec = file.spec
+        self._pipelines = _pipelines(file)
+        if self.spec.loader not in loaders.LOADERS:
+            raise UnknownNameError.of("loader", self.spec.loader, loaders.LOADERS, where=file.path)
+        self.info = TaskInfo(
+            name=file.name,
+            title=self.spec.title or file.name,
+            answer_type=self.spec.answer_type,
+            random_accuracy=self.spec.random_accuracy,
+            splits=tuple(self.spec.splits or {"default": None}),
+            variants=(*self.spec.variants, *self.spec.aliases),
+            extractors={name: self._version(name) for name in self._pipelines},
+            answer_trigger=self.spec.answer_trigger,
+            train_size=self.spec.train_size,
+            test_size=self.spec.test_size,
+            source=file.path,
+            licence=self.spec.licence,
+        )
+
+    @property
+    def pins(self) -> tuple[PinnedFile, ...]:
+        """The upstream files the task reads, its paper prompt's included."""
+        pins = [file.pin for file in self.spec.files]
+        if self.spec.paper_prompt is not None:
+            pins.append(self.spec.paper_prompt.file.pin)
+        return tuple(pin for pin in pins if pin is not None)
+
+    def dataset_id(self, variant: str) -> str:
+        """Aliased variants hold the same records and share one name."""
+        return super().dataset_id(self._variant(variant))
+
+    def fingerprint(self, files: DataFiles, variant: str) -> str:
+        variant = self._variant(variant)
+        contents = [self._content_id(spec, files) for spec in self.spec.files]
+        how = (self.spec.loader, self.spec.options, self.spec.splits, self.spec.groups, self.spec.letters)
+        return content_key("yaml-task", loaders.VERSION, self.info.name, variant, how, contents)
+
+    def load(self, files: DataFiles, variant: str) -> TaskData:
+        variant = self._variant(variant)
+        loader = loaders.LOADERS[self.spec.loader]
+        samples: dict[int, Sample] = {}
+        folds: dict[int, Fold] = {}
+        indices: list[int] = []
+        missing: list[str] = []
+        for spec in self.spec.files:
+            first = spec.first_index if spec.first_index is not None else (indices[-1] + 1 if indices else 0)
+            path = self._path(spec, files)
+            if path is None:
+                count = spec.records or 0
+                missing.append(_missing(spec, count))
+            else:
+                loaded = loader(path, self.spec.options, variant)
+                count = len(loaded.samples)
+                self._check_count(spec, count, path)
+                for sample in loaded.samples:
+                    samples[first + sample.index] = _moved(sample, first)
+                folds.update({first + i: fold for i, fold in loaded.folds.items()})
+            indices.extend(range(first, first + count))
+            if spec.fold is not None:
+                folds.update(dict.fromkeys(range(first, first + count), spec.fold))
+        self._group(samples)
+        groups = {i: sample.group for i, sample in samples.items() if sample.group is not None}
+        made: dict[str, Split] = {
+            name: splits.make_split(spec, indices, folds, groups, f"{self.file.path}: splits.{name}")
+            for name, spec in self._splits(folds).items()
+        }
+        return TaskData(samples=samples, splits=made, missing=" ".join(missing) or None)
+
+    def extractor(self, name: str) -> Extractor:
+        if name not in self._pipelines:
+            raise UnknownNameError.of(f"extractor of task {self.info.name}", name, self._pipelines)
+        steps = self._pipelines[name]
+        rule = rule_of(steps)
+        cites = RULES[rule].cites if rule else f"{self.file.path}, filter_list"
+        return FilterExtractor(name, steps, self._version(name), cites, self.file.path)
+
+    def demonstrations(self, files: DataFiles) -> Sequence[Demonstration]:
+        return few_shot.own(Path(self.file.path).with_name("demonstrations.yaml"))
+
+    def paper_prompt(self, files: DataFiles, split: str = "default", *, as_published: bool = False) -> str:
+        """The paper's few-shot prompt, without the demonstrations that lie in the split's test fold.
+
+        Args:
+            files: where the paper's prompt file is found.
+            split: whose test fold must not be shown.
+            as_published: keep every demonstration, as the paper did.
+
+        Raises:
+            MissingDataError: the paper has no prompt for the task, or the file is not at hand.
+        """
+        return "\n".join(block.text for block in self._paper_blocks(files, split, as_published))
+
+    def paper_demonstrations(
+        self, files: DataFiles, split: str = "default", *, as_published: bool = False
+    ) -> tuple[Demonstration, ...]:
+        """:meth:`paper_prompt` as records."""
+        return tuple(block.demonstration for block in self._paper_blocks(files, split, as_published))
+
+    def paper_sample_indices(self, files: DataFiles) -> tuple[int, ...]:
+        """Samples that the paper's demonstrations are; empty where they are none of the task's."""
+        blocks = few_shot.paper(self.spec.paper_prompt, self.info.name, files)
+        return tuple(block.sample_index for block in blocks if block.sample_index is not None)
+
+    # ------------------------------------------------------------------------------------------------------- helpers
+
+    def _paper_blocks(self, files: DataFiles, split: str, as_published: bool) -> list[few_shot.Block]:
+        blocks = few_shot.paper(self.spec.paper_prompt, self.info.name, files)
+        if as_published or all(block.sample_index is None for block in blocks):
+            return blocks
+        data = self.load(files, self.info.variants[0])
+        if split not in data.splits:
+            raise UnknownNameError.of(f"split of task {self.info.name}", split, data.splits)
+        test = set(data.splits[split].test)
+        return [block for block in blocks if block.sample_index not in test]
+
+    def _version(self, name: str) -> int:
+        rule = rule_of(self._pipelines[name])
+        return RULES[rule].version if rule else self.file.version
+
+    def _variant(self, variant: str) -> str:
+        if variant not in self.info.variants:
+            raise UnknownNameError.of(f"variant of task {self.info.name}", variant, self.info.variants)
+        return self.spec.aliases.get(variant, variant)
+
+    def _splits(self, folds: dict[int, Fold]) -> dict[str, SplitSpec]:
+        """The splits stated, else the source's own folds where it has some, else a random one."""
+        if self.spec.splits:
+            return self.spec.splits
+        return {"default": SplitSpec(by="file" if folds else "random")}
+
+    def _group(self, samples: dict[int, Sample]) -> None:
+        import msgspec
+
+        if self.spec.groups is None:
+            return
+        names = splits.group_keys([sample.question for sample in samples.values()], self.spec.groups)
+        for (index, sample), name in zip(list(samples.items()), names, strict=True):
+            samples[index] = msgspec.structs.replace(sample, group=name)
+
+    def _path(self, spec: FileSpec, files: DataFiles) -> Path | None:
+        """None only for an optional file that is not at hand."""
+        if spec.pin is not None:
+            return files.local(spec.pin) if spec.optional else files.find(spec.pin)
+        path = self._local(spec)
+        if spec.sha256 is not None and (found := files.digest(path)) != spec.sha256:
+            raise BadInputError(
+                f"wrong SHA-256: expected {spec.sha256}, found {found}",
+                where=str(path),
+                next_step="Mend the file, or the digest in the task's YAML.",
+            )
+        return path
+
+    def _local(self, spec: FileSpec) -> Path:
+        path = Path(self.file.path).parent / spec.name
+        if not path.is_file():
+            raise MissingDataError(
+                f"data file {spec.name} is missing",
+                where=str(path),
+                next_step=f"Put it beside {self.file.path}, or mend `files` there.",
+            )
+        return path
+
+    def _content_id(self, spec: FileSpec, files: DataFiles) -> str:
+        """What identifies a file's content: the pinned digest, or that of the copy at hand."""
+        if spec.pin is None:
+            return files.digest(self._local(spec))
+        if spec.sha256 is not None:
+            return spec.sha256
+        path = files.local(spec.pin)
+        return files.digest(path) if path else "absent"
+
+    def _check_count(self, spec: FileSpec, count: int, path: Path) -> None:
+        if spec.records is not None and count != spec.records:
+            raise BadInputError(
+                f"{count} records, not {spec.records}",
+                where=str(path),
+                next_step="The file is not the one the task was made for; get it again.",
+            )
+
+
+def load_task(path: Path) -> YamlTask:
+    """Loads a task's YAML. Cheap: no data are read.
+
+    Raises:
+        BadInputError, UnknownNameError: the YAML is not right; names file and key.
+    """
+    return YamlTask(read_task_file(path))
+
+
+def _pipelines(file: TaskFile) -> dict[str, tuple[FilterStep, ...]]:
+    """The extractors stated in ``filter_list``, and those of our rules that are not."""
+    out = {pipeline.name: pipeline.steps for pipeline in file.pipelines}
+    for rule in RULES:
+        out.setdefault(rule, default_steps(rule, file.spec.answer_type, file.spec.letters))
+    return out
+
+
+def _moved(sample: Sample, by: int) -> Sample:
+    import msgspec
+
+    return msgspec.structs.replace(sample, index=sample.index + by) if by else sample
+
+
+def _missing(spec: FileSpec, count: int) -> str:
+    where = f" ({spec.pin.url})" if spec.pin else ""
+    fold = f"the {spec.fold} fold's " if spec.fold else ""
+    return (
+        f"{spec.name}{where} is not at hand: {fold}{count} questions have no text. "
+        f"Put the file under that name into the folder given with --data-dir, or run `rtbench data pull`."
+    )

@@ -1,0 +1,210 @@
+"""Data files: found, downloaded once, and never trusted without their digest.
+
+A task states which upstream files it needs as :class:`PinnedFile`; this room finds them and knows nothing of tasks.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from rtbench.errors import BadInputError, MissingDataError, RtbenchError
+from rtbench.files import file_digest
+from rtbench.records import Record
+
+RAW_URL = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
+_TIMEOUT = (5.0, 60.0)
+"""Seconds to connect, and between two pieces of the answer."""
+
+State = Literal["data-dir", "cache", "absent", "wrong digest"]
+
+
+class PinnedFile(Record, frozen=True, omit_defaults=True):
+    """One upstream file, pinned so that everybody reads the same bytes."""
+
+    name: str
+    """Upstream name relative to the data folder, such as ``MultiArith/MultiArith.json``."""
+    repository: str
+    """``owner/name`` on GitHub."""
+    commit: str
+    path: str
+    """Path inside the repository."""
+    sha256: str | None = None
+    """None where the digest is not known; then nothing can be checked here, and the loader checks what it can."""
+    bytes: int | None = None
+
+    @property
+    def url(self) -> str:
+        return RAW_URL.format(repository=self.repository, commit=self.commit, path=self.path)
+
+
+class DataFiles:
+    """Finds pinned files: in the user's data folder, then in the cache, then by download.
+
+    Args:
+        data_dir: folder with the upstream files under their upstream names, or the folder above it (whose ``raw/``
+            holds them).
+        cache_dir: where downloads are kept; the default is ``$RTBENCH_CACHE``, else the user's cache folder.
+        offline: never download.
+
+    Raises:
+        BadInputError: ``data_dir`` is no folder.
+    """
+
+    def __init__(self, data_dir: Path | None = None, cache_dir: Path | None = None, offline: bool = False) -> None:
+        if data_dir is not None and not data_dir.is_dir():
+            raise BadInputError("no such folder", where=f"--data-dir {data_dir}", next_step="Check the path.")
+        self.data_dir = data_dir
+        self.offline = offline
+        self._cache_dir = cache_dir
+        self._digests: dict[tuple[str, int, int], str] = {}
+        self._failed: dict[str, str] = {}
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of downloaded files; made when the first file comes."""
+        if self._cache_dir is None:
+            if chosen := os.environ.get("RTBENCH_CACHE"):
+                self._cache_dir = Path(chosen)
+            else:
+                import pooch
+
+                self._cache_dir = Path(pooch.os_cache("rtbench"))
+        return self._cache_dir
+
+    def find(self, pin: PinnedFile) -> Path:
+        """Path of a verified copy, downloaded if need be.
+
+        Raises:
+            BadInputError: a copy is there but its digest is wrong; names file, expected and found.
+            MissingDataError: there is none and it cannot be downloaded.
+        """
+        return self.local(pin) or self._download(pin)
+
+    def local(self, pin: PinnedFile) -> Path | None:
+        """Path of a verified copy at hand, or None; never downloads.
+
+        Raises:
+            BadInputError: a copy is there but its digest is wrong.
+        """
+        for path in (self._in_data_dir(pin), self._in_cache(pin)):
+            if path is not None:
+                self._check(pin, path)
+                return path
+        return None
+
+    def status(self, pin: PinnedFile) -> State:
+        """Whether the file is at hand. Downloads nothing; a wrong digest is a state here, not an error."""
+        places: tuple[tuple[State, Path | None], ...] = (
+            ("data-dir", self._in_data_dir(pin)),
+            ("cache", self._in_cache(pin)),
+        )
+        for state, path in places:
+            if path is not None:
+                return state if pin.sha256 in {None, self.digest(path)} else "wrong digest"
+        return "absent"
+
+    def verify(self, pin: PinnedFile) -> Literal["verified", "not pinned", "absent"]:
+        """Reads the file again and checks its digest. ``not pinned``: it is there, but its digest is not known.
+
+        Raises:
+            BadInputError: the digest is wrong; names file, expected and found.
+        """
+        self._digests.clear()
+        if self.local(pin) is None:
+            return "absent"
+        return "verified" if pin.sha256 else "not pinned"
+
+    def pull(self, pin: PinnedFile) -> Path:
+        """Puts the file at hand: like :meth:`find`, but tries again a download that failed before."""
+        self._failed.pop(pin.name, None)
+        return self.find(pin)
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a local file, computed once per process for a given size and time stamp."""
+        info = path.stat()
+        key = (str(path), info.st_size, info.st_mtime_ns)
+        if key not in self._digests:
+            self._digests[key] = file_digest(path)
+        return self._digests[key]
+
+    # ------------------------------------------------------------------------------------------------------ looking
+
+    def _in_data_dir(self, pin: PinnedFile) -> Path | None:
+        if self.data_dir is None:
+            return None
+        for folder in (self.data_dir, self.data_dir / "raw", self.data_dir.parent):
+            if (path := folder / pin.name).is_file():
+                return path
+        return None
+
+    def _in_cache(self, pin: PinnedFile) -> Path | None:
+        path = self._cached(pin)
+        return path if path.is_file() else None
+
+    def _cached(self, pin: PinnedFile) -> Path:
+        """One file name in two commits is two files."""
+        return self.cache_dir / pin.repository.replace("/", "--") / pin.commit[:12] / pin.path
+
+    def _check(self, pin: PinnedFile, path: Path) -> None:
+        if pin.sha256 is None:
+            return
+        found = self.digest(path)
+        if found != pin.sha256:
+            raise BadInputError(
+                f"wrong SHA-256: expected {pin.sha256}, found {found}",
+                where=str(path),
+                next_step=f"Remove the file and run `rtbench data pull`, or fetch {pin.url} by hand.",
+            )
+
+    # --------------------------------------------------------------------------------------------------- downloading
+
+    def _download(self, pin: PinnedFile) -> Path:
+        if self.offline:
+            raise self._missing(pin, "it is not at hand, and downloads are switched off (--offline)")
+        if pin.name in self._failed:
+            raise self._missing(pin, self._failed[pin.name])
+        import logging
+
+        import pooch
+
+        target = self._cached(pin)
+        pooch.get_logger().setLevel(logging.WARNING)
+        try:
+            pooch.retrieve(
+                pin.url,
+                known_hash=f"sha256:{pin.sha256}" if pin.sha256 else None,
+                fname=target.name,
+                path=target.parent,
+                downloader=pooch.HTTPDownloader(timeout=_TIMEOUT),
+            )
+        except ValueError as error:
+            raise BadInputError(
+                f"the download is not the pinned file: {error}",
+                where=pin.url,
+                next_step=f"Fetch it by hand and give its folder with --data-dir (as {pin.name}).",
+            ) from error
+        except RtbenchError:
+            raise
+        except Exception as error:
+            # Whatever the network stack raises (no route, no name, 404, a full disk), the cure for the user is one.
+            self._failed[pin.name] = f"the download failed ({_first_line(error)})"
+            raise self._missing(pin, self._failed[pin.name]) from error
+        return target
+
+    def _missing(self, pin: PinnedFile, why: str) -> MissingDataError:
+        return MissingDataError(
+            f"data file {pin.name} is missing: {why}",
+            where=pin.url,
+            next_step=f"Run `rtbench data pull` on a machine with a network, or give a folder that holds {pin.name} "
+            "with --data-dir.",
+        )
+
+
+def _first_line(error: Exception) -> str:
+    """Network errors nest; the innermost cause is what a user can understand."""
+    reason = getattr(error, "reason", None) or (error.args[0] if error.args else error)
+    reason = getattr(reason, "reason", reason)
+    text = str(reason).strip().splitlines()
+    return (text[0] if text else type(error).__name__)[:200]

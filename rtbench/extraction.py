@@ -1,0 +1,160 @@
+"""Named extractors: lm-eval filter pipelines that find answers, and the verdict on what they find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rtbench.answers import RULES, AnswerType
+from rtbench.errors import BadInputError
+from rtbench.records import Completion, Record, Sample, Score, ScoreSummary
+
+FILTER = "rtbench"
+"""Name of our filter in lm-eval's registry; see :mod:`rtbench.filters`."""
+
+
+class FilterStep(Record, frozen=True):
+    """One step of a pipeline: a name in lm-eval's filter registry and its arguments."""
+
+    function: str
+    arguments: dict[str, Any]
+
+
+class FilterExtractor:
+    """Runs a pipeline of lm-eval filters on completions.
+
+    Args:
+        name: the extractor's name.
+        steps: the pipeline, in order. Where none of the steps is ours, the answer is compared as a string.
+        version: raised when results change.
+        cites: whose behaviour it reproduces.
+        where: the task's file, for messages.
+    """
+
+    def __init__(self, name: str, steps: Sequence[FilterStep], version: int, cites: str, where: str = "") -> None:
+        self.name = name
+        self.version = version
+        self.cites = cites
+        self.steps = tuple(steps)
+        self._where = where
+        self._pipelines: dict[str | None, list[Any]] = {}
+
+    def score(
+        self, completions: Sequence[Completion], samples: Mapping[int, Sample], answer_prefix: str | None
+    ) -> list[Score]:
+        """One score per completion, in order. Reads ``Completion.text`` only.
+
+        Raises:
+            BadInputError: a gold answer is not of the task's type.
+        """
+        if not completions:
+            return []
+        docs = [_doc(samples[completion.sample_index]) for completion in completions]
+        answers = self._run([completion.text for completion in completions], docs, answer_prefix)
+        return [
+            _score(completion, answer, doc) for completion, answer, doc in zip(completions, answers, docs, strict=True)
+        ]
+
+    def _run(self, texts: Sequence[str], docs: Sequence[dict[str, Any]], answer_prefix: str | None) -> list[Any]:
+        resps: Any = [[text] for text in texts]
+        for step in self._pipeline(answer_prefix):
+            resps = step.apply(resps, docs)
+        # A pipeline ends with one answer (take_first) or with a list of one.
+        return [resp[0] if isinstance(resp, list) else resp for resp in resps]
+
+    def _pipeline(self, answer_prefix: str | None) -> list[Any]:
+        """Filters are built once per prefix: their patterns are compiled when they are built."""
+        if answer_prefix not in self._pipelines:
+            from lm_eval.filters import get_filter
+
+            import rtbench.filters  # noqa: F401 - registers ours
+
+            built: list[Any] = []
+            for step in self.steps:
+                arguments = dict(step.arguments)
+                if step.function == FILTER:
+                    arguments["answer_prefix"] = answer_prefix
+                try:
+                    built.append(get_filter(step.function)(**arguments))
+                except (KeyError, TypeError) as error:
+                    raise BadInputError(
+                        f"filter {step.function!r} cannot be built: {error}",
+                        where=f"{self._where}: filter_list, {self.name!r}",
+                        next_step="Name a filter that lm-eval knows, with its own arguments.",
+                    ) from error
+            self._pipelines[answer_prefix] = built
+        return self._pipelines[answer_prefix]
+
+
+def default_steps(rule: str, answer_type: AnswerType, letters: str | None = None) -> tuple[FilterStep, ...]:
+    """The pipeline of one of our rules, for tasks whose YAML does not spell it out."""
+    arguments: dict[str, Any] = {"rule": rule, "answer_type": answer_type}
+    if letters:
+        arguments["letters"] = letters
+    return (FilterStep(function=FILTER, arguments=arguments), FilterStep(function="take_first", arguments={}))
+
+
+def rule_of(steps: Sequence[FilterStep]) -> str | None:
+    """Name of the answer rule that a pipeline runs; None where it is all lm-eval's own."""
+    for step in steps:
+        if step.function == FILTER and step.arguments.get("rule") in RULES:
+            return str(step.arguments["rule"])
+    return None
+
+
+def summarise(extractor: str, version: int, scores: Sequence[Score], missing: int = 0) -> ScoreSummary:
+    """Counts and shares over scores; all shares are 0 where there are none."""
+    n = len(scores)
+    correct = sum(score.correct for score in scores)
+
+    def share(count: int) -> float:
+        return count / n if n else 0.0
+
+    return ScoreSummary(
+        extractor=extractor,
+        version=version,
+        n=n,
+        correct=correct,
+        accuracy=share(correct),
+        contains_answer=share(sum(score.contains_answer for score in scores)),
+        correct_format=share(sum(score.correct_format for score in scores)),
+        complete=share(sum(score.complete for score in scores)),
+        missing=missing,
+    )
+
+
+def _doc(sample: Sample) -> dict[str, Any]:
+    """A sample as lm-eval's filters see it."""
+    return {
+        "sample_index": sample.index,
+        "question": sample.question,
+        "answer": sample.answer,
+        "choices": list(sample.choices),
+    }
+
+
+def _score(completion: Completion, answer: Any, doc: dict[str, Any]) -> Score:
+    from rtbench.filters import INVALID, Answer
+
+    complete = completion.finish_reason == "stop"
+    if isinstance(answer, Answer):
+        return Score(
+            sample_index=completion.sample_index,
+            completion_index=completion.completion_index,
+            extracted=answer.found.extracted,
+            correct=answer.correct,
+            contains_answer=answer.contains_answer,
+            correct_format=answer.found.correct_format,
+            complete=complete,
+        )
+    extracted = None if answer == INVALID else str(answer)
+    correct = extracted is not None and extracted.strip() == str(doc["answer"]).strip()
+    return Score(
+        sample_index=completion.sample_index,
+        completion_index=completion.completion_index,
+        extracted=extracted,
+        correct=correct,
+        contains_answer=correct,
+        correct_format=True,
+        complete=complete,
+    )

@@ -1,0 +1,1 @@
+"""The benchmark's tasks: one folder each, with its YAML, card and demonstrations."""

@@ -1,0 +1,41 @@
+"""What makes a task's folder a plugin."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtbench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from rtbench.interfaces import Task
+    from rtbench.registry import Register
+
+
+class TaskFolder:
+    """Plugin that registers the task of one folder under the folder's name.
+
+    Args:
+        name: the folder's and the task's name.
+        summary: one line for listings.
+    """
+
+    def __init__(self, name: str, summary: str) -> None:
+        self.name = name
+        self.summary = summary
+
+    @property
+    def path(self) -> Path:
+        """The task's YAML."""
+        return Path(__file__).parent / self.name / "task.yaml"
+
+    @hookimpl
+    def rtbench_register_tasks(self, register: Register) -> None:
+        """The YAML is read when the task is asked for."""
+        register(self.name, self._load, summary=self.summary)
+
+    def _load(self) -> Task:
+        # By name: the loader of YAML tasks is a plugin like any other, and is imported when a task is.
+        task: Task = importlib.import_module("rtbench_plugins.yaml_tasks").load_task(self.path)
+        return task

@@ -1,0 +1,298 @@
+"""Training: what the loss is taken on, that it is repeatable, and that it can be interrupted."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from rtbench.errors import BadInputError, MissingDataError, StepFailedError, UnknownNameError
+from rtbench.records import Row
+from rtbench_plugins.hf import loading
+from rtbench_plugins.hf.encoding import IGNORED, Codec, encode_rows
+from rtbench_plugins.hf.options import StudentOptions
+from rtbench_plugins.hf.students import causal_student
+from rtbench_plugins.hf.training import _forward, collate, epoch_batches
+
+both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def base_and_codec(tiny, family):
+    found = tiny.student(family)
+    base = loading.random_base(family, found.options, tiny.corpus, torch.device("cpu"))
+    return base, Codec(base.tokenizer, base.model.config, family, chat=False, thinking=None, name="tiny")
+
+
+@both_families
+def test_loss_is_taken_on_label_and_end_mark_only(tiny, family):
+    base, codec = base_and_codec(tiny, family)
+    encoded = encode_rows(codec, tiny.rows[:5], tiny.job(Path("/tmp")).recipe)
+    for row, one in zip(tiny.rows, encoded, strict=False):
+        supervised = [token for token in one.labels if token != IGNORED]
+        assert base.tokenizer.decode(supervised[:-1]) == row.label
+        assert supervised[-1] == base.tokenizer.eos_token_id
+    batch = collate(encoded, codec.pad, base.device, causal=family == "decoder")
+    with torch.no_grad():
+        logits, labels = _forward(base, batch)
+        nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        by_hand = sum(nats_by_hand(base, one) for one in encoded)
+    assert float(nats) == pytest.approx(by_hand, rel=1e-4)
+    assert batch.supervised == sum(len(codec.label_ids([row.label])[0]) + 1 for row in tiny.rows[:5])
+
+
+def nats_by_hand(base, one):
+    """Token by token, one row alone, no padding, no mask."""
+    ids = torch.tensor([one.input_ids])
+    if base.family == "decoder":
+        logits = base.model(input_ids=ids).logits[0]
+        pairs = [(at - 1, token) for at, token in enumerate(one.labels) if token != IGNORED]
+    else:
+        start = base.model.config.decoder_start_token_id
+        logits = base.model(input_ids=ids, decoder_input_ids=torch.tensor([[start, *one.labels[:-1]]])).logits[0]
+        pairs = list(enumerate(one.labels))
+    return -sum(float(torch.log_softmax(logits[at], -1)[token]) for at, token in pairs)
+
+
+@both_families
+def test_training_twice_gives_the_same_bytes_and_learns(tiny, tmp_path, family):
+    reports = [tiny.student(family).train(tiny.job(tmp_path / name)) for name in ("a", "b")]
+    assert weights(tmp_path / "a" / "checkpoint") == weights(tmp_path / "b" / "checkpoint")
+    assert reports[0].history == reports[1].history
+    losses = [epoch["train_loss"] for epoch in reports[0].history]
+    assert losses[1] < losses[0]
+    assert reports[0].steps == 12
+    assert reports[0].tokens % 2 == 0
+
+
+def test_another_seed_gives_other_weights(tiny, tmp_path):
+    tiny.student("decoder").train(tiny.job(tmp_path / "a"))
+    tiny.student("decoder").train(tiny.job(tmp_path / "b", seed=2))
+    assert weights(tmp_path / "a" / "checkpoint") != weights(tmp_path / "b" / "checkpoint")
+
+
+def test_training_leaves_the_process_random_state_alone(tiny, tmp_path):
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    tiny.student("decoder").train(tiny.job(tmp_path, recipe={"epochs": 1}))
+    assert torch.equal(before, torch.get_rng_state())
+
+
+class PulledThePlugError(Exception):
+    pass
+
+
+def pull_after(steps: int) -> Callable[[int, int, str], None]:
+    def progress(done: int, total: int, unit: str) -> None:
+        if done >= steps:
+            raise PulledThePlugError
+
+    return progress
+
+
+@both_families
+def test_resumed_run_equals_an_undisturbed_one(tiny, tmp_path, family):
+    recipe = {"epochs": 4, "selection": "val"}
+    parts = {"rows": tiny.rows[:32], "validation": tiny.rows[32:], "recipe": recipe}
+    one = tiny.student(family, resume_seconds=0.0)
+    whole = one.train(tiny.job(tmp_path / "whole", **parts))
+    with pytest.raises(PulledThePlugError):
+        one.train(tiny.job(tmp_path / "cut", **parts, progress=pull_after(10)))
+    assert not (tmp_path / "cut" / "checkpoint").exists()
+    seen: list[int] = []
+    resumed = one.train(tiny.job(tmp_path / "cut", **parts, progress=lambda done, total, unit: seen.append(done)))
+    assert seen[0] == 8, "it went on after the second epoch, the last complete one"
+    assert weights(tmp_path / "cut" / "checkpoint") == weights(tmp_path / "whole" / "checkpoint")
+    assert (resumed.history, resumed.steps, resumed.tokens) == (whole.history, whole.steps, whole.tokens)
+    assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["checkpoint"]
+
+
+def test_state_of_another_job_is_not_taken_up(tiny, tmp_path):
+    one = tiny.student("decoder", resume_seconds=0.0)
+    with pytest.raises(PulledThePlugError):
+        one.train(tiny.job(tmp_path / "cut", seed=1, progress=pull_after(8)))
+    one.train(tiny.job(tmp_path / "cut", seed=2))
+    one.train(tiny.job(tmp_path / "whole", seed=2))
+    assert weights(tmp_path / "cut" / "checkpoint") == weights(tmp_path / "whole" / "checkpoint")
+
+
+def test_val_keeps_the_epoch_with_the_lowest_validation_loss(tiny, tmp_path):
+    # Validation labels that training never shows: the loss on them falls, then rises.
+    wrong = [Row(sample_index=row.sample_index, prompt=row.prompt, label=" none") for row in tiny.rows[:4]]
+    recipe = {"epochs": 6, "selection": "val", "learning_rate": 3e-3}
+    report = tiny.student("decoder").train(tiny.job(tmp_path, validation=wrong, recipe=recipe))
+    losses = [epoch["validation_loss"] for epoch in report.history]
+    assert report.selected == losses.index(min(losses)) + 1
+    assert report.validation_rows == 4
+    shorter = tiny.job(tmp_path / "short", validation=wrong, recipe=recipe | {"epochs": report.selected})
+    tiny.student("decoder").train(shorter)
+    assert weights(tmp_path / "checkpoint") == weights(tmp_path / "short" / "checkpoint")
+
+
+def test_val_without_validation_rows_takes_the_last_epoch(tiny, tmp_path):
+    report = tiny.student("decoder").train(tiny.job(tmp_path, recipe={"selection": "val"}))
+    assert report.selected == report.epochs == 2
+
+
+def test_best_test_keeps_every_epoch(tiny, tmp_path):
+    tiny.student("decoder").train(tiny.job(tmp_path, recipe={"selection": "best-test", "epochs": 3}))
+    kept = [weights(tmp_path / f"epoch-{epoch}") for epoch in (1, 2, 3)]
+    assert len(set(kept)) == 3
+    assert kept[2] == weights(tmp_path / "checkpoint")
+    fewer = tiny.job(tmp_path / "fewer", recipe={"epochs": 2})
+    tiny.student("decoder").train(fewer)
+    assert kept[1] == weights(tmp_path / "fewer" / "checkpoint")
+
+
+def test_truncation_is_counted_and_keeps_the_prompts_end_and_the_labels_beginning(tiny, tmp_path):
+    base, codec = base_and_codec(tiny, "decoder")
+    job = tiny.job(tmp_path, recipe={"max_prompt_tokens": 20, "max_label_tokens": 3})
+    one = encode_rows(codec, tiny.rows[:1], job.recipe)[0]
+    prompt, label = codec.prompt_ids([tiny.rows[0].prompt])[0], codec.label_ids([tiny.rows[0].label])[0]
+    assert one.input_ids == prompt[-20:] + label[:3]
+    assert base.tokenizer.eos_token_id not in one.labels, "a cut label does not teach to stop"
+    assert tiny.student("decoder").train(job).truncated == len(tiny.rows)
+    assert tiny.student("decoder").train(tiny.job(tmp_path / "wide")).truncated == 0
+
+
+def test_rows_never_pass_the_models_positions(tiny, tmp_path):
+    report = tiny.student("decoder", config={"n_positions": 32}).train(tiny.job(tmp_path, recipe={"epochs": 1}))
+    assert report.truncated > 0
+
+
+@both_families
+def test_row_without_a_label_is_named(tiny, tmp_path, family):
+    rows = [*tiny.rows[:3], Row(sample_index=77, prompt="Why? ###", label="")]
+    with pytest.raises(StepFailedError, match="sample 77"):
+        tiny.student(family).train(tiny.job(tmp_path, rows=rows))
+
+
+def test_no_rows_is_one_clear_error(tiny, tmp_path):
+    with pytest.raises(StepFailedError, match="no training rows"):
+        tiny.student("decoder").train(tiny.job(tmp_path, rows=[]))
+
+
+def test_loss_that_is_no_number_fails_the_step(tiny, tmp_path):
+    with pytest.raises(StepFailedError, match="Lower the learning rate"):
+        tiny.student("decoder").train(tiny.job(tmp_path, recipe={"learning_rate": 1e30, "epochs": 3}))
+    assert not (tmp_path / "checkpoint").exists()
+
+
+def test_every_row_is_seen_once_per_epoch(tiny):
+    _, codec = base_and_codec(tiny, "decoder")
+    rows = encode_rows(codec, tiny.rows, tiny.job(Path("/tmp")).recipe)
+    for seed in (1, 2):
+        seen = [id(row) for batch in epoch_batches(rows, 5, seed) for row in batch]
+        assert sorted(seen) == sorted(map(id, rows))
+
+
+@both_families
+def test_local_folder_is_a_base_like_any_other(tiny, tmp_path, family):
+    folder = tiny.folder(family, tmp_path / "base")
+    one = tiny.student(family, model=str(folder))
+    first = one.model().fingerprint
+    assert first.startswith("local:")
+    assert not one.needs_corpus
+    report = one.train(tiny.job(tmp_path / "work", recipe={"epochs": 1}))
+    assert report.parameters > 1000
+    copy = shutil.copytree(folder, tmp_path / "elsewhere")
+    assert tiny.student(family, model=str(copy)).model().fingerprint == first, "the content counts, not the place"
+    config = copy / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"note": 1}))
+    assert tiny.student(family, model=str(copy)).model().fingerprint != first
+
+
+def test_folder_of_the_other_family_is_refused(tiny, tmp_path):
+    folder = tiny.folder("encoder_decoder", tmp_path / "base")
+    with pytest.raises(BadInputError, match="Use hf-seq2seq"):
+        tiny.student("decoder", model=str(folder)).load(None, (), "f")
+
+
+def test_hub_model_that_is_not_at_hand_says_what_to_do(tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    one = tiny.student("decoder", model="nobody/no-such-model")
+    assert one.model().fingerprint == "nobody/no-such-model@main"
+    with pytest.raises(MissingDataError, match="hf download nobody/no-such-model"):
+        one.load(None, (), "f")
+
+
+def test_folder_without_safetensors_is_refused(tiny, tmp_path):
+    folder = tiny.folder("decoder", tmp_path / "base")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(BadInputError, match="safetensors"):
+        tiny.student("decoder", model=str(folder)).model()
+
+
+def test_random_base_is_the_same_in_another_process_and_fingerprint_names_its_recipe(tiny, tmp_path):
+    code = (
+        "import sys, json, hashlib, torch\n"
+        "from rtbench_plugins.hf import loading\n"
+        "from rtbench_plugins.hf.options import StudentOptions\n"
+        "o = StudentOptions(config={'n_layer': 1}, vocab_size=400)\n"
+        "b = loading.random_base('decoder', o, json.load(sys.stdin), torch.device('cpu'))\n"
+        "h = hashlib.sha256(b.tokenizer.backend_tokenizer.to_str().encode())\n"
+        "[h.update(p.detach().numpy().tobytes()) for p in b.model.parameters()]\n"
+        "print(h.hexdigest())\n"
+    )
+    texts = json.dumps(tiny.corpus)
+    runs = [
+        subprocess.run([sys.executable, "-c", code], input=texts, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert runs[0].stdout == runs[1].stdout
+    prints = {
+        tiny.student("decoder", **options).model().fingerprint
+        for options in ({}, {"init_seed": 1}, {"vocab_size": 500}, {"config": {"n_layer": 3}}, {"resume_seconds": 1.0})
+    }
+    assert len(prints) == 4, "all but resume_seconds change the base"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({}, BadInputError, "neither `model` nor `config`"),
+        ({"model": "a/b", "config": {}}, BadInputError, "both `model` and `config`"),
+        ({"modle": "a/b"}, UnknownNameError, "Did you mean 'model'"),
+        ({"config": {}, "vocab_size": 10}, BadInputError, "vocab_size"),
+        ({"model": "a/b", "trust_remote_code": True}, BadInputError, "--trust-remote-code"),
+        ({"model": "./not/here"}, MissingDataError, "no such folder"),
+    ],
+)
+def test_bad_options_are_one_clear_error(options, error, said):
+    with pytest.raises(error, match=said):
+        causal_student("mine", options, None).model()  # type: ignore[arg-type]
+
+
+def test_config_that_is_no_model_is_one_clear_error(tiny):
+    with pytest.raises(BadInputError, match="option `config`"):
+        tiny.student("decoder", config={"n_embd": 33}).load(None, tiny.corpus, "f")
+
+
+def test_planning_a_student_imports_no_torch():
+    code = (
+        "import sys\n"
+        "from rtbench_plugins.hf import causal_plugin, seq2seq_plugin, teacher_plugin\n"
+        "from rtbench_plugins.hf.students import causal_student\n"
+        "from rtbench_plugins.hf.teacher import hf_teacher\n"
+        "causal_student('a', {'config': {}}, None).model()\n"
+        "causal_student('a', {'model': 'a/b', 'revision': 'f' * 40}, None).model()\n"
+        "print([m for m in ('torch', 'transformers', 'huggingface_hub') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_options_survive_the_model_spec(tiny):
+    spec = tiny.student("decoder", init_seed=3).model()
+    again = causal_student(spec.name, spec.options, None)  # type: ignore[arg-type]
+    assert again.model() == spec
+    assert again.options == StudentOptions(config=spec.options["config"], vocab_size=400, init_seed=3)

@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import DEMO, Cli, MakeCli
+
+
+def ledger(workspace: Path) -> list[str]:
+    """All whole lines of a ledger, in an order of their own."""
+    return sorted(
+        line
+        for segment in (workspace / "ledger").rglob("*.jsonl")
+        for line in segment.read_text().split("\n")[:-1]
+    )
+
+
+def store(workspace: Path) -> dict[str, bytes]:
+    """All files of a store but the times that steps took."""
+    root = workspace / "store"
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in root.rglob("*")
+        if path.is_file() and path.name != "timing.json" and ".work" not in path.parts
+    }
+
+
+def plan_states(cli: Cli, *arguments: object) -> dict[str, str]:
+    found = cli.json("plan", *arguments)
+    return {step["key"]: step["state"] for step in found["steps"]}  # type: ignore[index]
+
+
+def test_run_does_exactly_what_the_plan_said(cli: Cli, demo: Path) -> None:
+    planned = plan_states(cli, "--matrix", demo)
+    assert set(planned.values()) == {"to do"}
+    cli("run", "--matrix", demo)
+    done = {path.parent.name for path in (cli.workspace / "store").glob("*/*/meta.json")}
+    assert done == set(planned)
+    assert set(plan_states(cli, "--matrix", demo).values()) == {"cached"}
+
+
+def test_second_run_does_nothing_but_report(cli: Cli, demo: Path) -> None:
+    first = cli("run", "--matrix", demo, "--format", "json")
+    before = {path: path.stat().st_mtime_ns for path in (cli.workspace / "store").rglob("*")}
+    segments = ledger(cli.workspace)
+    second = cli("run", "--matrix", demo, "--format", "json")
+    assert second.stdout == first.stdout
+    assert "done" not in second.stderr
+    assert {path: path.stat().st_mtime_ns for path in (cli.workspace / "store").rglob("*")} == before
+    assert ledger(cli.workspace) == segments
+
+
+def test_one_teacher_run_serves_all_students_and_seeds(cli: Cli) -> None:
+    path = cli.folder / "m.yaml"
+    path.write_text(
+        DEMO.replace("students: [parrot]", "students: [parrot, {name: other, use: parrot, accent: broad}]").replace(
+            "degrees: [1, 4]", "seeds: [0, 1]\nteacher_rows: false"
+        )
+    )
+    found = cli.json("plan", "--matrix", path, "--methods", "fine-tune-cot")
+    asked = [s for s in found["steps"] if s["kind"] == "complete" and "train" in s["title"].split(":")[1]]  # type: ignore[index]
+    assert len(asked) == 1
+    assert len(found["cells"]) == 4  # type: ignore[index]
+
+
+def test_raising_the_degree_asks_for_the_rest_only(cli: Cli, demo: Path) -> None:
+    options = ("--matrix", demo, "--methods", "fine-tune-cot")
+    cli("run", *options, "--degrees", "4")
+    found = cli.json("plan", *options, "--degrees", "16")
+    estimates = [s["estimate"] for s in found["steps"] if s["estimate"] and s["estimate"]["requests"] == 640]  # type: ignore[index]
+    assert [e["new"] for e in estimates] == [480]
+    before = len(ledger(cli.workspace))
+    cli("run", *options, "--degrees", "16")
+    assert len(ledger(cli.workspace)) - before == 480 + 20
+
+
+def test_more_epochs_ask_the_teacher_nothing(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo)
+    found = cli.json("plan", "--matrix", demo, "--epochs", "3")
+    assert {s["kind"] for s in found["steps"] if s["state"] == "to do"} == {"train", "complete", "score"}  # type: ignore[index]
+    new = [s for s in found["steps"] if s["kind"] == "complete" and s["state"] == "to do"]  # type: ignore[index]
+    assert all("test" in s["title"] for s in new)
+
+
+BROKEN = """
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Teacher, PromptFormat, Template, TextModel
+from rtbench.records import Completion, ModelSpec
+
+class Model(TextModel):
+    fingerprint = "fails"
+    def generate(self, requests):
+        for request in requests[:7]:
+            yield Completion(key=request.key, task=request.task, sample_index=request.sample_index,
+                             completion_index=request.completion_index, prompt=request.prompt, text="no")
+        raise ConnectionError("the line went dead")
+
+class Fails(Teacher):
+    format = PromptFormat(name="f", decoder=Template(input="{question}"), encoder_decoder=Template(input="{question}"))
+    def __init__(self, name, options, services):
+        self.name = name
+    def members(self):
+        return [ModelSpec(role="teacher", plugin="fails", name="fails", options={}, fingerprint="fails")]
+    def open(self, member):
+        return Model()
+
+@hookimpl
+def rtbench_register_teachers(register):
+    register("fails", Fails)
+"""
+
+
+def test_failed_step_fails_its_dependants_and_nothing_else(cli: Cli) -> None:
+    plugin = cli.folder / "broken.py"
+    plugin.write_text(BROKEN)
+    path = cli.folder / "m.yaml"
+    path.write_text(DEMO.replace("[counter]", "[counter, fails]").replace("[1, 4]", "[1]"))
+    done = cli("run", "--plugin", plugin, "--matrix", path, "--format", "json", code=1)
+    assert "ConnectionError: the line went dead" in done.stderr
+    rows = {(row["method"], row.get("teacher")): row["results"]["parity"] for row in json.loads(done.stdout)["rows"]}
+    assert "accuracy" not in rows["fine-tune-cot", "fails"]
+    assert "the line went dead" in rows["fine-tune-cot", "fails"]["reason"]
+    assert rows["fine-tune-cot", "counter"]["n"] == 20
+    assert rows["fine-tune", None]["n"] == 20
+    kept = [line for line in ledger(cli.workspace) if '"text":"no"' in line]
+    assert len(kept) == 14, "what a failing step had finished is kept: 7 of the training and 7 of the test fold"
+
+
+def test_worker_that_dies_fails_its_step_only(cli: Cli) -> None:
+    plugin = cli.folder / "broken.py"
+    plugin.write_text(BROKEN.replace('raise ConnectionError("the line went dead")', "import os; os.kill(os.getpid(), 9)"))
+    path = cli.folder / "m.yaml"
+    path.write_text(DEMO.replace("[counter]", "[counter, fails]").replace("[1, 4]", "[1]"))
+    done = cli("run", "--plugin", plugin, "--matrix", path, "--format", "json", code=1)
+    assert "killed by signal 9" in done.stderr
+    rows = {(row["method"], row.get("teacher")): row["results"]["parity"] for row in json.loads(done.stdout)["rows"]}
+    assert rows["fine-tune-cot", "counter"]["n"] == 20
+
+
+def slow(cli: Cli, *, teacher: float = 0.02, student: float = 0.1) -> Cli:
+    """The same command line with a teacher that takes so long per completion, and a student per epoch."""
+    return Cli(cli.folder, {**cli.environment, "COUNTER_DELAY": str(teacher), "PARROT_DELAY": str(student)})
+
+
+def wait_for(condition: object, process: object, seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert process.poll() is None, "it ended before it could be killed"  # type: ignore[attr-defined]
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def group_is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def assert_ends(group: int) -> None:
+    """No worker outlives its run for long."""
+    end = time.monotonic() + 30
+    while not group_is_gone(group):
+        assert time.monotonic() < end, "workers outlived the run"
+        time.sleep(0.05)
+
+
+def test_ctrl_c_stops_cleanly_and_keeps_what_is_done(cli: Cli, demo: Path) -> None:
+    process = slow(cli).start("run", "--matrix", demo)
+    wait_for(lambda: len(ledger(cli.workspace)) >= 5, process)
+    os.kill(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "goes on from here" in err
+    assert "Traceback" not in err
+    assert "stopped before it was done" in out
+    assert len(ledger(cli.workspace)) >= 5
+    assert_ends(process.pid)
+
+
+def progress_in(cli: Cli, what: str) -> int:
+    if what == "complete":
+        return len(ledger(cli.workspace))
+    return len(list((cli.workspace / "store" / ".work").glob("train-*/epochs")))
+
+
+@pytest.mark.parametrize("what", ["complete", "train"])
+@pytest.mark.parametrize("whom", ["main", "all"])
+def test_kill_9_loses_nothing_that_was_finished(make_cli: MakeCli, demo: Path, what: str, whom: str) -> None:
+    """Killed in the middle and run again: ledger, store and leaderboard equal an undisturbed run's."""
+    undisturbed, killed = make_cli("undisturbed"), make_cli("killed")
+    expected = undisturbed("run", "--matrix", demo, "--format", "json").stdout
+    process = slow(killed, student=1.0 if what == "train" else 0.1).start("run", "--matrix", demo)
+    wait_for(lambda: progress_in(killed, what) >= (10 if what == "complete" else 1), process)
+    if whom == "main":
+        os.kill(process.pid, signal.SIGKILL)
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert_ends(process.pid)
+    before = set(ledger(killed.workspace))
+    again = killed("run", "--matrix", demo, "--format", "json").stdout
+    assert before <= set(ledger(killed.workspace))
+    assert len(ledger(killed.workspace)) == len(set(ledger(killed.workspace))), "asked twice"
+    assert ledger(killed.workspace) == ledger(undisturbed.workspace)
+    assert store(killed.workspace) == store(undisturbed.workspace)
+    assert again == expected
+    assert not list((killed.workspace / "store" / ".work").glob("*/"))
+
+
+def test_kill_9_in_the_middle_of_the_report(cli: Cli, demo: Path) -> None:
+    plugin = cli.folder / "slow.py"
+    plugin.write_text(
+        "import time\nfrom pathlib import Path\nfrom rtbench.hookspecs import hookimpl\n"
+        "from rtbench_plugins.reporters import CsvReporter\n"
+        "class Slow(CsvReporter):\n    name = 'slow'\n    def render(self, board):\n"
+        "        text = super().render(board); Path('rendering').touch(); time.sleep(60); return text\n"
+        "@hookimpl\ndef rtbench_register_reporters(register): register('slow', Slow)\n"
+    )
+    cli("run", "--matrix", demo)
+    cli("report", "--format", "csv", "--out", "board.csv")
+    before = ((cli.folder / "board.csv").read_bytes(), ledger(cli.workspace), store(cli.workspace))
+    process = cli.start("report", "--plugin", plugin, "--format", "slow", "--out", "board.csv")
+    wait_for((cli.folder / "rendering").exists, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert ((cli.folder / "board.csv").read_bytes(), ledger(cli.workspace), store(cli.workspace)) == before
+    cli("report", "--format", "csv", "--out", "board.csv")
+    assert (cli.folder / "board.csv").read_bytes() == before[0]
+
+
+def test_deleting_the_report_loses_nothing(cli: Cli, demo: Path) -> None:
+    first = cli("run", "--matrix", demo, "--format", "csv").stdout
+    for path in (cli.workspace / "runs").glob("*"):
+        path.unlink()
+    assert cli("run", "--matrix", demo, "--format", "csv").stdout == first
+
+
+def test_best_test_selection_scores_every_epoch_and_is_labelled(cli: Cli, demo: Path) -> None:
+    options = ("--matrix", demo, "--methods", "fine-tune", "--epochs", "3", "--selection", "best-test")
+    found = cli.json("plan", *options)
+    assert sum(s["kind"] == "complete" for s in found["steps"]) == 3  # type: ignore[index]
+    text = cli("run", *options, "--format", "md").stdout
+    assert "| fine-tune | parrot | – | – | best-test |" in text
+    assert "it flatters" in text
+
+
+def test_trial_run_does_not_take_the_whole_runs_place(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo)
+    cli("run", "--matrix", demo, "--limit", "5")
+    names = {path.stem for path in (cli.workspace / "runs").glob("*.json")}
+    assert "demo" in names
+    assert len(names) == 2
+    text = cli("report", "demo", "--format", "csv").stdout
+    assert ",20," in text
+
+
+def test_self_consistency_takes_the_majority(cli: Cli, demo: Path) -> None:
+    found = json.loads(cli("run", "--matrix", demo, "--methods", "self-consistency", "--format", "json").stdout)
+    row = next(row for row in found["rows"] if row["method"] == "self-consistency")
+    assert row["results"]["parity"]["n"] == 20
+    votes = next((cli.workspace / "store" / "score").glob("*/votes-last-word.jsonl"))
+    assert len(votes.read_text().splitlines()) == 160
