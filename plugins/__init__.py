@@ -1,0 +1,1 @@
+"""Our own plugins: teachers, students, methods, task loader, executors, reporters."""

@@ -103,11 +103,20 @@ class ReplayTeacher(Teacher):
                 import_recording(session, read_recording(path), task)
                 return
 
+    def _note(self, member: ModelSpec, dataset: str) -> RecordingNote:
+        """What the ledger says of a member; another teacher that shares it may have imported it."""
+        key = (member.fingerprint, dataset)
+        if key not in self._notes:
+            found = read_note(recorded_partition(self._session, member.fingerprint, dataset))
+            assert found is not None, f"{member.name} was asked for {dataset} before it was prepared"
+            self._notes[key] = found
+        return self._notes[key]
+
     def answer_prefix(self, member: ModelSpec, dataset: str) -> str | None:
-        return self._notes[member.fingerprint, dataset].answer_prefix
+        return self._note(member, dataset).answer_prefix
 
     def recorded_content(self, member: ModelSpec, dataset: str) -> str:
-        digests = sorted(file.sha256 for file in self._notes[member.fingerprint, dataset].files)
+        digests = sorted(file.sha256 for file in self._note(member, dataset).files)
         return content_key("recordings", digests)
 
 

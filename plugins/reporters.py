@@ -36,6 +36,8 @@ def describe(row: Row) -> list[str]:
     teacher = row.teacher or "–"
     if row.completions == "recorded":
         teacher += " (recorded)"
+    if row.temperature is not None:
+        teacher += f" T={row.temperature:g}"
     return [
         method,
         row.student or "–",
@@ -74,10 +76,13 @@ def notes(board: Leaderboard) -> list[str]:
     variants = sorted({v for row in board.rows for v in row.variant.split("/") if v})
     seeds = sorted({r.seeds for row in board.rows for r in row.results.values() if r.seeds})
     lines = [
-        f"Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several); "
-        f"extractor: {', '.join(extractors) or 'none'}; split: {', '.join(splits)}; wording: {', '.join(variants)}; "
-        f"seeds per cell: {', '.join(map(str, seeds)) or 'none'}; rtbench {board.version}."
+        (
+            "Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several); "
+            f"extractor: {', '.join(extractors) or 'none'}; split: {', '.join(splits)}; wording: {', '.join(variants)}; "
+            f"seeds per cell: {', '.join(map(str, seeds)) or 'none'}; rtbench {board.version}."
+        )
     ]
+    lines += _recipes(board)
     limits = sorted({row.limit for row in board.rows if row.limit is not None})
     if limits:
         lines.append(f"Only the first {limits[0]} questions of each fold were used.")
@@ -98,6 +103,21 @@ def notes(board: Leaderboard) -> list[str]:
         if result.missing
     ]
     return lines
+
+
+def _recipes(board: Leaderboard) -> list[str]:
+    """The recipes that students were trained with, and where."""
+    found: dict[str, dict[str, None]] = {}
+    for row in board.rows:
+        for task, result in row.results.items():
+            if result.recipe is not None:
+                r = result.recipe
+                said = f"{r.epochs} epochs, batch {r.batch_size}, learning rate {r.learning_rate:g}"
+                place = f"{row.method} {task}" if row.degree in {None, 1} else f"{row.method} D={row.degree} {task}"
+                found.setdefault(said, {})[place] = None
+    if len(found) == 1:
+        return [f"Training: {next(iter(found))}."]
+    return [f"Training, {said}: {', '.join(places)}." for said, places in found.items()]
 
 
 def curated(board: Leaderboard) -> list[str]:
@@ -200,7 +220,30 @@ class CsvReporter(Reporter):
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow(
-            ["kind", "method", "student", "teacher", "completions", "degree", "fraction", "selection", "extractor", "variant", "split", "task", "accuracy", "low", "high", "n", "missing", "seeds", "parameters", "kept", "covered", "reason"]
+            [
+                "kind",
+                "method",
+                "student",
+                "teacher",
+                "completions",
+                "degree",
+                "fraction",
+                "selection",
+                "extractor",
+                "variant",
+                "split",
+                "task",
+                "accuracy",
+                "low",
+                "high",
+                "n",
+                "missing",
+                "seeds",
+                "parameters",
+                "kept",
+                "covered",
+                "reason",
+            ]
         )
         for row in leaderboard.rows:
             for task, r in row.results.items():

@@ -16,9 +16,9 @@ import msgspec
 
 from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
 from rtbench.files import convert, read_yaml
-from rtbench.interfaces import Recipe, Task
-from rtbench.plan import Cell, CellModels, TaskSpec
+from rtbench.interfaces import DemonstrationSource, Recipe, Task
 from rtbench.records import Record
+from rtbench.specs import Cell, CellModels, TaskSpec
 
 if TYPE_CHECKING:
     from rtbench.interfaces import Method
@@ -67,6 +67,8 @@ class MatrixFile(Block, frozen=True, omit_defaults=True):
     extractor: str | None = None
     """The one the leaderboard shows; all of a task's are computed. None: ``flexible``, or a task's first where it has
     no such."""
+    demonstrations: DemonstrationSource = "own"
+    """Of few-shot prompts: written for this project, or the paper's."""
     teacher_rows: bool = True
     """Measure each teacher on the test fold."""
     limit: int | None = None
@@ -211,13 +213,20 @@ def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]
     """Yields the matrix's cells, each once, with the reason where one cannot run."""
     file = matrix.file
     blocks = file.blocks or [_merged(file, Block())]
-    seen: set[str] = set()
+    seen: dict[str, tuple[Recipe, object]] = {}
+    yielded: set[str] = set()
     tasks: dict[str, tuple[TaskSpec, str | None]] = {}
     for block in blocks:
         for cell, reason in _Expansion(session, matrix, block, tasks).cells():
-            identity = f"{cell.name} {msgspec.json.encode(cell.recipe).decode()} {cell.temperature} {cell.curators}"
-            if identity not in seen:
-                seen.add(identity)
+            settings = (cell.recipe, cell.curators)
+            if seen.setdefault(cell.name, settings) != settings:
+                raise BadInputError(
+                    f"cell {cell.name} stands in two blocks with different recipes or curators",
+                    where=f"matrix {matrix.name}",
+                    next_step="Put them into two matrices, or name the student or teacher differently.",
+                )
+            if cell.name not in yielded:
+                yielded.add(cell.name)
                 yield cell, reason
 
 
@@ -309,7 +318,8 @@ class _Expansion:
             extractors=tuple(info.extractors.items()),
             primary=primary,
             curators=self.curators,
-            temperature=self.block.temperature,
+            temperature=self.block.temperature if method.uses_teacher else None,
+            demonstrations=file.demonstrations,
             models=models,
         )
 

@@ -6,7 +6,6 @@ with code 2. Anything else that escapes is a bug of ours and keeps its traceback
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
@@ -52,6 +51,8 @@ class UnknownNameError(RtbenchError):
         cls, kind: str, name: str, known: Iterable[str], *, where: str | None = None, listing: str | None = None
     ) -> UnknownNameError:
         """``listing``: the command that lists the known names, for when there are many."""
+        import difflib
+
         known = sorted(known)
         near = difflib.get_close_matches(name, known, n=1)
         hint = f"Did you mean {near[0]!r}? " if near else ""

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtbench.interfaces import StepState, Task
-    from rtbench.plan import Plan, Step
+    from rtbench.plan import Plan
     from rtbench.registry import Register
+    from rtbench.specs import Step
 
 PROJECT = "rtbench"
 hookspec = pluggy.HookspecMarker(PROJECT)

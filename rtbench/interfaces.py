@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
@@ -32,10 +32,12 @@ from rtbench.records import (
 )
 
 if TYPE_CHECKING:
+    from rtbench.builder import StepBuilder
     from rtbench.data import DataFiles
     from rtbench.ledger import Ledger
-    from rtbench.plan import Cell, Plan, Step, StepBuilder
+    from rtbench.plan import Plan
     from rtbench.report import Leaderboard
+    from rtbench.specs import Cell, Step
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, unit)``; called often, must be cheap."""
@@ -76,6 +78,8 @@ class PromptFormat(Record, frozen=True, omit_defaults=True):
 
 
 # ------------------------------------------------------------------------------------------------------------ tasks
+
+DemonstrationSource = Literal["own", "paper", "paper-as-published"]
 
 
 class TaskInfo(Record, frozen=True, omit_defaults=True):
@@ -164,8 +168,17 @@ class Task(ABC):
     def extractor(self, name: str) -> Extractor:
         """Raises UnknownNameError where the task has none of that name."""
 
-    def demonstrations(self, files: DataFiles) -> Sequence[Demonstration]:
-        """Few-shot demonstrations, none of them from a test fold; empty where the task has none."""
+    def demonstrations(
+        self, files: DataFiles, source: DemonstrationSource = "own", split: str = "default"
+    ) -> Sequence[Demonstration]:
+        """Few-shot demonstrations; empty where the task has none.
+
+        Args:
+            files: where a published file is looked for.
+            source: ``own`` (written for this project), ``paper`` (the paper's, without those that lie in the split's
+                test fold) or ``paper-as-published`` (all of the paper's: some lie in the test fold).
+            split: whose test fold must not be shown.
+        """
         return ()
 
     def dataset_id(self, variant: str) -> str:
@@ -408,6 +421,8 @@ class Services(Protocol):
 
     @property
     def trust_remote_code(self) -> bool: ...
+    @property
+    def offline(self) -> bool: ...
 
     def task(self, name: str) -> Task: ...
     def task_data(self, name: str, variant: str) -> TaskData: ...

@@ -55,6 +55,12 @@ class _Keyed(msgspec.Struct, frozen=True):
     key: str
 
 
+class _Placed(msgspec.Struct, frozen=True):
+    """The one field that finding out which samples are covered needs."""
+
+    sample_index: int
+
+
 class Ledger:
     """All partitions under one folder."""
 
@@ -79,6 +85,11 @@ class Partition:
         """Keys of all completions that are there."""
         decoder = msgspec.json.Decoder(_Keyed)
         return {record.key for record in self._records(decoder)}
+
+    def sample_indices(self) -> set[int]:
+        """Samples that have a completion."""
+        decoder = msgspec.json.Decoder(_Placed)
+        return {record.sample_index for record in self._records(decoder)}
 
     def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
         """Completions by key; all of them, or those asked for that are there."""

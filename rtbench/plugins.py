@@ -18,7 +18,8 @@ from rtbench.registry import Registry
 
 if TYPE_CHECKING:
     from rtbench.interfaces import StepState, Task
-    from rtbench.plan import Plan, Step
+    from rtbench.plan import Plan
+    from rtbench.specs import Step
 
 KINDS = ("tasks", "teachers", "students", "methods", "curators", "executors", "reporters", "matrices")
 _SINGULAR = {"matrices": "matrix"}
@@ -52,18 +53,18 @@ class PluginManager:
         self.origins: dict[str, PluginOrigin] = {}
         self.registries = {kind: Registry(_SINGULAR.get(kind, kind[:-1])) for kind in KINDS}
         blocked_left = set(blocked)
-        for point in sorted(importlib.metadata.entry_points(group=hookspecs.PROJECT), key=_first_party_first):
+        for origin, point in _entry_points():
             if point.name in blocked:
                 blocked_left.discard(point.name)
                 continue
-            self._add(point.name, self._load_entry_point(point), _distribution(point))
+            self._add(point.name, self._load_entry_point(point, origin), origin)
         for path in files:
             if path.stem in blocked:
                 blocked_left.discard(path.stem)
                 continue
             self._add(path.stem, _load_file(path), PluginOrigin(path.stem, str(path), "file"))
         if blocked_left:
-            name = sorted(blocked_left)[0]
+            name = min(blocked_left)
             raise UnknownNameError.of("plugin", name, self.origins, where=f"-p no:{name}", listing="rtbench plugins")
         for name in self.origins:
             self._register(name)
@@ -96,13 +97,13 @@ class PluginManager:
 
     # ------------------------------------------------------------------------------------------------------ loading
 
-    def _load_entry_point(self, point: importlib.metadata.EntryPoint) -> Any:
+    def _load_entry_point(self, point: importlib.metadata.EntryPoint, origin: PluginOrigin) -> Any:
         try:
             return point.load()
         except Exception as error:
             raise PluginError(
                 f"cannot be imported: {type(error).__name__}: {error}",
-                where=f"plugin {point.name!r} ({_distribution(point).origin})",
+                where=f"plugin {point.name!r} ({origin.origin})",
                 next_step=f"Mend or uninstall it, or run without it: -p no:{point.name}. --traceback shows where.",
             ) from error
 
@@ -155,15 +156,19 @@ class PluginManager:
                 ) from error
 
 
-def _first_party_first(point: importlib.metadata.EntryPoint) -> tuple[bool, str]:
+def _entry_points() -> list[tuple[PluginOrigin, importlib.metadata.EntryPoint]]:
     """Ours first, so that a clash is blamed on the newcomer; then by name, so that order is no accident."""
-    return (_distribution(point).origin != "rtbench", point.name)
-
-
-def _distribution(point: importlib.metadata.EntryPoint) -> PluginOrigin:
-    if point.dist is None:
-        return PluginOrigin(point.name, point.value, "")
-    return PluginOrigin(point.name, point.dist.name, point.dist.version)
+    found: list[tuple[PluginOrigin, importlib.metadata.EntryPoint]] = []
+    names: dict[int, tuple[str, str]] = {}
+    for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+        origin, version = point.value, ""
+        if point.dist is not None:
+            if id(point.dist) not in names:  # reading a distribution's metadata takes longer than all else here
+                metadata = point.dist.metadata
+                names[id(point.dist)] = (metadata["Name"], metadata["Version"])
+            origin, version = names[id(point.dist)]
+        found.append((PluginOrigin(point.name, origin, version), point))
+    return sorted(found, key=lambda item: (item[0].origin != hookspecs.PROJECT, item[0].name))
 
 
 def _load_file(path: Path) -> Any:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from rtbench.interfaces import TaskData
-from rtbench.plan import Questions
-from rtbench.records import Sample
+from rtbench.records import Questions, Sample
 
 
 def questions_of(data: TaskData, split: str, questions: Questions) -> list[Sample]:

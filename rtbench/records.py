@@ -46,6 +46,16 @@ class Split(Record, frozen=True):
         return self.train if fold == "train" else self.test
 
 
+class Questions(Record, frozen=True):
+    """Which questions of a fold."""
+
+    fold: Fold
+    limit: int | None = None
+    """The first so many, after ``fraction``."""
+    fraction: float = 1.0
+    """A random part, drawn as in the original's ``subsample_indices``."""
+
+
 class Sampling(Record, frozen=True, omit_defaults=True):
     """How a completion is drawn. Greedy when ``temperature`` is 0."""
 

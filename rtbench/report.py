@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from rtbench.files import read_jsonl
+from rtbench.interfaces import Recipe
 from rtbench.records import CurationYield, Record, Score, ScoreSummary
 from rtbench.runs import CellRecord, RunRecord
 from rtbench.stats import Interval, clustered_bootstrap, wilson
@@ -35,6 +36,7 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     epoch: int | None = None
     """The selected epoch, for a single seed."""
     parameters: int | None = None
+    recipe: Recipe | None = None
     cells: tuple[str, ...] = ()
     reason: str | None = None
 
@@ -56,6 +58,7 @@ class Row(Record, frozen=True, omit_defaults=True):
     variant: str = ""
     split: str = ""
     limit: int | None = None
+    temperature: float | None = None
     source: str | None = None
     """Of a reported row: table and kind of source."""
     results: dict[str, CellResult] = {}
@@ -98,6 +101,7 @@ def build_leaderboard(run: RunRecord, store: Store, *, reference: Iterable[Row] 
             cell.recorded,
             cell.split,
             cell.limit,
+            cell.temperature,
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
@@ -140,6 +144,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], store: Store) -> Row:
         variant="/".join(sorted(variants)),
         split=first.split,
         limit=first.limit,
+        temperature=first.temperature,
         results={task: _result(cells, store) for task, cells in by_task.items()},
     )
 
@@ -167,6 +172,7 @@ def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
         curation=_curation(cells[0], store),
         epoch=_epoch(cells[0], store, metas[0].result) if single else None,
         parameters=_parameters(cells[0], store),
+        recipe=cells[0].recipe,
         cells=names,
     )
 

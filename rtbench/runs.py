@@ -13,9 +13,10 @@ import msgspec
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import read_json, write_atomic
-from rtbench.interfaces import Outcome
-from rtbench.plan import Plan, Step
+from rtbench.interfaces import Outcome, Recipe
+from rtbench.plan import Plan
 from rtbench.records import Record
+from rtbench.specs import Step
 
 if TYPE_CHECKING:
     from rtbench.plan import PlannedCell
@@ -39,6 +40,10 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     """How the epoch was chosen; None where nothing is trained."""
     extractor: str
     limit: int | None
+    recipe: Recipe | None
+    """Of the training; None where nothing is trained."""
+    temperature: float | None
+    """Of the teacher, where the matrix sets it."""
     recorded: bool
     """The teacher's completions are recordings."""
     score: str | None = None
@@ -104,6 +109,8 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         selection=cell.recipe.selection if trains else None,
         extractor=cell.primary,
         limit=cell.test_limit,
+        recipe=cell.recipe if trains else None,
+        temperature=cell.temperature,
         recorded=bool(cell.models.teacher and cell.models.teacher.recorded),
         score=score.key if score else None,
         completions=tuple(i.key for i in score.inputs) if score else (),

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rtbench.data import DataFiles
     from rtbench.interfaces import (
         Curator,
+        DemonstrationSource,
         Executor,
         Method,
         PromptFormat,
@@ -45,6 +46,10 @@ class Session:
     @property
     def trust_remote_code(self) -> bool:
         return self.environment.trust_remote_code
+
+    @property
+    def offline(self) -> bool:
+        return self.environment.offline
 
     @cached_property
     def files(self) -> DataFiles:
@@ -115,10 +120,11 @@ class Session:
         found: Reporter = self.plugins.registries["reporters"].get(name, where="--format").resolve()()
         return found
 
-    def demonstrations(self, task: str, prompt_format: PromptFormat) -> str:
+    def demonstrations(self, task: str, prompt_format: PromptFormat, source: DemonstrationSource, split: str) -> str:
+        """The few-shot part of a task's prompts."""
         from rtbench.prompts import demonstrations_text
 
-        return demonstrations_text(prompt_format, self.task(task).demonstrations(self.files))
+        return demonstrations_text(prompt_format, self.task(task).demonstrations(self.files, source, split))
 
     def add_task_file(self, path: Path) -> str:
         """Registers the task of a file given with --task; returns its name."""

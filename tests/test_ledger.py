@@ -38,7 +38,8 @@ def test_raising_the_degree_asks_for_the_difference(tmp_path: Path) -> None:
     with held.writer() as writer:
         for request in requests(8):
             writer.append(completion(request))
-    missing = [r for r in requests(64) if r.key not in held.keys()]
+    keys = held.keys()
+    missing = [r for r in requests(64) if r.key not in keys]
     assert [r.completion_index for r in missing] == list(range(8, 64))
 
 

@@ -47,12 +47,13 @@ def test_rationales_of_recordings_are_cut_where_the_recordings_cut_them(data_dir
     in ("So", "Therefore") and white space."""
     for name in ("gpt-4__fs_cot__multiarith", "text-davinci-003__fs_cot__date_understanding"):
         cut = 0
-        for line in gzip.open(data_dir / "teacher" / f"{name}.jsonl.gz", "rt", encoding="utf-8"):
+        text = gzip.decompress((data_dir / "teacher" / f"{name}.jsonl.gz").read_bytes()).decode()
+        for line in text.splitlines():
             record = json.loads(line)
-            text = record["reasoning_completion"] + record["completion"]
-            ours = split_rationale(text, "The answer is")
+            output = record["reasoning_completion"] + record["completion"]
+            ours = split_rationale(output, "The answer is")
             theirs = record["reasoning_completion"].rstrip()
             assert theirs.startswith(ours), record["sample_index"]
             assert len(theirs) - len(ours) <= len("Therefore, "), record["sample_index"]
-            cut += ours != text.rstrip()
+            cut += ours != output.rstrip()
         assert cut > 300

@@ -14,9 +14,7 @@ from tests.conftest import DEMO, Cli, MakeCli
 def ledger(workspace: Path) -> list[str]:
     """All whole lines of a ledger, in an order of their own."""
     return sorted(
-        line
-        for segment in (workspace / "ledger").rglob("*.jsonl")
-        for line in segment.read_text().split("\n")[:-1]
+        line for segment in (workspace / "ledger").rglob("*.jsonl") for line in segment.read_text().split("\n")[:-1]
     )
 
 
@@ -133,7 +131,9 @@ def test_failed_step_fails_its_dependants_and_nothing_else(cli: Cli) -> None:
 
 def test_worker_that_dies_fails_its_step_only(cli: Cli) -> None:
     plugin = cli.folder / "broken.py"
-    plugin.write_text(BROKEN.replace('raise ConnectionError("the line went dead")', "import os; os.kill(os.getpid(), 9)"))
+    plugin.write_text(
+        BROKEN.replace('raise ConnectionError("the line went dead")', "import os; os.kill(os.getpid(), 9)")
+    )
     path = cli.folder / "m.yaml"
     path.write_text(DEMO.replace("[counter]", "[counter, fails]").replace("[1, 4]", "[1]"))
     done = cli("run", "--plugin", plugin, "--matrix", path, "--format", "json", code=1)

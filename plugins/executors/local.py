@@ -25,8 +25,9 @@ from rtbench.errors import BadInputError, RtbenchError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Environment, Executor, Listener, Outcome, StepState
-from rtbench.plan import Plan, Step
+from rtbench.plan import Plan
 from rtbench.records import Record
+from rtbench.specs import Step
 
 if TYPE_CHECKING:
     from rtbench.registry import Register
@@ -238,7 +239,7 @@ def _do(session: Session, step: Step, pipe: Connection) -> StepState:
     return StepState(key=step.key, state=state, error=said or None, trace=trace or None, seconds=seconds)
 
 
-def _raise_interrupted(signum: int, frame: Any) -> None:
+def _raise_interrupted(_signal: int, _frame: Any) -> None:
     raise _InterruptedError
 
 

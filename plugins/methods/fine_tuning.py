@@ -10,8 +10,9 @@ from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Method
 
 if TYPE_CHECKING:
-    from rtbench.plan import Cell, Step, StepBuilder
+    from rtbench.builder import StepBuilder
     from rtbench.registry import Register
+    from rtbench.specs import Cell, Step
 
 
 class FineTune(Method):

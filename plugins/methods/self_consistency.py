@@ -11,8 +11,9 @@ from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Method
 
 if TYPE_CHECKING:
-    from rtbench.plan import Cell, Step, StepBuilder
+    from rtbench.builder import StepBuilder
     from rtbench.registry import Register
+    from rtbench.specs import Cell, Step
 
 SAMPLES = 8
 TEMPERATURE = 0.7

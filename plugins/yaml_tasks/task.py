@@ -9,7 +9,7 @@ from rtbench.answers import RULES
 from rtbench.data import DataFiles, PinnedFile
 from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
 from rtbench.extraction import FilterExtractor, FilterStep, default_steps, rule_of
-from rtbench.interfaces import Demonstration, Extractor, Task, TaskData, TaskInfo
+from rtbench.interfaces import Demonstration, DemonstrationSource, Extractor, Task, TaskData, TaskInfo
 from rtbench.keys import content_key
 from rtbench.records import Fold, Sample, Split
 
@@ -102,8 +102,12 @@ class YamlTask(Task):
         cites = RULES[rule].cites if rule else f"{self.file.path}, filter_list"
         return FilterExtractor(name, steps, self._version(name), cites, self.file.path)
 
-    def demonstrations(self, files: DataFiles) -> Sequence[Demonstration]:
-        return few_shot.own(Path(self.file.path).with_name("demonstrations.yaml"))
+    def demonstrations(
+        self, files: DataFiles, source: DemonstrationSource = "own", split: str = "default"
+    ) -> Sequence[Demonstration]:
+        if source == "own":
+            return few_shot.own(Path(self.file.path).with_name("demonstrations.yaml"))
+        return self.paper_demonstrations(files, split, as_published=source == "paper-as-published")
 
     def paper_prompt(self, files: DataFiles, split: str = "default", *, as_published: bool = False) -> str:
         """The paper's few-shot prompt, without the demonstrations that lie in the split's test fold.

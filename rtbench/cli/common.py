@@ -132,6 +132,7 @@ def format_option(*choices: str) -> Callable[[Command], Command]:
 
 def name_list(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
     """Callback of options that take a comma-separated list."""
+    del ctx
     if value is None:
         return None
     names = [name.strip() for name in value.split(",") if name.strip()]
@@ -188,6 +189,13 @@ def print_json(value: Any) -> None:
     import msgspec
 
     click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+
+
+def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Aligned columns. Plain text: listings must be instant, and rich takes longer to import than they to print."""
+    widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
+    for row in [heads, ["-" * width for width in widths], *rows]:
+        click.echo("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
 
 
 def console(*, stderr: bool = False) -> Console:

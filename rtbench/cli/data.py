@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import console, format_option, name_list, print_json, with_session
+from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
 
 if TYPE_CHECKING:
     from rtbench.data import PinnedFile
@@ -51,14 +51,18 @@ def list_(session: Session, names: list[str] | None, format_: str) -> None:
     if format_ == "json":
         print_json(rows)
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table("file", "status", "source", "sha256", box=box.SIMPLE_HEAD)
-    for row in rows:
-        source = f"{row['repository']}@{str(row['commit'])[:8]}:{row['path']}"
-        table.add_row(str(row["file"]), str(row["status"]), source, str(row["sha256"] or "not pinned")[:16])
-    console().print(table)
+    print_table(
+        ("file", "status", "source", "sha256"),
+        [
+            (
+                str(row["file"]),
+                str(row["status"]),
+                f"{row['repository']}@{str(row['commit'])[:8]}:{row['path']}",
+                str(row["sha256"] or "not pinned")[:16],
+            )
+            for row in rows
+        ],
+    )
 
 
 @data.command()

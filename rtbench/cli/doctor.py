@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import os
-import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +38,8 @@ def doctor(session: Session, format_: str) -> None:
 
 def examine(session: Session) -> dict[str, dict[str, Any]]:
     """Sections of facts. Holds no secrets: of keys only whether a variable is set."""
+    import platform
+
     packages = {name: _version(name) for name in ("rtbench", *REQUIRED)}
     extras = {
         name: ("installed" if all(_version(p) != "missing" for p in needs) else f"pip install 'rtbench[{name}]'")
@@ -69,6 +68,8 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
 
 
 def _version(name: str) -> str:
+    import importlib.metadata
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

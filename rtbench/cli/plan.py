@@ -9,6 +9,8 @@ import click
 from rtbench.cli.common import console, format_option, matrix_options, planned, print_json, with_session
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rtbench.estimate import StepEstimate
     from rtbench.plan import Plan
     from rtbench.session import Session
@@ -83,6 +85,11 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, everything: bool) ->
         table.add_row(step.title, state, *numbers)
     if table.row_count:
         out.print(table)
+    _sum_up(made, todo, out)
+
+
+def _sum_up(made: Plan, todo: set[str], out: Console) -> None:
+    """Counts of steps and cells, and what cannot run."""
     kinds: dict[str, list[int]] = {}
     for key, step in made.steps.items():
         counts = kinds.setdefault(step.kind, [0, 0])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, with_session
+from rtbench.cli.common import format_option, print_json, print_table, with_session
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -23,11 +23,8 @@ def plugins(session: Session, format_: str) -> None:
             [{"name": o.name, "origin": o.origin, "version": o.version, "provides": provides} for o, provides in found]
         )
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table("plugin", "origin", "version", "provides", box=box.SIMPLE_HEAD)
-    for origin, provides in found:
-        said = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in provides.items())
-        table.add_row(origin.name, origin.origin, origin.version, said)
-    console().print(table)
+    rows = [
+        (o.name, o.origin, o.version, "; ".join(f"{kind}: {', '.join(names)}" for kind, names in provides.items()))
+        for o, provides in found
+    ]
+    print_table(("plugin", "origin", "version", "provides"), rows)

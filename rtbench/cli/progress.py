@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-    from rtbench.plan import Plan, Step
+    from rtbench.plan import Plan
     from rtbench.session import Session
+    from rtbench.specs import Step
 
 LINE_SECONDS = 10.0
 """Plain progress lines of one step come no closer than this."""

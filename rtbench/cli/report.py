@@ -10,6 +10,7 @@ import click
 from rtbench.cli.common import with_session
 
 if TYPE_CHECKING:
+    from rtbench.report import Row
     from rtbench.session import Session
 
 
@@ -27,7 +28,7 @@ def report(session: Session, run: str | None, reference: bool, format_: str, out
 
     reporter = session.reporter(format_)
     record = Runs(session.workspace).load(run)
-    rows = ()
+    rows: tuple[Row, ...] = ()
     if reference:
         from rtbench.reference import reported_rows
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import console, format_option, name_list, print_json, with_session
+from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -26,12 +26,8 @@ def tasks(session: Session, format_: str) -> None:
     if format_ == "json":
         print_json(infos)
         return
-    from rich import box
-    from rich.table import Table
-
-    table = Table("task", "title", "answer", "train", "test", "random", "splits", "extractors", box=box.SIMPLE_HEAD)
-    for info in infos:
-        table.add_row(
+    rows = [
+        (
             info.name,
             info.title,
             info.answer_type,
@@ -41,7 +37,9 @@ def tasks(session: Session, format_: str) -> None:
             ", ".join(info.splits),
             ", ".join(f"{name} v{version}" for name, version in info.extractors.items()),
         )
-    console().print(table)
+        for info in infos
+    ]
+    print_table(("task", "title", "answer", "train", "test", "random", "splits", "extractors"), rows)
 
 
 @tasks.command()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rtbench.interfaces import Progress, no_progress
-from rtbench.plan import VERSIONS, Step
+from rtbench.specs import VERSIONS, Step
 from rtbench.store import Meta, Timing
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import msgspec
 from rtbench.errors import StepFailedError
 from rtbench.files import atomic_write, read_jsonl
 from rtbench.ledger import Ledger, Partition, make_request
-from rtbench.plan import CompleteSpec, Step
 from rtbench.prompts import render
 from rtbench.questions import corpus_of, questions_of
 from rtbench.records import Completion, Record, Request
+from rtbench.specs import CompleteSpec, Step
 
 if TYPE_CHECKING:
     from rtbench.interfaces import TextModel

@@ -9,10 +9,10 @@ import msgspec
 
 from rtbench.files import atomic_write, read_jsonl
 from rtbench.interfaces import Candidate, CurationContext
-from rtbench.plan import CurateSpec
 from rtbench.prompts import split_rationale
 from rtbench.questions import questions_of
 from rtbench.records import CurationYield, Example, Sample
+from rtbench.specs import CurateSpec
 from rtbench.steps.complete import completions_of
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ import msgspec
 
 from rtbench.extraction import summarise
 from rtbench.files import atomic_write
-from rtbench.plan import ScoreSpec
 from rtbench.questions import questions_of
 from rtbench.records import Score, ScoreSummary
+from rtbench.specs import ScoreSpec
 from rtbench.steps.complete import completions_of
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ def score(context: StepContext) -> dict[str, Any]:
             _write(context.folder / f"votes-{name}.jsonl", scores)
             scores = majority(scores)
         _write(context.folder / f"scores-{name}.jsonl", scores)
-        summaries.append(summarise(name, extractor.version, scores, missing=len(samples) - len({s.sample_index for s in scores})))
+        summaries.append(
+            summarise(name, extractor.version, scores, missing=len(samples) - len({s.sample_index for s in scores}))
+        )
     result: dict[str, Any] = {"summaries": msgspec.to_builtins(summaries)}
     if per_epoch:
         result |= {"epoch": epoch + 1, "accuracy_per_epoch": per_epoch}

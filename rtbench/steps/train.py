@@ -10,10 +10,10 @@ import msgspec
 
 from rtbench.errors import StepFailedError
 from rtbench.interfaces import TrainJob
-from rtbench.plan import TrainSpec
 from rtbench.prompts import training_row
 from rtbench.questions import corpus_of
 from rtbench.records import Example
+from rtbench.specs import TrainSpec
 from rtbench.steps.curate import examples_of
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from rtbench_plugins.hf.students import HfStudent, causal_student, seq2seq_student
 
 from rtbench.interfaces import Recipe, TrainJob
 from rtbench.records import Request, Row, Sampling
-from rtbench_plugins.hf.students import HfStudent, causal_student, seq2seq_student
 
 TINY = {
     "decoder": {"n_layer": 1, "n_embd": 32, "n_inner": 64, "n_head": 2, "resid_pdrop": 0.1, "embd_pdrop": 0.1},

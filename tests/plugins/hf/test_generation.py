@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-
 from rtbench_plugins.hf import decoding
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
@@ -192,3 +191,17 @@ def test_nucleus_never_draws_outside_and_draws_by_probability():
         shares = torch.bincount(tokens, minlength=4) / 4000
         assert shares.tolist() == pytest.approx(expected, abs=0.03)
         assert (shares[torch.tensor(expected) == 0] == 0).all()
+
+
+@both_families
+def test_long_texts_equal_the_librarys_own_greedy_search(tiny, family):
+    model = tiny.student(family).load(None, tiny.corpus, "f")
+    requests = tiny.requests(3, max_new_tokens=200)
+    found = texts(model, requests)
+    base, codec = model._base(), model._codec
+    for one in requests:
+        ids = torch.tensor(codec.prompt_ids([one.prompt]))
+        out = base.model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=200, do_sample=False)[0]
+        new = out[ids.shape[1] :] if family == "decoder" else out[1:]
+        assert found[one.key] == base.tokenizer.decode(new, skip_special_tokens=True)
+        assert len(new) == 200 or int(new[-1]) == codec.end

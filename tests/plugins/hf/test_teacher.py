@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-
-from rtbench.errors import BadInputError, UnknownNameError
 from rtbench_plugins.hf import causal_plugin, seq2seq_plugin, teacher_plugin
 from rtbench_plugins.hf.encoding import Codec
 from rtbench_plugins.hf.teacher import hf_teacher
+
+from rtbench.errors import BadInputError, UnknownNameError
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 CHAT = (

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
-
-from rtbench.errors import BadInputError, MissingDataError, StepFailedError, UnknownNameError
-from rtbench.records import Row
 from rtbench_plugins.hf import loading
 from rtbench_plugins.hf.encoding import IGNORED, Codec, encode_rows
 from rtbench_plugins.hf.options import StudentOptions
 from rtbench_plugins.hf.students import causal_student
 from rtbench_plugins.hf.training import _forward, collate, epoch_batches
+
+from rtbench.errors import BadInputError, MissingDataError, StepFailedError, UnknownNameError
+from rtbench.records import Row
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 

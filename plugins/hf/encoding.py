@@ -1,0 +1,207 @@
+"""Text to tokens and back, the same way in training and at test time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rtbench_plugins.hf.options import Tags
+
+from rtbench.errors import BadInputError, StepFailedError
+from rtbench.interfaces import Recipe
+from rtbench.records import Family, Row
+
+IGNORED = -100
+"""Label of a token without loss (torch's convention)."""
+
+_ANCHOR = 4
+"""Prompt tokens decoded in front of a completion, since some tokenizers drop a text's first space."""
+
+
+@dataclass(frozen=True)
+class EncodedRow:
+    """One training row in tokens. Decoder: ``input_ids`` is prompt and label, ``labels`` as long, with IGNORED on
+    the prompt. Encoder-decoder: ``input_ids`` is the prompt, ``labels`` the label."""
+
+    input_ids: list[int]
+    labels: list[int]
+    truncated: bool
+
+    @property
+    def length(self) -> int:
+        return max(len(self.input_ids), len(self.labels))
+
+    @property
+    def supervised(self) -> int:
+        return sum(label != IGNORED for label in self.labels)
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model wrote, in text."""
+
+    text: str
+    reasoning: str | None
+    stopped: bool
+    """A stop string was met."""
+
+
+class Codec:
+    """A tokenizer with the conventions of one model.
+
+    Args:
+        tokenizer: of transformers.
+        config: the model's.
+        family: the model's.
+        chat: wrap prompts in the chat template; None where the tokenizer has one.
+        thinking: tags of thoughts that are kept apart.
+        name: of the model, for errors.
+
+    Raises:
+        BadInputError: there is no end mark, or a chat template is asked for and missing.
+    """
+
+    def __init__(
+        self, tokenizer: Any, config: Any, family: Family, *, chat: bool | None, thinking: Tags | None, name: str
+    ) -> None:
+        self.tokenizer = tokenizer
+        self.family = family
+        self.thinking = thinking
+        self.chat = bool(getattr(tokenizer, "chat_template", None)) if chat is None else chat
+        if self.chat and not getattr(tokenizer, "chat_template", None):
+            raise BadInputError(
+                "its tokenizer has no chat template", where=f"model {name!r}", next_step="Leave `chat_template` out."
+            )
+        if tokenizer.eos_token_id is None:
+            raise BadInputError("its tokenizer has no end-of-sequence token", where=f"model {name!r}")
+        self.end: int = tokenizer.eos_token_id
+        self.pad: int = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
+        self.limit = position_limit(config)
+        kept = set(tokenizer.convert_tokens_to_ids(list(thinking))) if thinking else set()
+        self._special = set(tokenizer.all_special_ids) - kept
+
+    def prompt_ids(self, prompts: Sequence[str]) -> list[list[int]]:
+        """Tokens of prompts; never empty."""
+        if self.chat:
+            prompts = [
+                self.tokenizer.apply_chat_template(
+                    [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
+                )
+                for prompt in prompts
+            ]
+        start = self.tokenizer.bos_token_id
+        empty: list[int] = [self.end if start is None else start]
+        found = self._encode(prompts, special=not self.chat)
+        return [ids or list(empty) for ids in found]
+
+    def label_ids(self, labels: Sequence[str]) -> list[list[int]]:
+        """Tokens of labels, without the end mark."""
+        return self._encode(labels, special=False)
+
+    def cut_prompt(self, ids: list[int], limit: int) -> list[int]:
+        """Keeps the *end* of a prompt, where the question's last sentence and the answer mark stand; an encoder's
+        input keeps its end mark as it is part of that end."""
+        return ids if len(ids) <= limit else ids[-limit:]
+
+    def written(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> Written:
+        """Text of generated tokens, cut before the first stop string, thoughts apart. Special tokens are not text."""
+        text = self._text(ids, prompt)
+        reasoning, answer = self._split_thoughts(text, prompt)
+        if reasoning is not None and answer is None:
+            return Written("", reasoning, stopped=False)
+        answer = answer or ""
+        cuts = [at for at in (answer.find(mark) for mark in stop) if at >= 0]
+        return Written(answer[: min(cuts)] if cuts else answer, reasoning, stopped=bool(cuts))
+
+    def stopped(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> bool:
+        """Whether the last token completed a stop string."""
+        if not stop:
+            return False
+        # A token is at least one byte, so a stop string that ends here begins within this many tokens.
+        window = max(len(mark.encode()) for mark in stop) + _ANCHOR
+        tail = self._decode(ids[-window:])
+        return any(mark in tail for mark in stop) and self.written(ids, prompt, stop).stopped
+
+    def _encode(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
+        if not texts:
+            return []
+        ids: list[list[int]] = self.tokenizer(
+            list(texts), add_special_tokens=special, return_attention_mask=False, verbose=False
+        )["input_ids"]
+        return ids
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        kept = [token for token in ids if token not in self._special]
+        text = self.tokenizer.decode(kept, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+        assert isinstance(text, str)
+        return text
+
+    def _text(self, ids: Sequence[int], prompt: Sequence[int]) -> str:
+        if self.family == "decoder" and not self.chat:
+            anchor = self._decode(prompt[-_ANCHOR:])
+            both = self._decode([*prompt[-_ANCHOR:], *ids])
+            if both.startswith(anchor):
+                return both[len(anchor) :]
+        return self._decode(ids)
+
+    def _split_thoughts(self, text: str, prompt: Sequence[int]) -> tuple[str | None, str | None]:
+        """Thoughts and answer; (None, text) where there are no thoughts, (thoughts, None) where they never end."""
+        if self.thinking is None:
+            return None, text
+        opening, closing = self.thinking
+        if closing in text:
+            thoughts, _, answer = text.partition(closing)
+            return thoughts.replace(opening, "", 1), answer
+        opened = self.chat and self._decode(prompt[-2 * _ANCHOR :]).rstrip().endswith(opening)
+        if opened or text.lstrip().startswith(opening):
+            return text.replace(opening, "", 1), None
+        return None, text
+
+
+def position_limit(config: Any) -> int | None:
+    """Most tokens that a sequence can have, or None where positions are relative (T5)."""
+    if hasattr(config, "relative_attention_num_buckets"):
+        return None
+    found = getattr(config, "max_position_embeddings", None)
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def encode_rows(codec: Codec, rows: Sequence[Row], recipe: Recipe) -> list[EncodedRow]:
+    """Tokenises training rows: loss on the label and the end mark only.
+
+    A prompt that is too long keeps its end. A label that is too long keeps its beginning and gets no end mark, so
+    that the student does not learn to stop in mid-sentence.
+
+    Raises:
+        StepFailedError: a row holds no token to learn from.
+    """
+    prompts = codec.prompt_ids([row.prompt for row in rows])
+    labels = codec.label_ids([row.label for row in rows])
+    return [
+        _encode_row(codec, row, prompt, label, recipe) for row, prompt, label in zip(rows, prompts, labels, strict=True)
+    ]
+
+
+def _encode_row(codec: Codec, row: Row, prompt: list[int], label: list[int], recipe: Recipe) -> EncodedRow:
+    limit, decoder = codec.limit, codec.family == "decoder"
+    most_label, most_prompt = recipe.max_label_tokens, recipe.max_prompt_tokens
+    if limit is not None:
+        # At least one prompt token must stand before a decoder's label: the first token of all is never predicted.
+        most_label = min(most_label, limit - 1 if decoder else limit)
+    full = [*label, codec.end]
+    kept_label = full[:most_label]
+    if limit is not None:
+        most_prompt = min(most_prompt, limit - len(kept_label) if decoder else limit)
+    kept_prompt = codec.cut_prompt(prompt, max(1, most_prompt))
+    if not label or not kept_label:
+        raise StepFailedError(
+            "a training row has no label token to learn from",
+            where=f"sample {row.sample_index}",
+            next_step="Its label is empty, or `max_label_tokens` is 0: leave the sample out or mend the recipe.",
+        )
+    truncated = len(kept_label) < len(full) or len(kept_prompt) < len(prompt)
+    if not decoder:
+        return EncodedRow(kept_prompt, kept_label, truncated)
+    ignored = [IGNORED] * len(kept_prompt)
+    return EncodedRow(kept_prompt + kept_label, ignored + kept_label, truncated)

@@ -1,0 +1,161 @@
+"""A text model in this process. Imports torch."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from rtbench_plugins.hf.decoding import Row, decode
+from rtbench_plugins.hf.encoding import Codec
+from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.options import Tags
+
+from rtbench.errors import StepFailedError
+from rtbench.interfaces import TextModel
+from rtbench.records import Completion, Request, Usage
+
+_CPU_CACHE_BYTES = 1 << 29
+_CUDA_CACHE_SHARE = 0.25
+"""Most memory that a batch's keys and values may come to; their buffers are up to twice as large."""
+
+
+class HfModel(TextModel):
+    """Generates with a model of transformers.
+
+    Args:
+        loaded: model and tokenizer.
+        fingerprint: of the text model.
+        name: for errors.
+        chat: wrap prompts in the chat template; None where the tokenizer has one.
+        thinking: tags of thoughts that go to ``Completion.reasoning``.
+        most_rows: completions written at once, at most.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        fingerprint: str,
+        *,
+        name: str,
+        chat: bool | None,
+        thinking: Tags | None,
+        most_rows: int,
+    ) -> None:
+        self.fingerprint = fingerprint
+        self.name = name
+        self.most_rows = most_rows
+        self.truncated_prompts = 0
+        """Prompts so far that were cut to their end because the model has no more positions."""
+        self._loaded: Loaded | None = loaded
+        self._codec = Codec(
+            loaded.tokenizer, loaded.model.config, loaded.family, chat=chat, thinking=thinking, name=name
+        )
+        self._ends = _end_tokens(loaded)
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        """Yields completions as they finish. Prompts of like length are written together; the longest come first, so
+        that a lack of memory shows at once."""
+        rows = self._rows(requests)
+        rows.sort(key=lambda row: (-len(row.prompt), -row.limit, row.index))
+        while rows:
+            size = self._batch_size(rows)
+            batch, rows = rows[:size], rows[size:]
+            for row in self._written(batch):
+                yield self._completion(requests[row.index], row)
+
+    def close(self) -> None:
+        self._loaded = None
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def _base(self) -> Loaded:
+        assert self._loaded is not None, "the model is closed"
+        return self._loaded
+
+    def _rows(self, requests: Sequence[Request]) -> list[Row]:
+        """Prompts in tokens. One that leaves too few positions for the answer keeps its end; the answer may use what
+        is left, so no sequence is longer than the model's positions."""
+        rows: list[Row] = []
+        limit = self._codec.limit
+        decoder = self._base().family == "decoder"
+        for index, prompt in enumerate(self._codec.prompt_ids([request.prompt for request in requests])):
+            request, most = requests[index], requests[index].sampling.max_new_tokens
+            kept = prompt
+            if limit is not None:
+                room = limit - min(most, max(1, limit // 4)) if decoder else limit
+                kept = self._codec.cut_prompt(prompt, room)
+                most = min(most, limit - len(kept) if decoder else limit)
+            self.truncated_prompts += len(kept) < len(prompt)
+            rows.append(Row(index, kept, max(1, most), request.sampling, request.seed))
+        return rows
+
+    def _batch_size(self, rows: Sequence[Row]) -> int:
+        """Rows that fit in memory: the longest prompt stands first."""
+        base = self._base()
+        longest = len(rows[0].prompt) + max(row.limit for row in rows[: self.most_rows])
+        budget = float(_CPU_CACHE_BYTES)
+        if base.device.type == "cuda":
+            budget = torch.cuda.mem_get_info(base.device)[0] * _CUDA_CACHE_SHARE
+        fits = int(budget / (longest * _bytes_per_token(base.model)))
+        return max(1, min(self.most_rows, fits))
+
+    def _written(self, batch: Sequence[Row]) -> Iterator[Row]:
+        """Decodes a batch; where memory runs out, what is not finished again in halves."""
+        codec = self._codec
+
+        def stopped(row: Row) -> bool:
+            return codec.stopped(row.ids, row.prompt, row.sampling.stop)
+
+        try:
+            yield from decode(self._base(), batch, codec.pad, self._ends, stopped)
+        except torch.cuda.OutOfMemoryError as error:
+            if len(batch) == 1:
+                raise StepFailedError(
+                    "the GPU has too little memory for one completion",
+                    where=f"model {self.name!r}",
+                    next_step="Take a smaller model, `dtype: bfloat16`, or `device: cpu`.",
+                ) from error
+        else:
+            return
+        torch.cuda.empty_cache()
+        left = [row for row in batch if row.finish is None]
+        for row in left:
+            row.ids, row.tokens = [], 0
+        middle = (len(left) + 1) // 2
+        for half in (left[:middle], left[middle:]):
+            if half:
+                yield from self._written(half)
+
+    def _completion(self, request: Request, row: Row) -> Completion:
+        written = self._codec.written(row.ids, row.prompt, request.sampling.stop)
+        return Completion(
+            key=request.key,
+            task=request.task,
+            sample_index=request.sample_index,
+            completion_index=request.completion_index,
+            prompt=request.prompt,
+            text=written.text,
+            reasoning=written.reasoning,
+            finish_reason=row.finish,
+            usage=Usage(prompt_tokens=len(row.prompt), completion_tokens=row.tokens),
+        )
+
+
+def _end_tokens(loaded: Loaded) -> frozenset[int]:
+    """All tokens that end a completion; chat models have several."""
+    found: set[int] = set()
+    for source in (loaded.tokenizer, loaded.model.config, loaded.model.generation_config):
+        stated = getattr(source, "eos_token_id", None)
+        found |= {stated} if isinstance(stated, int) else set(stated or ())
+    return frozenset(found)
+
+
+def _bytes_per_token(model: Any) -> int:
+    """Size of one token's keys and values in all layers, from above."""
+    config = model.config
+    layers = getattr(config, "num_hidden_layers", None) or getattr(config, "num_layers", None) or 12
+    width = getattr(config, "hidden_size", None) or 1024
+    return 2 * int(layers) * int(width) * int(next(model.parameters()).element_size())

@@ -1,0 +1,122 @@
+"""Students that are trained and run through transformers. Imports torch only when there is work to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtbench_plugins.hf.identity import student_fingerprint
+from rtbench_plugins.hf.options import Access, StudentOptions, access, plain, student_options
+
+from rtbench.interfaces import Services, Student, TextModel, TrainJob
+from rtbench.records import Family, ModelSpec, Resources, TrainReport
+
+if TYPE_CHECKING:
+    from rtbench_plugins.hf.loading import Loaded
+
+
+class HfStudent(Student):
+    """A base model, its trainer and its checkpoints.
+
+    Args:
+        name: as in the matrix.
+        plugin: registered name that makes it from its options.
+        family: of the base.
+        options: see :class:`~rtbench_plugins.hf.options.StudentOptions`.
+        access: what the session allows.
+    """
+
+    def __init__(self, name: str, plugin: str, family: Family, options: StudentOptions, access: Access) -> None:
+        self.name = name
+        self.family = family
+        self.needs_corpus = options.config is not None
+        self.options = options
+        self._plugin = plugin
+        self._access = access
+
+    def model(self) -> ModelSpec:
+        return ModelSpec(
+            role="student",
+            plugin=self._plugin,
+            name=self.name,
+            options=plain(self.options),
+            fingerprint=student_fingerprint(self.family, self.options),
+        )
+
+    def train(self, job: TrainJob) -> TrainReport:
+        from rtbench_plugins.hf.encoding import Codec
+        from rtbench_plugins.hf.training import fine_tune
+
+        base = self._base(job.corpus, dtype="float32")
+        codec = Codec(
+            base.tokenizer,
+            base.model.config,
+            self.family,
+            chat=self.options.chat_template or False,
+            thinking=None,
+            name=self.name,
+        )
+        bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and base.device.type == "cuda")
+        identity = student_fingerprint(self.family, self.options)
+        return fine_tune(base, codec, job, identity=identity, bf16=bf16, keep_after=self.options.resume_seconds)
+
+    def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
+        from rtbench_plugins.hf.models import HfModel
+
+        dtype = self.options.dtype or "float32"
+        loaded = self._base(corpus, dtype) if checkpoint is None else self._pretrained(str(checkpoint), None, dtype)
+        return HfModel(
+            loaded,
+            fingerprint,
+            name=self.name,
+            chat=self.options.chat_template or False,
+            thinking=None,
+            most_rows=self.options.generation_batch,
+        )
+
+    def resources(self, kind: str) -> Resources:
+        if self.options.memory_gb is not None:
+            memory = self.options.memory_gb
+        elif self.options.config is not None:
+            memory = 1.5
+        else:
+            memory = 8.0 if kind == "train" else 4.0
+        gpus = 1 if (self.options.device or "").startswith("cuda") else 0
+        return Resources(cpus=self.options.cpus, gpus=gpus, memory_gb=memory)
+
+    def _base(self, corpus: Sequence[str], dtype: str) -> Loaded:
+        from rtbench_plugins.hf.loading import pick_device, random_base
+
+        if self.options.config is None:
+            assert self.options.model is not None
+            return self._pretrained(self.options.model, self.options.revision, dtype)
+        return random_base(self.family, self.options, corpus, pick_device(self.options.device), dtype)
+
+    def _pretrained(self, model: str, revision: str | None, dtype: str) -> Loaded:
+        from rtbench_plugins.hf.loading import pick_device, pretrained
+
+        return pretrained(
+            model,
+            revision=revision,
+            family=self.family,
+            dtype=dtype,
+            device=pick_device(self.options.device),
+            access=self._access,
+        )
+
+
+def causal_student(name: str, options: dict[str, Any], services: Services) -> HfStudent:
+    """Factory of decoder-only students."""
+    return _student(name, "hf-causal", "decoder", options, services)
+
+
+def seq2seq_student(name: str, options: dict[str, Any], services: Services) -> HfStudent:
+    """Factory of encoder-decoder students."""
+    return _student(name, "hf-seq2seq", "encoder_decoder", options, services)
+
+
+def _student(name: str, plugin: str, family: Family, options: dict[str, Any], services: Services) -> HfStudent:
+    found = student_options(name, options)
+    allowed = access(services, wanted=found.trust_remote_code, where=f"options of student {name!r}")
+    return HfStudent(name, plugin, family, found, allowed)

@@ -1,0 +1,15 @@
+"""The teacher that runs a local or hub model through transformers."""
+
+from __future__ import annotations
+
+from rtbench.hookspecs import hookimpl
+from rtbench.registry import Register
+
+
+@hookimpl
+def rtbench_register_teachers(register: Register) -> None:
+    register(
+        "hf",
+        "rtbench_plugins.hf.teacher:hf_teacher",
+        summary="any causal or seq2seq model of the hub or a local folder (option `model`)",
+    )

@@ -1,0 +1,80 @@
+"""What a training run needs to go on after it was killed. Imports torch."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rtbench.files import atomic_write
+
+Weights = dict[str, torch.Tensor]
+
+
+@dataclass
+class TrainState:
+    """Where a run stands after a whole number of epochs."""
+
+    key: str
+    """Content key of the job; a state of another job is not taken up."""
+    epoch: int = 0
+    """Epochs done."""
+    steps: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = 0
+    """Epoch with the lowest validation loss so far; 0 where nothing is selected by it."""
+    best_loss: float = float("inf")
+
+
+class StateFile:
+    """The file of the last complete epoch, replaced as a whole: a kill at any moment leaves the old one or the new
+    one."""
+
+    def __init__(self, workdir: Path) -> None:
+        self.folder = workdir / "resume"
+        self.path = self.folder / "state.pt"
+
+    def write(self, state: TrainState, model: Any, optimizer: torch.optim.Optimizer, best: Weights | None) -> None:
+        """Keeps a state. The best epoch's weights lie beside it and are written first."""
+        if best is not None and not self._best(state.best_epoch).exists():
+            with atomic_write(self._best(state.best_epoch)) as handle:
+                torch.save(best, handle)
+        with atomic_write(self.path) as handle:
+            torch.save({"state": vars(state), "model": model.state_dict(), "optimizer": optimizer.state_dict()}, handle)
+        for old in self.folder.glob("best-*.pt"):
+            if old != self._best(state.best_epoch):
+                old.unlink()
+
+    def read(
+        self, key: str, model: Any, optimizer: torch.optim.Optimizer, device: torch.device
+    ) -> tuple[TrainState, Weights | None]:
+        """Brings model and optimizer to where the last state stands, or leaves them where there is none of this
+        job."""
+        if not self.path.is_file():
+            return TrainState(key), None
+        found = torch.load(self.path, map_location=device, weights_only=True)
+        state = TrainState(**found["state"])
+        if state.key != key:
+            return TrainState(key), None
+        model.load_state_dict(found["model"])
+        optimizer.load_state_dict(found["optimizer"])
+        best = None
+        if state.best_epoch:
+            best = torch.load(self._best(state.best_epoch), map_location="cpu", weights_only=True)
+        return state, best
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _best(self, epoch: int) -> Path:
+        return self.folder / f"best-{epoch}.pt"
+
+
+def copy_weights(model: Any) -> Weights:
+    """The weights of a model, in main memory, on their own."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}

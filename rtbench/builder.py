@@ -1,0 +1,316 @@
+"""What a method builds its steps with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from rtbench.errors import RtbenchError
+from rtbench.interfaces import PromptFormat, Student, Teacher
+from rtbench.keys import content_key
+from rtbench.questions import questions_of
+from rtbench.records import Family, Fold, ModelSpec, Questions, Resources, Sample, Sampling
+from rtbench.specs import Cell, CompleteSpec, CurateSpec, Input, ScoreSpec, Spec, Step, StepKind, TrainSpec, step_key
+
+if TYPE_CHECKING:
+    from rtbench.session import Session
+
+DIVERSE_TEMPERATURE = 0.7
+"""Temperature of diverse reasoning (paper, section 4)."""
+
+
+class UnavailableError(RtbenchError):
+    """A cell cannot run here; the leaderboard shows the reason in its place."""
+
+
+class StepBuilder:
+    """What a method builds its steps with. Equal steps are made once per plan."""
+
+    def __init__(self, session: Session) -> None:
+        self.steps: dict[str, Step] = {}
+        self.notes: list[str] = []
+        """What the cell at hand does without."""
+        self._session = session
+        self._prepared: dict[tuple[str, str], str | None] = {}
+        self._covered: dict[tuple[str, str], set[int]] = {}
+
+    # ---- complete
+
+    def ask_teacher(self, cell: Cell, *, fold: Fold, n: int = 1) -> list[tuple[Step, str | None]]:
+        """The teacher's completions for a fold: per member, its last stage's step and the answer prefix.
+
+        Raises:
+            UnavailableError: it has nothing for this task.
+        """
+        teacher = cell.models.teacher
+        assert teacher is not None, f"method {cell.method} asks a teacher but does not set uses_teacher"
+        reasons: list[str] = []
+        asked: list[tuple[Step, str | None]] = []
+        for member in teacher.members():
+            reason = self._prepare(teacher, member, cell) or self._uncovered(teacher, member, cell, fold)
+            if reason is not None:
+                reasons.append(reason)
+                continue
+            asked.append(
+                (
+                    self._ask_member(cell, teacher, member, fold, n),
+                    teacher.answer_prefix(member, cell.task.dataset),
+                )
+            )
+        if not asked:
+            raise UnavailableError("; ".join(reasons) or f"teacher {teacher.name} has no members")
+        self.notes += reasons
+        return asked
+
+    def _prepare(self, teacher: Teacher, member: ModelSpec, cell: Cell) -> str | None:
+        key = (member.fingerprint, cell.task.dataset)
+        if key not in self._prepared:
+            self._prepared[key] = teacher.prepare(member, cell.models.task, cell.task.variant, self._session)
+        return self._prepared[key]
+
+    def _uncovered(self, teacher: Teacher, member: ModelSpec, cell: Cell, fold: Fold) -> str | None:
+        """Why a recording cannot serve: it has none of the fold's questions."""
+        if not teacher.recorded:
+            return None
+        key = (member.fingerprint, cell.task.dataset)
+        if key not in self._covered:
+            partition = self._session.ledger.partition(member.fingerprint, cell.task.dataset, teacher.format.name)
+            self._covered[key] = partition.sample_indices()
+        wanted = {sample.index for sample in self._samples(cell, fold)}
+        if wanted & self._covered[key]:
+            return None
+        return f"the recording {member.name} has none of {cell.task.name}'s {fold} questions"
+
+    def _samples(self, cell: Cell, fold: Fold) -> list[Sample]:
+        data = self._session.task_data(cell.task.name, cell.task.variant)
+        return questions_of(data, cell.task.split, self._questions(cell, fold))
+
+    def _ask_member(self, cell: Cell, teacher: Teacher, member: ModelSpec, fold: Fold, n: int) -> Step:
+        if teacher.recorded:
+            content = teacher.recorded_content(member, cell.task.dataset)
+            draw = Sampling(max_new_tokens=0)
+            return self.complete(cell, member, "decoder", teacher.format, draw, fold=fold, n=n, recorded=content)
+        temperature = cell.temperature
+        if temperature is None:
+            temperature = 0.0 if n == 1 else DIVERSE_TEMPERATURE
+        template = teacher.format.template("decoder")
+        tokens, answer_tokens = teacher.max_new_tokens
+        draw = Sampling(max_new_tokens=tokens, temperature=temperature, stop=template.stop, seed=cell.seed)
+        first = self.complete(
+            cell, member, "decoder", teacher.format, draw, fold=fold, n=n, resources=teacher.resources()
+        )
+        if template.answer_input is None:
+            return first
+        answer = Sampling(max_new_tokens=answer_tokens, stop=template.stop, seed=cell.seed)
+        return self.complete(
+            cell,
+            member,
+            "decoder",
+            teacher.format,
+            answer,
+            fold=fold,
+            n=n,
+            reasoning=first,
+            resources=teacher.resources(),
+        )
+
+    def ask_student(
+        self,
+        cell: Cell,
+        prompt_format: PromptFormat,
+        *,
+        checkpoint: Step | None = None,
+        epoch: int | None = None,
+        n: int = 1,
+        temperature: float = 0.0,
+    ) -> Step:
+        """The student (a train step's checkpoint, or untrained) answers the test fold."""
+        student = cell.models.student
+        assert student is not None, f"method {cell.method} asks a student but uses_student is off"
+        template = prompt_format.template(student.family)
+        sampling = Sampling(
+            max_new_tokens=cell.recipe.max_new_tokens, temperature=temperature, stop=template.stop, seed=cell.seed
+        )
+        model = self._base(student, cell)
+        resources = student.resources("complete")
+        first = self.complete(
+            cell,
+            model,
+            student.family,
+            prompt_format,
+            sampling,
+            fold="test",
+            n=n,
+            checkpoint=checkpoint,
+            epoch=epoch,
+            resources=resources,
+        )
+        if template.answer_input is None:
+            return first
+        answer = msgspec.structs.replace(sampling, max_new_tokens=min(32, sampling.max_new_tokens), temperature=0.0)
+        return self.complete(
+            cell,
+            model,
+            student.family,
+            prompt_format,
+            answer,
+            fold="test",
+            n=n,
+            checkpoint=checkpoint,
+            epoch=epoch,
+            reasoning=first,
+            resources=resources,
+        )
+
+    def complete(
+        self,
+        cell: Cell,
+        model: ModelSpec,
+        family: Family,
+        prompt_format: PromptFormat,
+        sampling: Sampling,
+        *,
+        fold: Fold,
+        n: int,
+        recorded: str | None = None,
+        checkpoint: Step | None = None,
+        epoch: int | None = None,
+        reasoning: Step | None = None,
+        resources: Resources | None = None,
+    ) -> Step:
+        """The general form; methods mostly call :meth:`ask_teacher` and :meth:`ask_student`."""
+        if sampling.temperature == 0:  # a greedy completion does not depend on the seed: share it between seeds
+            sampling = msgspec.structs.replace(sampling, seed=0)
+        spec = CompleteSpec(
+            task=cell.task,
+            questions=self._questions(cell, fold),
+            model=model,
+            trained=checkpoint is not None,
+            epoch=epoch,
+            family=family,
+            format=prompt_format,
+            stage="answer" if reasoning else "input",
+            sampling=sampling,
+            n=n,
+            recorded=recorded,
+            demonstrations=self._demonstrations(cell, prompt_format),
+        )
+        inputs = [Input(role="checkpoint", kind="train", key=checkpoint.key)] if checkpoint else []
+        if reasoning:
+            inputs.append(Input(role="reasoning", kind="complete", key=reasoning.key))
+        what = f"{fold} {prompt_format.name}{' answer' if reasoning else ''}{f' ×{n}' if n > 1 else ''}"
+        whose = cell.name if checkpoint else f"{cell.task.name}/{model.name}"
+        title = f"complete {whose}: {what}" + (f", epoch {epoch}" if epoch else "")
+        return self._step(spec, inputs, title, resources or Resources())
+
+    def _demonstrations(self, cell: Cell, prompt_format: PromptFormat) -> str:
+        """Rendered here, so that the prompt's few-shot part is in the step's key."""
+        if prompt_format.demonstrations is None:
+            return ""
+        return self._session.demonstrations(cell.task.name, prompt_format, cell.demonstrations, cell.task.split)
+
+    # ---- curate, train, score
+
+    def curate(self, cell: Cell, asked: Sequence[tuple[Step, str | None]] = ()) -> Step:
+        """Training examples from the teacher's completions, or from the gold answers where there are none.
+
+        Raises:
+            UnavailableError: the training questions are not at hand.
+        """
+        if not self._samples(cell, "train"):
+            missing = self._session.task_data(cell.task.name, cell.task.variant).missing
+            raise UnavailableError(missing or f"{cell.task.name} has no training questions")
+        version = dict(cell.extractors)[cell.primary]
+        spec = CurateSpec(
+            task=cell.task,
+            questions=self._questions(cell, "train"),
+            curators=[
+                (name, self._session.curator(name, dict(options)).version, options) for name, options in cell.curators
+            ]
+            if asked
+            else [],
+            extractor=cell.primary if asked else "",
+            extractor_version=version if asked else 0,
+            degree=(cell.degree or 1) if asked else 0,
+            answer_prefixes=[prefix for _, prefix in asked],
+        )
+        inputs = [Input(role="completions", kind="complete", key=step.key) for step, _ in asked]
+        source = cell.teacher.name if asked and cell.teacher else "gold answers"
+        drawn = f"/D{cell.degree}" if asked and cell.degree else ""
+        return self._step(spec, inputs, f"curate {cell.task.name}/{source}{drawn}", Resources())
+
+    def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step) -> Step:
+        """Fine-tunes the cell's student on examples."""
+        student = cell.models.student
+        assert student is not None, f"method {cell.method} trains a student but uses_student is off"
+        spec = TrainSpec(
+            task=cell.task,
+            model=self._base(student, cell),
+            family=student.family,
+            format=prompt_format,
+            # How long a test completion may get does not change the training.
+            recipe=msgspec.structs.replace(cell.recipe, max_new_tokens=0),
+            seed=cell.seed,
+        )
+        inputs = [Input(role="examples", kind="curate", key=examples.key)]
+        title = f"train {cell.name}"
+        return self._step(spec, inputs, title, student.resources("train"))
+
+    def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
+        """Completes and scores the test fold with a trained student, by the recipe's selection."""
+        if cell.recipe.selection != "best-test":
+            completions = [self.ask_student(cell, prompt_format, checkpoint=checkpoint)]
+            return self.score(cell, prompt_format.answer_prefix, completions)
+        completions = [
+            self.ask_student(cell, prompt_format, checkpoint=checkpoint, epoch=epoch)
+            for epoch in range(1, cell.recipe.epochs + 1)
+        ]
+        return self.score(cell, prompt_format.answer_prefix, completions, aggregate="best-epoch")
+
+    def score(
+        self,
+        cell: Cell,
+        answer_prefix: str | None,
+        completions: Sequence[Step],
+        *,
+        aggregate: Literal["single", "majority", "best-epoch"] = "single",
+    ) -> Step:
+        """Scores completions of the test fold with all of the cell's extractors."""
+        spec = ScoreSpec(
+            task=cell.task,
+            questions=self._questions(cell, "test"),
+            extractors=list(cell.extractors),
+            answer_prefix=answer_prefix,
+            aggregate=aggregate,
+            primary=cell.primary if aggregate == "best-epoch" else "",
+        )
+        inputs = [Input(role="completions", kind="complete", key=step.key) for step in completions]
+        return self._step(spec, inputs, f"score {cell.name}", Resources())
+
+    # ---- shared
+
+    @staticmethod
+    def _questions(cell: Cell, fold: Fold) -> Questions:
+        if fold == "test":
+            return Questions(fold=fold, limit=cell.test_limit)
+        return Questions(fold=fold, limit=cell.train_limit, fraction=cell.fraction)
+
+    @staticmethod
+    def _base(student: Student, cell: Cell) -> ModelSpec:
+        """The base model; where it depends on the training fold, so does its fingerprint."""
+        model = student.model()
+        if not student.needs_corpus:
+            return model
+        fingerprint = content_key("base", model.fingerprint, cell.task.fingerprint, cell.task.split)
+        return msgspec.structs.replace(model, fingerprint=f"{model.plugin}-{fingerprint}")
+
+    def _step(self, spec: Spec, inputs: Sequence[Input], title: str, resources: Resources) -> Step:
+        key = step_key(spec, inputs)
+        if key not in self.steps:
+            kind: StepKind = spec.__struct_config__.tag  # type: ignore[assignment]
+            self.steps[key] = Step(
+                key=key, kind=kind, spec=spec, inputs=tuple(inputs), resources=resources, title=title
+            )
+        return self.steps[key]

@@ -1,0 +1,179 @@
+"""Cells and steps: what a matrix is made of, and the cacheable units of work that answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from rtbench.interfaces import DemonstrationSource, PromptFormat, Recipe, Student, Task, Teacher
+from rtbench.keys import content_key
+from rtbench.records import Family, ModelSpec, Questions, Record, Resources, Sampling
+
+if TYPE_CHECKING:
+    from rtbench.config import Entry
+
+StepKind = Literal["complete", "curate", "train", "score"]
+VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 1, "train": 1, "score": 1}
+"""Version of each kind's implementation; raised when its results change, which makes old results stale."""
+
+
+# ------------------------------------------------------------------------------------------------------------ steps
+
+
+class TaskSpec(Record, frozen=True):
+    """Names a task's data."""
+
+    name: str
+    variant: str
+    split: str
+    fingerprint: str
+    dataset: str
+    """Name of the samples in the ledger (:meth:`rtbench.interfaces.Task.dataset_id`)."""
+
+
+class Input(Record, frozen=True):
+    """A step that another one rests on, and as what."""
+
+    role: str
+    """``checkpoint``, ``reasoning``, ``completions`` or ``examples``."""
+    kind: StepKind
+    key: str
+
+
+class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type"):
+    """A text model answers prompts: a teacher writing rationales, or a student being tested."""
+
+    task: TaskSpec
+    questions: Questions
+    model: ModelSpec
+    trained: bool
+    """True: the weights are a train step's, not the model's own."""
+    epoch: int | None
+    """Epoch of the checkpoint; None: the selected one."""
+    family: Family
+    format: PromptFormat
+    stage: Literal["input", "answer"]
+    sampling: Sampling
+    n: int
+    recorded: str | None
+    """Identifies the recordings that answer; None: the model does."""
+    demonstrations: str
+
+
+class CurateSpec(Record, frozen=True, tag="curate", tag_field="type"):
+    """Completions in, training examples out. Without completions: the gold answers themselves."""
+
+    task: TaskSpec
+    questions: Questions
+    curators: list[tuple[str, int, dict[str, object]]]
+    """Name, implementation version, options."""
+    extractor: str
+    extractor_version: int
+    degree: int
+    answer_prefixes: list[str | None]
+    """One per ``completions`` input."""
+
+
+class TrainSpec(Record, frozen=True, tag="train", tag_field="type"):
+    """Examples and a base student in, a checkpoint out."""
+
+    task: TaskSpec
+    model: ModelSpec
+    family: Family
+    format: PromptFormat
+    recipe: Recipe
+    seed: int
+
+
+class ScoreSpec(Record, frozen=True, tag="score", tag_field="type"):
+    """Completions in, scores out. Pure."""
+
+    task: TaskSpec
+    questions: Questions
+    extractors: list[tuple[str, int]]
+    answer_prefix: str | None
+    aggregate: Literal["single", "majority", "best-epoch"]
+    """``majority``: the answer most samples gave; ``best-epoch``: inputs are epochs, the best counts."""
+    primary: str
+    """Extractor that ``best-epoch`` selects by."""
+
+
+Spec = CompleteSpec | CurateSpec | TrainSpec | ScoreSpec
+
+
+class Step(Record, frozen=True):
+    """One cacheable unit of work: small, serialisable, finds its inputs by key."""
+
+    key: str
+    kind: StepKind
+    spec: Spec
+    inputs: tuple[Input, ...]
+    resources: Resources
+    title: str
+    """For people; not part of the key."""
+
+    def inputs_as(self, role: str) -> list[Input]:
+        return [i for i in self.inputs if i.role == role]
+
+
+def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
+    """Hash of kind, spec, implementation version and the inputs' keys. A model counts by its fingerprint alone."""
+    kind: StepKind = spec.__struct_config__.tag  # type: ignore[assignment]
+    plain = msgspec.to_builtins(spec)
+    if isinstance(spec, CompleteSpec | TrainSpec):
+        plain["model"] = spec.model.fingerprint
+    return content_key("step", kind, VERSIONS[kind], plain, [[i.role, i.key] for i in inputs])
+
+
+# ------------------------------------------------------------------------------------------------------------ cells
+
+
+@dataclass(frozen=True)
+class CellModels:
+    """The models of a cell, opened for their names and fingerprints only."""
+
+    task: Task
+    teacher: Teacher | None
+    student: Student | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the matrix: method × task × teacher × student × degree × seed × data fraction."""
+
+    method: str
+    task: TaskSpec
+    teacher: Entry | None
+    student: Entry | None
+    degree: int | None
+    seed: int
+    fraction: float
+    recipe: Recipe
+    test_limit: int | None
+    train_limit: int | None
+    extractors: tuple[tuple[str, int], ...]
+    primary: str
+    curators: tuple[tuple[str, dict[str, object]], ...]
+    temperature: float | None
+    demonstrations: DemonstrationSource
+    models: CellModels = field(compare=False, repr=False)
+
+    @property
+    def name(self) -> str:
+        """Short, unique within a matrix."""
+        parts = [self.task.name, self.method]
+        if self.teacher is not None:
+            parts.append(self.teacher.name)
+        if self.student is not None:
+            parts.append(self.student.name)
+        if self.degree is not None:
+            parts.append(f"D{self.degree}")
+        if self.temperature is not None and self.teacher is not None:
+            parts.append(f"T{self.temperature:g}")
+        if self.fraction != 1.0:
+            parts.append(f"{self.fraction:g}")
+        parts.append(f"seed{self.seed}")
+        return "/".join(parts)
