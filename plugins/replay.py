@@ -1,16 +1,19 @@
 """The ``replay`` teacher: a ledger that has no model behind it.
 
-Its completions are recordings, imported with ``rtbench import`` or found under their published names
-(``<model>__<key>__<task>.jsonl.gz``) in the recordings folder, which are imported when a plan first asks for them.
+Its completions are recordings. When a plan first asks for one that the ledger lacks, it is imported: from the
+recordings folder (``<model>__<key>__<task>.jsonl[.gz]``), else from the file that its authors published, where
+``recordings.yaml`` pins it. Others come with ``rtbench import``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtbench.errors import BadInputError
-from rtbench.files import convert
+from rtbench.data import PinnedFile
+from rtbench.errors import BadInputError, RtbenchError
+from rtbench.files import convert, read_yaml
 from rtbench.hookspecs import hookimpl
 from rtbench.importing import PROMPT, fingerprint_of, import_recording, read_note, recorded_partition
 from rtbench.interfaces import PromptFormat, Teacher, Template, TextModel
@@ -22,6 +25,50 @@ if TYPE_CHECKING:
     from rtbench.interfaces import Task
     from rtbench.registry import Register
     from rtbench.session import Session
+
+
+PINNED = Path(__file__).with_name("recordings.yaml")
+
+
+class PinnedRecording(Record, frozen=True):
+    """One task's part of a published recording."""
+
+    task: str
+    path: str
+    """Path inside the repository, and the file's name in the data folder."""
+    bytes: int
+    sha256: str
+
+
+class PinnedRecordings(Record, frozen=True):
+    """One entry of ``recordings.yaml``."""
+
+    model: str
+    key: str
+    repository: str
+    commit: str
+    files: tuple[PinnedRecording, ...]
+
+    def pin(self, task: str) -> PinnedFile | None:
+        """The file for a task; None where there is none."""
+        for file in self.files:
+            if file.task == task:
+                return PinnedFile(
+                    name=file.path,
+                    repository=self.repository,
+                    commit=self.commit,
+                    path=file.path,
+                    sha256=file.sha256,
+                    bytes=file.bytes,
+                )
+        return None
+
+
+def pinned_recordings() -> tuple[PinnedRecordings, ...]:
+    """What ``recordings.yaml`` pins."""
+    return tuple(
+        convert(entry, PinnedRecordings, where=f"{PINNED}, entry {i}") for i, entry in enumerate(read_yaml(PINNED), 1)
+    )
 
 
 class ReplayOptions(Record, frozen=True):
@@ -51,6 +98,7 @@ class ReplayTeacher(Teacher):
         self.name = name
         self._session = session
         self._notes: dict[tuple[str, str], RecordingNote] = {}
+        self._contents: dict[tuple[str, str], str] = {}
         if not options.recordings:
             raise BadInputError(
                 "names no recording", where=f"teacher {name}", next_step="Write `recordings: [model/key, …]`."
@@ -84,24 +132,43 @@ class ReplayTeacher(Teacher):
         partition = recorded_partition(session, member.fingerprint, dataset)
         note = read_note(partition)
         if note is None:
-            self._import(member, task, session)
+            why = self._import(member, task, session)
             note = read_note(partition)
-        if note is None:
-            return f"no recording of {member.name} for {dataset}: `rtbench import` one, or give --recordings"
+            if note is None:
+                return (
+                    f"no recording of {member.name} for {dataset}: {why or 'the one found has none of its questions'}; "
+                    "`rtbench import` one, or give a folder with --recordings or --data-dir"
+                )
         self._notes[member.fingerprint, dataset] = note
         return None
 
-    def _import(self, member: ModelSpec, task: Task, session: Session) -> None:
+    def _import(self, member: ModelSpec, task: Task, session: Session) -> str | None:
+        """Imports the recording from where it is found first; returns why there is none, or None."""
         from rtbench.recordings import read_recording
 
-        if session.recordings is None:
-            return
         model, key = member.name.split("/")
-        for suffix in (".jsonl", ".jsonl.gz"):
-            path = session.recordings / f"{model}__{key}__{task.info.name}{suffix}"
-            if path.is_file():
-                import_recording(session, read_recording(path), task)
-                return
+        try:
+            path = self._recorded(model, key, task, session) or self._published(model, key, task, session)
+        except RtbenchError as error:  # no network, say: a reason for this cell, while others go on
+            return f"{error.what} ({error.where})" if error.where else error.what
+        if path is None:
+            place = f"{session.recordings} has none" if session.recordings else "there is no recordings folder"
+            return f"{place}, and none is known to be published"
+        import_recording(session, read_recording(path, model=model, key=key, task=task.info.name), task)
+        return None
+
+    def _recorded(self, model: str, key: str, task: Task, session: Session) -> Path | None:
+        if session.recordings is None:
+            return None
+        paths = (session.recordings / f"{model}__{key}__{task.info.name}{end}" for end in (".jsonl", ".jsonl.gz"))
+        return next((path for path in paths if path.is_file()), None)
+
+    def _published(self, model: str, key: str, task: Task, session: Session) -> Path | None:
+        for published in pinned_recordings():
+            pin = published.pin(task.info.name) if (published.model, published.key) == (model, key) else None
+            if pin is not None:
+                return session.files.find(pin)
+        return None
 
     def _note(self, member: ModelSpec, dataset: str) -> RecordingNote:
         """What the ledger says of a member; another teacher that shares it may have imported it."""
@@ -116,12 +183,26 @@ class ReplayTeacher(Teacher):
         return self._note(member, dataset).answer_prefix
 
     def recorded_content(self, member: ModelSpec, dataset: str) -> str:
-        digests = sorted(file.sha256 for file in self._note(member, dataset).files)
-        return content_key("recordings", digests)
+        """By what the texts are, not by the file they came in: the same recording in two formats is the same work."""
+        key = (member.fingerprint, dataset)
+        if key not in self._contents:
+            held = recorded_partition(self._session, member.fingerprint, dataset).load().values()
+            self._contents[key] = content_key(
+                "recordings",
+                sorted(
+                    (c.sample_index, c.completion_index, c.reasoning or "", c.text, c.finish_reason or "") for c in held
+                ),
+            )
+        return self._contents[key]
 
 
 def replay(name: str, options: dict[str, Any], services: Any) -> Teacher:
     return ReplayTeacher(name, convert(options, ReplayOptions, where=f"teacher {name}"), services)
+
+
+@hookimpl
+def rtbench_pinned_files(tasks: Sequence[str]) -> list[PinnedFile]:
+    return [pin for published in pinned_recordings() for task in tasks if (pin := published.pin(task)) is not None]
 
 
 @hookimpl

@@ -8,14 +8,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
-from rtbench.errors import BadInputError, MissingDataError, RtbenchError
+from rtbench.errors import BadInputError, MissingDataError
 from rtbench.files import file_digest
+from rtbench.interfaces import Progress, no_progress
 from rtbench.records import Record
 
-RAW_URL = "https://raw.githubusercontent.com/{repository}/{commit}/{path}"
-_TIMEOUT = (5.0, 60.0)
-"""Seconds to connect, and between two pieces of the answer."""
+BASE_URL = "https://raw.githubusercontent.com"
+"""Where pinned files are downloaded: ``<base>/<repository>/<commit>/<path>``. A mirror has the same layout."""
 
 State = Literal["data-dir", "cache", "absent", "wrong digest"]
 
@@ -36,7 +37,12 @@ class PinnedFile(Record, frozen=True, omit_defaults=True):
 
     @property
     def url(self) -> str:
-        return RAW_URL.format(repository=self.repository, commit=self.commit, path=self.path)
+        """Where the file was published."""
+        return self.url_at(BASE_URL)
+
+    def url_at(self, base: str) -> str:
+        """Where a mirror has it."""
+        return "/".join((base.rstrip("/"), self.repository, self.commit, quote(self.path)))
 
 
 class DataFiles:
@@ -47,19 +53,36 @@ class DataFiles:
             holds them).
         cache_dir: where downloads are kept; the default is ``$RTBENCH_CACHE``, else the user's cache folder.
         offline: never download.
+        base_url: where downloads come from; the default is ``$RTBENCH_MIRROR``, else :data:`BASE_URL`.
 
     Raises:
-        BadInputError: ``data_dir`` is no folder.
+        BadInputError: ``data_dir`` is no folder, or ``base_url`` no address.
     """
 
-    def __init__(self, data_dir: Path | None = None, cache_dir: Path | None = None, offline: bool = False) -> None:
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        cache_dir: Path | None = None,
+        offline: bool = False,
+        base_url: str | None = None,
+    ) -> None:
         if data_dir is not None and not data_dir.is_dir():
             raise BadInputError("no such folder", where=f"--data-dir {data_dir}", next_step="Check the path.")
         self.data_dir = data_dir
         self.offline = offline
         self._cache_dir = cache_dir
         self._digests: dict[tuple[str, int, int], str] = {}
+        self._base_url = base_url or os.environ.get("RTBENCH_MIRROR") or BASE_URL
+        if not self._base_url.startswith(("http://", "https://")):
+            raise BadInputError(
+                f"{self._base_url!r} is no address of a mirror",
+                where="RTBENCH_MIRROR" if base_url is None else "base_url",
+                next_step="Give one that begins with https:// or http://, or none.",
+            )
         self._failed: dict[str, str] = {}
+        """Why a download failed, by address; it is not tried again in this process."""
+        self._unreachable: str | None = None
+        """Why no connection could be made: then every other file would only wait for the same."""
 
     @property
     def cache_dir(self) -> Path:
@@ -68,19 +91,27 @@ class DataFiles:
             if chosen := os.environ.get("RTBENCH_CACHE"):
                 self._cache_dir = Path(chosen)
             else:
-                import pooch
+                import platformdirs
 
-                self._cache_dir = Path(pooch.os_cache("rtbench"))
+                self._cache_dir = Path(platformdirs.user_cache_dir("rtbench"))
         return self._cache_dir
 
-    def find(self, pin: PinnedFile) -> Path:
+    def url(self, pin: PinnedFile) -> str:
+        """Where the file is downloaded from."""
+        return pin.url_at(self._base_url)
+
+    def find(self, pin: PinnedFile, progress: Progress = no_progress) -> Path:
         """Path of a verified copy, downloaded if need be.
+
+        Args:
+            pin: the file.
+            progress: told the bytes that have come of a download.
 
         Raises:
             BadInputError: a copy is there but its digest is wrong; names file, expected and found.
             MissingDataError: there is none and it cannot be downloaded.
         """
-        return self.local(pin) or self._download(pin)
+        return self.local(pin) or self._download(pin, progress)
 
     def local(self, pin: PinnedFile) -> Path | None:
         """Path of a verified copy at hand, or None; never downloads.
@@ -116,11 +147,6 @@ class DataFiles:
             return "absent"
         return "verified" if pin.sha256 else "not pinned"
 
-    def pull(self, pin: PinnedFile) -> Path:
-        """Puts the file at hand: like :meth:`find`, but tries again a download that failed before."""
-        self._failed.pop(pin.name, None)
-        return self.find(pin)
-
     def digest(self, path: Path) -> str:
         """SHA-256 of a local file, computed once per process for a given size and time stamp."""
         info = path.stat()
@@ -155,56 +181,57 @@ class DataFiles:
             raise BadInputError(
                 f"wrong SHA-256: expected {pin.sha256}, found {found}",
                 where=str(path),
-                next_step=f"Remove the file and run `rtbench data pull`, or fetch {pin.url} by hand.",
+                next_step=f"Remove the file and run `rtbench data pull`, or fetch {self.url(pin)} by hand.",
             )
 
     # --------------------------------------------------------------------------------------------------- downloading
 
-    def _download(self, pin: PinnedFile) -> Path:
+    def _download(self, pin: PinnedFile, progress: Progress) -> Path:
         if self.offline:
             raise self._missing(pin, "it is not at hand, and downloads are switched off (--offline)")
-        if pin.name in self._failed:
-            raise self._missing(pin, self._failed[pin.name])
+        url = self.url(pin)
+        if (failed := self._failed.get(url) or self._unreachable) is not None:
+            raise self._missing(pin, failed)
+        from rtbench.download import DownloadError, WrongDigestError
+
+        try:
+            return self._retrieve(pin, url, progress)
+        except WrongDigestError as error:
+            raise BadInputError(
+                f"the download is not the pinned file: {error}",
+                where=url,
+                next_step=f"Fetch it by hand and give its folder with --data-dir (as {pin.name}).",
+            ) from error
+        except (DownloadError, OSError) as error:
+            # Whatever is in the way (no route, no name, 404, a full disk), the cure for the user is one.
+            failed = f"the download failed ({getattr(error, 'strerror', None) or error})"
+            self._failed[url] = failed
+            if isinstance(error, DownloadError) and error.unreachable:
+                self._unreachable = failed
+            raise self._missing(pin, failed) from error
+
+    def _retrieve(self, pin: PinnedFile, url: str, progress: Progress) -> Path:
         import logging
 
         import pooch
 
+        from rtbench.download import ResumingDownloader
+
         target = self._cached(pin)
         pooch.get_logger().setLevel(logging.WARNING)
-        try:
-            pooch.retrieve(
-                pin.url,
-                known_hash=f"sha256:{pin.sha256}" if pin.sha256 else None,
-                fname=target.name,
-                path=target.parent,
-                downloader=pooch.HTTPDownloader(timeout=_TIMEOUT),
-            )
-        except ValueError as error:
-            raise BadInputError(
-                f"the download is not the pinned file: {error}",
-                where=pin.url,
-                next_step=f"Fetch it by hand and give its folder with --data-dir (as {pin.name}).",
-            ) from error
-        except RtbenchError:
-            raise
-        except Exception as error:
-            # Whatever the network stack raises (no route, no name, 404, a full disk), the cure for the user is one.
-            self._failed[pin.name] = f"the download failed ({_first_line(error)})"
-            raise self._missing(pin, self._failed[pin.name]) from error
+        pooch.retrieve(
+            url,
+            known_hash=f"sha256:{pin.sha256}" if pin.sha256 else None,
+            fname=target.name,
+            path=target.parent,
+            downloader=ResumingDownloader(target.with_name(f"{target.name}.part"), pin.sha256, progress),
+        )
         return target
 
     def _missing(self, pin: PinnedFile, why: str) -> MissingDataError:
         return MissingDataError(
             f"data file {pin.name} is missing: {why}",
-            where=pin.url,
+            where=self.url(pin),
             next_step=f"Run `rtbench data pull` on a machine with a network, or give a folder that holds {pin.name} "
             "with --data-dir.",
         )
-
-
-def _first_line(error: Exception) -> str:
-    """Network errors nest; the innermost cause is what a user can understand."""
-    reason = getattr(error, "reason", None) or (error.args[0] if error.args else error)
-    reason = getattr(reason, "reason", reason)
-    text = str(reason).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:200]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from rtbench.data import PinnedFile
     from rtbench.interfaces import StepState, Task
     from rtbench.plan import Plan
     from rtbench.registry import Register
@@ -63,6 +65,11 @@ def rtbench_register_matrices(register: Register) -> None:
 @hookspec(firstresult=True)
 def rtbench_load_task(path: Path) -> Task | None:
     """Load a task from a file given with --task, or return None for a file of another kind."""
+
+
+@hookspec
+def rtbench_pinned_files(tasks: Sequence[str]) -> Iterable[PinnedFile] | None:
+    """Name the pinned files that may be downloaded for these tasks besides the tasks' own, such as recordings."""
 
 
 @hookspec

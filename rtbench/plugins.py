@@ -17,6 +17,7 @@ from rtbench.errors import BadInputError, PluginError, UnknownNameError
 from rtbench.registry import Registry
 
 if TYPE_CHECKING:
+    from rtbench.data import PinnedFile
     from rtbench.interfaces import StepState, Task
     from rtbench.plan import Plan
     from rtbench.specs import Step
@@ -77,6 +78,10 @@ class PluginManager:
         if task is None:
             raise BadInputError("no plugin knows this kind of file", where=f"--task {path}", next_step="Give a *.yaml.")
         return task
+
+    def pinned_files(self, tasks: Sequence[str]) -> list[PinnedFile]:
+        """Files that plugins may download for these tasks, besides the tasks' own."""
+        return [pin for pins in self._pm.hook.rtbench_pinned_files(tasks=tasks) for pin in pins]
 
     def modify_plan(self, plan: Plan) -> None:
         self._pm.hook.rtbench_modify_plan(plan=plan)

@@ -1,11 +1,12 @@
 """Recordings of completions made elsewhere: read, matched to samples by question text, counted.
 
-Three kinds of file are read:
+Four kinds of file are read:
 
 * JSON Lines of records with ``reasoning_completion`` and ``completion`` (gzip or not), named
   ``<model>__<key>__<task>.jsonl[.gz]``;
 * the original project's ``completion_data`` (one JSON document ``{"metadata": …, "data": {index: [record, …]}}``, as
   ``src/data/completion_dataset.py`` of itsnamgyu/reasoning-teacher states it);
+* logs of the zero-shot-CoT repository (``*.log``; :mod:`rtbench.kojima_log`);
 * plain JSON Lines with ``question`` or ``sample_index``, and ``completion`` or ``text``.
 """
 
@@ -38,7 +39,7 @@ PREFIXES: dict[str | None, str | None] = {
 ONE_TEXT_PREFIX = "The answer is"
 """What a completion that holds rationale and answer in one text is searched for."""
 
-Kind = Literal["records", "completion_data"]
+Kind = Literal["records", "completion_data", "log"]
 
 
 class RecordedEntry(Record, frozen=True, omit_defaults=True):
@@ -155,8 +156,13 @@ def read_recording(
         BadInputError: the file cannot be read; names the file and the line.
         UnknownNameError: its prediction template is none of the original's.
     """
-    if path.name.removesuffix(".gz").endswith(".json"):
+    name = path.name.removesuffix(".gz")
+    if name.endswith(".json"):
         return _read_completion_data(path, model, key, task)
+    if name.endswith(".log"):
+        from rtbench.kojima_log import read_log
+
+        return read_log(path, model=model, key=key, task=task)
     named = _names_in(path)
     lines = _read_lines(path)
     key = key or named.get("key") or "recorded"
@@ -195,7 +201,7 @@ def match(recording: Recording, data: Mapping[str, TaskData]) -> Matched:
         found: dict[str, Sample] = {}
         reason = "there are no samples at hand"
         for name, one in data.items():
-            sample, reason = _sample_of(entry, lookups[name], one)
+            sample, reason = _sample_of(entry, lookups[name], one, taken)
             if sample is not None:
                 found[name] = sample
         if not found:
@@ -226,7 +232,9 @@ def _lookup(samples: Iterable[Sample]) -> dict[str, list[Sample]]:
     return by_text
 
 
-def _sample_of(entry: RecordedEntry, lookup: Mapping[str, list[Sample]], data: TaskData) -> tuple[Sample | None, str]:
+def _sample_of(
+    entry: RecordedEntry, lookup: Mapping[str, list[Sample]], data: TaskData, taken: Mapping[int, set[int]]
+) -> tuple[Sample | None, str]:
     """The entry's sample in one variant, or why there is none."""
     if entry.question is None:
         if entry.sample_index is None:
@@ -239,9 +247,10 @@ def _sample_of(entry: RecordedEntry, lookup: Mapping[str, list[Sample]], data: T
     for sample in found:
         if sample.index == entry.sample_index:
             return sample, ""
-    # Which of the samples with one text does not matter where they share the gold.
+    # Which of the samples with one text does not matter where they share the gold, but each is to have its own.
     if len({sample.answer for sample in found}) == 1:
-        return found[0], ""
+        free = (s for s in found if entry.completion_index not in taken.get(s.index, ()))
+        return next(free, found[0]), ""
     return None, f"{len(found)} samples have this question with different golds, and the sample index is none of them"
 
 

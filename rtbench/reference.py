@@ -71,17 +71,18 @@ def load_reference() -> list[ReferenceRow]:
 
 
 def reported_rows(tasks: Sequence[str]) -> tuple[Row, ...]:
-    """The paper's rows for a leaderboard: one per method, model, teacher, degree and training size that has a figure
-    for one of the tasks. A figure that two tables print counts once; printed tables come before plots."""
+    """The paper's rows for a leaderboard: one per method, model, teacher and degree that has a figure for one of the
+    tasks. A figure that two tables print counts once; printed tables come before plots. Figures for parts of the
+    training questions are another experiment (:func:`load_reference` has them)."""
     from rtbench.report import CellResult, Row
 
     groups: dict[tuple[object, ...], dict[str, CellResult]] = {}
     sources: dict[tuple[object, ...], list[str]] = {}
     order = {"latex": 0, "dataframe": 1, "printed": 2, "figure": 3}
     for row in sorted(load_reference(), key=lambda row: order.get(row.source, len(order))):
-        if row.method not in METHODS or row.task not in tasks or row.accuracy is None:
+        if row.method not in METHODS or row.task not in tasks or row.accuracy is None or row.train_size is not None:
             continue
-        key = (row.method, row.model, row.teacher, row.diversity, row.train_size)
+        key = (row.method, row.model, row.teacher, row.diversity)
         results = groups.setdefault(key, {})
         if row.task in results:
             continue
@@ -93,10 +94,7 @@ def reported_rows(tasks: Sequence[str]) -> tuple[Row, ...]:
 
 
 def _row(key: tuple[object, ...], results: dict[str, CellResult], sources: list[str], row: type[Row]) -> Row:
-    method, model, teacher, diversity, train_size = key
-    notes = list(sources)
-    if train_size is not None:
-        notes.append(f"{train_size} training questions")
+    method, model, teacher, diversity = key
     own = method == "zs_cot_teacher"
     return row(
         kind="reported",
@@ -105,6 +103,6 @@ def _row(key: tuple[object, ...], results: dict[str, CellResult], sources: list[
         student=None if own or model is None else str(model),
         degree=diversity if isinstance(diversity, int) else None,
         selection="best-test" if str(method).startswith("ft") else None,
-        source="; ".join(notes),
+        source="; ".join(sources),
         results=results,
     )

@@ -15,17 +15,14 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """List, download or verify the tasks' data files."""
+    """List, download or verify the tasks' data files and the published recordings."""
 
 
 def _pins(session: Session, names: list[str] | None) -> dict[str, PinnedFile]:
-    """Pinned files of tasks, each once."""
-    registry = session.plugins.registries["tasks"]
-    return {
-        pin.name: pin
-        for name in names or registry.names()
-        for pin in getattr(session.task(name, where="--tasks"), "pins", ())
-    }
+    """Pinned files of tasks, then what plugins add for them, each once."""
+    tasks = names or session.plugins.registries["tasks"].names()
+    own = [pin for name in tasks for pin in getattr(session.task(name, where="--tasks"), "pins", ())]
+    return {pin.name: pin for pin in (*own, *session.plugins.pinned_files(tasks))}
 
 
 _tasks = click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these tasks' files.")
@@ -69,9 +66,23 @@ def list_(session: Session, names: list[str] | None, format_: str) -> None:
 @_tasks
 @with_session
 def pull(session: Session, names: list[str] | None) -> None:
-    """Download what is not at hand."""
-    for pin in _pins(session, names).values():
-        click.echo(f"{pin.name}: {session.files.pull(pin)}")
+    """Download what is not at hand; a download that broke off goes on where it stopped."""
+    from rtbench.errors import MissingDataError
+
+    pins = _pins(session, names)
+    missing: list[MissingDataError] = []
+    for pin in pins.values():
+        try:
+            click.echo(f"{pin.name}: {session.files.find(pin)}")
+        except MissingDataError as error:
+            click.echo(f"{pin.name}: {error.what}", err=True)
+            missing.append(error)
+    if missing:
+        raise MissingDataError(
+            f"{len(missing)} of {len(pins)} files are not at hand",
+            where=missing[0].where,
+            next_step="Run `rtbench data pull` again, or give a folder that holds them with --data-dir.",
+        )
 
 
 @data.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -35,12 +36,14 @@ def run(
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs, run_record
 
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
     engine = session.executor(executor, {} if workers is None else {"workers": workers})
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
         reasons = sorted({p.reason or "" for p in plan.cells})
         raise BadInputError("no cell can run:\n  " + "\n  ".join(reasons), where=f"matrix {plan.matrix.name}")
-    name = run_name(name, plan, arguments)
+    name = name or run_name(plan, arguments)
     runs = Runs(session.workspace)
     runs.save(run_record(name, plan, None, version=__version__))
     with listener_for(plan, session, console(stderr=True)) as listener:
@@ -61,15 +64,9 @@ def run(
     return 1 if outcome.failed else 0
 
 
-def run_name(name: str | None, plan: Plan, arguments: dict[str, Any]) -> str:
+def run_name(plan: Plan, arguments: dict[str, Any]) -> str:
     """A narrowed matrix gets a name of its own, so that a trial does not take the whole run's place."""
-    import re
-
     from rtbench.keys import content_key
 
-    if name is not None:
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-            raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
-        return name
     narrowed = {key: value for key, value in arguments.items() if key != "matrix" and value is not None}
     return f"{plan.matrix.name}-{content_key(narrowed)[:6]}" if narrowed else plan.matrix.name

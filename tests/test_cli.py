@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Cli, MakeCli
+
+COMMANDS = ["run", "plan", "report", "show", "score", "import", "tasks", "plugins", "data", "doctor"]
+
+
+def modules_after(*arguments: str) -> set[str]:
+    code = (
+        "import sys\nfrom rtbench.cli import main\n"
+        f"try:\n    main({list(arguments)!r})\nexcept SystemExit:\n    pass\n"
+        "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in done.stderr.split("\n")[-2].split()}
+
+
+HEAVY = {"torch", "transformers", "lm_eval", "datasets", "numpy", "scipy", "pooch"}
+
+
+def test_help_imports_no_plugin_and_nothing_heavy() -> None:
+    loaded = modules_after("--help")
+    assert "click" in loaded
+    assert not loaded & {*HEAVY, "pluggy", "rich", "msgspec", "rtbench_plugins", "rtbench_tasks"}
+
+
+@pytest.mark.parametrize("command", [("tasks",), ("plugins",), ("data", "list")])
+def test_listings_import_nothing_heavy(command: tuple[str, ...]) -> None:
+    loaded = modules_after(*command)
+    assert "rtbench_plugins" in loaded
+    assert not loaded & {*HEAVY, "rich"}
+
+
+def test_planning_imports_no_torch(data_dir: Path, tmp_path: Path) -> None:
+    loaded = modules_after(
+        "plan", "--matrix", "quickstart", "--data-dir", str(data_dir), "--workspace", str(tmp_path / "w")
+    )
+    assert not loaded & {"torch", "transformers", "lm_eval"}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(cli: Cli, command: str) -> None:
+    assert "Usage: rtbench" in cli(command, "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("rnu",), "Did you mean 'run'"),
+        (("run", "--matrxi", "x"), "No such option"),
+        (("plan", "--limit", "0", "--matrix", "quickstart"), "at least 1"),
+        (("plan", "--degrees", "one"), "no whole number"),
+        (("plan", "--tasks", ","), "empty list"),
+        (("run", "--matrix", "quickstart", "--workers", "0"), "at least 1"),
+        (("run", "--matrix", "quickstart", "--name", "../x"), "letters, digits"),
+        (("plan", "--data-dir", "nowhere"), "no such folder"),
+        (("report",), "no run yet"),
+        (("report", "--format", "marcdown"), "Available: "),
+        (("show", "x"), "no run yet"),
+        (("score", "missing.jsonl", "--task", "multiarith"), "no such file"),
+        (("score", "missing.jsonl", "--task", "multiarit"), "Did you mean 'multiarith'"),
+        (("import", "missing.jsonl"), "no such file"),
+        (("tasks", "--task", "missing.yaml"), "no such file"),
+        (("plugins", "--plugin", "missing.py"), "no such file"),
+        (("plugins", "-p", "parrot"), "-p no:NAME"),
+        (("data", "list", "--tasks", "nope"), "Available: "),
+    ],
+)
+def test_bad_input_is_one_clear_error(cli: Cli, arguments: tuple[str, ...], said: str) -> None:
+    done = cli(*arguments, code=2)
+    assert said in done.stderr
+    assert not done.stdout
+    assert not (cli.workspace / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("\n\n", "empty"),
+        ('{"question": "a", "completion": "b"\n', "line 1"),
+        ('{"question": "a", "completion": "b"}\n{"question": 1}\n', "line 2"),
+    ],
+)
+def test_bad_recording_is_one_clear_error_and_imports_nothing(cli: Cli, text: str, said: str) -> None:
+    path = cli.folder / "m__k__multiarith.jsonl"
+    path.write_text(text)
+    for command in (("score", path), ("import", path)):
+        assert said in cli(*command, code=2).stderr
+    assert not (cli.workspace / "ledger").exists()
+
+
+def test_workspace_of_a_matrix_without_data_stays_clean(cli: Cli) -> None:
+    done = cli("run", "--matrix", "quickstart", "--offline", "--tasks", "multiarith", code=2)
+    assert "no cell can run" in done.stderr
+    assert "--data-dir" in done.stderr
+    assert not cli.workspace.exists()
+
+
+def test_report_of_an_unknown_run_names_the_known_ones(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "mine")
+    assert "Did you mean 'mine'" in cli("report", "mien", code=2).stderr
+
+
+def test_show_lists_samples_with_verdicts(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo)
+    rows = json.loads(cli("show", "fine-tune-cot/counter/parrot/D4", "--limit", "100", "--format", "json").stdout)
+    assert len(rows) == 20
+    assert {"question", "completion", "extracted", "gold", "correct", "prompt"} <= set(rows[0])
+    wrong = json.loads(
+        cli("show", "fine-tune-cot/counter/parrot/D4", "--wrong", "--limit", "100", "--format", "json").stdout
+    )
+    assert [row for row in rows if not row["correct"]] == wrong
+    text = cli("show", "fine-tune-cot/counter/parrot/D4", "--limit", "1").stdout
+    assert "question:" in text
+    assert "gold:" in text
+
+
+def test_show_of_an_ambiguous_cell_names_the_candidates(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo)
+    assert "2 cells match" in cli("show", "fine-tune-cot", code=2).stderr
+    assert "unknown cell" in cli("show", "fine-tunes", code=2).stderr
+
+
+def test_score_prints_what_programs_need(cli: Cli, data_dir: Path) -> None:
+    path = data_dir / "teacher" / "text-davinci-002__zs_cot__multiarith.jsonl.gz"
+    found = cli.json("score", path, "--task", "multiarith", "--extractor", "kojima")
+    assert found["n"] == 600  # type: ignore[index]
+    assert found["correct"] == 472  # type: ignore[index]
+    assert found["accuracy"] * 100 == 78.66666666666666  # type: ignore[index]
+    assert isinstance(found["version"], int)  # type: ignore[index]
+
+
+def test_import_counts_and_is_idempotent(make_cli: MakeCli, data_dir: Path) -> None:
+    cli = make_cli(data=data_dir)
+    path = data_dir / "teacher" / "gpt-4__fs_cot__multiarith.jsonl.gz"
+    (first,) = cli.json("import", path)
+    assert first["records"] == 596  # type: ignore[index]
+    assert first["imported"] == {"multiarith": 596}  # type: ignore[index]
+    assert first["unmatched"] == []  # type: ignore[index]
+    (second,) = cli.json("import", path)
+    assert second["imported"] == {"multiarith": 0}  # type: ignore[index]
+    assert second["present"] == 596  # type: ignore[index]
+
+
+def test_import_lists_what_matches_no_sample(make_cli: MakeCli, data_dir: Path) -> None:
+    cli = make_cli(data=data_dir)
+    path = cli.folder / "mine__zs__multiarith.jsonl"
+    path.write_text('{"question": "Nobody asked this?", "completion": "4"}\n')
+    (report,) = cli.json("import", path)
+    assert report["imported"] == {}  # type: ignore[index]
+    assert len(report["unmatched"]) == 1  # type: ignore[index]
+    assert "line 1" in report["unmatched"][0]  # type: ignore[index]
+
+
+def test_strangers_yaml_task_runs(cli: Cli) -> None:
+    """A task in one YAML file over a JSON Lines file beside it."""
+    (cli.folder / "mine.jsonl").write_text(
+        "".join(
+            json.dumps({"question": f"What is {a} + {b}?", "answer": str(a + b)}) + "\n"
+            for a in range(6)
+            for b in range(6)
+        )
+    )
+    text = (Path(__file__).parent.parent / "docs" / "tasks.md").read_text()
+    yaml = text.split("```yaml\n")[1].split("```")[0]
+    path = cli.folder / "mine.yaml"
+    path.write_text(yaml)
+    names = [t["name"] for t in cli.json("tasks", "--task", path)]
+    mine = next(name for name in names if name != "parity" and name not in BUILT_IN)
+    matrix = cli.folder / "m.yaml"
+    matrix.write_text(f"name: m\ntasks: [{mine}]\nmethods: [fine-tune]\nstudents: [parrot]\nrecipe: {{epochs: 1}}\n")
+    board = cli.json("run", "--task", path, "--matrix", matrix)
+    row = next(r for r in board["rows"] if r["method"] == "fine-tune")  # type: ignore[index]
+    assert row["results"][mine]["n"] > 0
+
+
+BUILT_IN = {
+    "single_eq",
+    "addsub",
+    "multiarith",
+    "gsm8k",
+    "aqua",
+    "svamp",
+    "date_understanding",
+    "tracking_shuffled_objects",
+    "last_letter_concatenation",
+    "coin_flip",
+    "commonsense_qa",
+    "strategy_qa",
+}
+
+
+def test_the_twelve_tasks_have_the_papers_names(make_cli: MakeCli) -> None:
+    assert {t["name"] for t in make_cli(site=None).json("tasks")} == BUILT_IN

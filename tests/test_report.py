@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter
+
+from rtbench.records import CurationYield
+from rtbench.reference import reported_rows
+from rtbench.report import CellResult, Leaderboard, Row
+from rtbench.stats import Interval, clustered_bootstrap, wilson
+from tests.conftest import DEMO, Cli
+
+
+@settings(max_examples=60, deadline=None)
+@given(n=st.integers(1, 2000), share=st.floats(0, 1))
+def test_wilson_interval_is_the_textbook_formula(n: int, share: float) -> None:
+    correct = round(n * share)
+    z, p = 1.959963984540054, correct / n
+    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    found = wilson(correct, n)
+    assert found.low == pytest.approx(max(0.0, middle - half), abs=1e-9)
+    assert found.high == pytest.approx(min(1.0, middle + half), abs=1e-9)
+
+
+def test_no_questions_have_no_interval() -> None:
+    with pytest.raises(ValueError, match="no questions"):
+        wilson(0, 0)
+
+
+def test_bootstrap_is_over_questions_not_over_answers() -> None:
+    """Three seeds that agree are no more evidence than one: the interval stays that of n questions."""
+    import numpy as np
+
+    verdicts = [1.0] * 60 + [0.0] * 40
+    found = clustered_bootstrap(verdicts)
+    drawn = np.random.default_rng(1).binomial(100, 0.6, 200_000) / 100
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    assert found.low == pytest.approx(low, abs=0.02)
+    assert found.high == pytest.approx(high, abs=0.02)
+    assert clustered_bootstrap([1.0] * 5) == Interval(low=1.0, high=1.0, method="bootstrap")
+
+
+def board(reason: str | None = None) -> Leaderboard:
+    result = CellResult(
+        accuracy=0.5,
+        interval=Interval(low=0.4, high=0.6, method="wilson"),
+        n=100,
+        seeds=1,
+        curation=CurationYield(questions=10, completions=10, kept=7, covered=6, removed={"correct": 3}),
+    )
+    other = CellResult(reason=reason) if reason else CellResult(accuracy=1.0, n=10, seeds=1)
+    row = Row(
+        kind="measured",
+        method="fine-tune-cot",
+        teacher="t|eacher",
+        student="s",
+        degree=8,
+        selection="best-test",
+        extractor="flexible",
+        completions="recorded",
+        split="default",
+        variant="original",
+        results={"a": result, "b": other},
+    )
+    return Leaderboard(run="r", matrix="m", description="", version="0", tasks=("a", "b"), rows=(row,))
+
+
+def test_everything_that_must_stand_beside_a_number_does() -> None:
+    for text in (TableReporter().render(board()), MarkdownReporter().render(board())):
+        for said in (
+            "50.0 [40",
+            "extractor: flexible",
+            "split: default",
+            "n: a 100",
+            "best-test",
+            "it flatters",
+            "(recorded)",
+            "kept 7 of 10 completions",
+            "seeds per cell: 1",
+        ):
+            assert said in text, said
+
+
+def test_cell_without_a_number_shows_why() -> None:
+    for text in (TableReporter().render(board("the dog ate it")), MarkdownReporter().render(board("the dog ate it"))):
+        assert "—" in text
+        assert "the dog ate it" in text
+        assert "50.0 (1/2)" in text, "a mean over a part of the tasks says so"
+
+
+def test_hostile_names_do_not_break_a_markdown_table() -> None:
+    lines = [line for line in MarkdownReporter().render(board()).splitlines() if line.startswith("|")]
+    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
+def test_csv_has_one_line_per_row_and_task() -> None:
+    lines = list(csv.DictReader(io.StringIO(CsvReporter().render(board("why,\nso")))))
+    assert [(line["task"], line["accuracy"], line["reason"]) for line in lines] == [
+        ("a", "0.5", ""),
+        ("b", "", "why,\nso"),
+    ]
+
+
+def test_reported_rows_are_the_papers_figures() -> None:
+    rows = reported_rows(["multiarith", "coin_flip"])
+    found = {
+        (row.method, row.student, row.degree): row.results["multiarith"].accuracy
+        for row in rows
+        if "multiarith" in row.results and row.teacher in {None, "text-davinci-002"}
+    }
+    assert found["fine-tune", "curie", None] == pytest.approx(0.15)
+    assert found["fine-tune-cot", "curie", None] == pytest.approx(0.3333, abs=1e-4)
+    assert found["fine-tune-cot", "curie", 64] == pytest.approx(0.5333, abs=1e-4)
+    assert all(row.kind == "reported" for row in rows)
+
+
+def test_reported_rows_come_on_demand_only(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo)
+    assert "reported" not in cli("report", "--format", "csv").stdout
+    names = [row["kind"] for row in json.loads(cli("report", "--format", "json").stdout)["rows"]]
+    assert names.count("random") == 1
+    assert names.count("teacher") == 1
+
+
+def test_several_seeds_are_averaged_and_counted(cli: Cli) -> None:
+    path = cli.folder / "m.yaml"
+    path.write_text(DEMO.replace("[counter]", "[{name: sloppy, use: counter, errors: 0.5}]") + "seeds: [0, 1, 2]\n")
+    found = json.loads(cli("run", "--matrix", path, "--degrees", "4", "--format", "json").stdout)
+    result = next(r for r in found["rows"] if r["method"] == "fine-tune-cot")["results"]["parity"]
+    assert result["seeds"] == 3
+    assert result["n"] == 20
+    assert result["interval"]["method"] == "bootstrap"
+    singles = []
+    for seed in (0, 1, 2):
+        one = json.loads(cli("run", "--matrix", path, "--degrees", "4", "--seeds", seed, "--format", "json").stdout)
+        singles.append(next(r for r in one["rows"] if r["method"] == "fine-tune-cot")["results"]["parity"]["accuracy"])
+    assert result["accuracy"] == pytest.approx(sum(singles) / 3)
+    assert result["interval"]["low"] <= result["accuracy"] <= result["interval"]["high"]
+
+
+def test_third_party_reporter_renders(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo)
+    assert "FINE-TUNE-COT!" in cli("report", "--format", "shout").stdout
