@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from rtbench.registry import Register
 
 SHORT = {
-    "tracking_shuffled_objects": "tracking",
+    "tracking_shuffled_objects": "shuffled_objects",
     "last_letter_concatenation": "last_letter",
     "date_understanding": "date",
-    "commonsense_qa": "csqa",
-    "strategy_qa": "strategy",
 }
 """Column heads where the full name is too wide for a terminal."""
 
@@ -112,12 +110,13 @@ def _recipes(board: Leaderboard) -> list[str]:
         for task, result in row.results.items():
             if result.recipe is not None:
                 r = result.recipe
-                said = f"{r.epochs} epochs, batch {r.batch_size}, learning rate {r.learning_rate:g}"
+                said = f"epochs {r.epochs}, batch {r.batch_size}, learning rate {r.learning_rate:g}"
                 place = f"{row.method} {task}" if row.degree in {None, 1} else f"{row.method} D={row.degree} {task}"
                 found.setdefault(said, {})[place] = None
-    if len(found) == 1:
-        return [f"Training: {next(iter(found))}."]
-    return [f"Training, {said}: {', '.join(places)}." for said, places in found.items()]
+    usual = max(found, key=lambda said: len(found[said]), default=None)
+    lines = [f"Training: {usual}."] if usual else []
+    lines += [f"Training, {said}: {', '.join(places)}." for said, places in found.items() if said != usual]
+    return lines
 
 
 def curated(board: Leaderboard) -> list[str]:
@@ -162,21 +161,25 @@ class TableReporter(Reporter):
 
         table = Table(title=f"{leaderboard.matrix} ({leaderboard.run})", title_justify="left", box=box.SIMPLE_HEAD)
         for head in HEADS:
-            table.add_column(head)
+            table.add_column(head, overflow="fold")
         tasks = list(leaderboard.tasks)
         stacked = len(tasks) > 3
         for task in tasks:
-            table.add_column(SHORT.get(task, task), justify="right")
+            head = SHORT.get(task, task)
+            table.add_column(head.replace("_", "\n", 1) if stacked else head, justify="right", overflow="fold")
         table.add_column("mean", justify="right")
         for row in leaderboard.rows:
             values = [percent(row.results.get(task)) for task in tasks]
+            described, average = describe(row), mean(row, tasks)
             if stacked:  # twelve tasks fit a terminal only with the interval below the number
                 values = [value.replace(" [", "\n[") for value in values]
-            table.add_row(*describe(row), *values, mean(row, tasks))
+                described = [value.replace(" (", "\n(") for value in described]
+                average = average.replace(" (", "\n(")
+            table.add_row(*described, *values, average)
         import os
         import sys
 
-        width = os.get_terminal_size().columns if sys.stdout.isatty() else 200
+        width = os.get_terminal_size().columns if sys.stdout.isatty() else 400
         out = Console(file=io.StringIO(), width=max(width, 100), highlight=False, force_terminal=sys.stdout.isatty())
         out.print(table)
         for line in notes(leaderboard):

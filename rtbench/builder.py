@@ -297,12 +297,21 @@ class StepBuilder:
             return Questions(fold=fold, limit=cell.test_limit)
         return Questions(fold=fold, limit=cell.train_limit, fraction=cell.fraction)
 
-    @staticmethod
-    def _base(student: Student, cell: Cell) -> ModelSpec:
-        """The base model; where it depends on the training fold, so does its fingerprint."""
+    def _base(self, student: Student, cell: Cell) -> ModelSpec:
+        """The base model; where it depends on the training fold, so does its fingerprint.
+
+        Raises:
+            UnavailableError: it depends on a training fold that is not at hand.
+        """
         model = student.model()
         if not student.needs_corpus:
             return model
+        data = self._session.task_data(cell.task.name, cell.task.variant)
+        if not data.fold(cell.task.split, "train"):
+            raise UnavailableError(
+                f"{student.name} makes its tokenizer from the training questions: "
+                f"{data.missing or f'{cell.task.name} has none'}"
+            )
         fingerprint = content_key("base", model.fingerprint, cell.task.fingerprint, cell.task.split)
         return msgspec.structs.replace(model, fingerprint=f"{model.plugin}-{fingerprint}")
 

@@ -320,6 +320,7 @@ class _Expansion:
             curators=self.curators,
             temperature=self.block.temperature if method.uses_teacher else None,
             demonstrations=file.demonstrations,
+            trains=method.trains,
             models=models,
         )
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rtbench.history import seconds_per_unit, trait_of
 from rtbench.plan import Plan
 from rtbench.prompts import render
 from rtbench.questions import questions_of
-from rtbench.records import Record
-from rtbench.specs import CompleteSpec, Step
+from rtbench.records import Questions, Record
+from rtbench.specs import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -24,26 +25,43 @@ RATIONALE_TOKENS = 128
 
 
 class StepEstimate(Record, frozen=True):
-    """Requests and tokens of a complete step."""
+    """Work of a complete or train step."""
 
-    requests: int
-    new: int
-    """Requests that the ledger cannot answer."""
-    prompt_tokens: int
+    work: int
+    """Requests that the ledger cannot answer, or optimiser steps (at most)."""
+    requests: int = 0
+    """All of its requests."""
+    prompt_tokens: int = 0
     """Of the new requests; from characters, so approximate."""
-    new_tokens: int
+    new_tokens: int = 0
     """At most: the cap on new tokens times the new requests."""
-    money: str
-    """At most; empty where the model has no price."""
+    money: float | None = None
+    """At most, in ``currency``; None where the model has no price."""
+    currency: str = ""
+    seconds: float | None = None
+    """From steps of the kind, model and format that this workspace has done; None where there are none."""
 
 
 def estimate(session: Session, plan: Plan) -> dict[str, StepEstimate]:
-    """Estimates the plan's complete steps that are to be done."""
+    """Estimates the plan's complete and train steps that are to be done, by key."""
     sizes: dict[bytes, tuple[int, int]] = {}
-    return {step.key: _estimate(session, step, sizes) for step in plan.todo if step.kind == "complete"}
+    rates = seconds_per_unit(session.store)
+    out: dict[str, StepEstimate] = {}
+    for step in plan.todo:
+        if step.kind == "complete":
+            found = _complete(session, step, sizes)
+        elif step.kind == "train":
+            found = _train(session, step, plan, sizes)
+        else:
+            continue
+        trait = trait_of(step)
+        if trait in rates:
+            found = msgspec.structs.replace(found, seconds=round(found.work * rates[trait], 1))
+        out[step.key] = found
+    return out
 
 
-def _estimate(session: Session, step: Step, sizes: dict[bytes, tuple[int, int]]) -> StepEstimate:
+def _complete(session: Session, step: Step, sizes: dict[bytes, tuple[int, int]]) -> StepEstimate:
     """``sizes``: questions and characters of prompts already rendered, by what they are made of; the epochs, students
     and seeds of a matrix share them."""
     from rtbench.steps.complete import address_of, partition_at, requests_of
@@ -57,34 +75,48 @@ def _estimate(session: Session, step: Step, sizes: dict[bytes, tuple[int, int]])
         missing = [] if spec.recorded is not None else [r for r in requests if r.key not in held]
         total, new, prompts = len(requests), len(missing), sum(len(r.prompt) for r in missing)
     else:
-        questions, characters = _sizes(session, spec, sizes)
+        template = spec.format.template(spec.family).input
+        questions, characters = _sizes(session, spec.task, spec.questions, template, spec.demonstrations, sizes)
         total = new = questions * spec.n
         prompts = characters * spec.n
         if spec.stage == "answer":  # its prompts hold rationales that are not written yet
             prompts += new * RATIONALE_TOKENS * CHARACTERS_PER_TOKEN
     tokens = prompts // CHARACTERS_PER_TOKEN
     written = new * spec.sampling.max_new_tokens
-    return StepEstimate(
-        requests=total, new=new, prompt_tokens=tokens, new_tokens=written, money=_money(session, spec, tokens, written)
-    )
+    found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
+    price = None
+    if spec.model.role == "teacher":
+        price = session.teacher(spec.model.plugin, spec.model.name, spec.model.options).price
+    if price is None:
+        return found
+    money = (tokens * price.input + written * price.output) / 1e6
+    return msgspec.structs.replace(found, money=money, currency=price.currency)
 
 
-def _sizes(session: Session, spec: CompleteSpec, sizes: dict[bytes, tuple[int, int]]) -> tuple[int, int]:
+def _train(session: Session, step: Step, plan: Plan, sizes: dict[bytes, tuple[int, int]]) -> StepEstimate:
+    """At most: as if curation kept everything."""
+    spec = step.spec
+    curate = plan.steps[step.inputs_as("examples")[0].key].spec
+    assert isinstance(spec, TrainSpec)
+    assert isinstance(curate, CurateSpec)
+    questions, _ = _sizes(session, spec.task, curate.questions, "", "", sizes)
+    batches = -(-questions * max(1, curate.degree) // spec.recipe.batch_size)
+    return StepEstimate(work=batches * spec.recipe.epochs)
+
+
+def _sizes(
+    session: Session,
+    task: TaskSpec,
+    questions: Questions,
+    template: str,
+    demonstrations: str,
+    sizes: dict[bytes, tuple[int, int]],
+) -> tuple[int, int]:
     """Questions, and characters of one prompt for each."""
-    template = spec.format.template(spec.family).input
-    key = msgspec.json.encode((spec.task, spec.questions, template, spec.demonstrations))
+    key = msgspec.json.encode((task, questions, template, demonstrations))
     if key not in sizes:
-        data = session.task_data(spec.task.name, spec.task.variant)
-        samples = questions_of(data, spec.task.split, spec.questions)
-        texts = (render(template, question=s.question, demonstrations=spec.demonstrations) for s in samples)
+        data = session.task_data(task.name, task.variant)
+        samples = questions_of(data, task.split, questions)
+        texts = (render(template, question=s.question, demonstrations=demonstrations) for s in samples)
         sizes[key] = (len(samples), sum(map(len, texts)))
     return sizes[key]
-
-
-def _money(session: Session, spec: CompleteSpec, prompt_tokens: int, new_tokens: int) -> str:
-    if spec.model.role != "teacher":
-        return ""
-    price = session.teacher(spec.model.plugin, spec.model.name, spec.model.options).price
-    if price is None:
-        return ""
-    return f"{(prompt_tokens * price.input + new_tokens * price.output) / 1e6:.2f} {price.currency}"

@@ -159,6 +159,8 @@ class Cell:
     curators: tuple[tuple[str, dict[str, object]], ...]
     temperature: float | None
     demonstrations: DemonstrationSource
+    trains: bool
+    """The method trains the student."""
     models: CellModels = field(compare=False, repr=False)
 
     @property

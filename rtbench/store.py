@@ -33,7 +33,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     """How long a step took, kept apart from its result."""
 
     seconds: float
-    device: str = "cpu"
+    units: int = 0
+    """Units of work done: completions asked for, or optimiser steps."""
 
 
 class Store:
@@ -67,6 +68,14 @@ class Store:
     def timing(self, kind: str, key: str) -> Timing | None:
         path = self.path(kind, key) / "timing.json"
         return msgspec.json.decode(path.read_bytes(), type=Timing) if path.is_file() else None
+
+    def newest(self, kind: str, count: int) -> list[str]:
+        """Keys of the steps of a kind that were finished last."""
+        folder = self.root / kind
+        if not folder.is_dir():
+            return []
+        found = sorted(((entry.stat().st_mtime, entry.name) for entry in os.scandir(folder)), reverse=True)
+        return [name for _, name in found[:count]]
 
     @contextlib.contextmanager
     def work(self, kind: str, key: str, *, resume: bool = False) -> Iterator[Path]:

@@ -25,6 +25,7 @@ from rtbench.errors import BadInputError, RtbenchError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Environment, Executor, Listener, Outcome, StepState
+from rtbench.machine import cpu_count, gpu_count, memory_gb
 from rtbench.plan import Plan
 from rtbench.records import Record
 from rtbench.specs import Step
@@ -55,7 +56,7 @@ class LocalExecutor(Executor):
 
     def run(self, plan: Plan, services: Any, listener: Listener) -> Outcome:
         session: Session = services
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        cores = cpu_count()
         todo = plan.todo
         count = max(1, min(self.options.workers or cores, len(todo)))
         outcome = Outcome()
@@ -72,6 +73,8 @@ class LocalExecutor(Executor):
 class _Worker:
     process: BaseProcess
     pipe: Connection
+    gpu: int | None
+    """The one that this worker sees; None on a machine without."""
     step: Step | None = None
 
 
@@ -94,6 +97,8 @@ class _Run:
                 self.dependants[i].append(key)
         self.ready = [key for key, inputs in self.waiting.items() if not inputs]
         self.workers: list[_Worker] = []
+        self.gpus = gpu_count()
+        self.memory_gb = memory_gb()
 
     def go(self) -> None:
         try:
@@ -108,25 +113,48 @@ class _Run:
                 self.outcome.states.setdefault(key, StepState(key=key, state="pending"))
 
     def _assign(self) -> None:
-        while self.ready:
-            worker = next((w for w in self.workers if w.step is None), None)
-            if worker is None:
-                if len(self.workers) >= self.count:
-                    return
-                worker = self._start_worker()
-            step = self.steps[self.ready.pop(0)]
-            worker.step = step
-            worker.pipe.send_bytes(msgspec.msgpack.encode(step))
-            self.listener.started(step)
+        """Gives ready steps to workers, in order; one that does not fit yet lets later ones pass."""
+        for key in list(self.ready):
+            step = self.steps[key]
+            worker = self._worker_for(step)
+            if worker is not None:
+                self.ready.remove(key)
+                worker.step = step
+                worker.pipe.send_bytes(msgspec.msgpack.encode(step))
+                self.listener.started(step)
+            elif all(w.step is not None for w in self.workers) and len(self.workers) >= self.count:
+                return
 
-    def _start_worker(self) -> _Worker:
+    def _worker_for(self, step: Step) -> _Worker | None:
+        """An idle worker, or a new one, that may do the step now: the memory of all steps under way must fit the
+        machine, and a GPU serves one step at a time. A step too large for the machine runs alone."""
+        running = [w.step for w in self.workers if w.step is not None]
+        needed = sum(s.resources.memory_gb for s in [*running, step])
+        if running and needed > self.memory_gb:
+            return None
+        if step.resources.gpus and not self.gpus:
+            return self._idle() if not any(s.resources.gpus for s in running) else None
+        if step.resources.gpus:
+            busy = {w.gpu for w in self.workers if w.step is not None and w.step.resources.gpus}
+            return next((w for gpu in range(self.gpus) if gpu not in busy and (w := self._idle(gpu))), None)
+        return self._idle()
+
+    def _idle(self, gpu: int | None = None) -> _Worker | None:
+        found = next((w for w in self.workers if w.step is None and gpu in {None, w.gpu}), None)
+        if found is None and len(self.workers) < self.count:
+            found = self._start_worker(gpu)
+        return found
+
+    def _start_worker(self, gpu: int | None) -> _Worker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         environment = msgspec.msgpack.encode(self.environment)
-        process = context.Process(target=_work, args=(theirs, environment, self.threads), daemon=True)
+        if gpu is None and self.gpus:
+            gpu = len(self.workers) % self.gpus
+        process = context.Process(target=_work, args=(theirs, environment, self.threads, gpu), daemon=True)
         process.start()
         theirs.close()
-        worker = _Worker(process, ours)
+        worker = _Worker(process, ours, gpu)
         self.workers.append(worker)
         return worker
 
@@ -185,7 +213,7 @@ class _InterruptedError(BaseException):
     """SIGTERM in a worker: unwinds the step, so that files are closed on the way."""
 
 
-def _work(pipe: Connection, environment: bytes, threads: int) -> None:
+def _work(pipe: Connection, environment: bytes, threads: int, gpu: int | None) -> None:
     """A worker's life: steps in, states out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_interrupted)
@@ -193,6 +221,9 @@ def _work(pipe: Connection, environment: bytes, threads: int) -> None:
     for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if gpu is not None:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
     with contextlib.suppress(_InterruptedError):
         from rtbench.session import Session
 

@@ -98,6 +98,13 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     memory_gb: float | None = None
 
 
+def gpus_for(device: str | None) -> int:
+    """GPUs that a step takes: the one named, or one where there is one and none is named."""
+    from rtbench.machine import gpu_count
+
+    return 1 if (device or "").startswith("cuda") or (device is None and gpu_count() > 0) else 0
+
+
 @dataclass(frozen=True)
 class Access:
     """What the session lets a model do."""

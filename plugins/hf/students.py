@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbench_plugins.hf.identity import student_fingerprint
-from rtbench_plugins.hf.options import Access, StudentOptions, access, plain, student_options
+from rtbench_plugins.hf.options import Access, StudentOptions, access, gpus_for, plain, student_options
 
 from rtbench.interfaces import Services, Student, TextModel, TrainJob
 from rtbench.records import Family, ModelSpec, Resources, TrainReport
@@ -82,8 +82,7 @@ class HfStudent(Student):
             memory = 1.5
         else:
             memory = 8.0 if kind == "train" else 4.0
-        gpus = 1 if (self.options.device or "").startswith("cuda") else 0
-        return Resources(cpus=self.options.cpus, gpus=gpus, memory_gb=memory)
+        return Resources(cpus=self.options.cpus, gpus=gpus_for(self.options.device), memory_gb=memory)
 
     def _base(self, corpus: Sequence[str], dtype: str) -> Loaded:
         from rtbench_plugins.hf.loading import pick_device, random_base

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rtbench_plugins.hf.identity import is_encoder_decoder, teacher_fingerprint
-from rtbench_plugins.hf.options import Access, TeacherOptions, access, plain, teacher_options
+from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, plain, teacher_options
 from rtbench_plugins.methods.formats import FEW_SHOT_COT, ZERO_SHOT, ZERO_SHOT_COT
 
 from rtbench.interfaces import Services, Teacher, TextModel
@@ -68,8 +68,7 @@ class HfTeacher(Teacher):
 
     def resources(self) -> Resources:
         options = self.options
-        gpus = 1 if (options.device or "").startswith("cuda") else 0
-        return Resources(cpus=options.cpus, gpus=gpus, memory_gb=options.memory_gb or 8.0)
+        return Resources(cpus=options.cpus, gpus=gpus_for(options.device), memory_gb=options.memory_gb or 8.0)
 
     def is_encoder_decoder(self) -> bool | None:
         """The model's family, as far as it can be told without loading it."""

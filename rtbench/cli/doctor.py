@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtbench.cli.common import console, format_option, print_json, with_session
+from rtbench.machine import cpu_count, gpu_count, memory_gb
 
 if TYPE_CHECKING:
     from rtbench.session import Session
 
 REQUIRED = ("torch", "transformers", "lm-eval", "datasets", "safetensors", "tokenizers", "msgspec", "pluggy", "scipy")
 EXTRAS = {
+    "lm-eval": (("accelerate",), "runs the exported tasks with `lm_eval --model hf`"),
     "test": (("pytest", "hypothesis", "mypy", "ruff"), "runs the project's own tests"),
 }
 """Extra: its packages and what it adds."""
@@ -53,8 +53,9 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
         "machine": {
             "python": platform.python_version(),
             "system": platform.platform(),
-            "cpu cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-            "gpu": _gpu(),
+            "cpu cores": cpu_count(),
+            "memory": f"{memory_gb():.0f} GiB",
+            "gpu": f"{gpu_count()} NVIDIA" if gpu_count() else "none",
         },
         "packages": packages,
         "extras": extras,
@@ -74,12 +75,6 @@ def _version(name: str) -> str:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "missing"
-
-
-def _gpu() -> str:
-    """Without importing torch, which takes seconds."""
-    nodes = sorted(Path("/dev").glob("nvidia[0-9]*"))
-    return f"{len(nodes)} NVIDIA" if nodes else "none"
 
 
 def _data(session: Session, name: str) -> str:

@@ -25,8 +25,8 @@ def import_(
 ) -> None:
     """Bring recorded completions into the ledger, matched to samples by question text.
 
-    PATHS are JSON Lines files (model__key__task.jsonl[.gz]) or the original project's completion_data JSON files. What
-    fits no sample is listed. Importing twice changes nothing.
+    PATHS are JSON Lines files (model__key__task.jsonl[.gz]), the original project's completion_data JSON files, or logs
+    of the zero_shot_cot repository (*.log). What fits no sample is listed. Importing twice changes nothing.
     """
     from rtbench.errors import MissingDataError
     from rtbench.importing import import_recording

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, matrix_options, planned, print_json, with_session
+from rtbench.cli.common import (
+    console,
+    format_option,
+    matrix_options,
+    planned,
+    print_json,
+    print_table,
+    with_session,
+)
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rtbench.estimate import StepEstimate
     from rtbench.plan import Plan
     from rtbench.session import Session
+    from rtbench.specs import Step
+
+HEADS = ("step", "state", "requests", "new", "prompt tokens ≈", "new tokens ≤", "cost ≤", "time ≈")
+SHORT = 60
+"""Steps that are listed one by one without being asked to."""
 
 
 @click.command()
 @matrix_options
-@click.option("--all", "everything", is_flag=True, help="List cached steps too.")
+@click.option("--steps", is_flag=True, help="List every step, cached ones too.")
 @format_option("table", "json")
 @with_session
-def plan(session: Session, format_: str, everything: bool, **arguments: Any) -> None:
-    """Show what a run would do: steps cached and to do, with requests and tokens."""
+def plan(session: Session, format_: str, steps: bool, **arguments: Any) -> None:
+    """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
     from rtbench.estimate import estimate
 
     made = planned(session, arguments)
@@ -30,7 +42,7 @@ def plan(session: Session, format_: str, everything: bool, **arguments: Any) -> 
     if format_ == "json":
         print_json(as_data(made, estimates))
     else:
-        show(made, estimates, everything=everything)
+        show(made, estimates, every_step=steps)
 
 
 def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:
@@ -52,7 +64,7 @@ def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:
                 "key": step.key,
                 "kind": step.kind,
                 "title": step.title,
-                "state": "to do" if key in todo else "cached" if key in made.cached else "not needed",
+                "state": _state(step, made, todo),
                 "inputs": [i.key for i in step.inputs],
                 "estimate": estimates.get(key),
             }
@@ -63,33 +75,66 @@ def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:
     }
 
 
-def show(made: Plan, estimates: dict[str, StepEstimate], *, everything: bool) -> None:
-    """The plan for people."""
-    from rich.table import Table
-
-    out = console()
+def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) -> None:
+    """The plan for people: step by step, or summed up by kind and model where there are many."""
     todo = {step.key for step in made.todo}
-    table = Table(title=f"plan of {made.matrix.name}", title_justify="left")
-    for column in ("step", "state"):
-        table.add_column(column)
-    for column in ("requests", "of them new", "prompt tokens ≈", "new tokens ≤", "cost ≤"):
-        table.add_column(column, justify="right")
-    for key, step in made.steps.items():
-        if key not in todo and not everything:
-            continue
-        e = estimates.get(key)
-        numbers = ["", "", "", "", ""]
-        if e is not None:
-            numbers = [f"{e.requests:,}", f"{e.new:,}", f"{e.prompt_tokens:,}", f"{e.new_tokens:,}", e.money]
-        state = "to do" if key in todo else "cached" if key in made.cached else "not needed"
-        table.add_row(step.title, state, *numbers)
-    if table.row_count:
-        out.print(table)
-    _sum_up(made, todo, out)
+    listed = [step for key, step in made.steps.items() if every_step or key in todo]
+    if every_step or len(listed) <= SHORT:
+        rows = [
+            (step.title, _state(step, made, todo), *_numbers([e] if (e := estimates.get(step.key)) else []))
+            for step in listed
+        ]
+    else:
+        rows = _summed(listed, estimates)
+    if rows:
+        print_table(HEADS, rows)
+        total = _numbers(estimates.values())
+        click.echo(
+            "in all: " + ", ".join(f"{head} {value}" for head, value in zip(HEADS[2:], total, strict=True) if value)
+        )
+    _sum_up(made, todo)
 
 
-def _sum_up(made: Plan, todo: set[str], out: Console) -> None:
+def _state(step: Step, made: Plan, todo: set[str]) -> str:
+    return "to do" if step.key in todo else "cached" if step.key in made.cached else "not needed"
+
+
+def _summed(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> list[tuple[str, ...]]:
+    from rtbench.history import trait_of
+
+    groups: dict[str, list[StepEstimate]] = {}
+    counts: dict[str, int] = {}
+    for step in steps:
+        trait = trait_of(step)
+        name = f"{trait[0]} {trait[1]} {trait[2]}" if trait else step.kind
+        counts[name] = counts.get(name, 0) + 1
+        found = estimates.get(step.key)
+        groups.setdefault(name, []).extend([found] if found else [])
+    return [(name, f"{counts[name]} to do", *_numbers(found)) for name, found in groups.items()]
+
+
+def _numbers(estimates: Iterable[StepEstimate]) -> tuple[str, ...]:
+    """The columns after the first two, summed; empty where there is nothing to say."""
+    found = list(estimates)
+    asking = [e for e in found if e.requests]
+    money = [e for e in found if e.money is not None]
+    timed = [e.seconds for e in found if e.seconds is not None]
+    seconds = int(sum(timed))
+    unknown = len(timed) < len([e for e in found if e.work])
+    clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}" if timed else ""
+    return (
+        f"{sum(e.requests for e in asking):,}" if asking else "",
+        f"{sum(e.work for e in asking):,}" if asking else "",
+        f"{sum(e.prompt_tokens for e in asking):,}" if asking else "",
+        f"{sum(e.new_tokens for e in asking):,}" if asking else "",
+        f"{sum(e.money or 0 for e in money):.2f} {money[0].currency}" if money else "",
+        (clock + (" + ?" if unknown and clock else "")) or ("?" if unknown else ""),
+    )
+
+
+def _sum_up(made: Plan, todo: set[str]) -> None:
     """Counts of steps and cells, and what cannot run."""
+    out = console()
     kinds: dict[str, list[int]] = {}
     for key, step in made.steps.items():
         counts = kinds.setdefault(step.kind, [0, 0])
@@ -97,10 +142,12 @@ def _sum_up(made: Plan, todo: set[str], out: Console) -> None:
     for kind, (new, held) in kinds.items():
         out.print(f"{kind:9} {new:5} to do, {held:5} cached or not needed")
     unable = [p for p in made.cells if p.reason]
-    runnable = len(made.cells) - len(unable)
-    out.print(f"{len(made.cells)} cells: {runnable} can run, {len(unable)} cannot")
+    out.print(f"{len(made.cells)} cells: {len(made.cells) - len(unable)} can run, {len(unable)} cannot")
+    reasons: dict[str, list[str]] = {}
     for p in unable:
-        out.print(f"  {p.cell.name}: {p.reason}", style="yellow", markup=False)
-    notes = {note for p in made.cells for note in p.notes}
-    for note in sorted(notes):
+        reasons.setdefault(p.reason or "", []).append(p.cell.name)
+    for reason, names in reasons.items():
+        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        out.print(f"  {', '.join(names[:3])}{more}: {reason}", style="yellow", markup=False)
+    for note in sorted({note for p in made.cells for note in p.notes}):
         out.print(f"  note: {note}", style="dim", markup=False)

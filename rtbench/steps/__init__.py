@@ -43,7 +43,8 @@ def run_step(session: Session, step: Step, progress: Progress = no_progress) -> 
         if session.store.has(step.kind, step.key):  # another run did it while this one waited for the lock
             return
         started = time.monotonic()
-        result = work(StepContext(session, step, folder, progress))
+        counted = _Counted(progress)
+        result = work(StepContext(session, step, folder, counted))
         meta = Meta(
             key=step.key,
             kind=step.kind,
@@ -52,7 +53,23 @@ def run_step(session: Session, step: Step, progress: Progress = no_progress) -> 
             inputs=msgspec.to_builtins(list(step.inputs)),
             result=result,
         )
-        session.store.commit(folder, meta, Timing(seconds=round(time.monotonic() - started, 3)))
+        seconds = round(time.monotonic() - started, 3)
+        session.store.commit(folder, meta, Timing(seconds=seconds, units=counted.units))
+
+
+class _Counted:
+    """Passes progress on, and counts the units of work that were done here (not those found done)."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.units = 0
+        self._progress = progress
+        self._before: int | None = None
+
+    def __call__(self, done: int, total: int, unit: str) -> None:
+        if self._before is None:
+            self._before = done
+        self.units = done - self._before
+        self._progress(done, total, unit)
 
 
 def _implementation(kind: str) -> Callable[[StepContext], dict[str, Any]]:
