@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbench.data import PinnedFile
-from rtbench.errors import BadInputError, RtbenchError
+from rtbench.errors import BadInputError, MissingDataError
 from rtbench.files import convert, read_yaml
 from rtbench.hookspecs import hookimpl
 from rtbench.importing import PROMPT, fingerprint_of, import_recording, read_note, recorded_partition
@@ -149,8 +149,10 @@ class ReplayTeacher(Teacher):
         model, key = member.name.split("/")
         try:
             path = self._recorded(model, key, task, session) or self._published(model, key, task, session)
-        except RtbenchError as error:  # no network, say: a reason for this cell, while others go on
-            return f"{error.what} ({error.where})" if error.where else error.what
+        except MissingDataError as error:  # no network, say: a reason for this cell, while others go on
+            return error.what
+        except BadInputError as error:
+            return f"{error.where}: {error.what}"
         if path is None:
             place = f"{session.recordings} has none" if session.recordings else "there is no recordings folder"
             return f"{place}, and none is known to be published"

@@ -22,7 +22,8 @@ TRIES = 4
 """Tries in a row that bring nothing new before a download is given up."""
 PAUSE = 0.5
 """Seconds before the second try; doubled before each later one."""
-_CHUNK = 1 << 16
+CHUNK = 1 << 14
+"""Bytes written at a time; when a connection breaks, less than this is lost."""
 _PASSING = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 """HTTP answers that may be another one soon; 416 (no such range) once the part file is gone."""
 
@@ -129,7 +130,7 @@ class ResumingDownloader:
             with http.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
                 connected = True
                 total = self._begin(answer, handle, start)
-                for chunk in answer.iter_content(_CHUNK):
+                for chunk in answer.iter_content(CHUNK):
                     handle.write(chunk)
                     self.progress(handle.tell(), total or 0, "bytes")
         except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:

@@ -82,7 +82,7 @@ def read_log(path: Path, *, model: str | None = None, key: str | None = None, ta
         raise BadInputError(f"not UTF-8 text (byte {error.start})", where=str(path)) from None
     settings = _settings(text, path)
     starts = list(_START.finditer(text))
-    ends = [match.start() for match in starts[1:]] + [len(text)]
+    ends = [*(match.start() for match in starts), len(text)][1:]
     entries: list[RecordedEntry] = []
     line, counted = 1, 0
     for start, end in zip(starts, ends, strict=True):
