@@ -196,6 +196,7 @@ class StepBuilder:
             n=n,
             recorded=recorded,
             demonstrations=self._demonstrations(cell, prompt_format),
+            trigger=cell.models.task.info.answer_trigger if reasoning else "",
         )
         inputs = [Input(role="checkpoint", kind="train", key=checkpoint.key)] if checkpoint else []
         if reasoning:
@@ -222,7 +223,6 @@ class StepBuilder:
         if not self._samples(cell, "train"):
             missing = self._session.task_data(cell.task.name, cell.task.variant).missing
             raise UnavailableError(missing or f"{cell.task.name} has no training questions")
-        version = dict(cell.extractors)[cell.primary]
         spec = CurateSpec(
             task=cell.task,
             questions=self._questions(cell, "train"),
@@ -232,7 +232,7 @@ class StepBuilder:
             if asked
             else [],
             extractor=cell.primary if asked else "",
-            extractor_version=version if asked else 0,
+            extractor_key=dict(cell.extractors)[cell.primary] if asked else "",
             degree=(cell.degree or 1) if asked else 0,
             answer_prefixes=[prefix for _, prefix in asked],
         )

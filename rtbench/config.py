@@ -315,7 +315,7 @@ class _Expansion:
             recipe=self.recipe,
             test_limit=file.limit,
             train_limit=file.limit,
-            extractors=tuple(info.extractors.items()),
+            extractors=tuple((name, models.task.extractor_key(name)) for name in info.extractors),
             primary=primary,
             curators=self.curators,
             temperature=self.block.temperature if method.uses_teacher else None,

@@ -168,6 +168,10 @@ class Task(ABC):
     def extractor(self, name: str) -> Extractor:
         """Raises UnknownNameError where the task has none of that name."""
 
+    def extractor_key(self, name: str) -> str:
+        """What an extractor is by content: results of one key are never recomputed, those of another always."""
+        return f"v{self.info.extractors[name]}"
+
     def demonstrations(
         self, files: DataFiles, source: DemonstrationSource = "own", split: str = "default"
     ) -> Sequence[Demonstration]:

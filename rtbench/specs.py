@@ -61,6 +61,8 @@ class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type"):
     recorded: str | None
     """Identifies the recordings that answer; None: the model does."""
     demonstrations: str
+    trigger: str
+    """What the answer stage asks; empty in the first stage."""
 
 
 class CurateSpec(Record, frozen=True, tag="curate", tag_field="type"):
@@ -71,7 +73,8 @@ class CurateSpec(Record, frozen=True, tag="curate", tag_field="type"):
     curators: list[tuple[str, int, dict[str, object]]]
     """Name, implementation version, options."""
     extractor: str
-    extractor_version: int
+    extractor_key: str
+    """What the extractor is by content (:meth:`rtbench.interfaces.Task.extractor_key`)."""
     degree: int
     answer_prefixes: list[str | None]
     """One per ``completions`` input."""
@@ -93,7 +96,8 @@ class ScoreSpec(Record, frozen=True, tag="score", tag_field="type"):
 
     task: TaskSpec
     questions: Questions
-    extractors: list[tuple[str, int]]
+    extractors: list[tuple[str, str]]
+    """Name and content key of each."""
     answer_prefix: str | None
     aggregate: Literal["single", "majority", "best-epoch"]
     """``majority``: the answer most samples gave; ``best-epoch``: inputs are epochs, the best counts."""
@@ -154,7 +158,8 @@ class Cell:
     recipe: Recipe
     test_limit: int | None
     train_limit: int | None
-    extractors: tuple[tuple[str, int], ...]
+    extractors: tuple[tuple[str, str], ...]
+    """Name and content key of each."""
     primary: str
     curators: tuple[tuple[str, dict[str, object]], ...]
     temperature: float | None

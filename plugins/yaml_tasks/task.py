@@ -102,6 +102,10 @@ class YamlTask(Task):
         cites = RULES[rule].cites if rule else f"{self.file.path}, filter_list"
         return FilterExtractor(name, steps, self._version(name), cites, self.file.path)
 
+    def extractor_key(self, name: str) -> str:
+        """Of the pipeline's content, so that an edited ``filter_list`` counts without a new version."""
+        return f"v{self._version(name)}-{content_key(self._pipelines[name])[:8]}"
+
     def demonstrations(
         self, files: DataFiles, source: DemonstrationSource = "own", split: str = "default"
     ) -> Sequence[Demonstration]:

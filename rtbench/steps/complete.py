@@ -66,9 +66,8 @@ def requests_of(session: Session, step: Step) -> list[Request]:
     out: list[Request] = []
     if spec.stage == "answer":
         assert template.answer_input is not None
-        trigger = session.task(spec.task.name).info.answer_trigger
         for first in completions_of(session, step.inputs_as("reasoning")[0].key):
-            prompt = render(template.answer_input, prompt=first.prompt, reasoning=first.text, trigger=trigger)
+            prompt = render(template.answer_input, prompt=first.prompt, reasoning=first.text, trigger=spec.trigger)
             out.append(
                 make_request(
                     fingerprint,
