@@ -60,11 +60,9 @@ def percent(result: CellResult | None) -> str:
 
 
 def mean(row: Row, tasks: Sequence[str]) -> str:
-    """The mean over tasks; over how many, where it is not all of them."""
-    if row.mean is None:
-        return "—"
-    part = "" if row.measured == len(tasks) else f" ({row.measured}/{len(tasks)})"
-    return f"{100 * row.mean:.1f}{part}"
+    """The mean over tasks with its interval; over how many, where it is not all of them."""
+    part = "" if row.measured in {0, len(tasks)} else f" ({row.measured}/{len(tasks)})"
+    return percent(CellResult(accuracy=row.mean, interval=row.mean_interval)) + part
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -75,12 +73,18 @@ def notes(board: Leaderboard) -> list[str]:
     seeds = sorted({r.seeds for row in board.rows for r in row.results.values() if r.seeds})
     lines = [
         (
-            "Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several); "
+            "Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several, "
+            "Jeffreys for the mean); "
             f"extractor: {', '.join(extractors) or 'none'}; split: {', '.join(splits)}; wording: {', '.join(variants)}; "
             f"seeds per cell: {', '.join(map(str, seeds)) or 'none'}; rtbench {board.version}."
         )
     ]
     lines += _recipes(board)
+    for task in board.tasks:
+        found = [row.results[task] for row in board.rows if task in row.results]
+        cut, prompts = max((r.rows_cut for r in found), default=0), max((r.prompts_cut for r in found), default=0)
+        if cut or prompts:
+            lines.append(f"{task}: up to {cut} training rows and {prompts} test prompts of a cell were cut to fit.")
     limits = sorted({row.limit for row in board.rows if row.limit is not None})
     if limits:
         lines.append(f"Only the first {limits[0]} questions of each fold were used.")
@@ -174,7 +178,7 @@ class TableReporter(Reporter):
             if stacked:  # twelve tasks fit a terminal only with the interval below the number
                 values = [value.replace(" [", "\n[") for value in values]
                 described = [value.replace(" (", "\n(") for value in described]
-                average = average.replace(" (", "\n(")
+                average = average.replace(" [", "\n[").replace(" (", "\n(")
             table.add_row(*described, *values, average)
         import os
         import sys
@@ -215,68 +219,48 @@ class MarkdownReporter(Reporter):
 
 
 class CsvReporter(Reporter):
-    """One line per row and task, for programs that read tables."""
+    """One line per row and task, and one per row for the mean; for programs that read tables."""
 
     name = "csv"
 
     def render(self, leaderboard: Leaderboard) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(
-            [
-                "kind",
-                "method",
-                "student",
-                "teacher",
-                "completions",
-                "degree",
-                "fraction",
-                "selection",
-                "extractor",
-                "variant",
-                "split",
-                "task",
-                "accuracy",
-                "low",
-                "high",
-                "n",
-                "missing",
-                "seeds",
-                "parameters",
-                "kept",
-                "covered",
-                "reason",
-            ]
-        )
+        writer.writerow([*_ROW_FIELDS, "task", *_RESULT_FIELDS])
         for row in leaderboard.rows:
-            for task, r in row.results.items():
-                writer.writerow(
-                    [
-                        row.kind,
-                        row.method,
-                        row.student,
-                        row.teacher,
-                        row.completions,
-                        row.degree,
-                        row.fraction,
-                        row.selection,
-                        row.extractor,
-                        row.variant,
-                        row.split,
-                        task,
-                        r.accuracy,
-                        r.interval.low if r.interval else None,
-                        r.interval.high if r.interval else None,
-                        r.n or None,
-                        r.missing,
-                        r.seeds or None,
-                        r.parameters,
-                        r.curation.kept if r.curation else None,
-                        r.curation.covered if r.curation else None,
-                        r.reason,
-                    ]
-                )
+            facts = [getattr(row, field) for field in _ROW_FIELDS]
+            for task, result in row.results.items():
+                writer.writerow([*facts, task, *_csv_result(result)])
+            overall = CellResult(accuracy=row.mean, interval=row.mean_interval)
+            writer.writerow([*facts, "mean", *_csv_result(overall)])
         return out.getvalue().rstrip("\n")
+
+
+_ROW_FIELDS = [
+    "kind", "method", "student", "teacher", "completions", "degree", "temperature", "fraction", "selection",
+    "extractor", "variant", "split", "limit",
+]  # fmt: skip
+_RESULT_FIELDS = [
+    "accuracy", "low", "high", "n", "missing", "seeds", "parameters", "kept", "covered", "rows_cut", "prompts_cut",
+    "reason",
+]  # fmt: skip
+
+
+def _csv_result(r: CellResult) -> list[object]:
+    return [
+        r.accuracy,
+        r.interval.low if r.interval else None,
+        r.interval.high if r.interval else None,
+        r.n or None,
+        r.missing,
+        r.seeds or None,
+        r.parameters,
+        r.curation.kept if r.curation else None,
+        r.curation.covered if r.curation else None,
+        r.rows_cut,
+        r.prompts_cut,
+        r.reason,
+    ]
 
 
 class JsonReporter(Reporter):

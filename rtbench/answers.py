@@ -21,6 +21,7 @@ from rtbench.records import Record
 AnswerType = Literal["number", "choice", "yes_no", "string"]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
+_CAPITALS = re.compile(r"[A-Z]+")
 _SEPARATORS = re.compile(r"[\"'\n.\s:,]")
 _STRIPPED = re.compile(r"[\"'\n.\s]")
 
@@ -35,6 +36,10 @@ class RuleOptions(Record, frozen=True, omit_defaults=True):
     """``paper`` only: numbers within this distance are equal; None compares them as strings."""
     lower_gold: bool = True
     """``paper`` and ``kojima``: golds of yes/no tasks are lower-cased before the comparison."""
+
+    def __post_init__(self) -> None:
+        if not _CAPITALS.fullmatch(self.letters):
+            raise ValueError(f"`letters` must be capital letters such as ABCDE, not {self.letters!r}")
 
 
 @dataclass(frozen=True)
@@ -75,6 +80,11 @@ class AnswerRule(ABC):
         Raises:
             BadInputError: the gold is no answer of the task's type.
         """
+
+    @abstractmethod
+    def canonical(self, extracted: str) -> str:
+        """One spelling for candidates that are the same answer by :meth:`equal`. What ``equal`` tells apart never
+        shares a spelling; numbers that differ by rounding alone share one unless a rounding edge lies between them."""
 
 
 # -------------------------------------------------------------------------------------------------- published rules
@@ -124,6 +134,14 @@ class PaperRule(_Published):
                 return abs(float(extracted) - _as_number(gold)) <= self.options.tolerance
         return extracted == gold
 
+    def canonical(self, extracted: str) -> str:
+        tolerance = self.options.tolerance
+        value = _finite(extracted) if self.options.answer_type == "number" and tolerance is not None else None
+        if value is None or tolerance is None:
+            return extracted
+        digits = max(0, math.ceil(-math.log10(tolerance))) if tolerance > 0 else None
+        return _written(value if digits is None else round(value, digits))
+
 
 class KojimaRule(_Published):
     """``answer_cleansing`` of ``utils.py``, kojima-takeshi188/zero_shot_cot: behind the *last* prefix the first
@@ -150,6 +168,9 @@ class KojimaRule(_Published):
             gold = gold.lower()
         return extracted == gold
 
+    def canonical(self, extracted: str) -> str:
+        return extracted
+
 
 # --------------------------------------------------------------------------------------------------------- our rules
 
@@ -163,6 +184,8 @@ _QUOTED = re.compile(r"[\"“]([^\"”\n]+)[\"”]")
 _JOINTS = re.compile(r"[\s\-.,'\"*]+")
 _LEADING_ZERO = re.compile(r"\b0+(?=\d)")
 _TERM = re.compile(r"[\d\s.()]*\d\s*[-+*/][-+*/\d\s.()]*")
+_LONGEST_TERM = 200
+"""Characters. Runs such as ``1+1+1+…`` are what a small student writes when it cannot stop; parsing them nests deeply."""
 _OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -232,6 +255,13 @@ class StrictRule(AnswerRule):
             return math.isclose(float(extracted), _as_number(gold), rel_tol=1e-6, abs_tol=1e-6)
         return extracted.strip().casefold() == gold.strip().casefold()
 
+    def canonical(self, extracted: str) -> str:
+        value = _finite(extracted) if self.options.answer_type == "number" else None
+        if value is None:
+            return extracted.strip().casefold()
+        # Seven digits, or six decimals below 1: never coarser than the tolerances of `equal`.
+        return _written(round(value, 6) if abs(value) < 1 else float(f"{value:.7g}"))
+
 
 class FlexibleRule(StrictRule):
     """As ``strict``, but falls back to the last candidate anywhere where no answer is stated behind a prefix, reads a choice
@@ -292,6 +322,11 @@ class FlexibleRule(StrictRule):
         if self.options.answer_type == "string":
             return _JOINTS.sub("", extracted).casefold() == _JOINTS.sub("", gold).casefold()
         return super().equal(extracted, gold)
+
+    def canonical(self, extracted: str) -> str:
+        if self.options.answer_type == "string":
+            return _JOINTS.sub("", extracted).casefold()
+        return super().canonical(extracted)
 
 
 def behind(text: str, prefix: str | None) -> str | None:
@@ -392,11 +427,11 @@ def _computed(line: str) -> str | None:
         found = _numbers(right)
         return found[0] if found else None
     term = line.strip().rstrip(".").replace("$", "").replace(",", "")
-    if not _TERM.fullmatch(term):
+    if len(term) > _LONGEST_TERM or not _TERM.fullmatch(term):
         return None
     try:
         value = _value(ast.parse(term.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError):
+    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
         return None
     return f"{value:.12g}"
 
@@ -410,6 +445,19 @@ def _value(node: ast.expr) -> float:
     if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
         return _OPERATIONS[type(node.op)](_value(node.left), _value(node.right))
     raise ValueError(ast.dump(node))
+
+
+def _finite(extracted: str) -> float | None:
+    """The number, or None where it is none that can be rounded."""
+    try:
+        value = float(extracted)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _written(value: float) -> str:
+    return repr(value + 0.0).removesuffix(".0")  # adding zero makes -0.0 the same as 0.0
 
 
 def _as_number(gold: str) -> float:
@@ -429,8 +477,8 @@ def _first_of(*lists: Sequence[str]) -> str | None:
 RULES: dict[str, type[AnswerRule]] = {rule.name: rule for rule in (PaperRule, KojimaRule, StrictRule, FlexibleRule)}
 
 
-def make_rule(name: str, options: RuleOptions) -> AnswerRule:
+def make_rule(name: str, options: RuleOptions, where: str | None = None) -> AnswerRule:
     """Raises UnknownNameError."""
     if name not in RULES:
-        raise UnknownNameError.of("answer rule", name, RULES)
+        raise UnknownNameError.of("answer rule", name, RULES, where=where)
     return RULES[name](options)

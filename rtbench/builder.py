@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -34,7 +35,7 @@ class StepBuilder:
         """What the cell at hand does without."""
         self._session = session
         self._prepared: dict[tuple[str, str], str | None] = {}
-        self._covered: dict[tuple[str, str], set[int]] = {}
+        self._counts: dict[tuple[str, str], Counter[int]] = {}
 
     # ---- complete
 
@@ -47,9 +48,16 @@ class StepBuilder:
         teacher = cell.models.teacher
         assert teacher is not None, f"method {cell.method} asks a teacher but does not set uses_teacher"
         reasons: list[str] = []
+        held = 0
         asked: list[tuple[Step, str | None]] = []
         for member in teacher.members():
-            reason = self._prepare(teacher, member, cell) or self._uncovered(teacher, member, cell, fold)
+            reason = self._prepare(teacher, member, cell)
+            if reason is None and teacher.recorded:
+                found = self._most_per_question(teacher, member, cell, fold)
+                held += found
+                reason = (
+                    None if found else f"the recording {member.name} has none of {cell.task.name}'s {fold} questions"
+                )
             if reason is not None:
                 reasons.append(reason)
                 continue
@@ -61,6 +69,10 @@ class StepBuilder:
             )
         if not asked:
             raise UnavailableError("; ".join(reasons) or f"teacher {teacher.name} has no members")
+        if teacher.recorded and held < n:
+            raise UnavailableError(
+                f"{teacher.name} holds at most {held} completions per {fold} question of {cell.task.name}, not {n}"
+            )
         self.notes += reasons
         return asked
 
@@ -70,50 +82,38 @@ class StepBuilder:
             self._prepared[key] = teacher.prepare(member, cell.models.task, cell.task.variant, self._session)
         return self._prepared[key]
 
-    def _uncovered(self, teacher: Teacher, member: ModelSpec, cell: Cell, fold: Fold) -> str | None:
-        """Why a recording cannot serve: it has none of the fold's questions."""
-        if not teacher.recorded:
-            return None
+    def _most_per_question(self, teacher: Teacher, member: ModelSpec, cell: Cell, fold: Fold) -> int:
+        """How many completions a recording holds for the fold's best covered question."""
         key = (member.fingerprint, cell.task.dataset)
-        if key not in self._covered:
+        if key not in self._counts:
             partition = self._session.ledger.partition(member.fingerprint, cell.task.dataset, teacher.format.name)
-            self._covered[key] = partition.sample_indices()
-        wanted = {sample.index for sample in self._samples(cell, fold)}
-        if wanted & self._covered[key]:
-            return None
-        return f"the recording {member.name} has none of {cell.task.name}'s {fold} questions"
+            self._counts[key] = partition.completions_per_sample()
+        counts = self._counts[key]
+        return max((counts[sample.index] for sample in self._samples(cell, fold)), default=0)
 
     def _samples(self, cell: Cell, fold: Fold) -> list[Sample]:
         data = self._session.task_data(cell.task.name, cell.task.variant)
         return questions_of(data, cell.task.split, self._questions(cell, fold))
 
     def _ask_member(self, cell: Cell, teacher: Teacher, member: ModelSpec, fold: Fold, n: int) -> Step:
+        family = teacher.family
         if teacher.recorded:
             content = teacher.recorded_content(member, cell.task.dataset)
             draw = Sampling(max_new_tokens=0)
-            return self.complete(cell, member, "decoder", teacher.format, draw, fold=fold, n=n, recorded=content)
+            return self.complete(cell, member, family, teacher.format, draw, fold=fold, n=n, recorded=content)
         temperature = cell.temperature
         if temperature is None:
             temperature = 0.0 if n == 1 else DIVERSE_TEMPERATURE
-        template = teacher.format.template("decoder")
+        template = teacher.format.template(family)
         tokens, answer_tokens = teacher.max_new_tokens
-        draw = Sampling(max_new_tokens=tokens, temperature=temperature, stop=template.stop, seed=cell.seed)
-        first = self.complete(
-            cell, member, "decoder", teacher.format, draw, fold=fold, n=n, resources=teacher.resources()
-        )
+        draw = Sampling(max_new_tokens=tokens, temperature=temperature, stop=template.stop, seed=cell.teacher_seed)
+        needs = teacher.resources()
+        first = self.complete(cell, member, family, teacher.format, draw, fold=fold, n=n, resources=needs)
         if template.answer_input is None:
             return first
-        answer = Sampling(max_new_tokens=answer_tokens, stop=template.stop, seed=cell.seed)
+        answer = Sampling(max_new_tokens=answer_tokens, stop=template.stop)
         return self.complete(
-            cell,
-            member,
-            "decoder",
-            teacher.format,
-            answer,
-            fold=fold,
-            n=n,
-            reasoning=first,
-            resources=teacher.resources(),
+            cell, member, family, teacher.format, answer, fold=fold, n=n, reasoning=first, resources=needs
         )
 
     def ask_student(

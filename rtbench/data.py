@@ -71,6 +71,8 @@ class DataFiles:
         self.data_dir = data_dir
         self.offline = offline
         self._cache_dir = cache_dir
+        self.progress: Progress = no_progress
+        """Watches downloads that happen on the way."""
         self._digests: dict[tuple[str, int, int], str] = {}
         self._base_url = base_url or os.environ.get("RTBENCH_MIRROR") or BASE_URL
         if not self._base_url.startswith(("http://", "https://")):
@@ -100,18 +102,18 @@ class DataFiles:
         """Where the file is downloaded from."""
         return pin.url_at(self._base_url)
 
-    def find(self, pin: PinnedFile, progress: Progress = no_progress) -> Path:
+    def find(self, pin: PinnedFile, progress: Progress | None = None) -> Path:
         """Path of a verified copy, downloaded if need be.
 
         Args:
             pin: the file.
-            progress: told the bytes that have come of a download.
+            progress: told the bytes that have come of a download; :attr:`progress` where not given.
 
         Raises:
             BadInputError: a copy is there but its digest is wrong; names file, expected and found.
             MissingDataError: there is none and it cannot be downloaded.
         """
-        return self.local(pin) or self._download(pin, progress)
+        return self.local(pin) or self._download(pin, progress or self.progress)
 
     def local(self, pin: PinnedFile) -> Path | None:
         """Path of a verified copy at hand, or None; never downloads.

@@ -79,8 +79,10 @@ def _complete(session: Session, step: Step, sizes: dict[bytes, tuple[int, int]])
         questions, characters = _sizes(session, spec.task, spec.questions, template, spec.demonstrations, sizes)
         total = new = questions * spec.n
         prompts = characters * spec.n
-        if spec.stage == "answer":  # its prompts hold rationales that are not written yet
-            prompts += new * RATIONALE_TOKENS * CHARACTERS_PER_TOKEN
+        if spec.stage == "answer":  # its prompts hold rationales, of which some may not be written yet
+            left = max(0, new - len(partition.keys()))
+            prompts = round(prompts * left / new) + left * RATIONALE_TOKENS * CHARACTERS_PER_TOKEN
+            new = left
     tokens = prompts // CHARACTERS_PER_TOKEN
     written = new * spec.sampling.max_new_tokens
     found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)

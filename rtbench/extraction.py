@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rtbench.answers import RULES, AnswerType
-from rtbench.errors import BadInputError
+from rtbench.answers import RULES, AnswerRule, AnswerType, RuleOptions, make_rule
+from rtbench.errors import BadInputError, RtbenchError
+from rtbench.files import convert
 from rtbench.records import Completion, Record, Sample, Score, ScoreSummary
 
 FILTER = "rtbench"
@@ -38,6 +39,7 @@ class FilterExtractor:
         self.steps = tuple(steps)
         self._where = where
         self._pipelines: dict[str | None, list[Any]] = {}
+        self._rule = answer_rule(self.steps, self._place())
 
     def score(
         self, completions: Sequence[Completion], samples: Mapping[int, Sample], answer_prefix: str | None
@@ -55,10 +57,35 @@ class FilterExtractor:
             _score(completion, answer, doc) for completion, answer, doc in zip(completions, answers, docs, strict=True)
         ]
 
+    def canonical(self, extracted: str) -> str | None:
+        """One spelling for answers that the extractor holds to be equal (``5`` and ``5.0`` under ``strict``), to count
+        votes by.
+
+        Args:
+            extracted: as in ``Score.extracted``.
+
+        Returns:
+            None where nothing was extracted, such as kojima's empty answer.
+        """
+        spelled = extracted.strip() if self._rule is None else self._rule.canonical(extracted)
+        return spelled or None
+
+    def _place(self) -> str:
+        return f"{self._where}: filter_list, {self.name!r}"
+
     def _run(self, texts: Sequence[str], docs: Sequence[dict[str, Any]], answer_prefix: str | None) -> list[Any]:
         resps: Any = [[text] for text in texts]
-        for step in self._pipeline(answer_prefix):
-            resps = step.apply(resps, docs)
+        for step, built in zip(self.steps, self._pipeline(answer_prefix), strict=True):
+            try:
+                resps = built.apply(resps, docs)
+            except RtbenchError:
+                raise
+            except Exception as error:
+                raise BadInputError(
+                    f"filter {step.function!r} failed: {type(error).__name__}: {error}",
+                    where=self._place(),
+                    next_step="Check its arguments.",
+                ) from error
         # A pipeline ends with one answer (take_first) or with a list of one.
         return [resp[0] if isinstance(resp, list) else resp for resp in resps]
 
@@ -76,10 +103,12 @@ class FilterExtractor:
                     arguments["answer_prefix"] = answer_prefix
                 try:
                     built.append(get_filter(step.function)(**arguments))
-                except (KeyError, TypeError) as error:
+                except RtbenchError:
+                    raise
+                except Exception as error:  # KeyError, TypeError, re.error …: a filter may check what it likes
                     raise BadInputError(
                         f"filter {step.function!r} cannot be built: {error}",
-                        where=f"{self._where}: filter_list, {self.name!r}",
+                        where=self._place(),
                         next_step="Name a filter that lm-eval knows, with its own arguments.",
                     ) from error
             self._pipelines[answer_prefix] = built
@@ -100,6 +129,27 @@ def rule_of(steps: Sequence[FilterStep]) -> str | None:
         if step.function == FILTER and step.arguments.get("rule") in RULES:
             return str(step.arguments["rule"])
     return None
+
+
+def answer_rule(steps: Sequence[FilterStep], where: str) -> AnswerRule | None:
+    """The answer rule that a pipeline runs, built; None where it is all lm-eval's own.
+
+    Raises:
+        BadInputError, UnknownNameError: a step of ours names no rule, or options that it does not have.
+    """
+    found: AnswerRule | None = None
+    for step in steps:
+        if step.function != FILTER:
+            continue
+        arguments = dict(step.arguments)
+        arguments.pop("answer_prefix", None)
+        name = arguments.pop("rule", None)
+        if not isinstance(name, str):
+            raise BadInputError(
+                f"filter {FILTER!r} needs `rule`, a name", where=where, next_step=f"Available: {', '.join(RULES)}."
+            )
+        found = make_rule(name, convert(arguments, RuleOptions, where=where), where=where)
+    return found
 
 
 def summarise(extractor: str, version: int, scores: Sequence[Score], missing: int = 0) -> ScoreSummary:

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import os
 import tempfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -61,7 +62,7 @@ def read_bytes(path: Path) -> bytes:
         raise BadInputError("no such file", where=str(path), next_step="Check the path.") from None
     except IsADirectoryError:
         raise BadInputError("this is a folder, not a file", where=str(path), next_step="Name a file.") from None
-    except (gzip.BadGzipFile, EOFError) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise BadInputError(f"not a complete gzip file ({error})", where=str(path)) from None
     except OSError as error:
         raise BadInputError(f"cannot be read ({error.strerror})", where=str(path)) from None

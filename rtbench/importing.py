@@ -7,6 +7,7 @@ question and completion index, whatever it was asked with. The prompt it was ask
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from rtbench.ledger import Partition, make_request
 from rtbench.records import Completion, Record, Sampling
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import Task
+    from rtbench.interfaces import Task, TaskData
     from rtbench.recordings import Matched, Recording
     from rtbench.session import Session
 
@@ -75,44 +76,108 @@ def read_note(partition: Partition) -> RecordingNote | None:
     return None if found is None else msgspec.convert(found, RecordingNote)
 
 
+@dataclass(frozen=True)
+class PreparedImport:
+    """A recording that was read, matched and checked against the ledger; nothing is written yet."""
+
+    recording: Recording
+    task: str
+    parts: tuple[_Part, ...]
+    unmatched: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What goes into one partition."""
+
+    dataset: str
+    partition: Partition
+    fresh: tuple[Completion, ...]
+    added: ImportedFile
+
+
+@dataclass(frozen=True)
+class Pending:
+    """What the files of one command will write."""
+
+    completions: dict[str, Completion] = field(default_factory=dict)
+    """By key."""
+    prefixes: dict[Path, str | None] = field(default_factory=dict)
+    """Answer prefix by partition."""
+
+
 def import_recording(session: Session, recording: Recording, task: Task) -> ImportReport:
     """Matches a recording to its task's samples by question text and adds it to the ledger, once.
 
     Raises:
-        BadInputError: the ledger holds another completion in a record's place.
+        BadInputError: it contradicts what the ledger holds; nothing is written then.
+    """
+    return commit_import(prepare_import(session, recording, task, Pending()))
+
+
+def prepare_import(session: Session, recording: Recording, task: Task, pending: Pending) -> PreparedImport:
+    """Everything that can go wrong, before anything is written.
+
+    Args:
+        session: whose ledger.
+        recording: as read.
+        task: its task.
+        pending: what other files of the same command will write; extended by this one's.
+
+    Raises:
+        BadInputError: the ledger, or another file, has another text in a completion's place, or has its answers
+            behind another prefix.
     """
     from rtbench.recordings import match
 
-    variants = {}
+    variants: dict[str, TaskData] = {}
     for variant in task.info.variants:
         dataset = task.dataset_id(variant)
         if dataset not in variants:
             variants[dataset] = session.task_data(task.info.name, variant)
     matched = match(recording, variants)
     digest = file_digest(recording.path)
-    imported: dict[str, int] = {}
-    present = 0
+    parts: list[_Part] = []
     for dataset in variants:
         completions = _completions(recording, matched, dataset)
         if not completions:
             continue
         partition = recorded_partition(session, fingerprint_of(recording.model, recording.key), dataset)
-        fresh = _fresh(partition, completions, recording.path)
-        with partition.writer() as writer:
-            for completion in fresh:
+        fresh = _fresh(partition, completions, recording.path, pending)
+        _check_prefix(partition, recording, pending)
+        # The name alone: a recording may lie anywhere, and paths tell of the machine.
+        name = recording.path.name
+        added = ImportedFile(file=name, sha256=digest, matched=len(completions), unmatched=len(matched.unmatched))
+        parts.append(_Part(dataset, partition, tuple(fresh), added))
+    unmatched = tuple(f"{u.where}: {u.reason}" for u in matched.unmatched)
+    return PreparedImport(recording, task.info.name, tuple(parts), unmatched)
+
+
+def commit_import(prepared: PreparedImport) -> ImportReport:
+    """Writes what was prepared. The note comes last: without it a partition counts as not imported."""
+    for part in prepared.parts:
+        with part.partition.writer() as writer:
+            for completion in part.fresh:
                 writer.append(completion)
-        imported[dataset] = len(fresh)
-        present += len(completions) - len(fresh)
-        _note(partition, recording, digest, len(completions), len(matched.unmatched))
+        note = read_note(part.partition)
+        others = [file for file in (note.files if note else ()) if file.sha256 != part.added.sha256]
+        recording = prepared.recording
+        note = RecordingNote(
+            model=recording.model,
+            key=recording.key,
+            answer_prefix=recording.answer_prefix,
+            files=(*others, part.added),
+        )
+        part.partition.write_note(NOTE, note)
     return ImportReport(
-        file=str(recording.path),
-        model=recording.model,
-        key=recording.key,
-        task=task.info.name,
-        records=len(recording.entries),
-        imported=imported,
-        present=present,
-        unmatched=tuple(f"{u.where}: {u.reason}" for u in matched.unmatched),
+        file=str(prepared.recording.path),
+        model=prepared.recording.model,
+        key=prepared.recording.key,
+        task=prepared.task,
+        records=len(prepared.recording.entries),
+        imported={part.dataset: len(part.fresh) for part in prepared.parts},
+        present=sum(part.added.matched - len(part.fresh) for part in prepared.parts),
+        unmatched=prepared.unmatched,
     )
 
 
@@ -141,14 +206,15 @@ def _completions(recording: Recording, matched: Matched, dataset: str) -> list[C
     return out
 
 
-def _fresh(partition: Partition, completions: Sequence[Completion], path: Path) -> list[Completion]:
+def _fresh(partition: Partition, completions: Sequence[Completion], path: Path, pending: Pending) -> list[Completion]:
     """Those that the ledger lacks; a different text in one's place is an error."""
     there = partition.load()
-    fresh: dict[str, Completion] = {}
+    fresh: list[Completion] = []
     for completion in completions:
-        held = there.get(completion.key) or fresh.get(completion.key)
+        held = there.get(completion.key) or pending.completions.get(completion.key)
         if held is None:
-            fresh[completion.key] = completion
+            pending.completions[completion.key] = completion
+            fresh.append(completion)
         elif held.full_text != completion.full_text:
             raise BadInputError(
                 f"sample {completion.sample_index}, completion {completion.completion_index} is in the ledger with "
@@ -156,24 +222,16 @@ def _fresh(partition: Partition, completions: Sequence[Completion], path: Path) 
                 where=str(path),
                 next_step=f"Import it under another key (--key), or delete {partition.path} to replace it.",
             )
-    return list(fresh.values())
+    return fresh
 
 
-def _note(partition: Partition, recording: Recording, digest: str, matched: int, unmatched: int) -> None:
-    from rtbench.recordings import answer_prefix_of
-
-    prefix = answer_prefix_of(recording)
+def _check_prefix(partition: Partition, recording: Recording, pending: Pending) -> None:
+    """All of a partition's answers stand behind one prefix."""
     note = read_note(partition)
-    if note is not None and note.answer_prefix != prefix:
+    before = note.answer_prefix if note else pending.prefixes.setdefault(partition.path, recording.answer_prefix)
+    if before != recording.answer_prefix:
         raise BadInputError(
-            f"the answer stands behind {prefix!r}, in what was imported before behind {note.answer_prefix!r}",
+            f"the answer stands behind {recording.answer_prefix!r}, in what was imported before behind {before!r}",
             where=str(recording.path),
             next_step="Import it under another key (--key).",
         )
-    files = tuple(f for f in (note.files if note else ()) if f.sha256 != digest)
-    # The name alone: a recording may lie anywhere, and paths tell of the machine.
-    added = ImportedFile(file=recording.path.name, sha256=digest, matched=matched, unmatched=unmatched)
-    partition.write_note(
-        NOTE,
-        RecordingNote(model=recording.model, key=recording.key, answer_prefix=prefix, files=(*files, added)),
-    )

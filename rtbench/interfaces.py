@@ -136,6 +136,10 @@ class Extractor(Protocol):
     cites: str
     """Whose behaviour it reproduces."""
 
+    def canonical(self, extracted: str) -> str | None:
+        """One text for all answers that the extractor takes for equal; None for what is no answer. Votes are counted
+        by it."""
+
     def score(
         self, completions: Sequence[Completion], samples: Mapping[int, Sample], answer_prefix: str | None
     ) -> list[Score]:
@@ -217,6 +221,8 @@ class Teacher(ABC):
     """How it is asked; a template with ``answer_input`` is asked in two stages."""
     max_new_tokens: tuple[int, int] = (128, 32)
     """For the rationale and for the answer stage (Kojima et al. 2022: 128 and 32)."""
+    family: Family = "decoder"
+    """Which of the format's templates it is asked with."""
     recorded: bool = False
     """True where completions come from the ledger alone: sampling settings do not apply to them, and one that is not
     there is counted as missing instead of being an error."""
@@ -414,6 +420,10 @@ class Services(Protocol):
     @property
     def workspace(self) -> Path:
         """Folder of ledger, store and runs."""
+
+    @property
+    def environment(self) -> Environment:
+        """What a worker process needs to make a session of its own."""
 
     @property
     def files(self) -> DataFiles: ...

@@ -12,6 +12,7 @@ import os
 import re
 import time
 import uuid
+from collections import Counter
 from collections.abc import Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
@@ -56,8 +57,9 @@ class _Keyed(msgspec.Struct, frozen=True):
 
 
 class _Placed(msgspec.Struct, frozen=True):
-    """The one field that finding out which samples are covered needs."""
+    """What counting completions per sample needs."""
 
+    key: str
     sample_index: int
 
 
@@ -86,10 +88,10 @@ class Partition:
         decoder = msgspec.json.Decoder(_Keyed)
         return {record.key for record in self._records(decoder)}
 
-    def sample_indices(self) -> set[int]:
-        """Samples that have a completion."""
-        decoder = msgspec.json.Decoder(_Placed)
-        return {record.sample_index for record in self._records(decoder)}
+    def completions_per_sample(self) -> Counter[int]:
+        """How many completions each sample has."""
+        placed = {record.key: record.sample_index for record in self._records(msgspec.json.Decoder(_Placed))}
+        return Counter(placed.values())
 
     def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
         """Completions by key; all of them, or those asked for that are there."""

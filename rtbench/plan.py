@@ -52,7 +52,7 @@ class Plan:
 
 def make_plan(session: Session, matrix: Matrix) -> Plan:
     """Expands a matrix's cells into steps and looks up which of them the store holds."""
-    from rtbench.config import expand
+    from rtbench.expansion import expand
 
     builder = StepBuilder(session)
     planned: list[PlannedCell] = []

@@ -84,13 +84,36 @@ class PluginManager:
         return [pin for pins in self._pm.hook.rtbench_pinned_files(tasks=tasks) for pin in pins]
 
     def modify_plan(self, plan: Plan) -> None:
-        self._pm.hook.rtbench_modify_plan(plan=plan)
+        """Raises PluginError naming the plugin that raised."""
+        for error in self._call_each("rtbench_modify_plan", plan=plan):
+            raise error
 
-    def step_started(self, step: Step) -> None:
-        self._pm.hook.rtbench_step_started(step=step)
+    def step_started(self, step: Step) -> list[PluginError]:
+        """Returns what went wrong in plugins: a tracker that is down must not stop a run."""
+        return self._call_each("rtbench_step_started", step=step)
 
-    def step_finished(self, step: Step, state: StepState) -> None:
-        self._pm.hook.rtbench_step_finished(step=step, state=state)
+    def step_finished(self, step: Step, state: StepState) -> list[PluginError]:
+        """Returns what went wrong in plugins, as :meth:`step_started`."""
+        return self._call_each("rtbench_step_finished", step=step, state=state)
+
+    def _call_each(self, hook: str, **arguments: Any) -> list[PluginError]:
+        """Calls a hook plugin by plugin, so that one that raises is known by name and keeps none from being told."""
+        errors: list[PluginError] = []
+        for implementation in getattr(self._pm.hook, hook).get_hookimpls():
+            caller = self._pm.subset_hook_caller(
+                hook, [p for p in self._pm.get_plugins() if p is not implementation.plugin]
+            )
+            try:
+                caller(**arguments)
+            except Exception as error:
+                wrapped = PluginError(
+                    f"{hook} raised {type(error).__name__}: {error}",
+                    where=f"plugin {implementation.plugin_name!r}",
+                    next_step=f"Mend it, or run without it: -p no:{implementation.plugin_name}.",
+                )
+                wrapped.__cause__ = error
+                errors.append(wrapped)
+        return errors
 
     def provides(self, name: str) -> dict[str, list[str]]:
         """What a plugin registered: kind to names."""

@@ -102,9 +102,13 @@ class Completion(Record, frozen=True, omit_defaults=True):
     reasoning: str | None = None
     """Rationale kept apart from the answer: the first stage of a two-stage prompt, or a thinking model's thoughts.
     None where ``text`` holds both."""
+    thoughts: str | None = None
+    """What a thinking model thought apart while it wrote ``text``, where ``reasoning`` holds the first stage."""
     finish_reason: FinishReason | None = None
     """``stop``: the model ended by itself; ``length``: it was cut; None: the source does not say."""
     usage: Usage | None = None
+    prompt_cut: bool = False
+    """The model saw only a part of ``prompt``, because it is longer than the model takes."""
 
     @property
     def full_text(self) -> str:

@@ -11,7 +11,7 @@ from rtbench.files import read_jsonl
 from rtbench.interfaces import Recipe
 from rtbench.records import CurationYield, Record, Score, ScoreSummary
 from rtbench.runs import CellRecord, RunRecord
-from rtbench.stats import Interval, clustered_bootstrap, wilson
+from rtbench.stats import Interval, clustered_bootstrap, mean_interval, wilson
 
 if TYPE_CHECKING:
     from rtbench.store import Store
@@ -33,6 +33,10 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     summaries: tuple[ScoreSummary, ...] = ()
     """Every extractor's, for a single seed."""
     curation: CurationYield | None = None
+    rows_cut: int = 0
+    """Training rows that were cut to the student's maximal length."""
+    prompts_cut: int = 0
+    """Test prompts that were."""
     epoch: int | None = None
     """The selected epoch, for a single seed."""
     parameters: int | None = None
@@ -63,16 +67,11 @@ class Row(Record, frozen=True, omit_defaults=True):
     """Of a reported row: table and kind of source."""
     results: dict[str, CellResult] = {}
 
-    @property
-    def mean(self) -> float | None:
-        """Mean accuracy over the tasks that have a number; None without any."""
-        found = [r.accuracy for r in self.results.values() if r.accuracy is not None]
-        return sum(found) / len(found) if found else None
-
-    @property
-    def measured(self) -> int:
-        """Tasks with a number."""
-        return sum(r.accuracy is not None for r in self.results.values())
+    mean: float | None = None
+    """Mean accuracy over the tasks that have a number; None without any."""
+    mean_interval: Interval | None = None
+    measured: int = 0
+    """Tasks with a number."""
 
 
 class Leaderboard(Record, frozen=True):
@@ -105,22 +104,37 @@ def build_leaderboard(run: RunRecord, store: Store, *, reference: Iterable[Row] 
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
-    measured = [_row(by_task, store) for by_task in groups.values()]
-    rows += sorted(measured, key=lambda row: (row.kind != "teacher", row.student or "", _order(row)))
+    rows += [_row(by_task, store) for by_task in groups.values()]
+    rows += reference
     return Leaderboard(
         run=run.name,
         matrix=run.matrix,
         description=run.description,
         version=run.version,
         tasks=run.tasks,
-        rows=(*rows, *reference),
+        rows=tuple(_with_mean(row) for row in sorted(rows, key=_order)),
     )
 
 
-def _order(row: Row) -> tuple[int, str, int, str]:
-    known = ["zero-shot", "zero-shot-cot", "few-shot", "few-shot-cot", "fine-tune", "fine-tune-cot"]
-    place = known.index(row.method) if row.method in known else len(known)
-    return (place, row.method, row.degree or 0, row.teacher or "")
+METHODS = ["random", "teacher", "zero-shot", "zero-shot-cot", "few-shot", "few-shot-cot", "fine-tune", "fine-tune-cot"]
+"""Order of rows; other methods come after."""
+
+
+def _order(row: Row) -> tuple[str, int, str, int, str, bool]:
+    """Student by student; the paper's row of a student and method right after ours."""
+    place = METHODS.index(row.method) if row.method in METHODS else len(METHODS)
+    student = (row.student or "").replace("_", "-")
+    return (student, place, row.method, row.degree or 0, row.teacher or "", row.kind == "reported")
+
+
+def _with_mean(row: Row) -> Row:
+    found = [(r.accuracy, r.n) for r in row.results.values() if r.accuracy is not None]
+    if not found:
+        return row
+    # A guess and a printed figure have no sample of ours behind them, and so no interval.
+    interval = mean_interval(found) if all(n for _, n in found) else None
+    mean = sum(accuracy for accuracy, _ in found) / len(found)
+    return msgspec.structs.replace(row, mean=mean, mean_interval=interval, measured=len(found))
 
 
 def _random_row(run: RunRecord) -> Row:
@@ -171,7 +185,9 @@ def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
         summaries=tuple(summaries[0]) if single else (),
         curation=_curation(cells[0], store),
         epoch=_epoch(cells[0], store, metas[0].result) if single else None,
-        parameters=_parameters(cells[0], store),
+        parameters=_trained(cells[0], store, "parameters"),
+        rows_cut=_trained(cells[0], store, "truncated") or 0,
+        prompts_cut=sum(store.meta("complete", key).result["prompts_cut"] for key in cells[0].completions),
         recipe=cells[0].recipe,
         cells=names,
     )
@@ -200,7 +216,8 @@ def _epoch(cell: CellRecord, store: Store, result: Mapping[str, object]) -> int 
     return int(store.meta("train", cell.checkpoint).result["selected"])
 
 
-def _parameters(cell: CellRecord, store: Store) -> int | None:
+def _trained(cell: CellRecord, store: Store, fact: str) -> int | None:
+    """A fact that the training reported."""
     if cell.checkpoint is None or not store.has("train", cell.checkpoint):
         return None
-    return int(store.meta("train", cell.checkpoint).result["parameters"])
+    return int(store.meta("train", cell.checkpoint).result[fact])

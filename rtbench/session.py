@@ -39,7 +39,7 @@ class Session:
         self.store = Store(self.workspace / "store")
         self._tasks: dict[str, Task] = {}
         self._data: dict[tuple[str, str], TaskData] = {}
-        self._models: dict[tuple[str, str, str], Any] = {}
+        self._models: dict[tuple[str, str, str, str], Any] = {}
         for path in environment.task_files:
             self.add_task_file(Path(path))
 
@@ -102,7 +102,7 @@ class Session:
         return found
 
     def _model(self, axis: str, plugin: str, name: str, options: dict[str, Any]) -> Any:
-        key = (axis, name, repr(sorted(options.items(), key=lambda item: item[0])))
+        key = (axis, plugin, name, repr(sorted(options.items(), key=lambda item: item[0])))
         if key not in self._models:
             factory = self.plugins.registries[axis].get(plugin).resolve()
             self._models[key] = factory(name, options, self)

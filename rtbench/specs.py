@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import msgspec
 
 from rtbench.interfaces import DemonstrationSource, PromptFormat, Recipe, Student, Task, Teacher
 from rtbench.keys import content_key
 from rtbench.records import Family, ModelSpec, Questions, Record, Resources, Sampling
-
-if TYPE_CHECKING:
-    from rtbench.config import Entry
 
 StepKind = Literal["complete", "curate", "train", "score"]
 VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 1, "train": 1, "score": 1}
@@ -135,6 +132,19 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
 # ------------------------------------------------------------------------------------------------------------ cells
 
 
+class Entry(Record, frozen=True, omit_defaults=True):
+    """A teacher or student as a matrix names it."""
+
+    name: str
+    use: str
+    """Registered name of the factory."""
+    options: dict[str, Any]
+    tasks: tuple[str, ...] | None = None
+    """Only for these tasks; None: all of the matrix's."""
+    degrees: tuple[int, ...] | None = None
+    """Instead of the matrix's degrees."""
+
+
 @dataclass(frozen=True)
 class CellModels:
     """The models of a cell, opened for their names and fingerprints only."""
@@ -163,6 +173,9 @@ class Cell:
     primary: str
     curators: tuple[tuple[str, dict[str, object]], ...]
     temperature: float | None
+    """Of the teacher, where the matrix sets it and it applies."""
+    teacher_seed: int
+    """Base seed of the teacher's draws."""
     demonstrations: DemonstrationSource
     trains: bool
     """The method trains the student."""

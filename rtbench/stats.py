@@ -31,6 +31,20 @@ def wilson(correct: int, n: int) -> Interval:
     return Interval(low=float(found.low), high=float(found.high), method="wilson")
 
 
+def mean_interval(cells: Sequence[tuple[float, int]], *, seed: int = 0, draws: int = 20_000) -> Interval:
+    """Interval of the mean of several accuracies, each (accuracy, questions): every task's accuracy is drawn from its
+    Jeffreys posterior, Beta(k + ½, n - k + ½), and the draws are averaged over tasks."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    total = np.zeros(draws)
+    for accuracy, n in cells:
+        total += rng.beta(accuracy * n + 0.5, (1 - accuracy) * n + 0.5, draws)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(total / len(cells), [tail, 100 - tail])
+    return Interval(low=float(low), high=float(high), method="jeffreys")
+
+
 def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resamples: int = 2000) -> Interval:
     """Percentile bootstrap of the mean over questions, each given as its mean over seeds: the runs of several seeds
     answer the same questions and are no independent draws."""

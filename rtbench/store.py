@@ -102,14 +102,19 @@ class Store:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
+    """Holds a lock file, and removes it at the end."""
     try:
         import fcntl
     except ImportError:  # no POSIX locks: two runs on one workspace may then do a step twice, but lose nothing
         yield
         return
-    with path.open("w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(handle, fcntl.LOCK_UN)
+    while True:
+        with path.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not path.exists() or not os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+                continue  # whoever held it before has removed this very file: lock the one that is there now
+            try:
+                yield
+            finally:
+                path.unlink()
+            return

@@ -15,7 +15,7 @@ COMMANDS = ["run", "plan", "report", "show", "score", "import", "tasks", "plugin
 def modules_after(*arguments: str) -> set[str]:
     code = (
         "import sys\nfrom rtbench.cli import main\n"
-        f"try:\n    main({list(arguments)!r})\nexcept SystemExit:\n    pass\n"
+        f"try:\n    main({list(arguments)!r})\nexcept SystemExit as ended:\n    assert not ended.code, ended.code\n"
         "print('\\n' + ' '.join(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -158,6 +158,19 @@ def test_import_lists_what_matches_no_sample(make_cli: MakeCli, data_dir: Path) 
     assert report["imported"] == {}  # type: ignore[index]
     assert len(report["unmatched"]) == 1  # type: ignore[index]
     assert "line 1" in report["unmatched"][0]  # type: ignore[index]
+
+
+def test_import_that_contradicts_the_ledger_writes_nothing(make_cli: MakeCli, data_dir: Path) -> None:
+    cli = make_cli(data=data_dir)
+    question = json.loads((data_dir / "datasets" / "multiarith.jsonl").read_text().splitlines()[0])["question"]
+    good, bad = cli.folder / "m__k__multiarith.jsonl", cli.folder / "other__k__multiarith.jsonl"
+    good.write_text(json.dumps({"question": question, "completion": "It is 4."}) + "\n")
+    bad.write_text(json.dumps({"question": question, "completion": "It is 5."}) + "\n")
+    said = cli("import", good, bad, "--model", "m", code=2).stderr
+    assert "with another text" in said
+    assert not (cli.workspace / "ledger").exists()
+    cli("import", good)
+    assert "with another text" in cli("import", bad, "--model", "m", code=2).stderr
 
 
 def test_strangers_yaml_task_runs(cli: Cli) -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.conftest import DEMO, Cli
+from tests.conftest import DEMO, Cli, MakeCli
 
 
 def matrix(cli: Cli, text: str) -> Path:
@@ -28,6 +29,17 @@ def matrix(cli: Cli, text: str) -> Path:
         (("teachers: [counter]", "teachers: [counter, counter]"), "named twice"),
         (("extractor: last-word", "extractor: last"), "Did you mean 'last-word'"),
         (("methods: [zero-shot, fine-tune, fine-tune-cot]", "methods: []"), "no methods"),
+        (("students: [parrot]", "students: []\nteacher_rows: false"), "there is no cell"),
+        (("students: [parrot]", "students: [{name: x, use: 5}]"), "`use` is no name"),
+        (("recipe: {epochs: 2}", "blocks: 5"), "blocks"),
+        (("recipe: {epochs: 2}", "blocks: [5]"), "blocks[0]"),
+        (("recipe: {epochs: 2}", "curators: [corect]"), "Did you mean 'correct'"),
+        (("recipe: {epochs: 2}", "curators: [{use: correct, strength: 1}]"), "strength"),
+        (("degrees: [1, 4]", "degrees: [0]"), "degrees: 0"),
+        (("recipe: {epochs: 2}", "fractions: [1.5]"), "fractions: 1.5"),
+        (("recipe: {epochs: 2}", "seeds: [-1]"), "seeds: -1"),
+        (("recipe: {epochs: 2}", "limit: -5"), "limit"),
+        (("recipe: {epochs: 2}", "temperature: -1"), "temperature"),
     ],
 )
 def test_a_wrong_matrix_is_one_clear_error(cli: Cli, change: tuple[str, str], said: str) -> None:
@@ -79,6 +91,75 @@ def test_a_block_overrides_what_it_states_and_inherits_the_rest(cli: Cli) -> Non
     text = DEMO.replace("methods: [zero-shot, fine-tune, fine-tune-cot]", "")
     text += "blocks:\n- methods: [fine-tune]\n- methods: [fine-tune]\n  seeds: [5]\n  recipe: {epochs: 3}\n"
     assert names(cli, matrix(cli, text)) == ["parity/fine-tune/parrot/seed0", "parity/fine-tune/parrot/seed5"]
+
+
+def cells(cli: Cli, *options: object) -> set[str]:
+    """Method, teacher and degree of a narrowed ``recorded``'s cells; without data they are named all the same."""
+    found: Any = cli.json("plan", "--matrix", "recorded", "--tasks", "multiarith", "--offline", *options)
+    return {cell["name"].removeprefix("multiarith/").removesuffix("/seed0") for cell in found["cells"]}
+
+
+def test_a_matrix_of_several_blocks_can_be_narrowed_on_every_axis(cli: Cli) -> None:
+    causal = ("--students", "random-causal")
+    everything = {
+        "zero-shot/random-causal",
+        "fine-tune/random-causal",
+        "fine-tune-cot/text-davinci-002/random-causal/D1",
+        "fine-tune-cot/pooled/random-causal/D4",
+        "teacher/text-davinci-002",
+    }
+    untaught = {"zero-shot/random-causal", "fine-tune/random-causal"}
+    one = {"fine-tune-cot/text-davinci-002/random-causal/D1", "teacher/text-davinci-002"}
+    pooled = {"fine-tune-cot/pooled/random-causal/D4"}
+    assert cells(cli, *causal) == everything
+    assert cells(cli, *causal, "--teachers", "pooled") == untaught | pooled
+    assert cells(cli, *causal, "--teachers", "text-davinci-002") == untaught | one
+    assert cells(cli, *causal, "--degrees", "4") == untaught | pooled
+    assert cells(cli, *causal, "--degrees", "1") == untaught | one
+    assert cells(cli, *causal, "--methods", "fine-tune-cot") == one | pooled
+    assert cells(cli, *causal, "--methods", "self-consistency") == {
+        "self-consistency/text-davinci-002/random-causal/D1",
+        "teacher/text-davinci-002",
+    }
+    assert cells(cli, "--students", "gpt2", "--methods", "fine-tune") == {"fine-tune/gpt2"}
+    assert cells(cli, *causal, "--teachers", "counter", "--methods", "fine-tune-cot") == {
+        "fine-tune-cot/counter/random-causal/D1",
+        "teacher/counter",
+    }
+
+
+def test_a_new_task_gets_every_method_of_the_matrix_once(cli: Cli) -> None:
+    options = ("--tasks", "parity", "--students", "parrot", "--extractor", "last-word", "--offline")
+    found: Any = cli.json("plan", "--matrix", "recorded", *options)
+    assert sorted(cell["name"] for cell in found["cells"]) == [
+        "parity/fine-tune-cot/text-davinci-002/parrot/D1/seed0",
+        "parity/fine-tune/parrot/seed0",
+        "parity/teacher/text-davinci-002/seed0",
+        "parity/zero-shot/parrot/seed0",
+    ]
+
+
+def test_one_name_for_two_things_is_an_error(cli: Cli) -> None:
+    text = DEMO.replace("teachers: [counter]\n", "").replace("methods: [zero-shot, fine-tune, fine-tune-cot]", "")
+    text += "blocks:\n- methods: [fine-tune-cot]\n  teachers: [{name: a, use: counter}]\n"
+    text += "- methods: [fine-tune-cot]\n  teachers: [{name: a, use: counter, errors: 0.5}]\n"
+    assert "two blocks mean different teachers by 'a'" in cli("plan", "--matrix", matrix(cli, text), code=2).stderr
+
+
+def test_blocks_with_recipes_of_their_own_may_share_teacher_rows(cli: Cli) -> None:
+    text = DEMO.replace("degrees: [1, 4]\n", "").replace("methods: [zero-shot, fine-tune, fine-tune-cot]", "")
+    text += "blocks:\n- {methods: [fine-tune-cot], degrees: [1], recipe: {epochs: 4}}\n"
+    text += "- {methods: [fine-tune-cot], degrees: [2], recipe: {epochs: 2}}\n"
+    assert len(names(cli, matrix(cli, text))) == 3
+
+
+def test_a_recording_is_not_asked_for_more_than_it_holds(make_cli: MakeCli, data_dir: Path) -> None:
+    """Six degrees trained on one and the same rationale would be six false rows."""
+    cli = make_cli(data=data_dir)
+    found: Any = cli.json("plan", "--matrix", "quickstart", "--tasks", "multiarith", "--degrees", "1,8")
+    reasons = {cell["name"]: cell["reason"] for cell in found["cells"]}
+    assert reasons["multiarith/fine-tune-cot/text-davinci-002/random-causal/D1/seed0"] is None
+    assert "at most 1" in reasons["multiarith/fine-tune-cot/text-davinci-002/random-causal/D8/seed0"]
 
 
 @pytest.mark.parametrize("name", ["paper", "recorded", "quickstart"])

@@ -3,15 +3,19 @@
 import gzip
 import json
 from collections import Counter
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from rtbench_plugins.yaml_tasks import load_task
 
 from rtbench.answers import RULES, RuleOptions, make_rule
 from rtbench.data import DataFiles
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
+from rtbench.extraction import FilterExtractor, FilterStep, default_steps
 from rtbench.records import Completion, Sample, Score
 from rtbench.scoring import FileScore, score_file
 
@@ -270,3 +274,95 @@ def test_pipeline_of_lm_evals_own_filters_is_an_extractor(tmp_path: Path) -> Non
     path.write_text(path.read_text().replace("function: regex,", "function: regx,"))
     with pytest.raises(RtbenchError, match="regx"):
         load_task(path).extractor("hashes").score([completion("5")], samples, None)
+
+
+# ------------------------------------------------------------------------------------------------- whatever is written
+
+_PIECES = st.sampled_from(
+    ["+1", "-", "--", "(", ")", "()", "1,", "1 ", ".", "=", "1=", "*2", "/0", "a-", "A", "(A", '"']
+)
+_REPETITIVE = st.builds(
+    lambda head, piece, times, tail: head + piece * times + tail,
+    st.sampled_from(["", "1", "--> 1", "x --> ", "--> ("]),
+    _PIECES | st.text(max_size=3),
+    st.integers(0, 1500),
+    st.sampled_from(["", "1", "= 3", ")", "\n", "."]),
+)
+_JUDGES = [
+    FilterExtractor(rule, default_steps(rule, kind), 1, "")
+    for rule in RULES
+    for kind in ("number", "choice", "yes_no", "string")
+]
+_GOLDS = {"number": "5", "choice": "A", "yes_no": "yes", "string": "yajo"}
+
+
+@settings(deadline=None, max_examples=150)
+@example(text="--> 1" + "+1" * 3000, prefix="-->")
+@example(text="--> 1" + "-" * 5000 + "1", prefix="-->")
+@example(text="(" * 3000 + "1+1" + ")" * 3000, prefix=None)
+@example(text="9" * 6000 + "+1", prefix=None)
+@given(text=st.text() | _REPETITIVE, prefix=st.sampled_from([None, "-->"]))
+def test_no_text_breaks_an_extractor(text: str, prefix: str | None) -> None:
+    for judge in _JUDGES:
+        kind = judge.steps[0].arguments["answer_type"]
+        samples = {0: Sample(index=0, question="", answer=_GOLDS[kind], choices=("red", "blue"))}
+        (score,) = judge.score([completion(text)], samples, prefix)
+        if score.extracted is not None:
+            judge.canonical(score.extracted)
+
+
+def test_calculation_of_reasonable_length_is_still_worked_out() -> None:
+    assert extracted("flexible", "number", "--> 1" + "+1" * 90, "-->") == "91"
+
+
+# --------------------------------------------------------------------------------------------------- equal answers
+
+
+def canonical(rule: str, kind: str, text: str, **options: Any) -> str | None:
+    steps = default_steps(rule, kind)  # type: ignore[arg-type]
+    mine = FilterStep(function=steps[0].function, arguments=steps[0].arguments | options)
+    return FilterExtractor(rule, (mine, *steps[1:]), 1, "").canonical(text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "kind", "one", "other", "same"),
+    [
+        ("strict", "number", "5", "5.0", True),
+        ("strict", "number", "5", "5.00000001", True),
+        ("strict", "number", "-0.0", "0", True),
+        ("strict", "number", "0.333333333", "0.33333333333", True),
+        ("strict", "number", "1234567", "1234571", False),
+        ("strict", "number", "5", "-5", False),
+        ("flexible", "number", "12.50", "12.5", True),
+        ("paper", "number", "5", "5.0", False),
+        ("kojima", "number", "5", "5.0", False),
+        ("strict", "string", "Yajo", "yajo", True),
+        ("kojima", "string", "Yajo", "yajo", False),
+        ("flexible", "string", "ya-jo", "Yajo", True),
+        ("strict", "string", "ya-jo", "yajo", False),
+        ("strict", "choice", "A", "B", False),
+    ],
+)
+def test_equal_answers_share_a_spelling(rule: str, kind: str, one: str, other: str, same: bool) -> None:
+    assert (canonical(rule, kind, one) == canonical(rule, kind, other)) == same
+    assert equal(rule, kind, one, other) == same
+
+
+def test_papers_tolerance_counts_in_the_spelling() -> None:
+    assert canonical("paper", "number", "5", tolerance=1e-6) == canonical("paper", "number", "5.0", tolerance=1e-6)
+    assert canonical("paper", "number", "5", tolerance=0) == canonical("paper", "number", "5.0", tolerance=0)
+    assert canonical("paper", "number", "5", tolerance=1e-6) != canonical("paper", "number", "5.01", tolerance=1e-6)
+
+
+@settings(deadline=None)
+@given(one=st.decimals(-(10**9), 10**9, places=8), by=st.decimals("-0.001", "0.001", places=9))
+def test_numbers_told_apart_never_share_a_spelling(one: Decimal, by: Decimal) -> None:
+    first, second = f"{one:f}", f"{one + by:f}"
+    if canonical("strict", "number", first) == canonical("strict", "number", second):
+        assert equal("strict", "number", first, second)
+
+
+@pytest.mark.parametrize("kind", sorted(_GOLDS))
+@pytest.mark.parametrize("rule", sorted(RULES))
+def test_an_empty_extraction_is_no_vote(rule: str, kind: str) -> None:
+    assert canonical(rule, kind, "") is None

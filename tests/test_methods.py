@@ -57,11 +57,16 @@ def test_majority_takes_the_answer_given_most_and_of_equals_the_first() -> None:
             complete=True,
         )
 
+    def canonical(extracted: str) -> str | None:
+        return extracted.removesuffix(".0") or None
+
     def vote(*answers: str | None) -> str | None:
-        (chosen,) = majority([score(i, answer) for i, answer in enumerate(answers)])
+        (chosen,) = majority([score(i, answer) for i, answer in enumerate(answers)], canonical)
         return chosen.extracted
 
     assert vote("a", "b", "b") == "b"
     assert vote("a", "b") == "a"
     assert vote(None, None, "b") == "b"
     assert vote(None, None) is None
+    assert vote("", "", "5") == "5"
+    assert vote("7", "5", "5.0") == "5"

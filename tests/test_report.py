@@ -13,7 +13,7 @@ from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReport
 from rtbench.records import CurationYield
 from rtbench.reference import reported_rows
 from rtbench.report import CellResult, Leaderboard, Row
-from rtbench.stats import Interval, clustered_bootstrap, wilson
+from rtbench.stats import Interval, clustered_bootstrap, mean_interval, wilson
 from tests.conftest import DEMO, Cli
 
 
@@ -32,6 +32,19 @@ def test_wilson_interval_is_the_textbook_formula(n: int, share: float) -> None:
 def test_no_questions_have_no_interval() -> None:
     with pytest.raises(ValueError, match="no questions"):
         wilson(0, 0)
+
+
+def test_interval_of_a_mean_covers_as_often_as_it_says() -> None:
+    """Of simulated pairs of tasks, about 95 % have the true mean accuracy in the interval."""
+    import numpy as np
+
+    rng = np.random.default_rng(3)
+    truth, hits = (0.3, 0.8), 0
+    for _ in range(300):
+        cells = [(rng.binomial(100, p) / 100, 100) for p in truth]
+        found = mean_interval(cells, draws=2000)
+        hits += found.low <= sum(truth) / 2 <= found.high
+    assert 0.91 <= hits / 300 <= 0.99
 
 
 def test_bootstrap_is_over_questions_not_over_answers() -> None:
@@ -68,6 +81,9 @@ def board(reason: str | None = None) -> Leaderboard:
         split="default",
         variant="original",
         results={"a": result, "b": other},
+        mean=0.5 if reason else 0.75,
+        mean_interval=Interval(low=0.3, high=0.9, method="jeffreys"),
+        measured=1 if reason else 2,
     )
     return Leaderboard(run="r", matrix="m", description="", version="0", tasks=("a", "b"), rows=(row,))
 
@@ -92,7 +108,7 @@ def test_cell_without_a_number_shows_why() -> None:
     for text in (TableReporter().render(board("the dog ate it")), MarkdownReporter().render(board("the dog ate it"))):
         assert "—" in text
         assert "the dog ate it" in text
-        assert "50.0 (1/2)" in text, "a mean over a part of the tasks says so"
+        assert "50.0 [30–90] (1/2)" in text, "a mean over a part of the tasks says so"
 
 
 def test_hostile_names_do_not_break_a_markdown_table() -> None:
@@ -105,6 +121,7 @@ def test_csv_has_one_line_per_row_and_task() -> None:
     assert [(line["task"], line["accuracy"], line["reason"]) for line in lines] == [
         ("a", "0.5", ""),
         ("b", "", "why,\nso"),
+        ("mean", "0.5", ""),
     ]
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,13 +58,20 @@ def test_one_teacher_run_serves_all_students_and_seeds(cli: Cli) -> None:
     path = cli.folder / "m.yaml"
     path.write_text(
         DEMO.replace("students: [parrot]", "students: [parrot, {name: other, use: parrot, accent: broad}]").replace(
-            "degrees: [1, 4]", "seeds: [0, 1]\nteacher_rows: false"
+            "degrees: [1, 4]", "degrees: [1, 4]\nseeds: [0, 1]\nteacher_rows: false"
         )
     )
     found = cli.json("plan", "--matrix", path, "--methods", "fine-tune-cot")
     asked = [s for s in found["steps"] if s["kind"] == "complete" and "train" in s["title"].split(":")[1]]  # type: ignore[index]
-    assert len(asked) == 1
-    assert len(found["cells"]) == 4  # type: ignore[index]
+    assert len(asked) == 2, "one for each degree, whatever the students and seeds"
+    assert len(found["cells"]) == 8  # type: ignore[index]
+
+
+def test_seeds_draw_rationales_of_their_own_where_the_matrix_says_so(cli: Cli, demo: Path) -> None:
+    demo.write_text(DEMO + "seeds: [0, 1]\nteacher_draws: per-seed\n")
+    found: Any = cli.json("plan", "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "4")
+    asked = [s for s in found["steps"] if s["kind"] == "complete" and "train" in s["title"].split(":")[1]]
+    assert len(asked) == 2
 
 
 def test_raising_the_degree_asks_for_the_rest_only(cli: Cli, demo: Path) -> None:
@@ -142,6 +150,31 @@ def test_worker_that_dies_fails_its_step_only(cli: Cli) -> None:
     assert rows["fine-tune-cot", "counter"]["n"] == 20
 
 
+def test_idle_worker_that_dies_costs_nothing(cli: Cli, demo: Path) -> None:
+    """A plugin kills the idle worker while the other one is busy; its later steps go to a new worker."""
+    plugin = cli.folder / "killer.py"
+    plugin.write_text(
+        "import multiprocessing, os, time\nfrom rtbench.hookspecs import hookimpl\n"
+        "@hookimpl\ndef rtbench_step_finished(step, state):\n"
+        "    if step.kind == 'train':\n"
+        "        for child in multiprocessing.active_children(): os.kill(child.pid, 9)\n"
+        "        time.sleep(0.3)\n"
+    )
+    board: Any = cli.json("run", "--plugin", plugin, "--matrix", demo, "--methods", "fine-tune", "--workers", "1")
+    assert next(row for row in board["rows"] if row["method"] == "fine-tune")["results"]["parity"]["n"] == 20
+
+
+def test_tracker_that_is_down_does_not_stop_a_run(cli: Cli, demo: Path) -> None:
+    plugin = cli.folder / "tracker.py"
+    plugin.write_text(
+        "from rtbench.hookspecs import hookimpl\n"
+        "@hookimpl\ndef rtbench_step_started(step): raise OSError('tracker down')\n"
+    )
+    done = cli("run", "--plugin", plugin, "--matrix", demo, "--methods", "fine-tune")
+    assert done.stderr.count("tracker down") == 1
+    assert "-p no:tracker" in done.stderr
+
+
 def slow(cli: Cli, *, teacher: float = 0.02, student: float = 0.1) -> Cli:
     """The same command line with a teacher that takes so long per completion, and a student per epoch."""
     return Cli(cli.folder, {**cli.environment, "COUNTER_DELAY": str(teacher), "PARROT_DELAY": str(student)})
@@ -212,6 +245,27 @@ def test_kill_9_loses_nothing_that_was_finished(make_cli: MakeCli, demo: Path, w
     assert store(killed.workspace) == store(undisturbed.workspace)
     assert again == expected
     assert not list((killed.workspace / "store" / ".work").glob("*/"))
+
+
+def test_report_is_written_whole_or_not_at_all(cli: Cli, demo: Path) -> None:
+    """The report is killed between the writing and the renaming of its file."""
+    plugin = cli.folder / "slow.py"
+    plugin.write_text(
+        "import os, time\nfrom pathlib import Path\nfrom rtbench.hookspecs import hookimpl\n"
+        "real = os.replace\n"
+        "def replace(source, target):\n"
+        "    if str(target).endswith('board.csv'): Path('written').touch(); time.sleep(60)\n"
+        "    real(source, target)\n"
+        "os.replace = replace\n"
+    )
+    cli("run", "--matrix", demo)
+    cli("report", "--format", "csv", "--out", "board.csv")
+    before = (cli.folder / "board.csv").read_bytes()
+    process = cli.start("report", "--plugin", plugin, "--format", "md", "--out", "board.csv")
+    wait_for((cli.folder / "written").exists, process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate(timeout=30)
+    assert (cli.folder / "board.csv").read_bytes() == before
 
 
 def test_kill_9_in_the_middle_of_the_report(cli: Cli, demo: Path) -> None:

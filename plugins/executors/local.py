@@ -24,7 +24,7 @@ import msgspec
 from rtbench.errors import BadInputError, RtbenchError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Environment, Executor, Listener, Outcome, StepState
+from rtbench.interfaces import Environment, Executor, Listener, Outcome, Services, StepState
 from rtbench.machine import cpu_count, gpu_count, memory_gb
 from rtbench.plan import Plan
 from rtbench.records import Record
@@ -54,8 +54,7 @@ class LocalExecutor(Executor):
             raise BadInputError(f"must be at least 1, not {options.workers}", where="--workers")
         self.options = options
 
-    def run(self, plan: Plan, services: Any, listener: Listener) -> Outcome:
-        session: Session = services
+    def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:
         cores = cpu_count()
         todo = plan.todo
         count = max(1, min(self.options.workers or cores, len(todo)))
@@ -65,7 +64,7 @@ class LocalExecutor(Executor):
                 outcome.states[key] = StepState(key=key, state="cached")
         if not todo:
             return outcome
-        _Run(plan, session.environment, listener, outcome, count, max(1, cores // count)).go()
+        _Run(plan, services.environment, listener, outcome, count, cores).go()
         return outcome
 
 
@@ -82,13 +81,13 @@ class _Run:
     """One run of a plan. The main process only schedules."""
 
     def __init__(
-        self, plan: Plan, environment: Environment, listener: Listener, outcome: Outcome, count: int, threads: int
+        self, plan: Plan, environment: Environment, listener: Listener, outcome: Outcome, count: int, cores: int
     ) -> None:
         self.environment = environment
         self.listener = listener
         self.outcome = outcome
         self.count = count
-        self.threads = threads
+        self.cores = cores
         self.steps = {step.key: step for step in plan.todo}
         self.waiting = {key: {i.key for i in step.inputs if i.key in self.steps} for key, step in self.steps.items()}
         self.dependants: dict[str, list[str]] = {key: [] for key in self.steps}
@@ -118,19 +117,26 @@ class _Run:
             step = self.steps[key]
             worker = self._worker_for(step)
             if worker is not None:
+                try:
+                    worker.pipe.send_bytes(msgspec.msgpack.encode((step, self._threads(step))))
+                except OSError:  # it died while it was idle: nothing is lost, another one takes the step
+                    self.workers.remove(worker)
+                    worker.process.join()
+                    self._assign()
+                    return
                 self.ready.remove(key)
                 worker.step = step
-                worker.pipe.send_bytes(msgspec.msgpack.encode(step))
                 self.listener.started(step)
             elif all(w.step is not None for w in self.workers) and len(self.workers) >= self.count:
                 return
 
     def _worker_for(self, step: Step) -> _Worker | None:
-        """An idle worker, or a new one, that may do the step now: the memory of all steps under way must fit the
-        machine, and a GPU serves one step at a time. A step too large for the machine runs alone."""
+        """An idle worker, or a new one, that may do the step now: the memory and the cores of all steps under way must
+        fit the machine, and a GPU serves one step at a time. A step too large for the machine runs alone."""
         running = [w.step for w in self.workers if w.step is not None]
-        needed = sum(s.resources.memory_gb for s in [*running, step])
-        if running and needed > self.memory_gb:
+        memory = sum(s.resources.memory_gb for s in [*running, step])
+        cores = sum(s.resources.cpus for s in [*running, step])
+        if running and (memory > self.memory_gb or cores > max(self.cores, self.count)):
             return None
         if step.resources.gpus and not self.gpus:
             return self._idle() if not any(s.resources.gpus for s in running) else None
@@ -138,6 +144,10 @@ class _Run:
             busy = {w.gpu for w in self.workers if w.step is not None and w.step.resources.gpus}
             return next((w for gpu in range(self.gpus) if gpu not in busy and (w := self._idle(gpu))), None)
         return self._idle()
+
+    def _threads(self, step: Step) -> int:
+        """Threads of a step: its cores, or its share of the machine where it does not say."""
+        return max(step.resources.cpus, self.cores // self.count, 1)
 
     def _idle(self, gpu: int | None = None) -> _Worker | None:
         found = next((w for w in self.workers if w.step is None and gpu in {None, w.gpu}), None)
@@ -151,7 +161,7 @@ class _Run:
         environment = msgspec.msgpack.encode(self.environment)
         if gpu is None and self.gpus:
             gpu = len(self.workers) % self.gpus
-        process = context.Process(target=_work, args=(theirs, environment, self.threads, gpu), daemon=True)
+        process = context.Process(target=_work, args=(theirs, environment, gpu), daemon=True)
         process.start()
         theirs.close()
         worker = _Worker(process, ours, gpu)
@@ -213,13 +223,11 @@ class _InterruptedError(BaseException):
     """SIGTERM in a worker: unwinds the step, so that files are closed on the way."""
 
 
-def _work(pipe: Connection, environment: bytes, threads: int, gpu: int | None) -> None:
+def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
     """A worker's life: steps in, states out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_interrupted)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ[name] = str(threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if gpu is not None:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -229,7 +237,10 @@ def _work(pipe: Connection, environment: bytes, threads: int, gpu: int | None) -
 
         session = Session(msgspec.msgpack.decode(environment, type=Environment))
         for message in _messages(pipe):
-            step = msgspec.msgpack.decode(message, type=Step)
+            step, threads = msgspec.msgpack.decode(message, type=tuple[Step, int])
+            # Read by the models when they open; OpenMP's own variables count only until torch is imported.
+            for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+                os.environ[name] = str(threads)
             pipe.send(("finished", _do(session, step, pipe)))
 
 

@@ -35,6 +35,8 @@ class Row:
     """Written so far, without the end mark."""
     tokens: int = 0
     """Written so far, with the end mark."""
+    cut: bool = False
+    """The prompt is a part of the one that was sent."""
     finish: FinishReason | None = None
 
 

@@ -1,12 +1,18 @@
-"""Names weights without loading them, so that a plan can be made without torch and without a network."""
+"""Names weights without loading them, so that a plan can be made without torch.
+
+No network is needed for a folder, a commit, or a branch that is in the local cache; any other hub id is looked up once.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-from rtbench_plugins.hf.options import RANDOM_CONFIGS, StudentOptions, TeacherOptions
+from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions, TeacherOptions
 
 from rtbench.errors import BadInputError, MissingDataError
 from rtbench.files import file_digest, read_json
@@ -16,6 +22,16 @@ from rtbench.records import Family
 TOKENIZER_RECIPE = 1
 """Version of :func:`rtbench_plugins.hf.tokenizer.train_tokenizer`; a change of what it makes raises it."""
 
+_TIMEOUT = 10.0
+"""Seconds that the hub has to answer."""
+_SEQ2SEQ_TYPES = frozenset(
+    {
+        *("t5", "mt5", "umt5", "longt5", "switch_transformers", "t5gemma", "bart", "mbart", "plbart", "led", "marian"),
+        *("pegasus", "pegasus_x", "bigbird_pegasus", "blenderbot", "blenderbot-small", "m2m_100", "nllb-moe"),
+        *("prophetnet", "fsmt"),
+    }
+)
+"""Model types whose older configs leave it to the class that they are encoder-decoders."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*")
@@ -53,8 +69,9 @@ def teacher_fingerprint(options: TeacherOptions) -> str:
 def weights_fingerprint(model: str, revision: str | None) -> str:
     """``local:DIGEST`` over the files of a folder, or ``ID@COMMIT`` of the hub.
 
-    A hub id without a commit is looked up in the local cache; where it is not there yet, the branch's name stands
-    for the commit.
+    Args:
+        model: local folder or hub id.
+        revision: of a hub id: the commit that :func:`pinned_revision` gives.
 
     Raises:
         BadInputError: the folder has no config, or no safetensors.
@@ -62,7 +79,9 @@ def weights_fingerprint(model: str, revision: str | None) -> str:
     """
     folder = local_folder(model)
     if folder is None:
-        return f"{model}@{cached_commit(model, revision) or revision or 'main'}"
+        assert revision is not None, "a hub id counts by its commit"
+        assert _COMMIT.fullmatch(revision), "a hub id counts by its commit"
+        return f"{model}@{revision}"
     if not (folder / "config.json").is_file():
         raise BadInputError("no config.json: this is no model folder", where=str(folder))
     if not any(folder.glob("*.safetensors")):
@@ -95,25 +114,69 @@ def local_folder(model: str) -> Path | None:
     )
 
 
-def cached_commit(model: str, revision: str | None) -> str | None:
-    """Commit of a hub id as far as it can be told without a network."""
-    if revision and _COMMIT.fullmatch(revision):
+def pinned_revision(model: str, revision: str | None, *, offline: bool) -> str | None:
+    """The commit that a hub id stands for, so that every worker and every later run takes the same; of a folder, its
+    revision as it is.
+
+    A branch or tag (none is ``main``) is what the local cache knows it as. Where the cache does not know it, the hub is
+    asked, and the model's config is fetched, by which the cache knows it from then on.
+
+    Raises:
+        BadInputError: the hub has no such model or revision, or not for this user.
+        MissingDataError: it is neither a folder nor a hub id, or the hub must not or cannot be asked.
+    """
+    if local_folder(model) is not None or (revision and _COMMIT.fullmatch(revision)):
         return revision
-    found = _cached(model, "config.json", revision)
-    return found.parent.name if found else None
+    found = _cached(model, "config.json", revision) or _fetched(model, revision, offline=offline)
+    return found.parent.name
 
 
-def is_encoder_decoder(model: str, revision: str | None) -> bool | None:
-    """What the model's config says; None where it is not on this machine yet."""
+class Hub:
+    """What one model of the matrix needs to know of the hub, each found out once: a hub that cannot be asked is not
+    asked again for every cell.
+
+    Args:
+        access: whether the network may be used.
+    """
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._known: dict[tuple[object, ...], Any] = {}
+
+    def commit(self, model: str, revision: str | None) -> str | None:
+        """As :func:`pinned_revision`."""
+        found: str | None = self._once(pinned_revision, model, revision)
+        return found
+
+    def is_encoder_decoder(self, model: str, revision: str | None) -> bool:
+        """As :func:`is_encoder_decoder`."""
+        return bool(self._once(is_encoder_decoder, model, revision))
+
+    def _once(self, ask: Callable[..., Any], model: str, revision: str | None) -> Any:
+        key = (ask, model, revision)
+        if key not in self._known:
+            try:
+                self._known[key] = ask(model, revision, offline=self._access.offline)
+            except MissingDataError as error:
+                self._known[key] = error
+        if isinstance(found := self._known[key], MissingDataError):
+            raise found
+        return found
+
+
+def is_encoder_decoder(model: str, revision: str | None, *, offline: bool) -> bool:
+    """What the model's config says; it is fetched where it is not on this machine.
+
+    Raises:
+        BadInputError: the config is none, or the hub has no such model.
+        MissingDataError: there is no config, and the hub must not or cannot be asked.
+    """
     folder = local_folder(model)
     path = folder / "config.json" if folder else _cached(model, "config.json", revision)
-    if path is None or not path.is_file():
-        return None
-    config = read_json(path)
+    config = read_json(path or _fetched(model, revision, offline=offline))
     if not isinstance(config, dict):
-        raise BadInputError("not a model's config", where=str(path))
-    # T5 states it in every config; BART's older ones leave it to the class.
-    return bool(config.get("is_encoder_decoder", config.get("model_type") in {"t5", "bart", "mt5", "pegasus"}))
+        raise BadInputError("not a model's config", where=str(path or model))
+    return bool(config.get("is_encoder_decoder", config.get("model_type") in _SEQ2SEQ_TYPES))
 
 
 def _cached(model: str, name: str, revision: str | None) -> Path | None:
@@ -121,6 +184,60 @@ def _cached(model: str, name: str, revision: str | None) -> Path | None:
 
     found = try_to_load_from_cache(model, name, revision=revision)
     return Path(found) if isinstance(found, str) else None
+
+
+def _fetched(model: str, revision: str | None, *, offline: bool) -> Path:
+    """The model's config from the hub, in the cache. The hub is asked for the model first: where there is no network
+    that ends after one timeout, and a download would try for minutes."""
+    from huggingface_hub import HfApi, errors, hf_hub_download
+
+    if offline:
+        raise _unresolved(model, revision, "this run is offline")
+    try:
+        HfApi().model_info(model, revision=revision, timeout=_TIMEOUT)
+        with _no_bars():
+            return Path(hf_hub_download(model, "config.json", revision=revision, etag_timeout=_TIMEOUT))
+    except errors.OfflineModeIsEnabled:
+        raise _unresolved(model, revision, "HF_HUB_OFFLINE is set") from None
+    except errors.RevisionNotFoundError:
+        wrong = f"the hub has no revision {revision or 'main'!r} of it"
+    except errors.RemoteEntryNotFoundError:
+        wrong = "it has no config.json on the hub"
+    except errors.RepositoryNotFoundError:
+        wrong = "no such model on the hub, or none that you may see"
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise _unresolved(model, revision, f"the hub cannot be asked: {type(error).__name__}: {reason}") from error
+    raise BadInputError(
+        wrong, where=f"model {model!r}", next_step="Check `model` and `revision`; a private or gated one needs a login."
+    )
+
+
+def _unresolved(model: str, revision: str | None, why: str) -> MissingDataError:
+    if revision and _COMMIT.fullmatch(revision):
+        what, more = "its config is not on this machine", ""
+    else:
+        what = f"which commit {revision or 'main'!r} stands for is not known on this machine"
+        more = f"Give `revision: <commit>`, or run `hf download {model}` with a network. "
+    return MissingDataError(
+        f"{what} ({why})",
+        where=f"model {model!r}",
+        next_step=f"{more}Or give a local folder as the option `model`.",
+    )
+
+
+@contextlib.contextmanager
+def _no_bars() -> Iterator[None]:
+    """The screen belongs to the run's own display."""
+    from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    off = are_progress_bars_disabled()
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        if not off:
+            enable_progress_bars()
 
 
 def _with_settings(fingerprint: str, settings: dict[str, object]) -> str:

@@ -148,8 +148,20 @@ def save(base: Loaded, folder: Path) -> None:
     with quiet():
         base.model.save_pretrained(private)
         base.tokenizer.save_pretrained(private)
+    _open_to_others(private)
     shutil.rmtree(folder, ignore_errors=True)
     private.rename(folder)
+
+
+def _open_to_others(folder: Path) -> None:
+    """Gives all files the mode that the umask grants; safetensors writes weights for their owner alone."""
+    probe = folder / ".mode"
+    probe.touch()
+    mode = probe.stat().st_mode & 0o777
+    probe.unlink()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.chmod(mode)
 
 
 @contextlib.contextmanager

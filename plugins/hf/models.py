@@ -46,8 +46,6 @@ class HfModel(TextModel):
         self.fingerprint = fingerprint
         self.name = name
         self.most_rows = most_rows
-        self.truncated_prompts = 0
-        """Prompts so far that were cut to their end because the model has no more positions."""
         self._loaded: Loaded | None = loaded
         self._codec = Codec(
             loaded.tokenizer, loaded.model.config, loaded.family, chat=chat, thinking=thinking, name=name
@@ -88,8 +86,9 @@ class HfModel(TextModel):
                 room = limit - min(most, max(1, limit // 4)) if decoder else limit
                 kept = self._codec.cut_prompt(prompt, room)
                 most = min(most, limit - len(kept) if decoder else limit)
-            self.truncated_prompts += len(kept) < len(prompt)
-            rows.append(Row(index, kept, max(1, most), request.sampling, request.seed))
+            row = Row(index, kept, max(1, most), request.sampling, request.seed)
+            row.cut = len(kept) < len(prompt)
+            rows.append(row)
         return rows
 
     def _batch_size(self, rows: Sequence[Row]) -> int:
@@ -141,6 +140,7 @@ class HfModel(TextModel):
             reasoning=written.reasoning,
             finish_reason=row.finish,
             usage=Usage(prompt_tokens=len(row.prompt), completion_tokens=row.tokens),
+            prompt_cut=row.cut,
         )
 
 

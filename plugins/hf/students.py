@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtbench_plugins.hf.identity import student_fingerprint
+from msgspec.structs import replace
+from rtbench_plugins.hf.identity import Hub, student_fingerprint
 from rtbench_plugins.hf.options import Access, StudentOptions, access, gpus_for, plain, student_options
 
 from rtbench.interfaces import Services, Student, TextModel, TrainJob
@@ -34,14 +35,16 @@ class HfStudent(Student):
         self.options = options
         self._plugin = plugin
         self._access = access
+        self._hub = Hub(access)
 
     def model(self) -> ModelSpec:
+        pinned = self._pinned()
         return ModelSpec(
             role="student",
             plugin=self._plugin,
             name=self.name,
-            options=plain(self.options),
-            fingerprint=student_fingerprint(self.family, self.options),
+            options=plain(pinned),
+            fingerprint=student_fingerprint(self.family, pinned),
         )
 
     def train(self, job: TrainJob) -> TrainReport:
@@ -58,7 +61,7 @@ class HfStudent(Student):
             name=self.name,
         )
         bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and base.device.type == "cuda")
-        identity = student_fingerprint(self.family, self.options)
+        identity = student_fingerprint(self.family, self._pinned())
         return fine_tune(base, codec, job, identity=identity, bf16=bf16, keep_after=self.options.resume_seconds)
 
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
@@ -84,12 +87,18 @@ class HfStudent(Student):
             memory = 8.0 if kind == "train" else 4.0
         return Resources(cpus=self.options.cpus, gpus=gpus_for(self.options.device), memory_gb=memory)
 
+    def _pinned(self) -> StudentOptions:
+        """The options with the commit that the model's revision stands for."""
+        if self.options.model is None:
+            return self.options
+        return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
+
     def _base(self, corpus: Sequence[str], dtype: str) -> Loaded:
         from rtbench_plugins.hf.loading import pick_device, random_base
 
         if self.options.config is None:
             assert self.options.model is not None
-            return self._pretrained(self.options.model, self.options.revision, dtype)
+            return self._pretrained(self.options.model, self._pinned().revision, dtype)
         return random_base(self.family, self.options, corpus, pick_device(self.options.device), dtype)
 
     def _pretrained(self, model: str, revision: str | None, dtype: str) -> Loaded:

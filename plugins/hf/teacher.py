@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
-from rtbench_plugins.hf.identity import is_encoder_decoder, teacher_fingerprint
+from msgspec.structs import replace
+from rtbench_plugins.hf.identity import Hub, teacher_fingerprint
 from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, plain, teacher_options
 from rtbench_plugins.methods.formats import FEW_SHOT_COT, ZERO_SHOT, ZERO_SHOT_COT
 
+from rtbench.errors import BadInputError
 from rtbench.interfaces import Services, Teacher, TextModel
-from rtbench.records import ModelSpec, Resources
+from rtbench.records import Family, ModelSpec, Resources
 
 FORMATS = {known.name: known for known in (ZERO_SHOT_COT, ZERO_SHOT, FEW_SHOT_COT)}
 
@@ -31,6 +34,14 @@ class HfTeacher(Teacher):
         self.max_new_tokens = options.max_new_tokens
         self.price = options.price
         self._access = access
+        self._hub = Hub(access)
+
+    @cached_property
+    def family(self) -> Family:  # type: ignore[override]
+        """By the model's config, which is fetched where it is not on this machine; the weights are not."""
+        options = self._pinned()
+        found = self._hub.is_encoder_decoder(options.model, options.revision)
+        return "encoder_decoder" if found else "decoder"
 
     def members(self) -> Sequence[ModelSpec]:
         return (
@@ -38,8 +49,8 @@ class HfTeacher(Teacher):
                 role="teacher",
                 plugin="hf",
                 name=self.name,
-                options=plain(self.options),
-                fingerprint=teacher_fingerprint(self.options),
+                options=plain(self._pinned()),
+                fingerprint=teacher_fingerprint(self._pinned()),
             ),
         )
 
@@ -47,7 +58,7 @@ class HfTeacher(Teacher):
         from rtbench_plugins.hf.loading import pick_device, pretrained
         from rtbench_plugins.hf.models import HfModel
 
-        options = self.options
+        options = self._pinned()
         device = pick_device(options.device)
         loaded = pretrained(
             options.model,
@@ -57,6 +68,12 @@ class HfTeacher(Teacher):
             device=device,
             access=self._access,
         )
+        if loaded.family != self.family:
+            raise BadInputError(
+                f"transformers loads a model of the family {loaded.family}, and its config says {self.family}",
+                where=f"model {options.model!r}",
+                next_step="Write `is_encoder_decoder` into the config.json of a local copy.",
+            )
         return HfModel(
             loaded,
             member.fingerprint,
@@ -70,9 +87,9 @@ class HfTeacher(Teacher):
         options = self.options
         return Resources(cpus=options.cpus, gpus=gpus_for(options.device), memory_gb=options.memory_gb or 8.0)
 
-    def is_encoder_decoder(self) -> bool | None:
-        """The model's family, as far as it can be told without loading it."""
-        return is_encoder_decoder(self.options.model, self.options.revision)
+    def _pinned(self) -> TeacherOptions:
+        """The options with the commit that the model's revision stands for."""
+        return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
 
 
 def hf_teacher(name: str, options: dict[str, Any], services: Services) -> HfTeacher:

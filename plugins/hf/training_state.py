@@ -46,21 +46,20 @@ class StateFile:
                 torch.save(best, handle)
         with atomic_write(self.path) as handle:
             torch.save({"state": vars(state), "model": model.state_dict(), "optimizer": optimizer.state_dict()}, handle)
-        for old in self.folder.glob("best-*.pt"):
-            if old != self._best(state.best_epoch):
-                old.unlink()
+        self._tidy(state)
 
     def read(
         self, key: str, model: Any, optimizer: torch.optim.Optimizer, device: torch.device
     ) -> tuple[TrainState, Weights | None]:
         """Brings model and optimizer to where the last state stands, or leaves them where there is none of this
-        job."""
-        if not self.path.is_file():
+        job. What does not belong to that state is removed: best weights that an earlier attempt or another job left
+        must not pass for this job's."""
+        found = torch.load(self.path, map_location=device, weights_only=True) if self.path.is_file() else None
+        state = TrainState(key) if found is None else TrainState(**found["state"])
+        if found is None or state.key != key:
+            self.remove()
             return TrainState(key), None
-        found = torch.load(self.path, map_location=device, weights_only=True)
-        state = TrainState(**found["state"])
-        if state.key != key:
-            return TrainState(key), None
+        self._tidy(state)
         model.load_state_dict(found["model"])
         optimizer.load_state_dict(found["optimizer"])
         best = None
@@ -70,6 +69,11 @@ class StateFile:
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _tidy(self, state: TrainState) -> None:
+        for old in self.folder.glob("best-*.pt"):
+            if old != self._best(state.best_epoch):
+                old.unlink()
 
     def _best(self, epoch: int) -> Path:
         return self.folder / f"best-{epoch}.pt"

@@ -186,6 +186,10 @@ class _BigBench(_Raw):
     examples: list[_BigBenchExample]
 
 
+class NoOptions(Record, frozen=True):
+    """Of loaders that have nothing to choose."""
+
+
 class _BigBenchOptions(Record, frozen=True):
     shuffle: bool = False
     """The source lists the right choice first; both repositories shuffle, each in its own way."""
@@ -367,6 +371,9 @@ def _text(value: Any) -> str:
 def _plain(samples: Iterator[Sample]) -> Loaded:
     return Loaded(list(samples), {})
 
+
+OPTIONS: dict[str, type[Record]] = {"bigbench_choices": _BigBenchOptions, "jsonl": _JsonlOptions}
+"""What loaders take as ``options``; the others take none."""
 
 LOADERS: dict[str, Loader] = {
     "aqua": aqua,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from rtbench.answers import AnswerType
 from rtbench.data import PinnedFile
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.extraction import FilterStep
+from rtbench.extraction import FilterStep, answer_rule
 from rtbench.files import convert, read_yaml
 from rtbench.records import Fold, Record
 
@@ -55,6 +56,10 @@ LM_EVAL_KEYS = frozenset(
 )
 
 
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
 class FileSpec(Record, frozen=True, omit_defaults=True):
     """One data file: pinned upstream (repository, commit and path given) or local (name relative to the YAML)."""
 
@@ -66,9 +71,9 @@ class FileSpec(Record, frozen=True, omit_defaults=True):
     bytes: int | None = None
     fold: Fold | None = None
     """Fold that all its records belong to, where the source itself is split."""
-    records: int | None = None
+    records: Count | None = None
     """Number of records it must hold."""
-    first_index: int | None = None
+    first_index: Count | None = None
     """Sample index of its first record; the default is to go on from the file before."""
     optional: bool = False
     """Not downloaded by itself; the task works without it and says what is missing."""
@@ -92,9 +97,9 @@ class SplitSpec(Record, frozen=True, omit_defaults=True):
 
     by: Literal["random", "file", "field", "group"]
     """``random``: permuted samples; ``file``, ``field``: the source's folds; ``group``: permuted groups."""
-    train_fraction: float = 0.7
-    seed: int = 0
-    subsample_train: int | None = None
+    train_fraction: Share = 0.7
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
+    subsample_train: Annotated[int, msgspec.Meta(ge=1)] | None = None
     """Keep this many training samples: the first of the permuted ones, sorted."""
 
 
@@ -123,14 +128,14 @@ class TaskSpec(Record, frozen=True, omit_defaults=True):
     loader: str = "jsonl"
     options: dict[str, Any] = {}
     """The loader's own options."""
-    variants: tuple[str, ...] = ("original",)
+    variants: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("original",)
     aliases: dict[str, str] = {}
     """Variants that hold exactly the records of another: alias to variant."""
     splits: dict[str, SplitSpec] = {}
     groups: GroupSpec | None = None
-    random_accuracy: float = 0.0
-    train_size: int | None = None
-    test_size: int | None = None
+    random_accuracy: Share = 0.0
+    train_size: Count | None = None
+    test_size: Count | None = None
     answer_trigger: str = "Therefore, the answer is"
     letters: str | None = None
     """Choice letters; the default is A to E."""
@@ -183,26 +188,31 @@ def read_task_file(path: Path) -> TaskFile:
     version = metadata.get("version", 1)
     try:
         whole = int(float(version))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise BadInputError(f"`metadata.version` must be a number, not {version!r}", where=str(path)) from None
     return TaskFile(
         path=str(path),
         name=name,
         version=whole,
         spec=_spec(metadata["rtbench"], f"{path}: metadata.rtbench"),
-        pipelines=_pipelines(data.get("filter_list") or [], f"{path}: filter_list"),
+        pipelines=_pipelines([] if data.get("filter_list") is None else data["filter_list"], f"{path}: filter_list"),
         config=data,
     )
 
 
 def _spec(data: dict[str, Any], where: str) -> TaskSpec:
-    """Nested parts first, so that an unknown key is named with its place."""
-    for i, file in enumerate(data.get("files") or ()):
-        convert(file, FileSpec, where=f"{where}.files[{i}]")
-    for name, split in (data.get("splits") or {}).items():
-        convert(split, SplitSpec, where=f"{where}.splits.{name}")
-    if data.get("groups") is not None:
-        convert(data["groups"], GroupSpec, where=f"{where}.groups")
+    """Nested parts first, so that an unknown key is named with its place; a container of the wrong type is left to the
+    conversion of the whole, which names it."""
+    if isinstance(files := data.get("files"), list):
+        for i, file in enumerate(files):
+            convert(file, FileSpec, where=f"{where}.files[{i}]")
+    if isinstance(splits := data.get("splits"), dict):
+        for name, split in splits.items():
+            convert(split, SplitSpec, where=f"{where}.splits.{name}")
+    if isinstance(groups := data.get("groups"), dict):
+        convert(groups, GroupSpec, where=f"{where}.groups")
+    if isinstance(prompt := data.get("paper_prompt"), dict):
+        convert(prompt, PaperPrompt, where=f"{where}.paper_prompt")
     spec = convert(data, TaskSpec, where=where)
     if not spec.files:
         raise BadInputError("`files` names no file", where=where, next_step="Name at least one data file.")
@@ -211,20 +221,70 @@ def _spec(data: dict[str, Any], where: str) -> TaskSpec:
             raise BadInputError(
                 f"file {file.name!r}: a pinned file needs repository, commit and path, all three", where=where
             )
+    _check_patterns(spec, where)
+    _check_variants(spec, where)
     return spec
 
 
-def _pipelines(data: Any, where: str) -> tuple[FilterPipeline, ...]:
-    out: list[FilterPipeline] = []
-    for i, entry in enumerate(data):
+def _check_patterns(spec: TaskSpec, where: str) -> None:
+    if spec.groups is not None and spec.groups.mask is not None:
         try:
-            components = tuple(
-                FilterStep(function=step["function"], arguments={k: v for k, v in step.items() if k != "function"})
-                for step in entry["filter"]
-            )
-            out.append(FilterPipeline(name=msgspec.convert(entry["name"], str), steps=components))
-        except (KeyError, TypeError, AttributeError, msgspec.ValidationError):
+            re.compile(spec.groups.mask)
+        except re.error as error:
             raise BadInputError(
-                "each entry needs `name` and `filter`, a list of steps with `function`", where=f"{where}[{i}]"
+                f"{spec.groups.mask!r} is no regular expression: {error}", where=f"{where}.groups.mask"
             ) from None
-    return tuple(out)
+    if spec.letters is not None and not re.fullmatch(r"[A-Z]+", spec.letters):
+        raise BadInputError(
+            f"{spec.letters!r} are no choice letters",
+            where=f"{where}.letters",
+            next_step="Give capitals such as ABCDE.",
+        )
+
+
+def _check_variants(spec: TaskSpec, where: str) -> None:
+    for alias, variant in spec.aliases.items():
+        if variant not in spec.variants:
+            raise UnknownNameError.of("variant", variant, spec.variants, where=f"{where}.aliases.{alias}")
+
+
+def _pipelines(data: Any, where: str) -> tuple[FilterPipeline, ...]:
+    if not isinstance(data, list):
+        raise BadInputError(f"a list of extractors is expected, not {data!r}", where=where)
+    out: dict[str, FilterPipeline] = {}
+    for i, entry in enumerate(data):
+        place = f"{where}[{i}]"
+        pipeline = _pipeline(entry, place)
+        if pipeline.name in out:
+            raise BadInputError(f"the name {pipeline.name!r} occurs twice", where=place, next_step="Rename one.")
+        answer_rule(pipeline.steps, place)
+        out[pipeline.name] = pipeline
+    return tuple(out.values())
+
+
+def _pipeline(entry: Any, where: str) -> FilterPipeline:
+    steps = entry.get("filter") if isinstance(entry, dict) else None
+    if not isinstance(steps, list) or not all(
+        isinstance(step, dict) and isinstance(step.get("function"), str) for step in steps
+    ):
+        raise BadInputError("each entry needs `name` and `filter`, a list of steps with `function`", where=where)
+    if not isinstance(entry.get("name"), str) or not entry["name"]:
+        raise BadInputError("`name` (the extractor's) is missing", where=where)
+    if not _text_keys(steps):
+        raise BadInputError(
+            "a key is no text", where=where, next_step="Quote it: YAML reads an unquoted yes, no or 5 as another type."
+        )
+    return FilterPipeline(
+        name=entry["name"],
+        steps=tuple(
+            FilterStep(function=step["function"], arguments={k: v for k, v in step.items() if k != "function"})
+            for step in steps
+        ),
+    )
+
+
+def _text_keys(value: Any) -> bool:
+    """Whether all keys in nested data are texts, as keys of results need."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _text_keys(one) for key, one in value.items())
+    return all(map(_text_keys, value)) if isinstance(value, list) else True

@@ -14,6 +14,9 @@ from rtbench.records import Fold, Split
 
 from .spec import GroupSpec, SplitSpec
 
+VERSION = 1
+"""Raised when what comes out changes; counts in the tasks' fingerprints."""
+
 
 def group_keys(questions: Sequence[str], spec: GroupSpec) -> list[str]:
     """One group name per question: groups are numbered in order of first appearance."""

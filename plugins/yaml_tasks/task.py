@@ -9,6 +9,7 @@ from rtbench.answers import RULES
 from rtbench.data import DataFiles, PinnedFile
 from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
 from rtbench.extraction import FilterExtractor, FilterStep, default_steps, rule_of
+from rtbench.files import convert
 from rtbench.interfaces import Demonstration, DemonstrationSource, Extractor, Task, TaskData, TaskInfo
 from rtbench.keys import content_key
 from rtbench.records import Fold, Sample, Split
@@ -30,6 +31,8 @@ class YamlTask(Task):
         self._pipelines = _pipelines(file)
         if self.spec.loader not in loaders.LOADERS:
             raise UnknownNameError.of("loader", self.spec.loader, loaders.LOADERS, where=file.path)
+        kind = loaders.OPTIONS.get(self.spec.loader, loaders.NoOptions)
+        convert(self.spec.options, kind, where=f"{file.path}: metadata.rtbench.options")
         self.info = TaskInfo(
             name=file.name,
             title=self.spec.title or file.name,
@@ -58,10 +61,11 @@ class YamlTask(Task):
         return super().dataset_id(self._variant(variant))
 
     def fingerprint(self, files: DataFiles, variant: str) -> str:
-        variant = self._variant(variant)
-        contents = [self._content_id(spec, files) for spec in self.spec.files]
-        how = (self.spec.loader, self.spec.options, self.spec.splits, self.spec.groups, self.spec.letters)
-        return content_key("yaml-task", loaders.VERSION, self.info.name, variant, how, contents)
+        spec, variant = self.spec, self._variant(variant)
+        contents = [(f.fold, f.first_index, f.records, self._content_id(f, files)) for f in spec.files]
+        how = (spec.answer_type, spec.loader, spec.options, spec.splits, spec.groups, spec.letters)
+        versions = (loaders.VERSION, splits.VERSION)
+        return content_key("yaml-task", versions, self.info.name, variant, how, contents)
 
     def load(self, files: DataFiles, variant: str) -> TaskData:
         variant = self._variant(variant)
@@ -77,7 +81,7 @@ class YamlTask(Task):
                 count = spec.records or 0
                 missing.append(_missing(spec, count))
             else:
-                loaded = loader(path, self.spec.options, variant)
+                loaded = self._read(loader, path, variant)
                 count = len(loaded.samples)
                 self._check_count(spec, count, path)
                 for sample in loaded.samples:
@@ -86,6 +90,10 @@ class YamlTask(Task):
             indices.extend(range(first, first + count))
             if spec.fold is not None:
                 folds.update(dict.fromkeys(range(first, first + count), spec.fold))
+        if len(set(indices)) < len(indices):
+            raise BadInputError(
+                "two files claim one sample index", where=f"{self.file.path}: files", next_step="Mend `first_index`."
+            )
         self._group(samples)
         groups = {i: sample.group for i, sample in samples.items() if sample.group is not None}
         made: dict[str, Split] = {
@@ -197,13 +205,25 @@ class YamlTask(Task):
         return path
 
     def _content_id(self, spec: FileSpec, files: DataFiles) -> str:
-        """What identifies a file's content: the pinned digest, or that of the copy at hand."""
+        """What identifies a file's content: the pinned digest, or that of the copy at hand. A pinned file without a
+        digest is fetched for it, so that a later run finds the same; an optional one may be absent."""
         if spec.pin is None:
             return files.digest(self._local(spec))
-        if spec.sha256 is not None:
-            return spec.sha256
-        path = files.local(spec.pin)
-        return files.digest(path) if path else "absent"
+        if spec.optional:
+            found = files.local(spec.pin)
+            return files.digest(found) if found else "absent"
+        return spec.sha256 or files.digest(files.find(spec.pin))
+
+    def _read(self, loader: loaders.Loader, path: Path, variant: str) -> loaders.Loaded:
+        try:
+            return loader(path, self.spec.options, variant)
+        except (LookupError, TypeError, ValueError) as error:
+            # Loaders trust the formats they were written for; another file may lack a part they take for granted.
+            raise BadInputError(
+                f"not in the format of loader {self.spec.loader!r} ({type(error).__name__}: {error})",
+                where=str(path),
+                next_step=f"Check the file, or `loader` in {self.file.path}.",
+            ) from error
 
     def _check_count(self, spec: FileSpec, count: int, path: Path) -> None:
         if spec.records is not None and count != spec.records:

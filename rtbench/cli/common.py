@@ -176,9 +176,12 @@ def matrix_options(command: Command) -> Command:
 
 def planned(session: Session, arguments: dict[str, Any]) -> Any:
     """Reads, narrows and plans a matrix from the options of :func:`matrix_options`."""
-    from rtbench.config import Narrowing, narrow, read_matrix
+    from rtbench.cli.progress import byte_progress
+    from rtbench.config import read_matrix
+    from rtbench.narrowing import Narrowing, narrow
     from rtbench.plan import make_plan
 
+    session.files.progress = byte_progress()
     name = arguments.pop("matrix")
     matrix = narrow(session, read_matrix(session, name), Narrowing(**arguments))
     return make_plan(session, matrix)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
+from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
     from rtbench.data import PinnedFile
@@ -67,8 +68,10 @@ def list_(session: Session, names: list[str] | None, format_: str) -> None:
 @with_session
 def pull(session: Session, names: list[str] | None) -> None:
     """Download what is not at hand; a download that broke off goes on where it stopped."""
+    from rtbench.cli.progress import byte_progress
     from rtbench.errors import MissingDataError
 
+    session.files.progress = byte_progress()
     pins = _pins(session, names)
     missing: list[MissingDataError] = []
     for pin in pins.values():
@@ -91,9 +94,18 @@ def pull(session: Session, names: list[str] | None) -> None:
 @with_session
 def verify(session: Session, names: list[str] | None, format_: str) -> None:
     """Check the digest of every file at hand."""
-    results = {pin.name: session.files.verify(pin) for pin in _pins(session, names).values()}
+    results: dict[str, str] = {}
+    wrong: list[BadInputError] = []
+    for pin in _pins(session, names).values():
+        try:
+            results[pin.name] = session.files.verify(pin)
+        except BadInputError as error:
+            results[pin.name] = error.what
+            wrong.append(error)
     if format_ == "json":
         print_json(results)
-        return
-    for name, result in results.items():
-        click.echo(f"{name}: {result}")
+    else:
+        for name, result in results.items():
+            click.echo(f"{name}: {result}")
+    if wrong:
+        raise wrong[0]

@@ -10,7 +10,6 @@ import click
 from rtbench.cli.common import console, format_option, print_json, with_session_of_one_task
 
 if TYPE_CHECKING:
-    from rtbench.importing import ImportReport
     from rtbench.session import Session
 
 
@@ -29,20 +28,22 @@ def import_(
     of the zero_shot_cot repository (*.log). What fits no sample is listed. Importing twice changes nothing.
     """
     from rtbench.errors import MissingDataError
-    from rtbench.importing import import_recording
+    from rtbench.importing import Pending, commit_import, prepare_import
     from rtbench.recordings import read_recording
 
-    # All files are read before the first is imported, so that a bad one leaves nothing half done.
+    # All files are read, matched and checked before the first is written: a bad one leaves nothing half done.
     recordings = [read_recording(path, model=model, key=key, task=task) for path in paths]
-    reports: list[ImportReport] = []
+    pending = Pending()
+    prepared = []
     for recording in recordings:
         found = session.task(recording.task, where=str(recording.path))
         try:
-            reports.append(import_recording(session, recording, found))
+            prepared.append(prepare_import(session, recording, found, pending))
         except MissingDataError as error:
             raise MissingDataError(
                 f"{recording.path} cannot be matched: {error.what}", where=error.where, next_step=error.next_step
             ) from None
+    reports = [commit_import(one) for one in prepared]
     if format_ == "json":
         print_json(reports)
         return

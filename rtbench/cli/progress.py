@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rtbench.interfaces import StepState
+from rtbench.interfaces import Progress, StepState
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
+    from rtbench.errors import PluginError
     from rtbench.plan import Plan
     from rtbench.session import Session
     from rtbench.specs import Step
@@ -31,6 +34,7 @@ class RunListener:
         self.failed = 0
         self.begun = time.monotonic()
         self._last: dict[str, float] = {}
+        self._said: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -41,7 +45,7 @@ class RunListener:
         return None
 
     def started(self, step: Step) -> None:
-        self.plugins.step_started(step)
+        self._complain(self.plugins.step_started(step))
         self._last[step.key] = time.monotonic()
         self.show_started(step)
 
@@ -49,10 +53,16 @@ class RunListener:
         self.show_progress(step, done, total, unit)
 
     def finished(self, step: Step, state: StepState) -> None:
-        self.plugins.step_finished(step, state)
+        self._complain(self.plugins.step_finished(step, state))
         self.ended += 1
         self.failed += state.state == "failed"
         self.show_finished(step, state)
+
+    def _complain(self, errors: Sequence[PluginError]) -> None:
+        for error in errors:
+            if str(error) not in self._said:  # once is enough for a tracker that is down
+                self._said.add(str(error))
+                self._line(f"warning: {error}")
 
     def eta(self) -> str:
         """Time left, from the steps done so far."""
@@ -121,6 +131,26 @@ class BarListener(RunListener):
         self._bars.update(self._all, completed=self.ended, rate=f"{self.failed} failed" if self.failed else "")
         if state.state == "failed":
             self._line(f"failed: {step.title}: {state.error}")
+
+
+def byte_progress() -> Progress:
+    """Shows a download: a line that is rewritten in a terminal, one line every few seconds elsewhere."""
+    stream = sys.stderr
+    last = time.monotonic()
+
+    def show(done: int, total: int, _unit: str) -> None:
+        nonlocal last
+        now = time.monotonic()
+        wait = 0.1 if stream.isatty() else LINE_SECONDS
+        if now - last < wait and not (stream.isatty() and done == total):
+            return
+        last = now
+        said = f"downloading: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total > 0 else " MB")
+        end = "\n" if done == total or not stream.isatty() else ""
+        stream.write(f"\r{said}{end}" if stream.isatty() else f"{said}\n")
+        stream.flush()
+
+    return show
 
 
 def listener_for(plan: Plan, session: Session, console: Console) -> RunListener:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench import __version__
-from rtbench.cli.common import console, format_option, matrix_options, planned, print_json, with_session
+from rtbench.cli.common import console, matrix_options, planned, with_session
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--name", metavar="NAME", help="Name of the run.  [default: the matrix's, with a digest if narrowed]")
 @click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
 @click.option("--executor", default="local", show_default=True, help="Where steps run.")
-@format_option("table", "md", "csv", "json")
+@click.option("--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a plugin's.")
 @with_session
 def run(
     session: Session,
@@ -38,6 +38,7 @@ def run(
 
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
+    reporter = session.reporter(format_)
     engine = session.executor(executor, {} if workers is None else {"workers": workers})
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
@@ -51,10 +52,7 @@ def run(
     record = run_record(name, plan, outcome, version=__version__)
     runs.save(record)
     board = build_leaderboard(record, session.store)
-    if format_ == "json":
-        print_json(board)
-    else:
-        click.echo(session.reporter(format_).render(board))
+    click.echo(reporter.render(board))
     errors = console(stderr=True)
     for state in outcome.failed:
         errors.print(f"failed: {plan.steps[state.key].title}: {state.error}", style="red", markup=False)

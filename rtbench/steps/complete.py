@@ -60,7 +60,6 @@ def requests_of(session: Session, step: Step) -> list[Request]:
     therefore must be done."""
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
-    samples = questions_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
     fingerprint = address_of(step).fingerprint
     template = spec.format.template(spec.family)
     out: list[Request] = []
@@ -79,7 +78,8 @@ def requests_of(session: Session, step: Step) -> list[Request]:
                 )
             )
         return out
-    for sample in samples:
+    data = session.task_data(spec.task.name, spec.task.variant)
+    for sample in questions_of(data, spec.task.split, spec.questions):
         prompt = (
             ""
             if spec.recorded is not None
@@ -128,6 +128,7 @@ def complete(context: StepContext) -> dict[str, Any]:
         "completions": len(entries),
         "questions": len({request.sample_index for request in requests}),
         "missing_questions": len({r.sample_index for r in requests} - {e.sample_index for e in entries}),
+        "prompts_cut": sum(found[entry.key].prompt_cut for entry in entries),
         "prompt_tokens": sum(u.prompt_tokens for u in usages),
         "completion_tokens": sum(u.completion_tokens for u in usages),
     }
@@ -146,7 +147,7 @@ def _ask(context: StepContext, partition: Partition, todo: Sequence[Request], to
                 completion = answer
                 if reasoning is not None:
                     first = reasoning[answer.sample_index, answer.completion_index]
-                    completion = msgspec.structs.replace(answer, reasoning=first.text)
+                    completion = msgspec.structs.replace(answer, reasoning=first.text, thoughts=answer.reasoning)
                 writer.append(completion)
                 answered[completion.key] = completion
                 done += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ def score(context: StepContext) -> dict[str, Any]:
         scores = extractor.score(runs[epoch], samples, spec.answer_prefix)
         if spec.aggregate == "majority":
             _write(context.folder / f"votes-{name}.jsonl", scores)
-            scores = majority(scores)
+            scores = majority(scores, extractor.canonical)
         _write(context.folder / f"scores-{name}.jsonl", scores)
         summaries.append(
             summarise(name, extractor.version, scores, missing=len(samples) - len({s.sample_index for s in scores}))
@@ -56,20 +56,23 @@ def _write(path: Path, scores: Sequence[Score]) -> None:
         handle.write(msgspec.json.Encoder().encode_lines(scores))
 
 
-def majority(scores: Sequence[Score]) -> list[Score]:
+def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[Score]:
     """Per question, the score of the answer that most of its completions gave; of equals, the one given first.
-    Completions without an answer do not vote (Wang et al., 2023)."""
+    Completions without an answer do not vote (Wang et al., 2023).
+
+    Args:
+        scores: of all completions.
+        canonical: one text for answers that are equal ("5" and "5.0"), None for what is no answer.
+    """
     by_question: dict[int, list[Score]] = {}
     for one in scores:
         by_question.setdefault(one.sample_index, []).append(one)
     chosen: list[Score] = []
     for group in by_question.values():
-        votes = Counter(one.extracted for one in group if one.extracted is not None)
-        if not votes:
-            chosen.append(group[0])
-            continue
-        winner = votes.most_common(1)[0][0]
-        chosen.append(next(one for one in group if one.extracted == winner))
+        answers = [None if one.extracted is None else canonical(one.extracted) for one in group]
+        votes = Counter(answer for answer in answers if answer is not None)
+        winner = votes.most_common(1)[0][0] if votes else answers[0]
+        chosen.append(group[answers.index(winner)])
     return chosen
 
 

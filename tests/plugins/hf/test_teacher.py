@@ -23,7 +23,7 @@ def test_teacher_samples_one_text_per_seed(tiny, tmp_path, family):
     (member,) = teacher.members()
     assert (member.role, member.plugin, member.name) == ("teacher", "hf", "mine")
     assert member.fingerprint.startswith("local:")
-    assert teacher.is_encoder_decoder() == (family == "encoder_decoder")
+    assert teacher.family == family
     model = teacher.open(member)
     assert model.fingerprint == member.fingerprint
     requests = [tiny.request(at, tiny.rows[0].prompt, temperature=1.0) for at in range(4)]

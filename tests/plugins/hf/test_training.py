@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from rtbench_plugins.hf.encoding import IGNORED, Codec, encode_rows
 from rtbench_plugins.hf.options import StudentOptions
 from rtbench_plugins.hf.students import causal_student
 from rtbench_plugins.hf.training import _forward, collate, epoch_batches
+from rtbench_plugins.hf.training_state import StateFile, TrainState
 
 from rtbench.errors import BadInputError, MissingDataError, StepFailedError, UnknownNameError
 from rtbench.records import Row
@@ -125,6 +127,49 @@ def test_state_of_another_job_is_not_taken_up(tiny, tmp_path):
     assert weights(tmp_path / "cut" / "checkpoint") == weights(tmp_path / "whole" / "checkpoint")
 
 
+def test_best_weights_of_another_job_are_not_taken_up(tiny, tmp_path):
+    recipe = {"epochs": 4, "selection": "val"}
+    parts = {"rows": tiny.rows[:32], "validation": tiny.rows[32:], "recipe": recipe}
+    one = tiny.student("decoder", resume_seconds=0.0)
+    whole = one.train(tiny.job(tmp_path / "whole", **parts, seed=2))
+    # Two jobs are killed after their second epoch, in one folder: the second must not find the first one's weights.
+    for seed in (1, 2):
+        with pytest.raises(PulledThePlugError):
+            one.train(tiny.job(tmp_path / "cut", **parts, seed=seed, progress=pull_after(10)))
+    assert one.train(tiny.job(tmp_path / "cut", **parts, seed=2)).selected == whole.selected
+    kept = StateFile(tmp_path / "state")
+    model = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.AdamW(model.parameters())
+    for key, value in (("first", 1.0), ("second", 2.0)):
+        assert kept.read(key, model, optimizer, torch.device("cpu"))[1] is None
+        best = {"weight": torch.full((1, 1), value)}
+        kept.write(TrainState(key, epoch=3, best_epoch=2), model, optimizer, best)
+    found = kept.read("second", model, optimizer, torch.device("cpu"))[1]
+    assert found is not None
+    assert found["weight"].item() == 2.0
+
+
+def test_best_weights_that_no_state_names_are_not_taken_up(tmp_path):
+    kept, model = StateFile(tmp_path), torch.nn.Linear(1, 1)
+    optimizer, cpu = torch.optim.AdamW(model.parameters()), torch.device("cpu")
+    kept.folder.mkdir()
+    (kept.folder / "best-2.pt").write_bytes(b"killed before its state was written")
+    assert kept.read("job", model, optimizer, cpu)[1] is None
+    kept.write(TrainState("job", epoch=3, best_epoch=2), model, optimizer, {"weight": torch.ones(1, 1)})
+    assert kept.read("job", model, optimizer, cpu)[1] is not None
+
+
+def test_checkpoint_is_as_readable_as_the_umask_says(tiny, tmp_path):
+    before = os.umask(0o027)
+    try:
+        tiny.student("decoder").train(tiny.job(tmp_path, recipe={"epochs": 1}))
+    finally:
+        os.umask(before)
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in (tmp_path / "checkpoint").iterdir()}
+    assert "model.safetensors" in modes
+    assert set(modes.values()) == {"0o640"}, modes
+
+
 def test_val_keeps_the_epoch_with_the_lowest_validation_loss(tiny, tmp_path):
     # Validation labels that training never shows: the loss on them falls, then rises.
     wrong = [Row(sample_index=row.sample_index, prompt=row.prompt, label=" none") for row in tiny.rows[:4]]
@@ -219,8 +264,8 @@ def test_folder_of_the_other_family_is_refused(tiny, tmp_path):
 
 def test_hub_model_that_is_not_at_hand_says_what_to_do(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
-    one = tiny.student("decoder", model="nobody/no-such-model")
-    assert one.model().fingerprint == "nobody/no-such-model@main"
+    one = tiny.student("decoder", model="nobody/no-such-model", revision="f" * 40)
+    assert one.model().fingerprint == f"nobody/no-such-model@{'f' * 40}"
     with pytest.raises(MissingDataError, match="hf download nobody/no-such-model"):
         one.load(None, (), "f")
 
