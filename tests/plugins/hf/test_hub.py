@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -48,6 +49,46 @@ print(json.dumps(said))
 """
 
 
+class Handler(BaseHTTPRequestHandler):
+    """Answers as the hub does, with its headers."""
+
+    def __init__(self, hub: FakeHub, *arguments: Any) -> None:
+        self.hub = hub
+        super().__init__(*arguments)
+
+    def do_HEAD(self) -> None:
+        hub = self.hub
+        hub.asked.append(self.path)
+        parts = self.path.split("?")[0].strip("/").split("/")
+        if "tree" in parts:
+            self.answer(None, None, "EntryNotFound")
+        elif parts[:4] == ["api", "models", "org", "tiny"]:
+            self.answer(json.dumps({"id": "org/tiny", "sha": hub.main}).encode())
+        elif parts[:3] == ["org", "tiny", "resolve"] and parts[3] in {"main", FIRST, SECOND}:
+            path = hub.folder / parts[4]
+            commit = hub.main if parts[3] == "main" else parts[3]
+            self.answer(path.read_bytes() if path.is_file() else None, commit, "EntryNotFound")
+        else:
+            self.answer(None, None, "RepoNotFound")
+
+    def do_GET(self) -> None:
+        self.do_HEAD()
+
+    def answer(self, data: bytes | None, commit: str | None = None, fault: str = "") -> None:
+        self.send_response(404 if data is None else 200)
+        if data is None:
+            self.send_header("X-Error-Code", fault)
+        if commit:
+            self.send_header("X-Repo-Commit", commit)
+            self.send_header("ETag", f'"{hash(data) & 0xFFFFFFFF:x}"')
+        self.send_header("Content-Length", str(len(data or b"")))
+        self.end_headers()
+        if self.command == "GET" and data:
+            self.wfile.write(data)
+
+    def log_message(self, *arguments: Any) -> None: ...
+
+
 class FakeHub:
     """One repository, ``org/tiny``, over HTTP as huggingface_hub asks for it."""
 
@@ -55,41 +96,8 @@ class FakeHub:
         self.main = FIRST
         self.asked: list[str] = []
         self.home = home
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                hub.asked.append(self.path)
-                parts = self.path.split("?")[0].strip("/").split("/")
-                if "tree" in parts:
-                    self.answer(None, None, "EntryNotFound")
-                elif parts[:4] == ["api", "models", "org", "tiny"]:
-                    self.answer(json.dumps({"id": "org/tiny", "sha": hub.main}).encode())
-                elif parts[:3] == ["org", "tiny", "resolve"] and parts[3] in {"main", FIRST, SECOND}:
-                    path = folder / parts[4]
-                    commit = hub.main if parts[3] == "main" else parts[3]
-                    self.answer(path.read_bytes() if path.is_file() else None, commit, "EntryNotFound")
-                else:
-                    self.answer(None, None, "RepoNotFound")
-
-            def do_GET(self) -> None:
-                self.do_HEAD()
-
-            def answer(self, data: bytes | None, commit: str | None = None, fault: str = "") -> None:
-                self.send_response(404 if data is None else 200)
-                if data is None:
-                    self.send_header("X-Error-Code", fault)
-                if commit:
-                    self.send_header("X-Repo-Commit", commit)
-                    self.send_header("ETag", f'"{hash(data) & 0xFFFFFFFF:x}"')
-                self.send_header("Content-Length", str(len(data or b"")))
-                self.end_headers()
-                if self.command == "GET" and data:
-                    self.wfile.write(data)
-
-            def log_message(self, *arguments: Any) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.folder = folder
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, self))
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
