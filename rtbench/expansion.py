@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from rtbench.config import DEFAULT_EXTRACTOR, Block, Matrix, curators_of, entries_of, recipe_of
 from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
-from rtbench.interfaces import Task
+from rtbench.interfaces import Task, Teacher
 from rtbench.specs import Cell, CellModels, Entry, TaskSpec
 
 if TYPE_CHECKING:
@@ -60,6 +60,14 @@ def _used(cell: Cell) -> object:
     return cell.recipe.max_new_tokens if cell.student else None
 
 
+def _is_pool(teacher: Teacher) -> bool:
+    """A pool has no answers of its own, and so no row."""
+    try:
+        return len(teacher.members()) > 1
+    except MissingDataError:  # its cells will say so, each with this reason
+        return False
+
+
 class _Expansion:
     """Expands one block."""
 
@@ -99,8 +107,8 @@ class _Expansion:
         teachers: Sequence[Entry | None] = [None]
         if method.uses_teacher:
             teachers = [t for t in self.teachers if t.tasks is None or task.info.name in t.tasks]
-            if not method.uses_student:  # a pool has no answers of its own
-                teachers = [t for t in teachers if len(self._teacher(t).members()) == 1]
+            if not method.uses_student:
+                teachers = [t for t in teachers if not _is_pool(self._teacher(t))]
         students: Sequence[Entry | None] = [None]
         if method.uses_student:
             students = [s for s in self.students if s.tasks is None or task.info.name in s.tasks]
