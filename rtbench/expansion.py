@@ -22,6 +22,7 @@ def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]
     Raises:
         BadInputError: two blocks mean different things by one name, or there is no cell at all.
     """
+    _check_variant(session, matrix.file.variant)
     settings: dict[str, object] = {}
     entries: dict[tuple[str, str], Entry] = {}
     tasks: dict[str, tuple[TaskSpec, str | None]] = {}
@@ -58,6 +59,14 @@ def _used(cell: Cell) -> object:
     if cell.trains:
         return (cell.recipe, cell.curators if cell.teacher else ())
     return cell.recipe.max_new_tokens if cell.student else None
+
+
+def _check_variant(session: Session, variant: str) -> None:
+    """A wording that no task has is a mistake; a task that has one wording only is taken as it is."""
+    registry = session.plugins.registries["tasks"]
+    known = {name for entry in registry for name in session.task(entry.name).info.variants}
+    if variant not in known:
+        raise UnknownNameError.of("variant", variant, known, where="--variant, or `variant:` of the matrix")
 
 
 def _is_pool(teacher: Teacher) -> bool:

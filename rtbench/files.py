@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import hashlib
 import os
@@ -121,14 +122,27 @@ def read_yaml(path: Path) -> Any:
     text = read_bytes(path)
     if not text.strip():
         raise BadInputError("the file is empty", where=str(path))
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(text, Loader=loader)  # noqa: S506 - always a safe loader
+        return yaml.load(text, Loader=_yaml_loader())  # noqa: S506 - always a safe loader
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadInputError(f"not valid YAML: {error.problem}", where=f"{path}{line}") from None
     except yaml.YAMLError as error:
         raise BadInputError(f"not valid YAML: {error}", where=str(path)) from None
+
+
+@functools.cache
+def _yaml_loader() -> Any:
+    """YAML 1.1 reads 1e-3 as text; people mean a number, as in YAML 1.2."""
+    import re
+
+    import yaml
+
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = type("Loader", (base,), {})
+    pattern = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+    loader.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+0123456789."))
+    return loader
 
 
 def convert(data: Any, type_: type[T], *, where: str) -> T:

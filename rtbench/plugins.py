@@ -214,6 +214,7 @@ def _load_file(path: Path) -> Any:
         raise BadInputError("not a Python file", where=f"--plugin {path}", next_step="Name a *.py file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being executed
+    sys.modules.setdefault(path.stem, module)  # so that "mine:Attribute" is a target for ./mine.py
     try:
         spec.loader.exec_module(module)
     except Exception as error:

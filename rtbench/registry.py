@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from rtbench.errors import PluginError, UnknownNameError
+from rtbench.errors import PluginError, RtbenchError, UnknownNameError
 
 
 class Register(Protocol):
@@ -55,6 +55,27 @@ class Entry:
         if not callable(found):
             raise PluginError(f"{self.target!r} is not callable", where=f"plugin {self.origin!r}")
         return found  # type: ignore[no-any-return]
+
+
+def make(entry: Entry, kind: str, base: type, *arguments: Any) -> Any:
+    """Calls an entry's target and checks what comes back.
+
+    Raises:
+        PluginError: it raises something of its own, or returns something else than a ``base``.
+    """
+    factory = entry.resolve()
+    where, cure = f"plugin {entry.origin!r}", f"Mend the plugin, or run without it: -p no:{entry.origin}"
+    try:
+        made = factory(*arguments)
+    except RtbenchError:
+        raise
+    except Exception as error:
+        said = f"{kind} {entry.name!r} cannot be made: {type(error).__name__}: {error}"
+        raise PluginError(said, where=where, next_step=cure) from error
+    if not isinstance(made, base):
+        said = f"{kind} {entry.name!r} is a {type(made).__name__}, not a {base.__name__}"
+        raise PluginError(said, where=where, next_step=cure)
+    return made
 
 
 class Registry:

@@ -133,6 +133,8 @@ def _with_mean(row: Row) -> Row:
         return row
     # A guess and a printed figure have no sample of ours behind them, and so no interval.
     interval = mean_interval(found) if all(n for _, n in found) else None
+    if len(found) == 1:
+        interval = next(r.interval for r in row.results.values() if r.accuracy is not None)
     mean = sum(accuracy for accuracy, _ in found) / len(found)
     return msgspec.structs.replace(row, mean=mean, mean_interval=interval, measured=len(found))
 

@@ -10,7 +10,7 @@ import msgspec
 
 from rtbench.answers import choices_in
 from rtbench.data import DataFiles
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.extraction import summarise
 from rtbench.interfaces import Task
 from rtbench.recordings import Pair, RecordedEntry, Recording, Unmatched, match, read_recording
@@ -76,6 +76,8 @@ def score_file(
         pairs = [(entry, _own_sample(entry, task)) for entry in recording.entries]
     else:
         gold = "data"
+        if variant is not None and variant not in task.info.variants:
+            raise UnknownNameError.of(f"variant of task {task.info.name}", variant, task.info.variants)
         wanted = task.info.variants if variant is None else (variant,)
         matched = match(recording, {name: task.load(files, name) for name in wanted})
         unmatched, variants = matched.unmatched, matched.datasets

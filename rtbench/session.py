@@ -6,10 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rtbench import interfaces
 from rtbench.errors import BadInputError, PluginError
 from rtbench.interfaces import Environment
 from rtbench.ledger import Ledger
 from rtbench.plugins import PluginManager
+from rtbench.registry import make
 from rtbench.store import Store
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class Session:
 
     def task(self, name: str, *, where: str | None = None) -> Task:
         if name not in self._tasks:
-            self._tasks[name] = self.plugins.registries["tasks"].get(name, where=where).resolve()()
+            self._tasks[name] = self._make("tasks", name, interfaces.Task, where=where)
         return self._tasks[name]
 
     def task_data(self, name: str, variant: str) -> TaskData:
@@ -88,37 +90,40 @@ class Session:
         return self._data[name, variant]
 
     def method(self, name: str, *, where: str | None = None) -> Method:
-        found: Method = self.plugins.registries["methods"].get(name, where=where).resolve()()
+        found: Method = self._make("methods", name, interfaces.Method, where=where)
         if found.name != name:
             raise PluginError(f"method {name!r} calls itself {found.name!r}", next_step="Use one name.")
         return found
 
     def teacher(self, plugin: str, name: str, options: dict[str, Any]) -> Teacher:
-        found: Teacher = self._model("teachers", plugin, name, options)
+        found: Teacher = self._model("teachers", interfaces.Teacher, plugin, name, options)
         return found
 
     def student(self, plugin: str, name: str, options: dict[str, Any]) -> Student:
-        found: Student = self._model("students", plugin, name, options)
+        found: Student = self._model("students", interfaces.Student, plugin, name, options)
         return found
 
-    def _model(self, axis: str, plugin: str, name: str, options: dict[str, Any]) -> Any:
-        key = (axis, plugin, name, repr(sorted(options.items(), key=lambda item: item[0])))
-        if key not in self._models:
-            factory = self.plugins.registries[axis].get(plugin).resolve()
-            self._models[key] = factory(name, options, self)
-        return self._models[key]
-
     def curator(self, name: str, options: dict[str, Any]) -> Curator:
-        found: Curator = self.plugins.registries["curators"].get(name).resolve()(options)
+        found: Curator = self._make("curators", name, interfaces.Curator, options)
         return found
 
     def executor(self, name: str, options: dict[str, Any]) -> Executor:
-        found: Executor = self.plugins.registries["executors"].get(name, where="--executor").resolve()(options)
+        found: Executor = self._make("executors", name, interfaces.Executor, options, where="--executor")
         return found
 
     def reporter(self, name: str) -> Reporter:
-        found: Reporter = self.plugins.registries["reporters"].get(name, where="--format").resolve()()
+        found: Reporter = self._make("reporters", name, interfaces.Reporter, where="--format")
         return found
+
+    def _model(self, axis: str, base: type, plugin: str, name: str, options: dict[str, Any]) -> Any:
+        key = (axis, plugin, name, repr(sorted(options.items(), key=lambda item: item[0])))
+        if key not in self._models:
+            self._models[key] = self._make(axis, plugin, base, name, options, self)
+        return self._models[key]
+
+    def _make(self, kind: str, name: str, base: type, *arguments: Any, where: str | None = None) -> Any:
+        registry = self.plugins.registries[kind]
+        return make(registry.get(name, where=where), registry.kind, base, *arguments)
 
     def demonstrations(self, task: str, prompt_format: PromptFormat, source: DemonstrationSource, split: str) -> str:
         """The few-shot part of a task's prompts."""

@@ -42,7 +42,8 @@ def mean_interval(cells: Sequence[tuple[float, int]], *, seed: int = 0, draws: i
         total += rng.beta(accuracy * n + 0.5, (1 - accuracy) * n + 0.5, draws)
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(total / len(cells), [tail, 100 - tail])
-    return Interval(low=float(low), high=float(high), method="jeffreys")
+    mean = sum(accuracy for accuracy, _ in cells) / len(cells)
+    return Interval(low=0.0 if mean == 0 else float(low), high=1.0 if mean == 1 else float(high), method="jeffreys")
 
 
 def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resamples: int = 2000) -> Interval:
@@ -52,9 +53,9 @@ def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resample
     from scipy.stats import bootstrap
 
     values = np.asarray(by_question, dtype=float)
-    if np.ptp(values) == 0:  # all questions alike: every resample has the same mean
-        mean = float(values[0])
-        return Interval(low=mean, high=mean, method="bootstrap")
+    if np.ptp(values) == 0:
+        # All questions alike: every resample has the same mean, which is no certainty. n questions are what there is.
+        return wilson(round(float(values[0]) * len(values)), len(values))
     found = bootstrap(
         (values,),
         np.mean,

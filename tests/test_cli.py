@@ -61,6 +61,8 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
         (("run", "--matrix", "quickstart", "--workers", "0"), "at least 1"),
         (("run", "--matrix", "quickstart", "--name", "../x"), "letters, digits"),
         (("plan", "--data-dir", "nowhere"), "no such folder"),
+        (("plan", "--variant", "kojma"), "Did you mean 'kojima'"),
+        (("import", "x.jsonl", "--workspace", "/dev/null/x"), "no such file"),
         (("report",), "no run yet"),
         (("report", "--format", "marcdown"), "Available: "),
         (("show", "x"), "no run yet"),
@@ -193,6 +195,20 @@ def test_strangers_yaml_task_runs(cli: Cli) -> None:
     board = cli.json("run", "--task", path, "--matrix", matrix)
     row = next(r for r in board["rows"] if r["method"] == "fine-tune")  # type: ignore[index]
     assert row["results"][mine]["n"] > 0
+
+
+def test_workspace_that_cannot_be_written_is_one_clear_error(cli: Cli, demo: Path) -> None:
+    said = cli("run", "--matrix", demo, "--workspace", "/dev/null", code=2).stderr
+    assert "/dev/null" in said
+
+
+def test_gold_answers_of_the_wrong_type_are_an_error(cli: Cli) -> None:
+    (cli.folder / "mine.jsonl").write_text('{"question": "How many?", "answer": "many"}\n' * 10)
+    text = (Path(__file__).parent.parent / "docs" / "tasks.md").read_text()
+    (cli.folder / "mine.yaml").write_text(text.split("```yaml\n")[1].split("```")[0])
+    (cli.folder / "m.yaml").write_text("name: m\ntasks: [mine]\nmethods: [fine-tune]\nstudents: [parrot]\n")
+    said = cli("run", "--task", "mine.yaml", "--matrix", "m.yaml", code=2).stderr
+    assert "the gold answer 'many' is not of type number" in said
 
 
 BUILT_IN = {

@@ -59,6 +59,12 @@ def test_unreadable_path_is_one_error(tmp_path: Path, name: str) -> None:
         read_json(tmp_path / name)
 
 
+def test_yaml_reads_numbers_as_people_write_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("a: 1e-3\nb: 1.0e-3\nc: 3E4\nd: e3\ne: 1e-3x\nf: '1e-3'\n")
+    assert read_yaml(path) == {"a": 0.001, "b": 0.001, "c": 30000.0, "d": "e3", "e": "1e-3x", "f": "1e-3"}
+
+
 def test_truncated_gzip_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"prompt_tokens": 1, "completion_tokens": 2}\n' * 100)[:40])

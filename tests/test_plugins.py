@@ -144,6 +144,35 @@ def test_lifecycle_hooks_are_called(cli: Cli, demo: Path) -> None:
     assert sum(line.startswith("done") for line in lines) == 4
 
 
+def test_the_curator_of_the_guide_works(cli: Cli, demo: Path) -> None:
+    guide = (ROOT / "docs" / "plugins.md").read_text()
+    code = next(part.split("```")[0] for part in guide.split("```python\n") if "class Brief" in part)
+    (cli.folder / "brief.py").write_text(code)
+    demo.write_text(demo.read_text() + "curators: [correct, {use: brief, words: 1}]\n")
+    done = cli("run", "--plugin", "brief.py", "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "1", code=1)
+    assert "no training examples: 40 completions for 40 questions, none kept" in done.stderr
+    demo.write_text(demo.read_text().replace("words: 1", "wrods: 1"))
+    assert "Did you mean 'words'" in cli("plan", "--plugin", "brief.py", "--matrix", demo, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("class X(Curator): pass", "cannot be made"),
+        ("def X(options): return object()", "is a object, not a Curator"),
+    ],
+)
+def test_faulty_object_of_a_plugin_is_one_clear_error(cli: Cli, demo: Path, code: str, said: str) -> None:
+    (cli.folder / "bad.py").write_text(
+        f"from rtbench.hookspecs import hookimpl\nfrom rtbench.interfaces import Curator\n{code}\n"
+        "@hookimpl\ndef rtbench_register_curators(register): register('x', X)\n"
+    )
+    demo.write_text(demo.read_text() + "curators: [x]\n")
+    error = cli("plan", "--plugin", "bad.py", "--matrix", demo, code=2).stderr
+    assert said in error
+    assert "plugin 'bad'" in error
+
+
 @pytest.mark.parametrize("hook", HOOKS)
 def test_every_hook_has_a_heading_in_the_docs_with_its_signature(hook: str) -> None:
     import inspect

@@ -320,6 +320,8 @@ def jsonl(path: Path, options: dict[str, Any], variant: str) -> Loaded:
 
 def _jsonl_sample(raw: dict[str, Any], names: _JsonlOptions, index: int, where: str) -> Sample:
     question, answer = _text(_field(raw, names.question, where)).strip(), _field(raw, names.answer, where)
+    if answer is None:
+        raise BadInputError("the answer is null", where=where, next_step="Give the gold answer, or drop the line.")
     choices: tuple[str, ...] = ()
     if names.choices is not None:
         texts = _field(raw, names.choices, where)

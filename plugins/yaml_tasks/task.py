@@ -94,6 +94,7 @@ class YamlTask(Task):
             raise BadInputError(
                 "two files claim one sample index", where=f"{self.file.path}: files", next_step="Mend `first_index`."
             )
+        self._check_golds(samples)
         self._group(samples)
         groups = {i: sample.group for i, sample in samples.items() if sample.group is not None}
         made: dict[str, Split] = {
@@ -172,6 +173,26 @@ class YamlTask(Task):
             return self.spec.splits
         return {"default": SplitSpec(by="file" if folds else "random")}
 
+    def _check_golds(self, samples: dict[int, Sample]) -> None:
+        """A gold of the wrong type would count every answer as wrong, and teach it."""
+        letters = set(self.spec.letters or "ABCDEFGHIJ")
+        for sample in samples.values():
+            gold = sample.answer.strip()
+            kind = self.info.answer_type
+            right = bool(gold)
+            if kind == "number":
+                right = _is_number(gold)
+            elif kind == "yes_no":
+                right = gold.lower() in {"yes", "no"}
+            elif kind == "choice":
+                right = gold in letters
+            if not right:
+                raise BadInputError(
+                    f"sample {sample.index}: the gold answer {sample.answer!r} is not of type {kind}",
+                    where=self.file.path,
+                    next_step="Mend the data, or `answer_type`.",
+                )
+
     def _group(self, samples: dict[int, Sample]) -> None:
         import msgspec
 
@@ -249,6 +270,14 @@ def _pipelines(file: TaskFile) -> dict[str, tuple[FilterStep, ...]]:
     for rule in RULES:
         out.setdefault(rule, default_steps(rule, file.spec.answer_type, file.spec.letters))
     return out
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text.replace(",", "").removeprefix("$"))
+    except ValueError:
+        return False
+    return True
 
 
 def _moved(sample: Sample, by: int) -> Sample:

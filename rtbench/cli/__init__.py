@@ -74,4 +74,9 @@ def main(argv: list[str] | None = None) -> None:
         # The reader went away (`rtbench … | head`); say nothing more, also not at shutdown.
         sys.stdout = None
         sys.exit(0)
+    except OSError as error:
+        if error.filename is None or "--traceback" in arguments:
+            raise
+        click.echo(f"error: {error.filename}: {error.strerror}\nCheck the path and its permissions.", err=True)
+        sys.exit(2)
     sys.exit(code if isinstance(code, int) else 0)
