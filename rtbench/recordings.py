@@ -73,7 +73,8 @@ class Recording:
     """What the source calls the way it asked, such as ``zs_cot``."""
     task: str
     answer_prefix: str | None
-    """What stands before the answer in a text; None where the text is the answer stage's."""
+    """What stands before the answer in a text: nothing where the answer was asked for in a stage of its own, the
+    prediction template's prefix for ``completion_data``, "The answer is" for one text with both."""
     entries: tuple[RecordedEntry, ...]
 
 
@@ -176,12 +177,6 @@ def read_recording(
         answer_prefix=_prefix(key, lines),
         entries=entries,
     )
-
-
-def answer_prefix_of(recording: Recording) -> str | None:
-    """What stands before the answer in the recording's texts: nothing where the answer was asked for in a stage of its
-    own; the prediction template's prefix for ``completion_data``; "The answer is" for one text with both."""
-    return recording.answer_prefix
 
 
 def match(recording: Recording, data: Mapping[str, TaskData]) -> Matched:

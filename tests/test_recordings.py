@@ -11,7 +11,7 @@ from rtbench_plugins.yaml_tasks import load_task
 from rtbench.data import DataFiles
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.interfaces import TaskData
-from rtbench.recordings import answer_prefix_of, match, read_recording
+from rtbench.recordings import match, read_recording
 from rtbench.records import Sample
 from rtbench.scoring import score_file
 
@@ -39,7 +39,7 @@ def test_two_stages_keep_rationale_and_answer_apart(data_dir: Path) -> None:
     recording = read_recording(path)
     assert recording.entries[0].reasoning == raw["reasoning_completion"]
     assert recording.entries[0].text == raw["completion"]
-    assert answer_prefix_of(recording) is None
+    assert recording.answer_prefix is None
 
 
 def test_one_text_is_kept_verbatim(data_dir: Path) -> None:
@@ -48,7 +48,7 @@ def test_one_text_is_kept_verbatim(data_dir: Path) -> None:
     recording = read_recording(path)
     assert [e.text for e in recording.entries] == [r["reasoning_completion"] + r["completion"] for r in raw]
     assert all(e.reasoning is None for e in recording.entries)
-    assert answer_prefix_of(recording) == "The answer is"
+    assert recording.answer_prefix == "The answer is"
 
 
 def test_every_recording_is_matched_or_listed(data_dir: Path) -> None:
@@ -135,7 +135,7 @@ def test_completion_data_of_the_original_project_is_read(tmp_path: Path) -> None
     entry = recording.entries[0]
     assert (entry.sample_index, entry.reasoning, entry.text, entry.answer) == (3, " 4 and 4.", " 8.", "8")
     assert entry.finish_reason == "stop"
-    assert answer_prefix_of(recording) is None
+    assert recording.answer_prefix is None
 
 
 def test_completion_data_of_a_student_is_searched_behind_its_arrow(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_completion_data_of_a_student_is_searched_behind_its_arrow(tmp_path: Pat
     record["completion"] = " 4 and 4 are 9 --> 8"
     path = tmp_path / "c.json"
     path.write_text(json.dumps(raw))
-    assert answer_prefix_of(read_recording(path)) == "-->"
+    assert read_recording(path).answer_prefix == "-->"
     scored = score_file(path, task_named("multiarith"), "paper", DataFiles(offline=True))
     assert (scored.summary.correct, scored.summary.complete) == (1, 1.0)
     raw["metadata"]["prediction_template"] = "ft_cot_tokn"
@@ -220,4 +220,4 @@ def test_result_does_not_depend_on_whether_data_are_at_hand(tmp_path: Path, data
 )
 def test_key_that_is_a_template_of_the_original_says_the_prefix(tmp_path: Path, key: str, prefix: str | None) -> None:
     path = jsonl(tmp_path / f"m__{key}__t.jsonl", {"question": "One?", "text": "1"})
-    assert answer_prefix_of(read_recording(path)) == prefix
+    assert read_recording(path).answer_prefix == prefix
