@@ -96,11 +96,13 @@ def _complete(session: Session, step: Step, sizes: dict[bytes, tuple[int, int]])
 
 
 def _train(session: Session, step: Step, plan: Plan, sizes: dict[bytes, tuple[int, int]]) -> StepEstimate:
-    """At most: as if curation kept everything."""
+    """Steps stated in the recipe; else at most, as if curation kept everything."""
     spec = step.spec
     curate = plan.steps[step.inputs_as("examples")[0].key].spec
     assert isinstance(spec, TrainSpec)
     assert isinstance(curate, CurateSpec)
+    if spec.recipe.steps is not None:
+        return StepEstimate(work=spec.recipe.steps)
     questions, _ = _sizes(session, spec.task, curate.questions, "", "", sizes)
     batches = -(-questions * max(1, curate.degree) // spec.recipe.batch_size)
     return StepEstimate(work=batches * spec.recipe.epochs)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
-from rtbench_plugins.hf.growing_cache import grow
+from rtbench_plugins.hf.growing_cache import grow, keep_rows
 from rtbench_plugins.hf.loading import Loaded
 
 from rtbench.records import FinishReason, Sampling
@@ -85,7 +85,7 @@ class CausalDecoder:
 
     def keep(self, rows: torch.Tensor) -> None:
         self.mask, self.lengths = self.mask[rows], self.lengths[rows]
-        self.cache.batch_select_indices(rows)
+        keep_rows(self.cache, rows)
 
     def _run(self, tokens: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
         more = {"position_ids": positions} if self.positions else {}
@@ -142,7 +142,7 @@ class Seq2SeqDecoder:
 
     def keep(self, rows: torch.Tensor) -> None:
         self.mask, self.hidden = self.mask[rows], self.hidden[rows]
-        self.cache.batch_select_indices(rows)
+        keep_rows(self.cache, rows)
 
 
 def decode(

@@ -52,6 +52,20 @@ def grow(cache: Any) -> Any:
     return cache
 
 
+def keep_rows(cache: Any, rows: torch.Tensor) -> None:
+    """Drops all other rows. Layers that keep states of a convolution (LFM2) select them under another name than
+    layers of keys and values do."""
+    inner = getattr(cache, "self_attention_cache", None)
+    if inner is not None:  # encoder-decoder: its own method takes both caches
+        cache.batch_select_indices(rows)
+        return
+    for layer in cache.layers:
+        if hasattr(layer, "batch_select_indices"):
+            layer.batch_select_indices(rows)
+        else:
+            layer.reorder_cache(rows)
+
+
 def _buffer(filled: torch.Tensor, needed: int) -> torch.Tensor:
     """A copy with room for at least ``needed`` positions, and at least half of it free."""
     rows, heads, length, width = filled.shape

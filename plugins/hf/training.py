@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loading import Loaded, save
+from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, copy_weights
 from torch.nn import functional
 
@@ -69,7 +70,10 @@ class _Trainer:
         self.bf16, self.keep_after = bf16, keep_after
         self.rows = encode_rows(codec, job.rows, recipe)
         self.validation = encode_rows(codec, job.validation, recipe)
-        self.optimizer = _optimizer(base, recipe.learning_rate, recipe.weight_decay)
+        per_epoch = math.ceil(len(self.rows) / recipe.batch_size)
+        self.total = per_epoch * recipe.epochs if recipe.steps is None else recipe.steps
+        self.epochs = math.ceil(self.total / per_epoch)
+        self.optimizer = Optimizers(base, recipe, self.total)
         self.file = StateFile(job.workdir)
         key = content_key(
             identity, job.rows, job.validation, recipe, job.seed, job.corpus, bf16, str(torch.__version__)
@@ -77,22 +81,20 @@ class _Trainer:
         self.state, self.best = self.file.read(key, base.model, self.optimizer, base.device)
 
     def run(self) -> TrainReport:
-        per_epoch = math.ceil(len(self.rows) / self.recipe.batch_size)
-        total = per_epoch * self.recipe.epochs
         state, kept = self.state, time.monotonic()
-        self.job.progress(state.steps, total, "steps")
-        while state.epoch < self.recipe.epochs:
+        self.job.progress(state.steps, self.total, "steps")
+        while state.epoch < self.epochs:
             began = time.monotonic()
-            self._epoch(state, total)
+            self._epoch(state)
             state.seconds += time.monotonic() - began
-            if state.epoch < self.recipe.epochs and time.monotonic() - kept >= self.keep_after:
+            if state.epoch < self.epochs and time.monotonic() - kept >= self.keep_after:
                 self.file.write(state, self.base.model, self.optimizer, self.best)
                 kept = time.monotonic()
         return self._finish(state)
 
-    def _epoch(self, state: TrainState, total: int) -> None:
+    def _epoch(self, state: TrainState) -> None:
         epoch = state.epoch + 1
-        record = {"epoch": float(epoch), "train_loss": self._train(state, epoch, total)}
+        record = {"epoch": float(epoch), "train_loss": self._train(state, epoch)}
         if self.validation:
             record["validation_loss"] = self._validate()
         for name, value in record.items():
@@ -108,8 +110,8 @@ class _Trainer:
         if self.recipe.selection == "best-test":
             save(self.base, self.job.workdir / f"epoch-{epoch}")
 
-    def _train(self, state: TrainState, epoch: int, total: int) -> float:
-        """One pass over the rows. Returns the mean loss per supervised token, in nats."""
+    def _train(self, state: TrainState, epoch: int) -> float:
+        """One pass over the rows, or what is left to the last step. Returns the mean loss per supervised token, in nats."""
         model, nats, tokens = self.base.model.train(), torch.zeros((), dtype=torch.float64), 0
         steps, seed = state.steps, self.job.seed
         nats = nats.to(self.base.device)
@@ -119,12 +121,13 @@ class _Trainer:
                 loss = self._loss(batch)
                 torch.autograd.backward(loss / batch.supervised)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-                self.optimizer.step()
-                self.optimizer.zero_grad(set_to_none=True)
+                self.optimizer.step(steps)
                 nats += loss.detach()
                 tokens += batch.supervised
                 steps += 1
-                self.job.progress(steps, total, "steps")
+                self.job.progress(steps, self.total, "steps")
+                if steps == self.total:
+                    break
         model.eval()
         state.steps, state.tokens = steps, state.tokens + tokens
         return float(nats) / tokens
@@ -227,16 +230,6 @@ def epoch_batches(rows: Sequence[EncodedRow], size: int, seed: int) -> Iterator[
         batches += [group[start : start + size] for start in range(0, len(group), size)]
     for index in torch.randperm(len(batches), generator=generator).tolist():
         yield [rows[row] for row in batches[index]]
-
-
-def _optimizer(base: Loaded, learning_rate: float, weight_decay: float) -> torch.optim.Optimizer:
-    """AdamW; biases and norms are not decayed."""
-    parameters = [parameter for parameter in base.model.parameters() if parameter.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=learning_rate, fused=base.device.type in {"cpu", "cuda"})
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rtbench_plugins.hf.optimizers import Optimizers
 
 from rtbench.files import atomic_write
 
@@ -39,7 +40,7 @@ class StateFile:
         self.folder = workdir / "resume"
         self.path = self.folder / "state.pt"
 
-    def write(self, state: TrainState, model: Any, optimizer: torch.optim.Optimizer, best: Weights | None) -> None:
+    def write(self, state: TrainState, model: Any, optimizer: Optimizers, best: Weights | None) -> None:
         """Keeps a state. The best epoch's weights lie beside it and are written first."""
         if best is not None and not self._best(state.best_epoch).exists():
             with atomic_write(self._best(state.best_epoch)) as handle:
@@ -49,7 +50,7 @@ class StateFile:
         self._tidy(state)
 
     def read(
-        self, key: str, model: Any, optimizer: torch.optim.Optimizer, device: torch.device
+        self, key: str, model: Any, optimizer: Optimizers, device: torch.device
     ) -> tuple[TrainState, Weights | None]:
         """Brings model and optimizer to where the last state stands, or leaves them where there is none of this
         job. What does not belong to that state is removed: best weights that an earlier attempt or another job left

@@ -14,12 +14,15 @@ import pytest
 import torch
 from rtbench_plugins.hf import loading
 from rtbench_plugins.hf.encoding import IGNORED, Codec, encode_rows
+from rtbench_plugins.hf.muon import orthogonal
+from rtbench_plugins.hf.optimizers import rate_factor
 from rtbench_plugins.hf.options import StudentOptions
 from rtbench_plugins.hf.students import causal_student
 from rtbench_plugins.hf.training import _forward, collate, epoch_batches
 from rtbench_plugins.hf.training_state import StateFile, TrainState
 
 from rtbench.errors import BadInputError, MissingDataError, StepFailedError, UnknownNameError
+from rtbench.interfaces import Recipe
 from rtbench.records import Row
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
@@ -87,6 +90,46 @@ def test_training_leaves_the_process_random_state_alone(tiny, tmp_path):
     before = torch.get_rng_state()
     tiny.student("decoder").train(tiny.job(tmp_path, recipe={"epochs": 1}))
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("steps", [3, 6, 7])
+def test_steps_are_taken_exactly_whatever_the_rows(tiny, tmp_path, steps):
+    """48 rows in batches of 8 are 6 steps an epoch."""
+    report = tiny.student("decoder").train(tiny.job(tmp_path, recipe={"steps": steps, "selection": "last"}))
+    assert (report.steps, report.epochs) == (steps, 1 if steps <= 6 else 2)
+
+
+def test_linear_schedule_with_warm_up_rises_then_falls_to_nothing():
+    recipe = Recipe(schedule="linear", warmup_steps=2, steps=10)
+    factors = [rate_factor(recipe, done, 10) for done in range(11)]
+    assert factors[:3] == [0.5, 0.9, 0.8]
+    assert factors[10] == 0
+    assert [rate_factor(Recipe(), done, 10) for done in (0, 9)] == [1.0, 1.0]
+
+
+def test_muon_step_is_the_nearest_orthogonal_matrix():
+    """Singular values come near 1, singular vectors stay."""
+    torch.manual_seed(0)
+    tall, wide = torch.randn(1, 48, 16), torch.randn(1, 16, 48)
+    for matrix in (tall, wide):
+        u, _, v = torch.linalg.svd(matrix[0], full_matrices=False)
+        found = orthogonal(matrix, 5)[0]
+        values = torch.linalg.svdvals(found)
+        assert values.min() > 0.6
+        assert values.max() < 1.3
+        assert torch.dist(found, u @ v) < 0.4 * torch.linalg.norm(u @ v)
+
+
+@both_families
+def test_muon_trains_matrices_and_resumes_like_an_undisturbed_run(tiny, tmp_path, family):
+    recipe = {"steps": 16, "selection": "last", "optimizer": "muon", "schedule": "linear", "learning_rate": 3e-3}
+    one = tiny.student(family, resume_seconds=0.0)
+    whole = one.train(tiny.job(tmp_path / "whole", recipe=recipe))
+    assert whole.history[-1]["train_loss"] < whole.history[0]["train_loss"]
+    with pytest.raises(PulledThePlugError):
+        one.train(tiny.job(tmp_path / "cut", recipe=recipe, progress=pull_after(9)))
+    one.train(tiny.job(tmp_path / "cut", recipe=recipe))
+    assert weights(tmp_path / "cut" / "checkpoint") == weights(tmp_path / "whole" / "checkpoint")
 
 
 class PulledThePlugError(Exception):

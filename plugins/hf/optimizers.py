@@ -1,0 +1,83 @@
+"""The recipe's optimiser and learning-rate schedule. Imports torch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.muon import Muon
+
+from rtbench.interfaces import Recipe
+
+_ADAM_SHARE = 0.75
+"""Under Muon: AdamW's rate for embeddings, norms and convolutions, as a part of the recipe's."""
+
+
+class Optimizers:
+    """One or two optimisers that are stepped as one, with the recipe's schedule.
+
+    Args:
+        base: the model.
+        recipe: names optimiser, rates and schedule.
+        total: steps of the whole training.
+    """
+
+    def __init__(self, base: Loaded, recipe: Recipe, total: int) -> None:
+        self._recipe, self._total = recipe, total
+        if recipe.optimizer == "muon":
+            matrices, rest = split_parameters(base.model)
+            self._members: list[torch.optim.Optimizer] = [
+                Muon(matrices, recipe.learning_rate, weight_decay=recipe.weight_decay),
+                _adamw(rest, recipe.learning_rate * _ADAM_SHARE, recipe.weight_decay, base.device),
+            ]
+        else:
+            trained = [p for p in base.model.parameters() if p.requires_grad]
+            self._members = [_adamw(trained, recipe.learning_rate, recipe.weight_decay, base.device)]
+        self._rates = [[group["lr"] for group in member.param_groups] for member in self._members]
+
+    def step(self, done: int) -> None:
+        """One update, and gradients away. ``done``: steps before this one."""
+        factor = rate_factor(self._recipe, done, self._total)
+        for member, rates in zip(self._members, self._rates, strict=True):
+            for group, rate in zip(member.param_groups, rates, strict=True):
+                group["lr"] = rate * factor
+            member.step()
+            member.zero_grad(set_to_none=True)
+
+    def state_dict(self) -> list[dict[str, Any]]:
+        return [member.state_dict() for member in self._members]
+
+    def load_state_dict(self, state: list[dict[str, Any]]) -> None:
+        for member, one in zip(self._members, state, strict=True):
+            member.load_state_dict(one)
+
+
+def rate_factor(recipe: Recipe, done: int, total: int) -> float:
+    """Part of the full learning rate at a step: warm-up, then constant or falling in a line towards 0."""
+    warm = min(1.0, (done + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
+    return warm * (1 - done / total if recipe.schedule == "linear" else 1.0)
+
+
+def split_parameters(model: torch.nn.Module) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
+    """Hidden matrices, which Muon is for, and the rest: embeddings, output layer, norms, biases, convolutions."""
+    tables = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
+    output: Any = getattr(model, "get_output_embeddings", lambda: None)()
+    tables |= {id(output.weight)} if output is not None else set()
+    matrices: list[torch.nn.Parameter] = []
+    rest: list[torch.nn.Parameter] = []
+    for parameter in model.parameters():
+        if parameter.requires_grad:
+            (matrices if parameter.ndim == 2 and id(parameter) not in tables else rest).append(parameter)
+    return matrices, rest
+
+
+def _adamw(
+    parameters: list[torch.nn.Parameter], rate: float, weight_decay: float, device: torch.device
+) -> torch.optim.Optimizer:
+    """AdamW; biases and norms are not decayed."""
+    groups = [
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=rate, fused=device.type in {"cpu", "cuda"})
