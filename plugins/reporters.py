@@ -24,11 +24,14 @@ SHORT = {
 """Column heads where the full name is too wide for a terminal."""
 
 
-def describe(row: Row) -> list[str]:
-    """Method, student, teacher, degree and selection of a row."""
+def describe(row: Row, board: Leaderboard | None = None) -> list[str]:
+    """Method, student, teacher, degree and selection of a row; beside a twin's rows a reported one says that it is of
+    other questions."""
     method = row.method
     if row.kind == "reported":
-        method += " (reported)"
+        method += " (reported, upstream)" if board and "twin" in _sources(board) else " (reported)"
+    if row.fold != "test":
+        method += f" on {row.fold}"
     if row.fraction != 1.0:
         method += f" {row.fraction:.0%} of questions"
     teacher = row.teacher or "–"
@@ -65,20 +68,28 @@ def mean(row: Row, tasks: Sequence[str]) -> str:
     return percent(CellResult(accuracy=row.mean, interval=row.mean_interval)) + part
 
 
+def _sources(board: Leaderboard) -> list[str]:
+    """Of the rows that were measured."""
+    return sorted({row.source for row in board.rows if row.kind not in {"random", "reported"}})
+
+
 def notes(board: Leaderboard) -> list[str]:
     """What must stand beside the numbers."""
     extractors = sorted({row.extractor for row in board.rows if row.extractor and row.kind != "reported"})
     splits = sorted({row.split for row in board.rows if row.split})
-    variants = sorted({v for row in board.rows for v in row.variant.split("/") if v})
+    sources = _sources(board)
+    wordings = sorted({v for row in board.rows if row.source == "upstream" for v in row.variant.split("/") if v})
+    data = ", ".join(sources) + (f" (wording: {', '.join(wordings)})" if wordings else "")
     seeds = sorted({r.seeds for row in board.rows for r in row.results.values() if r.seeds})
     lines = [
         (
             "Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several, "
             "Jeffreys for the mean); "
-            f"extractor: {', '.join(extractors) or 'none'}; split: {', '.join(splits)}; wording: {', '.join(variants)}; "
+            f"extractor: {', '.join(extractors) or 'none'}; source: {data}; split: {', '.join(splits)}; "
             f"seeds per cell: {', '.join(map(str, seeds)) or 'none'}; rtbench {board.version}."
         )
     ]
+    lines += _about_twins(board)
     lines += _recipes(board)
     for task in board.tasks:
         found = [row.results[task] for row in board.rows if task in row.results]
@@ -93,17 +104,56 @@ def notes(board: Leaderboard) -> list[str]:
     if any(row.completions == "recorded" for row in board.rows):
         lines.append("(recorded): the teacher's completions are recordings made elsewhere.")
     if any(row.kind == "reported" for row in board.rows):
-        lines.append("(reported): figures printed in the paper, measured by its authors.")
-    sizes = {
-        task: max((row.results[task].n for row in board.rows if task in row.results), default=0) for task in board.tasks
-    }
-    lines.append("n: " + ", ".join(f"{task} {n}" for task, n in sizes.items() if n))
+        said = "figures printed in the paper, measured by its authors"
+        lines.append(
+            f"(reported, upstream): {said} on the published questions: no yardstick for rows of the twins' questions."
+            if "twin" in sources
+            else f"(reported): {said}."
+        )
+    lines += _sizes(board)
     lines += [
         f"{row.method} {row.teacher or ''} on {task}: {result.missing} questions of the fold have no recording."
         for row in board.rows
         for task, result in row.results.items()
         if result.missing
     ]
+    return lines
+
+
+def _about_twins(board: Leaderboard) -> list[str]:
+    """What another kind of question means for the numbers."""
+    lines: list[str] = []
+    if any(row.source == "twin" for row in board.rows):
+        lines.append(
+            "Source twin: questions drawn by the tasks' procedural twins, not the published ones. Each seed has its own "
+            "questions, folds and teacher's draws: n adds up over seeds, and the interval is a bootstrap over seeds and "
+            "their questions."
+        )
+    folds = {row.fold for row in board.rows}
+    lines += [f"{fold}: {said}." for fold, said in _FOLDS.items() if fold in folds]
+    return lines
+
+
+_FOLDS = {
+    "ood": "questions harder than any that was trained on",
+    "validation": "the fold to choose settings on; no result",
+}
+
+
+def _sizes(board: Leaderboard) -> list[str]:
+    """Questions by task; where seeds have questions of their own, how many each has."""
+    lines: list[str] = []
+    for fold in dict.fromkeys(row.fold for row in board.rows if row.kind not in {"random", "reported"}):
+        sizes: list[str] = []
+        for task in board.tasks:
+            rows = [row for row in board.rows if row.fold == fold and task in row.results and row.results[task].n]
+            if rows:
+                largest = max(rows, key=lambda row: row.results[task].n)
+                n, seeds = largest.results[task].n, largest.results[task].seeds
+                own = largest.source == "twin" and seeds > 1
+                sizes.append(f"{task} {n}" + (f" ({seeds} seeds × {n // seeds})" if own else ""))
+        if sizes:
+            lines.append(("n: " if fold == "test" else f"n on {fold}: ") + ", ".join(sizes))
     return lines
 
 
@@ -114,7 +164,8 @@ def _recipes(board: Leaderboard) -> list[str]:
         for task, result in row.results.items():
             if result.recipe is not None:
                 r = result.recipe
-                said = f"epochs {r.epochs}, batch {r.batch_size}, learning rate {r.learning_rate:g}"
+                length = f"epochs {r.epochs}" if r.steps is None else f"steps {r.steps}"
+                said = f"{length}, batch {r.batch_size}, {r.optimizer}, learning rate {r.learning_rate:g} {r.schedule}"
                 place = f"{row.method} {task}" if row.degree in {None, 1} else f"{row.method} D={row.degree} {task}"
                 found.setdefault(said, {})[place] = None
     usual = max(found, key=lambda said: len(found[said]), default=None)
@@ -174,7 +225,7 @@ class TableReporter(Reporter):
         table.add_column("mean", justify="right")
         for row in leaderboard.rows:
             values = [percent(row.results.get(task)) for task in tasks]
-            described, average = describe(row), mean(row, tasks)
+            described, average = describe(row, leaderboard), mean(row, tasks)
             if stacked:  # twelve tasks fit a terminal only with the interval below the number
                 values = [value.replace(" [", "\n[") for value in values]
                 described = [value.replace(" (", "\n(") for value in described]
@@ -209,7 +260,11 @@ class MarkdownReporter(Reporter):
             lines += [leaderboard.description, ""]
         lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(HEADS) + "---:|" * (len(tasks) + 1)]
         for row in leaderboard.rows:
-            values = [*describe(row), *(percent(row.results.get(task)) for task in tasks), mean(row, tasks)]
+            values = [
+                *describe(row, leaderboard),
+                *(percent(row.results.get(task)) for task in tasks),
+                mean(row, tasks),
+            ]
             lines.append("| " + " | ".join(_escape(value) for value in values) + " |")
         lines += ["", *(f"- {_escape(line)}" for line in notes(leaderboard))]
         for head, more in (("Yield of curation", curated(leaderboard)), ("Cells without a number", gaps(leaderboard))):
@@ -238,7 +293,7 @@ class CsvReporter(Reporter):
 
 _ROW_FIELDS = [
     "kind", "method", "student", "teacher", "completions", "degree", "temperature", "fraction", "selection",
-    "extractor", "variant", "split", "limit",
+    "extractor", "source", "variant", "split", "fold", "limit",
 ]  # fmt: skip
 _RESULT_FIELDS = [
     "accuracy", "low", "high", "n", "missing", "seeds", "parameters", "kept", "covered", "rows_cut", "prompts_cut",

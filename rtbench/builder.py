@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rtbench.errors import RtbenchError
+from rtbench.errors import PluginError, RtbenchError
 from rtbench.interfaces import PromptFormat, Student, Teacher
 from rtbench.keys import content_key
 from rtbench.questions import questions_of
@@ -126,7 +126,7 @@ class StepBuilder:
         n: int = 1,
         temperature: float = 0.0,
     ) -> Step:
-        """The student (a train step's checkpoint, or untrained) answers the test fold."""
+        """The student (a train step's checkpoint, or untrained) answers the cell's fold."""
         student = cell.models.student
         assert student is not None, f"method {cell.method} asks a student but uses_student is off"
         template = prompt_format.template(student.family)
@@ -141,7 +141,7 @@ class StepBuilder:
             student.family,
             prompt_format,
             sampling,
-            fold="test",
+            fold=cell.fold,
             n=n,
             checkpoint=checkpoint,
             epoch=epoch,
@@ -156,7 +156,7 @@ class StepBuilder:
             student.family,
             prompt_format,
             answer,
-            fold="test",
+            fold=cell.fold,
             n=n,
             checkpoint=checkpoint,
             epoch=epoch,
@@ -202,7 +202,7 @@ class StepBuilder:
         if reasoning:
             inputs.append(Input(role="reasoning", kind="complete", key=reasoning.key))
         what = f"{fold} {prompt_format.name}{' answer' if reasoning else ''}{f' ×{n}' if n > 1 else ''}"
-        whose = cell.name if checkpoint else f"{cell.task.name}/{model.name}"
+        whose = cell.training if checkpoint else f"{cell.task.dataset}/{model.name}"
         title = f"complete {whose}: {what}" + (f", epoch {epoch}" if epoch else "")
         return self._step(spec, inputs, title, resources or Resources())
 
@@ -210,7 +210,10 @@ class StepBuilder:
         """Rendered here, so that the prompt's few-shot part is in the step's key."""
         if prompt_format.demonstrations is None:
             return ""
-        return self._session.demonstrations(cell.task.name, prompt_format, cell.demonstrations, cell.task.split)
+        source = cell.demonstrations
+        if cell.source == "twin" and source == "paper":  # none of the paper's lies in a twin's test fold
+            source = "paper-as-published"
+        return self._session.demonstrations(cell.task.name, prompt_format, source, cell.task.split)
 
     # ---- curate, train, score
 
@@ -239,7 +242,7 @@ class StepBuilder:
         inputs = [Input(role="completions", kind="complete", key=step.key) for step, _ in asked]
         source = cell.teacher.name if asked and cell.teacher else "gold answers"
         drawn = f"/D{cell.degree}" if asked and cell.degree else ""
-        return self._step(spec, inputs, f"curate {cell.task.name}/{source}{drawn}", Resources())
+        return self._step(spec, inputs, f"curate {cell.task.dataset}/{source}{drawn}", Resources())
 
     def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step) -> Step:
         """Fine-tunes the cell's student on examples."""
@@ -255,11 +258,11 @@ class StepBuilder:
             seed=cell.seed,
         )
         inputs = [Input(role="examples", kind="curate", key=examples.key)]
-        title = f"train {cell.name}"
+        title = f"train {cell.training}"
         return self._step(spec, inputs, title, student.resources("train"))
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
-        """Completes and scores the test fold with a trained student, by the recipe's selection."""
+        """Completes and scores the cell's fold with a trained student, by the recipe's selection."""
         if cell.recipe.selection != "best-test":
             completions = [self.ask_student(cell, prompt_format, checkpoint=checkpoint)]
             return self.score(cell, prompt_format.answer_prefix, completions)
@@ -277,10 +280,21 @@ class StepBuilder:
         *,
         aggregate: Literal["single", "majority", "best-epoch"] = "single",
     ) -> Step:
-        """Scores completions of the test fold with all of the cell's extractors."""
+        """Scores completions of the cell's fold with all of the cell's extractors.
+
+        Raises:
+            PluginError: they are of another fold.
+        """
+        for step in completions:
+            if isinstance(step.spec, CompleteSpec) and step.spec.questions.fold != cell.fold:
+                raise PluginError(
+                    f"method {cell.method} scores completions of the {step.spec.questions.fold} fold as if of "
+                    f"{cell.fold}",
+                    next_step="Ask with `fold=cell.fold` for what is scored.",
+                )
         spec = ScoreSpec(
             task=cell.task,
-            questions=self._questions(cell, "test"),
+            questions=self._questions(cell, cell.fold),
             extractors=list(cell.extractors),
             answer_prefix=answer_prefix,
             aggregate=aggregate,
@@ -293,9 +307,9 @@ class StepBuilder:
 
     @staticmethod
     def _questions(cell: Cell, fold: Fold) -> Questions:
-        if fold == "test":
-            return Questions(fold=fold, limit=cell.test_limit)
-        return Questions(fold=fold, limit=cell.train_limit, fraction=cell.fraction)
+        if fold == "train":
+            return Questions(fold=fold, limit=cell.train_limit, fraction=cell.fraction)
+        return Questions(fold=fold, limit=cell.test_limit)
 
     def _base(self, student: Student, cell: Cell) -> ModelSpec:
         """The base model; where it depends on the training fold, so does its fingerprint.

@@ -16,7 +16,7 @@ import msgspec
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import convert, read_yaml
 from rtbench.interfaces import DemonstrationSource, Recipe
-from rtbench.records import Record
+from rtbench.records import Fold, Record, Source
 from rtbench.specs import Entry
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 DEFAULT_EXTRACTOR = "flexible"
 SELECTIONS = ("last", "val", "best-test")
+TEST_FOLDS: tuple[Fold, ...] = ("test", "ood", "validation")
+"""Folds that can be answered and scored."""
 
 
 class Block(Record, frozen=True, omit_defaults=True):
@@ -36,6 +38,8 @@ class Block(Record, frozen=True, omit_defaults=True):
     degrees: list[int] | None = None
     seeds: list[int] | None = None
     fractions: list[float] | None = None
+    folds: list[str] | None = None
+    """Of :data:`TEST_FOLDS`."""
     curators: list[str | dict[str, Any]] | None = None
     recipe: dict[str, Any] | None = None
     temperature: float | None = None
@@ -47,7 +51,10 @@ class MatrixFile(Block, frozen=True, omit_defaults=True):
 
     name: str | None = None
     description: str = ""
+    source: Source = "upstream"
+    """``twin``: each seed has questions, folds and teacher's draws of its own."""
     variant: str = "original"
+    """Of upstream data."""
     split: str = "default"
     extractor: str | None = None
     """The one the leaderboard shows; all of a task's are computed. None: ``flexible``, or a task's first where it has
@@ -68,7 +75,7 @@ class Matrix:
     """A matrix, read; ``blocks`` have the top level's values where they state none."""
 
     name: str
-    source: str
+    path: str
     file: MatrixFile
     blocks: tuple[Block, ...]
 
@@ -112,13 +119,16 @@ def _merged(file: MatrixFile, block: Block) -> Block:
 
 
 def check_numbers(block: Block, *, where: str) -> None:
-    """Raises BadInputError naming the key whose number cannot be."""
+    """Raises BadInputError naming the key whose number, or fold, cannot be."""
     for degree in block.degrees or []:
         _check(degree >= 1, f"degrees: {degree} is no number of rationales", "At least 1.", where)
     for seed in block.seeds or []:
         _check(seed >= 0, f"seeds: {seed} is negative", "Give whole numbers from 0.", where)
     for fraction in block.fractions or []:
         _check(0 < fraction <= 1, f"fractions: {fraction} is no part", "Above 0, at most 1.", where)
+    for fold in block.folds or []:
+        if fold not in TEST_FOLDS:
+            raise UnknownNameError.of("fold", fold, TEST_FOLDS, where=f"{where}, folds")
     if block.temperature is not None:
         _check(block.temperature >= 0, f"temperature: {block.temperature} is negative", "0 is greedy.", where)
 
@@ -130,6 +140,14 @@ def recipe_of(block: Block, *, where: str) -> Recipe:
         raise UnknownNameError.of("selection", recipe.selection, SELECTIONS, where=f"{where}, recipe")
     for key in ("batch_size", "epochs", "max_prompt_tokens", "max_label_tokens", "max_new_tokens"):
         _check(getattr(recipe, key) >= 1, f"{key} must be at least 1", None, f"{where}, recipe")
+    _check(recipe.steps is None or recipe.steps >= 1, "steps must be at least 1", None, f"{where}, recipe")
+    _check(recipe.warmup_steps >= 0, "warmup_steps must be at least 0", None, f"{where}, recipe")
+    _check(
+        recipe.steps is None or recipe.selection != "best-test",
+        "`steps` does not go with selection best-test, which compares whole epochs",
+        "Give `epochs`, or another selection.",
+        f"{where}, recipe",
+    )
     _check(recipe.learning_rate > 0, "learning_rate must be above 0", None, f"{where}, recipe")
     _check(0 <= recipe.validation_fraction < 1, "validation_fraction must be in [0, 1)", None, f"{where}, recipe")
     return recipe

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rtbench.config import DEFAULT_EXTRACTOR, Block, Matrix, curators_of, entries_of, recipe_of
 from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
 from rtbench.interfaces import Task, Teacher
+from rtbench.records import Fold
 from rtbench.specs import Cell, CellModels, Entry, TaskSpec
+from rtbench.twins import seed_of, variant_of
 
 if TYPE_CHECKING:
     from rtbench.interfaces import Method
     from rtbench.session import Session
+
+
+_DataKey = tuple[str, str, Fold]
+"""Task, variant and fold."""
 
 
 def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]]:
@@ -25,7 +31,7 @@ def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]
     _check_variant(session, matrix.file.variant)
     settings: dict[str, object] = {}
     entries: dict[tuple[str, str], Entry] = {}
-    tasks: dict[str, tuple[TaskSpec, str | None]] = {}
+    tasks: dict[_DataKey, tuple[TaskSpec, str | None]] = {}
     for block in matrix.blocks:
         expansion = _Expansion(session, matrix, block, tasks)
         for axis, entry in expansion.named():
@@ -63,10 +69,15 @@ def _used(cell: Cell) -> object:
 
 def _check_variant(session: Session, variant: str) -> None:
     """A wording that no task has is a mistake; a task that has one wording only is taken as it is."""
+    where = "--variant, or `variant:` of the matrix"
+    if (seed := seed_of(variant)) is not None:
+        raise BadInputError(
+            f"{variant} is no wording of the data", where=where, next_step=f"Give `--source twin --seeds {seed}`."
+        )
     registry = session.plugins.registries["tasks"]
     known = {name for entry in registry for name in session.task(entry.name).info.variants}
     if variant not in known:
-        raise UnknownNameError.of("variant", variant, known, where="--variant, or `variant:` of the matrix")
+        raise UnknownNameError.of("variant", variant, known, where=where)
 
 
 def _is_pool(teacher: Teacher) -> bool:
@@ -81,7 +92,7 @@ class _Expansion:
     """Expands one block."""
 
     def __init__(
-        self, session: Session, matrix: Matrix, block: Block, tasks: dict[str, tuple[TaskSpec, str | None]]
+        self, session: Session, matrix: Matrix, block: Block, tasks: dict[_DataKey, tuple[TaskSpec, str | None]]
     ) -> None:
         self.session = session
         self.matrix = matrix
@@ -107,12 +118,10 @@ class _Expansion:
             methods.append(self.session.method("teacher", where=self.where))
         for name in names:
             task = self.session.task(name, where=self.where)
-            spec, reason = self._task_spec(task)
             for method in methods:
-                for cell in self._method_cells(method, task, spec):
-                    yield cell, reason
+                yield from self._method_cells(method, task)
 
-    def _method_cells(self, method: Method, task: Task, spec: TaskSpec) -> Iterator[Cell]:
+    def _method_cells(self, method: Method, task: Task) -> Iterator[tuple[Cell, str | None]]:
         teachers: Sequence[Entry | None] = [None]
         if method.uses_teacher:
             teachers = [t for t in self.teachers if t.tasks is None or task.info.name in t.tasks]
@@ -126,13 +135,24 @@ class _Expansion:
             if method.uses_degree:
                 degrees = (teacher.degrees if teacher else None) or self.block.degrees or [1]
             models = CellModels(task, self._teacher(teacher), self._student(student))
-            for degree, seed, fraction in itertools.product(degrees, self._seeds(method), self._fractions(method)):
-                yield self._cell(method, spec, teacher, student, degree, seed, fraction, models)
+            for degree, seed, fraction, fold in itertools.product(
+                degrees, self._seeds(method), self._fractions(method), self._folds()
+            ):
+                spec, reason = self._data(task, seed, fold)
+                yield self._cell(method, spec, teacher, student, degree, seed, fraction, fold, models), reason
 
     def _seeds(self, method: Method) -> Sequence[int]:
-        """Without training (and greedily) every seed gives the same; one stands for all."""
+        """Without training (and greedily) every seed gives the same; one stands for all. With twins each seed asks
+        questions of its own."""
         seeds = self.block.seeds or [0]
-        return seeds if method.trains else seeds[:1]
+        return seeds if method.trains or self._twins else seeds[:1]
+
+    def _folds(self) -> Sequence[Fold]:
+        return [cast("Fold", fold) for fold in self.block.folds or ["test"]]
+
+    @property
+    def _twins(self) -> bool:
+        return self.matrix.file.source == "twin"
 
     def _fractions(self, method: Method) -> Sequence[float]:
         return (self.block.fractions or [1.0]) if method.trains else [1.0]
@@ -146,6 +166,7 @@ class _Expansion:
         degree: int | None,
         seed: int,
         fraction: float,
+        fold: Fold,
         models: CellModels,
     ) -> Cell:
         file = self.matrix.file
@@ -159,6 +180,7 @@ class _Expansion:
             degree=degree,
             seed=seed,
             fraction=fraction,
+            fold=fold,
             recipe=self.recipe,
             test_limit=file.limit,
             train_limit=file.limit,
@@ -166,7 +188,7 @@ class _Expansion:
             primary=self._primary(models.task),
             curators=self.curators,
             temperature=self.block.temperature if asks else None,
-            teacher_seed=seed if file.teacher_draws == "per-seed" else 0,
+            teacher_seed=seed if file.teacher_draws == "per-seed" or self._twins else 0,
             demonstrations=file.demonstrations,
             trains=method.trains,
             models=models,
@@ -182,31 +204,41 @@ class _Expansion:
             raise UnknownNameError.of("extractor", wanted, known, where=f"task {task.info.name}")
         return wanted
 
-    def _task_spec(self, task: Task) -> tuple[TaskSpec, str | None]:
-        """The data that cells stand on, and why they cannot run where they are not at hand."""
-        name = task.info.name
-        if name not in self.tasks:
-            self.tasks[name] = self._read_task(task)
-        return self.tasks[name]
+    def _data(self, task: Task, seed: int, fold: Fold) -> tuple[TaskSpec, str | None]:
+        """The data that a cell stands on, and why it cannot run where they are not at hand."""
+        variant = variant_of(seed) if self._twins else self._wording(task)
+        key = (task.info.name, variant, fold)
+        if key not in self.tasks:
+            self.tasks[key] = self._read_data(task, variant, fold)
+        return self.tasks[key]
 
-    def _read_task(self, task: Task) -> tuple[TaskSpec, str | None]:
-        name, split = task.info.name, self.matrix.file.split
-        # A variant is a wording of the same questions; a task that has one wording only is taken as it is.
+    def _wording(self, task: Task) -> str:
+        """A variant is a wording of the same questions; a task that has one wording only is taken as it is."""
         wanted = self.matrix.file.variant
-        variant = wanted if wanted in task.info.variants else task.info.variants[0]
-        fingerprint, reason = "", None
-        if split not in task.info.splits:
-            reason = f"{name} has no split {split!r} (has: {', '.join(task.info.splits)})"
+        return wanted if wanted in task.info.variants else task.info.variants[0]
+
+    def _read_data(self, task: Task, variant: str, fold: Fold) -> tuple[TaskSpec, str | None]:
+        name, split = task.info.name, self.matrix.file.split
+        owner = f"{name}'s twin" if self._twins else name
+        splits = ("default",) if self._twins else task.info.splits
+        fingerprint, dataset, reason = "", f"{name}@{variant}", None
+        if self._twins and task.twin() is None:
+            reason = f"{name} has no twin"
+        elif split not in splits:
+            reason = f"{owner} has no split {split!r} (has: {', '.join(splits)})"
         else:
             try:
+                dataset = task.dataset_id(variant)
                 fingerprint = task.fingerprint(self.session.files, variant)
                 data = self.session.task_data(name, variant)
             except MissingDataError as error:
                 reason = str(error)
             else:
-                if not data.fold(split, "test"):
-                    reason = data.missing or f"the test fold of {name}'s split {split!r} is empty"
-        dataset = task.dataset_id(variant)
+                if not data.splits[split].fold(fold):
+                    hint = "; its twin has one (--source twin)" if task.info.twin and not self._twins else ""
+                    reason = f"{owner} has no {fold} fold{hint}"
+                elif not data.fold(split, fold):
+                    reason = data.missing or f"the {fold} fold of {name}'s split {split!r} is empty"
         return TaskSpec(name=name, variant=variant, split=split, fingerprint=fingerprint, dataset=dataset), reason
 
     def _teacher(self, entry: Entry | None) -> Any:

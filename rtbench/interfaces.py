@@ -30,6 +30,7 @@ from rtbench.records import (
     Split,
     TrainReport,
 )
+from rtbench.twins import dataset_of, seed_of
 
 if TYPE_CHECKING:
     from rtbench.builder import StepBuilder
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from rtbench.plan import Plan
     from rtbench.report import Leaderboard
     from rtbench.specs import Cell, Step
+    from rtbench.store import Store
+    from rtbench.twins import Twin
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, unit)``; called often, must be cheap."""
@@ -103,6 +106,8 @@ class TaskInfo(Record, frozen=True, omit_defaults=True):
     source: str = ""
     """Where the definition stands (file)."""
     licence: str = ""
+    twin: bool = False
+    """There is a procedural twin (:meth:`Task.twin`)."""
 
 
 class Demonstration(Record, frozen=True):
@@ -147,7 +152,8 @@ class Extractor(Protocol):
 
 
 class Task(ABC):
-    """A task: metadata at once, samples on demand."""
+    """A task: metadata at once, samples on demand. One that has a twin takes the twin's variants
+    (:func:`rtbench.twins.variant_of`) wherever it takes a variant."""
 
     info: TaskInfo
 
@@ -189,8 +195,17 @@ class Task(ABC):
         """
         return ()
 
+    def twin(self) -> Twin[Any] | None:
+        """The seeded generator of questions like the task's; None where there is none. Its data are loaded as the
+        variant ``twin-SEED`` with the one split ``default`` (:func:`rtbench.twins.twin_data`,
+        :func:`rtbench.twins.twin_fingerprint`)."""
+        return None
+
     def dataset_id(self, variant: str) -> str:
         """Name of the samples in ledgers: two variants share it where they share every text and gold."""
+        seed = seed_of(variant)
+        if seed is not None and (twin := self.twin()) is not None:
+            return dataset_of(self.info.name, twin, seed)
         default = self.info.variants[0]
         return self.info.name if variant == default else f"{self.info.name}@{variant}"
 
@@ -262,6 +277,14 @@ class Recipe(Record, frozen=True):
     learning_rate: float = 3e-4
     batch_size: int = 8
     epochs: int = 20
+    steps: int | None = None
+    """Exactly so many optimiser steps, however many rows there are; ``epochs`` does not count then. None: whole
+    epochs."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """``muon``: for hidden matrices (Jordan 2024), AdamW for the rest."""
+    schedule: Literal["constant", "linear"] = "constant"
+    """Of the learning rate; ``linear`` falls to 0 at the last step."""
+    warmup_steps: int = 0
     weight_decay: float = 0.01
     max_prompt_tokens: int = 512
     max_label_tokens: int = 512
@@ -429,6 +452,10 @@ class Services(Protocol):
     def files(self) -> DataFiles: ...
     @property
     def ledger(self) -> Ledger: ...
+    @property
+    def store(self) -> Store:
+        """Finished steps."""
+
     @property
     def recordings(self) -> Path | None:
         """Folder with recorded completions, where there is one."""

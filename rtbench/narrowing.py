@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.config import Block, Matrix, name_of, names_on, with_axis
+from rtbench.config import TEST_FOLDS, Block, Matrix, name_of, names_on, with_axis
 from rtbench.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -31,10 +31,12 @@ class Narrowing:
     students: Sequence[str] | None = None
     degrees: Sequence[int] | None = None
     seeds: Sequence[int] | None = None
+    folds: Sequence[str] | None = None
     limit: int | None = None
     epochs: int | None = None
     selection: str | None = None
     extractor: str | None = None
+    source: str | None = None
     variant: str | None = None
     split: str | None = None
 
@@ -51,13 +53,15 @@ def narrow(session: Session, matrix: Matrix, by: Narrowing) -> Matrix:
     for degree in by.degrees or []:
         if degree < 1:
             raise BadInputError(f"must be at least 1, not {degree}", where="--degrees")
-    changes = {
-        key: getattr(by, key) for key in ("extractor", "variant", "split", "limit") if getattr(by, key) is not None
-    }
+    for fold in by.folds or []:
+        if fold not in TEST_FOLDS:
+            raise UnknownNameError.of("fold", fold, TEST_FOLDS, where="--folds")
+    settings = ("extractor", "source", "variant", "split", "limit")
+    changes = {key: getattr(by, key) for key in settings if getattr(by, key) is not None}
     recipe = {key: value for key, value in (("epochs", by.epochs), ("selection", by.selection)) if value is not None}
     blocks = [with_axis(block, "recipe", {**(block.recipe or {}), **recipe}) for block in matrix.blocks]
     cut = _Cut(session, by)
-    for axis in (cut.methods, cut.tasks, cut.students, cut.teachers, cut.degrees):
+    for axis in (cut.methods, cut.tasks, cut.students, cut.teachers, cut.degrees, cut.folds):
         blocks = axis(blocks)
     if by.seeds is not None:
         blocks = [with_axis(block, "seeds", list(by.seeds)) for block in blocks]
@@ -65,7 +69,7 @@ def narrow(session: Session, matrix: Matrix, by: Narrowing) -> Matrix:
         raise BadInputError(
             "nothing of the matrix is left", where=f"matrix {matrix.name}", next_step="Ask for what it has, or more."
         )
-    return Matrix(matrix.name, matrix.source, msgspec.structs.replace(matrix.file, **changes), tuple(blocks))
+    return Matrix(matrix.name, matrix.path, msgspec.structs.replace(matrix.file, **changes), tuple(blocks))
 
 
 class _Cut:
@@ -175,6 +179,16 @@ class _Cut:
                 changes = {"degrees": kept or block.degrees, "teachers": teachers or None, "methods": methods}
                 out.append(msgspec.structs.replace(block, **changes))
         return out
+
+    def folds(self, blocks: Sequence[Block]) -> list[Block]:
+        """A fold that no block has goes to all of them: what is trained answers every fold."""
+        asked = self.by.folds
+        if asked is None:
+            return list(blocks)
+        present = {fold for block in blocks for fold in block.folds or ["test"]}
+        new = [fold for fold in asked if fold not in present]
+        kept = [[fold for fold in block.folds or ["test"] if fold in asked] + new for block in blocks]
+        return [with_axis(block, "folds", folds) for block, folds in zip(blocks, kept, strict=True) if folds]
 
     def _new(self, axis: str, asked: Sequence[str], blocks: Sequence[Block]) -> list[str]:
         """Names asked for that no block has. They must be registered."""

@@ -11,7 +11,10 @@ from typing import Any, Literal
 import msgspec
 
 Family = Literal["decoder", "encoder_decoder"]
-Fold = Literal["train", "test"]
+Fold = Literal["train", "validation", "test", "ood"]
+"""``validation`` and ``ood`` (out of distribution: harder than training) are folds of procedural twins."""
+Source = Literal["upstream", "twin"]
+"""Where questions come from: the data that a task's authors published, or the task's procedural twin."""
 FinishReason = Literal["stop", "length"]
 
 
@@ -41,9 +44,12 @@ class Split(Record, frozen=True):
 
     train: tuple[int, ...]
     test: tuple[int, ...]
+    validation: tuple[int, ...] = ()
+    ood: tuple[int, ...] = ()
 
     def fold(self, fold: Fold) -> tuple[int, ...]:
-        return self.train if fold == "train" else self.test
+        found: tuple[int, ...] = getattr(self, fold)
+        return found
 
 
 class Questions(Record, frozen=True):

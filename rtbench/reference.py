@@ -103,6 +103,6 @@ def _row(key: tuple[object, ...], results: dict[str, CellResult], sources: list[
         student=None if own or model is None else str(model),
         degree=diversity if isinstance(diversity, int) else None,
         selection="best-test" if str(method).startswith("ft") else None,
-        source="; ".join(sources),
+        cited="; ".join(sources),
         results=results,
     )

@@ -9,9 +9,9 @@ import msgspec
 
 from rtbench.files import read_jsonl
 from rtbench.interfaces import Recipe
-from rtbench.records import CurationYield, Record, Score, ScoreSummary
+from rtbench.records import CurationYield, Fold, Record, Score, ScoreSummary, Source
 from rtbench.runs import CellRecord, RunRecord
-from rtbench.stats import Interval, clustered_bootstrap, mean_interval, wilson
+from rtbench.stats import Interval, clustered_bootstrap, mean_interval, two_level_bootstrap, wilson
 
 if TYPE_CHECKING:
     from rtbench.store import Store
@@ -26,7 +26,7 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     """Fraction; the mean over seeds. None: there is no number, and ``reason`` says why."""
     interval: Interval | None = None
     n: int = 0
-    """Questions."""
+    """Different questions: one seed's where the seeds share them, the sum over seeds where each has its own (twins)."""
     missing: int = 0
     """Questions of the fold that a recording lacks; not in ``n``."""
     seeds: int = 0
@@ -59,11 +59,15 @@ class Row(Record, frozen=True, omit_defaults=True):
     extractor: str | None = None
     completions: Literal["recorded", "live"] | None = None
     """Whether the teacher's completions are recordings made elsewhere."""
+    source: Source = "upstream"
+    """Synthetic and published questions never share a row."""
     variant: str = ""
+    """``twin`` for all of a twin's."""
     split: str = ""
+    fold: Fold = "test"
     limit: int | None = None
     temperature: float | None = None
-    source: str | None = None
+    cited: str | None = None
     """Of a reported row: table and kind of source."""
     results: dict[str, CellResult] = {}
 
@@ -98,7 +102,9 @@ def build_leaderboard(run: RunRecord, store: Store, *, reference: Iterable[Row] 
             cell.selection,
             cell.extractor,
             cell.recorded,
+            cell.source,
             cell.split,
+            cell.fold,
             cell.limit,
             cell.temperature,
         )
@@ -120,11 +126,12 @@ METHODS = ["random", "teacher", "zero-shot", "zero-shot-cot", "few-shot", "few-s
 """Order of rows; other methods come after."""
 
 
-def _order(row: Row) -> tuple[str, int, str, int, str, bool]:
+def _order(row: Row) -> tuple[str, int, str, int, str, bool, str, bool]:
     """Student by student; the paper's row of a student and method right after ours."""
     place = METHODS.index(row.method) if row.method in METHODS else len(METHODS)
     student = (row.student or "").replace("_", "-")
-    return (student, place, row.method, row.degree or 0, row.teacher or "", row.kind == "reported")
+    reported = row.kind == "reported"
+    return (student, place, row.method, row.degree or 0, row.teacher or "", row.fold != "test", row.fold, reported)
 
 
 def _with_mean(row: Row) -> Row:
@@ -141,7 +148,10 @@ def _with_mean(row: Row) -> Row:
 
 def _random_row(run: RunRecord) -> Row:
     results = {task: CellResult(accuracy=run.random[task]) for task in run.tasks}
-    return Row(kind="random", method="random", results=results)
+    sources = {cell.source for cell in run.cells}
+    return Row(
+        kind="random", method="random", source=sources.pop() if len(sources) == 1 else "upstream", results=results
+    )
 
 
 def _row(by_task: Mapping[str, Sequence[CellRecord]], store: Store) -> Row:
@@ -157,8 +167,10 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], store: Store) -> Row:
         selection=first.selection,
         extractor=first.extractor,
         completions=("recorded" if first.recorded else "live") if first.teacher else None,
-        variant="/".join(sorted(variants)),
+        source=first.source,
+        variant="twin" if first.source == "twin" else "/".join(sorted(variants)),
         split=first.split,
+        fold=first.fold,
         limit=first.limit,
         temperature=first.temperature,
         results={task: _result(cells, store) for task, cells in by_task.items()},
@@ -173,41 +185,66 @@ def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
     metas = [store.meta("score", cell.score) for cell in cells if cell.score]
     summaries = [msgspec.convert(meta.result["summaries"], list[ScoreSummary]) for meta in metas]
     primary = [next(s for s in found if s.extractor == cells[0].extractor) for found in summaries]
-    n = primary[0].n
+    # Where each seed has questions of its own (twins), they add up; else all seeds answer the same ones.
+    counted = primary if _own_questions(cells) else primary[:1]
+    n = sum(s.n for s in counted)
     if n == 0:
         return CellResult(reason="no completion for any question of the fold", cells=names)
-    accuracy = sum(s.accuracy for s in primary) / len(primary)
     single = len(cells) == 1
     return CellResult(
-        accuracy=accuracy,
-        interval=wilson(primary[0].correct, n) if single else clustered_bootstrap(_by_question(cells, store)),
+        accuracy=sum(s.accuracy for s in primary) / len(primary),
+        interval=_interval(cells, primary, store),
         n=n,
-        missing=primary[0].missing,
+        missing=sum(s.missing for s in counted),
         seeds=len(cells),
         summaries=tuple(summaries[0]) if single else (),
-        curation=_curation(cells[0], store),
+        curation=_curation(cells if _own_questions(cells) else cells[:1], store),
         epoch=_epoch(cells[0], store, metas[0].result) if single else None,
         parameters=_trained(cells[0], store, "parameters"),
-        rows_cut=_trained(cells[0], store, "truncated") or 0,
-        prompts_cut=sum(store.meta("complete", key).result["prompts_cut"] for key in cells[0].completions),
+        rows_cut=max(_trained(cell, store, "truncated") or 0 for cell in cells),
+        prompts_cut=max(
+            sum(store.meta("complete", key).result["prompts_cut"] for key in cell.completions) for cell in cells
+        ),
         recipe=cells[0].recipe,
         cells=names,
     )
 
 
+def _own_questions(cells: Sequence[CellRecord]) -> bool:
+    """Each seed has questions of its own."""
+    return len({cell.variant for cell in cells}) == len(cells)
+
+
+def _interval(cells: Sequence[CellRecord], primary: Sequence[ScoreSummary], store: Store) -> Interval:
+    if len(cells) == 1:
+        return wilson(primary[0].correct, primary[0].n)
+    if _own_questions(cells):
+        return two_level_bootstrap([(s.correct, s.n) for s in primary])
+    return clustered_bootstrap(_by_question(cells, store))
+
+
 def _by_question(cells: Sequence[CellRecord], store: Store) -> list[float]:
-    verdicts: dict[int, list[bool]] = {}
+    verdicts: dict[tuple[str, int], list[bool]] = {}
     for cell in cells:
         assert cell.score is not None
         for score in read_jsonl(store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl", Score):
-            verdicts.setdefault(score.sample_index, []).append(score.correct)
+            verdicts.setdefault((cell.variant, score.sample_index), []).append(score.correct)
     return [sum(v) / len(v) for v in verdicts.values()]
 
 
-def _curation(cell: CellRecord, store: Store) -> CurationYield | None:
-    if cell.examples is None or not store.has("curate", cell.examples):
+def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None:
+    """Of all cells together."""
+    keys = [cell.examples for cell in cells if cell.examples is not None and store.has("curate", cell.examples)]
+    found = [msgspec.convert(store.meta("curate", key).result, CurationYield) for key in keys]
+    if not found:
         return None
-    return msgspec.convert(store.meta("curate", cell.examples).result, CurationYield)
+    return CurationYield(
+        questions=sum(one.questions for one in found),
+        completions=sum(one.completions for one in found),
+        kept=sum(one.kept for one in found),
+        covered=sum(one.covered for one in found),
+        removed={name: sum(one.removed.get(name, 0) for one in found) for name in found[0].removed},
+    )
 
 
 def _epoch(cell: CellRecord, store: Store, result: Mapping[str, object]) -> int | None:

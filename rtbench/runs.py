@@ -15,7 +15,7 @@ from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import read_json, write_atomic
 from rtbench.interfaces import Outcome, Recipe
 from rtbench.plan import Plan
-from rtbench.records import Record
+from rtbench.records import Fold, Record, Source
 from rtbench.specs import Step
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     """Of the teacher, where the matrix sets it."""
     recorded: bool
     """The teacher's completions are recordings."""
+    source: Source = "upstream"
+    fold: Fold = "test"
     score: str | None = None
     """Key of the score step."""
     completions: tuple[str, ...] = ()
@@ -112,6 +114,8 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         recipe=cell.recipe if cell.trains else None,
         temperature=cell.temperature,
         recorded=bool(cell.models.teacher and cell.models.teacher.recorded),
+        source=cell.source,
+        fold=cell.fold,
         score=score.key if score else None,
         completions=tuple(i.key for i in score.inputs) if score else (),
         examples=trains[0].inputs_as("examples")[0].key if trains else None,

@@ -10,7 +10,8 @@ import msgspec
 
 from rtbench.interfaces import DemonstrationSource, PromptFormat, Recipe, Student, Task, Teacher
 from rtbench.keys import content_key
-from rtbench.records import Family, ModelSpec, Questions, Record, Resources, Sampling
+from rtbench.records import Family, Fold, ModelSpec, Questions, Record, Resources, Sampling, Source
+from rtbench.twins import seed_of
 
 StepKind = Literal["complete", "curate", "train", "score"]
 VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 1, "train": 1, "score": 1}
@@ -156,7 +157,7 @@ class CellModels:
 
 @dataclass(frozen=True)
 class Cell:
-    """One point of the matrix: method × task × teacher × student × degree × seed × data fraction."""
+    """One point of the matrix: method × task × teacher × student × degree × seed × data fraction × fold."""
 
     method: str
     task: TaskSpec
@@ -165,6 +166,9 @@ class Cell:
     degree: int | None
     seed: int
     fraction: float
+    fold: Fold
+    """The one that is answered and scored; what is asked of a teacher for training and what is trained on is the same
+    for all."""
     recipe: Recipe
     test_limit: int | None
     train_limit: int | None
@@ -184,6 +188,20 @@ class Cell:
     @property
     def name(self) -> str:
         """Short, unique within a matrix."""
+        fold = [] if self.fold == "test" else [self.fold]
+        return "/".join([*self._parts(), *fold, f"seed{self.seed}"])
+
+    @property
+    def training(self) -> str:
+        """Name of what is trained, which answers every fold."""
+        return "/".join([*self._parts(), f"seed{self.seed}"])
+
+    @property
+    def source(self) -> Source:
+        """Where the questions come from."""
+        return "upstream" if seed_of(self.task.variant) is None else "twin"
+
+    def _parts(self) -> list[str]:
         parts = [self.task.name, self.method]
         if self.teacher is not None:
             parts.append(self.teacher.name)
@@ -195,5 +213,4 @@ class Cell:
             parts.append(f"T{self.temperature:g}")
         if self.fraction != 1.0:
             parts.append(f"{self.fraction:g}")
-        parts.append(f"seed{self.seed}")
-        return "/".join(parts)
+        return parts

@@ -46,6 +46,24 @@ def mean_interval(cells: Sequence[tuple[float, int]], *, seed: int = 0, draws: i
     return Interval(low=0.0 if mean == 0 else float(low), high=1.0 if mean == 1 else float(high), method="jeffreys")
 
 
+def two_level_bootstrap(by_seed: Sequence[tuple[int, int]], *, seed: int = 0, resamples: int = 20_000) -> Interval:
+    """Percentile bootstrap of the mean accuracy over seeds that each answered questions of their own, given as right
+    answers and questions: seeds are drawn with replacement, and then the questions of each that was drawn. What the
+    training's chance did counts as well as what the choice of questions did."""
+    import numpy as np
+
+    right, n = np.array([pair for pair in by_seed if pair[1]]).T
+    if right.sum() in {0, n.sum()}:  # as for clustered_bootstrap: no certainty
+        return wilson(int(right.sum()), int(n.sum()))
+    rng = np.random.default_rng(seed)
+    drawn = rng.integers(len(n), size=(resamples, len(n)))
+    # The sum of n answers drawn with replacement, of which a share p is right, is binomial.
+    means = (rng.binomial(n[drawn], (right / n)[drawn]) / n[drawn]).mean(axis=1)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    low, high = np.percentile(means, [tail, 100 - tail])
+    return Interval(low=float(low), high=float(high), method="two-level bootstrap")
+
+
 def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resamples: int = 2000) -> Interval:
     """Percentile bootstrap of the mean over questions, each given as its mean over seeds: the runs of several seeds
     answer the same questions and are no independent draws."""

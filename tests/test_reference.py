@@ -23,4 +23,4 @@ def test_reported_rows_are_fractions_and_label_the_papers_protocol() -> None:
     assert any(row.results["multiarith"].accuracy == 0.3333 for row in fine_tuned)
     assert all(row.selection == "best-test" for row in fine_tuned)
     assert all(set(row.results) == {"multiarith"} for row in rows)
-    assert len({(r.method, r.student, r.teacher, r.degree, r.source) for r in rows}) == len(rows)
+    assert len({(r.method, r.student, r.teacher, r.degree, r.cited) for r in rows}) == len(rows)

@@ -31,14 +31,14 @@ class Prompting(Method):
 
 
 class TeacherRow(Method):
-    """The teacher itself on the test fold: what the students are compared with."""
+    """The teacher itself on the fold that students are tested on: what they are compared with."""
 
     name = "teacher"
     uses_teacher = True
     uses_student = False
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
-        step, prefix = build.ask_teacher(cell, fold="test")[0]
+        step, prefix = build.ask_teacher(cell, fold=cell.fold)[0]
         return build.score(cell, prefix, [step])
 
 

@@ -14,6 +14,7 @@ from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.extraction import FilterStep, answer_rule
 from rtbench.files import convert, read_yaml
 from rtbench.records import Fold, Record
+from rtbench.twins import seed_of
 
 # Fields of lm_eval.config.task.TaskConfig (0.4.13), stated here because importing it takes a tenth of a second.
 LM_EVAL_KEYS = frozenset(
@@ -142,6 +143,8 @@ class TaskSpec(Record, frozen=True, omit_defaults=True):
     source: str = ""
     licence: str = ""
     paper_prompt: PaperPrompt | None = None
+    twin: str | None = None
+    """``module:Class`` of the task's procedural twin."""
 
 
 class FilterPipeline(Record, frozen=True):
@@ -243,6 +246,11 @@ def _check_patterns(spec: TaskSpec, where: str) -> None:
 
 
 def _check_variants(spec: TaskSpec, where: str) -> None:
+    for variant in (*spec.variants, *spec.aliases):
+        if seed_of(variant) is not None:
+            raise BadInputError(
+                f"{variant!r} is the name of a twin's data", where=f"{where}.variants", next_step="Choose another name."
+            )
     for alias, variant in spec.aliases.items():
         if variant not in spec.variants:
             raise UnknownNameError.of("variant", variant, spec.variants, where=f"{where}.aliases.{alias}")

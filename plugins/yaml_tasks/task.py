@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from rtbench.answers import RULES
 from rtbench.data import DataFiles, PinnedFile
@@ -13,9 +15,11 @@ from rtbench.files import convert
 from rtbench.interfaces import Demonstration, DemonstrationSource, Extractor, Task, TaskData, TaskInfo
 from rtbench.keys import content_key
 from rtbench.records import Fold, Sample, Split
+from rtbench.twins import Twin, seed_of, twin_data, twin_fingerprint
 
 from . import few_shot, loaders, splits
 from .spec import FileSpec, SplitSpec, TaskFile, read_task_file
+from .twin import load_twin
 
 
 class YamlTask(Task):
@@ -46,6 +50,7 @@ class YamlTask(Task):
             test_size=self.spec.test_size,
             source=file.path,
             licence=self.spec.licence,
+            twin=self.spec.twin is not None,
         )
 
     @property
@@ -56,12 +61,21 @@ class YamlTask(Task):
             pins.append(self.spec.paper_prompt.file.pin)
         return tuple(pin for pin in pins if pin is not None)
 
+    def twin(self) -> Twin[Any] | None:
+        return self._twin
+
+    @cached_property
+    def _twin(self) -> Twin[Any] | None:
+        return None if self.spec.twin is None else load_twin(self.spec.twin, self.file.path)
+
     def dataset_id(self, variant: str) -> str:
         """Aliased variants hold the same records and share one name."""
         return super().dataset_id(self._variant(variant))
 
     def fingerprint(self, files: DataFiles, variant: str) -> str:
         spec, variant = self.spec, self._variant(variant)
+        if (seed := seed_of(variant)) is not None and self._twin is not None:
+            return twin_fingerprint(self.info.name, self._twin, seed)
         contents = [(f.fold, f.first_index, f.records, self._content_id(f, files)) for f in spec.files]
         how = (spec.answer_type, spec.loader, spec.options, spec.splits, spec.groups, spec.letters)
         versions = (loaders.VERSION, splits.VERSION)
@@ -69,6 +83,10 @@ class YamlTask(Task):
 
     def load(self, files: DataFiles, variant: str) -> TaskData:
         variant = self._variant(variant)
+        if (seed := seed_of(variant)) is not None and self._twin is not None:
+            drawn = twin_data(self._twin, seed)
+            self._check_golds(drawn.samples)
+            return TaskData(samples=drawn.samples, splits={"default": drawn.split})
         loader = loaders.LOADERS[self.spec.loader]
         samples: dict[int, Sample] = {}
         folds: dict[int, Fold] = {}
@@ -163,6 +181,8 @@ class YamlTask(Task):
         return RULES[rule].version if rule else self.file.version
 
     def _variant(self, variant: str) -> str:
+        if self.info.twin and seed_of(variant) is not None:
+            return variant
         if variant not in self.info.variants:
             raise UnknownNameError.of(f"variant of task {self.info.name}", variant, self.info.variants)
         return self.spec.aliases.get(variant, variant)
@@ -190,7 +210,7 @@ class YamlTask(Task):
                 raise BadInputError(
                     f"sample {sample.index}: the gold answer {sample.answer!r} is not of type {kind}",
                     where=self.file.path,
-                    next_step="Mend the data, or `answer_type`.",
+                    next_step="Mend the data (or the twin), or `answer_type`.",
                 )
 
     def _group(self, samples: dict[int, Sample]) -> None:

@@ -22,6 +22,10 @@ Command = Callable[..., Any]
 _TASK_FILES = click.option(
     "--task", "task_files", multiple=True, metavar="FILE.yaml", help="Add a task file; repeatable."
 )
+PLUGIN_FILES = click.option(
+    "--plugin", "plugin_files", multiple=True, metavar="FILE.py", help="Load a plugin file; repeatable."
+)
+SWITCHES = click.option("-p", "switches", multiple=True, metavar="no:NAME", help="Block a plugin; repeatable.")
 _SHARED: list[Callable[[Command], Command]] = [
     click.option(
         "--workspace",
@@ -45,9 +49,9 @@ _SHARED: list[Callable[[Command], Command]] = [
     ),
     click.option("--cache-dir", envvar="RTBENCH_CACHE", metavar="DIR", help="Where downloads are kept."),
     click.option("--offline", is_flag=True, help="Download nothing."),
-    click.option("--plugin", "plugin_files", multiple=True, metavar="FILE.py", help="Load a plugin file; repeatable."),
+    PLUGIN_FILES,
     _TASK_FILES,
-    click.option("-p", "switches", multiple=True, metavar="no:NAME", help="Block a plugin; repeatable."),
+    SWITCHES,
     click.option("--trust-remote-code", is_flag=True, help="Let hub models run code of their own."),
     click.option("--traceback", is_flag=True, help="Show where an error comes from."),
 ]
@@ -100,7 +104,7 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
             recordings=_absolute(recordings),
             plugin_files=tuple(str(Path(p).resolve()) for p in plugin_files),
             task_files=tuple(str(Path(p).resolve()) for p in task_files),
-            blocked=tuple(_blocked(switch) for switch in switches),
+            blocked=tuple(blocked(switch) for switch in switches),
             trust_remote_code=trust_remote_code,
             offline=offline,
         )
@@ -117,7 +121,8 @@ def _absolute(path: str | None) -> str | None:
     return None if path is None else str(Path(path).resolve())
 
 
-def _blocked(switch: str) -> str:
+def blocked(switch: str) -> str:
+    """The plugin that a ``-p no:NAME`` names."""
     if not switch.startswith("no:") or len(switch) == 3:
         raise BadInputError("not understood", where=f"-p {switch}", next_step="Write -p no:NAME to block a plugin.")
     return switch[3:]
@@ -162,10 +167,16 @@ def matrix_options(command: Command) -> Command:
         click.option("--students", callback=name_list, metavar="A,B", help="Only these students."),
         click.option("--degrees", callback=number_list, metavar="1,8", help="Rationales per question."),
         click.option("--seeds", callback=number_list, metavar="0,1", help="Seeds."),
+        click.option("--folds", callback=name_list, metavar="A,B", help="Answered and scored: test, ood, validation."),
         click.option("--limit", type=int, metavar="N", help="Only the first N questions of each fold."),
         click.option("--epochs", type=int, metavar="N", help="Instead of the recipe's."),
         click.option("--selection", metavar="HOW", help="last, val or best-test (the paper's protocol)."),
         click.option("--extractor", metavar="NAME", help="The one the leaderboard shows."),
+        click.option(
+            "--source",
+            type=click.Choice(["upstream", "twin"]),
+            help="The tasks' published data, or fresh questions of their procedural twins.",
+        ),
         click.option("--variant", metavar="NAME", help="Wording of the data (original, kojima)."),
         click.option("--split", metavar="NAME", help="Split of the data (default, template)."),
     ]

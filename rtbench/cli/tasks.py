@@ -1,23 +1,25 @@
-"""``rtbench tasks`` and ``rtbench tasks export``."""
+"""``rtbench tasks``, ``rtbench tasks export`` and ``rtbench tasks twin``."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
+from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
     from rtbench.session import Session
+    from rtbench.twins import Problem, Twin
 
 
 @click.group(invoke_without_command=True)
 @format_option("table", "json")
 @with_session
 def tasks(session: Session, format_: str) -> None:
-    """List tasks, or export them for lm-eval."""
+    """List tasks, export them for lm-eval, or draw questions of their twins."""
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
         return
@@ -35,11 +37,12 @@ def tasks(session: Session, format_: str) -> None:
             "?" if info.test_size is None else str(info.test_size),
             f"{100 * info.random_accuracy:.1f}",
             ", ".join(info.splits),
+            "yes" if info.twin else "no",
             ", ".join(f"{name} v{version}" for name, version in info.extractors.items()),
         )
         for info in infos
     ]
-    print_table(("task", "title", "answer", "train", "test", "random", "splits", "extractors"), rows)
+    print_table(("task", "title", "answer", "train", "test", "random", "splits", "twin", "extractors"), rows)
 
 
 @tasks.command()
@@ -58,3 +61,96 @@ def export(session: Session, directory: Path, names: list[str] | None, variant: 
     for path in written:
         click.echo(path)
     click.echo(f"lm_eval run --include_path {directory} --tasks {written[0].stem} …")
+
+
+def knob_list(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, object]:
+    """Callback of ``--knob``."""
+    import msgspec
+
+    del ctx, parameter
+    knobs: dict[str, object] = {}
+    for item in value:
+        key, equals, given = item.partition("=")
+        if not key or not equals:
+            raise BadInputError("not understood", where=f"--knob {item}", next_step="Write --knob NAME=VALUE.")
+        try:
+            knobs[key] = msgspec.json.decode(given)
+        except msgspec.DecodeError:
+            knobs[key] = given  # a word needs no quotes
+    return knobs
+
+
+@tasks.command("twin")
+@click.argument("name")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed, other questions.")
+@click.option("--count", type=click.IntRange(min=1), default=10, show_default=True, help="So many different questions.")
+@click.option(
+    "--knob",
+    "knobs",
+    multiple=True,
+    callback=knob_list,
+    metavar="NAME=VALUE",
+    help="Instead of the twin's; repeatable.",
+)
+@click.option("--harder", is_flag=True, help="Begin from the knobs of the out-of-distribution fold.")
+@click.option("--rationales", is_flag=True, help="With a rationale for each, without errors.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to a file.")
+@format_option("text", "jsonl")
+@with_session
+def twin_(
+    session: Session,
+    name: str,
+    seed: int,
+    count: int,
+    knobs: dict[str, object],
+    harder: bool,
+    rationales: bool,
+    out: Path | None,
+    format_: str,
+) -> None:
+    """Print or export fresh questions of a task's procedural twin."""
+    import msgspec
+
+    from rtbench.files import write_atomic
+
+    twin = session.task(name).twin()
+    if twin is None:
+        raise BadInputError(
+            "the task has no twin",
+            where=name,
+            next_step="`rtbench tasks` says which have; docs/tasks.md how to add one.",
+        )
+    chosen = twin.with_knobs(knobs, where="--knob", harder=harder)
+    drawn = [
+        _as_data(twin, problem, f"{seed}/{i}" if rationales else None)
+        for i, problem in enumerate(twin.distinct(seed, count, chosen))
+    ]
+    if format_ == "jsonl":
+        text = "".join(msgspec.json.encode(one).decode() + "\n" for one in drawn)
+    else:
+        text = "\n".join("".join(f"{said}\n" for said in _said(one)) for one in drawn)
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        write_atomic(out, text.encode())
+
+
+def _as_data(twin: Twin[Any], problem: Problem, draw: str | None) -> dict[str, object]:
+    """A problem for programs; ``draw`` decides the rationale's wording, None leaves it out."""
+    data: dict[str, object] = {
+        "question": problem.question,
+        "answer": problem.answer,
+        "choices": list(problem.choices),
+        "pattern": problem.pattern,
+    }
+    if draw is not None:
+        data["rationale"] = twin.rationale(problem, draw)
+    return data
+
+
+def _said(data: dict[str, object]) -> list[object]:
+    return [
+        f"Q: {data['question']}",
+        *([f"   {data['rationale']}"] if "rationale" in data else []),
+        f"A: {data['answer']}",
+    ]

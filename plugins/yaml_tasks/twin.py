@@ -1,0 +1,38 @@
+"""The procedural twin that a task's YAML names."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from rtbench.errors import BadInputError
+from rtbench.twins import Twin
+
+
+def load_twin(target: str, file: str) -> Twin[Any]:
+    """Imports ``module:Class`` and makes one.
+
+    Args:
+        target: as in the YAML.
+        file: the YAML, for messages.
+
+    Raises:
+        BadInputError: it cannot be imported, or is no twin.
+    """
+    where = f"{file}: metadata.rtbench.twin"
+    module, _, name = target.partition(":")
+    try:
+        made = getattr(importlib.import_module(module), name)()
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise BadInputError(
+            f"{target!r} cannot be made ({type(error).__name__}: {error})",
+            where=where,
+            next_step="Write `module:Class`; a module of your own is found where --plugin FILE.py loads it.",
+        ) from error
+    if not isinstance(made, Twin):
+        raise BadInputError(
+            f"{target!r} is a {type(made).__name__}, not a Twin",
+            where=where,
+            next_step="Derive it from rtbench.twins.Twin.",
+        )
+    return made
