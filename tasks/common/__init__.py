@@ -1,0 +1,1 @@
+"""What the procedural twins share: words, and the small world that commonsense questions are about."""

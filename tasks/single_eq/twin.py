@@ -1,0 +1,223 @@
+"""SingleEq's twin: word problems of one operation (two out of distribution) with a sentence of context."""
+
+from __future__ import annotations
+
+import random
+from typing import Annotated
+
+from msgspec import Meta
+from rtbench_tasks.common.arithmetic import Line, explain, pattern, pick
+from rtbench_tasks.common.stories import GONE, GOT, Shape, chain, draw_words, tell
+
+from rtbench.twins import Knobs, Pen, Problem, Twin
+
+
+class SingleEqKnobs(Knobs, frozen=True):
+    """Of :class:`SingleEqTwin`."""
+
+    steps: Annotated[int, Meta(ge=1, le=4)] = 1
+    """Operations of a question."""
+    largest: Annotated[int, Meta(ge=20)] = 100
+    """No number in question or solution is larger."""
+
+
+CONTEXTS = (
+    "{name} works at the {place}.",
+    "{name} and {other} are friends.",
+    "On {day} {name} was at the {place} with {other}.",
+    "{name} and {other} meet at the {place} each {day}.",
+    "{other} went to the {place} to see {name}.",
+)
+
+
+def _shape(
+    op: str, body: tuple[str, ...], ask: str, lead: str, unit: str = "{thing}", given: str = "", kind: str = ""
+) -> Shape:
+    """A shape of one operation on x and y."""
+    line = Line(f"u = x {op} y", lead, unit, given)
+    return Shape(numbers=chain(op), lines=(line,), bodies=body, asks=(ask,), kind=kind)
+
+
+SHAPES = {
+    "+": (
+        _shape(
+            "+",
+            (
+                "{name} had {x} {thing}. Then {name} got {y} more {thing} from {other}.",
+                "{name} had {x} {thing} and then found {y} more {thing}.",
+            ),
+            "How many {thing} does {name} have now?",
+            "{name} has",
+            given="{name} had {x} {thing} and got {y} more",
+            kind="thing",
+        ),
+        _shape(
+            "+",
+            (
+                "{name} has {x} {thing} and {other} has {y} {thing}.",
+                "There are {x} {thing} with {name} and {y} {thing} with {other}.",
+            ),
+            "How many {thing} do {name} and {other} have together?",
+            "together there are",
+            given="{name} has {x} {thing} and {other} has {y}",
+        ),
+        _shape(
+            "+",
+            (
+                "{name} had some {thing}. {name} gave {x} {thing} to {other} and now has {y} {thing} left.",
+                "{other} took {x} of the {thing} that {name} had. Now {name} has {y} {thing} left.",
+            ),
+            "How many {thing} did {name} have at first?",
+            "at first {name} had",
+            given="{x} {thing} are gone and {y} are left",
+        ),
+    ),
+    "-": (
+        _shape(
+            "-",
+            (
+                "{name} had {x} {thing}. {name} gave {y} of the {thing} to {other}.",
+                "{name} had {x} {thing}. {other} took {y} of the {thing}.",
+            ),
+            "How many {thing} does {name} have left?",
+            "{name} has",
+            given="{name} had {x} {thing} and {y} are gone",
+            kind="thing",
+        ),
+        _shape(
+            "-",
+            ("There are {x} {thing} at the {place}. {y} of the {thing} are {red} and all the others are {blue}.",),
+            "How many {blue} {thing} are there?",
+            "there are",
+            "{blue} {thing}",
+            "{y} of the {x} {thing} are {red}",
+        ),
+        _shape(
+            "-",
+            (
+                "{name} had {y} {thing}. Then {other} gave {name} some more {thing}. Now {name} has {x} {thing}.",
+                "At first {name} had {y} {thing}. {other} gave more {thing} to {name}, and now {name} has {x} {thing}.",
+            ),
+            "How many {thing} did {other} give to {name}?",
+            "{other} gave",
+            given="{name} had {y} {thing} at first and has {x} now",
+        ),
+        _shape(
+            "-",
+            (
+                "{name} has {x} {thing}. {other} has {y} {thing}.",
+                "{other} has {y} {thing}, and {name} has {x} {thing}.",
+            ),
+            "How many more {thing} does {name} have than {other}?",
+            "{name} has",
+            "more {thing}",
+            "{name} has {x} {thing} and {other} has {y}",
+        ),
+    ),
+    "*": (
+        _shape(
+            "*",
+            (
+                "{name} has {x} {container}. In each of the {container} there are {y} {thing}.",
+                "{name} has {x} {container} with {y} {thing} in each.",
+            ),
+            "How many {thing} does {name} have in all?",
+            "{name} has",
+            given="there are {x} {container} with {y} {thing} in each",
+            kind="thing",
+        ),
+        _shape(
+            "*",
+            (
+                "{name} bought {x} {thing} at the {place}. The {thing} cost {y} dollars each.",
+                "{name} wants to buy {x} {thing}. {other} sells the {thing} for {y} dollars each.",
+            ),
+            "How many dollars do the {thing} cost in all?",
+            "the {thing} cost",
+            "dollars",
+            "there are {x} {thing} for {y} dollars each",
+        ),
+        _shape(
+            "*",
+            (
+                "{other} has {x} {thing}. {name} has {y} times as many {thing} as {other}.",
+                "{name} has {y} times as many {thing} as {other}, and {other} has {x} {thing}.",
+            ),
+            "How many {thing} does {name} have?",
+            "{name} has",
+            given="{other} has {x} {thing} and {name} has {y} times as many",
+            kind="thing",
+        ),
+    ),
+    "/": (
+        _shape(
+            "/",
+            (
+                "{name} has {x} {thing} and wants to put the same number of {thing} into each of {y} {container}.",
+                "{name} puts {x} {thing} into {y} {container}, with the same number of {thing} in each.",
+            ),
+            "How many {thing} will there be in each of the {container}?",
+            "in each there will be",
+            given="there are {x} {thing} for {y} {container}",
+        ),
+        _shape(
+            "/",
+            (
+                "{name} has {x} {thing} and packs {y} {thing} into each of the {container}.",
+                "{name} wants to pack {x} {thing} into {container} with {y} {thing} in each.",
+            ),
+            "How many {container} does {name} need?",
+            "{name} needs",
+            "{container}",
+            "{x} {thing} go into {container} with {y} in each",
+        ),
+        _shape(
+            "/",
+            (
+                "{name} paid {x} dollars for {y} {thing} at the {place}. All of the {thing} cost the same.",
+                "{y} {thing} cost {x} dollars at the {place}, and all of the {thing} cost the same.",
+            ),
+            "How many dollars did each of the {thing} cost?",
+            "each of the {thing} cost",
+            "dollars",
+            "{y} {thing} cost {x} dollars in all",
+        ),
+        _shape(
+            "/",
+            (
+                "{other} shares {x} {thing} equally among {y} friends, and {name} is one of the friends.",
+                "{name} is one of {y} friends who share {x} {thing} equally.",
+            ),
+            "How many {thing} does {name} get?",
+            "{name} gets",
+            given="{y} friends share {x} {thing}",
+            kind="thing",
+        ),
+    ),
+}
+OPS = "++---**//"
+"""How often each operation is drawn; for multiplication and division there are fewer different operands."""
+
+
+class SingleEqTwin(Twin[SingleEqKnobs]):
+    """See the module. Pattern: operations and operands."""
+
+    knobs = SingleEqKnobs()
+    harder = SingleEqKnobs(steps=2)
+
+    def draw(self, rng: random.Random, knobs: SingleEqKnobs) -> Problem:
+        words = draw_words(rng)
+        shapes = SHAPES[pick(rng, OPS)]
+        tails = knobs.steps - 1
+        shape = pick(rng, [shape for shape in shapes if shape.kind] if tails else shapes)
+        told = tell(rng, shape, words, knobs.largest, (GOT, GONE), tails)
+        context = pick(rng, CONTEXTS).format(**words)
+        return Problem(
+            question=f"{context} {told.body} {told.ask}",
+            answer=str(told.value),
+            pattern=pattern(told.solution),
+            facts=told.solution,
+        )
+
+    def explain(self, problem: Problem, pen: Pen) -> str:
+        return str(explain(problem.facts, pen))
