@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ def pick_device(name: str | None) -> torch.device:
         BadInputError: no such device on this machine.
     """
     use_threads()
+    _hush_kernels()
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -55,6 +57,13 @@ def use_threads() -> None:
     wanted = os.environ.get("RTBENCH_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         torch.set_num_threads(int(wanted))
+
+
+def _hush_kernels() -> None:
+    """Models with short convolutions (LFM2) say at their first step that a CUDA kernel is not installed; where there
+    is no CUDA, there is nothing to install."""
+    if not torch.cuda.is_available():
+        logging.getLogger("transformers.integrations.hub_kernels").setLevel(logging.ERROR)
 
 
 def random_base(
@@ -167,17 +176,17 @@ def _open_to_others(folder: Path) -> None:
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """Keeps transformers' bars and notes off the screen, which belongs to the run's own display."""
-    from transformers.utils import logging
+    from transformers.utils import logging as library
 
-    before, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    before, bars = library.get_verbosity(), library.is_progress_bar_enabled()
+    library.set_verbosity_error()
+    library.disable_progress_bar()
     try:
         yield
     finally:
-        logging.set_verbosity(before)
+        library.set_verbosity(before)
         if bars:
-            logging.enable_progress_bar()
+            library.enable_progress_bar()
 
 
 @contextlib.contextmanager
