@@ -1,0 +1,101 @@
+"""Builds a shipped base model from nothing, and loads one. Imports torch inside."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rtbench_plugins.pocket.corpus import document, text_of
+from rtbench_plugins.pocket.primitives.world import known_fact
+from rtbench_plugins.pocket.sizes import Size
+from rtbench_plugins.pocket.students import MODELS
+from rtbench_plugins.pocket.tokenizer import new_vocabulary, shipped_tokenizer
+
+from rtbench.errors import MissingDataError
+from rtbench.twins import Pen, Twin
+
+TWIN_PROBLEMS = 400
+"""Problems a twin lends its words from; only words, their order is never trained on."""
+
+
+WORLDLY = ("commonsense_qa", "strategy_qa")
+
+
+def pocket_vocabulary() -> list[str]:
+    """The vocabulary, made anew from pre-training documents and the twins' questions and explanations, so that the
+    students need not spell them; the words of the small world come last."""
+    found = twins()
+    worldly = [found.pop(name) for name in WORLDLY if name in found]
+    documents = (text_of(document(random.Random(f"vocabulary/{at}"), 0.3)) for at in range(20_000))  # noqa: S311
+    first = itertools.chain(documents, _twin_texts(found.values()))
+    facts = (text_of(known_fact(random.Random(f"facts/{at}"))) for at in range(10_000))  # noqa: S311
+    second = itertools.chain(facts, _twin_texts(worldly))
+    return new_vocabulary((first, 3), (second, 50))
+
+
+def _twin_texts(found: Iterable[Twin[Any]]) -> Iterator[str]:
+    for twin in found:
+        for knobs in (twin.knobs, twin.harder):
+            for at, problem in enumerate(itertools.islice(twin.problems(0, knobs), TWIN_PROBLEMS)):
+                yield problem.question
+                for fine in (True, False):
+                    pen = Pen(random.Random(f"vocabulary/{at}"), fine=fine, verbosity=2)  # noqa: S311
+                    twin.explain(problem, pen)
+                    yield pen.text
+
+
+def twins() -> dict[str, Twin[Any]]:
+    """The twins of the 12 tasks, by name."""
+    from rtbench.plugins import PluginManager
+
+    tasks = PluginManager().registries["tasks"]
+    found = {entry.name: entry.resolve()().twin() for entry in tasks if entry.origin == entry.name}
+    return {name: twin for name, twin in found.items() if twin is not None}
+
+
+def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str], None]) -> None:
+    """Pre-trains a base model and writes it, with its tokenizer, as a folder that transformers loads.
+
+    Args:
+        size: shape and budget.
+        out: the folder; ``out/training`` holds the state of a run that is not finished.
+        seed: of weights, text and batch order.
+        threads: of torch.
+        say: told how it goes.
+    """
+    import torch
+    from rtbench_plugins.hf.loading import quiet
+    from rtbench_plugins.pocket.pretraining import Pretraining
+    from rtbench_plugins.pocket.probes import as_line, run_probes
+
+    torch.set_num_threads(threads)
+    tokenizer = shipped_tokenizer()
+    training = Pretraining(size, tokenizer, seed, out / "training", say)
+    model = training.run(lambda found: as_line(run_probes(found, tokenizer, n=100)), every=10)
+    say(as_line(run_probes(model, tokenizer)))
+    with quiet():
+        model.to(torch.float16).save_pretrained(out)
+        tokenizer.save_pretrained(out)
+
+
+def load(name: str) -> tuple[Any, Any]:
+    """Model (float32) and tokenizer of a shipped name or a folder.
+
+    Raises:
+        MissingDataError: there is no such model.
+    """
+    import torch
+    from rtbench_plugins.hf.loading import quiet
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = MODELS / name if (MODELS / name).is_dir() else Path(name)
+    if not (folder / "config.json").is_file():
+        raise MissingDataError(
+            "no such model", where=name, next_step=f"Shipped: {', '.join(sorted(p.name for p in MODELS.glob('*-*')))}."
+        )
+    with quiet():
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
+        return model.eval(), AutoTokenizer.from_pretrained(folder)

@@ -1,0 +1,180 @@
+"""Pre-trains a pocket base model on generated text. Imports torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from rtbench_plugins.hf.muon import Muon
+from rtbench_plugins.hf.optimizers import split_parameters
+from rtbench_plugins.pocket.corpus import TokenRow, batches, rows
+from rtbench_plugins.pocket.sizes import VOCABULARY, Size
+from torch.nn import functional
+
+_CHUNK = 4000
+"""Documents that are drawn and sorted into batches together."""
+_WARM_UP_STEPS = 60
+
+
+def new_model(size: Size, tokenizer: Any, seed: int) -> Any:
+    """The base model before training: LFM2 (Liquid AI 2025) of stock transformers, in float32."""
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    config = Lfm2Config(
+        vocab_size=VOCABULARY,
+        hidden_size=size.width,
+        intermediate_size=size.feed_forward,
+        block_auto_adjust_ff_dim=False,
+        num_hidden_layers=len(size.layers),
+        layer_types=list(size.layers),
+        num_attention_heads=size.heads,
+        num_key_value_heads=size.heads,
+        conv_L_cache=3,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = Lfm2ForCausalLM(config)
+        for name, parameter in model.named_parameters():
+            if name.endswith(("out_proj.weight", "w2.weight")):
+                torch.nn.init.zeros_(parameter)
+            elif "embed_tokens" in name:
+                torch.nn.init.normal_(parameter, std=0.1)
+            elif parameter.ndim == 2:
+                torch.nn.init.normal_(parameter, std=parameter.shape[1] ** -0.5)
+    return model
+
+
+@dataclass
+class Position:
+    """How far a training has come."""
+
+    chunk: int = 0
+    steps: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+
+class Pretraining:
+    """One training run; its state is kept in a folder, and a run that was stopped goes on from the last chunk.
+
+    Args:
+        size: shape and budget.
+        tokenizer: the pocket tokenizer.
+        seed: of weights, text and batch order.
+        folder: state and log.
+        say: told a line now and then.
+    """
+
+    def __init__(self, size: Size, tokenizer: Any, seed: int, folder: Path, say: Callable[[str], None]) -> None:
+        self.size, self.tokenizer, self.seed, self.folder, self.say = size, tokenizer, seed, folder, say
+        self.model = new_model(size, tokenizer, seed)
+        matrices, rest = split_parameters(self.model)
+        self.muon = Muon(matrices, size.matrix_rate)
+        self.adam = torch.optim.AdamW(rest, size.rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
+        self.at = Position()
+        folder.mkdir(parents=True, exist_ok=True)
+        self._resume()
+
+    def run(self, probe: Callable[[Any], str] | None = None, every: int = 10) -> Any:
+        """Trains to the end of the budget and returns the model."""
+        while self.at.tokens < self.size.tokens:
+            began = time.monotonic()
+            progress = self.at.tokens / self.size.tokens
+            drawn = rows(self.tokenizer, self.seed, first=self.at.chunk * _CHUNK, count=_CHUNK, progress=progress)
+            order = random.Random(f"{self.seed}/order/{self.at.chunk}")  # noqa: S311 - reproducible, not secret
+            losses = [self._step(batch) for batch in batches(drawn, self.size.batch_tokens, order)]
+            self.at.chunk += 1
+            self.at.seconds += time.monotonic() - began
+            self._keep()
+            mean = torch.stack(losses).mean(0)
+            self.say(
+                f"{self.at.tokens / 1e6:6.2f}M tokens {self.at.steps} steps {self.at.seconds:6.0f} s "
+                f"determined {mean[0]:.3f} all {mean[1]:.3f}"
+            )
+            if probe is not None and self.at.chunk % every == 0:
+                self.say(probe(self.model.eval()))
+                self.model.train()
+        return self.model.eval()
+
+    def _step(self, batch: Sequence[TokenRow]) -> torch.Tensor:
+        """One update. Returns the mean loss on determined tokens and on all, in nats."""
+        rate = self._rate()
+        for optimizer, base in ((self.muon, self.size.matrix_rate), (self.adam, self.size.rate)):
+            for group in optimizer.param_groups:
+                group["lr"] = base * rate
+        ids, weights, mask = tensors(batch, self.tokenizer.pad_token_id)
+        logits = self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
+        losses = functional.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten(), reduction="none")
+        weights = weights[:, 1:].flatten()
+        loss = (losses * weights).sum() / weights.sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.muon.step()
+        self.adam.step()
+        self.muon.zero_grad()
+        self.adam.zero_grad()
+        self.at.steps += 1
+        self.at.tokens += int(mask.sum())
+        sure = weights == 1
+        return torch.stack([losses[sure].mean(), losses[weights > 0].mean()]).detach()
+
+    def _rate(self) -> float:
+        """Warm-up, then linear decay to nothing at the end of the budget."""
+        left = max(0.02, 1 - self.at.tokens / self.size.tokens)
+        return min(1.0, (self.at.steps + 1) / _WARM_UP_STEPS) * left
+
+    def _keep(self) -> None:
+        part = self.folder / "state.part"
+        torch.save(
+            {
+                "model": self.model.state_dict(),
+                "muon": self.muon.state_dict(),
+                "adam": self.adam.state_dict(),
+                "at": vars(self.at),
+            },
+            part,
+        )
+        os.replace(part, self.folder / "state.pt")
+        (self.folder / "position.json").write_text(json.dumps(vars(self.at)))
+
+    def _resume(self) -> None:
+        path = self.folder / "state.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.muon.load_state_dict(state["muon"])
+        self.adam.load_state_dict(state["adam"])
+        self.at = Position(**state["at"])
+        self.say(f"goes on at {self.at.tokens / 1e6:.2f}M tokens")
+
+
+def tensors(batch: Sequence[TokenRow], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Token ids, loss weights and mask of a batch, each of shape (rows, longest)."""
+    width = max(len(row.ids) for row in batch)
+    ids = torch.full((len(batch), width), pad)
+    weights = torch.zeros((len(batch), width))
+    mask = torch.zeros((len(batch), width), dtype=torch.long)
+    for at, row in enumerate(batch):
+        ids[at, : len(row.ids)] = torch.tensor(row.ids)
+        weights[at, : len(row.ids)] = torch.tensor(row.weights)
+        mask[at, : len(row.ids)] = 1
+    return ids, weights, mask
+
+
+def steps_of(size: Size) -> int:
+    """Steps that a budget takes, roughly."""
+    return math.ceil(size.tokens / size.batch_tokens)

@@ -1,0 +1,76 @@
+"""One step in the calendar."""
+
+from __future__ import annotations
+
+import datetime as dt
+import random
+
+from rtbench_plugins.pocket.primitives.pieces import Document, fixed, free
+from rtbench_tasks.common.words import MONTHS
+
+
+def some_date(rng: random.Random) -> dt.date:
+    return dt.date(1990, 1, 1) + dt.timedelta(days=rng.randrange(41 * 365))
+
+
+def written(day: dt.date) -> str:
+    return f"{day.month:02d}/{day.day:02d}/{day.year}"
+
+
+def moved(day: dt.date, unit: str, count: int) -> dt.date:
+    """A date some days, weeks, months or years on; the day of the month stays as far as the month is long."""
+    if unit in {"day", "week"}:
+        return day + dt.timedelta(days=count * (7 if unit == "week" else 1))
+    months = day.year * 12 + day.month - 1 + count * (12 if unit == "year" else 1)
+    year, month = divmod(months, 12)
+    for length in (31, 30, 29, 28):
+        if day.day <= length:
+            try:
+                return dt.date(year, month + 1, min(day.day, length))
+            except ValueError:
+                continue
+    return dt.date(year, month + 1, 28)
+
+
+def dates(rng: random.Random) -> Document:
+    """One step in the calendar, or the same day in another form."""
+    out: Document = []
+    for _ in range(rng.randint(2, 4)):
+        day = some_date(rng)
+        space = " " if out else ""
+        kind = rng.randrange(8)
+        if kind == 0:
+            out += [free(f"{space}{MONTHS[day.month - 1]} {day.day}, {day.year} is"), fixed(f" {written(day)}.")]
+            continue
+        if kind == 1:
+            out += [free(f"{space}Month {day.month:02d} is"), fixed(f" {MONTHS[day.month - 1]}.")]
+            continue
+        unit = rng.choice(("day", "day", "day", "week", "month", "year"))
+        count = rng.choice((1, 1, rng.randint(2, 10))) if unit == "day" else rng.choice((1, 1, 2))
+        if unit == "month" and day.day > 28:
+            day = day.replace(day=rng.randint(1, 28))
+        if unit == "year" and (day.month, day.day) == (2, 29):
+            day = day.replace(day=28)
+        back = rng.random() < 0.5
+        after = moved(day, unit, -count if back else count)
+        out += _date_told(rng, space, day, after, unit, count, back)
+    return out
+
+
+def _date_told(
+    rng: random.Random, space: str, day: dt.date, after: dt.date, unit: str, count: int, back: bool
+) -> Document:
+    a, b = written(day), written(after)
+    span = f"{'one' if count == 1 and rng.random() < 0.5 else count} {unit}{'s' if count > 1 else ''}"
+    if unit == "day" and count == 1 and rng.random() < 0.6:
+        if rng.random() < 0.5:
+            word = "yesterday was" if back else "tomorrow is"
+            return [free(f"{space}Today is {a}, so {word}"), fixed(f" {b}.")]
+        word = "Tomorrow is" if back else "Yesterday was"
+        return [free(f"{space}{word} {a}, so today is"), fixed(f" {b}.")]
+    style = rng.randrange(3)
+    if style == 0:
+        return [free(f"{space}{span} {'before' if back else 'after'} {a} is"), fixed(f" {b}.")]
+    if style == 1:
+        return [free(f"{space}{a} {'minus' if back else 'plus'} {span} is"), fixed(f" {b}.")]
+    return [free(f"{space}{a}. {span} {'earlier' if back else 'later'} :"), fixed(f" {b}.")]

@@ -1,0 +1,72 @@
+"""Documents in pieces, and the words that several primitives use."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from rtbench_tasks.common.words import COLOURS, DAYS, NAMES, PLACES, THINGS
+
+LETTERS = "ABCDEFGH"
+ALPHABET = "abcdefghijklmnopqrstuvwxyz"
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth")
+VERBS = (
+    ("runs", "run"), ("sings", "sing"), ("waits", "wait"), ("sleeps", "sleep"), ("reads", "read"), ("cooks", "cook"),
+    ("flips", "flip"), ("turns", "turn"), ("jumps", "jump"), ("writes", "write"), ("paints", "paint"),
+    ("smiles", "smile"),
+)  # fmt: skip
+ITEMS = (
+    "ball", "book", "box", "cake", "card", "chair", "coin", "cup", "flower", "gift", "hat", "kite", "lamp", "mug",
+    "pen", "pencil", "photo", "pie", "plate", "present", "ring", "shirt", "spoon", "stamp", "stone", "toy",
+)  # fmt: skip
+HELD_OUT = 10
+"""One in so many operand pairs is never shown; the probes ask those."""
+
+
+class Piece(NamedTuple):
+    """A run of text in a document."""
+
+    text: str
+    determined: bool
+
+
+Document = list[Piece]
+Primitive = Callable[[random.Random], Document]
+
+
+def free(text: str) -> Piece:
+    return Piece(text, determined=False)
+
+
+def fixed(text: str) -> Piece:
+    return Piece(text, determined=True)
+
+
+def held_out(*operands: object) -> bool:
+    """Whether these operands are kept for the probes."""
+    return zlib.crc32("/".join(map(str, operands)).encode()) % HELD_OUT == 0
+
+
+def pool(rng: random.Random) -> Sequence[str]:
+    """Some kind of words to fill a list with."""
+    kind = rng.randrange(7)
+    if kind == 0:
+        return [str(n) for n in rng.sample(range(1, 200), 12)]
+    if kind == 1:
+        return ALPHABET
+    if kind == 2:
+        return [f"{rng.choice(COLOURS)} {rng.choice(ITEMS)}" for _ in range(14)]
+    return (NAMES, THINGS, COLOURS, PLACES + DAYS)[kind - 3]
+
+
+def distinct(rng: random.Random, pool: Sequence[str], count: int) -> list[str]:
+    return rng.sample(sorted(set(pool)), min(count, len(set(pool))))
+
+
+def joined(items: Sequence[str], rng: random.Random) -> str:
+    style = rng.randrange(3)
+    if style == 0 or len(items) < 2:
+        return ", ".join(items)
+    return ", ".join(items[:-1]) + (", and " if style == 1 else " and ") + items[-1]

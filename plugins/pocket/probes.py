@@ -1,0 +1,189 @@
+"""Skill probes: can a base model do what its pre-training text was to teach it, on operands and lists it has not seen?
+
+A probe is a set of documents with one determined piece that counts; it is right when every token of the piece is the
+model's first choice, given the text before (what greedy decoding would write). Imports torch when a model is asked.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+from rtbench_plugins.pocket.primitives.calendar import moved, some_date, written
+from rtbench_plugins.pocket.primitives.pieces import ITEMS, LETTERS, ORDINALS, held_out
+from rtbench_tasks.common.words import COLOURS, NAMES, THINGS
+
+from rtbench.records import Record
+
+Probe = Callable[[random.Random], tuple[str, str]]
+"""Draws a prompt and what must follow it."""
+GATE = 0.95
+
+
+class ProbeResult(Record, frozen=True):
+    """One probe of one model."""
+
+    probe: str
+    correct: int
+    n: int
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.n
+
+
+def _kth(rng: random.Random) -> tuple[str, str]:
+    items = rng.sample(rng.choice((NAMES, COLOURS, THINGS)), 6)
+    k = rng.randrange(6)
+    return f"The list is {', '.join(items)}. The {ORDINALS[k]} is", f" {items[k]}."
+
+
+def _copy(rng: random.Random) -> tuple[str, str]:
+    items = rng.sample(rng.choice((NAMES, THINGS)), 8)
+    return f"The list is {', '.join(items)}. Again :", f" {', '.join(items)}."
+
+
+def _lookup(rng: random.Random) -> tuple[str, str]:
+    names, thing = rng.sample(NAMES, 4), rng.choice(THINGS)
+    counts = rng.sample(range(2, 100), 4)
+    told = " ".join(f"{n} has {c} {thing}." for n, c in zip(names, counts, strict=True))
+    at = rng.randrange(4)
+    return f"{told} {names[at]} has", f" {counts[at]} {thing}."
+
+
+def _lookup_name(rng: random.Random) -> tuple[str, str]:
+    names, items = rng.sample(NAMES, 4), rng.sample(ITEMS, 4)
+    told = " ".join(f"{n} has the {i}." for n, i in zip(names, items, strict=True))
+    at = rng.randrange(4)
+    return f"{told} Who has the {items[at]}?", f" {names[at]}."
+
+
+def _arithmetic(op: str) -> Probe:
+    def draw(rng: random.Random) -> tuple[str, str]:
+        while True:
+            if op == "+":
+                a, b = rng.randint(1, 100), rng.randint(1, 100)
+            elif op == "-":
+                a = rng.randint(2, 100)
+                b = rng.randint(1, a - 1)
+            elif op == "*":
+                a, b = rng.randint(2, 25), rng.randint(2, 9)
+            else:
+                b = rng.randint(2, 9)
+                a = b * rng.randint(1, 25)
+            if held_out(op, a, b) and (op in "-/" or held_out(op, b, a)) | (op in "+*"):
+                result = {"+": a + b, "-": a - b, "*": a * b, "/": a // b}[op]
+                return f"{a} {op} {b} =", f" {result}."
+
+    return draw
+
+
+def _swap(rng: random.Random) -> tuple[str, str]:
+    names, things = rng.sample(NAMES, 3), rng.sample(COLOURS, 3)
+    a, b = rng.sample(range(3), 2)
+    told = f"{names[0]} has {things[0]}, {names[1]} has {things[1]}, and {names[2]} has {things[2]}."
+    told += f" {names[a]} and {names[b]} swap. Before:"
+    before = f"{names[a]} {things[a]}, {names[b]} {things[b]}"
+    return told, f" {before}. After: {names[a]} {things[b]}, {names[b]} {things[a]}."
+
+
+def _flip(rng: random.Random) -> tuple[str, str]:
+    state, flips = rng.choice(("heads", "tails")), rng.random() < 0.5
+    after = state if not flips else "tails" if state == "heads" else "heads"
+    deed = "flips" if flips else "does not flip"
+    return f"A coin is {state} up. {rng.choice(NAMES)} {deed} the coin. Now it is", f" {after} up."
+
+
+def _last_letter(rng: random.Random) -> tuple[str, str]:
+    name = rng.choice(NAMES)
+    return f'The last letter of "{name}" is', f' "{name[-1]}".'
+
+
+def _join(rng: random.Random) -> tuple[str, str]:
+    letters = [rng.choice(NAMES)[-1] for _ in range(4)]
+    told = ", ".join(f'"{letter}"' for letter in letters)
+    return f"{told}. Together this is", f' "{"".join(letters)}".'
+
+
+def _choice(kind: str) -> Probe:
+    def draw(rng: random.Random) -> tuple[str, str]:
+        if kind == "numbers":
+            items = [str(n) for n in rng.sample(range(1, 120), 5)]
+        elif kind == "dates":
+            day = some_date(rng)
+            items = [written(moved(day, "day", n)) for n in rng.sample(range(-9, 10), 5)]
+        else:
+            items = rng.sample(rng.choice((COLOURS, ITEMS)), 5)
+        at = rng.randrange(5)
+        listed = ", ".join(f"({LETTERS[i]}) {item}" for i, item in enumerate(items))
+        return f"Answer choices: {listed}. {items[at]} is (", f"{LETTERS[at]})."
+
+    return draw
+
+
+def _date(unit: str) -> Probe:
+    def draw(rng: random.Random) -> tuple[str, str]:
+        day = some_date(rng).replace(day=rng.randint(1, 28))
+        count = rng.choice((1, -1))
+        word = "later" if count > 0 else "earlier"
+        return f"{written(day)}. one {unit} {word} :", f" {written(moved(day, unit, count))}."
+
+    return draw
+
+
+def _compare(rng: random.Random) -> tuple[str, str]:
+    a, b = rng.sample(range(1, 100), 2)
+    return f"Compare {a} and {b} : {a} is", f" {'less' if a < b else 'more'} than {b}."
+
+
+PROBES: dict[str, Probe] = {
+    "copy the k-th of six": _kth,
+    "copy a list of eight": _copy,
+    "number by name": _lookup,
+    "name by thing": _lookup_name,
+    "addition": _arithmetic("+"),
+    "subtraction": _arithmetic("-"),
+    "multiplication": _arithmetic("*"),
+    "division": _arithmetic("/"),
+    "compare two numbers": _compare,
+    "one swap": _swap,
+    "one flip": _flip,
+    "last letter": _last_letter,
+    "join four letters": _join,
+    "choice letter, words": _choice("words"),
+    "choice letter, numbers": _choice("numbers"),
+    "choice letter, dates": _choice("dates"),
+    "one day": _date("day"),
+    "one week": _date("week"),
+    "one month": _date("month"),
+}
+
+
+def run_probes(model: Any, tokenizer: Any, *, n: int = 200, seed: int = 12345) -> list[ProbeResult]:
+    """Asks all probes, ``n`` draws each."""
+    import torch
+
+    out: list[ProbeResult] = []
+    for name, probe in PROBES.items():
+        rng = random.Random(f"{name}/{seed}")  # noqa: S311 - reproducible, not secret
+        drawn = [probe(rng) for _ in range(n)]
+        prompts = tokenizer([prompt for prompt, _ in drawn], add_special_tokens=False)["input_ids"]
+        targets = tokenizer([target for _, target in drawn], add_special_tokens=False)["input_ids"]
+        width = max(len(p) + len(t) for p, t in zip(prompts, targets, strict=True))
+        ids = torch.full((n, width), tokenizer.pad_token_id)
+        labels = torch.full((n, width), -100)
+        for at, (prompt, target) in enumerate(zip(prompts, targets, strict=True)):
+            end = len(prompt) + len(target)
+            ids[at, :end] = torch.tensor([*prompt, *target])
+            labels[at, len(prompt) : end] = torch.tensor(target)
+        with torch.inference_mode():
+            # Right padding behind a causal model changes nothing before it.
+            best = model(input_ids=ids, use_cache=False).logits[:, :-1].argmax(-1)
+        right = ((best == labels[:, 1:]) | (labels[:, 1:] == -100)).all(-1)
+        out.append(ProbeResult(probe=name, correct=int(right.sum()), n=n))
+    return out
+
+
+def as_line(results: list[ProbeResult]) -> str:
+    return "  ".join(f"{r.probe} {r.accuracy:.2f}" for r in results)

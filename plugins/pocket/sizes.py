@@ -1,0 +1,42 @@
+"""The pocket base models' sizes. Imports no torch."""
+
+from __future__ import annotations
+
+from rtbench.records import Record
+
+VOCABULARY = 1536
+"""Rows of the embedding; those behind the tokenizer's last word are never used."""
+
+
+class Size(Record, frozen=True):
+    """One base model: shape and pre-training."""
+
+    width: int
+    feed_forward: int
+    heads: int
+    layers: tuple[str, ...]
+    """``conv`` (short convolution) or ``full_attention``, bottom up."""
+    tokens: int
+    """Of pre-training, without padding."""
+    batch_tokens: int
+    """Of a step, with padding."""
+    matrix_rate: float
+    """Learning rate of Muon."""
+    rate: float = 4e-3
+    """Learning rate of AdamW, for embeddings, norms and convolutions."""
+
+
+SIZES: dict[str, Size] = {
+    "pocket-0.5m": Size(
+        width=96, feed_forward=256, heads=4, layers=("conv", *["full_attention"] * 3),
+        tokens=14_000_000, batch_tokens=2048, matrix_rate=8e-3,
+    ),
+    "pocket-2m": Size(
+        width=160, feed_forward=432, heads=5, layers=("conv", *["full_attention"] * 4),
+        tokens=11_000_000, batch_tokens=3072, matrix_rate=8e-3,
+    ),
+    "pocket-6m": Size(
+        width=256, feed_forward=688, heads=8, layers=("conv", *["full_attention"] * 6),
+        tokens=12_000_000, batch_tokens=4096, matrix_rate=6e-3,
+    ),
+}  # fmt: skip

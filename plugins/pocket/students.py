@@ -1,0 +1,31 @@
+"""The pocket students: the ordinary causal student on the base models that are shipped here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtbench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from rtbench.registry import Register
+
+MODELS = Path(__file__).parent / "models"
+_TARGET = "rtbench_plugins.hf.students:causal_student"
+_SUMMARIES = {
+    "pocket-0.5m": "shipped base model of half a million parameters",
+    "pocket-2m": "shipped base model of two million parameters",
+    "pocket-6m": "shipped base model of six million parameters",
+}
+
+
+def shipped() -> list[str]:
+    """Names of the base models that are in the package, smallest first."""
+    return [name for name in _SUMMARIES if (MODELS / name).is_dir()]
+
+
+@hookimpl
+def rtbench_register_students(register: Register) -> None:
+    for name in shipped():
+        options = {"model": str(MODELS / name), "memory_gb": 1.5, "generation_batch": 128}
+        register(name, _TARGET, summary=_SUMMARIES[name], options=options)

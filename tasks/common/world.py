@@ -1,0 +1,311 @@
+"""The small world of the commonsense twins: about 80 things and what everyone knows of them.
+
+The pocket base models read the world one fact at a time in their pre-training text; the twins then ask for facts, and
+for what follows from two or three of them. For that text::
+
+    facts(rng)      endless iterator of FactText: random facts in random wordings, each fact equally often
+    one_fact(rng)   one of them
+
+A :class:`FactText` is the three texts ``text_before + value + text_after`` as they stand (the space before the value is
+part of the value): ``"A robin is found in the"``, ``" garden"``, ``"."``. What stands before the value determines it. A
+sentence states one fact, or asks for one and answers; none joins two. Every fact that a twin uses is in :data:`FACTS`,
+so the texts reach it.
+
+The facts stand in ``world_tables.py``; here is how they are worded. Change nothing in either without training those models
+anew.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from functools import cache
+
+import msgspec
+from rtbench_tasks.common.arithmetic import capital
+from rtbench_tasks.common.world_tables import ANIMALS, KINDS, MATERIALS, OBJECTS, OVERLAPS, PLANTS, WORKERS
+
+from rtbench.twins import Pen
+
+Key = tuple[str, str]
+"""Relation and subject of a fact."""
+_MARK = "\0"
+
+
+class FactText(msgspec.Struct, frozen=True):
+    """One sentence of one fact; the three parts follow each other without anything between them."""
+
+    text_before: str
+    value: str
+    """Determined by the world and by what stands before; begins with a space."""
+    text_after: str
+
+
+class Fact(msgspec.Struct, frozen=True):
+    """What the world says."""
+
+    relation: str
+    subject: str
+    value: str
+
+    @property
+    def key(self) -> Key:
+        return self.relation, self.subject
+
+
+class Relation(msgspec.Struct, frozen=True):
+    """How facts of one relation are worded. Patterns of ``str.format``: ``{s}`` is the subject and ``{v}`` the value,
+    both with their articles. The last of the two is the one that the sentence tells."""
+
+    name: str
+    clauses: tuple[str, ...]
+    """Statements without capital and period."""
+    asks: tuple[str, ...]
+    """Questions about the value; the value answers them."""
+    inverse: tuple[str, ...] = ()
+    """Statements that tell the subject of a value. Only where no two subjects share a value."""
+    inverse_asks: tuple[str, ...] = ()
+
+
+# ----------------------------------------------------------------------------------------------------------- wordings
+
+_A_CLASS = (
+    "{{s}} has {x} {{v}}", "the {x} of {{s}} is {{v}}", "{{s}} is of {x} {{v}}", "by {x} {{s}} is {{v}}",
+    "for {{s}} the {x} is {{v}}",
+)  # fmt: skip
+_IS_A = ("{s} is {v}", "{s} counts as {v}", "by its kind {s} is {v}", "one knows {s} as {v}", "everyone calls {s} {v}")
+
+
+def _a_class(name: str, question: str) -> Relation:
+    clauses = tuple(clause.format(x=name) for clause in _A_CLASS)
+    return Relation(name, clauses, (question, f"What {name} has {{s}}?", f"Which is the {name} of {{s}}?"))
+
+
+RELATIONS: Mapping[str, Relation] = {
+    relation.name: relation
+    for relation in (
+        Relation("kind", _IS_A, ("What is {s}?", "What kind of thing is {s}?", "What does one call {s}?")),
+        Relation(
+            "place",
+            (
+                "{s} is found in the {v}", "the place of {s} is the {v}", "{s} belongs in the {v}",
+                "one finds {s} in the {v}", "you see {s} in the {v}",
+            ),
+            ("Where is {s} found?", "Where do you find {s}?", "Where does {s} belong?"),
+        ),
+        Relation(
+            "use",
+            ("{s} is used to {v}", "people use {s} to {v}", "with {s} one can {v}", "{s} helps to {v}", "{s} serves to {v}"),
+            ("What is {s} used for?", "What does one do with {s}?", "What does {s} help to do?"),
+            inverse=(
+                "to {v} one takes {s}", "to {v} people use {s}", "to {v} you need {s}", "who wants to {v} uses {s}",
+                "what helps to {v} is {s}",
+            ),
+            inverse_asks=("What do you need to {v}?", "What helps to {v}?"),
+        ),
+        Relation(
+            "eats",
+            ("{s} eats {v}", "{s} feeds on {v}", "the food of {s} is {v}", "{s} lives on {v}", "{s} likes to eat {v}"),
+            ("What does {s} eat?", "What is the food of {s}?"),
+        ),
+        Relation(
+            "gives",
+            ("{s} gives {v}", "{s} gives us {v}", "from {s} one gets {v}", "{s} is a source of {v}", "{s} makes {v}"),
+            ("What does {s} give?", "What does one get from {s}?"),
+            inverse=("one gets {v} from {s}", "we have {v} from {s}", "people take {v} from {s}", "what gives {v} is {s}"),
+            inverse_asks=("What gives {v}?", "What does one get {v} from?"),
+        ),
+        Relation(
+            "material",
+            (
+                "{s} is made of {v}", "{s} is mostly {v}", "the material of {s} is {v}", "{s} consists of {v}",
+                "for {s} one takes {v}",
+            ),
+            ("What is {s} made of?", "What is the material of {s}?"),
+        ),
+        Relation(
+            "color",
+            (
+                "the color of {s} is {v}", "{s} has the color {v}", "{s} looks {v}", "in color {s} is {v}",
+                "one paints {s} {v}",
+            ),
+            ("What color is {s}?", "Which color has {s}?"),
+        ),
+        _a_class("size", "How big is {s}?"),
+        _a_class("weight", "How heavy is {s}?"),
+        _a_class("speed", "How fast is {s}?"),
+        Relation("group", _IS_A, ("What is {s}?", "What does {s} count as?")),
+        Relation(
+            "has",
+            ("{s} has {v}", "{s} always has {v}", "what marks {s} is {v}", "{s} comes with {v}", "{s} must have {v}"),
+            ("What does {s} have?", "What marks {s}?"),
+        ),
+        Relation(
+            "for",
+            ("{s} is for {v}", "{s} is made for {v}", "the purpose of {s} is {v}", "{s} is good for {v}", "{s} is there for {v}"),
+            ("What is {s} for?", "What is the purpose of {s}?"),
+        ),
+        Relation(
+            "water",
+            ("in water {s} {v}", "in a pond {s} {v}", "put into water {s} {v}", "on a lake {s} {v}"),
+            ("What does {s} do in water?",),
+        ),
+        Relation(
+            "fire",
+            ("in a fire {s} {v}", "in flames {s} {v}", "put into a fire {s} {v}", "over a fire {s} {v}"),
+            ("What does {s} do in a fire?",),
+        ),
+        Relation(
+            "fall",
+            ("in a fall {s} {v}", "when dropped {s} {v}", "on a hard floor {s} {v}", "after a fall {s} {v}"),
+            ("What does {s} do in a fall?",),
+        ),
+        Relation(
+            "source",
+            ("{s} comes from {v}", "the source of {s} is {v}", "{s} is won from {v}", "the origin of {s} is {v}"),
+            ("What does {s} come from?", "What is the source of {s}?"),
+        ),
+        Relation(
+            "worker",
+            (
+                "in {s} works {v}", "who works in {s} is {v}", "{s} is the place of {v}", "in {s} you meet {v}",
+                "the work in {s} is done by {v}",
+            ),
+            ("Who works in {s}?", "Whom do you meet in {s}?"),
+        ),
+    )
+}  # fmt: skip
+
+
+# --------------------------------------------------------------------------------------------------------------- facts
+
+
+def _rows(table: str, relations: str) -> Iterator[Fact]:
+    """Facts of a table whose columns, behind the subject, are these relations."""
+    for line in table.strip().splitlines():
+        *words, last = (cell.strip() for cell in line.split("|"))
+        subject, *cells = (*words, *last.split()) if last[0].isdigit() else (*words, last)
+        for relation, value in zip(relations.split(), cells, strict=True):
+            if value != "-":
+                yield Fact(relation, subject, value)
+
+
+FACTS: Mapping[Key, Fact] = {
+    fact.key: fact
+    for rows in (
+        _rows(ANIMALS, "kind place eats gives color size weight speed"),
+        _rows(PLANTS, "kind place use gives color size weight"),
+        _rows(OBJECTS, "kind place use material color size weight speed"),
+        _rows(KINDS, "group has for"),
+        _rows(MATERIALS, "water fire fall source"),
+        _rows(WORKERS, "worker"),
+    )
+    for fact in rows
+}
+"""All that is known, by relation and subject."""
+_ALL = tuple(FACTS.values())
+THINGS = tuple(fact.subject for fact in _ALL if fact.relation == "kind")
+NUMERIC = ("size", "weight", "speed")
+"""Relations whose values are classes from 1 to 9."""
+_BARE = frozenset({"water", "fire", "fall", "source"})
+"""Relations of materials, which have no article."""
+_CLASSES = frozenset({"kind", "group", "worker"})
+"""Relations whose values have one."""
+
+
+def with_article(noun: str) -> str:
+    """``a robin``, ``an owl``."""
+    if noun == "furniture":
+        return "a piece of furniture"
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+def subject_phrase(relation: str, subject: str) -> str:
+    """A subject as sentences about this relation name it: ``a robin``, ``steel``, ``the garden``."""
+    if relation in _BARE:
+        return subject
+    return f"the {subject}" if relation == "worker" else with_article(subject)
+
+
+def value_phrase(relation: str, value: str) -> str:
+    """A value as sentences name it: ``a bird``, ``hit nails``, ``3``."""
+    return with_article(value) if relation in _CLASSES else value
+
+
+def fill(pattern: str, relation: str, subject: str, value: str) -> str:
+    """A wording of a relation with a subject and a value put in, right or wrong."""
+    return pattern.format(s=subject_phrase(relation, subject), v=value_phrase(relation, value))
+
+
+def value_of(relation: str, subject: str) -> str:
+    """What the world says. KeyError where it says nothing."""
+    return FACTS[relation, subject].value
+
+
+def known(relation: str, subject: str) -> bool:
+    """Whether the world says something about it."""
+    return (relation, subject) in FACTS
+
+
+@cache
+def subjects(relation: str) -> tuple[str, ...]:
+    """All of which the relation tells something."""
+    return tuple(fact.subject for fact in _ALL if fact.relation == relation)
+
+
+@cache
+def values(relation: str) -> tuple[str, ...]:
+    """All values of a relation, each once."""
+    return tuple(dict.fromkeys(fact.value for fact in _ALL if fact.relation == relation))
+
+
+@cache
+def subject_of(relation: str, value: str) -> str:
+    """The one subject with this value; for relations that have :attr:`Relation.inverse`."""
+    (found,) = (fact.subject for fact in _ALL if fact.relation == relation and fact.value == value)
+    return found
+
+
+@cache
+def near(value: str) -> frozenset[str]:
+    """A value, and those that the real world might allow beside it."""
+    lines = (line.split(", ") if "," in line else line.split() for line in OVERLAPS)
+    return frozenset(word for line in lines if value in line for word in line) | {value}
+
+
+def worded(pen: Pen, relation: str, subject: str, value: str, *, inverse: bool = False) -> str:
+    """A fact, right or wrong, as a clause in the pen's wording."""
+    found = RELATIONS[relation]
+    return fill(pen.pick(*(found.inverse if inverse else found.clauses)), relation, subject, value)
+
+
+# ---------------------------------------------------------------------------------------------------- pre-training text
+
+
+@cache
+def texts_of(fact: Fact) -> tuple[FactText, ...]:
+    """All sentences that state a fact, or ask for it and answer."""
+    relation = RELATIONS[fact.relation]
+    subject, value = subject_phrase(fact.relation, fact.subject), value_phrase(fact.relation, fact.value)
+    told = [(clause, subject, value, True) for clause in relation.clauses]
+    told += [(f"{ask} {{v}}", subject, value, True) for ask in relation.asks]
+    told += [(clause, subject, value, False) for clause in relation.inverse]
+    told += [(f"{ask} {{s}}", subject, value, False) for ask in relation.inverse_asks]
+    return tuple(_text(*parts) for parts in told)
+
+
+def _text(pattern: str, subject: str, value: str, forward: bool) -> FactText:
+    text = pattern.format(s=subject if forward else _MARK, v=_MARK if forward else value)
+    before, _, after = text.partition(_MARK)
+    return FactText(capital(before.removesuffix(" ")), f" {value if forward else subject}", f"{after}.")
+
+
+def one_fact(rng: random.Random) -> FactText:
+    """A random sentence of a random fact."""
+    return rng.choice(texts_of(rng.choice(_ALL)))
+
+
+def facts(rng: random.Random) -> Iterator[FactText]:
+    """Endless random facts; see the module."""
+    while True:
+        yield one_fact(rng)
