@@ -223,7 +223,7 @@ class _Expansion:
         splits = ("default",) if self._twins else task.info.splits
         fingerprint, dataset, reason = "", f"{name}@{variant}", None
         if self._twins and task.twin() is None:
-            reason = f"{name} has no twin"
+            reason = f"{name} has no twin; --source upstream takes its own data"
         elif split not in splits:
             reason = f"{owner} has no split {split!r} (has: {', '.join(splits)})"
         else:

@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rtbench.data import PinnedFile
-    from rtbench.interfaces import StepState, Task
+    from rtbench.interfaces import Services, StepState, Task
     from rtbench.plan import Plan
     from rtbench.registry import Register
+    from rtbench.runs import RunRecord
     from rtbench.specs import Step
 
 PROJECT = "rtbench"
@@ -62,6 +63,11 @@ def rtbench_register_matrices(register: Register) -> None:
     """Register matrices: the target is called without arguments and returns the path of a YAML file."""
 
 
+@hookspec
+def rtbench_register_commands(register: Register) -> None:
+    """Register subcommands of ``rtbench``: the target is a click command."""
+
+
 @hookspec(firstresult=True)
 def rtbench_load_task(path: Path) -> Task | None:
     """Load a task from a file given with --task, or return None for a file of another kind."""
@@ -85,3 +91,8 @@ def rtbench_step_started(step: Step) -> None:
 @hookspec
 def rtbench_step_finished(step: Step, state: StepState) -> None:
     """A step ended: done, failed or skipped (called in the main process)."""
+
+
+@hookspec
+def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
+    """Text below the leaderboard of a run in the table format; None for none."""

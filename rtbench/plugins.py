@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from rtbench import hookspecs
+from rtbench.commands import COMMANDS
 from rtbench.errors import BadInputError, PluginError, UnknownNameError
 from rtbench.registry import Registry
 
 if TYPE_CHECKING:
     from rtbench.data import PinnedFile
-    from rtbench.interfaces import StepState, Task
+    from rtbench.interfaces import Services, StepState, Task
     from rtbench.plan import Plan
+    from rtbench.runs import RunRecord
     from rtbench.specs import Step
 
-KINDS = ("tasks", "teachers", "students", "methods", "curators", "executors", "reporters", "matrices")
+KINDS = ("tasks", "teachers", "students", "methods", "curators", "executors", "reporters", "matrices", "commands")
 _SINGULAR = {"matrices": "matrix"}
 
 
@@ -34,6 +36,16 @@ class PluginOrigin:
     origin: str
     """Distribution or file."""
     version: str
+
+
+@dataclass(frozen=True)
+class HookResults:
+    """What the plugins' implementations of one hook gave."""
+
+    values: list[Any]
+    """Without None."""
+    errors: list[PluginError]
+    """One for each plugin that raised."""
 
 
 class PluginManager:
@@ -52,7 +64,9 @@ class PluginManager:
         self._pm = pluggy.PluginManager(hookspecs.PROJECT)
         self._pm.add_hookspecs(hookspecs)
         self.origins: dict[str, PluginOrigin] = {}
-        self.registries = {kind: Registry(_SINGULAR.get(kind, kind[:-1])) for kind in KINDS}
+        self.registries = {
+            kind: Registry(_SINGULAR.get(kind, kind[:-1]), COMMANDS if kind == "commands" else ()) for kind in KINDS
+        }
         blocked_left = set(blocked)
         for origin, point in _entry_points():
             if point.name in blocked:
@@ -85,26 +99,35 @@ class PluginManager:
 
     def modify_plan(self, plan: Plan) -> None:
         """Raises PluginError naming the plugin that raised."""
-        for error in self._call_each("rtbench_modify_plan", plan=plan):
+        for error in self._call_each("rtbench_modify_plan", plan=plan).errors:
             raise error
 
     def step_started(self, step: Step) -> list[PluginError]:
         """Returns what went wrong in plugins: a tracker that is down must not stop a run."""
-        return self._call_each("rtbench_step_started", step=step)
+        return self._call_each("rtbench_step_started", step=step).errors
 
     def step_finished(self, step: Step, state: StepState) -> list[PluginError]:
         """Returns what went wrong in plugins, as :meth:`step_started`."""
-        return self._call_each("rtbench_step_finished", step=step, state=state)
+        return self._call_each("rtbench_step_finished", step=step, state=state).errors
 
-    def _call_each(self, hook: str, **arguments: Any) -> list[PluginError]:
-        """Calls a hook plugin by plugin, so that one that raises is known by name and keeps none from being told."""
+    def run_summaries(self, run: RunRecord, services: Services) -> HookResults:
+        """Texts for below a run's table; what went wrong in a plugin must not cost the leaderboard."""
+        return self._call_each("rtbench_run_summary", returns=str, run=run, services=services)
+
+    def _call_each(self, hook: str, *, returns: type = object, **arguments: Any) -> HookResults:
+        """Calls a hook plugin by plugin, so that one that raises is known by name and keeps none from being told.
+        Raising counts, and so does a result that is not a ``returns``."""
+        values: list[Any] = []
         errors: list[PluginError] = []
         for implementation in getattr(self._pm.hook, hook).get_hookimpls():
             caller = self._pm.subset_hook_caller(
                 hook, [p for p in self._pm.get_plugins() if p is not implementation.plugin]
             )
             try:
-                caller(**arguments)
+                for value in caller(**arguments):
+                    if not isinstance(value, returns):
+                        raise TypeError(f"returned a {type(value).__name__}, not a {returns.__name__}")  # noqa: TRY301
+                    values.append(value)
             except Exception as error:
                 wrapped = PluginError(
                     f"{hook} raised {type(error).__name__}: {error}",
@@ -113,7 +136,7 @@ class PluginManager:
                 )
                 wrapped.__cause__ = error
                 errors.append(wrapped)
-        return errors
+        return HookResults(values, errors)
 
     def provides(self, name: str) -> dict[str, list[str]]:
         """What a plugin registered: kind to names."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -79,10 +79,16 @@ def make(entry: Entry, kind: str, base: type, *arguments: Any) -> Any:
 
 
 class Registry:
-    """All names of one kind. A name is taken once."""
+    """All names of one kind. A name is taken once.
 
-    def __init__(self, kind: str) -> None:
+    Args:
+        kind: one word, for messages.
+        reserved: names that are rtbench's own and that no plugin can take.
+    """
+
+    def __init__(self, kind: str, reserved: Iterable[str] = ()) -> None:
         self.kind = kind
+        self._reserved = tuple(reserved)
         self._entries: dict[str, Entry] = {}
 
     def registrar(self, origin: str) -> Register:
@@ -95,6 +101,12 @@ class Registry:
             summary: str = "",
             options: dict[str, Any] | None = None,
         ) -> None:
+            if name in self._reserved:
+                raise PluginError(
+                    f"{self.kind} {name!r} is rtbench's own",
+                    where=f"plugin {origin!r}",
+                    next_step=f"Rename it, or run without the plugin: -p no:{origin}",
+                )
             if name in self._entries:
                 other = self._entries[name].origin
                 raise PluginError(
@@ -108,7 +120,8 @@ class Registry:
 
     def get(self, name: str, *, where: str | None = None) -> Entry:
         if name not in self._entries:
-            raise UnknownNameError.of(self.kind, name, self._entries, where=where, listing="rtbench plugins")
+            known = [*self._reserved, *self._entries]
+            raise UnknownNameError.of(self.kind, name, known, where=where, listing="rtbench plugins")
         return self._entries[name]
 
     def __contains__(self, name: object) -> bool:

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,7 +32,7 @@ def test_help_imports_no_plugin_and_nothing_heavy() -> None:
     assert not loaded & {*HEAVY, "pluggy", "rich", "msgspec", "rtbench_plugins", "rtbench_tasks"}
 
 
-@pytest.mark.parametrize("command", [("tasks",), ("plugins",), ("data", "list")])
+@pytest.mark.parametrize("command", [("tasks",), ("plugins",), ("data", "list"), ("tasks", "twin", "multiarith")])
 def test_listings_import_nothing_heavy(command: tuple[str, ...]) -> None:
     loaded = modules_after(*command)
     assert "rtbench_plugins" in loaded
@@ -70,6 +71,12 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
         (("score", "missing.jsonl", "--task", "multiarit"), "Did you mean 'multiarith'"),
         (("import", "missing.jsonl"), "no such file"),
         (("tasks", "--task", "missing.yaml"), "no such file"),
+        (("tasks", "twin", "multiart"), "Did you mean 'multiarith'"),
+        (("tasks", "twin", "parity"), "the task has no twin"),
+        (("tasks", "twin", "multiarith", "--knob", "step=3"), "Did you mean 'steps'"),
+        (("tasks", "twin", "multiarith", "--knob", "steps=three"), "steps"),
+        (("tasks", "twin", "multiarith", "--knob", "steps"), "--knob NAME=VALUE"),
+        (("tasks", "twin", "multiarith", "--count", "0"), "--count"),
         (("plugins", "--plugin", "missing.py"), "no such file"),
         (("plugins", "-p", "parrot"), "-p no:NAME"),
         (("data", "list", "--tasks", "nope"), "Available: "),
@@ -229,3 +236,73 @@ BUILT_IN = {
 
 def test_the_twelve_tasks_have_the_papers_names(make_cli: MakeCli) -> None:
     assert {t["name"] for t in make_cli(site=None).json("tasks")} == BUILT_IN
+
+
+def twin_lines(cli: Cli, *options: object) -> list[dict[str, Any]]:
+    out = cli("tasks", "twin", "multiarith", "--format", "jsonl", *options).stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def test_twins_questions_are_printed_and_exported(cli: Cli) -> None:
+    found = twin_lines(cli, "--count", 5, "--seed", 3)
+    assert len({one["question"] for one in found}) == 5
+    assert all(set(one) == {"question", "answer", "choices", "pattern"} for one in found)
+    assert found == twin_lines(cli, "--count", 5, "--seed", 3)
+    assert found != twin_lines(cli, "--count", 5, "--seed", 4)
+    longer = twin_lines(cli, "--count", 5, "--knob", "steps=4", "--rationales")
+    assert all(sum(one["pattern"].count(op) for op in "+-*/") == 4 for one in longer)
+    assert all(one["rationale"] for one in longer)
+    text = cli("tasks", "twin", "multiarith", "--count", 5, "--seed", 3).stdout
+    assert [line for line in text.splitlines() if line.startswith("Q: ")] == [f"Q: {one['question']}" for one in found]
+    cli("tasks", "twin", "multiarith", "--count", 5, "--seed", 3, "--format", "jsonl", "--out", "q.jsonl")
+    assert [json.loads(line) for line in (cli.folder / "q.jsonl").read_text().splitlines()] == found
+
+
+def test_any_teachers_answers_to_a_twins_questions_can_be_scored(cli: Cli) -> None:
+    """The exported golds go with the completions, so that no data are needed."""
+    lines = twin_lines(cli, "--count", 20, "--rationales")
+    (cli.folder / "m__k__multiarith.jsonl").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "question": one["question"],
+                    "answer": one["answer"],
+                    "completion": f"{one['rationale']} The answer is {one['answer'] if i % 2 else -1}.",
+                }
+            )
+            + "\n"
+            for i, one in enumerate(lines)
+        )
+    )
+    found: Any = cli.json("score", "m__k__multiarith.jsonl", "--offline")
+    assert (found["n"], found["accuracy"], found["gold"]) == (20, 0.5, "file")
+
+
+def test_answers_without_golds_are_matched_in_a_twins_data(cli: Cli) -> None:
+    from rtbench_tasks.multiarith.twin import MultiarithTwin
+
+    drawn = MultiarithTwin().draw_folds(0)["test"][:4]
+    (cli.folder / "m__k__multiarith.jsonl").write_text(
+        "".join(json.dumps({"question": p.question, "completion": f"The answer is {p.answer}."}) + "\n" for p in drawn)
+    )
+    found: Any = cli.json("score", "m__k__multiarith.jsonl", "--variant", "twin-0", "--offline")
+    assert (found["n"], found["accuracy"], found["gold"]) == (4, 1.0, "data")
+
+
+def test_strangers_twin_of_the_guide_is_whole(cli: Cli) -> None:
+    """The twin in docs/tasks.md, loaded as a plugin file, is drawn from, taught by the scripted teacher and learnt."""
+    text = (Path(__file__).parent.parent / "docs" / "tasks.md").read_text()
+    (cli.folder / "my_twins.py").write_text(text.split("```python\n")[1].split("```")[0])
+    yaml = text.split("```yaml\n")[1].split("```")[0].rstrip()
+    (cli.folder / "mine.yaml").write_text(f"{yaml}\n    twin: my_twins:Sums\n")
+    own = ("--task", "mine.yaml", "--plugin", "my_twins.py")
+    drawn = cli("tasks", "twin", "mine", "--harder", "--rationales", "--format", "jsonl", *own).stdout.splitlines()
+    assert all(json.loads(line)["question"].count("+") == 2 for line in drawn)
+    (cli.folder / "m.yaml").write_text(
+        "name: m\nsource: twin\ntasks: [mine]\nmethods: [fine-tune-cot]\nteachers: [scripted-perfect]\n"
+        "students: [parrot]\nlimit: 20\nrecipe: {epochs: 1}\n"
+    )
+    board: Any = cli.json("run", "--matrix", "m.yaml", *own)
+    found = {row["method"]: row["results"]["mine"] for row in board["rows"]}
+    assert found["teacher"]["accuracy"] == 1.0
+    assert found["fine-tune-cot"]["curation"]["kept"] == 20

@@ -40,6 +40,10 @@ def matrix(cli: Cli, text: str) -> Path:
         (("recipe: {epochs: 2}", "seeds: [-1]"), "seeds: -1"),
         (("recipe: {epochs: 2}", "limit: -5"), "limit"),
         (("recipe: {epochs: 2}", "temperature: -1"), "temperature"),
+        (("recipe: {epochs: 2}", "folds: [odd]"), "Did you mean 'ood'"),
+        (("recipe: {epochs: 2}", "folds: [train]"), "folds: unknown fold 'train'"),
+        (("recipe: {epochs: 2}", "source: twins"), "source"),
+        (("recipe: {epochs: 2}", "variant: twin-3"), "--source twin --seeds 3"),
     ],
 )
 def test_a_wrong_matrix_is_one_clear_error(cli: Cli, change: tuple[str, str], said: str) -> None:
@@ -168,3 +172,136 @@ def test_built_in_matrices_plan_without_data(cli: Cli, name: str) -> None:
     found = cli.json("plan", "--matrix", name, "--offline")
     assert found["cells"]  # type: ignore[index]
     assert all("--data-dir" in cell["reason"] for cell in found["cells"])  # type: ignore[index]
+
+
+# ------------------------------------------------------------------------------------------------- sources and folds
+
+TWIN = """
+name: twin
+source: twin
+tasks: [multiarith]
+methods: [zero-shot, fine-tune, fine-tune-cot]
+teachers: [scripted]
+students: [parrot]
+seeds: [0, 1]
+"""
+
+
+def plan(cli: Cli, text: str, *options: object) -> Any:
+    return cli.json("plan", "--matrix", matrix(cli, text), "--offline", *options)
+
+
+def steps(found: Any, kind: str) -> list[str]:
+    return [step["title"] for step in found["steps"] if step["kind"] == kind]
+
+
+def test_each_seed_of_a_twin_asks_everyone_questions_of_its_own(cli: Cli) -> None:
+    """The untrained and the teacher's row too; nothing is shared between seeds, and no data are needed."""
+    found = plan(cli, TWIN)
+    assert [cell["name"] for cell in found["cells"]] == [
+        f"multiarith/{method}/seed{seed}"
+        for method in ("zero-shot/parrot", "fine-tune/parrot", "fine-tune-cot/scripted/parrot/D1", "teacher/scripted")
+        for seed in (0, 1)
+    ]
+    assert all(cell["reason"] is None for cell in found["cells"])
+    by_seed = [{step["key"] for step in plan(cli, TWIN, "--seeds", seed)["steps"]} for seed in (0, 1)]
+    assert not by_seed[0] & by_seed[1]
+    assert by_seed[0] | by_seed[1] == {step["key"] for step in found["steps"]}
+
+
+def test_upstream_seeds_share_what_does_not_depend_on_them(cli: Cli, demo: Path) -> None:
+    assert names(cli, demo, "--methods", "zero-shot", "--seeds", "0,1") == ["parity/zero-shot/parrot/seed0"]
+
+
+def test_one_training_serves_every_fold(cli: Cli) -> None:
+    both = plan(cli, TWIN + "folds: [test, ood, validation]\n", "--seeds", "0", "--degrees", "1,4")
+    one = plan(cli, TWIN, "--seeds", "0", "--degrees", "1,4")
+    for kind in ("train", "curate"):
+        assert steps(both, kind) == steps(one, kind)
+        assert {s["key"] for s in both["steps"] if s["kind"] == kind} == {
+            s["key"] for s in one["steps"] if s["kind"] == kind
+        }
+    assert len(both["cells"]) == len(steps(both, "score")) == 3 * len(one["cells"])
+    asked = [title for title in steps(both, "complete") if "train" in title.split(":")[1]]
+    assert len(asked) == 2, "the rationales of the training fold, once per degree"
+    assert {step["key"] for step in one["steps"]} < {step["key"] for step in both["steps"]}
+    assert "multiarith/fine-tune/parrot/ood/seed0" in [cell["name"] for cell in both["cells"]]
+
+
+def test_folds_and_source_are_chosen_on_the_command_line(cli: Cli) -> None:
+    found = plan(cli, TWIN.replace("source: twin\n", ""), "--source", "twin", "--folds", "ood", "--seeds", "2")
+    assert [cell["name"] for cell in found["cells"]][:2] == [
+        "multiarith/zero-shot/parrot/ood/seed2",
+        "multiarith/fine-tune/parrot/ood/seed2",
+    ]
+    assert all(cell["reason"] is None for cell in found["cells"])
+    assert "Did you mean 'ood'" in cli("plan", "--matrix", matrix(cli, TWIN), "--folds", "odd", code=2).stderr
+    assert "'twins' is not" in cli("plan", "--matrix", matrix(cli, TWIN), "--source", "twins", code=2).stderr
+
+
+def test_blocks_keep_their_folds_and_can_be_narrowed(cli: Cli) -> None:
+    text = TWIN.replace("methods: [zero-shot, fine-tune, fine-tune-cot]\n", "").replace("[0, 1]", "[0]")
+    text += "blocks:\n- {methods: [zero-shot]}\n- {methods: [fine-tune], folds: [test, ood]}\n"
+
+    def cells_of(*options: object) -> list[str]:
+        return [cell["name"].removeprefix("multiarith/") for cell in plan(cli, text, *options)["cells"]]
+
+    assert cells_of() == ["zero-shot/parrot/seed0", "fine-tune/parrot/seed0", "fine-tune/parrot/ood/seed0"]
+    assert cells_of("--folds", "ood") == ["fine-tune/parrot/ood/seed0"]
+    assert cells_of("--folds", "validation") == [
+        "zero-shot/parrot/validation/seed0",
+        "fine-tune/parrot/validation/seed0",
+    ]
+
+
+def test_cell_says_why_it_has_no_such_questions(cli: Cli, demo: Path) -> None:
+    def reasons(*options: object) -> set[str]:
+        found: Any = cli.json("plan", "--matrix", demo, "--methods", "fine-tune", *options)
+        return {cell["reason"] for cell in found["cells"]}
+
+    assert reasons("--folds", "ood") == {"parity has no ood fold"}
+    assert reasons("--source", "twin") == {"parity has no twin"}
+    found = plan(cli, TWIN, "--split", "template")
+    assert {cell["reason"] for cell in found["cells"]} == {"multiarith's twin has no split 'template' (has: default)"}
+
+
+def test_scripted_teacher_on_published_questions_says_what_to_do(cli: Cli, demo: Path) -> None:
+    found: Any = cli.json("plan", "--matrix", demo, "--teachers", "scripted", "--methods", "fine-tune-cot")
+    assert all("scripted explains procedural twins" in cell["reason"] for cell in found["cells"])
+
+
+def test_recording_has_nothing_for_a_twin(cli: Cli) -> None:
+    found: Any = cli.json(
+        "plan", "--matrix", "quickstart", "--source", "twin", "--methods", "fine-tune-cot", "--tasks", "multiarith"
+    )
+    assert all("is a recording" in cell["reason"] for cell in found["cells"])
+    assert not cli.workspace.exists()
+
+
+def test_papers_demonstrations_need_no_data_beside_a_twin(make_cli: MakeCli, data_dir: Path) -> None:
+    """None of them can lie in a twin's test fold, so all are shown."""
+    cli = make_cli(data=data_dir)
+    text = TWIN.replace("[zero-shot, fine-tune, fine-tune-cot]", "[few-shot-cot]")
+    found: dict[str, Any] = {
+        how: plan(cli, text + f"demonstrations: {how}\n", "--seeds", "0")["steps"]
+        for how in ("paper", "paper-as-published", "own")
+    }
+    keys = {how: [step["key"] for step in made] for how, made in found.items()}
+    assert keys["paper"] == keys["paper-as-published"] != keys["own"]
+
+
+def test_method_that_scores_another_fold_than_the_cells_is_named(cli: Cli) -> None:
+    plugin = cli.folder / "fixed.py"
+    plugin.write_text(
+        "from rtbench.hookspecs import hookimpl\nfrom rtbench.interfaces import Method\n"
+        "class Fixed(Method):\n    name = 'fixed'\n    uses_teacher = True\n    uses_student = False\n"
+        "    def steps(self, cell, build):\n"
+        "        step, prefix = build.ask_teacher(cell, fold='test')[0]\n"
+        "        return build.score(cell, prefix, [step])\n"
+        "@hookimpl\ndef rtbench_register_methods(register): register('fixed', Fixed)\n"
+    )
+    path = matrix(cli, TWIN.replace("[zero-shot, fine-tune, fine-tune-cot]", "[fixed]"))
+    cli("plan", "--plugin", plugin, "--matrix", path)
+    said = cli("plan", "--plugin", plugin, "--matrix", path, "--folds", "ood", code=2).stderr
+    assert "method fixed scores completions of the test fold as if of ood" in said
+    assert "fold=cell.fold" in said

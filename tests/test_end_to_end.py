@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -169,3 +171,44 @@ def test_missing_hub_model_is_one_clear_failure(make_cli: MakeCli, data_dir: Pat
     )  # fmt: skip
     assert "openai-community/gpt2" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+TWINS = """
+name: twins
+source: twin
+tasks: [multiarith]
+methods: [zero-shot-cot, few-shot-cot, fine-tune, fine-tune-cot, self-consistency]
+teachers: [scripted]
+students:
+  - {name: small-causal, use: hf-causal, config: {n_layer: 1, n_embd: 32, n_head: 2, n_positions: 1024}, vocab_size: 400}
+degrees: [2]
+seeds: [0, 1]
+folds: [test, ood]
+recipe: {epochs: 1, max_new_tokens: 4, learning_rate: 1.0e-3}
+limit: 10
+"""
+
+
+def test_every_method_runs_on_a_twin_without_data(make_cli: MakeCli) -> None:
+    """Prompted, trained on gold answers and on the scripted teacher's rationales, voted: each on questions that every
+    seed draws anew, in distribution and out of it; a second run finds all of it done."""
+    cli = make_cli(site=None)
+    (cli.folder / "m.yaml").write_text(TWINS)
+    first = cli("run", "--matrix", "m.yaml", "--offline", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(first.stdout)))
+    cells = [row for row in rows if row["task"] == "multiarith" and row["kind"] != "random"]
+    assert {row["n"] for row in cells} == {"20"}
+    assert {row["reason"] for row in cells} == {""}
+    methods = ("teacher", "zero-shot-cot", "few-shot-cot", "fine-tune", "fine-tune-cot", "self-consistency")
+    assert sorted((row["method"], row["fold"]) for row in cells) == sorted(
+        (method, fold) for method in methods for fold in ("test", "ood")
+    )
+    asked: dict[str, set[str]] = {"test": set(), "ood": set()}
+    for fold, questions in asked.items():
+        shown: Any = cli.json("show", f"fine-tune/small-causal{'' if fold == 'test' else '/ood'}/seed0", "--limit", 99)
+        questions |= {row["question"] for row in shown}
+    assert len(asked["test"]) == len(asked["ood"]) == 10
+    assert not asked["test"] & asked["ood"]
+    second = cli("run", "--matrix", "m.yaml", "--offline", "--format", "csv")
+    assert second.stdout == first.stdout
+    assert "done" not in second.stderr

@@ -30,7 +30,7 @@ def test_every_task_teacher_and_student_trainer_is_a_plugin_of_its_own(make_cli:
     tasks = [plugin for plugin in found if "tasks" in plugin["provides"]]
     assert len(tasks) == 12
     assert all(plugin["provides"]["tasks"] == [plugin["name"]] for plugin in tasks)
-    assert {p["name"] for p in found if "teachers" in p["provides"]} == {"replay", "hf-teacher"}
+    assert {p["name"] for p in found if "teachers" in p["provides"]} == {"replay", "hf-teacher", "scripted"}
     assert {p["name"] for p in found if "students" in p["provides"]} == {"hf-causal", "hf-seq2seq"}
 
 
@@ -171,6 +171,102 @@ def test_faulty_object_of_a_plugin_is_one_clear_error(cli: Cli, demo: Path, code
     error = cli("plan", "--plugin", "bad.py", "--matrix", demo, code=2).stderr
     assert said in error
     assert "plugin 'bad'" in error
+
+
+HELLO = """
+import click
+from rtbench.cli.common import with_session
+from rtbench.hookspecs import hookimpl
+
+@click.command()
+@click.argument("name")
+@with_session
+def hello(session, name):
+    "Greet."
+    print(f"hello {name}, {len(session.plugins.origins)} plugins")
+    return 3
+
+@hookimpl
+def rtbench_register_commands(register): register(COMMAND, hello, summary="greets")
+"""
+
+
+def greeter(cli: Cli, command: str = "hello") -> Path:
+    path = cli.folder / "greet.py"
+    path.write_text(HELLO.replace("COMMAND", repr(command)))
+    return path
+
+
+def test_plugin_adds_a_command_with_options_session_and_exit_code(cli: Cli) -> None:
+    done = cli("hello", "you", "--plugin", greeter(cli), code=3)
+    assert done.stdout.startswith("hello you, ")
+    assert "Greet." in cli("hello", f"--plugin={greeter(cli)}", "--help").stdout
+
+
+def test_commands_of_plugins_are_listed_but_not_loaded_for_help(cli: Cli) -> None:
+    found = {plugin["name"]: plugin["provides"] for plugin in cli.json("plugins", "--plugin", greeter(cli))}
+    assert found["greet"] == {"commands": ["hello"]}
+    assert found["claims"] == {"commands": ["claims"]}
+    assert "Plugins may add commands; `rtbench plugins` lists them." in cli("--help").stdout
+
+
+def test_unknown_command_is_compared_with_those_of_plugins(cli: Cli) -> None:
+    assert "Did you mean 'hello'" in cli("helo", "you", "--plugin", greeter(cli), code=2).stderr
+    assert "Did you mean 'claims'" in cli("clams", code=2).stderr
+
+
+def test_command_of_a_blocked_plugin_is_unknown(cli: Cli) -> None:
+    assert "unknown command 'claims'" in cli("claims", "-p", "no:claims", code=2).stderr
+    assert "unknown command 'hello'" in cli("hello", "--plugin", greeter(cli), "-p", "no:greet", code=2).stderr
+
+
+def test_command_cannot_take_the_name_of_one_of_rtbenchs_own(cli: Cli) -> None:
+    said = cli("plugins", "--plugin", greeter(cli, "report"), code=2).stderr
+    assert "plugin 'greet': command 'report' is rtbench's own" in said
+
+
+def test_command_that_is_none_is_named_with_its_plugin(cli: Cli) -> None:
+    path = greeter(cli)
+    path.write_text(path.read_text().replace("'hello', hello", "'hello', print"))
+    said = cli("hello", "you", "--plugin", path, code=2).stderr
+    assert "not a click command" in said
+    assert "plugin 'greet'" in said
+
+
+def summary(cli: Cli, body: str) -> Path:
+    path = cli.folder / "below.py"
+    path.write_text(
+        f"from rtbench.hookspecs import hookimpl\n@hookimpl\ndef rtbench_run_summary(run, services): {body}\n"
+    )
+    return path
+
+
+def test_summary_of_a_plugin_stands_below_the_table_only(cli: Cli, demo: Path) -> None:
+    plugin = summary(cli, "return f'{run.name} has {len(run.cells)} cells, {services.store.root.name}'")
+    arguments = ("--plugin", plugin, "-p", "no:claims")
+    done = cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "r", *arguments)
+    assert done.stdout.endswith("\n\nr has 1 cells, store\n")
+    assert cli("report", *arguments).stdout == done.stdout
+    assert "has 1 cells" not in cli("report", "--format", "md", *arguments).stdout
+    cli("report", "--out", "board.txt", *arguments)
+    assert (cli.folder / "board.txt").read_text() == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("return 1 / 0", "raised ZeroDivisionError"), ("return 7", "TypeError: returned a int, not a str")],
+)
+def test_summary_that_fails_is_a_warning_that_names_the_plugin(cli: Cli, demo: Path, body: str, said: str) -> None:
+    done = cli("run", "--matrix", demo, "--plugin", summary(cli, body))
+    assert "fine-tune-cot" in done.stdout
+    assert "The paper's claims" in done.stdout, "the others are asked all the same"
+    assert "warning: plugin 'below': rtbench_run_summary" in done.stderr
+    assert said in done.stderr
+
+
+def test_plugin_without_a_summary_adds_nothing(cli: Cli, demo: Path) -> None:
+    without = cli("run", "--matrix", demo)
+    assert cli("report", "--plugin", summary(cli, "return None")).stdout == without.stdout
 
 
 @pytest.mark.parametrize("hook", HOOKS)

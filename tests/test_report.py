@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,8 +14,9 @@ from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReport
 from rtbench.records import CurationYield
 from rtbench.reference import reported_rows
 from rtbench.report import CellResult, Leaderboard, Row
-from rtbench.stats import Interval, clustered_bootstrap, mean_interval, wilson
+from rtbench.stats import Interval, clustered_bootstrap, mean_interval, two_level_bootstrap, wilson
 from tests.conftest import DEMO, Cli
+from tests.test_config import TWIN
 
 
 @settings(max_examples=60, deadline=None)
@@ -165,3 +167,118 @@ def test_several_seeds_are_averaged_and_counted(cli: Cli) -> None:
 def test_third_party_reporter_renders(cli: Cli, demo: Path) -> None:
     cli("run", "--matrix", demo)
     assert "FINE-TUNE-COT!" in cli("report", "--format", "shout").stdout
+
+
+# ------------------------------------------------------------------------------------------------ sources and folds
+
+
+def test_interval_over_seeds_with_questions_of_their_own_covers_what_training_does_by_chance() -> None:
+    """Three seeds of 200 questions whose true accuracies differ by chance: pooled questions would cover too rarely."""
+    import numpy as np
+
+    rng = np.random.default_rng(2)
+    hits = pooled = 0
+    for _ in range(300):
+        right = rng.binomial(200, np.clip(rng.normal(0.6, 0.03, 3), 0, 1))
+        found = two_level_bootstrap([(int(k), 200) for k in right], resamples=2000)
+        hits += found.low <= 0.6 <= found.high
+        plain = wilson(int(right.sum()), 600)
+        pooled += plain.low <= 0.6 <= plain.high
+    assert 0.91 <= hits / 300 <= 0.99
+    assert pooled < hits
+
+
+def test_interval_over_seeds_is_that_of_the_questions_where_seeds_agree() -> None:
+    found, one = two_level_bootstrap([(120, 200)] * 3), wilson(360, 600)
+    assert found.low == pytest.approx(one.low, abs=0.005)
+    assert found.high == pytest.approx(one.high, abs=0.005)
+    assert found == two_level_bootstrap([(120, 200)] * 3), "the same numbers give the same interval"
+    assert two_level_bootstrap([(0, 20)] * 2) == wilson(0, 40), "a second seed gives no certainty"
+    assert two_level_bootstrap([(20, 20)] * 2) == wilson(40, 40)
+    assert two_level_bootstrap([(10, 20), (0, 0)]).low > 0, "a seed that answered nothing says nothing"
+
+
+def test_twins_and_folds_have_rows_of_their_own(cli: Cli) -> None:
+    path = cli.folder / "m.yaml"
+    path.write_text(TWIN + "folds: [test, ood]\nlimit: 15\nrecipe: {epochs: 1}\n")
+
+    def rows(*options: object) -> dict[tuple[str, str], Any]:
+        found: Any = cli.json("run", "--matrix", path, "--methods", "fine-tune-cot", *options)
+        assert {row["source"] for row in found["rows"]} == {"twin"}
+        return {(row["kind"], row.get("fold", "test")): row for row in found["rows"]}
+
+    both, singles = rows(), [rows("--seeds", seed) for seed in (0, 1)]
+    measured = [("teacher", "test"), ("teacher", "ood"), ("measured", "test"), ("measured", "ood")]
+    assert set(both) == {("random", "test"), *measured}
+    for key in measured:
+        assert both[key]["variant"] == "twin"
+        result = both[key]["results"]["multiarith"]
+        assert (result["n"], result["seeds"]) == (30, 2), "two seeds with 15 questions each, all different"
+        parts = [single[key]["results"]["multiarith"] for single in singles]
+        assert result["accuracy"] == pytest.approx(sum(part["accuracy"] for part in parts) / 2)
+        if key[0] == "measured":
+            assert result["curation"]["questions"] == 30
+            assert result["curation"]["kept"] == sum(part["curation"]["kept"] for part in parts)
+    assert both["teacher", "ood"]["results"]["multiarith"]["interval"]["method"] == "two-level bootstrap"
+
+
+def twin_board(*more: Row) -> Leaderboard:
+    def row(fold: str) -> Row:
+        result = CellResult(accuracy=0.5, interval=Interval(low=0.4, high=0.6, method="x"), n=600, seeds=3)
+        return Row(
+            kind="measured",
+            method="fine-tune",
+            student="s",
+            extractor="flexible",
+            source="twin",
+            variant="twin",
+            split="default",
+            fold=fold,  # type: ignore[arg-type]
+            results={"multiarith": result},
+        )
+
+    rows = (row("test"), row("ood"), *more)
+    return Leaderboard(run="r", matrix="m", description="", version="0", tasks=("multiarith",), rows=rows)
+
+
+def test_source_fold_and_questions_per_seed_stand_beside_the_numbers() -> None:
+    for text in (TableReporter().render(twin_board()), MarkdownReporter().render(twin_board())):
+        for said in (
+            "fine-tune on ood",
+            "source: twin; split: default",
+            "n: multiarith 600 (3 seeds × 200)",
+            "n on ood: multiarith 600 (3 seeds × 200)",
+            "ood: questions harder",
+            "bootstrap over seeds",
+        ):
+            assert said in text, said
+        assert "wording" not in text
+        assert "on test" not in text
+    assert "source: upstream (wording: original)" in MarkdownReporter().render(board())
+    lines = list(csv.DictReader(io.StringIO(CsvReporter().render(twin_board()))))
+    assert {(line["source"], line["variant"], line["fold"]) for line in lines} == {
+        ("twin", "twin", "test"),
+        ("twin", "twin", "ood"),
+    }
+
+
+def test_papers_figures_are_marked_as_of_other_questions_beside_a_twins() -> None:
+    reported = reported_rows(["multiarith"])
+    assert {(row.kind, row.source, row.variant) for row in reported} == {("reported", "upstream", "")}
+    for render in (TableReporter().render, MarkdownReporter().render):
+        text = render(twin_board(*reported))
+        assert "fine-tune (reported, upstream)" in text
+        assert "(reported)" not in text
+        assert "no yardstick" in text
+        assert "fine-tune (reported)" in render(
+            Leaderboard(run="r", matrix="m", description="", version="0", tasks=("multiarith",), rows=reported)
+        )
+
+
+def test_record_of_an_older_run_is_still_read(cli: Cli, demo: Path) -> None:
+    """Records know neither source nor fold where they have the usual ones."""
+    cli("run", "--matrix", demo, "--methods", "fine-tune")
+    (path,) = (cli.workspace / "runs").glob("*.json")
+    cells = json.loads(path.read_text())["cells"]
+    assert not any("source" in cell or "fold" in cell for cell in cells)
+    assert ",upstream," in cli("report", "--format", "csv").stdout

@@ -9,9 +9,10 @@ import pytest
 
 CORE = Path(__file__).parent.parent / "rtbench"
 ROOMS = [
-    {"__init__", "errors", "machine"},
+    {"__init__", "errors", "machine", "commands"},
     {"records", "keys"},
     {"files"},
+    {"twins"},
     {"interfaces"},
     {"hookspecs", "registry", "specs", "stats", "download", "questions", "prompts", "answers"},
     {"plugins", "data", "ledger", "store", "filters", "extraction"},

@@ -33,7 +33,7 @@ SIZES: dict[str, Size] = {
     ),
     "pocket-2m": Size(
         width=160, feed_forward=432, heads=5, layers=("conv", *["full_attention"] * 4),
-        tokens=11_000_000, batch_tokens=3072, matrix_rate=8e-3,
+        tokens=8_000_000, batch_tokens=3072, matrix_rate=8e-3,
     ),
     "pocket-6m": Size(
         width=256, feed_forward=688, heads=8, layers=("conv", *["full_attention"] * 6),

@@ -7,48 +7,40 @@ import sys
 import click
 
 from rtbench import __version__
+from rtbench.commands import COMMANDS
 from rtbench.errors import RtbenchError
-
-_COMMANDS = {
-    "run": "rtbench.cli.run:run",
-    "plan": "rtbench.cli.plan:plan",
-    "report": "rtbench.cli.report:report",
-    "show": "rtbench.cli.show:show",
-    "score": "rtbench.cli.score:score",
-    "import": "rtbench.cli.import_:import_",
-    "tasks": "rtbench.cli.tasks:tasks",
-    "plugins": "rtbench.cli.plugins:plugins",
-    "data": "rtbench.cli.data:data",
-    "doctor": "rtbench.cli.doctor:doctor",
-}
 
 
 class _LazyGroup(click.Group):
-    """Imports a subcommand's file when it is asked for."""
+    """Imports a subcommand's file when it is asked for, and looks among the plugins for a name it does not have."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMANDS:
             return None
         import importlib
 
-        module, attribute = _COMMANDS[cmd_name].split(":")
+        module, attribute = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
-            from rtbench.errors import UnknownNameError
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from rtbench.cli.added import plugin_command
 
-            raise UnknownNameError.of("command", args[0], _COMMANDS, where="rtbench")
+            return args[0], plugin_command(args[0], args[1:]), args[1:]
         return super().resolve_command(ctx, args)
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Plugins may add commands; `rtbench plugins` lists them.",
+)
 @click.version_option(__version__, prog_name="rtbench")
 def cli() -> None:
     """Which teacher × method × student gives the best small reasoner, and at what price?"""

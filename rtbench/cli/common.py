@@ -160,7 +160,7 @@ def number_list(ctx: click.Context, parameter: click.Parameter, value: str | Non
 def matrix_options(command: Command) -> Command:
     """The matrix and how it is narrowed."""
     options = [
-        click.option("--matrix", default="quickstart", show_default=True, help="Built-in name or YAML file."),
+        click.option("--matrix", default="pocket", show_default=True, help="Built-in name or YAML file."),
         click.option("--tasks", callback=name_list, metavar="A,B", help="Only these tasks."),
         click.option("--methods", callback=name_list, metavar="A,B", help="Only these methods."),
         click.option("--teachers", callback=name_list, metavar="A,B", help="Only these teachers."),

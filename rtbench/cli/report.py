@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @with_session
 def report(session: Session, run: str | None, reference: bool, format_: str, out: Path | None) -> None:
     """Print the leaderboard of a run (the latest by default), from what is stored."""
+    from rtbench.cli.added import summaries
     from rtbench.files import write_atomic
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs
@@ -34,6 +35,8 @@ def report(session: Session, run: str | None, reference: bool, format_: str, out
 
         rows = reported_rows(record.tasks)
     text = reporter.render(build_leaderboard(record, session.store, reference=rows))
+    if format_ == "table":
+        text = "\n\n".join([text, *summaries(session, record)])
     if out is None:
         click.echo(text)
     else:

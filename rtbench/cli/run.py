@@ -32,6 +32,7 @@ def run(
     **arguments: Any,
 ) -> int:
     """Do what each cell of a matrix needs, exactly once, and print the leaderboard."""
+    from rtbench.cli.added import summaries
     from rtbench.cli.progress import listener_for
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs, run_record
@@ -53,6 +54,8 @@ def run(
     runs.save(record)
     board = build_leaderboard(record, session.store)
     click.echo(reporter.render(board))
+    for text in summaries(session, record) if format_ == "table" else ():
+        click.echo(f"\n{text}")
     errors = console(stderr=True)
     for state in outcome.failed:
         errors.print(f"failed: {plan.steps[state.key].title}: {state.error}", style="red", markup=False)

@@ -1,0 +1,39 @@
+"""``rtbench claims``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from rtbench.cli.common import format_option, print_json, with_session
+
+if TYPE_CHECKING:
+    from rtbench.records import Fold
+    from rtbench.session import Session
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option(
+    "--fold", type=click.Choice(["test", "ood"]), default="test", show_default=True, help="Where students were tested."
+)
+@format_option("table", "md", "json")
+@with_session
+def claims(session: Session, run: str | None, fold: str, format_: str) -> None:
+    """Test the paper's claims on a finished run (the latest by default): held, not held or not tested, with effect,
+    interval and cells."""
+    from rtbench_plugins.claims.evaluation import evaluate
+    from rtbench_plugins.claims.rendering import markdown, table
+
+    from rtbench.runs import Runs
+
+    record = Runs(session.workspace).load(run)
+    chosen = cast("Fold", fold)
+    found = evaluate(record, session.store, chosen)
+    if format_ == "json":
+        print_json(found)
+    elif format_ == "md":
+        click.echo(markdown(found, record.name, chosen))
+    else:
+        click.echo(table(found, record.name, chosen, cells=True))

@@ -1,0 +1,215 @@
+"""The cells of a run that claims rest on, paired by question."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rtbench_plugins.claims.records import Measured, Part
+from rtbench_plugins.claims.statistics import PART_RESAMPLES, RESAMPLES, PairedBootstrap
+
+from rtbench.files import read_jsonl
+from rtbench.records import Fold, Record, Score, Source
+from rtbench.runs import CellRecord, RunRecord
+from rtbench.stats import CONFIDENCE
+from rtbench.store import Store
+
+FINE_TUNE, FINE_TUNE_COT, TEACHER = "fine-tune", "fine-tune-cot", "teacher"
+
+
+class Context(Record, frozen=True):
+    """What is the same for all cells of a comparison."""
+
+    task: str
+    source: Source
+    wording: str
+    split: str
+    fold: Fold
+    extractor: str
+    limit: int | None
+    selection: str | None
+
+    @classmethod
+    def of(cls, cell: CellRecord) -> Context:
+        return cls(
+            task=cell.task,
+            source=cell.source,
+            wording="twin" if cell.source == "twin" else cell.variant,
+            split=cell.split,
+            fold=cell.fold,
+            extractor=cell.extractor,
+            limit=cell.limit,
+            selection=cell.selection,
+        )
+
+
+class TeacherId(Record, frozen=True):
+    """A teacher as a run asked it."""
+
+    name: str
+    temperature: float | None
+
+    def __str__(self) -> str:
+        return self.name if self.temperature is None else f"{self.name} T={self.temperature:g}"
+
+
+def teacher_of(cell: CellRecord) -> TeacherId:
+    return TeacherId(name=cell.teacher or "", temperature=cell.temperature)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two cells that answered the same questions."""
+
+    left: CellRecord
+    right: CellRecord
+
+
+def match(left: Iterable[CellRecord], right: Iterable[CellRecord], on: Sequence[str]) -> list[Pair]:
+    """Pairs cells that agree in the facts named."""
+    others = {tuple(getattr(cell, fact) for fact in on): cell for cell in right}
+    found = [(cell, others.get(tuple(getattr(cell, fact) for fact in on))) for cell in left]
+    return [Pair(cell, other) for cell, other in found if other is not None]
+
+
+class Evidence:
+    """The cells of a run on one fold, and the verdicts on their answers.
+
+    Args:
+        run: its record.
+        store: where its scores and train reports stand.
+        fold: cells of other folds are left out.
+    """
+
+    def __init__(self, run: RunRecord, store: Store, fold: Fold) -> None:
+        self.store = store
+        self.fold = fold
+        self.cells = [cell for cell in run.cells if cell.fold == fold]
+        asked = Counter(teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT)
+        self.teachers = [teacher for teacher, _ in asked.most_common()]
+        """The one that most cells learn from first; of equals, the run's order."""
+        self._bootstrap = PairedBootstrap()
+        self._right: dict[tuple[str, str], dict[int, bool]] = {}
+
+    def contexts(self, task: str) -> list[Context]:
+        """Of the students that were trained for a task."""
+        trained = [cell for cell in self.cells if cell.task == task and cell.method in {FINE_TUNE, FINE_TUNE_COT}]
+        return list(dict.fromkeys(Context.of(cell) for cell in trained))
+
+    def view(self, context: Context) -> View:
+        """The cells of a context that have a result; the teachers' rows among them, which select no epoch."""
+        import msgspec
+
+        untrained = msgspec.structs.replace(context, selection=None)
+        found = [cell for cell in self.cells if Context.of(cell) in {context, untrained}]
+        have = [cell for cell in found if cell.score is not None and self.store.has("score", cell.score)]
+        return View(self, context, have, [cell for cell in found if cell not in have])
+
+    def right(self, cell: CellRecord) -> Mapping[int, bool]:
+        """Whether a cell answered right, by sample index. Read once."""
+        assert cell.score is not None
+        key = (cell.score, cell.extractor)
+        if key not in self._right:
+            path = self.store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl"
+            self._right[key] = {score.sample_index: score.correct for score in read_jsonl(path, Score)}
+        return self._right[key]
+
+    def accuracy(self, cells: Sequence[CellRecord]) -> float | None:
+        """Mean over cells; None where no question was answered."""
+        found = [self.right(cell) for cell in cells]
+        shares = [sum(right.values()) / len(right) for right in found if right]
+        return sum(shares) / len(shares) if shares else None
+
+    def parameters(self, cell: CellRecord) -> int | None:
+        """Of the trained student, as its train report says."""
+        if cell.checkpoint is None or not self.store.has("train", cell.checkpoint):
+            return None
+        return int(self.store.meta("train", cell.checkpoint).result["parameters"])
+
+    def family(self, cell: CellRecord) -> str:
+        """``decoder`` or ``encoder_decoder``: students of two kinds are no two sizes of one."""
+        if cell.checkpoint is None or not self.store.has("train", cell.checkpoint):
+            return ""
+        return str(self.store.meta("train", cell.checkpoint).spec.get("family", ""))
+
+    def measure(
+        self, pairs: Sequence[Pair], confidence: float = CONFIDENCE, *, resamples: int = RESAMPLES
+    ) -> Measured | None:
+        """The difference over all pairs, question by question: per seed a question's difference is its mean over pairs
+        (students, say). None where the two sides answered no question in common."""
+        import numpy as np
+
+        sides = [seed for seed in self._by_seed(pairs).values() if seed]
+        if not sides:
+            return None
+        shared = len({pair.left.variant for pair in pairs}) == 1
+        if shared:  # the same questions for every seed
+            common = set.intersection(*(set(seed) for seed in sides))
+            if not common:
+                return None
+            sides = [{index: seed[index] for index in common} for seed in sides]
+        means = [np.array([seed[index] for index in sorted(seed)], dtype=float) for seed in sides]
+        differences = [table[:, 0] - table[:, 1] for table in means]
+        return Measured(
+            effect=round(float(np.mean([values.mean() for values in differences])), 9) + 0.0,
+            interval=self._bootstrap.interval(differences, shared=shared, confidence=confidence, resamples=resamples),
+            left=float(np.mean([table[:, 0].mean() for table in means])),
+            right=float(np.mean([table[:, 1].mean() for table in means])),
+            n=sum(len(values) for values in differences),
+            seeds=len(differences),
+            changed=int(sum((values != 0).sum() for values in differences)),
+        )
+
+    def _by_seed(self, pairs: Sequence[Pair]) -> dict[tuple[str, int], dict[int, tuple[float, float]]]:
+        """By variant and seed, then question: the shares of pairs whose left and whose right side is right."""
+        counts: dict[tuple[str, int], dict[int, list[int]]] = {}
+        for pair in pairs:
+            left, right = self.right(pair.left), self.right(pair.right)
+            seed = counts.setdefault((pair.left.variant, pair.left.seed), {})
+            for index in left.keys() & right.keys():
+                one = seed.setdefault(index, [0, 0, 0])
+                one[0] += left[index]
+                one[1] += right[index]
+                one[2] += 1
+        return {key: {i: (a / n, b / n) for i, (a, b, n) in seed.items()} for key, seed in counts.items()}
+
+    def part(self, axis: str, name: str, pairs: Sequence[Pair], confidence: float = CONFIDENCE) -> list[Part]:
+        """A comparison of its own, as a list of one; of none where it cannot be made."""
+        found = self.measure(pairs, confidence, resamples=PART_RESAMPLES)
+        if found is None:
+            return []
+        return [Part(axis=axis, name=name, effect=found.effect, interval=found.interval, n=found.n)]
+
+
+@dataclass(frozen=True)
+class View:
+    """The cells of one context."""
+
+    evidence: Evidence
+    context: Context
+    cells: Sequence[CellRecord]
+    lost: Sequence[CellRecord]
+    """Those without a result."""
+
+    @property
+    def teachers(self) -> list[TeacherId]:
+        """Whose rationales students of this context learned from; the run's main teacher first."""
+        here = {teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT}
+        return [teacher for teacher in self.evidence.teachers if teacher in here]
+
+    def vanilla(self) -> list[CellRecord]:
+        """Students fine-tuned on the answers of all training questions."""
+        return [cell for cell in self.cells if cell.method == FINE_TUNE and cell.fraction == 1.0]
+
+    def cot(self, teacher: TeacherId, *, fraction: float | None = 1.0) -> list[CellRecord]:
+        """Students fine-tuned on a teacher's rationales; None: on any part of the training questions."""
+        return [
+            cell
+            for cell in self.cells
+            if cell.method == FINE_TUNE_COT and teacher_of(cell) == teacher and fraction in {None, cell.fraction}
+        ]
+
+    def rows(self, teacher: TeacherId) -> list[CellRecord]:
+        """The teacher's own answers to the questions of the fold."""
+        return [cell for cell in self.cells if cell.method == TEACHER and teacher_of(cell) == teacher]

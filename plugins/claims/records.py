@@ -1,0 +1,98 @@
+"""What the evaluation of a claim comes to."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from rtbench.records import Fold, Record, Source
+from rtbench.stats import Interval
+
+Verdict = Literal["held", "not held", "not tested"]
+
+CLAIMS = {
+    "C1": "fine-tune-cot beats fine-tune",
+    "C1 opposite": "vanilla fine-tuning does as well or better (fine-tune-cot is not significantly ahead)",
+    "C2": "a higher degree helps",
+    "C3": "accuracy grows with student size",
+    "C4": "accuracy grows with teacher quality",
+    "C5": "accuracy grows with the number of training questions",
+    "C6": "some student beats its imperfect teacher",
+}
+"""``C1 opposite`` takes the place of ``C1`` on the tasks where the paper itself found so."""
+
+
+class Measured(Record, frozen=True):
+    """A difference of accuracies over the same questions, as fractions."""
+
+    effect: float
+    """Mean over seeds of the mean over questions of left minus right."""
+    interval: Interval
+    left: float
+    """Accuracy of the left side over the same questions."""
+    right: float
+    n: int
+    """Questions × seeds."""
+    seeds: int
+    changed: int
+    """Of ``n``, those on which the two sides differ."""
+
+
+class Part(Record, frozen=True):
+    """A part of a comparison, or one beside it."""
+
+    axis: str
+    """``student``, ``seed``, ``teacher``, ``degree``, ``fraction`` or ``size``."""
+    name: str
+    effect: float
+    interval: Interval
+    n: int
+
+
+class Reported(Record, frozen=True):
+    """The same difference in the paper's figures."""
+
+    effect: float
+    """As a fraction."""
+    said: str
+    """Both sides in percent, and where they stand."""
+
+
+class ClaimResult(Record, frozen=True):
+    """One claim on one task."""
+
+    claim: str
+    """Of :data:`CLAIMS`."""
+    statement: str
+    task: str
+    source: Source
+    wording: str
+    """Of upstream data; ``twin`` for a twin's."""
+    split: str
+    fold: Fold
+    extractor: str
+    selection: str | None
+    """How the students' epoch was chosen; None where nothing was trained."""
+    expected: str
+    """What the paper leads one to expect."""
+    verdict: Verdict
+    reason: str | None = None
+    """Why it was not tested."""
+    effect: float | None = None
+    interval: Interval | None = None
+    confidence: float | None = None
+    """Of the interval: above 0.95 where several students had a try (Bonferroni)."""
+    left: float | None = None
+    right: float | None = None
+    n: int = 0
+    """Questions × seeds."""
+    seeds: int = 0
+    paper: Reported | None = None
+    by_student: tuple[Part, ...] = ()
+    by_seed: tuple[Part, ...] = ()
+    also: tuple[Part, ...] = ()
+    """Comparisons beside this one: sizes, degrees and fractions in between, other teachers, all students tried."""
+    notes: tuple[str, ...] = ()
+    cells: tuple[str, ...] = ()
+    """Names of the cells it rests on."""
+    compared: str = ""
+    """The same in short: left side − right side."""

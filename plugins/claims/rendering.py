@@ -1,0 +1,181 @@
+"""Claims as a table for the terminal, and as Markdown."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+from rtbench_plugins.claims.records import CLAIMS, ClaimResult
+
+from rtbench.records import Fold
+
+HEADS = ("claim", "task", "verdict", "effect", "interval", "n × seeds", "paper")
+
+
+def points(share: float) -> str:
+    """A difference of accuracies in percentage points."""
+    return f"{100 * share:+.1f}"
+
+
+def table(results: Sequence[ClaimResult], run: str, fold: Fold, *, cells: bool = False) -> str:
+    """For the terminal.
+
+    Args:
+        results: lines of all claims.
+        run: its name.
+        fold: where students were tested.
+        cells: name those behind each line, and what else is to be known of it.
+    """
+    import os
+    import sys
+
+    from rich import box
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    terminal = sys.stdout.isatty()
+    width = os.get_terminal_size().columns if terminal else 400
+    out = Console(file=io.StringIO(), width=max(width, 100), highlight=False, force_terminal=terminal)
+    tested = [one for one in results if one.verdict != "not tested"]
+    grid = Table(title=escape(f"The paper's claims ({run}, {fold})"), title_justify="left", box=box.SIMPLE_HEAD)
+    for head in HEADS:
+        grid.add_column(head, justify="right" if head in HEADS[3:] else "left")
+    for one in tested:
+        style = "green" if one.verdict == "held" else "yellow"
+        grid.add_row(*(escape(value) for value in _line(one, results)), style=style)
+    if tested:
+        out.print(grid)
+    for line in overall(results):
+        out.print(line, markup=False, soft_wrap=True)
+    for line in [*legend(results), *untested(results)]:
+        out.print(line, style="dim", markup=False, soft_wrap=True)
+    for one in tested if cells else ():
+        out.print(f"{one.claim} {_task(one, results)}: {one.compared}", markup=False, soft_wrap=True)
+        for line in _details(one):
+            out.print(f"    {line}", style="dim", markup=False, soft_wrap=True)
+    text: str = out.file.getvalue()  # type: ignore[attr-defined]
+    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+
+def markdown(results: Sequence[ClaimResult], run: str, fold: Fold) -> str:
+    """Markdown, with all details."""
+    tested = [one for one in results if one.verdict != "not tested"]
+    lines = [f"# The paper's claims: {run}, fold {fold}", "", *(f"- {_escape(line)}" for line in overall(results)), ""]
+    if tested:
+        heads = (*HEADS, "paper's figures", "cells")
+        lines += ["| " + " | ".join(heads) + " |", "|---|---|---|---:|---:|---:|---:|---|---|"]
+        for one in tested:
+            said = one.paper.said if one.paper else "–"
+            values = (*_line(one, results), said, one.compared)
+            lines.append("| " + " | ".join(_escape(value) for value in values) + " |")
+        lines.append("")
+    lines += [f"- {_escape(line)}" for line in [*legend(results), *untested(results)]]
+    if tested:
+        lines += ["", "## Details", ""]
+    for one in tested:
+        lines.append(f"- {one.claim} {_escape(_task(one, results))}: {_escape('; '.join(_details(one)))}")
+    return "\n".join(lines)
+
+
+def _line(one: ClaimResult, results: Sequence[ClaimResult]) -> tuple[str, ...]:
+    assert one.effect is not None
+    assert one.interval is not None
+    per_seed, rest = divmod(one.n, one.seeds)
+    return (
+        one.claim,
+        _task(one, results),
+        one.verdict,
+        points(one.effect),
+        f"[{points(one.interval.low)}, {points(one.interval.high)}]",
+        f"{one.n} in {one.seeds}" if rest else f"{per_seed}×{one.seeds}",
+        points(one.paper.effect) if one.paper else "–",
+    )
+
+
+def _task(one: ClaimResult, results: Sequence[ClaimResult]) -> str:
+    """With what tells lines of one claim and task apart, where there are several."""
+    same = [other for other in results if (other.claim, other.task) == (one.claim, one.task)]
+    if len(same) == 1:
+        return one.task
+    facts = [one.selection or "", one.wording, one.split, one.extractor]
+    differing = [
+        fact
+        for place, fact in enumerate(facts)
+        if len({(o.selection or "", o.wording, o.split, o.extractor)[place] for o in same}) > 1
+    ]
+    return f"{one.task} ({', '.join(differing)})" if differing else one.task
+
+
+def _details(one: ClaimResult) -> list[str]:
+    """What stands behind a line: both sides, parts, notes."""
+    assert one.left is not None
+    assert one.right is not None
+    found = [
+        (f"{100 * one.left:.1f} − {100 * one.right:.1f} %; paper: {one.paper.said if one.paper else 'no such figures'}")
+    ]
+    for head, parts in (("by student", one.by_student), ("by seed", one.by_seed), ("beside it", one.also)):
+        if len(parts) > 1 or (parts and head == "beside it"):
+            said = [
+                f"{part.name} {points(part.effect)} [{points(part.interval.low)}, {points(part.interval.high)}]"
+                for part in parts
+            ]
+            found.append(f"{head}: {'; '.join(said)}")
+    return [*found, *one.notes]
+
+
+def overall(results: Sequence[ClaimResult]) -> list[str]:
+    """One line per claim: on which tasks it held."""
+    lines: list[str] = []
+    for claim, statement in CLAIMS.items():
+        here = [one for one in results if one.claim == claim]
+        tested = [one for one in here if one.verdict != "not tested"]
+        if not here:
+            continue
+        if not tested:
+            lines.append(f"{claim}, {statement}: not tested.")
+            continue
+        held = [_task(one, results) for one in tested if one.verdict == "held"]
+        others = [_task(one, results) for one in tested if one.verdict != "held"]
+        said = f"{claim}, {statement}: held on {', '.join(held) or 'no task'} ({len(held)} of {len(tested)} tested)"
+        lines.append(f"{said}; not on {', '.join(others)}." if others else f"{said}.")
+    return lines
+
+
+def untested(results: Sequence[ClaimResult]) -> list[str]:
+    """Why claims could not be tested, tasks of one reason together."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for one in results:
+        if one.verdict == "not tested":
+            groups.setdefault((one.claim, one.reason or ""), []).append(_task(one, results))
+    return [f"not tested  {claim} on {', '.join(tasks)}: {reason}" for (claim, reason), tasks in groups.items()]
+
+
+def legend(results: Sequence[ClaimResult]) -> list[str]:
+    """What must stand beside the numbers."""
+    tested = [one for one in results if one.verdict != "not tested"]
+    if not tested:
+        return []
+
+    def all_of(fact: str) -> str:
+        return ", ".join(sorted({str(getattr(one, fact) or "none") for one in tested}))
+
+    lines = [
+        (
+            "effect: difference of accuracies in points over the same questions, with a 95 % interval (bootstrap over "
+            "seeds, then questions); held: the interval lies above 0; n: questions; "
+            f"source: {all_of('source')}; extractor: {all_of('extractor')}; selection: {all_of('selection')}."
+        )
+    ]
+    if any(one.claim == "C1 opposite" for one in tested):
+        lines.append("C1 opposite, where the paper found so: held when the interval does not lie above 0.")
+    if any(one.claim == "C6" for one in tested):
+        lines.append("C6: the best of all students tried; its interval is Bonferroni-adjusted for their number.")
+    if any(one.paper for one in tested):
+        lines.append("paper: the same difference in the paper's figures, on the published questions.")
+    return lines
+
+
+def _escape(text: str) -> str:
+    """Keeps a cell in its place in a Markdown table."""
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,57 @@
+"""What plugins add to the command line: subcommands, and text below the table of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from rtbench.cli.common import PLUGIN_FILES, SWITCHES, blocked, console
+from rtbench.errors import PluginError
+from rtbench.plugins import PluginManager
+
+if TYPE_CHECKING:
+    from rtbench.runs import RunRecord
+    from rtbench.session import Session
+
+
+def plugin_command(name: str, arguments: Sequence[str]) -> click.Command:
+    """A plugin's subcommand. ``--plugin`` and ``-p`` among its arguments count for finding it.
+
+    Raises:
+        UnknownNameError: no plugin has such a command.
+        PluginError: what it registered is no click command, or some plugin cannot be loaded.
+    """
+    plugins = _plugins(arguments)
+    entry = plugins.registries["commands"].get(name, where="rtbench")
+    command = entry.resolve()
+    if not isinstance(command, click.Command):
+        raise PluginError(
+            f"command {name!r} is a {type(command).__name__}, not a click command",
+            where=f"plugin {entry.origin!r}",
+            next_step=f"Mend the plugin, or run without it: -p no:{entry.origin}",
+        )
+    return command
+
+
+def _plugins(arguments: Sequence[str]) -> PluginManager:
+    reader: click.Command = click.Command(
+        "rtbench",
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+        add_help_option=False,
+    )
+    reader = SWITCHES(PLUGIN_FILES(reader))
+    given = reader.make_context("rtbench", list(arguments), resilient_parsing=True).params
+    return PluginManager(
+        [blocked(switch) for switch in given["switches"]], [Path(path) for path in given["plugin_files"]]
+    )
+
+
+def summaries(session: Session, run: RunRecord) -> list[str]:
+    """What plugins have to say below a run's table; what went wrong in them is a warning."""
+    found = session.plugins.run_summaries(run, session)
+    for error in found.errors:
+        console(stderr=True).print(f"warning: {error}", style="yellow", markup=False, soft_wrap=True)
+    return found.values

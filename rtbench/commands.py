@@ -1,0 +1,16 @@
+"""The subcommands that rtbench has without any plugin, by name, each with a lazy target."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "run": "rtbench.cli.run:run",
+    "plan": "rtbench.cli.plan:plan",
+    "report": "rtbench.cli.report:report",
+    "show": "rtbench.cli.show:show",
+    "score": "rtbench.cli.score:score",
+    "import": "rtbench.cli.import_:import_",
+    "tasks": "rtbench.cli.tasks:tasks",
+    "plugins": "rtbench.cli.plugins:plugins",
+    "data": "rtbench.cli.data:data",
+    "doctor": "rtbench.cli.doctor:doctor",
+}

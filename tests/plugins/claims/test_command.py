@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import DEMO, Cli
+from tests.plugins.claims.conftest import Bench, share
+
+
+@pytest.fixture
+def run(bench: Bench, cli: Cli) -> Bench:
+    """One claim held, one not, the rest without what they need; where the command line looks for it."""
+    assert bench.workspace == cli.workspace
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(60))
+    bench.cot(share(60), degree=8)
+    bench.record()
+    return bench
+
+
+def test_json_is_a_list_of_claims_with_what_they_rest_on(run: Bench, cli: Cli) -> None:
+    found = cli.json("claims")
+    assert isinstance(found, list)
+    assert [(one["claim"], one["verdict"]) for one in found] == [
+        ("C1", "held"),
+        ("C2", "not held"),
+        ("C3", "not tested"),
+        ("C4", "not tested"),
+        ("C5", "not tested"),
+        ("C6", "not tested"),
+    ]
+    first = found[0]
+    assert first["task"] == "multiarith"
+    assert first["effect"] == pytest.approx(0.4)
+    assert first["interval"]["low"] < 0.4 < first["interval"]["high"]
+    assert len(first["cells"]) == 6
+    assert [part["name"] for part in first["by_student"]] == ["small"]
+    assert [part["effect"] for part in first["by_seed"]] == pytest.approx([0.4] * 3)
+    assert all({"claim", "task", "verdict", "effect", "interval", "cells"} <= one.keys() for one in found)
+    assert all(one["reason"] for one in found[2:])
+
+
+def test_table_has_claim_effect_interval_paper_and_cells(run: Bench, cli: Cli) -> None:
+    said = cli("claims", "bench").stdout
+    line = next(line for line in said.splitlines() if line.split()[:2] == ["C1", "multiarith"]).split()
+    assert line[2:4] == ["held", "+40.0"]
+    assert line[-2:] == ["100×3", "+18.3"]
+    assert "C1, fine-tune-cot beats fine-tune: held on multiarith (1 of 1 tested)." in said
+    assert "C2, a higher degree helps: held on no task (0 of 1 tested); not on multiarith." in said
+    assert "not tested  C3 on multiarith: one student size only" in said
+    assert "C1 multiarith: multiarith/fine-tune-cot/main/small/D1/" in said
+    assert "paper: ft_cot curie 33.3 − ft curie 15.0 (tab:performance)" in said
+
+
+def test_markdown_is_one_table_with_details(run: Bench, cli: Cli) -> None:
+    lines = cli("claims", "--format", "md").stdout.splitlines()
+    table = [line for line in lines if line.startswith("|")]
+    assert len({line.count("|") for line in table}) == 1
+    assert len(table) == 4
+    assert any(line.startswith("- C1 multiarith: 60.0 − 20.0 %") for line in lines)
+
+
+def test_fold_without_cells_is_no_error(run: Bench, cli: Cli) -> None:
+    assert "answered the fold ood" in cli("claims", "--fold", "ood").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bnech"], "Did you mean 'bench'"),
+        (["--fold", "train"], "'train' is not one of"),
+        (["--format", "csv"], "'csv' is not one of"),
+        (["--workspace", "elsewhere"], "no run yet"),
+    ],
+)
+def test_bad_input_is_exit_code_2(run: Bench, cli: Cli, arguments: list[str], said: str) -> None:
+    assert said in cli("claims", *arguments, code=2).stderr
+
+
+def test_damaged_score_is_named(run: Bench, cli: Cli) -> None:
+    path = next(run.store.root.glob("score/*/scores-flexible.jsonl"))
+    path.write_text("{")
+    assert str(path) in cli("claims", code=2).stderr
+
+
+def test_damaged_score_costs_the_report_its_claims_only(run: Bench, cli: Cli) -> None:
+    """With one seed the leaderboard itself needs the summaries only."""
+    run.cells = [cell for cell in run.cells if cell.seed == 0]
+    run.record()
+    (run.store.path("score", str(run.cells[0].score)) / "scores-flexible.jsonl").write_text("{")
+    done = cli("report")
+    assert "fine-tune-cot" in done.stdout
+    assert "The paper's claims" not in done.stdout
+    assert "warning: plugin 'claims'" in done.stderr
+
+
+def test_claims_stand_below_the_table_of_a_run_and_its_report(cli: Cli) -> None:
+    """With the third-party task, teacher and student; other formats stay as they are."""
+    path = cli.folder / "m.yaml"
+    path.write_text(DEMO)
+    done = cli("run", "--matrix", path).stdout
+    assert done.index("mean") < done.index("The paper's claims (demo, test)")
+    assert "C3, accuracy grows with student size: not tested." in done
+    assert cli("report").stdout == done
+    assert "claims" not in cli("report", "--format", "md").stdout
+    json.loads(cli("report", "--format", "json").stdout)
+
+
+def test_run_that_tests_no_claim_says_nothing_of_them(cli: Cli, demo: Path) -> None:
+    done = cli("run", "--matrix", demo, "--methods", "zero-shot")
+    assert "claims" not in done.stdout

@@ -1,0 +1,312 @@
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from tests.plugins.claims.conftest import RECIPE, SEEDS, Bench, share
+
+
+def test_c1_is_held_where_rationales_win(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(60))
+    found = bench.line("C1")
+    assert found.verdict == "held"
+    assert found.effect == pytest.approx(0.4)
+    assert (found.left, found.right) == pytest.approx((0.6, 0.2))
+    assert found.interval is not None
+    assert 0.3 < found.interval.low < 0.4 < found.interval.high < 0.5
+    assert (found.n, found.seeds, found.confidence) == (300, 3, 0.95)
+    assert set(found.cells) == {cell.name for cell in bench.cells}
+
+
+def test_c1_is_not_held_where_nothing_differs(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(40))
+    bench.cot(share(40))
+    found = bench.line("C1")
+    assert (found.verdict, found.effect) == ("not held", 0.0)
+
+
+def test_c1_the_other_way_round_says_so(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(60))
+    bench.cot(share(20))
+    found = bench.line("C1")
+    assert found.verdict == "not held"
+    assert "significantly the other way round" in found.notes
+
+
+@pytest.mark.parametrize("task", ["svamp", "single_eq", "addsub", "commonsense_qa", "strategy_qa", "coin_flip"])
+def test_opposite_is_expected_where_the_paper_found_it(bench: Bench, task: str) -> None:
+    """And it holds unless rationales are significantly ahead."""
+    bench.seeds("fine-tune", share(50), task=task)
+    bench.cot(share(50), task=task)
+    assert not bench.lines("C1")
+    assert bench.line("C1 opposite").verdict == "held"
+
+
+def test_opposite_is_not_held_where_rationales_win(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20), task="svamp")
+    bench.cot(share(60), task="svamp")
+    found = bench.line("C1 opposite")
+    assert found.verdict == "not held"
+    assert found.expected == "fine-tune ahead"
+    assert found.paper is not None
+    assert found.paper.effect == pytest.approx(-0.08)
+
+
+def test_pairing_is_by_question(bench: Bench) -> None:
+    """Equal accuracies on different questions are compared question by question."""
+    bench.cell("fine-tune", share(50))
+    bench.cell("fine-tune-cot", share(50, shift=50), teacher="main", degree=1)
+    found = bench.line("C1")
+    assert found.effect == 0.0
+    assert found.interval is not None
+    assert found.interval.high - found.interval.low == pytest.approx(0.39, abs=0.04), "all 100 differ: 4 × 0.98 / √100"
+
+
+def test_only_questions_that_both_sides_answered_count(bench: Bench) -> None:
+    bench.cell("fine-tune", [False] * 60)
+    bench.cell("fine-tune-cot", [True] * 60, teacher="main", degree=1, first=20)
+    found = bench.line("C1")
+    assert found.n == 40
+    assert "40 answers have no counterpart and are left out" in found.notes
+
+
+def test_sides_without_a_common_question_are_not_compared(bench: Bench) -> None:
+    bench.cell("fine-tune", [False] * 60)
+    bench.cell("fine-tune-cot", [True] * 60, teacher="main", degree=1, first=100)
+    found = bench.line("C1")
+    assert (found.verdict, found.reason) == ("not tested", "the two sides answered no question in common")
+
+
+def test_seeds_count_alike_however_many_questions_each_has(bench: Bench) -> None:
+    for seed, n in ((0, 200), (1, 20)):
+        bench.cell("fine-tune", [False] * n, seed=seed)
+        bench.cell("fine-tune-cot", [seed == 0] * n, seed=seed, teacher="main", degree=1)
+    assert bench.line("C1").effect == pytest.approx(0.5)
+
+
+def test_shared_questions_of_upstream_data_give_no_false_certainty(bench: Bench, upstream: Bench) -> None:
+    widths = []
+    for one in (bench, upstream):
+        one.cells.clear()
+        one.seeds("fine-tune", share(40))
+        one.cot(share(60, shift=10))
+        interval = one.line("C1").interval
+        assert interval is not None
+        widths.append(interval.high - interval.low)
+    assert widths[1] > 1.4 * widths[0], "own questions: three times as many"
+
+
+def test_students_are_pooled_and_shown_each(bench: Bench) -> None:
+    for student, gain in (("small", 10), ("large", 50)):
+        bench.seeds("fine-tune", share(20), student=student)
+        bench.cot(share(20 + gain), student=student)
+    found = bench.line("C1")
+    assert found.effect == pytest.approx(0.3)
+    assert {part.name: round(part.effect, 6) for part in found.by_student} == {"small": 0.1, "large": 0.5}
+    assert [part.name for part in found.by_seed] == ["0", "1", "2"]
+    assert all(part.n == 100 for part in found.by_seed)
+
+
+def test_other_teachers_and_degrees_stand_beside_and_not_in_the_comparison(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(40))
+    bench.cot(share(80), degree=8)
+    bench.cot(share(90), teacher="other")
+    found = bench.line("C1")
+    assert found.effect == pytest.approx(0.2)
+    assert {part.name: round(part.effect, 6) for part in found.also} == {"teacher other": 0.7, "D=8 − fine-tune": 0.6}
+    assert "teacher main" in found.notes, "the one that most cells learn from"
+
+
+def test_c1_needs_degree_1(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(80), degree=8)
+    found = bench.line("C1")
+    assert found.verdict == "not tested"
+    assert "degree 1" in str(found.reason)
+
+
+def test_c2_is_the_highest_degree_minus_degree_1(bench: Bench) -> None:
+    for degree, right in ((1, 20), (8, 40), (32, 60)):
+        bench.cot(share(right), degree=degree)
+    bench.cot(share(0), student="other", degree=1)
+    found = bench.line("C2")
+    assert (found.verdict, found.effect) == ("held", pytest.approx(0.4))
+    assert [(part.name, round(part.effect, 6)) for part in found.also] == [("D=8 − D=1", 0.2)]
+    assert [part.name for part in found.by_student] == ["small"]
+
+
+def test_c2_needs_two_degrees(bench: Bench) -> None:
+    bench.cot(share(20))
+    assert bench.line("C2").reason == "one degree only"
+
+
+def test_c3_goes_by_the_parameters_of_the_train_report(bench: Bench) -> None:
+    for student, parameters, right in (("a", 6_000_000, 70), ("b", 500_000, 20), ("c", 2_000_000, 60)):
+        bench.cot(share(right), student=student, parameters=parameters)
+    found = bench.line("C3")
+    assert (found.verdict, found.effect) == ("held", pytest.approx(0.5))
+    assert found.notes[0] == "a (6M) − b (0.5M), teacher main"
+    assert [(part.name, round(part.effect, 6)) for part in found.also] == [("c − b", 0.4), ("a − c", 0.1)]
+
+
+def test_c3_compares_sizes_of_one_architecture_only(bench: Bench) -> None:
+    bench.cot(share(20), student="d1", parameters=100)
+    bench.cot(share(30), student="d2", parameters=200)
+    bench.cot(share(99), student="e", parameters=900, family="encoder_decoder")
+    found = bench.line("C3")
+    assert found.effect == pytest.approx(0.1)
+
+
+def test_c3_needs_two_sizes(bench: Bench) -> None:
+    bench.cot(share(20), student="one")
+    bench.cot(share(90), student="two")
+    assert bench.line("C3").reason == "one student size only"
+
+
+def test_c4_goes_by_the_teachers_own_accuracy(bench: Bench) -> None:
+    for teacher, quality, right in (("x", 50, 20), ("y", 99, 60), ("z", 80, 90)):
+        bench.row(share(quality), teacher)
+        bench.cot(share(right), teacher=teacher)
+    found = bench.line("C4")
+    assert (found.verdict, found.effect) == ("held", pytest.approx(0.4))
+    assert found.notes[0] == "y (99.0% right) − x (50.0% right)"
+    assert [part.name for part in found.also] == ["z (80.0%) − x"]
+
+
+def test_c4_without_teachers_to_compare_says_what_is_missing(bench: Bench) -> None:
+    bench.cot(share(20))
+    bench.cot(share(20), teacher="other")
+    assert "row of its own" in str(bench.line("C4").reason)
+    bench.row(share(50))
+    bench.row(share(50, shift=50), "other")
+    assert bench.line("C4").reason == "no two teachers of different quality taught the same students"
+
+
+def test_c5_is_all_questions_minus_the_smallest_part(bench: Bench) -> None:
+    for fraction, right in ((1.0, 60), (0.5, 40), (0.25, 10)):
+        bench.cot(share(right), fraction=fraction)
+    found = bench.line("C5")
+    assert (found.verdict, found.effect) == ("held", pytest.approx(0.5))
+    assert [(part.name, round(part.effect, 6)) for part in found.also] == [("all − 0.5", 0.2)]
+
+
+def test_parts_of_the_questions_are_looked_at_by_c5_only(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20), fraction=0.5)
+    bench.cot(share(60), fraction=0.5)
+    assert bench.line("C1").verdict == "not tested"
+    assert "beside all of them" in str(bench.line("C5").reason)
+
+
+def test_c6_takes_the_best_student_at_a_stricter_level(bench: Bench) -> None:
+    bench.row(share(50))
+    for degree, right in ((1, 40), (8, 80)):
+        bench.cot(share(right), degree=degree)
+    found = bench.line("C6")
+    assert (found.verdict, found.effect) == ("held", pytest.approx(0.3))
+    assert found.confidence == pytest.approx(0.975)
+    assert "best of 2 students tried; interval at 97.50% (Bonferroni)" in found.notes
+    assert [(part.name, round(part.effect, 6)) for part in found.by_student] == [
+        ("small D=1 − main", -0.1),
+        ("small D=8 − main", 0.3),
+    ]
+
+
+def test_c6_pays_for_many_tries(bench: Bench) -> None:
+    """A lead that would do for one student does not for the best of twenty."""
+    bench.row(share(50), seeds=[0])
+    bench.cot(share(56), seeds=[0])
+    assert bench.line("C6").verdict == "held"
+    for degree in range(2, 21):
+        bench.cot(share(50), degree=degree, seeds=[0])
+    found = bench.line("C6")
+    assert found.effect == pytest.approx(0.06)
+    assert found.verdict == "not held"
+
+
+def test_c6_needs_an_imperfect_teacher(bench: Bench) -> None:
+    bench.row([True] * 100)
+    bench.cot(share(90))
+    assert bench.line("C6").reason == "the teacher answers everything right"
+
+
+def test_c6_one_row_of_the_teacher_serves_all_seeds_of_upstream_data(upstream: Bench) -> None:
+    upstream.cell("teacher", share(50), teacher="main", student=None, seed=0)
+    upstream.cot(share(80))
+    found = upstream.line("C6")
+    assert (found.verdict, found.n) == ("held", 300)
+
+
+def test_folds_are_never_mixed(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(60), fold="ood")
+    assert bench.line("C1").verdict == "not tested"
+    bench.seeds("fine-tune", share(50), fold="ood")
+    found = bench.line("C1", fold="ood")
+    assert found.effect == pytest.approx(0.1)
+    assert all("/ood/" in name for name in found.cells)
+
+
+def test_selections_are_never_mixed(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20), selection="last")
+    bench.cot(share(60), selection="val")
+    assert [one.verdict for one in bench.lines("C1")] == ["not tested"] * 2
+    bench.seeds("fine-tune", share(50), selection="val")
+    found = {one.selection: one.verdict for one in bench.lines("C1")}
+    assert found == {"last": "not tested", "val": "held"}
+
+
+def test_extractors_are_never_mixed(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20), extractor="strict")
+    bench.cot(share(60))
+    assert [one.verdict for one in bench.lines("C1")] == ["not tested"] * 2
+
+
+def test_questions_of_other_seeds_are_never_paired(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20), seeds=[0])
+    bench.cot(share(60), seeds=[1, 2])
+    assert bench.line("C1").verdict == "not tested"
+
+
+def test_cells_that_failed_are_named_as_the_reason(bench: Bench) -> None:
+    bench.seeds("fine-tune", None, reason="out of memory\nat line 5")
+    bench.cot(share(60))
+    assert bench.line("C1").reason == "no fine-tune (3 cells have no result: out of memory)"
+
+
+def test_missing_seeds_of_a_student_are_said(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(60))
+    bench.seeds("fine-tune", share(20), student="large", seeds=[0])
+    bench.cot(share(60), student="large", seeds=[0])
+    assert "not every seed has all students" in bench.line("C1").notes
+
+
+def test_differing_recipes_are_said(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(60), recipe=msgspec.structs.replace(RECIPE, steps=600))
+    assert "recipes differ: steps 600 against None" in bench.line("C1").notes
+
+
+def test_difference_that_rests_on_few_answers_says_so(bench: Bench) -> None:
+    bench.cell("fine-tune", share(20))
+    bench.cell("fine-tune-cot", share(25), teacher="main", degree=1)
+    assert "the sides differ on 5 answers only" in bench.line("C1").notes
+
+
+def test_every_claim_has_a_line_for_every_task(bench: Bench) -> None:
+    for task in ("multiarith", "svamp"):
+        bench.seeds("zero-shot", share(0), task=task, selection="last")
+    found = bench.lines("C1") + bench.lines("C1 opposite")
+    assert [(one.task, one.verdict) for one in found] == [("multiarith", "not tested"), ("svamp", "not tested")]
+    assert all(one.reason == "no student was fine-tuned and answered the fold test" for one in found)
+
+
+def test_cells_in_short_name_exactly_the_cells(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(60))
+    left, right = bench.line("C1").compared.split(" − ")
+    seeds = "{" + ",".join(f"seed{seed}" for seed in SEEDS) + "}"
+    assert left == f"multiarith/fine-tune-cot/main/small/D1/1.0/test/last/flexible/{seeds}"
+    assert right == f"multiarith/fine-tune/None/small/DNone/1.0/test/last/flexible/{seeds}"
