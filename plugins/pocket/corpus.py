@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, context, letters, state, world
+from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, context, letters, state, words, world
 from rtbench_plugins.pocket.primitives.pieces import Document, Piece, Primitive
 
 FREE_WEIGHT = 0.1
@@ -31,9 +31,9 @@ WEIGHTS: dict[Primitive, float] = {
     calendar.dates: 9,
 }
 """Shares of documents (not of tokens)."""
-FACTS = 12
-"""Weight of facts of the small world beside them, in the second half of training: what is said last is kept best."""
-FACTS_FROM = 0.5
+LATER: dict[Primitive, float] = {world.known_fact: 12, words.any_words: 12, state.bare_flips: 8}
+"""Weights of what comes in beside them in the second half: what is said last is kept best."""
+LATER_FROM = 0.5
 WARM_UP, WARM_UP_SHARE = 0.12, 0.6
 """Over this part of training, bare repetition falls from this share of documents to its own: induction comes first."""
 
@@ -47,7 +47,7 @@ class TokenRow:
     """Of the loss on each token; the first token's is never used."""
 
 
-_FIRST, _SECOND = WEIGHTS, {**WEIGHTS, world.known_fact: FACTS}
+_ALL = WEIGHTS | LATER
 
 
 def document(rng: random.Random, progress: float) -> Document:
@@ -55,12 +55,12 @@ def document(rng: random.Random, progress: float) -> Document:
 
     Args:
         rng: decides all.
-        progress: part of the training that is over; bare repetition stands at the beginning, facts in the second half.
+        progress: part of the training that is over; bare repetition stands at the beginning, :data:`LATER` in the second half.
     """
     if rng.random() < WARM_UP_SHARE * (1 - progress / WARM_UP):
         return context.repeats(rng)
     count = 1 if rng.random() < 0.6 else rng.randint(2, 3)
-    weights = _FIRST if progress < FACTS_FROM else _SECOND
+    weights = WEIGHTS if progress < LATER_FROM else _ALL
     made = rng.choices(list(weights), list(weights.values()), k=count)
     out = list(made[0](rng))
     for primitive in made[1:]:

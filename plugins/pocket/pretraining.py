@@ -20,7 +20,9 @@ from rtbench_plugins.pocket.sizes import VOCABULARY, Size
 from torch.nn import functional
 
 _CHUNK = 4000
-"""Documents that are drawn and sorted into batches together."""
+"""Documents that are drawn and sorted into batches together; fewer under a budget that they would exceed at once."""
+_DOCUMENT_TOKENS = 75
+"""Mean length of a document."""
 _WARM_UP_STEPS = 60
 
 
@@ -85,6 +87,7 @@ class Pretraining:
         self.muon = Muon(matrices, size.matrix_rate)
         self.adam = torch.optim.AdamW(rest, size.rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
         self.at = Position()
+        self.chunk = max(100, min(_CHUNK, size.tokens // (4 * _DOCUMENT_TOKENS)))
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -93,7 +96,9 @@ class Pretraining:
         while self.at.tokens < self.size.tokens:
             began = time.monotonic()
             progress = self.at.tokens / self.size.tokens
-            drawn = rows(self.tokenizer, self.seed, first=self.at.chunk * _CHUNK, count=_CHUNK, progress=progress)
+            drawn = rows(
+                self.tokenizer, self.seed, first=self.at.chunk * self.chunk, count=self.chunk, progress=progress
+            )
             order = random.Random(f"{self.seed}/order/{self.at.chunk}")  # noqa: S311 - reproducible, not secret
             losses = [self._step(batch) for batch in batches(drawn, self.size.batch_tokens, order)]
             self.at.chunk += 1

@@ -1,4 +1,4 @@
-"""The pocket students: the ordinary causal student on the base models that are shipped here."""
+"""The pocket students: the ordinary causal student on the base models that are shipped here. And their command."""
 
 from __future__ import annotations
 
@@ -29,3 +29,8 @@ def rtbench_register_students(register: Register) -> None:
     for name in shipped():
         options = {"model": str(MODELS / name), "memory_gb": 1.5, "generation_batch": 128}
         register(name, _TARGET, summary=_SUMMARIES[name], options=options)
+
+
+@hookimpl
+def rtbench_register_commands(register: Register) -> None:
+    register("pocket", "rtbench_plugins.pocket.commands:pocket", summary="pre-train or probe the pocket base models")

@@ -65,3 +65,14 @@ def flips(rng: random.Random) -> Document:
         else:
             out += [free(f"{space}{state}. {name} {deed}:"), fixed(f" {after}.")]
     return out
+
+
+def bare_flips(rng: random.Random) -> Document:
+    """A state and what is done to it side by side: the table that :func:`flips` puts into sentences."""
+    out: Document = []
+    for _ in range(rng.randint(4, 10)):
+        state, turned = rng.choice(("heads", "tails")), rng.random() < 0.5
+        deed = rng.choice(("flips", "turns over", "reverses")) if turned else rng.choice(("does not flip", "leaves"))
+        after = state if not turned else "tails" if state == "heads" else "heads"
+        out += [free(f"{' ' if out else ''}{state} {deed}:"), fixed(f" {after}.")]
+    return out

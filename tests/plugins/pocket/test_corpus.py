@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtbench_plugins.pocket.building import WORLDLY, twins
-from rtbench_plugins.pocket.corpus import FREE_WEIGHT, WEIGHTS, batches, document, rows, text_of
+from rtbench_plugins.pocket.corpus import FREE_WEIGHT, LATER, WEIGHTS, batches, document, rows, text_of
 from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, state
-from rtbench_plugins.pocket.primitives.world import known_fact
 from rtbench_plugins.pocket.probes import PROBES
 from rtbench_plugins.pocket.tokenizer import new_vocabulary, shipped_tokenizer, tokenizer_of
 
@@ -35,7 +34,7 @@ def tokenizer():
     return tokenizer_of(new_vocabulary((texts, 2)))
 
 
-@pytest.mark.parametrize("primitive", [*WEIGHTS, known_fact], ids=lambda primitive: primitive.__name__)
+@pytest.mark.parametrize("primitive", [*WEIGHTS, *LATER], ids=lambda primitive: primitive.__name__)
 def test_documents_have_something_to_learn_and_repeat_by_seed(primitive):
     for seed, pieces in enumerate(drawn(primitive, 50)):
         assert any(piece.determined for piece in pieces)

@@ -37,26 +37,21 @@ def tokenizer():
     return tokenizer_of(new_vocabulary(((text_of(document(random.Random(seed), 0.3)) for seed in range(400)), 2)))
 
 
-@pytest.fixture
-def few_documents(monkeypatch):
-    monkeypatch.setattr("rtbench_plugins.pocket.pretraining._CHUNK", 200)
-
-
-def test_loss_falls(tokenizer, tmp_path, few_documents):
+def test_loss_falls(tokenizer, tmp_path):
     said: list[str] = []
     Pretraining(TINY, tokenizer, 0, tmp_path, said.append).run()
     losses = [float(line.split("determined ")[1].split()[0]) for line in said]
     assert losses[-1] < 0.9 * losses[0]
 
 
-def test_stopped_run_goes_on_and_equals_an_undisturbed_one(tokenizer, tmp_path, few_documents):
+def test_stopped_run_goes_on_and_equals_an_undisturbed_one(tokenizer, tmp_path):
     whole = Pretraining(TINY, tokenizer, 0, tmp_path / "whole", lambda _: None).run()
 
     class PulledThePlugError(Exception):
         pass
 
     def pull(line: str) -> None:
-        if " 2" in line and len(lines) >= 1:
+        if lines:
             raise PulledThePlugError
         lines.append(line)
 
