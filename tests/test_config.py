@@ -260,7 +260,7 @@ def test_cell_says_why_it_has_no_such_questions(cli: Cli, demo: Path) -> None:
         return {cell["reason"] for cell in found["cells"]}
 
     assert reasons("--folds", "ood") == {"parity has no ood fold"}
-    assert reasons("--source", "twin") == {"parity has no twin"}
+    assert reasons("--source", "twin") == {"parity has no twin; --source upstream takes its own data"}
     found = plan(cli, TWIN, "--split", "template")
     assert {cell["reason"] for cell in found["cells"]} == {"multiarith's twin has no split 'template' (has: default)"}
 

@@ -31,7 +31,7 @@ def test_every_task_teacher_and_student_trainer_is_a_plugin_of_its_own(make_cli:
     assert len(tasks) == 12
     assert all(plugin["provides"]["tasks"] == [plugin["name"]] for plugin in tasks)
     assert {p["name"] for p in found if "teachers" in p["provides"]} == {"replay", "hf-teacher", "scripted"}
-    assert {p["name"] for p in found if "students" in p["provides"]} == {"hf-causal", "hf-seq2seq"}
+    assert {p["name"] for p in found if "students" in p["provides"]} == {"hf-causal", "hf-seq2seq", "pocket"}
 
 
 def test_blocked_plugin_is_gone(cli: Cli) -> None:

@@ -36,7 +36,7 @@ def pick_device(name: str | None) -> torch.device:
         BadInputError: no such device on this machine.
     """
     use_threads()
-    _hush_kernels()
+    hush_kernels()
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -59,7 +59,7 @@ def use_threads() -> None:
         torch.set_num_threads(int(wanted))
 
 
-def _hush_kernels() -> None:
+def hush_kernels() -> None:
     """Models with short convolutions (LFM2) say at their first step that a CUDA kernel is not installed; where there
     is no CUDA, there is nothing to install."""
     if not torch.cuda.is_available():

@@ -67,10 +67,11 @@ def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str]
         say: told how it goes.
     """
     import torch
-    from rtbench_plugins.hf.loading import quiet
+    from rtbench_plugins.hf.loading import hush_kernels, quiet
     from rtbench_plugins.pocket.pretraining import Pretraining
     from rtbench_plugins.pocket.probes import as_line, run_probes
 
+    hush_kernels()
     torch.set_num_threads(threads)
     tokenizer = shipped_tokenizer()
     training = Pretraining(size, tokenizer, seed, out / "training", say)
@@ -88,8 +89,10 @@ def load(name: str) -> tuple[Any, Any]:
         MissingDataError: there is no such model.
     """
     import torch
-    from rtbench_plugins.hf.loading import quiet
+    from rtbench_plugins.hf.loading import hush_kernels, quiet
     from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    hush_kernels()
 
     folder = MODELS / name if (MODELS / name).is_dir() else Path(name)
     if not (folder / "config.json").is_file():
