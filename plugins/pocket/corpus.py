@@ -7,7 +7,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, context, letters, state, words, world
+from rtbench_plugins.pocket.primitives import (
+    arithmetic,
+    calendar,
+    choices,
+    context,
+    letters,
+    phrases,
+    state,
+    words,
+    world,
+)
 from rtbench_plugins.pocket.primitives.pieces import Document, Piece, Primitive
 
 FREE_WEIGHT = 0.1
@@ -31,7 +41,12 @@ WEIGHTS: dict[Primitive, float] = {
     calendar.dates: 9,
 }
 """Shares of documents (not of tokens)."""
-LATER: dict[Primitive, float] = {world.known_fact: 12, words.any_words: 12, state.bare_flips: 8}
+LATER: dict[Primitive, float] = {
+    phrases.phrases: 40,
+    world.known_fact: 12,
+    words.any_words: 12,
+    state.bare_flips: 8,
+}
 """Weights of what comes in beside them in the second half: what is said last is kept best."""
 LATER_FROM = 0.5
 WARM_UP, WARM_UP_SHARE = 0.12, 0.6

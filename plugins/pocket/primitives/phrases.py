@@ -1,0 +1,53 @@
+"""Single sentences in the wording of the twins, so that a student need not learn the language with the task.
+
+Each is drawn from a problem of its own and stands alone: no question is followed by its solution, and no step by the
+next. Sentences with a calculation that the probes ask are left out.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from functools import cache
+from typing import Any
+
+from rtbench_plugins.pocket.primitives.pieces import Document, fixed, free, held_out
+
+from rtbench.twins import Pen, Twin
+
+_SENTENCE = re.compile(r"(?<=[.?!])\s+")
+_EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
+
+
+def phrases(rng: random.Random) -> Document:
+    """A few sentences, each of another problem."""
+    out: Document = []
+    while len(out) < 1 or rng.random() < 0.7:
+        sentence = _sentence(rng)
+        if any(held_out(op, a, b) for a, op, b, _ in _EQUATION.findall(sentence)):
+            continue
+        space = " " if out else ""
+        match = _EQUATION.search(sentence)
+        if match is None:
+            out.append(free(space + sentence))
+        else:
+            at = match.start(4) - 1  # the result, with the space before it
+            out += [free(space + sentence[:at]), fixed(sentence[at : match.end(4)])]
+            out += [free(sentence[match.end(4) :])] if sentence[match.end(4) :] else []
+    return out
+
+
+def _sentence(rng: random.Random) -> str:
+    twin: Twin[Any] = rng.choice(_twins())
+    problem = next(twin.problems(rng.getrandbits(40)))
+    pen = Pen(rng)  # fine: a coarse sentence would hold several steps
+    twin.explain(problem, pen)
+    text = problem.question if rng.random() < 0.4 else pen.text
+    return rng.choice(_SENTENCE.split(text)).strip()
+
+
+@cache
+def _twins() -> tuple[Twin[Any], ...]:
+    from rtbench_plugins.pocket.building import twins
+
+    return tuple(twins().values())
