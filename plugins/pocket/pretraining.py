@@ -104,10 +104,10 @@ class Pretraining:
             self.at.chunk += 1
             self.at.seconds += time.monotonic() - began
             self._keep()
-            mean = torch.stack(losses).mean(0)
+            sure, count, every, total = torch.stack(losses).double().sum(0).tolist()
             self.say(
                 f"{self.at.tokens / 1e6:6.2f}M tokens {self.at.steps} steps {self.at.seconds:6.0f} s "
-                f"determined {mean[0]:.3f} all {mean[1]:.3f}"
+                f"determined {sure / max(1, count):.3f} all {every / total:.3f}"
             )
             if probe is not None and self.at.chunk % every == 0:
                 self.say(probe(self.model.eval()))
@@ -115,7 +115,7 @@ class Pretraining:
         return self.model.eval()
 
     def _step(self, batch: Sequence[TokenRow]) -> torch.Tensor:
-        """One update. Returns the mean loss on determined tokens and on all, in nats."""
+        """One update. Returns the summed loss (nats) and the number of determined tokens, and of all."""
         rate = self._rate()
         for optimizer, base in ((self.muon, self.size.matrix_rate), (self.adam, self.size.rate)):
             for group in optimizer.param_groups:
@@ -134,7 +134,8 @@ class Pretraining:
         self.at.steps += 1
         self.at.tokens += int(mask.sum())
         sure = weights == 1
-        return torch.stack([losses[sure].mean(), losses[weights > 0].mean()]).detach()
+        every = weights > 0
+        return torch.stack([losses[sure].sum(), sure.sum(), losses[every].sum(), every.sum()]).detach()
 
     def _rate(self) -> float:
         """Warm-up, then linear decay to nothing at the end of the budget."""

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from rtbench_plugins.pocket.building import WORLDLY, twins
 from rtbench_plugins.pocket.corpus import FREE_WEIGHT, LATER, WEIGHTS, batches, document, rows, text_of
 from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, state
+from rtbench_plugins.pocket.primitives.phrases import phrases
+from rtbench_plugins.pocket.primitives.pieces import held_out
 from rtbench_plugins.pocket.probes import PROBES
 from rtbench_plugins.pocket.tokenizer import new_vocabulary, shipped_tokenizer, tokenizer_of
 
@@ -37,7 +39,7 @@ def tokenizer():
 @pytest.mark.parametrize("primitive", [*WEIGHTS, *LATER], ids=lambda primitive: primitive.__name__)
 def test_documents_have_something_to_learn_and_repeat_by_seed(primitive):
     for seed, pieces in enumerate(drawn(primitive, 50)):
-        assert any(piece.determined for piece in pieces)
+        assert any(piece.determined for piece in pieces) or primitive is phrases  # a sentence may have no result
         assert not pieces[0].determined, "the first piece has nothing before it"
         assert all(piece.text for piece in pieces)
         assert primitive(random.Random(seed)) == pieces
@@ -150,3 +152,13 @@ def test_twins_words_are_tokens_of_the_shipped_vocabulary(shipped, task):
             spelled += len(shipped.tokenize(" " + word)) > 1 and len(shipped.tokenize(word)) > 1
     strings = 200 if task == "last_letter_concatenation" else 0  # answers are no words
     assert spelled - strings <= words / (20 if task in WORLDLY else 100)
+
+
+def test_phrases_stand_alone_and_hold_no_probed_calculation():
+    """No sentence follows from the one before: each is of a problem of its own. Nothing that the probes ask is told."""
+    for pieces in drawn(phrases, 400):
+        for a, op, b, result in re.findall(r"(\d+) ([-+*/]) (\d+) = (\d+)", text_of(pieces)):
+            assert not held_out(op, int(a), int(b))
+            assert {"+": int(a) + int(b), "-": int(a) - int(b), "*": int(a) * int(b)}.get(op, int(result)) == int(
+                result
+            )
