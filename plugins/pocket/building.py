@@ -99,6 +99,8 @@ def load(name: str) -> tuple[Any, Any]:
         raise MissingDataError(
             "no such model", where=name, next_step=f"Shipped: {', '.join(sorted(p.name for p in MODELS.glob('*-*')))}."
         )
+    if not (folder / "tokenizer.json").is_file():
+        raise MissingDataError("the model has no tokenizer.json", where=name, next_step="Save its tokenizer beside it.")
     with quiet():
         model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
         return model.eval(), AutoTokenizer.from_pretrained(folder)

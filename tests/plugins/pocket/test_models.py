@@ -63,6 +63,13 @@ def test_probes_of_an_unknown_model_are_an_error(cli: Cli):
     assert "no such model" in cli("pocket", "probes", "pocket-9m", code=2).stderr
 
 
+def test_model_folder_without_tokenizer_is_an_error(cli: Cli):
+    folder = cli.folder / "half"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    assert "no tokenizer.json" in cli("pocket", "probes", folder, code=2).stderr
+
+
 def test_model_pre_trained_on_the_command_line_is_one_that_probes_load(cli: Cli):
     folder = cli.folder / "mine"
     cli("pocket", "pretrain", "pocket-0.5m", "--tokens", 12000, "--out", folder)
