@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
+from rtbench_plugins.printing import escaped, text_console, text_of
 
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Reporter
@@ -211,7 +212,6 @@ class TableReporter(Reporter):
 
     def render(self, leaderboard: Leaderboard) -> str:
         from rich import box
-        from rich.console import Console
         from rich.table import Table
 
         table = Table(title=f"{leaderboard.matrix} ({leaderboard.run})", title_justify="left", box=box.SIMPLE_HEAD)
@@ -231,11 +231,7 @@ class TableReporter(Reporter):
                 described = [value.replace(" (", "\n(") for value in described]
                 average = average.replace(" [", "\n[").replace(" (", "\n(")
             table.add_row(*described, *values, average)
-        import os
-        import sys
-
-        width = os.get_terminal_size().columns if sys.stdout.isatty() else 400
-        out = Console(file=io.StringIO(), width=max(width, 100), highlight=False, force_terminal=sys.stdout.isatty())
+        out = text_console()
         out.print(table)
         for line in notes(leaderboard):
             out.print(line, style="dim", markup=False)
@@ -243,8 +239,7 @@ class TableReporter(Reporter):
             out.print(f"yield  {line}", style="dim", markup=False)
         for line in gaps(leaderboard):
             out.print(f"no number  {line}", style="yellow", markup=False)
-        text = out.file.getvalue()  # type: ignore[attr-defined]
-        return "\n".join(line.rstrip() for line in text.splitlines())
+        return text_of(out)
 
 
 class MarkdownReporter(Reporter):
@@ -265,11 +260,11 @@ class MarkdownReporter(Reporter):
                 *(percent(row.results.get(task)) for task in tasks),
                 mean(row, tasks),
             ]
-            lines.append("| " + " | ".join(_escape(value) for value in values) + " |")
-        lines += ["", *(f"- {_escape(line)}" for line in notes(leaderboard))]
+            lines.append("| " + " | ".join(escaped(value) for value in values) + " |")
+        lines += ["", *(f"- {escaped(line)}" for line in notes(leaderboard))]
         for head, more in (("Yield of curation", curated(leaderboard)), ("Cells without a number", gaps(leaderboard))):
             if more:
-                lines += ["", f"## {head}", "", *(f"- {_escape(line)}" for line in more)]
+                lines += ["", f"## {head}", "", *(f"- {escaped(line)}" for line in more)]
         return "\n".join(lines)
 
 
@@ -325,11 +320,6 @@ class JsonReporter(Reporter):
 
     def render(self, leaderboard: Leaderboard) -> str:
         return msgspec.json.format(msgspec.json.encode(leaderboard)).decode()
-
-
-def _escape(text: str) -> str:
-    """Keeps a cell in its place in a Markdown table."""
-    return " ".join(text.replace("|", "\\|").split())
 
 
 @hookimpl

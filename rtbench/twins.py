@@ -16,6 +16,7 @@ import random
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from string import ascii_uppercase
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -337,6 +338,6 @@ def near(number: int, least: int = 0) -> Callable[[random.Random], int]:
 
 
 def lettered(stem: str, choices: Sequence[str]) -> str:
-    """Question and choices in the original project's wording."""
-    listed = ", ".join(f"({'ABCDEFGHIJ'[i]}) {choice}" for i, choice in enumerate(choices))
+    """Question and choices in the original project's wording: ``stem Answer choices: (A) x, (B) y.``"""
+    listed = ", ".join(f"({ascii_uppercase[i]}) {choice}" for i, choice in enumerate(choices))
     return f"{stem} Answer choices: {listed}."

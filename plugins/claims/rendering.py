@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 
 from rtbench_plugins.claims.records import CLAIMS, ClaimResult
+from rtbench_plugins.printing import escaped, text_console, text_of
 
 from rtbench.records import Fold
 
@@ -26,17 +26,11 @@ def table(results: Sequence[ClaimResult], run: str, fold: Fold, *, cells: bool =
         fold: where students were tested.
         cells: name those behind each line, and what else is to be known of it.
     """
-    import os
-    import sys
-
     from rich import box
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    terminal = sys.stdout.isatty()
-    width = os.get_terminal_size().columns if terminal else 400
-    out = Console(file=io.StringIO(), width=max(width, 100), highlight=False, force_terminal=terminal)
+    out = text_console()
     tested = [one for one in results if one.verdict != "not tested"]
     grid = Table(title=escape(f"The paper's claims ({run}, {fold})"), title_justify="left", box=box.SIMPLE_HEAD)
     for head in HEADS:
@@ -54,27 +48,26 @@ def table(results: Sequence[ClaimResult], run: str, fold: Fold, *, cells: bool =
         out.print(f"{one.claim} {_task(one, results)}: {one.compared}", markup=False, soft_wrap=True)
         for line in _details(one):
             out.print(f"    {line}", style="dim", markup=False, soft_wrap=True)
-    text: str = out.file.getvalue()  # type: ignore[attr-defined]
-    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+    return text_of(out).strip("\n")
 
 
 def markdown(results: Sequence[ClaimResult], run: str, fold: Fold) -> str:
     """Markdown, with all details."""
     tested = [one for one in results if one.verdict != "not tested"]
-    lines = [f"# The paper's claims: {run}, fold {fold}", "", *(f"- {_escape(line)}" for line in overall(results)), ""]
+    lines = [f"# The paper's claims: {run}, fold {fold}", "", *(f"- {escaped(line)}" for line in overall(results)), ""]
     if tested:
         heads = (*HEADS, "paper's figures", "cells")
         lines += ["| " + " | ".join(heads) + " |", "|---|---|---|---:|---:|---:|---:|---|---|"]
         for one in tested:
             said = one.paper.said if one.paper else "–"
             values = (*_line(one, results), said, one.compared)
-            lines.append("| " + " | ".join(_escape(value) for value in values) + " |")
+            lines.append("| " + " | ".join(escaped(value) for value in values) + " |")
         lines.append("")
-    lines += [f"- {_escape(line)}" for line in [*legend(results), *untested(results)]]
+    lines += [f"- {escaped(line)}" for line in [*legend(results), *untested(results)]]
     if tested:
         lines += ["", "## Details", ""]
     for one in tested:
-        lines.append(f"- {one.claim} {_escape(_task(one, results))}: {_escape('; '.join(_details(one)))}")
+        lines.append(f"- {one.claim} {escaped(_task(one, results))}: {escaped('; '.join(_details(one)))}")
     return "\n".join(lines)
 
 
@@ -174,8 +167,3 @@ def legend(results: Sequence[ClaimResult]) -> list[str]:
     if any(one.paper for one in tested):
         lines.append("paper: the same difference in the paper's figures, on the published questions.")
     return lines
-
-
-def _escape(text: str) -> str:
-    """Keeps a cell in its place in a Markdown table."""
-    return " ".join(text.replace("|", "\\|").split())

@@ -11,17 +11,16 @@ from typing import Any
 from rtbench_plugins.pocket.corpus import document, text_of
 from rtbench_plugins.pocket.primitives.world import known_fact
 from rtbench_plugins.pocket.sizes import Size
-from rtbench_plugins.pocket.students import MODELS
+from rtbench_plugins.pocket.students import MODELS, shipped
 from rtbench_plugins.pocket.tokenizer import new_vocabulary, shipped_tokenizer
 
 from rtbench.errors import MissingDataError
 from rtbench.twins import Pen, Twin
 
 TWIN_PROBLEMS = 400
-"""Problems a twin lends its words from; only words, their order is never trained on."""
-
-
+"""Problems of a twin that are looked through for words."""
 WORLDLY = ("commonsense_qa", "strategy_qa")
+"""Twins of the small world."""
 
 
 def pocket_vocabulary() -> list[str]:
@@ -83,24 +82,21 @@ def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str]
 
 
 def load(name: str) -> tuple[Any, Any]:
-    """Model (float32) and tokenizer of a shipped name or a folder.
+    """Model (float32, on the CPU) and tokenizer of a shipped name or a folder.
 
     Raises:
         MissingDataError: there is no such model.
+        BadInputError: it cannot be read.
     """
-    import torch
-    from rtbench_plugins.hf.loading import hush_kernels, quiet
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    hush_kernels()
+    from rtbench_plugins.hf.loading import pick_device, pretrained
+    from rtbench_plugins.hf.options import Access
 
     folder = MODELS / name if (MODELS / name).is_dir() else Path(name)
     if not (folder / "config.json").is_file():
-        raise MissingDataError(
-            "no such model", where=name, next_step=f"Shipped: {', '.join(sorted(p.name for p in MODELS.glob('*-*')))}."
-        )
+        raise MissingDataError("no such model", where=name, next_step=f"Shipped: {', '.join(shipped())}.")
     if not (folder / "tokenizer.json").is_file():
         raise MissingDataError("the model has no tokenizer.json", where=name, next_step="Save its tokenizer beside it.")
-    with quiet():
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-        return model.eval(), AutoTokenizer.from_pretrained(folder)
+    found = pretrained(
+        str(folder), family="decoder", dtype="float32", device=pick_device("cpu"), access=Access(offline=True)
+    )
+    return found.model, found.tokenizer

@@ -49,6 +49,7 @@ LATER: dict[Primitive, float] = {
 }
 """Weights of what comes in beside them in the second half: what is said last is kept best."""
 LATER_FROM = 0.5
+_ALL = WEIGHTS | LATER
 WARM_UP, WARM_UP_SHARE = 0.12, 0.6
 """Over this part of training, bare repetition falls from this share of documents to its own: induction comes first."""
 
@@ -60,9 +61,6 @@ class TokenRow:
     ids: list[int]
     weights: list[float]
     """Of the loss on each token; the first token's is never used."""
-
-
-_ALL = WEIGHTS | LATER
 
 
 def document(rng: random.Random, progress: float) -> Document:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +15,8 @@ from rtbench_plugins.hf.optimizers import split_parameters
 from rtbench_plugins.pocket.corpus import TokenRow, batches, rows
 from rtbench_plugins.pocket.sizes import VOCABULARY, Size
 from torch.nn import functional
+
+from rtbench.files import atomic_write
 
 _CHUNK = 4000
 """Documents that are drawn and sorted into batches together; fewer under a budget that they would exceed at once."""
@@ -92,7 +91,12 @@ class Pretraining:
         self._resume()
 
     def run(self, probe: Callable[[Any], str] | None = None, every: int = 10) -> Any:
-        """Trains to the end of the budget and returns the model."""
+        """Trains to the end of the budget and returns the model.
+
+        Args:
+            probe: asked for a line about the model after every ``every`` chunks.
+            every: see ``probe``.
+        """
         while self.at.tokens < self.size.tokens:
             began = time.monotonic()
             progress = self.at.tokens / self.size.tokens
@@ -104,10 +108,10 @@ class Pretraining:
             self.at.chunk += 1
             self.at.seconds += time.monotonic() - began
             self._keep()
-            sure, count, every, total = torch.stack(losses).double().sum(0).tolist()
+            sure, sure_tokens, all_nats, all_tokens = torch.stack(losses).double().sum(0).tolist()
             self.say(
                 f"{self.at.tokens / 1e6:6.2f}M tokens {self.at.steps} steps {self.at.seconds:6.0f} s "
-                f"determined {sure / max(1, count):.3f} all {every / total:.3f}"
+                f"determined {sure / max(1, sure_tokens):.3f} all {all_nats / all_tokens:.3f}"
             )
             if probe is not None and self.at.chunk % every == 0:
                 self.say(probe(self.model.eval()))
@@ -143,18 +147,14 @@ class Pretraining:
         return min(1.0, (self.at.steps + 1) / _WARM_UP_STEPS) * left
 
     def _keep(self) -> None:
-        part = self.folder / "state.part"
-        torch.save(
-            {
-                "model": self.model.state_dict(),
-                "muon": self.muon.state_dict(),
-                "adam": self.adam.state_dict(),
-                "at": vars(self.at),
-            },
-            part,
-        )
-        os.replace(part, self.folder / "state.pt")
-        (self.folder / "position.json").write_text(json.dumps(vars(self.at)))
+        state = {
+            "model": self.model.state_dict(),
+            "muon": self.muon.state_dict(),
+            "adam": self.adam.state_dict(),
+            "at": vars(self.at),
+        }
+        with atomic_write(self.folder / "state.pt") as handle:
+            torch.save(state, handle)
 
     def _resume(self) -> None:
         path = self.folder / "state.pt"
@@ -179,8 +179,3 @@ def tensors(batch: Sequence[TokenRow], pad: int) -> tuple[torch.Tensor, torch.Te
         weights[at, : len(row.ids)] = torch.tensor(row.weights)
         mask[at, : len(row.ids)] = 1
     return ids, weights, mask
-
-
-def steps_of(size: Size) -> int:
-    """Steps that a budget takes, roughly."""
-    return math.ceil(size.tokens / size.batch_tokens)

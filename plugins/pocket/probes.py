@@ -1,5 +1,7 @@
 """Skill probes: can a base model do what its pre-training text was to teach it, on operands and lists it has not seen?
 
+Operands of a calculation are held out in the order that is asked: ``b + a`` may have been read where ``a + b`` was not.
+
 A probe is a set of documents with one determined piece that counts; it is right when every token of the piece is the
 model's first choice, given the text before (what greedy decoding would write). Imports torch when a model is asked.
 """
@@ -72,7 +74,7 @@ def _arithmetic(op: str) -> Probe:
             else:
                 b = rng.randint(2, 9)
                 a = b * rng.randint(1, 25)
-            if held_out(op, a, b) and (op in "-/" or held_out(op, b, a)) | (op in "+*"):
+            if held_out(op, a, b):
                 result = {"+": a + b, "-": a - b, "*": a * b, "/": a // b}[op]
                 return f"{a} {op} {b} =", f" {result}."
 

@@ -20,6 +20,7 @@ import msgspec
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import convert, jsonl_lines, read_json, read_jsonl
 from rtbench.records import Fold, Record, Sample
+from rtbench.twins import lettered
 
 VERSION = 1
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -51,12 +52,6 @@ def _number(value: str | float) -> str:
 
 def _choice_text(text: str) -> str:
     return text.strip().removesuffix(".")
-
-
-def in_words(stem: str, choices: Sequence[str]) -> str:
-    """Question and choices in the original's wording: ``stem Answer choices: (A) x, (B) y.``"""
-    listed = ", ".join(f"({LETTERS[i]}) {choice}" for i, choice in enumerate(choices))
-    return f"{stem} Answer choices: {listed}."
 
 
 def _in_words_kojima(stem: str, choices: Sequence[str]) -> str:
@@ -131,7 +126,7 @@ def aqua(path: Path, options: dict[str, Any], variant: str) -> Loaded:
                 listed = ("(" + "(".join(raw.options)).replace("(", " (").replace(")", ") ")
                 question = f"{stem} Answer Choices:{listed}"
             else:
-                question = in_words(stem, texts)
+                question = lettered(stem, texts)
             yield Sample(
                 index=i,
                 question=question,
@@ -168,7 +163,7 @@ def commonsense_qa(path: Path, options: dict[str, Any], variant: str) -> Loaded:
             if variant == "kojima":
                 question = _in_words_kojima(stem, texts)
             else:
-                question = in_words(stem, [text.strip() for text in texts])
+                question = lettered(stem, [text.strip() for text in texts])
             yield Sample(
                 index=i, question=question, answer=raw.answerKey, choices=tuple(_choice_text(t) for t in texts)
             )
@@ -214,7 +209,7 @@ def bigbench_choices(path: Path, options: dict[str, Any], variant: str) -> Loade
                 stem += " \nWhich choice is true ?" if chosen.ask_which else ""
                 question = _in_words_kojima(stem, listed)
             else:
-                question = in_words(f"{stem}\nWhich choice is true?", [_choice_text(text) for text in listed])
+                question = lettered(f"{stem}\nWhich choice is true?", [_choice_text(text) for text in listed])
             yield Sample(index=i, question=question, answer=gold, choices=tuple(_choice_text(t) for t in listed))
 
     return _plain(samples())
@@ -328,7 +323,7 @@ def _jsonl_sample(raw: dict[str, Any], names: _JsonlOptions, index: int, where: 
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise BadInputError(f"{names.choices!r} is not a list of texts", where=where)
         choices = tuple(_choice_text(text) for text in texts)
-        question = in_words(question, choices)
+        question = lettered(question, choices)
         answer = _letter(answer, choices, where)
     rationale = raw.get(names.rationale) if names.rationale else None
     group = _text(_field(raw, names.group, where)) if names.group else None

@@ -78,7 +78,7 @@ SEEN = (
     "{n} dreams of {x} all {day}.",
     "On {day} {n} and {m} talk about {x}.",
 )
-TODO = (
+PLANNED = (
     "{n} wants to {x} on {day}.",
     "{m} told {n} to {x} before {day}.",
     "It is time for {n} and {m} to {x}.",
@@ -110,7 +110,7 @@ ROUTES = (
         SEEN,
         ("What would somebody most likely do with it?", "What is such a thing used for?", "What does it help people to do?"),
     ),
-    _route("~use", TODO, ("Which of these does {n} need?", "What would help {n} most?", "What should {n} look for?")),
+    _route("~use", PLANNED, ("Which of these does {n} need?", "What would help {n} most?", "What should {n} look for?")),
     _route(
         "eats",
         (
@@ -190,13 +190,13 @@ ROUTES = (
         ),
         ("Who works there?", "Whom could {n} meet there at work?", "Whose place of work is that?"),
     ),
-    _route("~use place", TODO, ("Where is the thing for that most likely found?", "Where does {n} find the right thing for it?")),
-    _route("~use material", TODO, ("What is the right thing for that made of?", "Of what material is the thing that {n} needs?")),
-    _route("~use kind", TODO, ("What kind of thing does one need for that?", "To which kind belongs the thing that {n} needs?")),
+    _route("~use place", PLANNED, ("Where is the thing for that most likely found?", "Where does {n} find the right thing for it?")),
+    _route("~use material", PLANNED, ("What is the right thing for that made of?", "Of what material is the thing that {n} needs?")),
+    _route("~use kind", PLANNED, ("What kind of thing does one need for that?", "To which kind belongs the thing that {n} needs?")),
     _route("~gives place", WANTED, ("Where does one find what gives that?", "In which place is the thing that gives that?")),
-    _route("~use kind for", TODO, ("What are all things of the kind that {n} needs for?", "For what are things of the kind one needs for it?")),
-    _route("~use material source", TODO, ("What does the material of the thing for that come from?", "From what does one get the material of the thing that {n} needs?")),
-    _route("~use place worker", TODO, ("Who works where one finds the thing for that?", "Who works in the place of the thing that {n} needs?")),
+    _route("~use kind for", PLANNED, ("What are all things of the kind that {n} needs for?", "For what are things of the kind one needs for it?")),
+    _route("~use material source", PLANNED, ("What does the material of the thing for that come from?", "From what does one get the material of the thing that {n} needs?")),
+    _route("~use place worker", PLANNED, ("Who works where one finds the thing for that?", "Who works in the place of the thing that {n} needs?")),
     _route("~gives place worker", WANTED, ("Who works where one finds what gives that?", "Who works in the place of the thing that gives that?")),
     _route("~gives kind has", WANTED, ("What do all things of the kind that gives that have?", "What has every thing of the kind that gives that?")),
 )  # fmt: skip

@@ -17,7 +17,8 @@ from rtbench_tasks.strategy_qa.twin import StrategyTwin
 from rtbench.answers import RuleOptions, make_rule
 from rtbench.errors import BadInputError
 from rtbench.records import Fold
-from rtbench.twins import Pen, Problem, Twin, twin_data
+from rtbench.twins import Pen, Problem, Twin
+from tests.twins.properties import check_explanations, check_extraction, check_folds, pens
 from tests.twins.world_reading import (
     ENDS,
     TABLE,
@@ -43,11 +44,6 @@ def some(name: str, count: int = 600, seed: int = 3) -> list[Problem]:
     """Problems of both difficulties."""
     twin = CASES[name][0]
     return [problem for knobs in (twin.knobs, twin.harder) for problem in islice(twin.problems(seed, knobs), count)]
-
-
-def pens(seed: int, **options: Any) -> list[Pen]:
-    """A fine one and a coarse one."""
-    return [Pen(random.Random(seed), random.Random(-seed), fine=fine, **options) for fine in (True, False)]
 
 
 # ------------------------------------------------------------------------------------------------------------ the world
@@ -150,23 +146,14 @@ def test_every_kind_of_question_is_understood(hops: int) -> None:
 @every_twin
 def test_explanation_without_mistakes_reaches_the_gold(name: str) -> None:
     twin, _ = CASES[name]
-    for at, problem in enumerate(some(name)):
-        for pen in pens(at, verbosity=at % 3):
-            assert twin.explain(problem, pen) == problem.answer
-            assert pen.text.endswith(".")
-            assert "  " not in pen.text and "{" not in pen.text
+    check_explanations(twin, some(name))
 
 
 @every_twin
 @pytest.mark.parametrize("rule", ["paper", "kojima", "strict", "flexible"])
 def test_explanation_without_mistakes_scores_correct(name: str, rule: str) -> None:
     twin, _ = CASES[name]
-    found = make_rule(rule, RULES[name], where="test")
-    for at, problem in enumerate(some(name, 60)):
-        for pen, prefix in zip(pens(at), ("-->", "Therefore, the answer is"), strict=True):
-            answer = twin.explain(problem, pen)
-            extracted = found.find(f"{pen.text} {prefix} {answer}", prefix, problem.choices).extracted
-            assert extracted is not None and found.equal(extracted, problem.answer), pen.text
+    check_extraction(twin, some(name, 60), make_rule(rule, RULES[name], where="test"))
 
 
 def test_commonsense_explanation_ends_with_choice_and_letter() -> None:
@@ -217,15 +204,7 @@ def test_commonsense_patterns_are_many() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_folds_share_no_pattern_and_no_question(name: str, seed: int) -> None:
     twin, _ = CASES[name]
-    data = twin_data(twin, seed)
-    folds = {fold: [data.problems[index] for index in data.split.fold(fold)] for fold in FOLDS}
-    assert {fold: len(problems) for fold, problems in folds.items()} == dict(twin.sizes)
-    homes: dict[str, set[str]] = {}
-    for fold, problems in folds.items():
-        for problem in problems:
-            homes.setdefault(problem.pattern, set()).add(fold)
-    assert all(len(home) == 1 for home in homes.values())
-    assert len({sample.question for sample in data.samples.values()}) == len(data.samples)
+    check_folds(twin, seed)
 
 
 @every_twin

@@ -82,9 +82,7 @@ def comparisons(rng: random.Random) -> Document:
         space = " " if out else ""
         kind = rng.randrange(7)
         if kind == 0:
-            out += [free(f"{space}{a} is"), fixed(f" {'less' if a < b else 'more'} than {b}.")][:1]
-            out[-1] = free(f"{space}Compare {a} and {b} : {a} is")
-            out.append(fixed(f" {'less' if a < b else 'more'} than {b}."))
+            out += [free(f"{space}Compare {a} and {b} : {a} is"), fixed(f" {'less' if a < b else 'more'} than {b}.")]
         elif kind == 1:
             out += [free(f"{space}Is {a} less than {b}?"), fixed(f" {'yes' if a < b else 'no'}.")]
         elif kind == 2:

@@ -18,18 +18,11 @@ def written(day: dt.date) -> str:
 
 
 def moved(day: dt.date, unit: str, count: int) -> dt.date:
-    """A date some days, weeks, months or years on; the day of the month stays as far as the month is long."""
+    """A date some days, weeks, months or years on. The month that is reached must have the day."""
     if unit in {"day", "week"}:
         return day + dt.timedelta(days=count * (7 if unit == "week" else 1))
     months = day.year * 12 + day.month - 1 + count * (12 if unit == "year" else 1)
-    year, month = divmod(months, 12)
-    for length in (31, 30, 29, 28):
-        if day.day <= length:
-            try:
-                return dt.date(year, month + 1, min(day.day, length))
-            except ValueError:
-                continue
-    return dt.date(year, month + 1, 28)
+    return day.replace(year=months // 12, month=months % 12 + 1)
 
 
 def dates(rng: random.Random) -> Document:

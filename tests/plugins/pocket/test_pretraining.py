@@ -44,6 +44,19 @@ def test_loss_falls(tokenizer, tmp_path):
     assert losses[-1] < 0.9 * losses[0]
 
 
+def test_probe_is_asked_every_so_many_chunks(tokenizer, tmp_path):
+    asked: list[int] = []
+    training = Pretraining(TINY, tokenizer, 0, tmp_path, lambda _: None)
+
+    def probe(model) -> str:
+        asked.append(training.at.chunk)
+        return ""
+
+    training.run(probe, every=2)
+    assert training.at.chunk >= 4
+    assert asked == list(range(2, training.at.chunk + 1, 2))
+
+
 def test_stopped_run_goes_on_and_equals_an_undisturbed_one(tokenizer, tmp_path):
     whole = Pretraining(TINY, tokenizer, 0, tmp_path / "whole", lambda _: None).run()
 
