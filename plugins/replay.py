@@ -19,7 +19,7 @@ from rtbench.importing import PROMPT, fingerprint_of, import_recording, read_not
 from rtbench.interfaces import PromptFormat, Teacher, Template, TextModel
 from rtbench.keys import content_key
 from rtbench.records import Completion, ModelSpec, Record, Request
-from rtbench.twins import seed_of
+from rtbench.twins import setting_of
 
 if TYPE_CHECKING:
     from rtbench.importing import RecordingNote
@@ -130,7 +130,7 @@ class ReplayTeacher(Teacher):
     def prepare(self, member: ModelSpec, task: Task, variant: str, services: Any) -> str | None:
         session: Session = services
         dataset = task.dataset_id(variant)
-        if seed_of(variant) is not None:
+        if setting_of(variant) is not None:
             return f"{member.name} is a recording, and a twin's questions are drawn anew"
         partition = recorded_partition(session, member.fingerprint, dataset)
         note = read_note(partition)

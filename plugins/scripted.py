@@ -22,7 +22,7 @@ from rtbench.interfaces import PromptFormat, Services, Task, Teacher, Template, 
 from rtbench.keys import content_key
 from rtbench.records import Completion, FinishReason, ModelSpec, Price, Record, Request, Usage
 from rtbench.registry import Register
-from rtbench.twins import Pen, Problem, Twin, seed_of, task_and_seed, twin_data
+from rtbench.twins import Pen, Problem, Twin, setting_of, task_and_setting, twin_data
 
 VERSION = 1
 """Raised when the same request gives another text; a twin has a version of its own."""
@@ -146,7 +146,7 @@ class ScriptedTeacher(Teacher):
     def prepare(self, member: ModelSpec, task: Task, variant: str, services: Services) -> str | None:
         if task.twin() is None:
             return f"{self.name} explains procedural twins, and {task.info.name} has none"
-        if seed_of(variant) is None:
+        if setting_of(variant) is None:
             return f"{self.name} explains procedural twins only (--source twin, or `source: twin` in the matrix)"
         return None
 
@@ -169,7 +169,7 @@ class ScriptedTeacher(Teacher):
         return twin, problem
 
     def _draw(self, dataset: str) -> tuple[Twin[Any], Mapping[int, Problem]]:
-        found = task_and_seed(dataset)
+        found = task_and_setting(dataset)
         twin = self._services.task(found[0]).twin() if found else None
         if found is None or twin is None:
             raise StepFailedError("these are no twin's samples", where=f"teacher {self.name}, {dataset}")

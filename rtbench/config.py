@@ -67,6 +67,10 @@ class MatrixFile(Block, frozen=True, omit_defaults=True):
     """Whether sampled rationales are the same for all seeds, or drawn (and bought) anew for each."""
     limit: int | None = None
     """Only the first so many questions of each fold."""
+    knobs: dict[str, dict[str, int | float | bool]] = {}
+    """Of twins, by task: of their train, validation and test questions."""
+    ood_knobs: dict[str, dict[str, int | float | bool]] = {}
+    """The same of their out-of-distribution fold."""
     blocks: list[Block] = []
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,8 +12,9 @@ from rtbench.history import seconds_per_unit, trait_of
 from rtbench.plan import Plan
 from rtbench.prompts import render
 from rtbench.questions import questions_of
-from rtbench.records import Questions, Record
+from rtbench.records import Questions, Record, Sampling
 from rtbench.specs import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec
+from rtbench.steps.complete import LedgerAddress, address_of, partition_at, requests_of
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -28,7 +31,7 @@ class StepEstimate(Record, frozen=True):
     """Work of a complete or train step."""
 
     work: int
-    """Requests that the ledger cannot answer, or optimiser steps (at most)."""
+    """Requests that the ledger cannot answer and no step before asks, or optimiser steps (at most)."""
     requests: int = 0
     """All of its requests."""
     prompt_tokens: int = 0
@@ -42,16 +45,35 @@ class StepEstimate(Record, frozen=True):
     """From steps of the kind, model and format that this workspace has done; None where there are none."""
 
 
+@dataclass
+class _Counted:
+    """What a plan's steps have in common, so that it is looked at and counted once."""
+
+    sizes: dict[bytes, tuple[tuple[int, ...], int]] = field(default_factory=dict)
+    """Sample indices, and characters of one prompt for each, by what they are made of."""
+    asked: dict[tuple[LedgerAddress, Sampling], dict[int, int]] = field(default_factory=dict)
+    """Completions of each sample that the steps before ask for: higher degrees and larger parts hold lower ones'."""
+
+    def new(self, at: tuple[LedgerAddress, Sampling], samples: Sequence[int], n: int) -> int:
+        """How many of ``n`` completions a sample no step before asks for; from now on they are asked for."""
+        asked = self.asked.setdefault(at, {})
+        found = 0
+        for sample in samples:
+            found += max(0, n - asked.get(sample, 0))
+            asked[sample] = max(n, asked.get(sample, 0))
+        return found
+
+
 def estimate(session: Session, plan: Plan) -> dict[str, StepEstimate]:
     """Estimates the plan's complete and train steps that are to be done, by key."""
-    sizes: dict[bytes, tuple[int, int]] = {}
+    counted = _Counted()
     rates = seconds_per_unit(session.store)
     out: dict[str, StepEstimate] = {}
     for step in plan.todo:
         if step.kind == "complete":
-            found = _complete(session, step, sizes)
+            found = _complete(session, step, counted)
         elif step.kind == "train":
-            found = _train(session, step, plan, sizes)
+            found = _train(session, step, plan, counted)
         else:
             continue
         trait = trait_of(step)
@@ -61,27 +83,30 @@ def estimate(session: Session, plan: Plan) -> dict[str, StepEstimate]:
     return out
 
 
-def _complete(session: Session, step: Step, sizes: dict[bytes, tuple[int, int]]) -> StepEstimate:
-    """``sizes``: questions and characters of prompts already rendered, by what they are made of; the epochs, students
-    and seeds of a matrix share them."""
-    from rtbench.steps.complete import address_of, partition_at, requests_of
-
+def _complete(session: Session, step: Step, counted: _Counted) -> StepEstimate:
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
-    partition = partition_at(session.ledger, address_of(step))
+    address = address_of(step)
+    partition = partition_at(session.ledger, address)
+    at = (address, spec.sampling)
     if spec.stage == "input" and (spec.recorded is not None or partition.exists()):
         requests = requests_of(session, step)
         held = partition.keys()
-        missing = [] if spec.recorded is not None else [r for r in requests if r.key not in held]
+        asked = counted.asked.setdefault(at, {})
+        missing = [r for r in requests if r.key not in held and r.completion_index >= asked.get(r.sample_index, 0)]
+        if spec.recorded is not None:
+            missing = []
+        counted.new(at, list(dict.fromkeys(r.sample_index for r in requests)), spec.n)
         total, new, prompts = len(requests), len(missing), sum(len(r.prompt) for r in missing)
     else:
         template = spec.format.template(spec.family).input
-        questions, characters = _sizes(session, spec.task, spec.questions, template, spec.demonstrations, sizes)
-        total = new = questions * spec.n
-        prompts = characters * spec.n
+        samples, characters = _sizes(session, spec.task, spec.questions, template, spec.demonstrations, counted)
+        total = len(samples) * spec.n
+        new = counted.new(at, samples, spec.n)
+        prompts = characters * new // max(1, len(samples))
         if spec.stage == "answer":  # its prompts hold rationales, of which some may not be written yet
-            left = max(0, new - len(partition.keys()))
-            prompts = round(prompts * left / new) + left * RATIONALE_TOKENS * CHARACTERS_PER_TOKEN
+            left = min(new, max(0, total - len(partition.keys())))
+            prompts = characters * left // max(1, len(samples)) + left * RATIONALE_TOKENS * CHARACTERS_PER_TOKEN
             new = left
     tokens = prompts // CHARACTERS_PER_TOKEN
     written = new * spec.sampling.max_new_tokens
@@ -95,7 +120,7 @@ def _complete(session: Session, step: Step, sizes: dict[bytes, tuple[int, int]])
     return msgspec.structs.replace(found, money=money, currency=price.currency)
 
 
-def _train(session: Session, step: Step, plan: Plan, sizes: dict[bytes, tuple[int, int]]) -> StepEstimate:
+def _train(session: Session, step: Step, plan: Plan, counted: _Counted) -> StepEstimate:
     """Steps stated in the recipe; else at most, as if curation kept everything."""
     spec = step.spec
     curate = plan.steps[step.inputs_as("examples")[0].key].spec
@@ -103,24 +128,19 @@ def _train(session: Session, step: Step, plan: Plan, sizes: dict[bytes, tuple[in
     assert isinstance(curate, CurateSpec)
     if spec.recipe.steps is not None:
         return StepEstimate(work=spec.recipe.steps)
-    questions, _ = _sizes(session, spec.task, curate.questions, "", "", sizes)
-    batches = -(-questions * max(1, curate.degree) // spec.recipe.batch_size)
+    samples, _ = _sizes(session, spec.task, curate.questions, "", "", counted)
+    batches = -(-len(samples) * max(1, curate.degree) // spec.recipe.batch_size)
     return StepEstimate(work=batches * spec.recipe.epochs)
 
 
 def _sizes(
-    session: Session,
-    task: TaskSpec,
-    questions: Questions,
-    template: str,
-    demonstrations: str,
-    sizes: dict[bytes, tuple[int, int]],
-) -> tuple[int, int]:
-    """Questions, and characters of one prompt for each."""
+    session: Session, task: TaskSpec, questions: Questions, template: str, demonstrations: str, counted: _Counted
+) -> tuple[tuple[int, ...], int]:
+    """Sample indices, and characters of one prompt for each."""
     key = msgspec.json.encode((task, questions, template, demonstrations))
-    if key not in sizes:
+    if key not in counted.sizes:
         data = session.task_data(task.name, task.variant)
         samples = questions_of(data, task.split, questions)
         texts = (render(template, question=s.question, demonstrations=demonstrations) for s in samples)
-        sizes[key] = (len(samples), sum(map(len, texts)))
-    return sizes[key]
+        counted.sizes[key] = (tuple(s.index for s in samples), sum(map(len, texts)))
+    return counted.sizes[key]

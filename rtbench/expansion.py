@@ -11,7 +11,7 @@ from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
 from rtbench.interfaces import Task, Teacher
 from rtbench.records import Fold
 from rtbench.specs import Cell, CellModels, Entry, TaskSpec
-from rtbench.twins import seed_of, variant_of
+from rtbench.twins import setting_of, variant_of
 
 if TYPE_CHECKING:
     from rtbench.interfaces import Method
@@ -29,6 +29,7 @@ def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]
         BadInputError: two blocks mean different things by one name, or there is no cell at all.
     """
     _check_variant(session, matrix.file.variant)
+    _check_knobs(session, matrix)
     settings: dict[str, object] = {}
     entries: dict[tuple[str, str], Entry] = {}
     tasks: dict[_DataKey, tuple[TaskSpec, str | None]] = {}
@@ -70,14 +71,31 @@ def _used(cell: Cell) -> object:
 def _check_variant(session: Session, variant: str) -> None:
     """A wording that no task has is a mistake; a task that has one wording only is taken as it is."""
     where = "--variant, or `variant:` of the matrix"
-    if (seed := seed_of(variant)) is not None:
+    if (setting := setting_of(variant)) is not None:
         raise BadInputError(
-            f"{variant} is no wording of the data", where=where, next_step=f"Give `--source twin --seeds {seed}`."
+            f"{variant} is no wording of the data",
+            where=where,
+            next_step=f"Give `--source twin --seeds {setting.seed}`, and `knobs:` in the matrix.",
         )
     registry = session.plugins.registries["tasks"]
     known = {name for entry in registry for name in session.task(entry.name).info.variants}
     if variant not in known:
         raise UnknownNameError.of("variant", variant, known, where=where)
+
+
+def _check_knobs(session: Session, matrix: Matrix) -> None:
+    """Knobs that no twin has are a mistake of the file, whatever tasks are asked for."""
+    for key, given in (("knobs", matrix.file.knobs), ("ood_knobs", matrix.file.ood_knobs)):
+        for name, knobs in given.items():
+            where = f"matrix {matrix.name}, {key}: {name}"
+            twin = session.task(name, where=where).twin()
+            if twin is None:
+                raise BadInputError(f"{name} has no twin whose knobs could be turned", where=where)
+            twin.with_knobs(knobs, where=where, harder=key == "ood_knobs")
+    if (matrix.file.knobs or matrix.file.ood_knobs) and matrix.file.source != "twin":
+        raise BadInputError(
+            "knobs are those of twins", where=f"matrix {matrix.name}", next_step="Write `source: twin`."
+        )
 
 
 def _is_pool(teacher: Teacher) -> bool:
@@ -206,11 +224,15 @@ class _Expansion:
 
     def _data(self, task: Task, seed: int, fold: Fold) -> tuple[TaskSpec, str | None]:
         """The data that a cell stands on, and why it cannot run where they are not at hand."""
-        variant = variant_of(seed) if self._twins else self._wording(task)
+        variant = self._twin_variant(task, seed) if self._twins else self._wording(task)
         key = (task.info.name, variant, fold)
         if key not in self.tasks:
             self.tasks[key] = self._read_data(task, variant, fold)
         return self.tasks[key]
+
+    def _twin_variant(self, task: Task, seed: int) -> str:
+        file = self.matrix.file
+        return variant_of(seed, file.knobs.get(task.info.name), file.ood_knobs.get(task.info.name))
 
     def _wording(self, task: Task) -> str:
         """A variant is a wording of the same questions; a task that has one wording only is taken as it is."""

@@ -30,7 +30,7 @@ from rtbench.records import (
     Split,
     TrainReport,
 )
-from rtbench.twins import dataset_of, seed_of
+from rtbench.twins import dataset_of, setting_of
 
 if TYPE_CHECKING:
     from rtbench.builder import StepBuilder
@@ -197,15 +197,14 @@ class Task(ABC):
 
     def twin(self) -> Twin[Any] | None:
         """The seeded generator of questions like the task's; None where there is none. Its data are loaded as the
-        variant ``twin-SEED`` with the one split ``default`` (:func:`rtbench.twins.twin_data`,
+        variant ``twin-SEED``, knobs behind it, with the one split ``default`` (:func:`rtbench.twins.twin_data`,
         :func:`rtbench.twins.twin_fingerprint`)."""
         return None
 
     def dataset_id(self, variant: str) -> str:
         """Name of the samples in ledgers: two variants share it where they share every text and gold."""
-        seed = seed_of(variant)
-        if seed is not None and (twin := self.twin()) is not None:
-            return dataset_of(self.info.name, twin, seed)
+        if setting_of(variant) is not None and (twin := self.twin()) is not None:
+            return dataset_of(self.info.name, twin, variant)
         default = self.info.variants[0]
         return self.info.name if variant == default else f"{self.info.name}@{variant}"
 

@@ -62,7 +62,7 @@ class Row(Record, frozen=True, omit_defaults=True):
     source: Source = "upstream"
     """Synthetic and published questions never share a row."""
     variant: str = ""
-    """``twin`` for all of a twin's."""
+    """``twin``, with the knobs that were turned; else the wording."""
     split: str = ""
     fold: Fold = "test"
     limit: int | None = None
@@ -168,13 +168,20 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], store: Store) -> Row:
         extractor=first.extractor,
         completions=("recorded" if first.recorded else "live") if first.teacher else None,
         source=first.source,
-        variant="twin" if first.source == "twin" else "/".join(sorted(variants)),
+        variant=_twin_variant(by_task) if first.source == "twin" else "/".join(sorted(variants)),
         split=first.split,
         fold=first.fold,
         limit=first.limit,
         temperature=first.temperature,
         results={task: _result(cells, store) for task, cells in by_task.items()},
     )
+
+
+def _twin_variant(by_task: Mapping[str, Sequence[CellRecord]]) -> str:
+    """``twin``, with the knobs that were turned, by task."""
+    turned = {task: cells[0].variant.split("+")[1:] for task, cells in by_task.items()}
+    said = "; ".join(f"{task} {' '.join(knobs)}" for task, knobs in turned.items() if knobs)
+    return f"twin ({said})" if said else "twin"
 
 
 def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:

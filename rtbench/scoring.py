@@ -15,7 +15,7 @@ from rtbench.extraction import summarise
 from rtbench.interfaces import Task
 from rtbench.recordings import Pair, RecordedEntry, Recording, Unmatched, match, read_recording
 from rtbench.records import Completion, Record, Sample, Score, ScoreSummary
-from rtbench.twins import seed_of
+from rtbench.twins import setting_of
 
 Gold = Literal["file", "data"]
 AUTO = "auto"
@@ -77,7 +77,7 @@ def score_file(
         pairs = [(entry, _own_sample(entry, task)) for entry in recording.entries]
     else:
         gold = "data"
-        if variant is not None and variant not in task.info.variants and seed_of(variant) is None:
+        if variant is not None and variant not in task.info.variants and setting_of(variant) is None:
             raise UnknownNameError.of(f"variant of task {task.info.name}", variant, task.info.variants)
         wanted = task.info.variants if variant is None else (variant,)
         matched = match(recording, {name: task.load(files, name) for name in wanted})

@@ -11,7 +11,7 @@ import msgspec
 from rtbench.interfaces import DemonstrationSource, PromptFormat, Recipe, Student, Task, Teacher
 from rtbench.keys import content_key
 from rtbench.records import Family, Fold, ModelSpec, Questions, Record, Resources, Sampling, Source
-from rtbench.twins import seed_of
+from rtbench.twins import setting_of
 
 StepKind = Literal["complete", "curate", "train", "score"]
 VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 1, "train": 1, "score": 1}
@@ -199,7 +199,7 @@ class Cell:
     @property
     def source(self) -> Source:
         """Where the questions come from."""
-        return "upstream" if seed_of(self.task.variant) is None else "twin"
+        return "upstream" if setting_of(self.task.variant) is None else "twin"
 
     def _parts(self) -> list[str]:
         parts = [self.task.name, self.method]

@@ -11,13 +11,14 @@ different folds, whatever names and wording they have.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import random
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from string import ascii_uppercase
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import msgspec
 
@@ -28,7 +29,7 @@ from rtbench.records import Fold, Record, Sample, Split
 
 FOLDS: tuple[Fold, ...] = ("train", "validation", "test", "ood")
 _PREFIX = "twin-"
-_DATASET = re.compile(r"(.+)@twin-(\d+)(?:-v\d+)?")
+_DATASET = re.compile(r"(.+?)@(twin-.+?)(?:-v\d+)?")
 _PATIENCE = 200
 """Draws per wanted problem before a fold counts as impossible to fill."""
 
@@ -211,6 +212,19 @@ class Twin(ABC, Generic[K]):
         merged = {**msgspec.to_builtins(self.harder if harder else self.knobs), **given}
         return convert(merged, type(self.knobs), where=where)
 
+    def turned(self, setting: TwinSetting) -> Self:
+        """The twin with a setting's knobs as its own.
+
+        Raises:
+            BadInputError: an unknown knob, or a value of the wrong type.
+        """
+        if not (setting.knobs or setting.ood_knobs):
+            return self
+        found = copy.copy(self)
+        found.knobs = self.with_knobs(setting.knobs, where="knobs")
+        found.harder = self.with_knobs(setting.ood_knobs, where="ood_knobs", harder=True)
+        return found
+
     def draw_folds(self, seed: int) -> dict[Fold, list[Problem]]:
         """All folds of one seed: no question twice, no pattern in two folds. The seed also decides which patterns are
         whose, so another seed has other folds.
@@ -253,34 +267,61 @@ class Twin(ABC, Generic[K]):
 # ------------------------------------------------------------------------------------------------------ as task data
 
 
-def variant_of(seed: int) -> str:
-    """Name of a twin's data as a variant of its task."""
-    return f"{_PREFIX}{seed}"
+class TwinSetting(Record, frozen=True):
+    """Which of a twin's endless data a variant of its task is."""
+
+    seed: int
+    knobs: dict[str, object] = {}
+    """Of train, validation and test questions, instead of the twin's own."""
+    ood_knobs: dict[str, object] = {}
+    """Of the out-of-distribution fold."""
 
 
-def seed_of(variant: str) -> int | None:
-    """The seed of a twin's variant; None where the variant is none."""
-    digits = variant.removeprefix(_PREFIX)
-    found = int(digits) if variant.startswith(_PREFIX) and digits.isdecimal() else None
-    return found if found is not None and variant_of(found) == variant else None
+def variant_of(
+    seed: int, knobs: Mapping[str, object] | None = None, ood_knobs: Mapping[str, object] | None = None
+) -> str:
+    """Name of a twin's data as a variant of its task: ``twin-0``, ``twin-0+steps=3+ood.steps=4``."""
+    turned = [(name, value) for name, value in sorted((knobs or {}).items())]
+    turned += [(f"ood.{name}", value) for name, value in sorted((ood_knobs or {}).items())]
+    return "".join([f"{_PREFIX}{seed}", *(f"+{name}={msgspec.json.encode(value).decode()}" for name, value in turned)])
 
 
-def dataset_of(task: str, twin: Twin[Any], seed: int) -> str:
+def setting_of(variant: str) -> TwinSetting | None:
+    """What :func:`variant_of` was made of; None where the variant is no twin's."""
+    seed, *turned = variant.removeprefix(_PREFIX).split("+")
+    if not (variant.startswith(_PREFIX) and seed.isdecimal()):
+        return None
+    knobs: dict[str, object] = {}
+    ood_knobs: dict[str, object] = {}
+    for item in turned:
+        name, _, value = item.partition("=")
+        where = ood_knobs if name.startswith("ood.") else knobs
+        try:
+            where[name.removeprefix("ood.")] = msgspec.json.decode(value)
+        except msgspec.DecodeError:
+            return None
+    found = TwinSetting(seed=int(seed), knobs=knobs, ood_knobs=ood_knobs)
+    return found if variant_of(found.seed, found.knobs, found.ood_knobs) == variant else None
+
+
+def dataset_of(task: str, twin: Twin[Any], variant: str) -> str:
     """Name of a twin's samples in ledgers."""
     version = "" if twin.version == 1 else f"-v{twin.version}"
-    return f"{task}@{variant_of(seed)}{version}"
+    return f"{task}@{variant}{version}"
 
 
-def task_and_seed(dataset: str) -> tuple[str, int] | None:
+def task_and_setting(dataset: str) -> tuple[str, TwinSetting] | None:
     """What :func:`dataset_of` was made of; None where the samples are no twin's."""
     found = _DATASET.fullmatch(dataset)
-    return (found[1], int(found[2])) if found else None
+    setting = setting_of(found[2]) if found else None
+    return (found[1], setting) if found and setting else None
 
 
-def twin_fingerprint(name: str, twin: Twin[Any], seed: int) -> str:
+def twin_fingerprint(name: str, twin: Twin[Any], setting: TwinSetting) -> str:
     """Identifies a twin's data without drawing them."""
-    knobs = [msgspec.to_builtins(twin.knobs), msgspec.to_builtins(twin.harder)]
-    return content_key("twin", name, twin.version, dict(twin.sizes), knobs, seed)
+    turned = twin.turned(setting)
+    knobs = [msgspec.to_builtins(turned.knobs), msgspec.to_builtins(turned.harder)]
+    return content_key("twin", name, twin.version, dict(twin.sizes), knobs, setting.seed)
 
 
 class TwinData(Record, frozen=True):
@@ -291,12 +332,12 @@ class TwinData(Record, frozen=True):
     problems: dict[int, Problem]
 
 
-def twin_data(twin: Twin[Any], seed: int) -> TwinData:
-    """Draws all folds of a seed. Takes a tenth of a second or so."""
+def twin_data(twin: Twin[Any], setting: TwinSetting) -> TwinData:
+    """Draws all folds of a setting. Takes a tenth of a second or so."""
     samples: dict[int, Sample] = {}
     problems: dict[int, Problem] = {}
     members: dict[Fold, tuple[int, ...]] = {}
-    for fold, drawn in twin.draw_folds(seed).items():
+    for fold, drawn in twin.turned(setting).draw_folds(setting.seed).items():
         start = len(samples)
         for index, problem in enumerate(drawn, start):
             problems[index] = problem

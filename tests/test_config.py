@@ -209,6 +209,32 @@ def test_each_seed_of_a_twin_asks_everyone_questions_of_its_own(cli: Cli) -> Non
     assert by_seed[0] | by_seed[1] == {step["key"] for step in found["steps"]}
 
 
+def test_knobs_of_a_matrix_turn_the_twins_questions(cli: Cli) -> None:
+    """Train and test questions get the knobs, the harder fold its own, and the leaderboard says so."""
+    path = matrix(
+        cli, TWIN + "knobs: {multiarith: {steps: 4}}\nood_knobs: {multiarith: {steps: 5}}\nfolds: [test, ood]\n"
+    )
+    cli("run", "--matrix", path, "--methods", "fine-tune", "--seeds", "1", "--limit", "5")
+    board = cli.json("report")
+    assert {row["variant"] for row in board["rows"] if row["kind"] == "measured"} == {
+        "twin (multiarith steps=4 ood.steps=5)"
+    }  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [
+        ("knobs: {multiarith: {step: 4}}", "Did you mean 'steps'"),
+        ("ood_knobs: {multiarith: {steps: 99}}", "ood_knobs: multiarith"),
+        ("knobs: {multiarit: {steps: 4}}", "Did you mean 'multiarith'"),
+        ("knobs: {multiarith: {steps: 4}}\nsource: upstream", "knobs are those of twins"),
+    ],
+)
+def test_knobs_that_cannot_be_are_an_error(cli: Cli, more: str, says: str) -> None:
+    text = TWIN.replace("source: twin\n", "" if "source" in more else "source: twin\n")
+    assert says in cli("plan", "--matrix", matrix(cli, text + more + "\n"), code=2).stderr
+
+
 def test_upstream_seeds_share_what_does_not_depend_on_them(cli: Cli, demo: Path) -> None:
     assert names(cli, demo, "--methods", "zero-shot", "--seeds", "0,1") == ["parity/zero-shot/parrot/seed0"]
 

@@ -85,6 +85,18 @@ def test_raising_the_degree_asks_for_the_rest_only(cli: Cli, demo: Path) -> None
     assert len(ledger(cli.workspace)) - before == 480 + 20
 
 
+def test_plan_counts_once_what_degrees_and_parts_share(cli: Cli, demo: Path) -> None:
+    """What is planned before anything is asked is what the run asks; and so again when the ledger holds some of it."""
+    demo.write_text(DEMO + "fractions: [0.5, 1.0]\n")
+    for degrees in ("4,8", "2,16"):
+        options = ("--matrix", demo, "--methods", "fine-tune-cot", "--degrees", degrees)
+        found: Any = cli.json("plan", *options)
+        planned = sum(s["estimate"]["work"] for s in found["steps"] if s["kind"] == "complete" and s["estimate"])
+        before = len(ledger(cli.workspace))
+        cli("run", *options)
+        assert planned == len(ledger(cli.workspace)) - before
+
+
 def test_more_epochs_ask_the_teacher_nothing(cli: Cli, demo: Path) -> None:
     cli("run", "--matrix", demo)
     found = cli.json("plan", "--matrix", demo, "--epochs", "3")

@@ -20,11 +20,12 @@ from rtbench.twins import (
     Pen,
     Problem,
     Twin,
+    TwinSetting,
     dataset_of,
     lettered,
     near,
-    seed_of,
-    task_and_seed,
+    setting_of,
+    task_and_setting,
     twin_data,
     twin_fingerprint,
     variant_of,
@@ -192,24 +193,33 @@ def test_knobs_are_checked_and_replace_the_standard_ones() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variant", "seed"), [("twin-0", 0), ("twin-41", 41), ("twin-", None), ("twin--1", None), ("twin-01", None),
-                          ("original", None), ("twin-1x", None), ("twin-²", None)]
+    ("variant", "setting"), [
+        ("twin-0", TwinSetting(seed=0)),
+        ("twin-41", TwinSetting(seed=41)),
+        ("twin-2+largest=50+terms=3+ood.terms=9", TwinSetting(
+            seed=2, knobs={"largest": 50, "terms": 3}, ood_knobs={"terms": 9})),
+        ("twin-2+options=false+rate=0.5", TwinSetting(seed=2, knobs={"options": False, "rate": 0.5})),
+        *((name, None) for name in ("twin-", "twin--1", "twin-01", "original", "twin-1x", "twin-²", "twin-1+terms",
+                                    "twin-1+terms=", "twin-1+terms=03", "twin-1+terms=3+largest=50")),
+    ]
 )  # fmt: skip
-def test_a_twins_variant_is_told_by_its_name(variant: str, seed: int | None) -> None:
-    assert seed_of(variant) == seed
-    assert seed is None or variant_of(seed) == variant
+def test_a_twins_variant_is_told_by_its_name(variant: str, setting: TwinSetting | None) -> None:
+    assert setting_of(variant) == setting
+    assert setting is None or variant_of(setting.seed, setting.knobs, setting.ood_knobs) == variant
 
 
 def test_ledger_name_of_a_twins_samples_holds_its_seed_and_version() -> None:
     class Newer(SumTwin):
         version = 2
 
-    assert dataset_of("sums", SumTwin(), 7) == "sums@twin-7"
-    assert dataset_of("sums", Newer(), 7) == "sums@twin-7-v2"
+    assert dataset_of("sums", SumTwin(), "twin-7") == "sums@twin-7"
+    assert dataset_of("sums", Newer(), "twin-7") == "sums@twin-7-v2"
     for twin in (SumTwin(), Newer()):
-        assert task_and_seed(dataset_of("sums", twin, 7)) == ("sums", 7)
-    assert task_and_seed("sums@kojima") is None
-    assert task_and_seed("sums") is None
+        for setting in (TwinSetting(seed=7), TwinSetting(seed=7, knobs={"terms": -1})):
+            variant = variant_of(setting.seed, setting.knobs)
+            assert task_and_setting(dataset_of("sums", twin, variant)) == ("sums", setting)
+    assert task_and_setting("sums@kojima") is None
+    assert task_and_setting("sums") is None
 
 
 def test_fingerprint_tells_whatever_changes_the_data() -> None:
@@ -222,10 +232,14 @@ def test_fingerprint_tells_whatever_changes_the_data() -> None:
     class Harder(SumTwin):
         knobs = SumKnobs(largest=50)
 
-    found = {twin_fingerprint("sums", twin, 0) for twin in (SumTwin(), Newer(), Larger(), Harder())}
-    found |= {twin_fingerprint("sums", SumTwin(), 1), twin_fingerprint("others", SumTwin(), 0)}
-    assert len(found) == 6
-    assert twin_fingerprint("sums", SumTwin(), 0) in found
+    zero = TwinSetting(seed=0)
+    found = {twin_fingerprint("sums", twin, zero) for twin in (SumTwin(), Newer(), Larger(), Harder())}
+    found |= {twin_fingerprint("sums", SumTwin(), TwinSetting(seed=1)), twin_fingerprint("others", SumTwin(), zero)}
+    found.add(twin_fingerprint("sums", SumTwin(), TwinSetting(seed=0, ood_knobs={"largest": 50})))
+    assert len(found) == 7
+    assert twin_fingerprint("sums", SumTwin(), zero) in found
+    turned = TwinSetting(seed=0, knobs={"largest": 50})
+    assert twin_fingerprint("sums", SumTwin(), turned) == twin_fingerprint("sums", Harder(), zero)
 
 
 def test_lettered_choices_are_read_back_by_the_extractors_own_reader() -> None:
@@ -273,7 +287,7 @@ def test_twin_data_of_the_task_are_the_twins(session: Session) -> None:
     task = session.task("multiarith")
     twin = task.twin()
     assert twin is not None
-    data, drawn = session.task_data("multiarith", "twin-3"), twin_data(twin, 3)
+    data, drawn = session.task_data("multiarith", "twin-3"), twin_data(twin, TwinSetting(seed=3))
     assert data.samples == drawn.samples
     assert {i: p.question for i, p in drawn.problems.items()} == {i: s.question for i, s in data.samples.items()}
 

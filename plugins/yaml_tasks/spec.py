@@ -14,7 +14,7 @@ from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.extraction import FilterStep, answer_rule
 from rtbench.files import convert, read_yaml
 from rtbench.records import Fold, Record
-from rtbench.twins import seed_of
+from rtbench.twins import setting_of
 
 # Fields of lm_eval.config.task.TaskConfig (0.4.13), stated here because importing it takes a tenth of a second.
 LM_EVAL_KEYS = frozenset(
@@ -247,7 +247,7 @@ def _check_patterns(spec: TaskSpec, where: str) -> None:
 
 def _check_variants(spec: TaskSpec, where: str) -> None:
     for variant in (*spec.variants, *spec.aliases):
-        if seed_of(variant) is not None:
+        if setting_of(variant) is not None:
             raise BadInputError(
                 f"{variant!r} is the name of a twin's data", where=f"{where}.variants", next_step="Choose another name."
             )

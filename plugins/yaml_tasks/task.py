@@ -15,7 +15,7 @@ from rtbench.files import convert
 from rtbench.interfaces import Demonstration, DemonstrationSource, Extractor, Task, TaskData, TaskInfo
 from rtbench.keys import content_key
 from rtbench.records import Fold, Sample, Split
-from rtbench.twins import Twin, seed_of, twin_data, twin_fingerprint
+from rtbench.twins import Twin, setting_of, twin_data, twin_fingerprint
 
 from . import few_shot, loaders, splits
 from .spec import FileSpec, SplitSpec, TaskFile, read_task_file
@@ -74,8 +74,8 @@ class YamlTask(Task):
 
     def fingerprint(self, files: DataFiles, variant: str) -> str:
         spec, variant = self.spec, self._variant(variant)
-        if (seed := seed_of(variant)) is not None and self._twin is not None:
-            return twin_fingerprint(self.info.name, self._twin, seed)
+        if (setting := setting_of(variant)) is not None and self._twin is not None:
+            return twin_fingerprint(self.info.name, self._twin, setting)
         contents = [(f.fold, f.first_index, f.records, self._content_id(f, files)) for f in spec.files]
         how = (spec.answer_type, spec.loader, spec.options, spec.splits, spec.groups, spec.letters)
         versions = (loaders.VERSION, splits.VERSION)
@@ -83,8 +83,8 @@ class YamlTask(Task):
 
     def load(self, files: DataFiles, variant: str) -> TaskData:
         variant = self._variant(variant)
-        if (seed := seed_of(variant)) is not None and self._twin is not None:
-            drawn = twin_data(self._twin, seed)
+        if (setting := setting_of(variant)) is not None and self._twin is not None:
+            drawn = twin_data(self._twin, setting)
             self._check_golds(drawn.samples)
             return TaskData(samples=drawn.samples, splits={"default": drawn.split})
         loader = loaders.LOADERS[self.spec.loader]
@@ -181,7 +181,7 @@ class YamlTask(Task):
         return RULES[rule].version if rule else self.file.version
 
     def _variant(self, variant: str) -> str:
-        if self.info.twin and seed_of(variant) is not None:
+        if self.info.twin and setting_of(variant) is not None:
             return variant
         if variant not in self.info.variants:
             raise UnknownNameError.of(f"variant of task {self.info.name}", variant, self.info.variants)

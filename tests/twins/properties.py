@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from rtbench.answers import AnswerRule
-from rtbench.twins import FOLDS, Pen, Problem, Twin, twin_data
+from rtbench.twins import FOLDS, Pen, Problem, Twin, TwinSetting, twin_data
 
 
 def pens(seed: int, **options: Any) -> list[Pen]:
@@ -17,7 +17,7 @@ def pens(seed: int, **options: Any) -> list[Pen]:
 
 def check_folds(twin: Twin[Any], seed: int) -> None:
     """Of the sizes announced; no pattern in two folds, no question twice."""
-    data = twin_data(twin, seed)
+    data = twin_data(twin, TwinSetting(seed=seed))
     folds = {fold: [data.problems[index] for index in data.split.fold(fold)] for fold in FOLDS}
     assert {fold: len(problems) for fold, problems in folds.items()} == dict(twin.sizes)
     homes: dict[str, set[str]] = {}
