@@ -1,4 +1,4 @@
-"""Builds a shipped base model from nothing, and loads one. Imports torch inside."""
+"""Builds a shipped base model and loads one. Imports torch inside."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rtbench_plugins.pocket.corpus import document, text_of
+from rtbench_plugins.pocket.corpus import WEIGHTS, text_of
+from rtbench_plugins.pocket.primitives.phrases import phrases
+from rtbench_plugins.pocket.primitives.words import any_words
 from rtbench_plugins.pocket.primitives.world import known_fact
 from rtbench_plugins.pocket.sizes import Size
 from rtbench_plugins.pocket.students import MODELS, shipped
@@ -17,6 +19,8 @@ from rtbench_plugins.pocket.tokenizer import new_vocabulary, shipped_tokenizer
 from rtbench.errors import MissingDataError
 from rtbench.twins import Pen, Twin
 
+WORD_DOCUMENTS = 1_000
+"""Documents of a primitive that are looked through for words."""
 TWIN_PROBLEMS = 400
 """Problems of a twin that are looked through for words."""
 WORLDLY = ("commonsense_qa", "strategy_qa")
@@ -25,10 +29,16 @@ WORLDLY = ("commonsense_qa", "strategy_qa")
 
 def pocket_vocabulary() -> list[str]:
     """The vocabulary, made anew from pre-training documents and the twins' questions and explanations, so that the
-    students need not spell them; the words of the small world come last."""
+    students need not spell them; the words of the small world come last. The shipped file was made so, and is kept as it is
+    while wordings change."""
     found = twins()
     worldly = [found.pop(name) for name in WORLDLY if name in found]
-    documents = (text_of(document(random.Random(f"vocabulary/{at}"), 0.3)) for at in range(20_000))  # noqa: S311
+    primitives = [found for found in WEIGHTS if found not in (any_words, phrases)]  # they say what others make words of
+    documents = (
+        text_of(primitive(random.Random(f"vocabulary/{at}")))  # noqa: S311 - reproducible, not secret
+        for primitive in primitives
+        for at in range(WORD_DOCUMENTS)
+    )
     first = itertools.chain(documents, _twin_texts(found.values()))
     facts = (text_of(known_fact(random.Random(f"facts/{at}"))) for at in range(10_000))  # noqa: S311
     second = itertools.chain(facts, _twin_texts(worldly))
@@ -56,7 +66,8 @@ def twins() -> dict[str, Twin[Any]]:
 
 
 def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str], None]) -> None:
-    """Pre-trains a base model and writes it, with its tokenizer, as a folder that transformers loads.
+    """Pre-trains a base model, from nothing or from the shipped one that it is grown from, and writes it, with its
+    tokenizer, as a folder that transformers loads.
 
     Args:
         size: shape and budget.
@@ -73,7 +84,8 @@ def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str]
     hush_kernels()
     torch.set_num_threads(threads)
     tokenizer = shipped_tokenizer()
-    training = Pretraining(size, tokenizer, seed, out / "training", say)
+    smaller = load(size.grown_from)[0] if size.grown_from else None
+    training = Pretraining(size, tokenizer, seed, out / "training", say, smaller)
     model = training.run(lambda found: as_line(run_probes(found, tokenizer, n=100)), every=10)
     say(as_line(run_probes(model, tokenizer)))
     with quiet():

@@ -18,38 +18,33 @@ from rtbench_plugins.pocket.primitives import (
     words,
     world,
 )
-from rtbench_plugins.pocket.primitives.pieces import Document, Piece, Primitive
+from rtbench_plugins.pocket.primitives.pieces import FREE_WEIGHT, Document, Piece, Primitive
 
-FREE_WEIGHT = 0.1
-"""Loss weight of tokens that nothing determines; those that something does count 1."""
 WEIGHTS: dict[Primitive, float] = {
     context.repeats: 5,
     context.copied_list: 6,
     context.kth_item: 6,
-    context.holdings: 16,
+    context.holdings: 12,
+    context.who_has: 12,
     context.events: 9,
     context.key_values: 6,
-    choices.options: 14,
-    arithmetic.equations: 16,
-    arithmetic.updates: 9,
-    arithmetic.comparisons: 6,
+    choices.options: 18,
+    arithmetic.equations: 22,
+    arithmetic.updates: 10,
+    arithmetic.comparisons: 7,
     arithmetic.counting: 2,
     state.swaps: 12,
     state.flips: 5,
-    letters.spelling: 7,
-    letters.joining: 5,
-    calendar.dates: 9,
-}
-"""Shares of documents (not of tokens)."""
-LATER: dict[Primitive, float] = {
-    phrases.phrases: 40,
+    state.bare_flips: 5,
+    letters.spelling: 8,
+    letters.joining: 6,
+    calendar.dates: 12,
+    words.any_words: 8,
     world.known_fact: 12,
-    words.any_words: 12,
-    state.bare_flips: 8,
+    phrases.phrases: 30,
 }
-"""Weights of what comes in beside them in the second half: what is said last is kept best."""
-LATER_FROM = 0.5
-_ALL = WEIGHTS | LATER
+"""Shares of documents (not of tokens). A word that comes in late is one that training has learned never to write, so
+every primitive, and with :func:`~.words.any_words` every word, is there from the beginning."""
 WARM_UP, WARM_UP_SHARE = 0.12, 0.6
 """Over this part of training, bare repetition falls from this share of documents to its own: induction comes first."""
 
@@ -68,17 +63,16 @@ def document(rng: random.Random, progress: float) -> Document:
 
     Args:
         rng: decides all.
-        progress: part of the training that is over; bare repetition stands at the beginning, :data:`LATER` in the second half.
+        progress: part of the training that is over; bare repetition stands at the beginning.
     """
     if rng.random() < WARM_UP_SHARE * (1 - progress / WARM_UP):
         return context.repeats(rng)
     count = 1 if rng.random() < 0.6 else rng.randint(2, 3)
-    weights = WEIGHTS if progress < LATER_FROM else _ALL
-    made = rng.choices(list(weights), list(weights.values()), k=count)
+    made = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count)
     out = list(made[0](rng))
     for primitive in made[1:]:
-        text, determined = (following := primitive(rng))[0]
-        out += [Piece(rng.choice((" ", "\n")) + text, determined), *following[1:]]
+        text, weight = (following := primitive(rng))[0]
+        out += [Piece(rng.choice((" ", "\n")) + text, weight), *following[1:]]
     return out
 
 
@@ -86,9 +80,9 @@ def text_of(pieces: Document) -> str:
     return "".join(piece.text for piece in pieces)
 
 
-def rows(tokenizer: Any, seed: int, *, first: int, count: int, progress: float) -> list[TokenRow]:
-    """Documents ``first`` to ``first + count`` of a seed, in tokens, each with the end mark behind it."""
-    documents = [document(random.Random(f"{seed}/{at}"), progress) for at in range(first, first + count)]  # noqa: S311
+def rows(tokenizer: Any, stream: str, *, first: int, count: int, progress: float) -> list[TokenRow]:
+    """Documents ``first`` to ``first + count`` of a stream, in tokens, each with the end mark behind it."""
+    documents = [document(random.Random(f"{stream}/{at}"), progress) for at in range(first, first + count)]  # noqa: S311
     pieces = [piece for one in documents for piece in one]
     encoded = iter(tokenizer([piece.text for piece in pieces], add_special_tokens=False)["input_ids"])
     out: list[TokenRow] = []
@@ -98,7 +92,7 @@ def rows(tokenizer: Any, seed: int, *, first: int, count: int, progress: float) 
         for piece in one:
             found = next(encoded)
             ids += found
-            weights += [1.0 if piece.determined else FREE_WEIGHT] * len(found)
+            weights += [piece.weight] * len(found)
         out.append(TokenRow([*ids, tokenizer.eos_token_id], [*weights, FREE_WEIGHT]))
     return out
 

@@ -13,6 +13,7 @@ import torch
 from rtbench_plugins.hf.muon import Muon
 from rtbench_plugins.hf.optimizers import split_parameters
 from rtbench_plugins.pocket.corpus import TokenRow, batches, rows
+from rtbench_plugins.pocket.growing import grow
 from rtbench_plugins.pocket.sizes import VOCABULARY, Size
 from torch.nn import functional
 
@@ -77,11 +78,17 @@ class Pretraining:
         seed: of weights, text and batch order.
         folder: state and log.
         say: told a line now and then.
+        smaller: the model that is grown into this one, if ``size`` is grown from one.
     """
 
-    def __init__(self, size: Size, tokenizer: Any, seed: int, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, size: Size, tokenizer: Any, seed: int, folder: Path, say: Callable[[str], None], smaller: Any = None
+    ) -> None:
         self.size, self.tokenizer, self.seed, self.folder, self.say = size, tokenizer, seed, folder, say
         self.model = new_model(size, tokenizer, seed)
+        if smaller is not None:
+            grow(smaller, self.model)
+        self.grown = smaller is not None
         matrices, rest = split_parameters(self.model)
         self.muon = Muon(matrices, size.matrix_rate)
         self.adam = torch.optim.AdamW(rest, size.rate, betas=(0.9, 0.95), weight_decay=0.0, fused=True)
@@ -99,9 +106,11 @@ class Pretraining:
         """
         while self.at.tokens < self.size.tokens:
             began = time.monotonic()
-            progress = self.at.tokens / self.size.tokens
+            # What a grown model brings with it needs no beginning with bare repetition.
+            progress = 1.0 if self.grown else self.at.tokens / self.size.tokens
+            first = self.at.chunk * self.chunk
             drawn = rows(
-                self.tokenizer, self.seed, first=self.at.chunk * self.chunk, count=self.chunk, progress=progress
+                self.tokenizer, f"{self.seed}/{self.size.width}", first=first, count=self.chunk, progress=progress
             )
             order = random.Random(f"{self.seed}/order/{self.at.chunk}")  # noqa: S311 - reproducible, not secret
             losses = [self._step(batch) for batch in batches(drawn, self.size.batch_tokens, order)]

@@ -24,19 +24,21 @@ class Size(Record, frozen=True):
     """Learning rate of Muon."""
     rate: float = 4e-3
     """Learning rate of AdamW, for embeddings, norms and convolutions."""
+    grown_from: str = ""
+    """The smaller shipped model whose weights it begins with; without one it begins with random weights."""
 
 
 SIZES: dict[str, Size] = {
     "pocket-0.5m": Size(
-        width=96, feed_forward=256, heads=4, layers=("conv", *["full_attention"] * 3),
-        tokens=14_000_000, batch_tokens=2048, matrix_rate=8e-3,
+        width=96, feed_forward=256, heads=3, layers=("conv", *["full_attention"] * 3),
+        tokens=16_000_000, batch_tokens=2048, matrix_rate=8e-3,
     ),
     "pocket-2m": Size(
         width=160, feed_forward=432, heads=5, layers=("conv", *["full_attention"] * 4),
-        tokens=8_000_000, batch_tokens=3072, matrix_rate=8e-3,
+        tokens=7_000_000, batch_tokens=2048, matrix_rate=6e-3, rate=3e-3, grown_from="pocket-0.5m",
     ),
     "pocket-6m": Size(
         width=256, feed_forward=688, heads=8, layers=("conv", *["full_attention"] * 6),
-        tokens=12_000_000, batch_tokens=4096, matrix_rate=6e-3,
+        tokens=4_500_000, batch_tokens=3072, matrix_rate=5e-3, rate=2.5e-3, grown_from="pocket-2m",
     ),
 }  # fmt: skip

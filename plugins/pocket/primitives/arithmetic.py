@@ -25,7 +25,7 @@ def _operands(rng: random.Random, op: str) -> tuple[int, int, int]:
             result, b = rng.randint(1, rng.choice((9, 12, 25, 60))), rng.randint(2, 9)
             a = result * b
         if result <= 250 and a <= 250 and not held_out(op, a, b):
-            if op in "+*" and rng.random() < 0.5 and not held_out(op, b, a):
+            if op in "+*" and rng.random() < 0.5:
                 a, b = b, a
             return a, b, result
 
@@ -34,7 +34,7 @@ def equations(rng: random.Random) -> Document:
     """One-step calculations, each on its own."""
     out: Document = []
     for _ in range(rng.randint(4, 8)):
-        op = rng.choice("++--*/")
+        op = rng.choice("+++--*/")
         a, b, result = _operands(rng, op)
         space = " " if out else ""
         if rng.random() < 0.8:

@@ -38,7 +38,7 @@ def dates(rng: random.Random) -> Document:
         if kind == 1:
             out += [free(f"{space}Month {day.month:02d} is"), fixed(f" {MONTHS[day.month - 1]}.")]
             continue
-        unit = rng.choice(("day", "day", "day", "week", "month", "year"))
+        unit = rng.choice(("day", "day", "week", "week", "month", "year"))
         count = rng.choice((1, 1, rng.randint(2, 10))) if unit == "day" else rng.choice((1, 1, 2))
         if unit == "month" and day.day > 28:
             day = day.replace(day=rng.randint(1, 28))

@@ -78,6 +78,19 @@ def holdings(rng: random.Random) -> Document:
     return out
 
 
+def who_has(rng: random.Random) -> Document:
+    """Pairs of a person and a thing, each asked for by the thing."""
+    names, items = rng.sample(NAMES, rng.randint(2, 5)), rng.sample(ITEMS, 5)[: rng.randint(2, 5)]
+    pairs = list(zip(names, items, strict=False))
+    verb = rng.choice(("has", "holds", "took", "found"))
+    between = rng.choice((f" {verb} the ", f" {verb} the ", " : the ", " the ", " "))
+    out = [free(rng.choice((". ", ", ")).join(f"{name}{between}{item}" for name, item in pairs) + ".")]
+    asked = rng.choice((f" Who {verb} the {{}}?", f" Who {verb} the {{}}?", " The {} :", " {} :"))
+    for name, item in rng.sample(pairs, len(pairs)):
+        out += [free(asked.format(item)), fixed(f" {name}.")]
+    return out
+
+
 def _held(rng: random.Random, count: int) -> list[str]:
     kind = rng.randrange(5)
     if kind == 0:

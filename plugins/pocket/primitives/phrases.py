@@ -11,7 +11,7 @@ import re
 from functools import cache
 from typing import Any
 
-from rtbench_plugins.pocket.primitives.pieces import Document, fixed, free, held_out
+from rtbench_plugins.pocket.primitives.pieces import Document, fixed, held_out, told
 
 from rtbench.twins import Pen, Twin
 
@@ -29,11 +29,11 @@ def phrases(rng: random.Random) -> Document:
         space = " " if out else ""
         match = _EQUATION.search(sentence)
         if match is None:
-            out.append(free(space + sentence))
+            out.append(told(space + sentence))
         else:
             at = match.start(4) - 1  # the result, with the space before it
-            out += [free(space + sentence[:at]), fixed(sentence[at : match.end(4)])]
-            out += [free(sentence[match.end(4) :])] if sentence[match.end(4) :] else []
+            out += [told(space + sentence[:at]), fixed(sentence[at : match.end(4)])]
+            out += [told(sentence[match.end(4) :])] if sentence[match.end(4) :] else []
     return out
 
 

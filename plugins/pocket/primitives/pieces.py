@@ -25,11 +25,23 @@ HELD_OUT = 10
 """One in so many operand pairs is never shown; the probes ask those."""
 
 
+FREE_WEIGHT = 0.1
+"""Loss weight of tokens that nothing determines; those that something does count 1."""
+SENTENCE_WEIGHT = 0.3
+"""Loss weight of the twins' sentences: nothing determines them, but a student has to write their like."""
+
+
 class Piece(NamedTuple):
     """A run of text in a document."""
 
     text: str
-    determined: bool
+    weight: float
+    """Of the loss on its tokens."""
+
+    @property
+    def determined(self) -> bool:
+        """Whether the text before it, or the small world, fixes it."""
+        return self.weight == 1.0
 
 
 Document = list[Piece]
@@ -37,16 +49,21 @@ Primitive = Callable[[random.Random], Document]
 
 
 def free(text: str) -> Piece:
-    return Piece(text, determined=False)
+    return Piece(text, FREE_WEIGHT)
 
 
 def fixed(text: str) -> Piece:
-    return Piece(text, determined=True)
+    return Piece(text, 1.0)
 
 
-def held_out(*operands: object) -> bool:
-    """Whether these operands are kept for the probes."""
-    return zlib.crc32("/".join(map(str, operands)).encode()) % HELD_OUT == 0
+def told(text: str) -> Piece:
+    return Piece(text, SENTENCE_WEIGHT)
+
+
+def held_out(op: str, a: int | str, b: int | str) -> bool:
+    """Whether this calculation is kept for the probes; ``a + b`` and ``b + a`` are one, and so are products."""
+    first, second = sorted((int(a), int(b))) if op in "+*" else (a, b)
+    return zlib.crc32(f"{op}/{first}/{second}".encode()) % HELD_OUT == 0
 
 
 def pool(rng: random.Random) -> Sequence[str]:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtbench_plugins.pocket.building import WORLDLY, twins
-from rtbench_plugins.pocket.corpus import FREE_WEIGHT, LATER, WEIGHTS, batches, document, rows, text_of
-from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, state
+from rtbench_plugins.pocket.corpus import WEIGHTS, batches, document, rows, text_of
+from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, context, state
 from rtbench_plugins.pocket.primitives.phrases import phrases
-from rtbench_plugins.pocket.primitives.pieces import held_out
+from rtbench_plugins.pocket.primitives.pieces import FREE_WEIGHT, SENTENCE_WEIGHT, held_out
 from rtbench_plugins.pocket.probes import PROBES
 from rtbench_plugins.pocket.tokenizer import new_vocabulary, shipped_tokenizer, tokenizer_of
 
@@ -36,7 +36,7 @@ def tokenizer():
     return tokenizer_of(new_vocabulary((texts, 2)))
 
 
-@pytest.mark.parametrize("primitive", [*WEIGHTS, *LATER], ids=lambda primitive: primitive.__name__)
+@pytest.mark.parametrize("primitive", WEIGHTS, ids=lambda primitive: primitive.__name__)
 def test_documents_have_something_to_learn_and_repeat_by_seed(primitive):
     for seed, pieces in enumerate(drawn(primitive, 50)):
         assert any(piece.determined for piece in pieces) or primitive is phrases  # a sentence may have no result
@@ -67,6 +67,8 @@ def test_operands_of_the_arithmetic_probes_are_never_trained_on():
             asked |= set(re.findall(r"(\d+) ([-+*/]) (\d+) =", PROBES[name](random.Random(seed))[0]))
     assert len(asked) > 200
     assert not asked & shown
+    turned = {(b, op, a) for a, op, b in asked if op in "+*"}
+    assert not turned & shown, "b + a is what a + b is"
 
 
 def test_option_letters_belong_to_their_texts():
@@ -75,6 +77,15 @@ def test_option_letters_belong_to_their_texts():
         listed = dict(re.findall(r"\(([A-H])\) ([^,.()]+)[,.]", text.split(". ")[0] + "."))
         for option, letter in re.findall(r"(?:option|choice) ([^,.()]+) is \(([A-H])\)", text):
             assert listed[letter] == option
+
+
+def test_who_has_a_thing_is_who_was_said_to_have_it():
+    for pieces in drawn(context.who_has):
+        told = [re.findall(r"\w+", part) for part in re.split(r"[.,]", pieces[0].text) if part]
+        holder = {words[-1]: words[0] for words in told}
+        asked = [re.findall(r"\w+", piece.text)[-1] for piece in pieces[1::2]]
+        assert [piece.text for piece in pieces[2::2]] == [f" {holder[thing]}." for thing in asked]
+        assert sorted(asked) == sorted(holder)
 
 
 def test_swaps_change_two_and_leave_the_rest():
@@ -111,23 +122,23 @@ def test_any_text_survives_the_tokenizer(tokenizer, text):
 
 
 def test_words_are_single_tokens_and_digits_stand_alone(tokenizer):
-    pieces = tokenizer.convert_ids_to_tokens(tokenizer("Paul has 123 zebras.")["input_ids"])
-    assert pieces == ["Paul", "Ġhas", "Ġ1", "2", "3", "Ġ", "z", "e", "b", "r", "a", "s", "."]
+    pieces = tokenizer.convert_ids_to_tokens(tokenizer("Paul has 123 wugs.")["input_ids"])
+    assert pieces == ["Paul", "Ġhas", "Ġ1", "2", "3", "Ġ", "w", "u", "g", "s", "."]
     assert tokenizer.unk_token is None
 
 
 def test_rows_weigh_determined_tokens_fully(tokenizer):
-    found = rows(tokenizer, 7, first=0, count=40, progress=0.3)
-    again = rows(tokenizer, 7, first=20, count=20, progress=0.3)
+    found = rows(tokenizer, "7", first=0, count=40, progress=0.3)
+    again = rows(tokenizer, "7", first=20, count=20, progress=0.3)
     assert found[20:] == again, "a row depends on its number alone"
     for row in found:
         assert len(row.ids) == len(row.weights)
-        assert set(row.weights) == {1.0, FREE_WEIGHT}
+        assert set(row.weights) <= {1.0, FREE_WEIGHT, SENTENCE_WEIGHT}
         assert row.ids[-1] == tokenizer.eos_token_id
 
 
 def test_batches_hold_every_row_once_and_keep_the_budget(tokenizer):
-    found = rows(tokenizer, 7, first=0, count=200, progress=0.3)
+    found = rows(tokenizer, "7", first=0, count=200, progress=0.3)
     made = list(batches(found, 1024, random.Random(0)))
     assert sorted(id(row) for batch in made for row in batch) == sorted(map(id, found))
     assert all(len(batch) * max(len(row.ids) for row in batch) <= 1024 for batch in made)

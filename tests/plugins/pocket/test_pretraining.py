@@ -79,7 +79,7 @@ def test_stopped_run_goes_on_and_equals_an_undisturbed_one(tokenizer, tmp_path):
 def test_padding_changes_no_loss_weight(tokenizer):
     from rtbench_plugins.pocket.corpus import rows
 
-    found = rows(tokenizer, 1, first=0, count=5, progress=0.3)
+    found = rows(tokenizer, "1", first=0, count=5, progress=0.3)
     ids, weights, mask = tensors(found, tokenizer.pad_token_id)
     assert int(mask.sum()) == sum(len(row.ids) for row in found)
     assert float(weights[mask == 0].sum()) == 0

@@ -1,0 +1,50 @@
+"""Grows a small base model into a larger one that says the same, and learns on from there. Imports torch.
+
+Net2Net (Chen, Goodfellow, Shlens 2016, arXiv 1511.05641) for this architecture: what is new reads at random and writes
+nothing, so that the larger model computes what the smaller did, and its new parts have gradients from the first step.
+A larger size costs a fraction of the pre-training that it would take from nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+_WRITERS = ("out_proj.weight", "w2.weight")
+"""Matrices that write into the residual stream."""
+
+
+@torch.no_grad()
+def grow(small: Any, large: Any) -> None:
+    """Puts the weights of one LFM2 model into a larger, freshly initialised one.
+
+    Args:
+        small: the model that is grown.
+        large: the model that takes its weights: as wide or wider, with its layers and further ones behind, heads of the
+            same width, and the same vocabulary. Changed in place.
+
+    Raises:
+        ValueError: the shapes do not allow it.
+    """
+    few, many = small.config.layer_types, large.config.layer_types
+    if few != many[: len(few)] or small.config.vocab_size != large.config.vocab_size:
+        raise ValueError("the larger model must begin with the smaller one's layers and have its vocabulary")
+    before, after = small.config.hidden_size, large.config.hidden_size
+    if before // small.config.num_attention_heads != after // large.config.num_attention_heads:
+        raise ValueError("both models must have heads of one width")
+    old = dict(small.named_parameters())
+    for name, parameter in large.named_parameters():
+        if name.endswith(_WRITERS) or "embed_tokens" in name:
+            parameter.zero_()  # also in layers that are new: they add nothing yet
+        if name not in old:
+            continue
+        if name.endswith("conv.in_proj.weight"):  # three matrices on top of each other
+            pairs = zip(parameter.chunk(3), old[name].chunk(3), strict=True)
+        elif name.endswith("_norm.weight"):
+            # A norm divides by the root mean square over all dimensions, most of which are now zero.
+            pairs = zip((parameter,), (old[name] * (before / after) ** 0.5,), strict=True)
+        else:
+            pairs = zip((parameter,), (old[name],), strict=True)
+        for new, kept in pairs:
+            new[tuple(slice(0, length) for length in kept.shape)] = kept
