@@ -174,6 +174,12 @@ def test_built_in_matrices_plan_without_data(cli: Cli, name: str) -> None:
     assert all("--data-dir" in cell["reason"] for cell in found["cells"])  # type: ignore[index]
 
 
+@pytest.mark.parametrize("name", ["pocket", "pocket-full"])
+def test_pocket_matrices_need_nothing(cli: Cli, name: str) -> None:
+    found: Any = cli.json("plan", "--matrix", name, "--offline")
+    assert {cell["reason"] for cell in found["cells"]} == {None}
+
+
 # ------------------------------------------------------------------------------------------------- sources and folds
 
 TWIN = """

@@ -28,7 +28,7 @@ WEIGHTS: dict[Primitive, float] = {
     context.who_has: 12,
     context.events: 9,
     context.key_values: 6,
-    choices.options: 18,
+    choices.options: 22,
     arithmetic.equations: 22,
     arithmetic.updates: 10,
     arithmetic.comparisons: 7,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import random
+from collections.abc import Sequence
 
 from rtbench_plugins.pocket.primitives.calendar import some_date, written
 from rtbench_plugins.pocket.primitives.pieces import ITEMS, LETTERS, Document, distinct, fixed, free
@@ -11,28 +12,52 @@ from rtbench_tasks.common.words import COLOURS, NAMES, PLACES
 
 
 def options(rng: random.Random) -> Document:
-    """Lettered options, and the letter of one of them or the one to a letter."""
-    count = rng.randint(3, 6)
-    items = _option_texts(rng, count)
+    """Lettered options, and the letter of one of them or the one to a letter; what the options are may stand before
+    them, as it does in a task's question, and directly before the letter is asked, as it does in a rationale."""
+    items = _option_texts(rng, rng.randint(3, 6))
     listed = ", ".join(f"({LETTERS[i]}) {item}" for i, item in enumerate(items))
     lead = rng.choice(("Answer choices: ", "Which choice is true? Answer choices: ", ""))
-    out = [free(f"{lead}{listed}.")]
+    out = [free(f"{_mentioned(rng, items)}{lead}{listed}.")]
     if rng.random() < 0.3:
         out.append(free(rng.choice((" ###", " So :", " We look for one of them."))))
     for at in rng.sample(range(len(items)), rng.randint(min(3, len(items)), len(items))):
-        style = rng.randrange(5)
-        if style == 4:
+        name = _short(rng, items[at])
+        style = rng.randrange(6)
+        if style == 5:
             out += [free(f" ({LETTERS[at]}) is"), fixed(f" {items[at]}.")]
+        elif style == 4:
+            out += [free(f" {name} :"), fixed(f" {LETTERS[at]}.")]
         elif style == 3:
-            out += [free(f" {items[at]} :"), fixed(f" {LETTERS[at]}.")]
+            out += [
+                free(f" So {rng.choice(('it is', rng.choice(NAMES) + ' has'))} {name}. {name} is ("),
+                fixed(f"{LETTERS[at]})."),
+            ]
         else:
-            lead = rng.choice(("", "The option ", "The choice "))
-            out += [free(f" {lead}{items[at]} is ("), fixed(f"{LETTERS[at]}).")]
+            lead = rng.choice(("", "And ", "The option ", "The choice "))
+            out += [free(f" {lead}{name} is ("), fixed(f"{LETTERS[at]}).")]
     return out
 
 
+def _mentioned(rng: random.Random, items: Sequence[str]) -> str:
+    """Sentences that speak of the options in another order, or nothing."""
+    if rng.random() < 0.4:
+        return ""
+    said = [
+        _short(rng, item) for _ in range(rng.randint(1, 2)) for item in rng.sample(items, rng.randint(1, len(items)))
+    ]
+    names = rng.choices(NAMES, k=len(said))
+    if rng.random() < 0.3:
+        return f"We know {', '.join(said)}. "
+    return " ".join(f"{name} has {item}." for name, item in zip(names, said, strict=True)) + " "
+
+
+def _short(rng: random.Random, item: str) -> str:
+    """A coloured thing may be called by its colour."""
+    return item.split(maxsplit=1)[0] if rng.random() < 0.5 else item
+
+
 def _option_texts(rng: random.Random, count: int) -> list[str]:
-    kind = rng.choice((0, 0, 1, 1, 1, 2, 3, 4, 5, 6))
+    kind = rng.choice((0, 0, 1, 1, 1, 1, 2, 2, 3, 4, 5, 6))
     if kind == 0:
         base = rng.randint(1, 150)
         near = range(max(1, base - 12), base + 13)

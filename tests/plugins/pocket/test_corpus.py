@@ -72,11 +72,26 @@ def test_operands_of_the_arithmetic_probes_are_never_trained_on():
 
 
 def test_option_letters_belong_to_their_texts():
+    """A coloured thing may be called by its colour alone."""
+    checked = 0
     for pieces in drawn(choices.options):
-        text = text_of(pieces)
-        listed = dict(re.findall(r"\(([A-H])\) ([^,.()]+)[,.]", text.split(". ")[0] + "."))
-        for option, letter in re.findall(r"(?:option|choice) ([^,.()]+) is \(([A-H])\)", text):
-            assert listed[letter] == option
+        listed = dict(re.findall(r"\(([A-H])\) ([^,.()]+)", pieces[0].text))
+        assert len(set(listed.values())) == len(listed)
+        for asked, answer in itertools.pairwise(piece.text for piece in pieces[1:]):
+            if letter := re.fullmatch(r" ?([A-H])\)?\.", answer):
+                option = listed[letter[1]]
+                assert re.search(rf"\b({option}|{option.split()[0]}) (is \(|:)$", asked)
+                checked += 1
+            elif letter := re.fullmatch(r" \(([A-H])\) is", asked):
+                assert answer == f" {listed[letter[1]]}."
+    assert checked > 500
+
+
+def test_options_may_be_spoken_of_before_they_are_listed():
+    heads = [pieces[0].text for pieces in drawn(choices.options)]
+    before = [head.split("(A) ")[0] for head in heads]
+    said = sum(re.search(r"has |know ", text) is not None for text in before)
+    assert len(heads) // 3 < said < len(heads)
 
 
 def test_who_has_a_thing_is_who_was_said_to_have_it():
