@@ -130,15 +130,15 @@ def _about_twins(board: Leaderboard) -> list[str]:
             "questions, folds and teacher's draws: n adds up over seeds, and the interval is a bootstrap over seeds and "
             "their questions."
         )
+    turned = sorted({row.variant.removeprefix("twin ") for row in board.rows if row.variant.startswith("twin (")})
+    lines += [f"Knobs that were turned: {knobs.strip('()')}." for knobs in turned]
     folds = {row.fold for row in board.rows}
-    lines += [f"{fold}: {said}." for fold, said in _FOLDS.items() if fold in folds]
+    if "ood" in folds:
+        harder = "questions of the knobs for ood" if turned else "questions harder than any that was trained on"
+        lines.append(f"ood: {harder}.")
+    if "validation" in folds:
+        lines.append("validation: the fold to choose settings on; no result.")
     return lines
-
-
-_FOLDS = {
-    "ood": "questions harder than any that was trained on",
-    "validation": "the fold to choose settings on; no result",
-}
 
 
 def _sizes(board: Leaderboard) -> list[str]:

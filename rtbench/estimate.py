@@ -45,16 +45,20 @@ class StepEstimate(Record, frozen=True):
     """From steps of the kind, model and format that this workspace has done; None where there are none."""
 
 
+_Draws = tuple[LedgerAddress, Sampling, Sampling | None]
+"""Where completions stand and how they are drawn; for answers, how the rationales in their prompts were."""
+
+
 @dataclass
 class _Counted:
     """What a plan's steps have in common, so that it is looked at and counted once."""
 
     sizes: dict[bytes, tuple[tuple[int, ...], int]] = field(default_factory=dict)
     """Sample indices, and characters of one prompt for each, by what they are made of."""
-    asked: dict[tuple[LedgerAddress, Sampling], dict[int, int]] = field(default_factory=dict)
+    asked: dict[_Draws, dict[int, int]] = field(default_factory=dict)
     """Completions of each sample that the steps before ask for: higher degrees and larger parts hold lower ones'."""
 
-    def new(self, at: tuple[LedgerAddress, Sampling], samples: Sequence[int], n: int) -> int:
+    def new(self, at: _Draws, samples: Sequence[int], n: int) -> int:
         """How many of ``n`` completions a sample no step before asks for; from now on they are asked for."""
         asked = self.asked.setdefault(at, {})
         found = 0
@@ -71,7 +75,7 @@ def estimate(session: Session, plan: Plan) -> dict[str, StepEstimate]:
     out: dict[str, StepEstimate] = {}
     for step in plan.todo:
         if step.kind == "complete":
-            found = _complete(session, step, counted)
+            found = _complete(session, step, plan, counted)
         elif step.kind == "train":
             found = _train(session, step, plan, counted)
         else:
@@ -83,12 +87,12 @@ def estimate(session: Session, plan: Plan) -> dict[str, StepEstimate]:
     return out
 
 
-def _complete(session: Session, step: Step, counted: _Counted) -> StepEstimate:
+def _complete(session: Session, step: Step, plan: Plan, counted: _Counted) -> StepEstimate:
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
     address = address_of(step)
     partition = partition_at(session.ledger, address)
-    at = (address, spec.sampling)
+    at = (address, spec.sampling, _rationales(plan, step))
     if spec.stage == "input" and (spec.recorded is not None or partition.exists()):
         requests = requests_of(session, step)
         held = partition.keys()
@@ -118,6 +122,15 @@ def _complete(session: Session, step: Step, counted: _Counted) -> StepEstimate:
         return found
     money = (tokens * price.input + written * price.output) / 1e6
     return msgspec.structs.replace(found, money=money, currency=price.currency)
+
+
+def _rationales(plan: Plan, step: Step) -> Sampling | None:
+    """How the rationales that an answer stage's prompts hold are drawn; None of another stage."""
+    if not (reasoning := step.inputs_as("reasoning")):
+        return None
+    spec = plan.steps[reasoning[0].key].spec
+    assert isinstance(spec, CompleteSpec)
+    return spec.sampling
 
 
 def _train(session: Session, step: Step, plan: Plan, counted: _Counted) -> StepEstimate:

@@ -75,7 +75,8 @@ def _check_variant(session: Session, variant: str) -> None:
         raise BadInputError(
             f"{variant} is no wording of the data",
             where=where,
-            next_step=f"Give `--source twin --seeds {setting.seed}`, and `knobs:` in the matrix.",
+            next_step=f"Give `--source twin --seeds {setting.seed}`"
+            + (", and `knobs:` in the matrix." if setting.knobs or setting.ood_knobs else "."),
         )
     registry = session.plugins.registries["tasks"]
     known = {name for entry in registry for name in session.task(entry.name).info.variants}
@@ -231,8 +232,14 @@ class _Expansion:
         return self.tasks[key]
 
     def _twin_variant(self, task: Task, seed: int) -> str:
-        file = self.matrix.file
-        return variant_of(seed, file.knobs.get(task.info.name), file.ood_knobs.get(task.info.name))
+        file, name, twin = self.matrix.file, task.info.name, task.twin()
+        if twin is None:  # its cells will say so
+            return variant_of(seed)
+        return variant_of(
+            seed,
+            twin.changed(file.knobs.get(name, {}), where=f"{self.where}, knobs: {name}"),
+            twin.changed(file.ood_knobs.get(name, {}), where=f"{self.where}, ood_knobs: {name}", harder=True),
+        )
 
     def _wording(self, task: Task) -> str:
         """A variant is a wording of the same questions; a task that has one wording only is taken as it is."""

@@ -212,6 +212,17 @@ class Twin(ABC, Generic[K]):
         merged = {**msgspec.to_builtins(self.harder if harder else self.knobs), **given}
         return convert(merged, type(self.knobs), where=where)
 
+    def changed(self, given: Mapping[str, object], *, where: str, harder: bool = False) -> dict[str, object]:
+        """Those of some knobs that differ from the twin's own (or its harder ones): one that is stated as it is anyway
+        must not give the same questions a second name.
+
+        Raises:
+            BadInputError: an unknown knob, or a value of the wrong type.
+        """
+        own = msgspec.to_builtins(self.harder if harder else self.knobs)
+        wanted = msgspec.to_builtins(self.with_knobs(given, where=where, harder=harder))
+        return {name: value for name, value in wanted.items() if value != own[name]}
+
     def turned(self, setting: TwinSetting) -> Self:
         """The twin with a setting's knobs as its own.
 
@@ -221,8 +232,8 @@ class Twin(ABC, Generic[K]):
         if not (setting.knobs or setting.ood_knobs):
             return self
         found = copy.copy(self)
-        found.knobs = self.with_knobs(setting.knobs, where="knobs")
-        found.harder = self.with_knobs(setting.ood_knobs, where="ood_knobs", harder=True)
+        found.knobs = self.with_knobs(setting.knobs, where=f"{type(self).__name__}, knobs")
+        found.harder = self.with_knobs(setting.ood_knobs, where=f"{type(self).__name__}, ood_knobs", harder=True)
         return found
 
     def draw_folds(self, seed: int) -> dict[Fold, list[Problem]]:
@@ -281,7 +292,7 @@ def variant_of(
     seed: int, knobs: Mapping[str, object] | None = None, ood_knobs: Mapping[str, object] | None = None
 ) -> str:
     """Name of a twin's data as a variant of its task: ``twin-0``, ``twin-0+steps=3+ood.steps=4``."""
-    turned = [(name, value) for name, value in sorted((knobs or {}).items())]
+    turned = sorted((knobs or {}).items())
     turned += [(f"ood.{name}", value) for name, value in sorted((ood_knobs or {}).items())]
     return "".join([f"{_PREFIX}{seed}", *(f"+{name}={msgspec.json.encode(value).decode()}" for name, value in turned)])
 
@@ -295,9 +306,9 @@ def setting_of(variant: str) -> TwinSetting | None:
     ood_knobs: dict[str, object] = {}
     for item in turned:
         name, _, value = item.partition("=")
-        where = ood_knobs if name.startswith("ood.") else knobs
+        target = ood_knobs if name.startswith("ood.") else knobs
         try:
-            where[name.removeprefix("ood.")] = msgspec.json.decode(value)
+            target[name.removeprefix("ood.")] = msgspec.json.decode(value)
         except msgspec.DecodeError:
             return None
     found = TwinSetting(seed=int(seed), knobs=knobs, ood_knobs=ood_knobs)

@@ -225,6 +225,7 @@ def test_knobs_of_a_matrix_turn_the_twins_questions(cli: Cli) -> None:
     assert {row["variant"] for row in board["rows"] if row["kind"] == "measured"} == {
         "twin (multiarith steps=4 ood.steps=5)"
     }  # type: ignore[index]
+    assert "Knobs that were turned: multiarith steps=4 ood.steps=5." in cli("report", "--format", "md").stdout
 
 
 @pytest.mark.parametrize(

@@ -208,6 +208,20 @@ def test_a_twins_variant_is_told_by_its_name(variant: str, setting: TwinSetting 
     assert setting is None or variant_of(setting.seed, setting.knobs, setting.ood_knobs) == variant
 
 
+def test_knobs_turn_the_questions_of_their_folds() -> None:
+    data = twin_data(SumTwin(), TwinSetting(seed=0, knobs={"terms": 4}, ood_knobs={"terms": 5}))
+    split = data.split
+    for fold, terms in ((split.train, 4), (split.validation, 4), (split.test, 4), (split.ood, 5)):
+        assert {len(data.problems[index].facts) for index in fold} == {terms}
+
+
+def test_knob_that_is_stated_as_it_is_anyway_changes_nothing() -> None:
+    own = SumTwin.knobs
+    assert SumTwin().changed({"terms": own.terms, "largest": own.largest}, where="") == {}
+    assert SumTwin().changed({"terms": own.terms, "largest": 12}, where="") == {"largest": 12}
+    assert SumTwin().changed({"terms": SumTwin.harder.terms}, where="", harder=True) == {}
+
+
 def test_ledger_name_of_a_twins_samples_holds_its_seed_and_version() -> None:
     class Newer(SumTwin):
         version = 2

@@ -136,6 +136,8 @@ def _notes(view: View, comparison: Comparison, measured: Measured, *, opposite: 
     )
     if only_one:
         notes.append(f"{only_one} answers have no counterpart and are left out")
+    if view.whole < 1:
+        notes.append(f"students of {view.whole:g} of the training questions: the run has no larger part")
     notes += _recipes(comparison.pairs)
     return notes
 

@@ -198,17 +198,28 @@ class View:
         here = {teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT}
         return [teacher for teacher in self.evidence.teachers if teacher in here]
 
-    def vanilla(self) -> list[CellRecord]:
-        """Students fine-tuned on the answers of all training questions."""
-        return [cell for cell in self.cells if cell.method == FINE_TUNE and cell.fraction == 1.0]
+    @property
+    def whole(self) -> float:
+        """The largest part of the training questions that a student was to learn from: all of them, 1, unless the run
+        has parts only."""
+        return max(cell.fraction for cell in (*self.cells, *self.lost) if cell.method in {FINE_TUNE, FINE_TUNE_COT})
 
-    def cot(self, teacher: TeacherId, *, fraction: float | None = 1.0) -> list[CellRecord]:
-        """Students fine-tuned on a teacher's rationales; None: on any part of the training questions."""
+    def vanilla(self) -> list[CellRecord]:
+        """Students fine-tuned on the answers of all training questions that the run has."""
+        return [cell for cell in self.cells if cell.method == FINE_TUNE and cell.fraction == self.whole]
+
+    def cot(self, teacher: TeacherId, *, fraction: float | None = None) -> list[CellRecord]:
+        """Students fine-tuned on a teacher's rationales, of a part of the training questions or of all the run has."""
+        wanted = self.whole if fraction is None else fraction
         return [
             cell
             for cell in self.cells
-            if cell.method == FINE_TUNE_COT and teacher_of(cell) == teacher and fraction in {None, cell.fraction}
+            if cell.method == FINE_TUNE_COT and teacher_of(cell) == teacher and cell.fraction == wanted
         ]
+
+    def parts(self) -> list[float]:
+        """The smaller parts of the training questions that students learned from, smallest first."""
+        return sorted({cell.fraction for cell in self.cells if cell.method == FINE_TUNE_COT} - {self.whole})
 
     def rows(self, teacher: TeacherId) -> list[CellRecord]:
         """The teacher's own answers to the questions of the fold."""

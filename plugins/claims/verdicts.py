@@ -182,8 +182,7 @@ def more_questions(view: View) -> Comparison:
         return match(view.cot(teacher), view.cot(teacher, fraction=fraction), _SAME_RUN)
 
     def parts(teacher: TeacherId) -> list[float]:
-        fractions = {cell.fraction for cell in view.cot(teacher, fraction=None)}
-        return [part for part in sorted(fractions) if part < 1.0 and against(teacher, part)]
+        return [part for part in view.parts() if against(teacher, part)]
 
     def smallest(teacher: TeacherId) -> list[Pair]:
         found = parts(teacher)

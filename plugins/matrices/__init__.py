@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 SUMMARIES = {
     "pocket": "the paper in miniature: three twins, a scripted teacher, two small students (the default; minutes)",
-    "pocket-full": "12 twins, all methods, all pocket students, 3 seeds, degrees, teachers, data sizes (hours)",
+    "pocket-full": "12 twins, all methods, 3 seeds; degrees, teachers, data sizes, three students on some (hours)",
     "paper": "all methods × 12 tasks × GPT-2, T5, Flan-T5, degrees as in the paper (needs GPUs and a teacher)",
     "recorded": "12 tasks on recorded teachers and two small students made on the spot (CPU, under 30 minutes)",
     "quickstart": "three tasks, recorded teacher, one small student: the main job in a few minutes",

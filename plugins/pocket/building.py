@@ -29,11 +29,13 @@ WORLDLY = ("commonsense_qa", "strategy_qa")
 
 def pocket_vocabulary() -> list[str]:
     """The vocabulary, made anew from pre-training documents and the twins' questions and explanations, so that the
-    students need not spell them; the words of the small world come last. The shipped file was made so, and is kept as it is
-    while wordings change."""
+    students need not spell them; the words of the small world come last. The shipped file was made from an earlier
+    text and is kept: this says how to make another."""
     found = twins()
     worldly = [found.pop(name) for name in WORLDLY if name in found]
-    primitives = [found for found in WEIGHTS if found not in (any_words, phrases)]  # they say what others make words of
+    primitives = [
+        one for one in WEIGHTS if one not in (any_words, phrases, known_fact)
+    ]  # these draw from what is below
     documents = (
         text_of(primitive(random.Random(f"vocabulary/{at}")))  # noqa: S311 - reproducible, not secret
         for primitive in primitives

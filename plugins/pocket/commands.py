@@ -18,12 +18,12 @@ def pocket() -> None:
 @pocket.command()
 @click.argument("name")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
-@click.option("--seed", default=0, show_default=True, help="Of weights, text and batch order.")
+@click.option("--seed", default=0, show_default=True, help="Of new weights, text and batch order.")
 @click.option("--tokens", type=int, metavar="N", help="Instead of the size's budget.")
 @click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def pretrain(name: str, out: Path, seed: int, tokens: int | None, threads: int, traceback: bool) -> None:  # noqa: ARG001 - read by main()
-    """Pre-train base model NAME from nothing. Stopped, the same command goes on from where it was."""
+    """Pre-train base model NAME, from nothing or grown from the shipped smaller one. Stopped, the same command goes on from where it was."""
     import msgspec
     from rtbench_plugins.pocket.sizes import SIZES
 

@@ -1,7 +1,8 @@
 """Grows a small base model into a larger one that says the same, and learns on from there. Imports torch.
 
 Net2Net (Chen, Goodfellow, Shlens 2016, arXiv 1511.05641) for this architecture: what is new reads at random and writes
-nothing, so that the larger model computes what the smaller did, and its new parts have gradients from the first step.
+nothing, so that the larger model computes what the smaller did; what writes learns from the first step, what reads from
+the next.
 A larger size costs a fraction of the pre-training that it would take from nothing.
 """
 
@@ -33,6 +34,8 @@ def grow(small: Any, large: Any) -> None:
     before, after = small.config.hidden_size, large.config.hidden_size
     if before // small.config.num_attention_heads != after // large.config.num_attention_heads:
         raise ValueError("both models must have heads of one width")
+    if before > after or small.config.intermediate_size > large.config.intermediate_size:
+        raise ValueError("the larger model must be as wide as the smaller one, or wider")
     old = dict(small.named_parameters())
     for name, parameter in large.named_parameters():
         if name.endswith(_WRITERS) or "embed_tokens" in name:

@@ -1,6 +1,6 @@
 """Skill probes: can a base model do what its pre-training text was to teach it, on operands and lists it has not seen?
 
-Operands of a calculation are held out in the order that is asked: ``b + a`` may have been read where ``a + b`` was not.
+Operands of a calculation are held out, ``b + a`` together with ``a + b``; so are products.
 
 A probe is a set of documents with one determined piece that counts; it is right when every token of the piece is the
 model's first choice, given the text before (what greedy decoding would write). Imports torch when a model is asked.

@@ -193,10 +193,27 @@ def test_c5_is_all_questions_minus_the_smallest_part(bench: Bench) -> None:
 
 
 def test_parts_of_the_questions_are_looked_at_by_c5_only(bench: Bench) -> None:
+    bench.cot(share(10))
+    bench.seeds("fine-tune", share(20), fraction=0.5)
+    bench.cot(share(60), fraction=0.5)
+    assert bench.line("C1").reason == "no fine-tune"
+
+
+def test_the_largest_part_that_a_run_has_stands_for_all_questions_and_is_named(bench: Bench) -> None:
+    bench.seeds("fine-tune", share(20), fraction=0.5)
+    bench.cot(share(60), fraction=0.5)
+    bench.cot(share(90), fraction=0.25)
+    found = bench.line("C1")
+    assert (found.verdict, found.effect) == ("held", pytest.approx(0.4))
+    assert "students of 0.5 of the training questions: the run has no larger part" in found.notes
+    assert bench.line("C5").effect == pytest.approx(-0.3)
+
+
+def test_the_largest_part_does_not_change_when_its_students_are_lost(bench: Bench) -> None:
+    bench.cot(None)
     bench.seeds("fine-tune", share(20), fraction=0.5)
     bench.cot(share(60), fraction=0.5)
     assert bench.line("C1").verdict == "not tested"
-    assert "beside all of them" in str(bench.line("C5").reason)
 
 
 def test_c6_takes_the_best_student_at_a_stricter_level(bench: Bench) -> None:

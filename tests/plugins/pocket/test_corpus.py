@@ -148,8 +148,14 @@ def test_rows_weigh_determined_tokens_fully(tokenizer):
     assert found[20:] == again, "a row depends on its number alone"
     for row in found:
         assert len(row.ids) == len(row.weights)
-        assert set(row.weights) <= {1.0, FREE_WEIGHT, SENTENCE_WEIGHT}
         assert row.ids[-1] == tokenizer.eos_token_id
+    for at, row in enumerate(found):
+        pieces = document(random.Random(f"7/{at}"), 0.3)
+        weights = [
+            piece.weight for piece in pieces for _ in tokenizer(piece.text, add_special_tokens=False)["input_ids"]
+        ]
+        assert row.weights == [*weights, FREE_WEIGHT]
+    assert {weight for row in found for weight in row.weights} == {1.0, FREE_WEIGHT, SENTENCE_WEIGHT}
 
 
 def test_batches_hold_every_row_once_and_keep_the_budget(tokenizer):

@@ -27,9 +27,10 @@ def tokenizer():
 def small(tokenizer):
     """A small model that does something in every layer: a new one's layers add nothing."""
     model = new_model(SMALL, tokenizer, 0)
+    drawn = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.1)
+            parameter.add_(torch.randn(parameter.shape, generator=drawn) * 0.1)
     return model.eval()
 
 
@@ -61,3 +62,9 @@ def test_growth_between_models_that_do_not_fit_is_an_error(tokenizer, small):
     other_layers = msgspec.structs.replace(LARGE, layers=("full_attention",) * 3)
     with pytest.raises(ValueError, match="layers"):
         grow(small, new_model(other_layers, tokenizer, 0))
+    for smaller in ({"width": 8, "heads": 1}, {"feed_forward": 16}):
+        large = new_model(msgspec.structs.replace(LARGE, **smaller), tokenizer, 0)
+        before = {name: value.clone() for name, value in large.state_dict().items()}
+        with pytest.raises(ValueError, match="as wide"):
+            grow(small, large)
+        assert all(torch.equal(value, before[name]) for name, value in large.state_dict().items())
