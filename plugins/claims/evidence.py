@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from rtbench_plugins.claims.records import Measured, Part
 from rtbench_plugins.claims.statistics import PART_RESAMPLES, RESAMPLES, PairedBootstrap
@@ -198,7 +199,7 @@ class View:
         here = {teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT}
         return [teacher for teacher in self.evidence.teachers if teacher in here]
 
-    @property
+    @cached_property
     def whole(self) -> float:
         """The largest part of the training questions that a student was to learn from: all of them, 1, unless the run
         has parts only."""

@@ -67,6 +67,7 @@ class FakeModel:
         yield torch.zeros(1)
 
     def forward(self, input_ids, attention_mask, past_key_values, use_cache):
+        """Only its signature is read; what is called is the model."""
         raise NotImplementedError
 
     def __call__(self, input_ids, attention_mask, past_key_values, use_cache):

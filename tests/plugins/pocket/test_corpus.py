@@ -10,13 +10,14 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rtbench_plugins.pocket.building import WORLDLY, twins
+from rtbench_plugins.pocket.building import WORLDLY, pocket_vocabulary, twins
 from rtbench_plugins.pocket.corpus import WEIGHTS, batches, document, rows, text_of
 from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, context, state
 from rtbench_plugins.pocket.primitives.phrases import phrases
 from rtbench_plugins.pocket.primitives.pieces import FREE_WEIGHT, SENTENCE_WEIGHT, held_out
 from rtbench_plugins.pocket.probes import PROBES
-from rtbench_plugins.pocket.tokenizer import new_vocabulary, shipped_tokenizer, tokenizer_of
+from rtbench_plugins.pocket.sizes import VOCABULARY
+from rtbench_plugins.pocket.tokenizer import VOCABULARY_FILE, new_vocabulary, shipped_tokenizer, tokenizer_of
 
 from rtbench.twins import Pen
 
@@ -140,6 +141,13 @@ def test_words_are_single_tokens_and_digits_stand_alone(tokenizer):
     pieces = tokenizer.convert_ids_to_tokens(tokenizer("Paul has 123 wugs.")["input_ids"])
     assert pieces == ["Paul", "Ġhas", "Ġ1", "2", "3", "Ġ", "w", "u", "g", "s", "."]
     assert tokenizer.unk_token is None
+
+
+def test_a_vocabulary_made_anew_fits_the_models_and_has_the_shipped_words():
+    made = pocket_vocabulary()
+    shipped = VOCABULARY_FILE.read_text(encoding="utf-8").split()
+    assert len(set(made)) == len(made) <= VOCABULARY
+    assert len(set(shipped) - set(made)) < len(shipped) // 50
 
 
 def test_rows_weigh_determined_tokens_fully(tokenizer):
