@@ -50,6 +50,26 @@ def write_atomic(path: Path, data: bytes) -> None:
         handle.write(data)
 
 
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock file against other processes, waiting for them, and removes it at the end. Ends with its process."""
+    try:
+        import fcntl
+    except ImportError:  # no POSIX locks: what two processes do at once may then be done twice, but nothing is lost
+        yield
+        return
+    while True:
+        with path.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not path.exists() or not os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+                continue  # whoever held it before has removed this very file: lock the one that is there now
+            try:
+                yield
+            finally:
+                path.unlink()
+            return
+
+
 def read_bytes(path: Path) -> bytes:
     """Reads a file, gunzipping ``*.gz``.
 

@@ -8,6 +8,7 @@ its request is asked again and goes into the next writer's segment.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import time
@@ -22,7 +23,7 @@ from typing import IO, Any
 import msgspec
 
 from rtbench.errors import BadInputError
-from rtbench.files import write_atomic
+from rtbench.files import locked, write_atomic
 from rtbench.keys import content_key, derived_seed
 from rtbench.records import Completion, Request, Sampling
 
@@ -101,6 +102,14 @@ class Partition:
             if (wanted is None or record.key in wanted) and record.key not in found:
                 found[record.key] = record
         return found
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Waits until nobody else asks for completions of the partition, and keeps others waiting: what two steps share
+        is looked up by the second when the first has asked for it, not asked for (and paid) twice."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with locked(self.path / "asking.lock"):
+            yield
 
     def writer(self) -> Writer:
         """A new segment to append to."""

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from rtbench.errors import BadInputError
-from rtbench.files import write_atomic
+from rtbench.files import locked, write_atomic
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ class Store:
         step can ``resume`` from it. Locked against another process that does the same step."""
         folder = self.root / ".work" / f"{kind}-{key}"
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder.with_suffix(".lock")):
+        with locked(folder.with_suffix(".lock")):
             if folder.exists() and not resume:
                 shutil.rmtree(folder)
             folder.mkdir(exist_ok=True)
@@ -98,23 +98,3 @@ class Store:
         if target.exists():  # a folder without meta.json: not ours to trust
             shutil.rmtree(target)
         os.replace(folder, target)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Holds a lock file, and removes it at the end."""
-    try:
-        import fcntl
-    except ImportError:  # no POSIX locks: two runs on one workspace may then do a step twice, but lose nothing
-        yield
-        return
-    while True:
-        with path.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if not path.exists() or not os.path.samestat(os.fstat(handle.fileno()), path.stat()):
-                continue  # whoever held it before has removed this very file: lock the one that is there now
-            try:
-                yield
-            finally:
-                path.unlink()
-            return

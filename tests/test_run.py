@@ -229,6 +229,15 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_is_done(cli: Cli, demo: Path) -> No
     assert_ends(process.pid)
 
 
+def test_steps_that_run_at_once_ask_for_what_they_share_once(cli: Cli, demo: Path) -> None:
+    demo.write_text(DEMO + "fractions: [0.5, 1.0]\n")
+    slow(cli, teacher=0.005)(
+        "run", "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "4,8", "--workers", "2"
+    )
+    asked = [json.loads(line)["key"] for line in ledger(cli.workspace)]
+    assert len(set(asked)) == len(asked)
+
+
 def progress_in(cli: Cli, what: str) -> int:
     if what == "complete":
         return len(ledger(cli.workspace))

@@ -103,12 +103,15 @@ def complete(context: StepContext) -> dict[str, Any]:
     requests = requests_of(session, step)
     address = address_of(step)
     partition = partition_at(session.ledger, address)
-    found = partition.load({request.key for request in requests})
-    todo = [request for request in requests if request.key not in found]
-    if todo and spec.recorded is None:
-        found.update(_ask(context, partition, todo, len(requests)))
-        left = [request for request in todo if request.key not in found]
-        if left:
+    keys = {request.key for request in requests}
+    if spec.recorded is not None:
+        found = partition.load(keys)
+    else:
+        with partition.alone():
+            found = partition.load(keys)
+            if todo := [request for request in requests if request.key not in found]:
+                found.update(_ask(context, partition, todo, len(requests)))
+        if left := [request for request in requests if request.key not in found]:
             raise StepFailedError(
                 f"{len(left)} of {len(requests)} requests were not answered (first: sample {left[0].sample_index})",
                 where=step.title,
