@@ -14,7 +14,7 @@ from rtbench.prompts import render
 from rtbench.questions import questions_of
 from rtbench.records import Questions, Record, Sampling
 from rtbench.specs import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec
-from rtbench.steps.complete import LedgerAddress, address_of, partition_at, requests_of
+from rtbench.steps.complete import LedgerAddress, address_of, answer_requests, partition_at, requests_of
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -45,8 +45,8 @@ class StepEstimate(Record, frozen=True):
     """From steps of the kind, model and format that this workspace has done; None where there are none."""
 
 
-_Draws = tuple[LedgerAddress, Sampling, Sampling | None]
-"""Where completions stand and how they are drawn; for answers, how the rationales in their prompts were."""
+_Draws = tuple[LedgerAddress, Sampling, Sampling]
+"""Where completions stand and how they are drawn; for answers, also how the rationales in their prompts were."""
 
 
 @dataclass
@@ -90,28 +90,9 @@ def estimate(session: Session, plan: Plan) -> dict[str, StepEstimate]:
 def _complete(session: Session, step: Step, plan: Plan, counted: _Counted) -> StepEstimate:
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
-    address = address_of(step)
-    partition = partition_at(session.ledger, address)
-    at = (address, spec.sampling, _rationales(plan, step))
-    if spec.stage == "input" and (spec.recorded is not None or partition.exists()):
-        requests = requests_of(session, step)
-        held = partition.keys()
-        asked = counted.asked.setdefault(at, {})
-        missing = [r for r in requests if r.key not in held and r.completion_index >= asked.get(r.sample_index, 0)]
-        if spec.recorded is not None:
-            missing = []
-        counted.new(at, list(dict.fromkeys(r.sample_index for r in requests)), spec.n)
-        total, new, prompts = len(requests), len(missing), sum(len(r.prompt) for r in missing)
-    else:
-        template = spec.format.template(spec.family).input
-        samples, characters = _sizes(session, spec.task, spec.questions, template, spec.demonstrations, counted)
-        total = len(samples) * spec.n
-        new = counted.new(at, samples, spec.n)
-        prompts = characters * new // max(1, len(samples))
-        if spec.stage == "answer":  # its prompts hold rationales, of which some may not be written yet
-            left = min(new, max(0, total - len(partition.keys())))
-            prompts = characters * left // max(1, len(samples)) + left * RATIONALE_TOKENS * CHARACTERS_PER_TOKEN
-            new = left
+    if spec.recorded is not None:
+        return StepEstimate(work=0, requests=len(requests_of(session, step)))
+    total, new, prompts = _count(session, step, plan, counted)
     tokens = prompts // CHARACTERS_PER_TOKEN
     written = new * spec.sampling.max_new_tokens
     found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
@@ -124,13 +105,36 @@ def _complete(session: Session, step: Step, plan: Plan, counted: _Counted) -> St
     return msgspec.structs.replace(found, money=money, currency=price.currency)
 
 
-def _rationales(plan: Plan, step: Step) -> Sampling | None:
-    """How the rationales that an answer stage's prompts hold are drawn; None of another stage."""
-    if not (reasoning := step.inputs_as("reasoning")):
-        return None
-    spec = plan.steps[reasoning[0].key].spec
+def _count(session: Session, step: Step, plan: Plan, counted: _Counted) -> tuple[int, int, int]:
+    """Requests of a complete step, how many of them are new, and the characters of the new ones' prompts."""
+    spec = step.spec
     assert isinstance(spec, CompleteSpec)
-    return spec.sampling
+    address = address_of(step)
+    first = plan.steps[step.inputs_as("reasoning")[0].key] if spec.stage == "answer" else step
+    assert isinstance(first.spec, CompleteSpec)
+    at = (address, spec.sampling, first.spec.sampling)
+    template = first.spec.format.template(first.spec.family).input
+    sizes = _sizes(session, first.spec.task, first.spec.questions, template, first.spec.demonstrations, counted)
+    samples, characters = sizes
+    total = len(samples) * spec.n
+    mean = characters / max(1, len(samples))
+    unwritten = RATIONALE_TOKENS * CHARACTERS_PER_TOKEN if first is not step else 0
+    partition = partition_at(session.ledger, address)
+    if not partition.exists():  # nothing of the kind was ever asked: counting is enough
+        new = counted.new(at, samples, spec.n)
+        return total, new, round((mean + unwritten) * new)
+    asked = counted.asked.get(at, {})
+    rest = [r for r in requests_of(session, first) if r.completion_index >= asked.get(r.sample_index, 0)]
+    if first is not step:  # its prompts hold rationales, of which some may not be written yet
+        written = partition_at(session.ledger, address_of(first)).load({r.key for r in rest})
+        unknown = len(rest) - len(written)
+        rest = answer_requests(step, written.values())
+    else:
+        unknown = 0
+    held = partition.keys()
+    missing = [r for r in rest if r.key not in held]
+    counted.new(at, samples, spec.n)
+    return total, len(missing) + unknown, sum(len(r.prompt) for r in missing) + round((mean + unwritten) * unknown)
 
 
 def _train(session: Session, step: Step, plan: Plan, counted: _Counted) -> StepEstimate:

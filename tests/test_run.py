@@ -85,11 +85,43 @@ def test_raising_the_degree_asks_for_the_rest_only(cli: Cli, demo: Path) -> None
     assert len(ledger(cli.workspace)) - before == 480 + 20
 
 
-def test_plan_counts_once_what_degrees_and_parts_share(cli: Cli, demo: Path) -> None:
+TWO_STAGES = """
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import PromptFormat, Teacher, Template, TextModel
+from rtbench.records import Completion, ModelSpec
+
+class Model(TextModel):
+    fingerprint = "two"
+    def generate(self, requests):
+        for request in requests:
+            text = "no" if "So" in request.prompt else f"Draw {request.completion_index % 3} says so."
+            yield Completion(key=request.key, task=request.task, sample_index=request.sample_index,
+                             completion_index=request.completion_index, prompt=request.prompt, text=text)
+
+class Two(Teacher):
+    template = Template(input="{question}", answer_input="{prompt} {reasoning} So,")
+    format = PromptFormat(name="two", decoder=template, encoder_decoder=template)
+    def __init__(self, name, options, services):
+        self.name = name
+    def members(self):
+        return [ModelSpec(role="teacher", plugin="two", name="two", options={}, fingerprint="two")]
+    def open(self, member):
+        return Model()
+
+@hookimpl
+def rtbench_register_teachers(register):
+    register("two", Two)
+"""
+
+
+@pytest.mark.parametrize("teacher", ["counter", "two"])
+def test_plan_counts_once_what_degrees_and_parts_share(cli: Cli, demo: Path, teacher: str) -> None:
     """What is planned before anything is asked is what the run asks; and so again when the ledger holds some of it."""
-    demo.write_text(DEMO + "fractions: [0.5, 1.0]\n")
+    plugin = cli.folder / "two.py"
+    plugin.write_text(TWO_STAGES)
+    demo.write_text(DEMO.replace("[counter]", f"[{teacher}]") + "fractions: [0.5, 1.0]\n")
     for degrees in ("4,8", "2,16"):
-        options = ("--matrix", demo, "--methods", "fine-tune-cot", "--degrees", degrees)
+        options = ("--plugin", plugin, "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", degrees)
         found: Any = cli.json("plan", *options)
         planned = sum(s["estimate"]["work"] for s in found["steps"] if s["kind"] == "complete" and s["estimate"])
         before = len(ledger(cli.workspace))

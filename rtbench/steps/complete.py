@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,24 +60,11 @@ def requests_of(session: Session, step: Step) -> list[Request]:
     therefore must be done."""
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
+    if spec.stage == "answer":
+        return answer_requests(step, completions_of(session, step.inputs_as("reasoning")[0].key))
     fingerprint = address_of(step).fingerprint
     template = spec.format.template(spec.family)
     out: list[Request] = []
-    if spec.stage == "answer":
-        assert template.answer_input is not None
-        for first in completions_of(session, step.inputs_as("reasoning")[0].key):
-            prompt = render(template.answer_input, prompt=first.prompt, reasoning=first.text, trigger=spec.trigger)
-            out.append(
-                make_request(
-                    fingerprint,
-                    spec.task.dataset,
-                    first.sample_index,
-                    first.completion_index,
-                    prompt,
-                    spec.sampling,
-                )
-            )
-        return out
     data = session.task_data(spec.task.name, spec.task.variant)
     for sample in questions_of(data, spec.task.split, spec.questions):
         prompt = (
@@ -87,6 +74,22 @@ def requests_of(session: Session, step: Step) -> list[Request]:
         )
         out.extend(
             make_request(fingerprint, spec.task.dataset, sample.index, i, prompt, spec.sampling) for i in range(spec.n)
+        )
+    return out
+
+
+def answer_requests(step: Step, rationales: Iterable[Completion]) -> list[Request]:
+    """Requests of an answer stage whose prompts hold these rationales, in their order."""
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    fingerprint, dataset = address_of(step).fingerprint, spec.task.dataset
+    template = spec.format.template(spec.family).answer_input
+    assert template is not None
+    out: list[Request] = []
+    for first in rationales:
+        prompt = render(template, prompt=first.prompt, reasoning=first.text, trigger=spec.trigger)
+        out.append(
+            make_request(fingerprint, dataset, first.sample_index, first.completion_index, prompt, spec.sampling)
         )
     return out
 
