@@ -6,24 +6,32 @@ Four rules stand side by side. ``paper`` and ``kojima`` reproduce published code
 
 from __future__ import annotations
 
-import ast
 import math
-import operator
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.answer_text import (
+    JOINTS,
+    MARKS,
+    as_number,
+    behind,
+    computed,
+    finite,
+    numbers_in,
+    string_in,
+    texts_to_letters,
+    written,
+)
+from rtbench.errors import UnknownNameError
 from rtbench.records import Record
 
 AnswerType = Literal["number", "choice", "yes_no", "string"]
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 _CAPITALS = re.compile(r"[A-Z]+")
 _SEPARATORS = re.compile(r"[\"'\n.\s:,]")
-_STRIPPED = re.compile(r"[\"'\n.\s]")
 
 
 class RuleOptions(Record, frozen=True, omit_defaults=True):
@@ -106,7 +114,7 @@ class _Published(AnswerRule):
             return self.number.findall(text.replace(",", ""))
         if self.options.answer_type == "yes_no":
             return [word for word in _SEPARATORS.sub(" ", text.lower()).split(" ") if word in {"yes", "no"}]
-        return [_STRIPPED.sub("", text)]
+        return [MARKS.sub("", text)]
 
 
 class PaperRule(_Published):
@@ -131,16 +139,16 @@ class PaperRule(_Published):
         if kind == "number":
             gold = gold.replace(",", "")
             if self.options.tolerance is not None:
-                return abs(float(extracted) - _as_number(gold)) <= self.options.tolerance
+                return abs(float(extracted) - as_number(gold)) <= self.options.tolerance
         return extracted == gold
 
     def canonical(self, extracted: str) -> str:
         tolerance = self.options.tolerance
-        value = _finite(extracted) if self.options.answer_type == "number" and tolerance is not None else None
+        value = finite(extracted) if self.options.answer_type == "number" and tolerance is not None else None
         if value is None or tolerance is None:
             return extracted
         digits = max(0, math.ceil(-math.log10(tolerance))) if tolerance > 0 else None
-        return _written(value if digits is None else round(value, digits))
+        return written(value if digits is None else round(value, digits))
 
 
 class KojimaRule(_Published):
@@ -174,26 +182,8 @@ class KojimaRule(_Published):
 
 # --------------------------------------------------------------------------------------------------------- our rules
 
-# A sign counts only where it cannot be a minus between two terms or a hyphen; digits inside a word ("Q1") are no number.
-_NUMBER = re.compile(
-    r"(?P<sign>(?<![\w)\]])-(?=[$€£.\d]))?[$€£]?(?<![A-Za-z_\d])(?<!\d\.)"
-    r"(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
-)
 _YES_NO = re.compile(r"\byes or no\b|\byes/no\b|(?<![\w-])(yes|no)(?![\w-])", re.IGNORECASE)
-_QUOTED = re.compile(r"[\"“]([^\"”\n]+)[\"”]")
-_JOINTS = re.compile(r"[\s\-.,'\"*]+")
-_LEADING_ZERO = re.compile(r"\b0+(?=\d)")
-_TERM = re.compile(r"[\d\s.()]*\d\s*[-+*/][-+*/\d\s.()]*")
-_LONGEST_TERM = 200
-"""Characters. Runs such as ``1+1+1+…`` are what a small student writes when it cannot stop; parsing them nests deeply."""
-_OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-}
 _WORD = re.compile(r"\w")
-_SPELLED = re.compile(r"^\W*\w(?:\W+\w)+\W*$")
 
 
 class StrictRule(AnswerRule):
@@ -233,10 +223,10 @@ class StrictRule(AnswerRule):
             bracketed, bare = self._letters(text)
             return bracketed + bare
         if kind == "number":
-            return _numbers(text)
+            return numbers_in(text)
         if kind == "yes_no":
             return [match.group(1).lower() for match in _YES_NO.finditer(text) if match.group(1)]
-        lines = [_STRIPPED.sub("", line) for line in text.splitlines()]
+        lines = [MARKS.sub("", line) for line in text.splitlines()]
         return [line for line in lines if line]
 
     def _letters(self, text: str) -> tuple[list[str], list[str]]:
@@ -252,15 +242,15 @@ class StrictRule(AnswerRule):
 
     def equal(self, extracted: str, gold: str) -> bool:
         if self.options.answer_type == "number":
-            return math.isclose(float(extracted), _as_number(gold), rel_tol=1e-6, abs_tol=1e-6)
+            return math.isclose(float(extracted), as_number(gold), rel_tol=1e-6, abs_tol=1e-6)
         return extracted.strip().casefold() == gold.strip().casefold()
 
     def canonical(self, extracted: str) -> str:
-        value = _finite(extracted) if self.options.answer_type == "number" else None
+        value = finite(extracted) if self.options.answer_type == "number" else None
         if value is None:
             return extracted.strip().casefold()
         # Seven digits, or six decimals below 1: never coarser than the tolerances of `equal`.
-        return _written(round(value, 6) if abs(value) < 1 else float(f"{value:.7g}"))
+        return written(round(value, 6) if abs(value) < 1 else float(f"{value:.7g}"))
 
 
 class FlexibleRule(StrictRule):
@@ -294,8 +284,8 @@ class FlexibleRule(StrictRule):
             return _first_of(bracketed, opening, alone, texts_to_letters(text, choices), bare)
         lines = [line for line in text.splitlines() if line.strip()]
         if kind == "string":
-            return _string_in(lines[0]) if lines else None
-        if kind == "number" and lines and (value := _computed(lines[0])) is not None:
+            return string_in(lines[0]) if lines else None
+        if kind == "number" and lines and (value := computed(lines[0])) is not None:
             return value
         return super()._first(text, choices)
 
@@ -306,7 +296,7 @@ class FlexibleRule(StrictRule):
             return _first_of(bracketed[::-1], texts_to_letters(text, choices)[::-1], bare[::-1])
         if kind == "string":
             lines = [line for line in text.splitlines() if line.strip()]
-            return _string_in(lines[-1]) if lines else None
+            return string_in(lines[-1]) if lines else None
         candidates = self._candidates(text, choices)
         return candidates[-1] if candidates else None
 
@@ -315,159 +305,18 @@ class FlexibleRule(StrictRule):
         if self.options.answer_type == "choice":
             out += texts_to_letters(text, choices)
         if self.options.answer_type == "string":
-            out = [found for line in text.splitlines() if (found := _string_in(line))]
+            out = [found for line in text.splitlines() if (found := string_in(line))]
         return out
 
     def equal(self, extracted: str, gold: str) -> bool:
         if self.options.answer_type == "string":
-            return _JOINTS.sub("", extracted).casefold() == _JOINTS.sub("", gold).casefold()
+            return JOINTS.sub("", extracted).casefold() == JOINTS.sub("", gold).casefold()
         return super().equal(extracted, gold)
 
     def canonical(self, extracted: str) -> str:
         if self.options.answer_type == "string":
-            return _JOINTS.sub("", extracted).casefold()
+            return JOINTS.sub("", extracted).casefold()
         return super().canonical(extracted)
-
-
-def behind(text: str, prefix: str | None) -> str | None:
-    """What stands behind the last prefix, in any case; all where there is no prefix to look for; None where it is
-    missing."""
-    if prefix is None:
-        return text
-    at = text.casefold().rfind(prefix.casefold())
-    # casefold may change lengths outside ASCII; then the exact prefix is looked for.
-    if len(text.casefold()) != len(text):
-        at = text.rfind(prefix)
-    return None if at < 0 else text[at + len(prefix) :]
-
-
-def texts_to_letters(text: str, choices: Sequence[str]) -> list[str]:
-    """Letters of the choices whose text stands in ``text``, in order of appearance. Of choices that overlap the longer
-    counts; of choices with one text the first."""
-    if not choices:
-        return []
-    hay = _normal(text)
-    found: list[tuple[int, int, str]] = []
-    seen: set[str] = set()
-    for letter, choice in zip(LETTERS, choices, strict=False):
-        needle = _normal(choice)
-        if not needle or needle in seen:
-            continue
-        seen.add(needle)
-        at = hay.find(needle)
-        while at >= 0:
-            end = at + len(needle)
-            if not _inside_word(hay, at, end):
-                found.append((at, end, letter))
-            at = hay.find(needle, at + 1)
-    kept = [
-        (start, letter)
-        for start, end, letter in found
-        if not any(s <= start and end <= e and e - s > end - start for s, e, _ in found)
-    ]
-    return [letter for _, letter in sorted(kept)]
-
-
-def _inside_word(hay: str, start: int, end: int) -> bool:
-    """The piece is cut out of a longer word or number."""
-    head = start > 0 and hay[start - 1].isalnum() and hay[start].isalnum()
-    tail = end < len(hay) and hay[end].isalnum() and hay[end - 1].isalnum()
-    if not tail and end < len(hay) - 1 and hay[end] in ".,/" and hay[end - 1].isdigit():
-        tail = hay[end + 1].isdigit()
-    return head or tail
-
-
-def _normal(text: str) -> str:
-    """Lower case, single spaces, no zero before a number (05/01/2021 is 5/1/2021)."""
-    return _LEADING_ZERO.sub("", " ".join(text.casefold().split()))
-
-
-def choices_in(question: str, letters: str = LETTERS) -> tuple[str, ...]:
-    """Texts of the choices that a question states as ``(A) … (B) …``; empty where it states none. For completions whose
-    task data are not at hand."""
-    marker = question.casefold().rfind("answer choices:")
-    text = question[marker + len("answer choices:") :] if marker >= 0 else question
-    cuts: list[int] = []
-    at = 0
-    for letter in letters:
-        at = text.find(f"({letter})", at)
-        if at < 0:
-            break
-        cuts.append(at)
-        at += 3
-    ends = [*cuts[1:], len(text)]
-    return tuple(
-        " ".join(text[start + 3 : end].split()).removesuffix(",").removesuffix(".").strip()
-        for start, end in zip(cuts, ends, strict=True)
-    )
-
-
-def _string_in(line: str) -> str | None:
-    """The string a line gives as its answer: the last quoted one, letters spelled one by one joined, else the last
-    word."""
-    if quoted := _QUOTED.findall(line):
-        return _JOINTS.sub("", quoted[-1]) or None
-    if _SPELLED.match(line):
-        return _JOINTS.sub("", line) or None
-    words = [word for word in (_STRIPPED.sub("", word) for word in line.split()) if word.strip(":*()[]")]
-    return words[-1].strip(":*()[]") if words else None
-
-
-def _numbers(text: str) -> list[str]:
-    return [
-        (match["sign"] or "") + match["digits"].replace(",", "") for match in _NUMBER.finditer(text.replace("−", "-"))
-    ]
-
-
-def _computed(line: str) -> str | None:
-    """What an answer given as a calculation comes to: the right side of an equation, or the value of a term. None where
-    the line is neither."""
-    left, equals, right = line.rpartition("=")
-    if equals and _numbers(left):
-        found = _numbers(right)
-        return found[0] if found else None
-    term = line.strip().rstrip(".").replace("$", "").replace(",", "")
-    if len(term) > _LONGEST_TERM or not _TERM.fullmatch(term):
-        return None
-    try:
-        value = _value(ast.parse(term.strip(), mode="eval").body)
-    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
-        return None
-    return f"{value:.12g}"
-
-
-def _value(node: ast.expr) -> float:
-    """Value of a term of numbers and the four operations; nothing else is ever evaluated."""
-    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
-        return float(node.value)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        return -_value(node.operand)
-    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
-        return _OPERATIONS[type(node.op)](_value(node.left), _value(node.right))
-    raise ValueError(ast.dump(node))
-
-
-def _finite(extracted: str) -> float | None:
-    """The number, or None where it is none that can be rounded."""
-    try:
-        value = float(extracted)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _written(value: float) -> str:
-    return repr(value + 0.0).removesuffix(".0")  # adding zero makes -0.0 the same as 0.0
-
-
-def _as_number(gold: str) -> float:
-    try:
-        return float(gold.replace(",", "").strip().removeprefix("$"))
-    except ValueError:
-        raise BadInputError(
-            f"the gold answer {gold!r} is no number",
-            next_step="Mend the data, or give the task another `answer_type`.",
-        ) from None
 
 
 def _first_of(*lists: Sequence[str]) -> str | None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from rtbench.answers import choices_in
+from rtbench.answer_text import choices_in
 from rtbench.data import DataFiles
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.extraction import summarise

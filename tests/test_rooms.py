@@ -14,7 +14,7 @@ ROOMS = [
     {"files"},
     {"twins"},
     {"interfaces"},
-    {"hookspecs", "registry", "specs", "stats", "download", "questions", "prompts", "answers"},
+    {"hookspecs", "registry", "specs", "stats", "download", "questions", "prompts", "answers", "answer_text"},
     {"plugins", "data", "ledger", "store", "filters", "extraction"},
     {"recordings", "kojima_log"},
     {"session", "config", "scoring", "export", "importing"},

@@ -13,7 +13,7 @@ import yaml
 from rtbench_plugins.yaml_tasks import load_task, splits
 from rtbench_plugins.yaml_tasks.task import YamlTask
 
-from rtbench.answers import choices_in
+from rtbench.answer_text import choices_in
 from rtbench.data import DataFiles
 from rtbench.errors import BadInputError, MissingDataError, RtbenchError, UnknownNameError
 from rtbench.interfaces import TaskData

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from rtbench.answers import choices_in
+from rtbench.answer_text import choices_in
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
 from rtbench.export import export_tasks
 from rtbench.interfaces import Environment, Task

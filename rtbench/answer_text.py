@@ -1,0 +1,182 @@
+"""Answers as they stand in text: numbers, calculations, spelled strings, choices given by their text."""
+
+from __future__ import annotations
+
+import ast
+import math
+import operator
+import re
+from collections.abc import Callable, Sequence
+
+from rtbench.errors import BadInputError
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+MARKS = re.compile(r"[\"'\n.\s]")
+"""What never belongs to a string answer."""
+JOINTS = re.compile(r"[\s\-.,'\"*]+")
+"""What may stand between the letters of a string that is spelled one by one."""
+# A sign counts only where it cannot be a minus between two terms or a hyphen; digits inside a word ("Q1") are no number.
+_NUMBER = re.compile(
+    r"(?P<sign>(?<![\w)\]])-(?=[$€£.\d]))?[$€£]?(?<![A-Za-z_\d])(?<!\d\.)"
+    r"(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+)
+_QUOTED = re.compile(r"[\"“]([^\"”\n]+)[\"”]")
+_LEADING_ZERO = re.compile(r"\b0+(?=\d)")
+_TERM = re.compile(r"[\d\s.()]*\d\s*[-+*/][-+*/\d\s.()]*")
+_LONGEST_TERM = 200
+"""Characters. Runs such as ``1+1+1+…`` are what a small student writes when it cannot stop; parsing them nests deeply."""
+_OPERATIONS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+_SPELLED = re.compile(r"^\W*\w(?:\W+\w)+\W*$")
+
+
+def behind(text: str, prefix: str | None) -> str | None:
+    """What stands behind the last prefix, in any case; all where there is no prefix to look for; None where it is
+    missing."""
+    if prefix is None:
+        return text
+    at = text.casefold().rfind(prefix.casefold())
+    # casefold may change lengths outside ASCII; then the exact prefix is looked for.
+    if len(text.casefold()) != len(text):
+        at = text.rfind(prefix)
+    return None if at < 0 else text[at + len(prefix) :]
+
+
+def texts_to_letters(text: str, choices: Sequence[str]) -> list[str]:
+    """Letters of the choices whose text stands in ``text``, in order of appearance. Of choices that overlap the longer
+    counts; of choices with one text the first."""
+    if not choices:
+        return []
+    hay = _normal(text)
+    found: list[tuple[int, int, str]] = []
+    seen: set[str] = set()
+    for letter, choice in zip(LETTERS, choices, strict=False):
+        needle = _normal(choice)
+        if not needle or needle in seen:
+            continue
+        seen.add(needle)
+        at = hay.find(needle)
+        while at >= 0:
+            end = at + len(needle)
+            if not _inside_word(hay, at, end):
+                found.append((at, end, letter))
+            at = hay.find(needle, at + 1)
+    kept = [
+        (start, letter)
+        for start, end, letter in found
+        if not any(s <= start and end <= e and e - s > end - start for s, e, _ in found)
+    ]
+    return [letter for _, letter in sorted(kept)]
+
+
+def _inside_word(hay: str, start: int, end: int) -> bool:
+    """The piece is cut out of a longer word or number."""
+    head = start > 0 and hay[start - 1].isalnum() and hay[start].isalnum()
+    tail = end < len(hay) and hay[end].isalnum() and hay[end - 1].isalnum()
+    if not tail and end < len(hay) - 1 and hay[end] in ".,/" and hay[end - 1].isdigit():
+        tail = hay[end + 1].isdigit()
+    return head or tail
+
+
+def _normal(text: str) -> str:
+    """Lower case, single spaces, no zero before a number (05/01/2021 is 5/1/2021)."""
+    return _LEADING_ZERO.sub("", " ".join(text.casefold().split()))
+
+
+def choices_in(question: str, letters: str = LETTERS) -> tuple[str, ...]:
+    """Texts of the choices that a question states as ``(A) … (B) …``; empty where it states none. For completions whose
+    task data are not at hand."""
+    marker = question.casefold().rfind("answer choices:")
+    text = question[marker + len("answer choices:") :] if marker >= 0 else question
+    cuts: list[int] = []
+    at = 0
+    for letter in letters:
+        at = text.find(f"({letter})", at)
+        if at < 0:
+            break
+        cuts.append(at)
+        at += 3
+    ends = [*cuts[1:], len(text)]
+    return tuple(
+        " ".join(text[start + 3 : end].split()).removesuffix(",").removesuffix(".").strip()
+        for start, end in zip(cuts, ends, strict=True)
+    )
+
+
+def string_in(line: str) -> str | None:
+    """The string a line gives as its answer: the last quoted one, letters spelled one by one joined, else the last
+    word."""
+    if quoted := _QUOTED.findall(line):
+        return JOINTS.sub("", quoted[-1]) or None
+    if _SPELLED.match(line):
+        return JOINTS.sub("", line) or None
+    words = [word for word in (MARKS.sub("", word) for word in line.split()) if word.strip(":*()[]")]
+    return words[-1].strip(":*()[]") if words else None
+
+
+def numbers_in(text: str) -> list[str]:
+    """All numbers, without thousands separators and currency signs."""
+    return [
+        (match["sign"] or "") + match["digits"].replace(",", "") for match in _NUMBER.finditer(text.replace("−", "-"))
+    ]
+
+
+def computed(line: str) -> str | None:
+    """What an answer given as a calculation comes to: the right side of an equation, or the value of a term. None where
+    the line is neither."""
+    left, equals, right = line.rpartition("=")
+    if equals and numbers_in(left):
+        found = numbers_in(right)
+        return found[0] if found else None
+    term = line.strip().rstrip(".").replace("$", "").replace(",", "")
+    if len(term) > _LONGEST_TERM or not _TERM.fullmatch(term):
+        return None
+    try:
+        value = _value(ast.parse(term.strip(), mode="eval").body)
+    except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
+        return None
+    return f"{value:.12g}"
+
+
+def _value(node: ast.expr) -> float:
+    """Value of a term of numbers and the four operations; nothing else is ever evaluated."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int | float):
+        return float(node.value)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return -_value(node.operand)
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATIONS:
+        return _OPERATIONS[type(node.op)](_value(node.left), _value(node.right))
+    raise ValueError(ast.dump(node))
+
+
+def finite(extracted: str) -> float | None:
+    """The number, or None where it is none that can be rounded."""
+    try:
+        value = float(extracted)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def written(value: float) -> str:
+    """One spelling for one number: 2, 2.0 and 2.00 are "2"."""
+    return repr(value + 0.0).removesuffix(".0")  # adding zero makes -0.0 the same as 0.0
+
+
+def as_number(gold: str) -> float:
+    """A gold answer as a number.
+
+    Raises:
+        BadInputError: it is none.
+    """
+    try:
+        return float(gold.replace(",", "").strip().removeprefix("$"))
+    except ValueError:
+        raise BadInputError(
+            f"the gold answer {gold!r} is no number",
+            next_step="Mend the data, or give the task another `answer_type`.",
+        ) from None
