@@ -238,6 +238,7 @@ class StepBuilder:
             extractor_key=dict(cell.extractors)[cell.primary] if asked else "",
             degree=(cell.degree or 1) if asked else 0,
             answer_prefixes=[prefix for _, prefix in asked],
+            learns_from=cell.models.teacher.learns_from if asked and cell.models.teacher else None,
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step, _ in asked]
         source = cell.teacher.name if asked and cell.teacher else "gold answers"

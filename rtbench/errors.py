@@ -18,6 +18,9 @@ class RtbenchError(Exception):
         next_step: what to do about it.
     """
 
+    stops_run = False
+    """True: what else the run has to do would meet the same, so no further step is begun."""
+
     def __init__(self, what: str, *, where: str | None = None, next_step: str | None = None) -> None:
         super().__init__(what, where, next_step)
         self.what = what
@@ -75,6 +78,15 @@ class MissingExtraError(RtbenchError):
     @classmethod
     def of(cls, package: str, extra: str) -> MissingExtraError:
         return cls(f"{package} is not installed", next_step=f"pip install 'rtbench[{extra}]'")
+
+
+class NotYetError(RtbenchError):
+    """A step waits for something outside (a batch that is out), and is to be tried again after some seconds. What it has
+    got so far is kept."""
+
+    def __init__(self, what: str, *, after: float, where: str | None = None) -> None:
+        super().__init__(what, where=where)
+        self.after = after
 
 
 class StepFailedError(RtbenchError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
+from rtbench.budget import Budget, Cap
 from rtbench.records import (
     Completion,
     Example,
@@ -83,6 +84,8 @@ class PromptFormat(Record, frozen=True, omit_defaults=True):
 # ------------------------------------------------------------------------------------------------------------ tasks
 
 DemonstrationSource = Literal["own", "paper", "paper-as-published"]
+RationaleSource = Literal["text", "thoughts", "both"]
+"""Of a completion in one stage: its text up to the answer, what a thinking model thought, or one after the other."""
 
 
 class TaskInfo(Record, frozen=True, omit_defaults=True):
@@ -241,6 +244,10 @@ class Teacher(ABC):
     """True where completions come from the ledger alone: sampling settings do not apply to them, and one that is not
     there is counted as missing instead of being an error."""
     price: Price | None = None
+    paid: bool = False
+    """Asking it costs money, so that a budget cannot be kept without its price."""
+    learns_from: RationaleSource | None = None
+    """What of its completions students learn from. None: what is kept apart from the answer, else the text up to it."""
 
     @abstractmethod
     def members(self) -> Sequence[ModelSpec]:
@@ -392,10 +399,17 @@ class StepState(Record, frozen=True):
 
     key: str
     state: str
-    """``cached``, ``done``, ``failed``, ``skipped`` (a step it rests on failed) or ``pending`` (the run stopped)."""
+    """``cached``, ``done``, ``failed``, ``skipped`` (a step it rests on failed), ``pending`` (the run stopped), or, on the
+    way, ``waiting`` for something outside."""
     error: str | None = None
     trace: str | None = None
     seconds: float = 0.0
+    notes: tuple[str, ...] = ()
+    """What the user should know of the result."""
+    stops_run: bool = False
+    """It failed at what every other step would fail at as well."""
+    after: float = 0.0
+    """Seconds until a waiting step is to be tried again."""
 
 
 @dataclass
@@ -415,6 +429,7 @@ class Listener(Protocol):
 
     def started(self, step: Step) -> None: ...
     def progressed(self, step: Step, done: int, total: int, unit: str) -> None: ...
+    def waits(self, step: Step, why: str) -> None: ...
     def finished(self, step: Step, state: StepState) -> None: ...
 
 
@@ -456,6 +471,10 @@ class Services(Protocol):
         """Finished steps."""
 
     @property
+    def budget(self) -> Budget | None:
+        """What the run may spend; None: no cap."""
+
+    @property
     def recordings(self) -> Path | None:
         """Folder with recorded completions, where there is one."""
 
@@ -484,3 +503,5 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     blocked: tuple[str, ...] = ()
     trust_remote_code: bool = False
     offline: bool = False
+    budget: Cap | None = None
+    """What the run may spend."""

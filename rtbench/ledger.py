@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import threading
 import time
 import uuid
 from collections import Counter
@@ -30,7 +31,7 @@ from rtbench.records import Completion, Request, Sampling
 SYNC_EVERY = 64
 """Completions at most that a power cut can lose. (A killed process loses none: each append is a write of its own.)"""
 SYNC_SECONDS = 1.0
-"""Seconds after which an append syncs."""
+"""Seconds after which what was appended is synced."""
 
 
 def make_request(
@@ -141,27 +142,45 @@ class Partition:
 
 
 class Writer:
-    """Appends completions to a segment of its own and syncs them to disk at most a second or 64 completions later."""
+    """Appends completions to a segment of its own and syncs them to disk at most a second or 64 completions later, by a
+    thread of its own where the model lets one wait longer for the next."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file: IO[bytes] | None = None
         self._encoder = msgspec.json.Encoder()
         self._unsynced = 0
-        self._synced_at = time.monotonic()
+        self._lock = threading.Lock()
+        self._fault: OSError | None = None
+        self._closing = threading.Event()
+        self._syncer: threading.Thread | None = None
 
     def append(self, completion: Completion) -> None:
-        file = self._file or self._open()
-        file.write(self._encoder.encode(completion) + b"\n")
-        self._unsynced += 1
-        if self._unsynced >= SYNC_EVERY or time.monotonic() - self._synced_at >= SYNC_SECONDS:
+        line = self._encoder.encode(completion) + b"\n"
+        with self._lock:
+            if self._fault is not None:
+                raise self._fault
+            file = self._file or self._open()
+            while line:  # a full disk takes a part, and then refuses the rest: the segment ends with a torn line
+                line = line[file.write(line) :]
+            self._unsynced += 1
+            due = self._unsynced >= SYNC_EVERY
+        if due:
             self.sync()
 
     def sync(self) -> None:
-        if self._file is not None and self._unsynced:
-            os.fsync(self._file.fileno())
-        self._unsynced = 0
-        self._synced_at = time.monotonic()
+        with self._lock:
+            if self._file is not None and self._unsynced:
+                os.fsync(self._file.fileno())
+                self._unsynced = 0
+
+    def _sync_each_second(self) -> None:
+        while not self._closing.wait(SYNC_SECONDS):
+            try:
+                self.sync()
+            except OSError as error:  # raised where the work goes on
+                self._fault = error
+                return
 
     def __enter__(self) -> Writer:
         return self
@@ -170,8 +189,11 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Whatever ended the work, what is finished is kept."""
+        self._closing.set()
+        if self._syncer is not None:
+            self._syncer.join()
+        self.sync()
         if self._file is not None:
-            self.sync()
             self._file.close()
             self._file = None
 
@@ -180,6 +202,8 @@ class Writer:
         # Names sort by time of creation, so that the first of two equal keys is the older one.
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.jsonl"
         self._file = (self._folder / name).open("xb", buffering=0)
+        self._syncer = threading.Thread(target=self._sync_each_second, daemon=True, name="ledger sync")
+        self._syncer.start()
         return self._file
 
 

@@ -88,11 +88,15 @@ class Request(Record, frozen=True, omit_defaults=True):
     """Seed of this very completion, derived from sampling.seed and the indices, so batches do not change texts."""
 
 
-class Usage(Record, frozen=True):
+class Usage(Record, frozen=True, omit_defaults=True):
     """Tokens as the model's own tokenizer or server counted them."""
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    """Of the prompt's, those that the server had at hand and charges less for."""
+    thought_tokens: int = 0
+    """Of the written ones, those of a thinking model's thoughts."""
 
 
 class Completion(Record, frozen=True, omit_defaults=True):
@@ -219,15 +223,28 @@ class Resources(Record, frozen=True):
     cpus: int = 1
     gpus: int = 0
     memory_gb: float = 1.0
+    lane: str = ""
+    """Steps of one lane run one after the other: they share an endpoint, whose limits are for all of them together."""
 
 
-class Price(Record, frozen=True):
+class Price(Record, frozen=True, omit_defaults=True):
     """Money per million tokens."""
 
     input: float
     output: float
     currency: str = "USD"
     as_of: str = ""
+    """Date on which somebody looked."""
+    cached: float | None = None
+    """Of prompt tokens that the server had at hand; None: as ``input``."""
+    batch: float = 1.0
+    """Factor on all of it for what is asked in batches."""
+
+    def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        """Money for so many tokens, of which ``cached_tokens`` are among the prompt's."""
+        cached = self.input if self.cached is None else self.cached
+        fresh = prompt_tokens - cached_tokens
+        return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / 1e6
 
 
 class ModelSpec(Record, frozen=True, omit_defaults=True):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rtbench import interfaces
+from rtbench.budget import Budget
 from rtbench.errors import BadInputError, PluginError
 from rtbench.interfaces import Environment
 from rtbench.ledger import Ledger
@@ -52,6 +53,11 @@ class Session:
     @property
     def offline(self) -> bool:
         return self.environment.offline
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        """What the run may spend."""
+        return None if self.environment.budget is None else Budget(self.environment.budget)
 
     @cached_property
     def files(self) -> DataFiles:

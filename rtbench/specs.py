@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from rtbench.interfaces import DemonstrationSource, PromptFormat, Recipe, Student, Task, Teacher
+from rtbench.interfaces import DemonstrationSource, PromptFormat, RationaleSource, Recipe, Student, Task, Teacher
 from rtbench.keys import content_key
 from rtbench.records import Family, Fold, ModelSpec, Questions, Record, Resources, Sampling, Source
 from rtbench.twins import setting_of
@@ -63,7 +63,7 @@ class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type"):
     """What the answer stage asks; empty in the first stage."""
 
 
-class CurateSpec(Record, frozen=True, tag="curate", tag_field="type"):
+class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defaults=True):
     """Completions in, training examples out. Without completions: the gold answers themselves."""
 
     task: TaskSpec
@@ -76,6 +76,8 @@ class CurateSpec(Record, frozen=True, tag="curate", tag_field="type"):
     degree: int
     answer_prefixes: list[str | None]
     """One per ``completions`` input."""
+    learns_from: RationaleSource | None = None
+    """As the teacher says (:attr:`rtbench.interfaces.Teacher.learns_from`)."""
 
 
 class TrainSpec(Record, frozen=True, tag="train", tag_field="type"):

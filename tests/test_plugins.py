@@ -30,7 +30,12 @@ def test_every_task_teacher_and_student_trainer_is_a_plugin_of_its_own(make_cli:
     tasks = [plugin for plugin in found if "tasks" in plugin["provides"]]
     assert len(tasks) == 12
     assert all(plugin["provides"]["tasks"] == [plugin["name"]] for plugin in tasks)
-    assert {p["name"] for p in found if "teachers" in p["provides"]} == {"replay", "hf-teacher", "scripted"}
+    assert {p["name"] for p in found if "teachers" in p["provides"]} == {
+        "replay",
+        "hf-teacher",
+        "openai-teacher",
+        "scripted",
+    }
     assert {p["name"] for p in found if "students" in p["provides"]} == {"hf-causal", "hf-seq2seq", "pocket"}
 
 

@@ -11,7 +11,7 @@ CORE = Path(__file__).parent.parent / "rtbench"
 ROOMS = [
     {"__init__", "errors", "machine", "commands"},
     {"records", "keys"},
-    {"files"},
+    {"files", "budget"},
     {"twins"},
     {"interfaces"},
     {"hookspecs", "registry", "specs", "stats", "download", "questions", "prompts", "answers", "answer_text"},

@@ -129,6 +129,13 @@ def test_plan_counts_once_what_degrees_and_parts_share(cli: Cli, demo: Path, tea
         assert planned == len(ledger(cli.workspace)) - before
 
 
+def test_draws_that_are_all_alike_are_told(cli: Cli, demo: Path) -> None:
+    """The counter says the same whatever its seed is."""
+    done = cli("run", "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "4")
+    assert "warning: complete parity/counter: train count ×4: the 4 completions are one and the same" in done.stderr
+    assert done.stderr.count("seems to ignore seed or temperature") == 1
+
+
 def test_more_epochs_ask_the_teacher_nothing(cli: Cli, demo: Path) -> None:
     cli("run", "--matrix", demo)
     found = cli.json("plan", "--matrix", demo, "--epochs", "3")

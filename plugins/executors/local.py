@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.errors import BadInputError, RtbenchError
+from rtbench.errors import BadInputError, NotYetError, RtbenchError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Environment, Executor, Listener, Outcome, Services, StepState
@@ -98,11 +99,17 @@ class _Run:
         self.workers: list[_Worker] = []
         self.gpus = gpu_count()
         self.memory_gb = memory_gb()
+        self.waits: dict[str, float] = {}
+        """When steps that wait for something outside are to be tried again."""
+        self.stopping = False
+        """A step met what all others would meet (an account without money, say): none is begun any more."""
 
     def go(self) -> None:
         try:
-            while self.ready or any(w.step for w in self.workers):
-                self._assign()
+            while ((self.ready or self.waits) and not self.stopping) or any(w.step for w in self.workers):
+                if not self.stopping:
+                    self._wake()
+                    self._assign()
                 self._listen()
         except KeyboardInterrupt:
             self.outcome.interrupted = True
@@ -110,6 +117,13 @@ class _Run:
             self._stop()
             for key in self.steps:
                 self.outcome.states.setdefault(key, StepState(key=key, state="pending"))
+
+    def _wake(self) -> None:
+        """Steps whose wait is over are ready again, after those that have not begun."""
+        now = time.monotonic()
+        for key in [key for key, at in self.waits.items() if at <= now]:
+            del self.waits[key]
+            self.ready.append(key)
 
     def _assign(self) -> None:
         """Gives ready steps to workers, in order; one that does not fit yet lets later ones pass."""
@@ -134,6 +148,8 @@ class _Run:
         """An idle worker, or a new one, that may do the step now: the memory and the cores of all steps under way must
         fit the machine, and a GPU serves one step at a time. A step too large for the machine runs alone."""
         running = [w.step for w in self.workers if w.step is not None]
+        if step.resources.lane and any(s.resources.lane == step.resources.lane for s in running):
+            return None
         memory = sum(s.resources.memory_gb for s in [*running, step])
         cores = sum(s.resources.cpus for s in [*running, step])
         if running and (memory > self.memory_gb or cores > max(self.cores, self.count)):
@@ -170,7 +186,12 @@ class _Run:
 
     def _listen(self) -> None:
         by_pipe = {worker.pipe: worker for worker in self.workers if worker.step is not None}
-        for pipe in wait(list(by_pipe)):
+        soonest = min(self.waits.values(), default=None)
+        pause = None if soonest is None else max(0.0, soonest - time.monotonic())
+        if not by_pipe:
+            time.sleep(pause or 0.0)
+            return
+        for pipe in wait(list(by_pipe), pause):
             worker = by_pipe[pipe]  # type: ignore[index]
             step = worker.step
             assert step is not None
@@ -187,10 +208,18 @@ class _Run:
                 self.listener.progressed(step, *message[1:])
             else:
                 worker.step = None
-                self._finished(step, message[1])
+                self._ended(step, message[1])
+
+    def _ended(self, step: Step, state: StepState) -> None:
+        if state.state != "waiting":
+            self._finished(step, state)
+            return
+        self.waits[step.key] = time.monotonic() + state.after
+        self.listener.waits(step, state.error or "")
 
     def _finished(self, step: Step, state: StepState) -> None:
         self.outcome.states[step.key] = state
+        self.stopping = self.stopping or state.stops_run
         self.listener.finished(step, state)
         for key in self.dependants[step.key]:
             if state.state in {"failed", "skipped"}:
@@ -219,8 +248,8 @@ class _Run:
             worker.pipe.close()
 
 
-class _InterruptedError(BaseException):
-    """SIGTERM in a worker: unwinds the step, so that files are closed on the way."""
+class _InterruptedError(KeyboardInterrupt):
+    """SIGTERM in a worker: unwinds the step, so that files are closed on the way. (asyncio lets nothing else through.)"""
 
 
 def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
@@ -256,8 +285,6 @@ def _messages(pipe: Connection) -> Iterator[bytes]:
 
 
 def _do(session: Session, step: Step, pipe: Connection) -> StepState:
-    import time
-
     from rtbench.steps import run_step
 
     started = last = time.monotonic()
@@ -269,16 +296,29 @@ def _do(session: Session, step: Step, pipe: Connection) -> StepState:
             last = now
             pipe.send(("progress", done, total, unit))
 
+    stops = False
+    notes: tuple[str, ...] = ()
     try:
-        run_step(session, step, progress)
+        notes = tuple(run_step(session, step, progress))
+    except NotYetError as error:
+        return StepState(key=step.key, state="waiting", error=str(error), after=error.after)
     except RtbenchError as error:
+        stops = error.stops_run
         state, said, trace = "failed", str(error), traceback.format_exc()
     except Exception as error:
         state, said, trace = "failed", f"{type(error).__name__}: {error}", traceback.format_exc()
     else:
         state, said, trace = "done", "", ""
     seconds = round(time.monotonic() - started, 3)
-    return StepState(key=step.key, state=state, error=said or None, trace=trace or None, seconds=seconds)
+    return StepState(
+        key=step.key,
+        state=state,
+        error=said or None,
+        trace=trace or None,
+        seconds=seconds,
+        notes=notes,
+        stops_run=stops,
+    )
 
 
 def _raise_interrupted(_signal: int, _frame: Any) -> None:

@@ -22,6 +22,15 @@ ZERO_SHOT_COT = PromptFormat(name="zero-shot-cot", decoder=_COT, encoder_decoder
 """Two stages after Kojima et al. (2022). The original supports it for decoders only; ours asks encoder-decoder models
 with the same text."""
 
+_ONE_STAGE = Template(
+    input="{question}\n\nReason step by step. End with a line of its own that says: The answer is ANSWER. (ANSWER is a "
+    "number, Yes or No, the letter of a choice, or a word, as the question asks.)"
+)
+ONE_STAGE_COT = PromptFormat(
+    name="one-stage-cot", decoder=_ONE_STAGE, encoder_decoder=_ONE_STAGE, answer_prefix="The answer is"
+)
+"""For chat and reasoning models: one call, with the form of the answer stated. Wording of our own."""
+
 _FEW_SHOT = Template(input="{demonstrations}\nQ: {question}\nA:", stop=("\nQ:",))
 FEW_SHOT = PromptFormat(
     name="few-shot",

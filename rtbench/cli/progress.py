@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 LINE_SECONDS = 10.0
 """Plain progress lines of one step come no closer than this."""
+WAIT_SECONDS = 60.0
+"""Nor do lines that say what it waits for."""
 
 
 class RunListener:
@@ -35,6 +37,7 @@ class RunListener:
         self.begun = time.monotonic()
         self._last: dict[str, float] = {}
         self._said: set[str] = set()
+        self._waiting_said: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -52,11 +55,23 @@ class RunListener:
     def progressed(self, step: Step, done: int, total: int, unit: str) -> None:
         self.show_progress(step, done, total, unit)
 
+    def waits(self, step: Step, why: str) -> None:
+        """A step waits for something outside; said again each minute."""
+        now = time.monotonic()
+        if now - self._waiting_said.get(step.key, float("-inf")) >= WAIT_SECONDS:
+            self._waiting_said[step.key] = now
+            self.show_waits(step, why)
+
+    def show_waits(self, step: Step, why: str) -> None:
+        self._line(f"        {step.title}: waiting, {why}")
+
     def finished(self, step: Step, state: StepState) -> None:
         self._complain(self.plugins.step_finished(step, state))
         self.ended += 1
         self.failed += state.state == "failed"
         self.show_finished(step, state)
+        for note in state.notes:
+            self._line(f"warning: {step.title}: {note}")
 
     def _complain(self, errors: Sequence[PluginError]) -> None:
         for error in errors:
@@ -81,7 +96,8 @@ class RunListener:
             self._line(f"        {step.title}: {done}/{total} {unit}")
 
     def show_finished(self, step: Step, state: StepState) -> None:
-        said = f": {state.error}" if state.error else ""
+        # Why a step is skipped has been said when the one that it rests on failed.
+        said = f": {state.error}" if state.state == "failed" else ""
         self._line(
             f"[{self.ended}/{self.total}, {self.eta()} left] {state.state} {step.title} ({state.seconds:.1f} s){said}"
         )
@@ -124,6 +140,11 @@ class BarListener(RunListener):
     def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
         seconds = max(time.monotonic() - self._last[step.key], 1e-3)
         self._bars.update(self._ids[step.key], completed=done, total=total, rate=f"{done / seconds:.1f} {unit}/s")
+
+    def show_waits(self, step: Step, why: str) -> None:
+        if step.key in self._ids:
+            self._bars.remove_task(self._ids.pop(step.key))
+        super().show_waits(step, why)
 
     def show_finished(self, step: Step, state: StepState) -> None:
         if step.key in self._ids:

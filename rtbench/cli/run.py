@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 @click.option("--name", metavar="NAME", help="Name of the run.  [default: the matrix's, with a digest if narrowed]")
 @click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
 @click.option("--executor", default="local", show_default=True, help="Where steps run.")
+@click.option("--budget", metavar="AMOUNT", help="Most that paid teachers may cost this run, such as 25usd.")
 @click.option("--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a plugin's.")
 @with_session
 def run(
@@ -29,9 +30,11 @@ def run(
     name: str | None,
     workers: int | None,
     executor: str,
+    budget: str | None,
     **arguments: Any,
 ) -> int:
     """Do what each cell of a matrix needs, exactly once, and print the leaderboard."""
+    from rtbench.budget import parse_budget
     from rtbench.cli.added import summaries
     from rtbench.cli.progress import listener_for
     from rtbench.report import build_leaderboard
@@ -40,6 +43,7 @@ def run(
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
     reporter = session.reporter(format_)
+    most = parse_budget(budget) if budget is not None else None
     engine = session.executor(executor, {} if workers is None else {"workers": workers})
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
@@ -48,6 +52,8 @@ def run(
     name = name or run_name(plan, arguments)
     runs = Runs(session.workspace)
     runs.save(run_record(name, plan, None, version=__version__))
+    if most is not None:
+        _keep_budget(session, plan, name, *most)
     with listener_for(plan, session, console(stderr=True)) as listener:
         outcome = engine.run(plan, session, listener)
     record = run_record(name, plan, outcome, version=__version__)
@@ -63,6 +69,41 @@ def run(
         errors.print("stopped; what is done is kept, the same command goes on from here", style="yellow")
         return 130
     return 1 if outcome.failed else 0
+
+
+def _keep_budget(session: Session, plan: Plan, name: str, nano: int, currency: str) -> None:
+    """Lets the run spend so much, together with what its earlier goes have spent."""
+    from msgspec.structs import replace
+
+    from rtbench.budget import Budget, Cap, money
+
+    check_prices(plan, currency)
+    cap = Cap(path=str(session.workspace.resolve() / "runs" / f"{name}.spend"), nano=nano, currency=currency)
+    before = Budget(cap).begin()
+    session.environment = replace(session.environment, budget=cap)
+    if before.spent:
+        spent = f"this run has spent {money(before.spent, currency)} of {money(nano, currency)} before"
+        console(stderr=True).print(spent, markup=False)
+
+
+def check_prices(plan: Plan, currency: str) -> None:
+    """Raises BadInputError where a teacher that costs money states no price, or one in another currency."""
+    for planned_cell in plan.cells:
+        teacher = planned_cell.cell.models.teacher
+        if teacher is None or not teacher.paid or planned_cell.score is None:
+            continue
+        if teacher.price is None:
+            raise BadInputError(
+                "its price is not known, so no budget can be kept",
+                where=f"teacher {teacher.name!r}",
+                next_step="Give it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
+            )
+        if teacher.price.currency.upper() != currency:
+            raise BadInputError(
+                f"its price is in {teacher.price.currency}, the budget in {currency}",
+                where=f"teacher {teacher.name!r}",
+                next_step="Use one currency.",
+            )
 
 
 def run_name(plan: Plan, arguments: dict[str, Any]) -> str:

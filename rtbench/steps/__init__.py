@@ -4,7 +4,7 @@ own ledger segment and its own folder of the store."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,18 +30,21 @@ class StepContext:
     progress: Progress = no_progress
 
 
-def run_step(session: Session, step: Step, progress: Progress = no_progress) -> None:
+def run_step(session: Session, step: Step, progress: Progress = no_progress) -> Sequence[str]:
     """Does one step, unless the store holds it already.
+
+    Returns:
+        What the user should know of the result.
 
     Raises:
         RtbenchError: it cannot be done, for a reason the user can mend.
     """
     if session.store.has(step.kind, step.key):
-        return
+        return ()
     work = _implementation(step.kind)
     with session.store.work(step.kind, step.key, resume=step.kind == "train") as folder:
         if session.store.has(step.kind, step.key):  # another run did it while this one waited for the lock
-            return
+            return ()
         started = time.monotonic()
         counted = _Counted(progress)
         result = work(StepContext(session, step, folder, counted))
@@ -55,6 +58,8 @@ def run_step(session: Session, step: Step, progress: Progress = no_progress) -> 
         )
         seconds = round(time.monotonic() - started, 3)
         session.store.commit(folder, meta, Timing(seconds=seconds, units=counted.units))
+    notes: Sequence[str] = result.get("notes", ())
+    return notes
 
 
 class _Counted:

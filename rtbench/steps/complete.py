@@ -135,9 +135,24 @@ def complete(context: StepContext) -> dict[str, Any]:
         "questions": len({request.sample_index for request in requests}),
         "missing_questions": len({r.sample_index for r in requests} - {e.sample_index for e in entries}),
         "prompts_cut": sum(found[entry.key].prompt_cut for entry in entries),
+        "notes": _notes(spec, [found[entry.key] for entry in entries]),
         "prompt_tokens": sum(u.prompt_tokens for u in usages),
         "completion_tokens": sum(u.completion_tokens for u in usages),
     }
+
+
+def _notes(spec: CompleteSpec, completions: Sequence[Completion]) -> list[str]:
+    """What a user should know of completions that are there: draws that are all alike are paid for and teach nothing."""
+    if spec.n == 1 or spec.sampling.temperature == 0:
+        return []
+    texts: dict[int, list[str]] = {}
+    for completion in completions:
+        texts.setdefault(completion.sample_index, []).append(completion.full_text)
+    alike = sum(len(drawn) > 1 and len(set(drawn)) == 1 for drawn in texts.values())
+    if alike <= len(texts) // 2:
+        return []
+    said = f"the {spec.n} completions are one and the same text for {alike} of {len(texts)} questions"
+    return [f"{said}: {spec.model.name} seems to ignore seed or temperature"]
 
 
 def _ask(context: StepContext, partition: Partition, todo: Sequence[Request], total: int) -> dict[str, Completion]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rtbench.files import atomic_write, read_jsonl
-from rtbench.interfaces import Candidate, CurationContext
+from rtbench.interfaces import Candidate, CurationContext, RationaleSource
 from rtbench.prompts import split_rationale
 from rtbench.questions import questions_of
-from rtbench.records import CurationYield, Example, Sample
+from rtbench.records import Completion, CurationYield, Example, Sample
 from rtbench.specs import CurateSpec
 from rtbench.steps.complete import completions_of
 
@@ -64,6 +64,18 @@ def gold_example(sample: Sample) -> Example:
     return Example(sample_index=sample.index, completion_index=-1, question=sample.question, answer=sample.answer)
 
 
+def rationale_of(completion: Completion, prefix: str | None, source: RationaleSource | None) -> str:
+    """What students may learn from a completion; the rationale of one written in two stages is its first stage."""
+    text = split_rationale(completion.text, prefix)
+    if source == "text":
+        return text
+    if source == "both":
+        return "\n".join(part.strip() for part in (completion.reasoning or "", text) if part.strip())
+    if source == "thoughts":
+        return completion.reasoning or ""
+    return text if completion.reasoning is None else completion.reasoning
+
+
 def _candidates(session: Session, spec: CurateSpec, samples: Sequence[Sample], keys: Sequence[str]) -> list[Candidate]:
     """The first ``degree`` completions of each question, judged. Several members are pooled in turn: the first
     completion of each member, then the second of each, and so on."""
@@ -77,8 +89,7 @@ def _candidates(session: Session, spec: CurateSpec, samples: Sequence[Sample], k
         mine = [completion for completion in completions if completion.sample_index in by_index]
         for completion, score in zip(mine, extractor.score(mine, by_index, prefix), strict=True):
             sample = by_index[completion.sample_index]
-            reasoning = completion.reasoning
-            rationale = split_rationale(completion.text, prefix) if reasoning is None else reasoning
+            rationale = rationale_of(completion, prefix, spec.learns_from)
             example = Example(
                 sample_index=sample.index,
                 completion_index=completion.completion_index,

@@ -1,0 +1,190 @@
+"""Options of the ``openai`` teacher, as they stand in a matrix, and what endpoints and models take and refuse."""
+
+from __future__ import annotations
+
+import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.files import convert, read_yaml
+from rtbench.records import Price, Record
+
+PROFILES = Path(__file__).with_name("profiles.yaml")
+LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - recognised, not listened on
+
+Endpoint = Literal["chat", "completions"]
+
+
+class Profile(Record, frozen=True, omit_defaults=True):
+    """What a model behind an endpoint takes. Declared, so that no call is wasted on finding out."""
+
+    name: str = "own"
+    hosts: tuple[str, ...] = ()
+    """Host names it is taken for by itself; ``*`` and ``?`` as in file names. None: only by name."""
+    models: tuple[str, ...] = ("*",)
+    names: dict[str, str] = {}
+    """Fields that are called otherwise, such as ``max_tokens: max_completion_tokens``. Of chat only."""
+    without: tuple[str, ...] = ()
+    """Fields that are not sent, as the model refuses them."""
+    most_n: int = 128
+    """Completions that one call may ask for."""
+    most_stops: int | None = None
+    """Stop strings that one call may name. Texts are cut at all of them here in any case."""
+
+
+class RemoteOptions(Record, frozen=True, omit_defaults=True):
+    """Options of the ``openai`` teacher."""
+
+    model: str
+    """The model's name at the endpoint."""
+    base_url: str = "https://api.openai.com/v1"
+    """Up to and with the version; a query (``?api-version=…``) is kept behind the path."""
+    api_key_env: str | None = "OPENAI_API_KEY"
+    """*Name* of the environment variable that holds the key. None: the endpoint asks for none."""
+    key_header: str = "Authorization"
+    """Header the key is sent in: ``Authorization`` as a bearer token, another one as it is (Azure: ``api-key``)."""
+    endpoint: Endpoint = "chat"
+    """``completions`` is the older one, which base models answer."""
+    format: Literal["zero-shot-cot", "one-stage-cot", "zero-shot", "few-shot-cot"] = "zero-shot-cot"
+    """How it is asked: in two stages (Kojima et al. 2022); in one, with the answer's form stated (for chat and
+    reasoning models); or as the methods of these names."""
+    system: str | None = None
+    """System message of a chat."""
+    profile: str | dict[str, Any] | None = None
+    """Name in profiles.yaml, or the keys of :class:`Profile`. None: by host and model."""
+    extra: dict[str, Any] = {}
+    """Further fields of each request, as the endpoint documents them (``reasoning_effort: low``)."""
+    max_new_tokens: tuple[int, int] = (512, 32)
+    """For the rationale and for the answer stage. A reasoning model's thoughts count."""
+    n: int = 1
+    """Completions of one question that a call asks for: the prompt is paid once for all of them, and they share one
+    seed, so their texts cannot be had again one by one."""
+    concurrency: int = 64
+    """Calls under way at once, at most; fewer where the server answers 429."""
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    """Limits to keep by oneself. None: those that the server's headers tell."""
+    batch: bool = False
+    """Ask through the batch endpoints: at the batch price, with an answer within a day."""
+    timeout: float = 600.0
+    """Seconds for one call."""
+    retries: int = 8
+    """Times that a call is sent again after a server's fault, a reset or a timeout; 429 does not count."""
+    patience: float = 120.0
+    """Seconds without one good answer after which the run stops."""
+    thinking: tuple[str, str] | None = ("<think>", "</think>")
+    """Thoughts between these tags are kept apart, as those are that the server keeps apart itself. None: they stay."""
+    rationale: Literal["text", "thoughts", "both"] = "text"
+    """What students learn from: what the model answered up to its answer, what it thought, or one after the other."""
+    served_by: str | None = None
+    """Who answers, for the completions' identity. None: the host, and ``local`` for this machine, whatever the port."""
+    revision: str = ""
+    """Raise it when the model behind the name has changed: what it wrote before is then not taken for its own."""
+    price: Price | None = None
+    """Per million tokens. None: from prices.yaml where the model is there."""
+
+
+def remote_options(name: str, options: dict[str, Any]) -> RemoteOptions:
+    """Checks a teacher's options.
+
+    Raises:
+        BadInputError: a key is unknown, a value has the wrong type or cannot be.
+    """
+    where = f"options of teacher {name!r}"
+    found = convert(options, RemoteOptions, where=where)
+    rationale, answer = found.max_new_tokens
+    least = {"n": found.n, "concurrency": found.concurrency, "max_new_tokens": min(rationale, answer)}
+    for key, value in least.items():
+        if value < 1:
+            raise BadInputError(f"`{key}` is {value} and must be at least 1", where=where)
+    for key in ("timeout", "patience", "requests_per_minute", "tokens_per_minute"):
+        number = getattr(found, key)
+        if number is not None and number <= 0:
+            raise BadInputError(f"`{key}` is {number} and must be above 0", where=where)
+    url = urlsplit(found.base_url)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise BadInputError(
+            f"`base_url` is no address: {found.base_url!r}", where=where, next_step="Such as http://localhost:8000/v1."
+        )
+    if url.username or url.password:
+        raise BadInputError(
+            "`base_url` holds a user name or password, which would be stored",
+            where=where,
+            next_step="Put the key into an environment variable and name that in `api_key_env`.",
+        )
+    if url.scheme == "http" and found.api_key_env is not None and not _is_local(url):
+        raise BadInputError(
+            "the key would go over the network unencrypted",
+            where=where,
+            next_step="Use https, or `api_key_env: null` where the server asks for no key.",
+        )
+    if found.rationale != "text" and found.format == "zero-shot-cot":
+        raise BadInputError(
+            f"`rationale: {found.rationale}` does not go with two stages, in which the first stage's text is the rationale",
+            where=where,
+            next_step="Add `format: one-stage-cot`.",
+        )
+    profile_of(found, where=where)
+    return found
+
+
+def profile_of(options: RemoteOptions, *, where: str = "") -> Profile:
+    """The profile that the options name, state, or leave to host and model.
+
+    Raises:
+        UnknownNameError: there is none of that name.
+        BadInputError: the keys stated are no profile.
+    """
+    if isinstance(options.profile, dict):
+        return convert(options.profile, Profile, where=f"{where}, profile")
+    if options.profile is not None:
+        known = {profile.name: profile for profile in _profiles()}
+        if options.profile not in known:
+            raise UnknownNameError.of("profile", options.profile, known, where=where)
+        return known[options.profile]
+    host = urlsplit(options.base_url).hostname or ""
+    model = options.model.rsplit("/", 1)[-1]
+    fitting = (p for p in _profiles() if _fits(host, p.hosts) and _fits(model, p.models))
+    return next(fitting)
+
+
+def identity(options: RemoteOptions) -> dict[str, Any]:
+    """All that a completion's text depends on besides prompt and sampling; limits and prices are no part of it."""
+    url = urlsplit(options.base_url)
+    profile = profile_of(options)
+    return {
+        "model": options.model,
+        "served_by": options.served_by or ("local" if _is_local(url) else url.hostname),
+        "endpoint": options.endpoint,
+        "system": options.system,
+        "extra": options.extra,
+        "n": min(options.n, profile.most_n),
+        "without": sorted(profile.without),
+        "thinking": options.thinking,
+        "revision": options.revision,
+    }
+
+
+def plain(options: RemoteOptions) -> dict[str, Any]:
+    """Options as plain data, without those that are defaults."""
+    data = msgspec.to_builtins(options)
+    assert isinstance(data, dict)
+    return data
+
+
+@cache
+def _profiles() -> tuple[Profile, ...]:
+    return tuple(convert(entry, Profile, where=f"{PROFILES}, {entry['name']}") for entry in read_yaml(PROFILES))
+
+
+def _fits(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _is_local(url: SplitResult) -> bool:
+    return url.hostname in LOOPBACK

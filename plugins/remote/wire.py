@@ -1,0 +1,231 @@
+"""What goes over the wire: bodies of requests, and replies, in the OpenAI-compatible form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+from rtbench_plugins.remote.options import Profile, RemoteOptions
+
+from rtbench.records import Completion, FinishReason, Request, Usage
+
+SEEDS = 2**31
+"""Some servers keep seeds in 32 bits, signed."""
+
+_encode = msgspec.json.Encoder().encode
+
+
+class _Detail(msgspec.Struct, frozen=True):
+    text: str | None = None
+    summary: str | None = None
+
+
+class _Message(msgspec.Struct, frozen=True):
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    reasoning_details: list[_Detail] | None = None
+    refusal: str | None = None
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """One completion of a reply: ``message`` of a chat, ``text`` of a plain completion."""
+
+    message: _Message | None = None
+    text: str | None = None
+    finish_reason: str | None = None
+
+
+class _PromptDetails(msgspec.Struct, frozen=True):
+    cached_tokens: int | None = None
+
+
+class _CompletionDetails(msgspec.Struct, frozen=True):
+    reasoning_tokens: int | None = None
+
+
+class UsageReply(msgspec.Struct, frozen=True):
+    """Tokens of a whole call, over all its choices."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: _PromptDetails | None = None
+    completion_tokens_details: _CompletionDetails | None = None
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """A good reply; fields that are not used here are not read."""
+
+    choices: list[Choice]
+    usage: UsageReply | None = None
+
+
+class _Fault(msgspec.Struct, frozen=True):
+    message: str | None = None
+    code: str | int | None = None
+    type: str | None = None
+
+
+class _FaultReply(msgspec.Struct, frozen=True):
+    error: _Fault | str | None = None
+    message: str | None = None
+    detail: Any = None
+
+
+_reply = msgspec.json.Decoder(Reply)
+_fault = msgspec.json.Decoder(_FaultReply)
+
+
+class Body:
+    """Makes the bodies of requests.
+
+    Args:
+        options: of the teacher.
+        profile: what the model takes.
+    """
+
+    def __init__(self, options: RemoteOptions, profile: Profile) -> None:
+        self._chat = options.endpoint == "chat"
+        self._model = options.model
+        self._extra = options.extra
+        self._system = [{"role": "system", "content": options.system}] if options.system is not None else []
+        self._names = profile.names if self._chat else {}
+        self._without = frozenset(profile.without)
+        self._most_stops = profile.most_stops
+
+    def plain(self, request: Request, n: int = 1) -> dict[str, Any]:
+        """The fields of a call for ``n`` completions of the request's prompt, with the request's own seed."""
+        sampling = request.sampling
+        fields: dict[str, Any] = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
+        if sampling.top_p != 1.0:
+            fields["top_p"] = sampling.top_p
+        if sampling.stop:
+            fields["stop"] = list(sampling.stop[: self._most_stops])
+        if sampling.temperature > 0:
+            fields["seed"] = request.seed % SEEDS
+        if n > 1:
+            fields["n"] = n
+        sent = {self._names.get(key, key): value for key, value in fields.items() if key not in self._without}
+        return {"model": self._model, **self._prompt(request.prompt), **sent, **self._extra}
+
+    def encoded(self, request: Request, n: int = 1) -> bytes:
+        return _encode(self.plain(request, n))
+
+    def _prompt(self, prompt: str) -> dict[str, Any]:
+        if not self._chat:
+            return {"prompt": prompt}
+        return {"messages": [*self._system, {"role": "user", "content": prompt}]}
+
+
+def read_reply(body: bytes) -> Reply | None:
+    """A reply with at least one choice; None where the body is cut, no JSON, or nothing of the kind."""
+    try:
+        reply = _reply.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    return reply if reply.choices else None
+
+
+def read_fault(body: bytes) -> tuple[str, str]:
+    """Message and code of an error reply; the start of the body where it is none."""
+    try:
+        found = _fault.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return body[:300].decode("utf-8", "replace").strip(), ""
+    error = found.error
+    if isinstance(error, str):
+        return error, ""
+    if error is not None:
+        return error.message or "", str(error.code or error.type or "")
+    return found.message or (str(found.detail)[:300] if found.detail else ""), ""
+
+
+def completions(requests: Sequence[Request], reply: Reply, thinking: tuple[str, str] | None) -> list[Completion]:
+    """One completion per choice, in order, for the first requests of a call; choices beyond those asked for are left
+    out."""
+    choices = reply.choices[: len(requests)]
+    written = [
+        _written(choice, request.sampling.stop, thinking) for choice, request in zip(choices, requests, strict=False)
+    ]
+    usages = _shares(reply.usage, [len(text) + len(thoughts or "") for text, thoughts in written])
+    return [
+        Completion(
+            key=request.key,
+            task=request.task,
+            sample_index=request.sample_index,
+            completion_index=request.completion_index,
+            prompt=request.prompt,
+            text=text,
+            reasoning=thoughts,
+            finish_reason=_finish(choice.finish_reason),
+            usage=usage,
+        )
+        for request, choice, (text, thoughts), usage in zip(requests, choices, written, usages, strict=False)
+    ]
+
+
+def _finish(reason: str | None) -> FinishReason | None:
+    """What another word (``content_filter``) means for the text, the source does not say."""
+    return reason if reason in {"stop", "length"} else None  # type: ignore[return-value]
+
+
+def _written(choice: Choice, stop: Sequence[str], thinking: tuple[str, str] | None) -> tuple[str, str | None]:
+    """Text up to the first stop string, and thoughts."""
+    message = choice.message
+    if message is None:
+        text, thoughts = choice.text or "", None
+    else:
+        text, thoughts = message.content or message.refusal or "", _thoughts(message)
+    if thoughts is None and thinking is not None:
+        text, thoughts = split_thoughts(text, thinking)
+    cuts = [at for at in (text.find(mark) for mark in stop) if at >= 0]
+    return (text[: min(cuts)] if cuts else text), thoughts
+
+
+def _thoughts(message: _Message) -> str | None:
+    """What the server keeps apart: ``reasoning`` (vLLM), ``reasoning_content`` (older servers), else the parts of
+    ``reasoning_details``."""
+    if message.reasoning or message.reasoning_content:
+        return message.reasoning or message.reasoning_content
+    parts = [part.text or part.summary or "" for part in message.reasoning_details or ()]
+    return "".join(parts) or None
+
+
+def split_thoughts(text: str, tags: tuple[str, str]) -> tuple[str, str | None]:
+    """Answer and thoughts. Thoughts that never end are no answer; an opening tag may stand in the prompt."""
+    opening, closing = tags
+    if closing in text:
+        thoughts, _, answer = text.partition(closing)
+        return answer.lstrip("\n"), thoughts.replace(opening, "", 1)
+    if text.lstrip().startswith(opening):
+        return "", text.replace(opening, "", 1)
+    return text, None
+
+
+def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | None]:
+    """A call's tokens over its completions: the prompt's with the first, the written ones by length of text, so that
+    the sum is what the server counted."""
+    if usage is None:
+        return [None] * len(lengths)
+    cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
+    thought = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
+    written = _divided(usage.completion_tokens, lengths)
+    thoughts = _divided(thought or 0, lengths)
+    return [
+        Usage(
+            prompt_tokens=0 if i else usage.prompt_tokens,
+            completion_tokens=written[i],
+            cached_tokens=0 if i else cached or 0,
+            thought_tokens=thoughts[i],
+        )
+        for i in range(len(lengths))
+    ]
+
+
+def _divided(total: int, weights: Sequence[int]) -> list[int]:
+    """Whole parts of ``total`` in proportion to ``weights``, with that very sum."""
+    whole = sum(weights) or len(weights)
+    parts = [total * (weight or (whole == len(weights))) // whole for weight in weights]
+    parts[0] += total - sum(parts)
+    return parts

@@ -1,0 +1,162 @@
+"""Batches: both files are read, what failed or expired goes out again, and a stopped run picks up what is out."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rtbench_plugins.remote.engine import EndpointError
+from rtbench_plugins.remote.options import remote_options
+from rtbench_plugins.remote.teacher import RemoteTeacher
+
+from rtbench.budget import Budget, BudgetSpentError, Cap
+from rtbench.errors import NotYetError, StepFailedError
+from rtbench.records import Completion, Request
+from tests.conftest import Cli
+from tests.plugins.remote.conftest import MakeServer, Server, asked
+from tests.plugins.remote.test_teacher import completions, matrix
+
+
+def ask(
+    server: Server, requests: list[Request], workspace: Path, budget: Budget | None = None, **options: Any
+) -> list[Completion]:
+    """Asks until nothing is out, as the executor does, and keeps what came, as the ledger does."""
+    kept: dict[str, Completion] = {}
+    given = {"model": "m", "base_url": server.url, "api_key_env": None, "batch": True, **options}
+    for _ in range(200):
+        teacher = RemoteTeacher("t", remote_options("t", given), budget, workspace)
+        model = teacher.open(teacher.members()[0])
+        try:
+            for completion in model.generate([r for r in requests if r.key not in kept]):
+                assert completion.key not in kept
+                kept[completion.key] = completion
+        except NotYetError:
+            time.sleep(0.02)
+            continue
+        return list(kept.values())
+    raise AssertionError("it never ends")
+
+
+def test_all_come_back_whatever_their_order(server: MakeServer, tmp_path: Path) -> None:
+    fine = server()
+    requests = asked(30, each=4)
+    found = {c.key: c for c in ask(fine, requests, tmp_path)}
+    assert found.keys() == {r.key for r in requests}
+    assert all(f"seed {r.seed % 2**31} " in found[r.key].text for r in requests)
+    assert fine.stats()["batches"] == 1
+    assert not list(tmp_path.rglob("*.json")), "nothing is out any more"
+
+
+def test_failures_and_expired_lines_go_out_again(server: MakeServer, tmp_path: Path) -> None:
+    bad = server(batch_errors=0.1, batch_expires=0.1)
+    requests = asked(300)
+    try:
+        found = ask(bad, requests, tmp_path)
+    except StepFailedError as error:  # a line may fail three times in a row
+        assert "broke" in str(error) or "not done in time" in str(error)
+        found = []
+    stats = bad.stats()
+    assert stats["batches"] >= 3
+    assert stats["answered_twice"] == 0
+    if found:
+        assert sum(c.usage.completion_tokens for c in found if c.usage) == stats["completion_tokens"]
+        assert len(found) == 300
+
+
+def test_lines_that_fail_three_times_are_named_and_asked_in_the_next_go(server: MakeServer, tmp_path: Path) -> None:
+    bad = server(batch_errors=1.0)
+    with pytest.raises(StepFailedError, match="7 of 7 requests got no completion: 500 broke"):
+        ask(bad, asked(7), tmp_path)
+    assert bad.stats()["batches"] == 3
+    bad.set(batch_errors=0.0)
+    assert len(ask(bad, asked(7), tmp_path)) == 7
+
+
+def test_batch_that_is_refused_as_a_whole_stops_the_run(server: MakeServer, tmp_path: Path) -> None:
+    bad = server(batch_fails=True)
+    with pytest.raises(EndpointError, match="was refused: no such model"):
+        ask(bad, asked(7), tmp_path)
+    bad.set(batch_fails=False)
+    assert len(ask(bad, asked(7), tmp_path)) == 7
+
+
+def test_n_shares_a_line(server: MakeServer, tmp_path: Path) -> None:
+    choosy = server(ignores_n=True)
+    assert len(ask(choosy, asked(5, each=4), tmp_path, n=4)) == 20
+    assert choosy.stats()["calls"] == 20, "what is missing of n goes out again"
+
+
+def test_batches_are_split_at_what_one_may_hold(
+    server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import rtbench_plugins.remote.batches as module
+
+    fine = server()
+    monkeypatch.setattr(module, "MOST_BYTES", 5000)
+    assert len(ask(fine, asked(60), tmp_path)) == 60
+    assert fine.stats()["batches"] > 3
+
+
+def test_batch_whose_creation_was_cut_off_is_found_by_its_mark(server: MakeServer, tmp_path: Path) -> None:
+    """As if the process had been killed between the creation and the note of its id."""
+    fine = server(batch_seconds=0.3)
+    given = {"model": "m", "base_url": fine.url, "api_key_env": None, "batch": True}
+    teacher = RemoteTeacher("t", remote_options("t", given), None, tmp_path)
+    with pytest.raises(NotYetError):
+        list(teacher.open(teacher.members()[0]).generate(asked(9)))
+    (note,) = tmp_path.rglob("*.json")
+    known = json.loads(note.read_text())
+    del known["id"]
+    note.write_text(json.dumps(known))
+    assert len(ask(fine, asked(9), tmp_path)) == 9
+    assert fine.stats()["batches"] == 1
+
+
+def test_note_of_a_batch_that_never_was_sends_another(server: MakeServer, tmp_path: Path) -> None:
+    fine = server()
+    given = {"model": "m", "base_url": fine.url, "api_key_env": None, "batch": True}
+    teacher = RemoteTeacher("t", remote_options("t", given), None, tmp_path)
+    with pytest.raises(NotYetError):
+        list(teacher.open(teacher.members()[0]).generate(asked(9)))
+    (note,) = tmp_path.rglob("*.json")
+    known = json.loads(note.read_text())
+    del known["id"]
+    note.write_text(json.dumps({**known, "mark": "another"}))
+    assert len(ask(fine, asked(9), tmp_path)) == 9
+    assert fine.stats()["batches"] == 2
+
+
+def test_budget_holds_the_worst_of_a_batch_until_its_truth_is_known(server: MakeServer, tmp_path: Path) -> None:
+    fine = server(batch_seconds=0.2)
+    price = {"price": {"input": 0.0, "output": 2000.0, "batch": 0.5}}
+    cap = Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9)
+    budget = Budget(cap)
+    budget.begin()
+    found = ask(fine, asked(100), tmp_path, budget, **price)
+    written = sum(c.usage.completion_tokens for c in found if c.usage)
+    assert budget.account().spent == written * 10**6
+    assert budget.account().reserved == 0
+    with pytest.raises(BudgetSpentError):
+        ask(fine, asked(400, top_p=0.9)[100:], tmp_path, budget, **price)
+    assert fine.stats()["batches"] == 1, "a batch that could go over the budget is not sent"
+
+
+def test_stopped_run_picks_up_the_batches_that_are_out(cli: Cli, server: MakeServer) -> None:
+    slow = server(answer="yes", batch_seconds=4.0)
+    path = matrix(cli, slow, degree=3, batch=True)
+    process = cli.start("run", "--matrix", path)
+    deadline = time.monotonic() + 60
+    while slow.stats().get("batches", 0) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "waiting, 1 batches with 120 calls are out" in err
+    assert not completions(cli.workspace)
+    cli("run", "--matrix", path)
+    assert slow.stats()["batches"] == 2, "training and test questions, each once"
+    assert len(completions(cli.workspace)) == 40 * 3 + 20

@@ -1,0 +1,182 @@
+"""The engine against a server that goes wrong in every way it can."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+from rtbench_plugins.remote.engine import EndpointError
+
+from rtbench.errors import StepFailedError
+from rtbench.ledger import Ledger
+from tests.plugins.remote.conftest import MakeServer, asked
+
+FAULTS = dict.fromkeys(("throttled", "errors", "resets", "cut", "malformed", "empty", "doubled"), 0.05 / 7)
+
+
+def test_ten_thousand_requests_under_faults_of_every_kind_all_end_in_the_ledger_once(
+    server: MakeServer, tmp_path
+) -> None:
+    faulty = server(**FAULTS, thoughts="mixed")
+    requests = asked(2500, each=4)
+    teacher = faulty.teacher()
+    partition = Ledger(tmp_path).partition("f", "d", "p")
+    with partition.writer() as writer:
+        for completion in teacher.open(teacher.members()[0]).generate(requests):
+            writer.append(completion)
+    lines = [line for segment in partition.path.glob("*.jsonl") for line in segment.read_bytes().splitlines()]
+    found = partition.load()
+    assert len(lines) == len(found) == 10_000
+    assert found.keys() == {request.key for request in requests}
+    counted = faulty.stats()
+    assert all(counted[kind] > 10 for kind in FAULTS)
+    assert sum(c.usage.prompt_tokens for c in found.values()) == counted["prompt_tokens"]
+    assert sum(c.usage.completion_tokens for c in found.values()) == counted["completion_tokens"]
+    assert counted["answered"] == 10_000
+    thoughts = Counter(c.reasoning is not None for c in found.values())
+    assert thoughts[True] > thoughts[False] > 1000, "four kinds of thoughts, and none"
+    assert all("Hm" not in c.text and "think" not in c.text for c in found.values())
+    assert {c.reasoning for c in found.values()} == {None, "Hm 0."}
+
+
+def test_each_completion_has_its_own_seed_and_the_same_one_again(server: MakeServer) -> None:
+    fine = server()
+    requests = asked(3, each=4)
+    texts = {c.key: c.text for c in fine.ask(requests)}
+    assert len(set(texts.values())) == 12
+    assert {c.key: c.text for c in fine.ask(requests)} == texts
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_n_asks_once_for_several_and_tops_up_what_is_missing(server: MakeServer, ignored: bool) -> None:
+    choosy = server(ignores_n=ignored)
+    found = choosy.ask(asked(5, each=7), n=4)
+    assert len({c.key for c in found}) == 35
+    counted = choosy.stats()
+    assert counted["calls"] == (35 if ignored else 10)
+    assert sum(c.usage.completion_tokens for c in found) == counted["completion_tokens"]
+    assert sum(c.usage.prompt_tokens for c in found) == counted["prompt_tokens"], "a prompt is counted once per call"
+    assert len({c.text for c in found}) == 35
+
+
+def test_no_more_calls_at_once_than_allowed(server: MakeServer) -> None:
+    slow = server(latency=0.02)
+    slow.ask(asked(60), concurrency=5)
+    assert slow.stats()["most_under_way"] == 5
+
+
+def test_a_server_that_takes_fewer_at_once_is_asked_fewer(server: MakeServer) -> None:
+    narrow = server(latency=0.02, limit=8)
+    assert len(narrow.ask(asked(400), concurrency=64)) == 400
+    assert narrow.stats()["429"] < 400, "not one refusal per call"
+
+
+def test_limit_told_in_headers_is_kept(server: MakeServer) -> None:
+    """30 of a minute's requests at once, then no more than the headers allow; the server counts the refusals."""
+    strict = server(
+        headers={
+            f"x-ratelimit-{what}-requests": value
+            for what, value in [("limit", "10"), ("remaining", "0"), ("reset", "2s")]
+        }
+    )
+    begun = time.monotonic()
+    strict.ask(asked(12), concurrency=2)
+    assert time.monotonic() - begun > 1.5, "after the first reply, five a second"
+
+
+def test_own_limit_is_kept_without_any_refusal(server: MakeServer) -> None:
+    begun = time.monotonic()
+    server().ask(asked(30), requests_per_minute=600)
+    assert time.monotonic() - begun > 1.8, "ten at once, then ten a second"
+
+
+def test_retry_after_is_honoured(server: MakeServer) -> None:
+    busy = server(limit=1, latency=0.3, retry_after="1")
+    begun = time.monotonic()
+    assert len(busy.ask(asked(2), concurrency=2)) == 2
+    assert time.monotonic() - begun >= 1.0
+    assert busy.stats()["429"] == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(401, None), (403, None), (404, None), (429, "insufficient_quota"), (307, None)]
+)
+def test_what_no_call_can_mend_stops_at_once(server: MakeServer, status: int, code: str | None) -> None:
+    closed = server(status=status, message="no model of that name", code=code)
+    with pytest.raises(EndpointError, match="no model of that name|redirect") as error:
+        closed.ask(asked(500), concurrency=4)
+    assert error.value.stops_run
+    assert closed.stats()["calls"] <= 8
+
+
+def test_request_that_is_refused_is_not_sent_again_and_named(server: MakeServer) -> None:
+    fussy = server(refuses=["top_p"])
+    odd = asked(1, top_p=0.5)
+    with pytest.raises(StepFailedError, match=r"1 of 4 requests got no completion: 400 Unsupported parameter: 'top_p'"):
+        fussy.ask([*asked(4)[1:], *odd])
+    assert fussy.stats()["calls"] == 4
+
+
+def test_parameter_that_every_call_is_refused_for_stops_soon(server: MakeServer) -> None:
+    fussy = server(refuses=["temperature"])
+    with pytest.raises(EndpointError, match="Unsupported parameter: 'temperature'"):
+        fussy.ask(asked(500), concurrency=4)
+    assert fussy.stats()["calls"] < 20
+    assert len(fussy.ask(asked(20), profile={"without": ["temperature"]})) == 20
+
+
+def test_server_that_fails_for_good_stops_the_run_with_what_was_said(server: MakeServer) -> None:
+    broken = server()
+    assert len(broken.ask(asked(5))) == 5
+    broken.set(status=500, message="out of memory")
+    with pytest.raises(EndpointError, match=r"no good answer for .* 500 out of memory"):
+        broken.ask(asked(500), patience=1.0)
+
+
+def test_nobody_listening_is_one_clear_error(server: MakeServer) -> None:
+    gone = server()
+    gone.process.stdin.close()
+    gone.process.wait(10)
+    with pytest.raises(EndpointError, match="cannot connect"):
+        gone.ask(asked(10), patience=0.5)
+
+
+def test_server_that_asks_for_more_patience_than_there_is_stops(server: MakeServer) -> None:
+    daily = server(limit=0, retry_after="3600")
+    with pytest.raises(EndpointError, match="asks to wait 3600 s"):
+        daily.ask(asked(10))
+
+
+def test_server_that_comes_back_is_asked_on(server: MakeServer) -> None:
+    away = server(errors=1.0)
+    teacher = away.teacher()
+    model = teacher.open(teacher.members()[0])
+    import threading
+
+    threading.Timer(1.0, away.set, kwargs={"errors": 0.0}).start()
+    assert len(list(model.generate(asked(40)))) == 40
+
+
+def test_what_came_before_a_fault_is_yielded(server: MakeServer) -> None:
+    broken = server(latency=0.01)
+    teacher = broken.teacher(concurrency=4)
+    found = []
+    with pytest.raises(EndpointError):
+        for completion in teacher.open(teacher.members()[0]).generate(asked(200)):
+            found.append(completion)
+            if len(found) == 50:
+                broken.set(status=401)
+    assert 50 <= len(found) < 70
+    assert len({c.key for c in found}) == broken.stats()["answered"]
+
+
+def test_consumer_that_stops_leaves_nothing_under_way(server: MakeServer) -> None:
+    slow = server(latency=0.05)
+    teacher = slow.teacher(concurrency=8)
+    answers = teacher.open(teacher.members()[0]).generate(asked(100))
+    next(answers)
+    answers.close()  # type: ignore[attr-defined]
+    calls = slow.stats()["calls"]
+    time.sleep(0.3)
+    assert slow.stats()["calls"] == calls < 30

@@ -1,0 +1,271 @@
+"""The teacher as a user meets it: options, keys, and whole runs against a server of our own."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rtbench_plugins.remote.options import remote_options
+from rtbench_plugins.remote.prices import price_of
+from rtbench_plugins.remote.teacher import RemoteTeacher
+
+from rtbench.budget import Budget, BudgetSpentError, Cap
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.records import Completion, Price
+from tests.conftest import Cli
+from tests.plugins.remote.conftest import MakeServer, Server, asked
+
+KEY = "sk-planted-0123456789abcdef"
+MATRIX = """
+name: remote
+extractor: last-word
+tasks: [parity]
+methods: [fine-tune-cot]
+teachers: [{{name: far, use: openai, {options}}}]
+students: [parrot]
+degrees: [{degree}]
+recipe: {{epochs: 1}}
+"""
+
+
+def matrix(cli: Cli, server: Server, degree: int = 2, **options: Any) -> Path:
+    given = {
+        "model": "m",
+        "base_url": server.url,
+        "api_key_env": None,
+        "format": "one-stage-cot",
+        "max_new_tokens": [40, 8],
+        **options,
+    }
+    path = cli.folder / "remote.yaml"
+    path.write_text(MATRIX.format(options=json.dumps(given)[1:-1], degree=degree))
+    return path
+
+
+def completions(workspace: Path) -> list[Completion]:
+    import msgspec
+
+    decoder = msgspec.json.Decoder(Completion)
+    lines = [
+        line
+        for segment in (workspace / "ledger").glob("openai*/**/*.jsonl")
+        for line in segment.read_bytes().split(b"\n")[:-1]
+    ]
+    return [decoder.decode(line) for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "said"),
+    [
+        ({}, BadInputError, "model"),
+        ({"modle": "m"}, UnknownNameError, "Did you mean 'model'"),
+        ({"base_url": "localhost:8000"}, BadInputError, "no address"),
+        ({"base_url": "https://me:secret@host/v1"}, BadInputError, "holds a user name or password"),
+        ({"base_url": "http://far.example/v1"}, BadInputError, "unencrypted"),
+        ({"concurrency": 0}, BadInputError, "`concurrency` is 0"),
+        ({"timeout": 0}, BadInputError, "`timeout` is 0"),
+        ({"profile": "opnai"}, UnknownNameError, "Did you mean 'openai'"),
+        ({"profile": {"without": "seed"}}, BadInputError, "without"),
+        ({"rationale": "thoughts"}, BadInputError, "format: one-stage-cot"),
+        ({"format": "haiku"}, BadInputError, "haiku"),
+    ],
+)
+def test_bad_options_are_one_clear_error(options: dict[str, Any], error: type[Exception], said: str) -> None:
+    with pytest.raises(error, match=said):
+        remote_options("t", {"model": "m", **options} if options else {})
+
+
+def test_missing_key_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MY_KEY", raising=False)
+    teacher = RemoteTeacher("t", remote_options("t", {"model": "m", "api_key_env": "MY_KEY"}), None)
+    with pytest.raises(BadInputError, match="MY_KEY is not set"):
+        teacher.open(teacher.members()[0])
+
+
+def test_identity_is_what_texts_depend_on() -> None:
+    def fingerprint(**options: Any) -> str:
+        given = {"model": "m", "base_url": "http://localhost:8000/v1", "api_key_env": None, **options}
+        return RemoteTeacher("t", remote_options("t", given), None).members()[0].fingerprint
+
+    same = [
+        {"base_url": "http://127.0.0.1:9/v1"}, {"concurrency": 3}, {"price": {"input": 1, "output": 1}}, {"retries": 1},
+        {"format": "one-stage-cot", "rationale": "thoughts"},
+    ]  # fmt: skip
+    other = [
+        {"model": "n"}, {"base_url": "https://host/v1"}, {"endpoint": "completions"}, {"system": "Be brief."},
+        {"extra": {"top_k": 3}}, {"revision": "2"}, {"n": 4}, {"thinking": None}, {"served_by": "me"},
+    ]  # fmt: skip
+    assert {fingerprint(**options) for options in same} == {fingerprint()}
+    assert len({fingerprint(**options) for options in other} | {fingerprint()}) == len(other) + 1
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "url"),
+    [
+        ("http://localhost:1/v1/", "chat/completions", "http://localhost:1/v1/chat/completions"),
+        ("https://h/openai?api-version=3", "batches?limit=1", "https://h/openai/batches?limit=1&api-version=3"),
+    ],
+)
+def test_addresses(base: str, path: str, url: str) -> None:
+    from rtbench_plugins.remote.http import Connection
+
+    options = remote_options("t", {"model": "m", "base_url": base, "api_key_env": None})
+    assert Connection(options, where="t").url(path) == url
+
+
+def test_price_from_the_list_or_from_the_matrix() -> None:
+    def price(**options: Any) -> Price | None:
+        return price_of(remote_options("t", {"model": "gpt-4o-mini", **options}))
+
+    listed = price()
+    assert listed is not None
+    assert listed.as_of
+    assert price(model="gpt-4o-mini-2024-07-18") == listed
+    assert price(model="gpt-4o-mini-audio") is None
+    assert price(base_url="https://elsewhere.example/v1") is None
+    assert price(price={"input": 1, "output": 2}) == Price(input=1, output=2)
+
+
+def test_a_run_asks_what_the_plan_said_and_once(cli: Cli, server: MakeServer) -> None:
+    fine = server(answer="yes")
+    path = matrix(cli, fine, degree=4)
+    planned: Any = cli.json("plan", "--matrix", path)
+    work = sum(s["estimate"]["work"] for s in planned["steps"] if "far" in s["title"] and s["kind"] == "complete")
+    board: Any = cli.json("run", "--matrix", path)
+    assert fine.stats()["calls"] == work - 20 == 40 * 4 + 20, "the student's 20 are not asked here"
+    row = next(row for row in board["rows"] if row["method"] == "fine-tune-cot")
+    assert row["results"]["parity"]["n"] == 20
+    cli("run", "--matrix", path)
+    assert fine.stats()["calls"] == 180
+
+
+@pytest.mark.parametrize("learns", ["text", "thoughts", "both"])
+def test_students_learn_from_what_the_options_say(cli: Cli, server: MakeServer, learns: str) -> None:
+    path = matrix(cli, server(answer="yes", thoughts="reasoning", text="So it seems."), rationale=learns)
+    cli("run", "--matrix", path)
+    (examples,) = (cli.workspace / "store").glob("curate/*/examples.jsonl")
+    rationales = {json.loads(line)["rationale"] for line in examples.read_text().splitlines()}
+    assert rationales == {{"text": "So it seems.", "thoughts": "Hm 0.", "both": "Hm 0.\nSo it seems."}[learns]}
+
+
+def test_key_is_nowhere_but_in_the_header(cli: Cli, server: MakeServer) -> None:
+    """Whatever goes wrong: the server here repeats the key it was given in its error."""
+    environment = {**cli.environment, "MY_KEY": KEY}
+    user = Cli(cli.folder, environment)
+    locked = server(key=KEY, answer="yes")
+    path = matrix(user, locked, api_key_env="MY_KEY", price={"input": 1, "output": 1})
+    said = [user("run", "--matrix", path, "--budget", "1usd")]
+    assert len(completions(user.workspace)) == 100
+    locked.set(key="another")
+    more = ("--degrees", "3", "--matrix", path)
+    said.append(user("run", *more, "--traceback", code=1))
+    assert "Incorrect API key provided: Bearer [key]" in said[-1].stderr
+    said += [user("doctor"), user("plan", "--matrix", path, "--format", "json"), user("report"), user("plugins")]
+    for done in said:
+        assert KEY not in done.stdout + done.stderr
+    for file in user.folder.rglob("*"):
+        assert not file.is_file() or KEY.encode() not in file.read_bytes(), file
+
+
+def test_killed_at_random_moments_nothing_is_lost_or_double_and_little_is_asked_again(
+    cli: Cli, server: MakeServer
+) -> None:
+    """5,120 rationales; ten kills of the whole process group. What was in flight at a kill may be asked again, and
+    what had come but not been written yet: as much at most."""
+    slow = server(answer="yes", latency=0.05)
+    at_once = 32
+    path = matrix(cli, slow, degree=128, concurrency=at_once)
+    draw = random.Random(7)
+    kills = 0
+    while kills < 10:
+        process = cli.start("run", "--matrix", path)
+        before = slow.stats().get("calls", 0)
+        deadline = time.monotonic() + 60
+        while slow.stats().get("calls", 0) < before + draw.randint(50, 400) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        kills += 1
+    cli("run", "--matrix", path)
+    found = completions(cli.workspace)
+    assert len(found) == len({c.key for c in found}) == 40 * 128 + 20
+    assert slow.stats()["calls"] - len(found) <= kills * 2 * at_once
+
+
+def test_budget_is_never_passed_with_64_at_once(tmp_path: Path, server: MakeServer) -> None:
+    """Each call costs its 50 tokens at worst and some 20 in truth; the server counts what it was really asked for."""
+    fine = server(latency=0.01, errors=0.05, cut=0.02)
+    price = Price(input=10.0, output=1000.0)
+    cap = Cap(path=str(tmp_path / "a.spend"), nano=3 * 10**9)
+    budget = Budget(cap)
+    budget.begin()
+    teacher = RemoteTeacher(
+        "t",
+        remote_options(
+            "t", {"model": "m", "base_url": fine.url, "api_key_env": None, "price": {"input": 10.0, "output": 1000.0}}
+        ),
+        budget,
+    )
+    found: list[Completion] = []
+    with pytest.raises(BudgetSpentError, match=r"the budget of 3.00 USD is used up") as error:
+        found.extend(teacher.open(teacher.members()[0]).generate(asked(1000)))
+    assert error.value.stops_run
+    stats = fine.stats()
+    truth = price.of(stats["prompt_tokens"], stats["completion_tokens"])
+    account = budget.account()
+    assert account.reserved == 0
+    assert truth <= account.spent / 1e9 <= 3.0
+    assert 3.0 - account.spent / 1e9 < 0.06, "no more is left than one call may cost"
+
+
+def test_run_over_its_budget_stops_cleanly_and_goes_on_with_more(cli: Cli, server: MakeServer) -> None:
+    fine = server(answer="yes")
+    path = matrix(cli, fine, degree=8, price={"input": 0, "output": 1000})
+    stopped = cli("run", "--matrix", path, "--budget", "2usd", code=1)
+    assert "the budget of 2.00 USD is used up" in stopped.stderr
+    kept = len(completions(cli.workspace))
+    assert 0 < kept < 340
+    again = cli("run", "--matrix", path, "--budget", "2usd", code=1)
+    assert "this run has spent 1.9" in again.stderr
+    assert len(completions(cli.workspace)) == kept
+    done = cli("run", "--matrix", path, "--budget", "100usd")
+    assert "this run has spent" in done.stderr
+    assert len(completions(cli.workspace)) == 340 == fine.stats()["calls"]
+
+
+@pytest.mark.parametrize(
+    ("options", "budget", "said"),
+    [
+        ({"api_key_env": "MY_KEY"}, "5usd", "its price is not known"),
+        (
+            {"api_key_env": "MY_KEY", "price": {"input": 1, "output": 1, "currency": "EUR"}},
+            "5usd",
+            "in EUR, the budget in USD",
+        ),
+        ({}, "five", "is no amount"),
+    ],
+)
+def test_budget_that_cannot_be_kept_is_refused_before_asking(
+    cli: Cli, server: MakeServer, options: dict[str, Any], budget: str, said: str
+) -> None:
+    fine = server()
+    done = cli("run", "--matrix", matrix(cli, fine, **options), "--budget", budget, code=2)
+    assert said in done.stderr
+    assert fine.stats().get("calls", 0) == 0
+
+
+def test_persistent_failure_stops_the_whole_run_with_one_message(cli: Cli, server: MakeServer) -> None:
+    closed = server(status=403, message="your project may not use this model")
+    path = matrix(cli, closed)
+    path.write_text(path.read_text().replace("degrees: [2]", "degrees: [2, 3, 4]\ntemperature: 1.0"))
+    done = cli("run", "--matrix", path, "--workers", "1", code=1)
+    assert done.stderr.count("your project may not use this model") == 2, "where it happened, and at the end"
+    assert closed.stats()["calls"] <= 64
+    board = cli.json("report")
+    assert board

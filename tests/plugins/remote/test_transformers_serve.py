@@ -1,0 +1,105 @@
+"""A server that people have: ``transformers serve`` with a tiny random model made on the spot."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+from tests.plugins.remote.conftest import Server, asked
+
+CHAT = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }} [end]{% endfor %}[bot] "
+MATRIX = """
+name: served
+source: twin
+tasks: [multiarith]
+methods: [fine-tune-cot]
+teachers:
+  - {{name: served, use: openai, model: '{model}', base_url: '{url}', api_key_env: null, profile: transformers,
+     concurrency: 4, max_new_tokens: [12, 4], timeout: 60}}
+students: [random-causal]
+degrees: [2]
+limit: 6
+curators: [non-empty]
+recipe: {{epochs: 1}}
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    from rtbench_plugins.hf.loading import pick_device, random_base, save
+    from rtbench_plugins.hf.options import StudentOptions
+
+    folder = tmp_path_factory.mktemp("model")
+    options = StudentOptions(config={"n_layer": 1, "n_embd": 32, "n_inner": 64, "n_head": 2}, vocab_size=400)
+    base = random_base("decoder", options, [r.prompt for r in asked(50)], pick_device("cpu"))
+    base.tokenizer.chat_template = CHAT
+    base.model.generation_config.do_sample = True  # else the server is greedy, whatever temperature it is asked for
+    save(base, folder)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [str(Path(sys.executable).with_name("transformers")), "serve", str(folder), "--host", "127.0.0.1"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": ""}
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 180
+        while not _healthy(port):
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.5)
+        found = Server(process, port)
+        found.model = str(folder)  # type: ignore[attr-defined]
+        yield found
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
+            return bool(reply.status == 200)
+    except OSError:
+        return False
+
+
+def test_same_seed_same_text_and_another_seed_another(served: Any) -> None:
+    requests = asked(2, each=2, max_new_tokens=8, temperature=1.0)
+    options = {"model": served.model, "profile": "transformers", "concurrency": 1}
+    first = {c.key: c for c in served.ask(requests, **options)}
+    again = {c.key: c for c in served.ask(requests, **options)}
+    assert {k: c.text for k, c in first.items()} == {k: c.text for k, c in again.items()}
+    assert len({c.text for c in first.values()}) == 4
+    assert all(c.usage is not None and 0 < c.usage.completion_tokens <= 8 for c in first.values())
+
+
+def test_what_is_left_of_n_is_asked_for(served: Any) -> None:
+    """The server answers ``n: 3`` with one choice."""
+    options = {"model": served.model, "profile": "plain", "n": 3, "concurrency": 1}
+    assert len(served.ask(asked(1, each=3, max_new_tokens=4), **options)) == 3
+
+
+def test_rationales_of_a_whole_run(cli: Cli, served: Any) -> None:
+    path = cli.folder / "served.yaml"
+    path.write_text(MATRIX.format(model=served.model, url=served.url))
+    board: Any = cli.json("run", "--matrix", path)
+    row = next(row for row in board["rows"] if row["method"] == "fine-tune-cot")
+    assert row["results"]["multiarith"]["n"] == 6
+    lines = [line for s in (cli.workspace / "ledger").glob("openai*/**/*.jsonl") for line in s.read_text().splitlines()]
+    kept = [json.loads(line) for line in lines]
+    answers = [line for line in kept if line.get("reasoning") is not None]
+    assert len(kept) == 2 * (6 * 2 + 6), "rationale and answer, of training and test questions"
+    assert len(answers) == 6 * 2 + 6

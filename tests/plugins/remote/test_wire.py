@@ -1,0 +1,160 @@
+"""What is sent and how replies are read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+from rtbench_plugins.remote.options import Profile, profile_of, remote_options
+from rtbench_plugins.remote.wire import Body, completions, read_fault, read_reply
+
+from rtbench.records import Completion
+from tests.plugins.remote.conftest import asked
+
+TAGS = ("<think>", "</think>")
+
+
+def body(options: dict[str, Any] | None = None, **sampling: Any) -> dict[str, Any]:
+    found = remote_options("t", {"model": "m", **(options or {})})
+    (request,) = asked(1, **sampling)
+    sent: dict[str, Any] = json.loads(Body(found, profile_of(found)).encoded(request, 1))
+    return sent
+
+
+def test_chat_and_the_older_endpoint() -> None:
+    local = {"base_url": "http://localhost:8000/v1", "api_key_env": None}
+    chat = body({**local, "system": "Be brief."})
+    assert chat["messages"] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Question 0: how many?"},
+    ]
+    assert chat["max_tokens"] == 50
+    assert 0 <= chat["seed"] < 2**31
+    plain = body({**local, "endpoint": "completions"}, stop=("\nQ:",))
+    assert plain["prompt"] == "Question 0: how many?"
+    assert plain["stop"] == ["\nQ:"]
+    assert "messages" not in plain
+
+
+def test_greedy_request_has_no_seed_and_no_default_is_sent() -> None:
+    assert body(temperature=0.0).keys() == {"model", "messages", "max_completion_tokens", "temperature"}
+
+
+@pytest.mark.parametrize(
+    ("model", "host", "there", "absent"),
+    [
+        ("gpt-4o", "api.openai.com", {"max_completion_tokens", "temperature", "stop"}, {"max_tokens"}),
+        ("o4-mini", "api.openai.com", {"max_completion_tokens"}, {"max_tokens", "temperature", "stop"}),
+        ("gpt-5-mini", "api.openai.com", {"max_completion_tokens"}, {"temperature"}),
+        ("o4-mini", "my.host", {"max_tokens", "temperature", "seed"}, {"max_completion_tokens"}),
+        ("mistral-small", "api.mistral.ai", {"random_seed"}, {"seed"}),
+    ],
+)
+def test_profile_follows_host_and_model(model: str, host: str, there: set[str], absent: set[str]) -> None:
+    sent = body({"model": model, "base_url": f"https://{host}/v1"}, stop=("Q:",)).keys()
+    assert there <= sent
+    assert not absent & sent
+
+
+def test_profile_may_be_named_or_stated() -> None:
+    assert "max_completion_tokens" not in body({"profile": "plain"})
+    stated = body(
+        {"profile": {"names": {"max_tokens": "limit"}, "without": ["seed"], "most_stops": 1}}, stop=("a", "b")
+    )
+    assert stated["limit"] == 50
+    assert stated["stop"] == ["a"]
+    assert "seed" not in stated
+
+
+def test_further_fields_go_as_they_are_and_win() -> None:
+    sent = body({"extra": {"reasoning_effort": "low", "temperature": 1}})
+    assert (sent["reasoning_effort"], sent["temperature"]) == ("low", 1)
+
+
+def read(message: dict[str, Any], **rest: Any) -> Completion:
+    data = {"choices": [{"index": 0, "message": message, "finish_reason": "stop", **rest}]}
+    reply = read_reply(msgspec.json.encode(data))
+    assert reply is not None
+    (found,) = completions(asked(1, stop=("\nQ:",)), reply, TAGS)
+    return found
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "It is 2.", "reasoning": "One and one."},
+        {"content": "It is 2.", "reasoning_content": "One and one.", "reasoning": None},
+        {"content": "It is 2.", "reasoning_details": [{"type": "a", "text": "One "}, {"summary": "and one."}]},
+        {"content": "<think>One and one.</think>\n\nIt is 2."},
+        {"content": "One and one.</think>It is 2."},
+    ],
+)
+def test_thoughts_of_all_kinds_are_kept_apart(message: dict[str, Any]) -> None:
+    found = read(message)
+    assert (found.reasoning, found.text) == ("One and one.", "It is 2.")
+
+
+def test_thoughts_without_an_end_are_no_answer() -> None:
+    found = read({"content": "<think>One and one"}, finish_reason="length")
+    assert (found.reasoning, found.text, found.finish_reason) == ("One and one", "", "length")
+
+
+def test_text_is_cut_at_a_stop_string_whatever_the_server_did() -> None:
+    assert read({"content": "It is 2.\nQ: and 3?"}).text == "It is 2."
+
+
+def test_filtered_or_refused_completion_is_a_completion() -> None:
+    assert read({"content": None, "refusal": "I cannot."}).text == "I cannot."
+    assert read({"content": None}, finish_reason="content_filter").finish_reason is None
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"<html>", b'{"choices": []}', b'{"choices": [{"mess', b"[]", b"\xff\xfe", b'{"choices": 3}']
+)
+def test_reply_that_is_none(data: bytes) -> None:
+    assert read_reply(data) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (b'{"error": {"message": "no", "code": "c"}}', ("no", "c")),
+        (b'{"error": {"message": "no", "type": "t", "param": null}}', ("no", "t")),
+        (b'{"error": "no"}', ("no", "")),
+        (b'{"message": "no"}', ("no", "")),
+        (b'{"detail": [{"msg": "no"}]}', ("[{'msg': 'no'}]", "")),
+        (b"Bad gateway", ("Bad gateway", "")),
+        (b"\xff", ("\ufffd", "")),
+    ],
+)
+def test_fault_is_read_whatever_its_form(data: bytes, said: tuple[str, str]) -> None:
+    assert read_fault(data) == said
+
+
+@pytest.mark.parametrize("total", [0, 1, 7, 1000])
+@pytest.mark.parametrize("texts", [["", ""], ["a", "bbbb", "cc"], ["x"]])
+def test_tokens_of_a_call_are_divided_without_loss(total: int, texts: list[str]) -> None:
+    choices = [{"message": {"content": text}} for text in texts]
+    usage = {
+        "prompt_tokens": 11,
+        "completion_tokens": total,
+        "prompt_tokens_details": {"cached_tokens": 4},
+        "completion_tokens_details": {"reasoning_tokens": total // 2},
+    }
+    reply = read_reply(msgspec.json.encode({"choices": choices, "usage": usage}))
+    assert reply is not None
+    found = [c.usage for c in completions(asked(1, each=len(texts)), reply, TAGS)]
+    assert sum(u.completion_tokens for u in found if u) == total
+    assert sum(u.thought_tokens for u in found if u) == total // 2
+    assert sum(u.prompt_tokens for u in found if u) == 11
+    assert sum(u.cached_tokens for u in found if u) == 4
+
+
+def test_server_that_counts_no_tokens_leaves_them_out() -> None:
+    assert read({"content": "a"}).usage is None
+
+
+def test_own_profile_needs_no_host() -> None:
+    assert Profile().most_n == 128

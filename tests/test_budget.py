@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rtbench.budget import NANO, Budget, Cap, money, nano, parse_budget
+from rtbench.errors import BadInputError
+from rtbench.records import Price
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [("25usd", (25 * NANO, "USD")), ("2.50 eur", (2_500_000_000, "EUR")), ("10", (10 * NANO, "USD")),
+     ("$1,000", (1000 * NANO, "USD")), (".05USD", (50_000_000, "USD"))],
+)  # fmt: skip
+def test_amounts(text: str, found: tuple[int, str]) -> None:
+    assert parse_budget(text) == found
+
+
+@pytest.mark.parametrize("text", ["", "usd", "-3usd", "ten", "1.2.3", "5 dollars", "nan"])
+def test_what_is_no_amount(text: str) -> None:
+    with pytest.raises(BadInputError, match="is no amount"):
+        parse_budget(text)
+
+
+def test_money_for_people() -> None:
+    assert money(25 * NANO, "USD") == "25.00 USD"
+    assert money(1_234_567, "USD") == "0.001235 USD"
+    assert money(0, "EUR") == "0.00 EUR"
+    assert nano(0.1) == 100_000_000
+    assert nano(1e-10) == 1, "rounded up"
+
+
+def test_price_counts_cached_tokens_for_less() -> None:
+    price = Price(input=2.0, output=8.0, cached=0.5)
+    assert price.of(1_000_000, 0) == 2.0
+    assert price.of(1_000_000, 500_000, 1_000_000) == 0.5 + 4.0
+    assert Price(input=2.0, output=8.0).of(1_000_000, 0, 400_000) == 2.0
+
+
+def test_reserve_and_settle(tmp_path: Path) -> None:
+    budget = Budget(Cap(path=str(tmp_path / "runs" / "a.spend"), nano=100))
+    budget.begin()
+    assert budget.reserve(60)
+    assert not budget.reserve(41)
+    assert budget.reserve(40)
+    budget.settle(60, 10)
+    assert (budget.account().spent, budget.account().reserved) == (10, 40)
+    assert budget.reserve(50)
+    assert not budget.reserve(1)
+
+
+def test_what_a_killed_process_reserved_counts_as_spent(tmp_path: Path) -> None:
+    cap = Cap(path=str(tmp_path / "a.spend"), nano=100)
+    Budget(cap).begin()
+    Budget(cap).reserve(70)
+    assert Budget(cap).begin().spent == 70
+    assert not Budget(cap).reserve(31)
+
+
+SPENDER = """
+import sys
+from rtbench.budget import Budget, Cap
+budget = Budget(Cap(path=sys.argv[1], nano=10_000))
+for _ in range(700):
+    if budget.reserve(7):
+        budget.settle(7, 5)
+"""
+
+
+def test_processes_share_one_account(tmp_path: Path) -> None:
+    cap = Cap(path=str(tmp_path / "a.spend"), nano=10_000)
+    Budget(cap).begin()
+    processes = [subprocess.Popen([sys.executable, "-c", SPENDER, cap.path]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    account = Budget(cap).account()
+    assert account.reserved == 0
+    assert 10_000 - 7 * 3 < account.spent <= 10_000
+
+
+def test_file_that_is_no_account_is_one_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.spend"
+    path.write_text("hello there\n")
+    with pytest.raises(BadInputError, match="no account"):
+        Budget(Cap(path=str(path), nano=1)).begin()
