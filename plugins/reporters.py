@@ -13,6 +13,7 @@ from rtbench_plugins.printing import escaped, text_console, text_of
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Reporter
 from rtbench.report import CellResult, Leaderboard, Row
+from rtbench.spending import Spending
 
 if TYPE_CHECKING:
     from rtbench.registry import Register
@@ -191,6 +192,35 @@ def curated(board: Leaderboard) -> list[str]:
     return list(lines)
 
 
+def spent(board: Leaderboard) -> list[str]:
+    """Money: by teacher, and for the rationales of each teacher, degree and task."""
+    lines: dict[str, None] = {}
+    for teacher, found in board.spending.items():
+        dated = f", price of {found.as_of}" if found.as_of else ""
+        lines[
+            f"{teacher}: {_money(found)} for {found.completions:,} completions ({found.prompt_tokens:,} prompt and "
+            f"{found.completion_tokens:,} written tokens{dated})"
+        ] = None
+    for row in board.rows:
+        for task, result in row.results.items():
+            if result.spending is None or result.curation is None:
+                continue
+            kept = result.curation.kept
+            each = (
+                f"{result.spending.money / kept:.3g} {result.spending.currency} per kept rationale"
+                if kept
+                else "none kept"
+            )
+            name = f"{row.teacher} D={row.degree} {task}" + (f" {row.fraction:.0%}" if row.fraction != 1 else "")
+            lines[f"{name}: {_money(result.spending)}, {each}"] = None
+    return list(lines)
+
+
+def _money(found: Spending) -> str:
+    more = f" and what {found.uncounted} uncounted completions cost" if found.uncounted else ""
+    return f"{found.money:.4g} {found.currency}{more}"
+
+
 def gaps(board: Leaderboard) -> list[str]:
     """Why cells have no number."""
     out: dict[str, list[str]] = {}
@@ -237,6 +267,8 @@ class TableReporter(Reporter):
             out.print(line, style="dim", markup=False)
         for line in curated(leaderboard):
             out.print(f"yield  {line}", style="dim", markup=False)
+        for line in spent(leaderboard):
+            out.print(f"money  {line}", style="dim", markup=False)
         for line in gaps(leaderboard):
             out.print(f"no number  {line}", style="yellow", markup=False)
         return text_of(out)
@@ -262,7 +294,12 @@ class MarkdownReporter(Reporter):
             ]
             lines.append("| " + " | ".join(escaped(value) for value in values) + " |")
         lines += ["", *(f"- {escaped(line)}" for line in notes(leaderboard))]
-        for head, more in (("Yield of curation", curated(leaderboard)), ("Cells without a number", gaps(leaderboard))):
+        sections = {
+            "Yield of curation": curated(leaderboard),
+            "Money": spent(leaderboard),
+            "Cells without a number": gaps(leaderboard),
+        }
+        for head, more in sections.items():
             if more:
                 lines += ["", f"## {head}", "", *(f"- {escaped(line)}" for line in more)]
         return "\n".join(lines)
@@ -291,8 +328,8 @@ _ROW_FIELDS = [
     "extractor", "source", "variant", "split", "fold", "limit",
 ]  # fmt: skip
 _RESULT_FIELDS = [
-    "accuracy", "low", "high", "n", "missing", "seeds", "parameters", "kept", "covered", "rows_cut", "prompts_cut",
-    "reason",
+    "accuracy", "low", "high", "n", "missing", "seeds", "parameters", "kept", "covered", "money", "currency", "rows_cut",
+    "prompts_cut", "reason",
 ]  # fmt: skip
 
 
@@ -307,6 +344,8 @@ def _csv_result(r: CellResult) -> list[object]:
         r.parameters,
         r.curation.kept if r.curation else None,
         r.curation.covered if r.curation else None,
+        r.spending.money if r.spending else None,
+        r.spending.currency if r.spending else None,
         r.rows_cut,
         r.prompts_cut,
         r.reason,

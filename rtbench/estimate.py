@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import sqrt
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,7 +14,7 @@ from rtbench.history import seconds_per_unit, trait_of
 from rtbench.plan import Plan
 from rtbench.prompts import render
 from rtbench.questions import questions_of
-from rtbench.records import Questions, Record, Sampling
+from rtbench.records import Price, Questions, Record, Sampling
 from rtbench.specs import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec
 from rtbench.steps.complete import LedgerAddress, address_of, answer_requests, partition_at, requests_of
 
@@ -25,6 +27,10 @@ CHARACTERS_PER_TOKEN = 4
 
 RATIONALE_TOKENS = 128
 """Length of a rationale that is not written yet, for the estimate of the answer stage's prompts."""
+
+
+FEWEST = 5
+"""Completions that an expectation may rest on."""
 
 
 class StepEstimate(Record, frozen=True):
@@ -40,6 +46,11 @@ class StepEstimate(Record, frozen=True):
     """At most: the cap on new tokens times the new requests."""
     money: float | None = None
     """At most, in ``currency``; None where the model has no price."""
+    expected: float | None = None
+    """As the completions that are there (a pilot's, say) let expect; None with fewer than five of them."""
+    low: float | None = None
+    high: float | None = None
+    """Range of ``expected``: two standard errors of the mean cost of a completion."""
     currency: str = ""
     seconds: float | None = None
     """From steps of the kind, model and format that this workspace has done; None where there are none."""
@@ -55,8 +66,20 @@ class _Counted:
 
     sizes: dict[bytes, tuple[tuple[int, ...], int]] = field(default_factory=dict)
     """Sample indices, and characters of one prompt for each, by what they are made of."""
+    costs: dict[LedgerAddress, tuple[float, float] | None] = field(default_factory=dict)
+    """Mean cost of the completions that are there, and its standard error."""
     asked: dict[_Draws, dict[int, int]] = field(default_factory=dict)
     """Completions of each sample that the steps before ask for: higher degrees and larger parts hold lower ones'."""
+
+    def costs_at(self, session: Session, address: LedgerAddress, price: Price) -> tuple[float, float] | None:
+        """Mean cost of a completion in a partition, and its standard error; None where too few are there."""
+        if address not in self.costs:
+            partition = partition_at(session.ledger, address)
+            usages = [usage for usage in partition.usages(partition.keys()) if usage is not None]
+            costs = [price.of(u.prompt_tokens, u.completion_tokens, u.cached_tokens) for u in usages]
+            enough = len(costs) >= FEWEST
+            self.costs[address] = (fmean(costs), stdev(costs) / sqrt(len(costs))) if enough else None
+        return self.costs[address]
 
     def new(self, at: _Draws, samples: Sequence[int], n: int) -> int:
         """How many of ``n`` completions a sample no step before asks for; from now on they are asked for."""
@@ -101,8 +124,13 @@ def _complete(session: Session, step: Step, plan: Plan, counted: _Counted) -> St
         price = session.teacher(spec.model.plugin, spec.model.name, spec.model.options).price
     if price is None:
         return found
-    money = (tokens * price.input + written * price.output) / 1e6
-    return msgspec.structs.replace(found, money=money, currency=price.currency)
+    found = msgspec.structs.replace(found, money=price.of(tokens, written), currency=price.currency)
+    seen = counted.costs_at(session, address_of(step), price)
+    if seen is None:
+        return found
+    mean, error = seen
+    expected, spread = mean * new, 2 * error * new
+    return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
 
 
 def _count(session: Session, step: Step, plan: Plan, counted: _Counted) -> tuple[int, int, int]:

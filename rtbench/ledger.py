@@ -26,7 +26,7 @@ import msgspec
 from rtbench.errors import BadInputError
 from rtbench.files import locked, write_atomic
 from rtbench.keys import content_key, derived_seed
-from rtbench.records import Completion, Request, Sampling
+from rtbench.records import Completion, Request, Sampling, Usage
 
 SYNC_EVERY = 64
 """Completions at most that a power cut can lose. (A killed process loses none: each append is a write of its own.)"""
@@ -65,6 +65,13 @@ class _Placed(msgspec.Struct, frozen=True):
     sample_index: int
 
 
+class _Counted(msgspec.Struct, frozen=True):
+    """What money follows from."""
+
+    key: str
+    usage: Usage | None = None
+
+
 class Ledger:
     """All partitions under one folder."""
 
@@ -94,6 +101,14 @@ class Partition:
         """How many completions each sample has."""
         placed = {record.key: record.sample_index for record in self._records(msgspec.json.Decoder(_Placed))}
         return Counter(placed.values())
+
+    def usages(self, keys: Collection[str]) -> Iterator[Usage | None]:
+        """Tokens of the completions asked for that are there, each once; None where nobody counted."""
+        left = set(keys)
+        for record in self._records(msgspec.json.Decoder(_Counted)):
+            if record.key in left:
+                left.discard(record.key)
+                yield record.usage
 
     def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
         """Completions by key; all of them, or those asked for that are there."""

@@ -11,9 +11,11 @@ from rtbench.files import read_jsonl
 from rtbench.interfaces import Recipe
 from rtbench.records import CurationYield, Fold, Record, Score, ScoreSummary, Source
 from rtbench.runs import CellRecord, RunRecord
+from rtbench.spending import Spending, spent_by_teacher, spent_on
 from rtbench.stats import Interval, clustered_bootstrap, mean_interval, two_level_bootstrap, wilson
 
 if TYPE_CHECKING:
+    from rtbench.ledger import Ledger
     from rtbench.store import Store
 
 RowKind = Literal["measured", "teacher", "random", "reported"]
@@ -33,6 +35,8 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     summaries: tuple[ScoreSummary, ...] = ()
     """Every extractor's, for a single seed."""
     curation: CurationYield | None = None
+    spending: Spending | None = None
+    """What the rationales that it was trained on cost, where the teacher has a price."""
     rows_cut: int = 0
     """Training rows that were cut to the student's maximal length."""
     prompts_cut: int = 0
@@ -87,9 +91,11 @@ class Leaderboard(Record, frozen=True):
     version: str
     tasks: tuple[str, ...]
     rows: tuple[Row, ...]
+    spending: dict[str, Spending] = {}
+    """What each priced teacher's completions cost, each counted once."""
 
 
-def build_leaderboard(run: RunRecord, store: Store, *, reference: Iterable[Row] = ()) -> Leaderboard:
+def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference: Iterable[Row] = ()) -> Leaderboard:
     """Groups a run's cells into rows; seeds are averaged."""
     groups: dict[tuple[object, ...], dict[str, list[CellRecord]]] = {}
     for cell in run.cells:
@@ -110,7 +116,7 @@ def build_leaderboard(run: RunRecord, store: Store, *, reference: Iterable[Row] 
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
-    rows += [_row(by_task, store) for by_task in groups.values()]
+    rows += [_row(by_task, run, store, ledger) for by_task in groups.values()]
     rows += reference
     return Leaderboard(
         run=run.name,
@@ -119,6 +125,7 @@ def build_leaderboard(run: RunRecord, store: Store, *, reference: Iterable[Row] 
         version=run.version,
         tasks=run.tasks,
         rows=tuple(_with_mean(row) for row in sorted(rows, key=_order)),
+        spending=spent_by_teacher(run, store, ledger),
     )
 
 
@@ -154,7 +161,7 @@ def _random_row(run: RunRecord) -> Row:
     )
 
 
-def _row(by_task: Mapping[str, Sequence[CellRecord]], store: Store) -> Row:
+def _row(by_task: Mapping[str, Sequence[CellRecord]], run: RunRecord, store: Store, ledger: Ledger) -> Row:
     first = next(iter(by_task.values()))[0]
     variants = {cell.variant for cells in by_task.values() for cell in cells}
     return Row(
@@ -173,7 +180,9 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], store: Store) -> Row:
         fold=first.fold,
         limit=first.limit,
         temperature=first.temperature,
-        results={task: _result(cells, store) for task, cells in by_task.items()},
+        results={
+            task: _with_spending(_result(cells, store), cells, run, store, ledger) for task, cells in by_task.items()
+        },
     )
 
 
@@ -215,6 +224,18 @@ def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
         recipe=cells[0].recipe,
         cells=names,
     )
+
+
+def _with_spending(
+    result: CellResult, cells: Sequence[CellRecord], run: RunRecord, store: Store, ledger: Ledger
+) -> CellResult:
+    """Adds what the cells' rationales cost."""
+    price = run.prices.get(cells[0].teacher or "")
+    counted = cells if _own_questions(cells) else cells[:1]
+    asked = {key for cell in counted if cell.examples is not None for key in cell.asked}
+    if price is None or result.accuracy is None or not asked:
+        return result
+    return msgspec.structs.replace(result, spending=spent_on(asked, price, store, ledger))
 
 
 def _own_questions(cells: Sequence[CellRecord]) -> bool:

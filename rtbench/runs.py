@@ -15,8 +15,8 @@ from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import read_json, write_atomic
 from rtbench.interfaces import Outcome, Recipe
 from rtbench.plan import Plan
-from rtbench.records import Fold, Record, Source
-from rtbench.specs import Step
+from rtbench.records import Fold, Price, Record, Source
+from rtbench.specs import CompleteSpec, Step
 
 if TYPE_CHECKING:
     from rtbench.plan import PlannedCell
@@ -51,6 +51,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     score: str | None = None
     """Key of the score step."""
     completions: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    """Keys of the complete steps below that ask the teacher."""
     examples: str | None = None
     checkpoint: str | None = None
     reason: str | None = None
@@ -66,12 +68,15 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     version: str
     tasks: tuple[str, ...]
     cells: tuple[CellRecord, ...]
+    prices: dict[str, Price] = {}
+    """By teacher, as they were when it ran; teachers without one are not here."""
     random: dict[str, float] = {}
     """Expected accuracy of a uniform guess, by task."""
 
 
 def run_record(name: str, plan: Plan, outcome: Outcome | None, *, version: str) -> RunRecord:
     """Sums up a plan and, once it has run, how it ended."""
+    teachers = [planned.cell.models.teacher for planned in plan.cells]
     tasks = {planned.cell.task.name: planned.cell.models.task.info.random_accuracy for planned in plan.cells}
     return RunRecord(
         name=name,
@@ -80,6 +85,7 @@ def run_record(name: str, plan: Plan, outcome: Outcome | None, *, version: str) 
         version=version,
         tasks=tuple(tasks),
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
+        prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},
         random=tasks,
     )
 
@@ -118,10 +124,15 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         fold=cell.fold,
         score=score.key if score else None,
         completions=tuple(i.key for i in score.inputs) if score else (),
+        asked=tuple(step.key for step in below if isinstance(step.spec, CompleteSpec) and _of_teacher(step.spec)),
         examples=trains[0].inputs_as("examples")[0].key if trains else None,
         checkpoint=trains[0].key if trains else None,
         reason=reason,
     )
+
+
+def _of_teacher(spec: CompleteSpec) -> bool:
+    return spec.model.role == "teacher" and spec.recorded is None
 
 
 def _below(plan: Plan, score: Step | None) -> list[Step]:

@@ -54,7 +54,7 @@ class Session:
     def offline(self) -> bool:
         return self.environment.offline
 
-    @cached_property
+    @property
     def budget(self) -> Budget | None:
         """What the run may spend."""
         return None if self.environment.budget is None else Budget(self.environment.budget)

@@ -21,8 +21,8 @@ ROOMS = [
     {"builder", "narrowing", "expansion"},
     {"plan"},
     {"steps", "history"},
-    {"estimate", "runs"},
-    {"report", "reference"},
+    {"estimate", "runs", "pilot"},
+    {"report", "reference", "spending"},
     {"cli", "__main__"},
 ]
 """From the ground up: a room may import, when it is itself imported, what stands below it or beside it."""

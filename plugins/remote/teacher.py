@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from rtbench_plugins.remote.batches import Batches
     from rtbench_plugins.remote.engine import Engine
 
-    from rtbench.budget import Budget
     from rtbench.registry import Register
 
 FORMATS = {known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)}
@@ -34,11 +32,10 @@ class RemoteTeacher(Teacher):
     Args:
         name: as in the matrix.
         options: see :class:`~rtbench_plugins.remote.options.RemoteOptions`.
-        budget: of the run; None: no cap.
-        workspace: where batches that are out are written down.
+        services: the session: what the run may spend, and where batches that are out are written down.
     """
 
-    def __init__(self, name: str, options: RemoteOptions, budget: Budget | None, workspace: Path | None = None) -> None:
+    def __init__(self, name: str, options: RemoteOptions, services: Services) -> None:
         self.name = name
         self.options = options
         self.format = FORMATS[options.format]
@@ -47,8 +44,7 @@ class RemoteTeacher(Teacher):
         self.paid = options.api_key_env is not None
         # In two stages the rationale is the first stage's text.
         self.learns_from = None if options.format == "zero-shot-cot" else options.rationale
-        self.budget = budget
-        self.workspace = workspace
+        self.services = services
 
     def members(self) -> Sequence[ModelSpec]:
         return (
@@ -101,7 +97,7 @@ class RemoteModel(TextModel):
         from rtbench_plugins.remote.wire import Body
 
         teacher = self._teacher
-        options, budget = teacher.options, teacher.budget
+        options, budget = teacher.options, teacher.services.budget
         profile, where = profile_of(options), f"teacher {teacher.name!r}"
         connection, path = Connection(options, where=where), PATHS[options.endpoint]
         calls = Calls(Body(options, profile), min(options.n, profile.most_n), teacher.price if budget else None)
@@ -109,8 +105,7 @@ class RemoteModel(TextModel):
         if options.batch:
             from rtbench_plugins.remote.batches import Batches
 
-            assert teacher.workspace is not None
-            folder = teacher.workspace / "batches" / self.fingerprint
+            folder = teacher.services.workspace / "batches" / self.fingerprint
             return Batches(connection, path, calls, policy, folder, thinking=options.thinking, budget=budget)
         limits = Limits(options.concurrency, options.requests_per_minute, options.tokens_per_minute)
         return Engine(connection, path, calls, limits, policy, thinking=options.thinking, budget=budget)
@@ -118,7 +113,7 @@ class RemoteModel(TextModel):
 
 def remote_teacher(name: str, options: dict[str, Any], services: Services) -> RemoteTeacher:
     """Factory of the ``openai`` teacher."""
-    return RemoteTeacher(name, remote_options(name, options), services.budget, services.workspace)
+    return RemoteTeacher(name, remote_options(name, options), services)
 
 
 def _batch_price(price: Price | None) -> Price | None:

@@ -15,6 +15,7 @@ from rtbench.errors import BadInputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from rtbench.plan import Plan
     from rtbench.session import Session
 
 Command = Callable[..., Any]
@@ -196,6 +197,54 @@ def planned(session: Session, arguments: dict[str, Any]) -> Any:
     name = arguments.pop("matrix")
     matrix = narrow(session, read_matrix(session, name), Narrowing(**arguments))
     return make_plan(session, matrix)
+
+
+def keep_budget(session: Session, plan: Plan, name: str, budget: str) -> None:
+    """Lets the run of that name spend so much, together with what its earlier goes have spent.
+
+    Raises:
+        BadInputError: the budget is no amount, or a teacher's price is missing.
+    """
+    from msgspec.structs import replace
+
+    from rtbench.budget import Budget, Cap, money, parse_budget
+
+    nano, currency = parse_budget(budget)
+    check_prices(plan, currency)
+    cap = Cap(path=str(session.workspace.resolve() / "runs" / f"{name}.spend"), nano=nano, currency=currency)
+    before = Budget(cap).begin()
+    session.environment = replace(session.environment, budget=cap)
+    if before.spent:
+        spent = f"this run has spent {money(before.spent, currency)} of {money(nano, currency)} before"
+        console(stderr=True).print(spent, markup=False)
+
+
+def check_prices(plan: Plan, currency: str) -> None:
+    """Raises BadInputError where a teacher that costs money states no price, or one in another currency."""
+    for planned_cell in plan.cells:
+        teacher = planned_cell.cell.models.teacher
+        if teacher is None or not teacher.paid or planned_cell.score is None:
+            continue
+        if teacher.price is None:
+            raise BadInputError(
+                "its price is not known, so no budget can be kept",
+                where=f"teacher {teacher.name!r}",
+                next_step="Give it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
+            )
+        if teacher.price.currency.upper() != currency:
+            raise BadInputError(
+                f"its price is in {teacher.price.currency}, the budget in {currency}",
+                where=f"teacher {teacher.name!r}",
+                next_step="Use one currency.",
+            )
+
+
+def run_name(plan: Plan, arguments: dict[str, Any]) -> str:
+    """A narrowed matrix gets a name of its own, so that a trial does not take the whole run's place."""
+    from rtbench.keys import content_key
+
+    narrowed = {key: value for key, value in arguments.items() if key != "matrix" and value is not None}
+    return f"{plan.matrix.name}-{content_key(narrowed)[:6]}" if narrowed else plan.matrix.name
 
 
 def print_json(value: Any) -> None:

@@ -10,12 +10,15 @@ import click
 from rtbench.cli.common import (
     console,
     format_option,
+    keep_budget,
     matrix_options,
     planned,
     print_json,
     print_table,
+    run_name,
     with_session,
 )
+from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
     from rtbench.estimate import StepEstimate
@@ -30,14 +33,28 @@ SHORT = 60
 
 @click.command()
 @matrix_options
+@click.option(
+    "--pilot", type=int, metavar="N", help="Ask N of each teacher's requests now, for what the rest will cost."
+)
+@click.option("--budget", metavar="AMOUNT", help="Most that the run may cost; the pilot counts.")
 @click.option("--steps", is_flag=True, help="List every step, cached ones too.")
 @format_option("table", "json")
 @with_session
-def plan(session: Session, format_: str, steps: bool, **arguments: Any) -> None:
+def plan(session: Session, format_: str, steps: bool, pilot: int | None, budget: str | None, **arguments: Any) -> None:
     """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
     from rtbench.estimate import estimate
 
-    made = planned(session, arguments)
+    if pilot is not None and pilot < 1:
+        raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
+    made = planned(session, dict(arguments))
+    if budget is not None:
+        keep_budget(session, made, run_name(made, arguments), budget)
+    if pilot is not None:
+        from rtbench.pilot import run_pilot
+
+        for piloted in run_pilot(session, made, pilot):
+            said = f"pilot: {piloted.title}: {piloted.asked} asked, {piloted.held} were there"
+            console(stderr=True).print(said, markup=False, soft_wrap=True)
     estimates = estimate(session, made)
     if format_ == "json":
         print_json(as_data(made, estimates))
@@ -92,7 +109,36 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
         click.echo(
             "in all: " + ", ".join(f"{head} {value}" for head, value in zip(HEADS[2:], total, strict=True) if value)
         )
+    _by_teacher(made, estimates)
     _sum_up(made, todo)
+
+
+def _by_teacher(made: Plan, estimates: dict[str, StepEstimate]) -> None:
+    """Requests, tokens and money of each teacher that has a price."""
+    from rtbench.specs import CompleteSpec
+
+    found: dict[str, list[StepEstimate]] = {}
+    for step in made.todo:
+        if isinstance(step.spec, CompleteSpec) and step.spec.model.role == "teacher" and step.key in estimates:
+            found.setdefault(step.spec.model.name, []).append(estimates[step.key])
+    for teacher, steps in found.items():
+        priced = [e for e in steps if e.money is not None]
+        if not priced:
+            continue
+        known = [e for e in priced if e.expected is not None]
+        currency = priced[0].currency
+        said = f"teacher {teacher}: {sum(e.work for e in steps):,} requests, at most {_sum(priced, 'money'):.2f} {currency}"
+        if known:
+            likely = f"{_sum(known, 'expected'):.2f} ({_sum(known, 'low'):.2f} to {_sum(known, 'high'):.2f}) {currency}"
+            rest = sum(e.work for e in priced if e.expected is None)
+            said += f"; expected {likely} from what is in the ledger" + (f", without {rest:,} requests" if rest else "")
+        else:
+            said += "; `--pilot 20` asks a few, to expect less roughly"
+        click.echo(said)
+
+
+def _sum(estimates: Iterable[StepEstimate], what: str) -> float:
+    return float(sum(getattr(e, what) for e in estimates))
 
 
 def _state(step: Step, made: Plan, todo: set[str]) -> str:

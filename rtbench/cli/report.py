@@ -34,7 +34,7 @@ def report(session: Session, run: str | None, reference: bool, format_: str, out
         from rtbench.reference import reported_rows
 
         rows = reported_rows(record.tasks)
-    text = reporter.render(build_leaderboard(record, session.store, reference=rows))
+    text = reporter.render(build_leaderboard(record, session.store, session.ledger, reference=rows))
     if format_ == "table":
         text = "\n\n".join([text, *summaries(session, record)])
     if out is None:

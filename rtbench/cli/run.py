@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench import __version__
-from rtbench.cli.common import console, matrix_options, planned, with_session
+from rtbench.cli.common import console, keep_budget, matrix_options, planned, run_name, with_session
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
-    from rtbench.plan import Plan
     from rtbench.session import Session
 
 
@@ -43,7 +42,8 @@ def run(
     if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
     reporter = session.reporter(format_)
-    most = parse_budget(budget) if budget is not None else None
+    if budget is not None:
+        parse_budget(budget)  # a slip is told before anything is planned
     engine = session.executor(executor, {} if workers is None else {"workers": workers})
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
@@ -52,13 +52,13 @@ def run(
     name = name or run_name(plan, arguments)
     runs = Runs(session.workspace)
     runs.save(run_record(name, plan, None, version=__version__))
-    if most is not None:
-        _keep_budget(session, plan, name, *most)
+    if budget is not None:
+        keep_budget(session, plan, name, budget)
     with listener_for(plan, session, console(stderr=True)) as listener:
         outcome = engine.run(plan, session, listener)
     record = run_record(name, plan, outcome, version=__version__)
     runs.save(record)
-    board = build_leaderboard(record, session.store)
+    board = build_leaderboard(record, session.store, session.ledger)
     click.echo(reporter.render(board))
     for text in summaries(session, record) if format_ == "table" else ():
         click.echo(f"\n{text}")
@@ -69,46 +69,3 @@ def run(
         errors.print("stopped; what is done is kept, the same command goes on from here", style="yellow")
         return 130
     return 1 if outcome.failed else 0
-
-
-def _keep_budget(session: Session, plan: Plan, name: str, nano: int, currency: str) -> None:
-    """Lets the run spend so much, together with what its earlier goes have spent."""
-    from msgspec.structs import replace
-
-    from rtbench.budget import Budget, Cap, money
-
-    check_prices(plan, currency)
-    cap = Cap(path=str(session.workspace.resolve() / "runs" / f"{name}.spend"), nano=nano, currency=currency)
-    before = Budget(cap).begin()
-    session.environment = replace(session.environment, budget=cap)
-    if before.spent:
-        spent = f"this run has spent {money(before.spent, currency)} of {money(nano, currency)} before"
-        console(stderr=True).print(spent, markup=False)
-
-
-def check_prices(plan: Plan, currency: str) -> None:
-    """Raises BadInputError where a teacher that costs money states no price, or one in another currency."""
-    for planned_cell in plan.cells:
-        teacher = planned_cell.cell.models.teacher
-        if teacher is None or not teacher.paid or planned_cell.score is None:
-            continue
-        if teacher.price is None:
-            raise BadInputError(
-                "its price is not known, so no budget can be kept",
-                where=f"teacher {teacher.name!r}",
-                next_step="Give it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
-            )
-        if teacher.price.currency.upper() != currency:
-            raise BadInputError(
-                f"its price is in {teacher.price.currency}, the budget in {currency}",
-                where=f"teacher {teacher.name!r}",
-                next_step="Use one currency.",
-            )
-
-
-def run_name(plan: Plan, arguments: dict[str, Any]) -> str:
-    """A narrowed matrix gets a name of its own, so that a trial does not take the whole run's place."""
-    from rtbench.keys import content_key
-
-    narrowed = {key: value for key, value in arguments.items() if key != "matrix" and value is not None}
-    return f"{plan.matrix.name}-{content_key(narrowed)[:6]}" if narrowed else plan.matrix.name

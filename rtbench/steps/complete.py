@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,12 @@ def complete(context: StepContext) -> dict[str, Any]:
         with partition.alone():
             found = partition.load(keys)
             if todo := [request for request in requests if request.key not in found]:
-                found.update(_ask(context, partition, todo, len(requests)))
+                done = len(requests) - len(todo)
+
+                def progress(more: int) -> None:
+                    context.progress(done + more, len(requests), "completions")
+
+                found.update(ask(session, step, partition, todo, _reasoning(context), progress))
         if left := [request for request in requests if request.key not in found]:
             raise StepFailedError(
                 f"{len(left)} of {len(requests)} requests were not answered (first: sample {left[0].sample_index})",
@@ -155,13 +160,27 @@ def _notes(spec: CompleteSpec, completions: Sequence[Completion]) -> list[str]:
     return [f"{said}: {spec.model.name} seems to ignore seed or temperature"]
 
 
-def _ask(context: StepContext, partition: Partition, todo: Sequence[Request], total: int) -> dict[str, Completion]:
-    """Streams completions into the ledger; what is finished when something fails stays there."""
-    reasoning = _reasoning(context)
+def ask(
+    session: Session,
+    step: Step,
+    partition: Partition,
+    todo: Sequence[Request],
+    reasoning: Mapping[tuple[int, int], Completion] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, Completion]:
+    """Streams a model's completions into the ledger; what is finished when something fails stays there.
+
+    Args:
+        session: what opens the model.
+        step: whose model it is.
+        partition: of the step, held alone.
+        todo: requests that the ledger lacks.
+        reasoning: rationales that an answer stage's prompts hold, by sample and completion index.
+        progress: told how many are there.
+    """
     answered: dict[str, Completion] = {}
-    done = total - len(todo)
-    context.progress(done, total, "completions")
-    model = _open(context)
+    progress(0)
+    model = _open(session, step)
     try:
         with partition.writer() as writer:
             for answer in model.generate(todo):
@@ -171,8 +190,7 @@ def _ask(context: StepContext, partition: Partition, todo: Sequence[Request], to
                     completion = msgspec.structs.replace(answer, reasoning=first.text, thoughts=answer.reasoning)
                 writer.append(completion)
                 answered[completion.key] = completion
-                done += 1
-                context.progress(done, total, "completions")
+                progress(len(answered))
     finally:
         model.close()
     return answered
@@ -187,8 +205,7 @@ def _reasoning(context: StepContext) -> Mapping[tuple[int, int], Completion] | N
     return {(completion.sample_index, completion.completion_index): completion for completion in first}
 
 
-def _open(context: StepContext) -> TextModel:
-    session, step = context.session, context.step
+def _open(session: Session, step: Step) -> TextModel:
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
     model = spec.model

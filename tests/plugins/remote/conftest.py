@@ -20,6 +20,18 @@ from rtbench.records import Completion, Request, Sampling
 ROOT = Path(__file__).parents[3]
 
 
+@dataclass(frozen=True)
+class Session:
+    """What the teacher looks at of a session."""
+
+    budget: Budget | None = None
+    workspace: Path = Path("none")
+
+
+def teacher(options: dict[str, Any], budget: Budget | None = None, workspace: Path = Path("none")) -> RemoteTeacher:
+    return RemoteTeacher("t", remote_options("t", options), Session(budget, workspace))  # type: ignore[arg-type]
+
+
 @dataclass
 class Server:
     """A fault server in a process of its own."""
@@ -40,13 +52,12 @@ class Server:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/_set", json.dumps(settings).encode()) as reply:
             reply.read()
 
-    def teacher(self, name: str = "t", *, budget: Budget | None = None, **options: Any) -> RemoteTeacher:
-        given = {"model": "m", "base_url": self.url, "api_key_env": None, **options}
-        return RemoteTeacher(name, remote_options(name, given), budget)
+    def teacher(self, budget: Budget | None = None, workspace: Path = Path("none"), **options: Any) -> RemoteTeacher:
+        return teacher({"model": "m", "base_url": self.url, "api_key_env": None, **options}, budget, workspace)
 
     def ask(self, requests: Sequence[Request], **options: Any) -> list[Completion]:
-        teacher = self.teacher(**options)
-        return list(teacher.open(teacher.members()[0]).generate(requests))
+        asks = self.teacher(**options)
+        return list(asks.open(asks.members()[0]).generate(requests))
 
 
 MakeServer = Callable[..., Server]

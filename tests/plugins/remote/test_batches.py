@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 from rtbench_plugins.remote.engine import EndpointError
-from rtbench_plugins.remote.options import remote_options
-from rtbench_plugins.remote.teacher import RemoteTeacher
 
 from rtbench.budget import Budget, BudgetSpentError, Cap
 from rtbench.errors import NotYetError, StepFailedError
@@ -26,9 +24,8 @@ def ask(
 ) -> list[Completion]:
     """Asks until nothing is out, as the executor does, and keeps what came, as the ledger does."""
     kept: dict[str, Completion] = {}
-    given = {"model": "m", "base_url": server.url, "api_key_env": None, "batch": True, **options}
     for _ in range(200):
-        teacher = RemoteTeacher("t", remote_options("t", given), budget, workspace)
+        teacher = server.teacher(budget, workspace, batch=True, **options)
         model = teacher.open(teacher.members()[0])
         try:
             for completion in model.generate([r for r in requests if r.key not in kept]):
@@ -104,8 +101,7 @@ def test_batches_are_split_at_what_one_may_hold(
 def test_batch_whose_creation_was_cut_off_is_found_by_its_mark(server: MakeServer, tmp_path: Path) -> None:
     """As if the process had been killed between the creation and the note of its id."""
     fine = server(batch_seconds=0.3)
-    given = {"model": "m", "base_url": fine.url, "api_key_env": None, "batch": True}
-    teacher = RemoteTeacher("t", remote_options("t", given), None, tmp_path)
+    teacher = fine.teacher(None, tmp_path, batch=True)
     with pytest.raises(NotYetError):
         list(teacher.open(teacher.members()[0]).generate(asked(9)))
     (note,) = tmp_path.rglob("*.json")
@@ -118,8 +114,7 @@ def test_batch_whose_creation_was_cut_off_is_found_by_its_mark(server: MakeServe
 
 def test_note_of_a_batch_that_never_was_sends_another(server: MakeServer, tmp_path: Path) -> None:
     fine = server()
-    given = {"model": "m", "base_url": fine.url, "api_key_env": None, "batch": True}
-    teacher = RemoteTeacher("t", remote_options("t", given), None, tmp_path)
+    teacher = fine.teacher(None, tmp_path, batch=True)
     with pytest.raises(NotYetError):
         list(teacher.open(teacher.members()[0]).generate(asked(9)))
     (note,) = tmp_path.rglob("*.json")

@@ -13,13 +13,12 @@ from typing import Any
 import pytest
 from rtbench_plugins.remote.options import remote_options
 from rtbench_plugins.remote.prices import price_of
-from rtbench_plugins.remote.teacher import RemoteTeacher
 
 from rtbench.budget import Budget, BudgetSpentError, Cap
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.records import Completion, Price
 from tests.conftest import Cli
-from tests.plugins.remote.conftest import MakeServer, Server, asked
+from tests.plugins.remote.conftest import MakeServer, Server, asked, teacher
 
 KEY = "sk-planted-0123456789abcdef"
 MATRIX = """
@@ -83,15 +82,15 @@ def test_bad_options_are_one_clear_error(options: dict[str, Any], error: type[Ex
 
 def test_missing_key_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MY_KEY", raising=False)
-    teacher = RemoteTeacher("t", remote_options("t", {"model": "m", "api_key_env": "MY_KEY"}), None)
+    locked = teacher({"model": "m", "api_key_env": "MY_KEY"})
     with pytest.raises(BadInputError, match="MY_KEY is not set"):
-        teacher.open(teacher.members()[0])
+        locked.open(locked.members()[0])
 
 
 def test_identity_is_what_texts_depend_on() -> None:
     def fingerprint(**options: Any) -> str:
         given = {"model": "m", "base_url": "http://localhost:8000/v1", "api_key_env": None, **options}
-        return RemoteTeacher("t", remote_options("t", given), None).members()[0].fingerprint
+        return teacher(given).members()[0].fingerprint
 
     same = [
         {"base_url": "http://127.0.0.1:9/v1"}, {"concurrency": 3}, {"price": {"input": 1, "output": 1}}, {"retries": 1},
@@ -205,16 +204,10 @@ def test_budget_is_never_passed_with_64_at_once(tmp_path: Path, server: MakeServ
     cap = Cap(path=str(tmp_path / "a.spend"), nano=3 * 10**9)
     budget = Budget(cap)
     budget.begin()
-    teacher = RemoteTeacher(
-        "t",
-        remote_options(
-            "t", {"model": "m", "base_url": fine.url, "api_key_env": None, "price": {"input": 10.0, "output": 1000.0}}
-        ),
-        budget,
-    )
+    asks = fine.teacher(budget, price={"input": 10.0, "output": 1000.0})
     found: list[Completion] = []
     with pytest.raises(BudgetSpentError, match=r"the budget of 3.00 USD is used up") as error:
-        found.extend(teacher.open(teacher.members()[0]).generate(asked(1000)))
+        found.extend(asks.open(asks.members()[0]).generate(asked(1000)))
     assert error.value.stops_run
     stats = fine.stats()
     truth = price.of(stats["prompt_tokens"], stats["completion_tokens"])
@@ -269,3 +262,63 @@ def test_persistent_failure_stops_the_whole_run_with_one_message(cli: Cli, serve
     assert closed.stats()["calls"] <= 64
     board = cli.json("report")
     assert board
+
+
+def test_leaderboard_shows_money_by_teacher_and_per_kept_rationale(cli: Cli, server: MakeServer) -> None:
+    fine = server(answer="yes")
+    path = matrix(cli, fine, degree=4, price={"input": 1000, "output": 2000, "as_of": "2026-11-25"})
+    board: Any = cli.json("run", "--matrix", path)
+    stats = fine.stats()
+    truth = (stats["prompt_tokens"] * 1000 + stats["completion_tokens"] * 2000) / 1e6
+    assert board["spending"]["far"]["money"] == pytest.approx(truth)
+    assert board["spending"]["far"]["completions"] == 180
+    row = next(row for row in board["rows"] if row["method"] == "fine-tune-cot")
+    of_training = row["results"]["parity"]["spending"]
+    assert of_training["completions"] == 160, "not what the teacher's own row cost"
+    each = of_training["money"] / row["results"]["parity"]["curation"]["kept"]
+    shown = cli("report").stdout
+    assert f"far D=4 parity: {of_training['money']:.4g} USD, {each:.3g} USD per kept rationale" in shown
+    assert "price of 2026-11-25" in shown
+
+
+def test_degrees_that_share_completions_share_their_money(cli: Cli, server: MakeServer) -> None:
+    fine = server(answer="yes")
+    path = matrix(cli, fine, degree=4, price={"input": 1000, "output": 2000})
+    path.write_text(path.read_text().replace("degrees: [4]", "degrees: [2, 4]"))
+    board: Any = cli.json("run", "--matrix", path)
+    assert board["spending"]["far"]["completions"] == 180 == fine.stats()["calls"]
+
+
+@pytest.mark.parametrize("stages", ["one-stage-cot", "zero-shot-cot"])
+def test_pilot_tells_what_the_rest_will_cost_and_nothing_is_paid_twice(
+    cli: Cli, server: MakeServer, stages: str
+) -> None:
+    fine = server(answer="yes")
+    path = matrix(cli, fine, degree=8, format=stages, price={"input": 1000, "output": 2000})
+    before = cli("plan", "--matrix", path)
+    assert "--pilot 20" in before.stdout
+    done = cli("plan", "--matrix", path, "--pilot", "10")
+    assert "teacher far: " in done.stdout
+    assert "expected" in done.stdout
+    asked_by_pilot = 2 * 10 * (2 if stages == "zero-shot-cot" else 1)
+    assert fine.stats()["calls"] == asked_by_pilot
+    planned: Any = cli.json("plan", "--matrix", path, "--pilot", "10")
+    assert fine.stats()["calls"] == asked_by_pilot, "the same few again"
+    estimates = [s["estimate"] for s in planned["steps"] if s["estimate"] and s["estimate"].get("expected")]
+    low, high, most = (sum(e[key] for e in estimates) for key in ("low", "high", "money"))
+    spent = fine.stats()
+    board: Any = cli.json("run", "--matrix", path)
+    stats = fine.stats()
+    assert stats["calls"] == (320 + 20) * (2 if stages == "zero-shot-cot" else 1)
+    rest = [stats[key] - spent[key] for key in ("prompt_tokens", "completion_tokens")]
+    truth = (rest[0] * 1000 + rest[1] * 2000) / 1e6
+    assert low * 0.9 <= truth <= high * 1.1 < most
+    assert board["spending"]["far"]["completions"] == stats["calls"]
+
+
+def test_pilot_keeps_the_budget(cli: Cli, server: MakeServer) -> None:
+    fine = server(answer="yes")
+    path = matrix(cli, fine, degree=8, price={"input": 0, "output": 1000})
+    done = cli("plan", "--matrix", path, "--pilot", "20", "--budget", "0.2usd", code=2)
+    assert "the budget of 0.2 USD is used up" in done.stderr
+    assert 0 < fine.stats()["calls"] < 20

@@ -1,0 +1,85 @@
+"""A pilot: a few of each teacher's requests, asked for real, so that a plan's money rests on counted tokens.
+
+They are requests of the run itself and go to the ledger, so nothing is paid twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rtbench.records import Completion, Request
+from rtbench.specs import CompleteSpec, Step
+from rtbench.steps.complete import address_of, answer_requests, ask, partition_at, requests_of
+
+if TYPE_CHECKING:
+    from rtbench.plan import Plan
+    from rtbench.session import Session
+
+
+@dataclass(frozen=True)
+class Piloted:
+    """What a pilot asked of one teacher for one data set."""
+
+    title: str
+    asked: int
+    held: int
+    """Of its requests, those that the ledger had before."""
+
+
+def run_pilot(session: Session, plan: Plan, n: int) -> list[Piloted]:
+    """Asks ``n`` requests of every teacher for every data set and stage that a plan has to do: one draw each of ``n``
+    questions, evenly over the fold.
+
+    Raises:
+        NotYetError: a batch is out; what it holds is kept when the plan is asked for again.
+        RtbenchError: what the teacher's model raises. What came before is kept.
+    """
+    out: list[Piloted] = []
+    for step in _longest(plan):
+        spec = step.spec
+        assert isinstance(spec, CompleteSpec)
+        requests, rationales = _few(session, step, plan, n)
+        partition = partition_at(session.ledger, address_of(step))
+        with partition.alone():
+            held = partition.load({request.key for request in requests})
+            todo = [request for request in requests if request.key not in held]
+            if todo:
+                ask(session, step, partition, todo, rationales)
+        out.append(Piloted(step.title, len(todo), len(held)))
+    return out
+
+
+def _longest(plan: Plan) -> list[Step]:
+    """Of the steps that ask one teacher for one data set and stage, the one that asks most; first stages first."""
+    found: dict[tuple[object, ...], Step] = {}
+    for step in plan.todo:
+        spec = step.spec
+        if isinstance(spec, CompleteSpec) and spec.model.role == "teacher" and spec.recorded is None:
+            kind = (address_of(step), spec.sampling, spec.questions.fold)
+            other = found.get(kind)
+            if other is None or _amount(other) < _amount(step):
+                found[kind] = step
+    return list(found.values())
+
+
+def _amount(step: Step) -> tuple[int, float]:
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    return spec.n, spec.questions.fraction
+
+
+def _few(
+    session: Session, step: Step, plan: Plan, n: int
+) -> tuple[list[Request], Mapping[tuple[int, int], Completion] | None]:
+    """The first draw of ``n`` questions, evenly over the fold. An answer stage asks for those whose rationales are
+    there, which come along."""
+    inputs = step.inputs_as("reasoning")
+    if not inputs:
+        first = [request for request in requests_of(session, step) if request.completion_index == 0]
+        return ([first[i * len(first) // n] for i in range(n)] if len(first) > n else first), None
+    before = plan.steps[inputs[0].key]
+    keys = {request.key for request in _few(session, before, plan, n)[0]}
+    rationales = list(partition_at(session.ledger, address_of(before)).load(keys).values())
+    return answer_requests(step, rationales), {(c.sample_index, c.completion_index): c for c in rationales}
