@@ -12,8 +12,8 @@ from rtbench_plugins.printing import escaped, text_console, text_of
 
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Reporter
+from rtbench.records import Spending
 from rtbench.report import CellResult, Leaderboard, Row
-from rtbench.spending import Spending
 
 if TYPE_CHECKING:
     from rtbench.registry import Register
@@ -203,6 +203,8 @@ def spent(board: Leaderboard) -> list[str]:
         ] = None
     for row in board.rows:
         for task, result in row.results.items():
+            for judge, found in (result.curation.judged if result.curation else {}).items():
+                lines[f"judge {judge}: {_money(found)} for {found.completions:,} rationales of {task}"] = None
             if result.spending is None or result.curation is None:
                 continue
             kept = result.curation.kept

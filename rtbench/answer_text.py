@@ -133,13 +133,18 @@ def computed(line: str) -> str | None:
         found = numbers_in(right)
         return found[0] if found else None
     term = line.strip().rstrip(".").replace("$", "").replace(",", "")
-    if len(term) > _LONGEST_TERM or not _TERM.fullmatch(term):
+    value = term_value(term) if _TERM.fullmatch(term) else None
+    return None if value is None else f"{value:.12g}"
+
+
+def term_value(term: str) -> float | None:
+    """Value of a term of numbers, brackets and the four operations; None where it is none, or is too long to be meant."""
+    if len(term) > _LONGEST_TERM:
         return None
     try:
-        value = _value(ast.parse(term.strip(), mode="eval").body)
+        return _value(ast.parse(term.strip(), mode="eval").body)
     except (SyntaxError, ValueError, ZeroDivisionError, OverflowError, RecursionError, MemoryError):
         return None
-    return f"{value:.12g}"
 
 
 def _value(node: ast.expr) -> float:

@@ -243,7 +243,9 @@ class StepBuilder:
         inputs = [Input(role="completions", kind="complete", key=step.key) for step, _ in asked]
         source = cell.teacher.name if asked and cell.teacher else "gold answers"
         drawn = f"/D{cell.degree}" if asked and cell.degree else ""
-        return self._step(spec, inputs, f"curate {cell.task.dataset}/{source}{drawn}", Resources())
+        asks = [self._session.curator(name, dict(options)).asks(self._session) for name, _, options in spec.curators]
+        needs = next((teacher.resources() for teacher in asks if teacher is not None), Resources())
+        return self._step(spec, inputs, f"curate {cell.task.dataset}/{source}{drawn}", needs)
 
     def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step) -> Step:
         """Fine-tunes the cell's student on examples."""

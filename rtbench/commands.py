@@ -7,6 +7,7 @@ COMMANDS = {
     "plan": "rtbench.cli.plan:plan",
     "report": "rtbench.cli.report:report",
     "show": "rtbench.cli.show:show",
+    "curate": "rtbench.cli.curate:curate",
     "score": "rtbench.cli.score:score",
     "import": "rtbench.cli.import_:import_",
     "tasks": "rtbench.cli.tasks:tasks",

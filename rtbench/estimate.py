@@ -101,6 +101,8 @@ def estimate(session: Session, plan: Plan) -> dict[str, StepEstimate]:
             found = _complete(session, step, plan, counted)
         elif step.kind == "train":
             found = _train(session, step, plan, counted)
+        elif step.kind == "curate" and (judged := _judged(session, step, counted)) is not None:
+            found = judged
         else:
             continue
         trait = trait_of(step)
@@ -163,6 +165,29 @@ def _count(session: Session, step: Step, plan: Plan, counted: _Counted) -> tuple
     missing = [r for r in rest if r.key not in held]
     counted.new(at, samples, spec.n)
     return total, len(missing) + unknown, sum(len(r.prompt) for r in missing) + round((mean + unwritten) * unknown)
+
+
+def _judged(session: Session, step: Step, counted: _Counted) -> StepEstimate | None:
+    """What curators that ask a model may ask, at most: about every completion that there is. None where none does."""
+    spec = step.spec
+    assert isinstance(spec, CurateSpec)
+    asks = [session.curator(name, dict(options)).asks(session) for name, _, options in spec.curators]
+    teachers = [teacher for teacher in asks if teacher is not None]
+    if not teachers:
+        return None
+    samples, characters = _sizes(session, spec.task, spec.questions, "{question}", "", counted)
+    each = len(samples) * max(1, spec.degree) * len(spec.answer_prefixes)
+    rough = characters * max(1, spec.degree) // CHARACTERS_PER_TOKEN + 2 * each * RATIONALE_TOKENS
+    written = [each * teacher.max_new_tokens[0] for teacher in teachers]
+    prices = [(teacher.price, tokens) for teacher, tokens in zip(teachers, written, strict=True) if teacher.price]
+    return StepEstimate(
+        work=each * len(teachers),
+        requests=each * len(teachers),
+        prompt_tokens=rough * len(teachers),
+        new_tokens=sum(written),
+        money=sum(price.of(rough, tokens) for price, tokens in prices) if prices else None,
+        currency=prices[0][0].currency if prices else "",
+    )
 
 
 def _train(session: Session, step: Step, plan: Plan, counted: _Counted) -> StepEstimate:

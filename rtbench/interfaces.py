@@ -28,6 +28,7 @@ from rtbench.records import (
     Row,
     Sample,
     Score,
+    Spending,
     Split,
     TrainReport,
 )
@@ -378,6 +379,12 @@ class CurationContext:
     samples: Mapping[int, Sample]
     test_samples: Sequence[Sample]
     degree: int
+    dataset: str = ""
+    """Name of the samples in the ledger."""
+    services: Services | None = None
+    """For curators that ask a model; None where they are tried without one."""
+    judged: dict[str, Spending] = field(default_factory=dict)
+    """Where such a curator writes down what it cost."""
 
 
 class Curator(ABC):
@@ -385,6 +392,10 @@ class Curator(ABC):
 
     name: str
     version: int = 1
+
+    def asks(self, services: Services) -> Teacher | None:
+        """The model that it asks about candidates, once about each at most; None: it asks nobody."""
+        return None
 
     @abstractmethod
     def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:

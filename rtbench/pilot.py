@@ -5,13 +5,15 @@ They are requests of the run itself and go to the ledger, so nothing is paid twi
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rtbench.asking import ask
 from rtbench.records import Completion, Request
 from rtbench.specs import CompleteSpec, Step
-from rtbench.steps.complete import address_of, answer_requests, ask, partition_at, requests_of
+from rtbench.steps.complete import address_of, answer_requests, open_model, partition_at, requests_of
 
 if TYPE_CHECKING:
     from rtbench.plan import Plan
@@ -46,7 +48,7 @@ def run_pilot(session: Session, plan: Plan, n: int) -> list[Piloted]:
             held = partition.load({request.key for request in requests})
             todo = [request for request in requests if request.key not in held]
             if todo:
-                ask(session, step, partition, todo, rationales)
+                ask(functools.partial(open_model, session, step), partition, todo, reasoning=rationales)
         out.append(Piloted(step.title, len(todo), len(held)))
     return out
 

@@ -147,7 +147,22 @@ class Row(Record, frozen=True):
     label: str
 
 
-class CurationYield(Record, frozen=True):
+class Spending(Record, frozen=True, omit_defaults=True):
+    """Completions and what they cost at a price; each is counted once, whoever shares it."""
+
+    completions: int
+    prompt_tokens: int
+    completion_tokens: int
+    money: float
+    currency: str
+    cached_tokens: int = 0
+    uncounted: int = 0
+    """Completions whose server counted no tokens, so that ``money`` is too small."""
+    as_of: str = ""
+    """Date of the price."""
+
+
+class CurationYield(Record, frozen=True, omit_defaults=True):
     """What curation kept of what it was given."""
 
     questions: int
@@ -160,6 +175,8 @@ class CurationYield(Record, frozen=True):
     """Questions with at least one kept example."""
     removed: dict[str, int]
     """Completions lost, by curator."""
+    judged: dict[str, Spending] = {}
+    """What models that curators asked have cost, by model."""
 
 
 class Score(Record, frozen=True, omit_defaults=True):

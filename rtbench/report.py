@@ -9,9 +9,9 @@ import msgspec
 
 from rtbench.files import read_jsonl
 from rtbench.interfaces import Recipe
-from rtbench.records import CurationYield, Fold, Record, Score, ScoreSummary, Source
+from rtbench.records import CurationYield, Fold, Record, Score, ScoreSummary, Source, Spending
 from rtbench.runs import CellRecord, RunRecord
-from rtbench.spending import Spending, spent_by_teacher, spent_on
+from rtbench.spending import spent_by_teacher, spent_on, summed
 from rtbench.stats import Interval, clustered_bootstrap, mean_interval, two_level_bootstrap, wilson
 
 if TYPE_CHECKING:
@@ -272,6 +272,7 @@ def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None
         kept=sum(one.kept for one in found),
         covered=sum(one.covered for one in found),
         removed={name: sum(one.removed.get(name, 0) for one in found) for name in found[0].removed},
+        judged={name: summed([one.judged[name] for one in found if name in one.judged]) for name in found[0].judged},
     )
 
 

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtbench.files import read_jsonl
-from rtbench.records import Price, Record
+from rtbench.records import Price, Spending
 from rtbench.steps.complete import IndexEntry, LedgerAddress, partition_at
 
 if TYPE_CHECKING:
     from rtbench.ledger import Ledger
     from rtbench.runs import RunRecord
     from rtbench.store import Store
-
-
-class Spending(Record, frozen=True, omit_defaults=True):
-    """Completions and what they cost at a price; each is counted once, whoever shares it."""
-
-    completions: int
-    prompt_tokens: int
-    completion_tokens: int
-    money: float
-    currency: str
-    cached_tokens: int = 0
-    uncounted: int = 0
-    """Completions whose server counted no tokens, so that ``money`` is too small."""
-    as_of: str = ""
-    """Date of the price."""
 
 
 def spent_on(keys: Iterable[str], price: Price, store: Store, ledger: Ledger) -> Spending:
@@ -72,3 +57,14 @@ def spent_by_teacher(run: RunRecord, store: Store, ledger: Ledger) -> dict[str, 
         if cell.teacher in run.prices:
             asked.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
     return {teacher: spent_on(keys, run.prices[teacher], store, ledger) for teacher, keys in asked.items()}
+
+
+def summed(parts: Sequence[Spending]) -> Spending:
+    """The sum of several, at one price."""
+    return msgspec.structs.replace(
+        parts[0],
+        **{
+            field: sum(getattr(part, field) for part in parts)
+            for field in ("completions", "prompt_tokens", "completion_tokens", "cached_tokens", "uncounted", "money")
+        },
+    )

@@ -17,7 +17,7 @@ ROOMS = [
     {"hookspecs", "registry", "specs", "stats", "download", "questions", "prompts", "answers", "answer_text"},
     {"plugins", "data", "ledger", "store", "filters", "extraction"},
     {"recordings", "kojima_log"},
-    {"session", "config", "scoring", "export", "importing"},
+    {"asking", "session", "config", "scoring", "export", "importing"},
     {"builder", "narrowing", "expansion"},
     {"plan"},
     {"steps", "history"},

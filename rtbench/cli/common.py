@@ -210,7 +210,7 @@ def keep_budget(session: Session, plan: Plan, name: str, budget: str) -> None:
     from rtbench.budget import Budget, Cap, money, parse_budget
 
     nano, currency = parse_budget(budget)
-    check_prices(plan, currency)
+    check_prices(session, plan, currency)
     cap = Cap(path=str(session.workspace.resolve() / "runs" / f"{name}.spend"), nano=nano, currency=currency)
     before = Budget(cap).begin()
     session.environment = replace(session.environment, budget=cap)
@@ -219,11 +219,14 @@ def keep_budget(session: Session, plan: Plan, name: str, budget: str) -> None:
         console(stderr=True).print(spent, markup=False)
 
 
-def check_prices(plan: Plan, currency: str) -> None:
-    """Raises BadInputError where a teacher that costs money states no price, or one in another currency."""
-    for planned_cell in plan.cells:
-        teacher = planned_cell.cell.models.teacher
-        if teacher is None or not teacher.paid or planned_cell.score is None:
+def check_prices(session: Session, plan: Plan, currency: str) -> None:
+    """Raises BadInputError where a teacher, or a curator's judge, costs money and states no price or one in another
+    currency."""
+    teachers = [planned.cell.models.teacher for planned in plan.cells if planned.score is not None]
+    curators = {item[0]: dict(item[1]) for planned in plan.cells for item in planned.cell.curators}
+    teachers += [session.curator(name, options).asks(session) for name, options in curators.items()]
+    for teacher in teachers:
+        if teacher is None or not teacher.paid:
             continue
         if teacher.price is None:
             raise BadInputError(

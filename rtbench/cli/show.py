@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -40,7 +41,7 @@ def show(
     if cell is None:
         _list(record, format_)
         return
-    rows = _samples(session, _find(record, cell), extractor)
+    rows = _samples(session, find_cell(record.name, record.cells, cell), extractor)
     rows = [row for row in rows if only is None or row["correct"] == (only == "right")][:limit]
     if format_ == "json":
         print_json(rows)
@@ -67,15 +68,13 @@ def _list(record: RunRecord, format_: str) -> None:
         out.print(cell.name + (f"   ({cell.reason})" if cell.reason else ""), markup=False)
 
 
-def _find(record: RunRecord, name: str) -> CellRecord:
+def find_cell(run: str, cells: Sequence[CellRecord], name: str) -> CellRecord:
     """A cell by name, or by a part of it that only one has."""
     from rtbench.errors import BadInputError, UnknownNameError
 
-    hits = [c for c in record.cells if c.name == name] or [c for c in record.cells if name in c.name]
+    hits = [c for c in cells if c.name == name] or [c for c in cells if name in c.name]
     if not hits:
-        raise UnknownNameError.of(
-            "cell", name, [c.name for c in record.cells], where=f"run {record.name}", listing="rtbench show"
-        )
+        raise UnknownNameError.of("cell", name, [c.name for c in cells], where=f"run {run}", listing="rtbench show")
     if len(hits) > 1:
         raise BadInputError(
             f"{len(hits)} cells match: {', '.join(c.name for c in hits[:5])}",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rtbench.asking import ask
 from rtbench.errors import StepFailedError
 from rtbench.files import atomic_write, read_jsonl
 from rtbench.ledger import Ledger, Partition, make_request
@@ -118,7 +120,8 @@ def complete(context: StepContext) -> dict[str, Any]:
                 def progress(more: int) -> None:
                     context.progress(done + more, len(requests), "completions")
 
-                found.update(ask(session, step, partition, todo, _reasoning(context), progress))
+                opened = functools.partial(open_model, session, step)
+                found.update(ask(opened, partition, todo, reasoning=_reasoning(context), progress=progress))
         if left := [request for request in requests if request.key not in found]:
             raise StepFailedError(
                 f"{len(left)} of {len(requests)} requests were not answered (first: sample {left[0].sample_index})",
@@ -160,42 +163,6 @@ def _notes(spec: CompleteSpec, completions: Sequence[Completion]) -> list[str]:
     return [f"{said}: {spec.model.name} seems to ignore seed or temperature"]
 
 
-def ask(
-    session: Session,
-    step: Step,
-    partition: Partition,
-    todo: Sequence[Request],
-    reasoning: Mapping[tuple[int, int], Completion] | None = None,
-    progress: Callable[[int], None] = lambda _: None,
-) -> dict[str, Completion]:
-    """Streams a model's completions into the ledger; what is finished when something fails stays there.
-
-    Args:
-        session: what opens the model.
-        step: whose model it is.
-        partition: of the step, held alone.
-        todo: requests that the ledger lacks.
-        reasoning: rationales that an answer stage's prompts hold, by sample and completion index.
-        progress: told how many are there.
-    """
-    answered: dict[str, Completion] = {}
-    progress(0)
-    model = _open(session, step)
-    try:
-        with partition.writer() as writer:
-            for answer in model.generate(todo):
-                completion = answer
-                if reasoning is not None:
-                    first = reasoning[answer.sample_index, answer.completion_index]
-                    completion = msgspec.structs.replace(answer, reasoning=first.text, thoughts=answer.reasoning)
-                writer.append(completion)
-                answered[completion.key] = completion
-                progress(len(answered))
-    finally:
-        model.close()
-    return answered
-
-
 def _reasoning(context: StepContext) -> Mapping[tuple[int, int], Completion] | None:
     """The rationales that an answer stage builds on, to be kept beside the answers."""
     inputs = context.step.inputs_as("reasoning")
@@ -205,7 +172,8 @@ def _reasoning(context: StepContext) -> Mapping[tuple[int, int], Completion] | N
     return {(completion.sample_index, completion.completion_index): completion for completion in first}
 
 
-def _open(session: Session, step: Step) -> TextModel:
+def open_model(session: Session, step: Step) -> TextModel:
+    """Loads the model that a complete step asks: a teacher, a base student, or a train step's checkpoint."""
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
     model = spec.model

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from rtbench.files import atomic_write, read_jsonl
-from rtbench.interfaces import Candidate, CurationContext, RationaleSource
+from rtbench.interfaces import Candidate, CurationContext, Curator, RationaleSource
 from rtbench.prompts import split_rationale
 from rtbench.questions import questions_of
 from rtbench.records import Completion, CurationYield, Example, Sample
@@ -34,17 +35,19 @@ def curate(context: StepContext) -> dict[str, Any]:
             questions=len(samples), completions=0, kept=len(examples), covered=len(examples), removed={}
         )
     else:
-        candidates = _candidates(session, spec, samples, keys)
+        candidates = candidates_of(session, spec, samples, keys)
         curation = CurationContext(
             samples={sample.index: sample for sample in samples},
             test_samples=data.fold(spec.task.split, "test"),
             degree=spec.degree,
+            dataset=spec.task.dataset,
+            services=session,
         )
         kept: Sequence[Candidate] = candidates
         removed: dict[str, int] = {}
-        for name, _, options in spec.curators:
+        for name, curator in named_curators(session, spec):
             before = len(kept)
-            kept = session.curator(name, dict(options)).keep(kept, curation)
+            kept = curator.keep(kept, curation)
             removed[name] = before - len(kept)
         examples = [candidate.example for candidate in kept]
         report = CurationYield(
@@ -53,10 +56,22 @@ def curate(context: StepContext) -> dict[str, Any]:
             kept=len(examples),
             covered=len({example.sample_index for example in examples}),
             removed=removed,
+            judged=curation.judged,
         )
     with atomic_write(context.folder / "examples.jsonl") as handle:
         handle.write(msgspec.json.Encoder().encode_lines(examples))
     return msgspec.to_builtins(report)  # type: ignore[no-any-return]
+
+
+def named_curators(session: Session, spec: CurateSpec) -> list[tuple[str, Curator]]:
+    """The spec's curators in order, under names of their own: a second ``length`` is ``length 2``."""
+    out: list[tuple[str, Curator]] = []
+    seen: Counter[str] = Counter()
+    for name, _, options in spec.curators:
+        seen[name] += 1
+        own = name if seen[name] == 1 else f"{name} {seen[name]}"
+        out.append((own, session.curator(name, dict(options))))
+    return out
 
 
 def gold_example(sample: Sample) -> Example:
@@ -76,7 +91,9 @@ def rationale_of(completion: Completion, prefix: str | None, source: RationaleSo
     return text if completion.reasoning is None else completion.reasoning
 
 
-def _candidates(session: Session, spec: CurateSpec, samples: Sequence[Sample], keys: Sequence[str]) -> list[Candidate]:
+def candidates_of(
+    session: Session, spec: CurateSpec, samples: Sequence[Sample], keys: Sequence[str]
+) -> list[Candidate]:
     """The first ``degree`` completions of each question, judged. Several members are pooled in turn: the first
     completion of each member, then the second of each, and so on."""
     by_index = {sample.index: sample for sample in samples}

@@ -1,0 +1,147 @@
+"""Curators that look at one completion, or count those of a question."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rtbench.errors import BadInputError
+from rtbench.files import convert
+from rtbench.interfaces import Candidate, CurationContext, Curator
+from rtbench.records import Record
+
+
+class NoOptions(Record, frozen=True):
+    """A curator without options."""
+
+
+class Correct(Curator):
+    """Keeps completions whose answer is right by the task's extractor (paper, section 3, step 2)."""
+
+    name = "correct"
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        return [candidate for candidate in candidates if candidate.correct]
+
+
+class Distinct(Curator):
+    """Drops a rationale that the same question already has, word for word up to white space."""
+
+    name = "distinct"
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        seen: set[tuple[int, str]] = set()
+        kept: list[Candidate] = []
+        for candidate in candidates:
+            identity = (candidate.example.sample_index, " ".join((candidate.example.rationale or "").split()))
+            if identity not in seen:
+                seen.add(identity)
+                kept.append(candidate)
+        return kept
+
+
+class NonEmpty(Curator):
+    """Drops completions without a rationale: an answer alone teaches no reasoning."""
+
+    name = "non-empty"
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        return [candidate for candidate in candidates if candidate.example.rationale]
+
+
+class Complete(Curator):
+    """Drops completions that were cut at the most new tokens: their rationale breaks off. Where the source does not say
+    how one ended it stays."""
+
+    name = "complete"
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        return [candidate for candidate in candidates if candidate.completion.finish_reason != "length"]
+
+
+class LengthOptions(Record, frozen=True):
+    """Options of ``length``: words between white space."""
+
+    least: int = 1
+    most: int | None = None
+
+
+class Length(Curator):
+    """Keeps rationales of at least, and at most, so many words."""
+
+    name = "length"
+
+    def __init__(self, options: LengthOptions) -> None:
+        self._options = options
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        least, most = self._options.least, self._options.most
+
+        def fits(candidate: Candidate) -> bool:
+            words = len((candidate.example.rationale or "").split())
+            return words >= least and (most is None or words <= most)
+
+        return [candidate for candidate in candidates if fits(candidate)]
+
+
+class CapOptions(Record, frozen=True):
+    """Options of ``cap``."""
+
+    most: int
+
+
+class Cap(Curator):
+    """Keeps the first so many of each question."""
+
+    name = "cap"
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        counts: dict[int, int] = {}
+        kept: list[Candidate] = []
+        for candidate in candidates:
+            index = candidate.example.sample_index
+            counts[index] = counts.get(index, 0) + 1
+            if counts[index] <= self._most:
+                kept.append(candidate)
+        return kept
+
+
+def correct(options: dict[str, Any]) -> Curator:
+    convert(options, NoOptions, where="curator correct")
+    return Correct()
+
+
+def distinct(options: dict[str, Any]) -> Curator:
+    convert(options, NoOptions, where="curator distinct")
+    return Distinct()
+
+
+def non_empty(options: dict[str, Any]) -> Curator:
+    convert(options, NoOptions, where="curator non-empty")
+    return NonEmpty()
+
+
+def complete(options: dict[str, Any]) -> Curator:
+    convert(options, NoOptions, where="curator complete")
+    return Complete()
+
+
+def length(options: dict[str, Any]) -> Curator:
+    found = convert(options, LengthOptions, where="curator length")
+    if found.most is not None and found.most < found.least:
+        raise BadInputError(f"`most` ({found.most}) is below `least` ({found.least})", where="curator length")
+    return Length(found)
+
+
+def cap(options: dict[str, Any]) -> Curator:
+    return Cap(positive(convert(options, CapOptions, where="curator cap").most, where="curator cap"))
+
+
+def positive(most: int, *, where: str) -> int:
+    """Raises BadInputError."""
+    if most < 1:
+        raise BadInputError(f"`most` is {most} and must be at least 1", where=where)
+    return most

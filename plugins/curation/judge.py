@@ -1,0 +1,117 @@
+"""A model as judge of rationales, asked through the same engine, ledger and budget as any teacher."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from rtbench.asking import answered
+from rtbench.errors import BadInputError
+from rtbench.files import convert
+from rtbench.interfaces import Candidate, CurationContext, Curator, Services, Teacher
+from rtbench.ledger import make_request
+from rtbench.records import Completion, Record, Sampling, Spending
+
+PROMPT = """Question:
+{question}
+
+A solution:
+{rationale}
+
+The right answer is {answer}.
+
+Is every step of the solution right, does it use nothing that the question does not say or that is not commonly known, and does \
+it lead to the answer? Think about it briefly, then end with one word: GOOD or BAD."""
+_VERDICT = re.compile(r"\b(GOOD|BAD)\b")
+
+
+class JudgeOptions(Record, frozen=True):
+    """Options of ``judge``."""
+
+    model: dict[str, Any]
+    """The judge, as a teacher stands in a matrix: ``use``, and the options of its factory."""
+    prompt: str = PROMPT
+    """With ``{question}``, ``{rationale}`` and ``{answer}``; its answer ends with GOOD or BAD."""
+    max_new_tokens: int = 256
+
+
+class Judge(Curator):
+    """Keeps rationales that the judge calls GOOD; one of which it says neither is dropped."""
+
+    name = "judge"
+
+    def __init__(self, options: JudgeOptions) -> None:
+        given = dict(options.model)
+        self._use = given.pop("use", None)
+        self._name = given.pop("name", None) or f"judge {given.get('model', '')}".strip()
+        self._model = given
+        self._options = options
+        if not isinstance(self._use, str) or not isinstance(self._name, str):
+            raise BadInputError(
+                "`model` needs `use`", where="curator judge", next_step="Such as {use: openai, model: …}."
+            )
+        for field in ("{question}", "{rationale}"):
+            if field not in options.prompt:
+                raise BadInputError(f"`prompt` lacks {field}", where="curator judge")
+
+    def asks(self, services: Services) -> Teacher:
+        return services.teacher(self._use, self._name, self._model)
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        if not candidates:
+            return candidates
+        assert context.services is not None, "a judge needs a session"
+        teacher = self.asks(context.services)
+        member = teacher.members()[0]
+        sampling = Sampling(max_new_tokens=self._options.max_new_tokens)
+        requests = [
+            make_request(
+                member.fingerprint,
+                context.dataset,
+                candidate.example.sample_index,
+                candidate.example.completion_index,
+                self._asked(candidate),
+                sampling,
+            )
+            for candidate in candidates
+        ]
+        partition = context.services.ledger.partition(member.fingerprint, context.dataset, "judge")
+        found = answered(lambda: teacher.open(member), partition, list({r.key: r for r in requests}.values()))
+        context.judged[self._name] = _spending(teacher, list(found.values()))
+        verdicts = [_good(found[request.key].text) for request in requests]
+        return [candidate for candidate, good in zip(candidates, verdicts, strict=True) if good]
+
+    def _asked(self, candidate: Candidate) -> str:
+        """Filled in one go: a rationale is hostile text, and may hold the names of fields."""
+        example = candidate.example
+        values = {"question": example.question, "rationale": example.rationale or "", "answer": example.answer}
+        return re.sub(r"\{(question|rationale|answer)\}", lambda match: values[match[1]], self._options.prompt)
+
+
+def _good(text: str) -> bool:
+    said = _VERDICT.findall(text)
+    return bool(said) and said[-1] == "GOOD"
+
+
+def _spending(teacher: Teacher, completions: Sequence[Completion]) -> Spending:
+    usages = [completion.usage for completion in completions]
+    counted = [usage for usage in usages if usage is not None]
+    prompt = sum(usage.prompt_tokens for usage in counted)
+    written = sum(usage.completion_tokens for usage in counted)
+    cached = sum(usage.cached_tokens for usage in counted)
+    price = teacher.price
+    return Spending(
+        completions=len(completions),
+        prompt_tokens=prompt,
+        completion_tokens=written,
+        cached_tokens=cached,
+        uncounted=len(usages) - len(counted),
+        money=price.of(prompt, written, cached) if price else 0.0,
+        currency=price.currency if price else "",
+        as_of=price.as_of if price else "",
+    )
+
+
+def judge(options: dict[str, Any]) -> Curator:
+    return Judge(convert(options, JudgeOptions, where="curator judge"))

@@ -1,0 +1,70 @@
+"""Decontamination: no training example may hold a long run of words of a test question."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from rtbench.errors import BadInputError
+from rtbench.files import convert
+from rtbench.interfaces import Candidate, CurationContext, Curator
+from rtbench.records import Record
+
+_WORD = re.compile(r"\w+")
+
+
+class OverlapOptions(Record, frozen=True):
+    """Options of ``decontaminated``."""
+
+    words: int = 13
+    """Length of a run that counts (13 as in Brown et al. 2020, appendix C). A shorter test question counts as a whole."""
+    look_at: Literal["question", "rationale", "both"] = "both"
+
+
+class Decontaminated(Curator):
+    """Drops examples whose question or rationale shares a run of words with a question of the test fold."""
+
+    name = "decontaminated"
+
+    def __init__(self, options: OverlapOptions) -> None:
+        self._options = options
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        length = self._options.words
+        runs: dict[int, set[tuple[str, ...]]] = {}
+        """By length: a short question is one run of its own length."""
+        for sample in context.test_samples:
+            words = _words(sample.question)
+            size = min(length, len(words))
+            runs.setdefault(size, set()).update(_runs(words, size))
+        runs.pop(0, None)
+        seen: dict[str, bool] = {}
+
+        def tainted(text: str) -> bool:
+            if text not in seen:
+                words = _words(text)
+                seen[text] = any(not found.isdisjoint(_runs(words, size)) for size, found in runs.items())
+            return seen[text]
+
+        return [c for c in candidates if not any(tainted(text) for text in self._texts(c))]
+
+    def _texts(self, candidate: Candidate) -> list[str]:
+        example = candidate.example
+        texts = {"question": [example.question], "rationale": [example.rationale or ""]}
+        return texts.get(self._options.look_at) or [*texts["question"], *texts["rationale"]]
+
+
+def _words(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def _runs(words: Sequence[str], size: int) -> set[tuple[str, ...]]:
+    return {tuple(words[i : i + size]) for i in range(len(words) - size + 1)}
+
+
+def decontaminated(options: dict[str, Any]) -> Curator:
+    found = convert(options, OverlapOptions, where="curator decontaminated")
+    if found.words < 1:
+        raise BadInputError(f"`words` is {found.words} and must be at least 1", where="curator decontaminated")
+    return Decontaminated(found)

@@ -1,0 +1,115 @@
+"""Curators that compare the rationales of one question with each other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from rtbench_plugins.curation.basic import positive
+
+from rtbench.errors import BadInputError
+from rtbench.files import convert
+from rtbench.interfaces import Candidate, CurationContext, Curator
+from rtbench.records import Record
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+SHINGLE = 3
+"""Words that are compared together."""
+
+
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
+    """Runs of three words and marks, in lower case; the whole of a shorter text."""
+    words = _WORD.findall(text.casefold())
+    return frozenset(tuple(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1)))
+
+
+def likeness(one: frozenset[Any], other: frozenset[Any]) -> float:
+    """Jaccard index: what two sets share of what either has (Broder 1997)."""
+    shared = len(one & other)
+    return shared / (len(one) + len(other) - shared)
+
+
+def by_question(candidates: Iterable[Candidate]) -> dict[int, list[Candidate]]:
+    """In order of appearance."""
+    found: dict[int, list[Candidate]] = {}
+    for candidate in candidates:
+        found.setdefault(candidate.example.sample_index, []).append(candidate)
+    return found
+
+
+class Unalike(Curator):
+    """Drops a rationale that is nearly one that the question has already.
+
+    Args:
+        threshold: likeness (Jaccard index of runs of three words) from which two are nearly the same.
+    """
+
+    name = "unalike"
+
+    def __init__(self, threshold: float) -> None:
+        self._threshold = threshold
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        kept: list[Candidate] = []
+        for group in by_question(candidates).values():
+            seen: list[frozenset[Any]] = []
+            for candidate in group:
+                mine = shingles(candidate.example.rationale or "")
+                if not any(self._near(mine, other) for other in seen):
+                    seen.append(mine)
+                    kept.append(candidate)
+        return kept
+
+    def _near(self, one: frozenset[Any], other: frozenset[Any]) -> bool:
+        small, large = sorted((len(one), len(other)))
+        return small >= self._threshold * large and likeness(one, other) >= self._threshold
+
+
+class Diverse(Curator):
+    """Keeps the so many of each question that differ most: the first, then each time the one whose nearest among those kept
+    is farthest (Gonzalez 1985). They stay in the order in which they were drawn."""
+
+    name = "diverse"
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        return [kept for group in by_question(candidates).values() for kept in self._chosen(group)]
+
+    def _chosen(self, group: Sequence[Candidate]) -> list[Candidate]:
+        if len(group) <= self._most:
+            return list(group)
+        sets = [shingles(candidate.example.rationale or "") for candidate in group]
+        chosen = [0]
+        nearest = [likeness(sets[0], other) for other in sets]
+        while len(chosen) < self._most:
+            left = [i for i in range(len(group)) if i not in chosen]
+            new = min(left, key=lambda i: (nearest[i], i))
+            chosen.append(new)
+            nearest = [max(near, likeness(sets[new], other)) for near, other in zip(nearest, sets, strict=True)]
+        return [group[i] for i in sorted(chosen)]
+
+
+class UnalikeOptions(Record, frozen=True):
+    """Options of ``unalike``."""
+
+    threshold: float = 0.8
+
+
+class DiverseOptions(Record, frozen=True):
+    """Options of ``diverse``."""
+
+    most: int
+
+
+def unalike(options: dict[str, Any]) -> Curator:
+    threshold = convert(options, UnalikeOptions, where="curator unalike").threshold
+    if not 0 < threshold <= 1:
+        raise BadInputError(f"`threshold` is {threshold} and must be in (0, 1]", where="curator unalike")
+    return Unalike(threshold)
+
+
+def diverse(options: dict[str, Any]) -> Curator:
+    return Diverse(positive(convert(options, DiverseOptions, where="curator diverse").most, where="curator diverse"))

@@ -1,0 +1,117 @@
+"""``rtbench curate`` and the judge, on a run as a user makes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import DEMO, Cli
+from tests.plugins.remote.conftest import MakeServer, server
+
+__all__ = ["server"]
+
+FLAWED = (
+    DEMO.replace("teachers: [counter]", "teachers: [{name: flawed, use: counter, errors: 0.3}]")
+    .replace("methods: [zero-shot, fine-tune, fine-tune-cot]", "methods: [fine-tune-cot]")
+    .replace("degrees: [1, 4]", "degrees: [4]")
+)
+
+
+def test_what_each_curator_removed_is_shown_with_examples(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED + "curators: [correct, distinct, {use: cap, most: 1}]\n")
+    cli("run", "--matrix", path)
+    shown = cli("curate").stdout
+    assert "removed by correct: parity" in shown
+    assert "gold: 'no'   wrong" in shown or "gold: 'yes'   wrong" in shown
+    found: Any = cli.json("curate", "flawed")
+    stages = {stage["curator"]: stage for stage in found["curators"]}
+    assert list(stages) == ["(all)", "correct", "distinct", "cap"]
+    assert stages["(all)"]["left"] == 160
+    assert all(not example["correct"] for example in stages["correct"]["examples"])
+    assert stages["cap"]["left"] == stages["cap"]["covered"]
+    left = 160
+    for stage in found["curators"]:
+        left -= stage["removed"]
+        assert stage["left"] == left
+    board: Any = cli.json("report")
+    curation = next(r for r in board["rows"] if r["method"] == "fine-tune-cot")["results"]["parity"]["curation"]
+    assert curation["kept"] == left
+    assert curation["removed"] == {name: stage["removed"] for name, stage in stages.items() if name != "(all)"}
+
+
+def test_other_curators_are_tried_on_what_is_stored(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED)
+    cli("run", "--matrix", path)
+    before = sorted(str(p) for p in cli.workspace.rglob("*"))
+    found: Any = cli.json("curate", "--with", "{use: length, least: 3}, length, {use: length, most: 2}, correct")
+    assert [stage["curator"] for stage in found["curators"]] == ["(all)", "length", "length 2", "length 3", "correct"]
+    assert found["curators"][3]["removed"] == 160
+    assert sorted(str(p) for p in cli.workspace.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--with", "corect"), "Did you mean 'correct'"),
+        (("--with", "{use: cap"), "is no list of curators"),
+        (("--with", "{use: cap, most: 0}"), "at least 1"),
+        (("nowhere",), "unknown cell"),
+    ],
+)
+def test_slips_are_one_clear_error(cli: Cli, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED)
+    cli("run", "--matrix", path)
+    assert said in cli("curate", *arguments, code=2).stderr
+
+
+def test_judge_is_asked_once_about_each_and_its_money_is_counted(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
+    """The fault server praises in its first words and ends with the verdict of its settings."""
+    strict = server(text="GOOD at first sight.", answer="BAD")
+    judge = f"""{{use: judge, model: {{use: openai, model: m, base_url: "{strict.url}", api_key_env: null,
+      price: {{input: 1000, output: 1000}}}}}}"""
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED + f"curators: [correct, {judge}]\n")
+    planned: Any = cli.json("plan", "--matrix", path)
+    (estimate,) = (s["estimate"] for s in planned["steps"] if s["kind"] == "curate")
+    assert estimate["work"] == 160
+    assert estimate["money"] > 0
+    done = cli("run", "--matrix", path, code=1)
+    assert "no training examples: 160 completions for 40 questions, none kept" in done.stderr
+    found: Any = cli.json("curate")
+    stages = {stage["curator"]: stage for stage in found["curators"]}
+    judged = stages["correct"]["left"]
+    assert stages["judge"]["removed"] == judged > 0
+    # Questions of one text and one rationale ask one thing, but are judged each for themselves.
+    assert strict.stats()["calls"] == judged
+    strict.set(answer="GOOD")
+    assert cli.json("curate") == found, "from the ledger"
+
+
+def test_judge_that_says_good_keeps_all(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
+    kind = server(answer="GOOD")
+    judge = f"""{{use: judge, model: {{name: wise, use: openai, model: m, base_url: "{kind.url}", api_key_env: null,
+      price: {{input: 1000, output: 1000}}}}}}"""
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED + f"curators: [correct, {judge}]\n")
+    board: Any = cli.json("run", "--matrix", path)
+    curation = next(r for r in board["rows"] if r["method"] == "fine-tune-cot")["results"]["parity"]["curation"]
+    assert curation["removed"]["judge"] == 0
+    stats = kind.stats()
+    spent = (stats["prompt_tokens"] + stats["completion_tokens"]) / 1000
+    assert curation["judged"]["wise"]["money"] == pytest.approx(spent)
+    assert f"judge wise: {spent:.4g} USD" in cli("report").stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("model: {model: m}", "needs `use`"), ("model: {use: openai, model: m}, prompt: hi", "lacks {question}")],
+)
+def test_judge_that_cannot_be_is_refused(cli: Cli, tmp_path: Path, options: str, said: str) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED + f"curators: [{{use: judge, {options}}}]\n")
+    assert said in cli("plan", "--matrix", path, code=2).stderr
