@@ -95,7 +95,9 @@ class ScriptedModel(TextModel):
     def _write(self, twin: Twin[Any], problem: Problem, request: Request) -> tuple[str, FinishReason]:
         options = self._teacher.options
         # Greedy: one text per question. Sampled: each request has a seed of its own.
-        draw = request.seed if request.sampling.temperature > 0 else problem.question
+        draw = str(request.seed) if request.sampling.temperature > 0 else problem.question
+        if request.prompt.strip() != problem.question.strip():  # asked in another way (with a hint): another text
+            draw += "/" + request.prompt
         words = random.Random(f"words/{options.seed}/{draw}")  # noqa: S311 - reproducible, not secret
         errors = random.Random(f"errors/{options.seed}/{draw}")  # noqa: S311
         pen = Pen(

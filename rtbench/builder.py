@@ -10,14 +10,28 @@ import msgspec
 
 from rtbench.errors import PluginError, RtbenchError
 from rtbench.interfaces import PromptFormat, Student, Teacher
-from rtbench.keys import content_key
+from rtbench.keys import content_key, derived_seed
 from rtbench.questions import questions_of
 from rtbench.records import Family, Fold, ModelSpec, Questions, Resources, Sample, Sampling
-from rtbench.specs import Cell, CompleteSpec, CurateSpec, Input, ScoreSpec, Spec, Step, StepKind, TrainSpec, step_key
+from rtbench.specs import (
+    Cell,
+    CompleteSpec,
+    CurateSpec,
+    Input,
+    ScoreSpec,
+    Spec,
+    Step,
+    StepKind,
+    TrainSpec,
+    UnlessRight,
+    step_key,
+)
 
 if TYPE_CHECKING:
     from rtbench.session import Session
 
+Asked = Sequence[tuple[Step, str | None]]
+"""Steps that ask a model for completions, each with what stands before their answers."""
 DIVERSE_TEMPERATURE = 0.7
 """Temperature of diverse reasoning (paper, section 4)."""
 
@@ -39,14 +53,25 @@ class StepBuilder:
 
     # ---- complete
 
-    def ask_teacher(self, cell: Cell, *, fold: Fold, n: int = 1) -> list[tuple[Step, str | None]]:
+    def ask_teacher(
+        self, cell: Cell, *, fold: Fold, n: int = 1, hint: str = "", unless_right: Asked = ()
+    ) -> list[tuple[Step, str | None]]:
         """The teacher's completions for a fold: per member, its last stage's step and the answer prefix.
 
+        Args:
+            cell: whose teacher it is.
+            fold: whose questions.
+            n: completions of each.
+            hint: said behind each question, with the gold ``{answer}``.
+            unless_right: what was asked before; questions with a right answer among it are left out.
+
         Raises:
-            UnavailableError: it has nothing for this task.
+            UnavailableError: it has nothing for this task, or is a recording and can be told nothing.
         """
         teacher = cell.models.teacher
         assert teacher is not None, f"method {cell.method} asks a teacher but does not set uses_teacher"
+        if teacher.recorded and (hint or unless_right):
+            raise UnavailableError(f"{teacher.name} is a recording: it cannot be asked with a hint")
         reasons: list[str] = []
         held = 0
         asked: list[tuple[Step, str | None]] = []
@@ -63,7 +88,7 @@ class StepBuilder:
                 continue
             asked.append(
                 (
-                    self._ask_member(cell, teacher, member, fold, n),
+                    self._ask_member(cell, teacher, member, fold, n, hint, unless_right),
                     teacher.answer_prefix(member, cell.task.dataset),
                 )
             )
@@ -95,7 +120,9 @@ class StepBuilder:
         data = self._session.task_data(cell.task.name, cell.task.variant)
         return questions_of(data, cell.task.split, self._questions(cell, fold))
 
-    def _ask_member(self, cell: Cell, teacher: Teacher, member: ModelSpec, fold: Fold, n: int) -> Step:
+    def _ask_member(
+        self, cell: Cell, teacher: Teacher, member: ModelSpec, fold: Fold, n: int, hint: str, unless_right: Asked
+    ) -> Step:
         family = teacher.family
         if teacher.recorded:
             content = teacher.recorded_content(member, cell.task.dataset)
@@ -108,7 +135,18 @@ class StepBuilder:
         tokens, answer_tokens = teacher.max_new_tokens
         draw = Sampling(max_new_tokens=tokens, temperature=temperature, stop=template.stop, seed=cell.teacher_seed)
         needs = teacher.resources()
-        first = self.complete(cell, member, family, teacher.format, draw, fold=fold, n=n, resources=needs)
+        first = self.complete(
+            cell,
+            member,
+            family,
+            teacher.format,
+            draw,
+            fold=fold,
+            n=n,
+            resources=needs,
+            hint=hint,
+            unless_right=unless_right,
+        )
         if template.answer_input is None:
             return first
         answer = Sampling(max_new_tokens=answer_tokens, stop=template.stop)
@@ -125,8 +163,12 @@ class StepBuilder:
         epoch: int | None = None,
         n: int = 1,
         temperature: float = 0.0,
+        fold: Fold | None = None,
+        hint: str = "",
+        unless_right: Asked = (),
     ) -> Step:
-        """The student (a train step's checkpoint, or untrained) answers the cell's fold."""
+        """The student (a train step's checkpoint, or untrained) answers a fold, the cell's where none is named. ``hint`` and
+        ``unless_right`` as in :meth:`ask_teacher`."""
         student = cell.models.student
         assert student is not None, f"method {cell.method} asks a student but uses_student is off"
         template = prompt_format.template(student.family)
@@ -141,11 +183,13 @@ class StepBuilder:
             student.family,
             prompt_format,
             sampling,
-            fold=cell.fold,
+            fold=fold or cell.fold,
             n=n,
             checkpoint=checkpoint,
             epoch=epoch,
             resources=resources,
+            hint=hint,
+            unless_right=unless_right,
         )
         if template.answer_input is None:
             return first
@@ -156,7 +200,7 @@ class StepBuilder:
             student.family,
             prompt_format,
             answer,
-            fold=cell.fold,
+            fold=fold or cell.fold,
             n=n,
             checkpoint=checkpoint,
             epoch=epoch,
@@ -179,10 +223,14 @@ class StepBuilder:
         epoch: int | None = None,
         reasoning: Step | None = None,
         resources: Resources | None = None,
+        hint: str = "",
+        unless_right: Asked = (),
     ) -> Step:
         """The general form; methods mostly call :meth:`ask_teacher` and :meth:`ask_student`."""
         if sampling.temperature == 0:  # a greedy completion does not depend on the seed: share it between seeds
             sampling = msgspec.structs.replace(sampling, seed=0)
+        elif hint:  # draws of their own: not those that went wrong without it
+            sampling = msgspec.structs.replace(sampling, seed=derived_seed("hint", sampling.seed))
         spec = CompleteSpec(
             task=cell.task,
             questions=self._questions(cell, fold),
@@ -197,14 +245,26 @@ class StepBuilder:
             recorded=recorded,
             demonstrations=self._demonstrations(cell, prompt_format),
             trigger=cell.models.task.info.answer_trigger if reasoning else "",
+            hint=hint,
+            unless_right=self._unless_right(cell, unless_right),
         )
         inputs = [Input(role="checkpoint", kind="train", key=checkpoint.key)] if checkpoint else []
         if reasoning:
             inputs.append(Input(role="reasoning", kind="complete", key=reasoning.key))
-        what = f"{fold} {prompt_format.name}{' answer' if reasoning else ''}{f' ×{n}' if n > 1 else ''}"
+        inputs += [Input(role="answered", kind="complete", key=step.key) for step, _ in unless_right]
+        what = f"{fold} {prompt_format.name}{' answer' if reasoning else ''}{f' ×{n}' if n > 1 else ''}{' hinted' if hint else ''}"
         whose = cell.training if checkpoint else f"{cell.task.dataset}/{model.name}"
         title = f"complete {whose}: {what}" + (f", epoch {epoch}" if epoch else "")
         return self._step(spec, inputs, title, resources or Resources())
+
+    def _unless_right(self, cell: Cell, asked: Asked) -> UnlessRight | None:
+        if not asked:
+            return None
+        return UnlessRight(
+            extractor=cell.primary,
+            extractor_key=dict(cell.extractors)[cell.primary],
+            answer_prefixes=[prefix for _, prefix in asked],
+        )
 
     def _demonstrations(self, cell: Cell, prompt_format: PromptFormat) -> str:
         """Rendered here, so that the prompt's few-shot part is in the step's key."""
@@ -217,8 +277,14 @@ class StepBuilder:
 
     # ---- curate, train, score
 
-    def curate(self, cell: Cell, asked: Sequence[tuple[Step, str | None]] = ()) -> Step:
-        """Training examples from the teacher's completions, or from the gold answers where there are none.
+    def curate(self, cell: Cell, asked: Asked = (), *, degree: int | None = None, own: bool = False) -> Step:
+        """Training examples from completions, or from the gold answers where there are none.
+
+        Args:
+            cell: whose curators and extractor judge them.
+            asked: the completions.
+            degree: so many of each question are looked at, of all that were asked in turn; None: the cell's degree.
+            own: they are the student's, not the teacher's.
 
         Raises:
             UnavailableError: the training questions are not at hand.
@@ -236,19 +302,22 @@ class StepBuilder:
             else [],
             extractor=cell.primary if asked else "",
             extractor_key=dict(cell.extractors)[cell.primary] if asked else "",
-            degree=(cell.degree or 1) if asked else 0,
+            degree=(degree or cell.degree or 1) if asked else 0,
             answer_prefixes=[prefix for _, prefix in asked],
-            learns_from=cell.models.teacher.learns_from if asked and cell.models.teacher else None,
+            learns_from=cell.models.teacher.learns_from if asked and cell.models.teacher and not own else None,
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step, _ in asked]
-        source = cell.teacher.name if asked and cell.teacher else "gold answers"
+        source = "gold answers"
+        if asked:
+            source = cell.student.name if own and cell.student else cell.teacher.name if cell.teacher else "?"
         drawn = f"/D{cell.degree}" if asked and cell.degree else ""
         asks = [self._session.curator(name, dict(options)).asks(self._session) for name, _, options in spec.curators]
         needs = next((teacher.resources() for teacher in asks if teacher is not None), Resources())
         return self._step(spec, inputs, f"curate {cell.task.dataset}/{source}{drawn}", needs)
 
-    def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step) -> Step:
-        """Fine-tunes the cell's student on examples."""
+    def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step, *, note: str = "") -> Step:
+        """Fine-tunes the cell's student on examples, always from its base. ``note``: tells a method's trainings apart in
+        titles."""
         student = cell.models.student
         assert student is not None, f"method {cell.method} trains a student but uses_student is off"
         spec = TrainSpec(
@@ -261,7 +330,7 @@ class StepBuilder:
             seed=cell.seed,
         )
         inputs = [Input(role="examples", kind="curate", key=examples.key)]
-        title = f"train {cell.training}"
+        title = f"train {cell.training}" + (f", {note}" if note else "")
         return self._step(spec, inputs, title, student.resources("train"))
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:

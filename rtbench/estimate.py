@@ -56,8 +56,9 @@ class StepEstimate(Record, frozen=True):
     """From steps of the kind, model and format that this workspace has done; None where there are none."""
 
 
-_Draws = tuple[LedgerAddress, Sampling, Sampling]
-"""Where completions stand and how they are drawn; for answers, also how the rationales in their prompts were."""
+_Draws = tuple[LedgerAddress, Sampling, Sampling, str]
+"""Where completions stand, how they are drawn (for answers, also how the rationales in their prompts were), and the
+hint."""
 
 
 @dataclass
@@ -142,7 +143,7 @@ def _count(session: Session, step: Step, plan: Plan, counted: _Counted) -> tuple
     address = address_of(step)
     first = plan.steps[step.inputs_as("reasoning")[0].key] if spec.stage == "answer" else step
     assert isinstance(first.spec, CompleteSpec)
-    at = (address, spec.sampling, first.spec.sampling)
+    at = (address, spec.sampling, first.spec.sampling, first.spec.hint)
     template = first.spec.format.template(first.spec.family).input
     sizes = _sizes(session, first.spec.task, first.spec.questions, template, first.spec.demonstrations, counted)
     samples, characters = sizes
@@ -150,7 +151,7 @@ def _count(session: Session, step: Step, plan: Plan, counted: _Counted) -> tuple
     mean = characters / max(1, len(samples))
     unwritten = RATIONALE_TOKENS * CHARACTERS_PER_TOKEN if first is not step else 0
     partition = partition_at(session.ledger, address)
-    if not partition.exists():  # nothing of the kind was ever asked: counting is enough
+    if not partition.exists() or not _known(session, first):  # nothing of the kind was asked, or nobody knows for whom
         new = counted.new(at, samples, spec.n)
         return total, new, round((mean + unwritten) * new)
     asked = counted.asked.get(at, {})
@@ -165,6 +166,12 @@ def _count(session: Session, step: Step, plan: Plan, counted: _Counted) -> tuple
     missing = [r for r in rest if r.key not in held]
     counted.new(at, samples, spec.n)
     return total, len(missing) + unknown, sum(len(r.prompt) for r in missing) + round((mean + unwritten) * unknown)
+
+
+def _known(session: Session, step: Step) -> bool:
+    """Whether it is known which questions the step asks; where it depends on answers that are not there yet, it is all of
+    them at most."""
+    return all(session.store.has(i.kind, i.key) for i in step.inputs_as("answered"))
 
 
 def _judged(session: Session, step: Step, counted: _Counted) -> StepEstimate | None:

@@ -75,6 +75,8 @@ class PromptFormat(Record, frozen=True, omit_defaults=True):
     encoder_decoder: Template
     answer_prefix: str | None = None
     """What stands before the answer in a completion; extractors look behind it."""
+    along: PromptFormat | None = None
+    """Learned along with it: each example gives a training row of both. What is asked in tests is the format itself."""
     demonstrations: str | None = None
     """``cot`` or ``answer``: which few-shot demonstrations fill ``{demonstrations}``; None for none."""
 

@@ -58,6 +58,10 @@ def _longest(plan: Plan) -> list[Step]:
     found: dict[tuple[object, ...], Step] = {}
     for step in plan.todo:
         spec = step.spec
+        # What depends on other answers cannot be asked before them.
+        first = plan.steps[step.inputs_as("reasoning")[0].key].spec if step.inputs_as("reasoning") else spec
+        if not isinstance(first, CompleteSpec) or first.unless_right is not None:
+            continue
         if isinstance(spec, CompleteSpec) and spec.model.role == "teacher" and spec.recorded is None:
             kind = (address_of(step), spec.sampling, spec.questions.fold)
             other = found.get(kind)

@@ -36,12 +36,21 @@ class Input(Record, frozen=True):
     """A step that another one rests on, and as what."""
 
     role: str
-    """``checkpoint``, ``reasoning``, ``completions`` or ``examples``."""
+    """``checkpoint``, ``reasoning``, ``answered``, ``completions`` or ``examples``."""
     kind: StepKind
     key: str
 
 
-class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type"):
+class UnlessRight(Record, frozen=True):
+    """Leaves out questions to which one of the step's ``answered`` inputs has a right answer."""
+
+    extractor: str
+    extractor_key: str
+    answer_prefixes: list[str | None]
+    """One per ``answered`` input."""
+
+
+class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_defaults=True):
     """A text model answers prompts: a teacher writing rationales, or a student being tested."""
 
     task: TaskSpec
@@ -61,6 +70,9 @@ class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type"):
     demonstrations: str
     trigger: str
     """What the answer stage asks; empty in the first stage."""
+    hint: str = ""
+    """Said behind the question, with the gold ``{answer}``: a request to explain, not to find out."""
+    unless_right: UnlessRight | None = None
 
 
 class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defaults=True):

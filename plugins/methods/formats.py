@@ -58,3 +58,14 @@ FINE_TUNE_COT = PromptFormat(
     encoder_decoder=Template(input="{question}", label="{rationale} --> {answer}"),
     answer_prefix="-->",
 )
+DISTILL_STEP_BY_STEP = PromptFormat(
+    name="step-by-step",
+    decoder=Template(input="predict: {question} ###", label=" {answer}"),
+    encoder_decoder=Template(input="predict: {question}", label="{answer}"),
+    along=PromptFormat(
+        name="step-by-step-explain",
+        decoder=Template(input="explain: {question} ###", label=" {rationale}"),
+        encoder_decoder=Template(input="explain: {question}", label="{rationale}"),
+    ),
+)
+"""google-research/distilling-step-by-step, ``data_utils.py`` and ``run.py``: prefixes ``predict: `` and ``explain: ``."""

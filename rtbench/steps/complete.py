@@ -15,7 +15,7 @@ from rtbench.files import atomic_write, read_jsonl
 from rtbench.ledger import Ledger, Partition, make_request
 from rtbench.prompts import render
 from rtbench.questions import corpus_of, questions_of
-from rtbench.records import Completion, Record, Request
+from rtbench.records import Completion, Record, Request, Sample
 from rtbench.specs import CompleteSpec, Step
 
 if TYPE_CHECKING:
@@ -68,16 +68,35 @@ def requests_of(session: Session, step: Step) -> list[Request]:
     template = spec.format.template(spec.family)
     out: list[Request] = []
     data = session.task_data(spec.task.name, spec.task.variant)
-    for sample in questions_of(data, spec.task.split, spec.questions):
+    samples = questions_of(data, spec.task.split, spec.questions)
+    if spec.unless_right is not None:
+        right = _answered_right(session, step, samples)
+        samples = [sample for sample in samples if sample.index not in right]
+    for sample in samples:
+        question = sample.question.strip() + render(spec.hint, answer=sample.answer)
         prompt = (
             ""
             if spec.recorded is not None
-            else render(template.input, question=sample.question.strip(), demonstrations=spec.demonstrations)
+            else render(template.input, question=question, demonstrations=spec.demonstrations)
         )
         out.extend(
             make_request(fingerprint, spec.task.dataset, sample.index, i, prompt, spec.sampling) for i in range(spec.n)
         )
     return out
+
+
+def _answered_right(session: Session, step: Step, samples: Sequence[Sample]) -> set[int]:
+    """The samples that an ``answered`` input has a right answer to."""
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    assert spec.unless_right is not None
+    by_index = {sample.index: sample for sample in samples}
+    extractor = session.task(spec.task.name).extractor(spec.unless_right.extractor)
+    right: set[int] = set()
+    for answered, prefix in zip(step.inputs_as("answered"), spec.unless_right.answer_prefixes, strict=True):
+        mine = [c for c in completions_of(session, answered.key) if c.sample_index in by_index]
+        right |= {score.sample_index for score in extractor.score(mine, by_index, prefix) if score.correct}
+    return right
 
 
 def answer_requests(step: Step, rationales: Iterable[Completion]) -> list[Request]:

@@ -39,15 +39,15 @@ def train(context: StepContext) -> dict[str, Any]:
             next_step="Ask another teacher, or give other curators.",
         )
     student = session.student(spec.model.plugin, spec.model.name, spec.model.options)
-    template = spec.format.template(spec.family)
+    templates = [found.template(spec.family) for found in (spec.format, spec.format.along) if found is not None]
     training, validation = hold_out(examples, spec)
     corpus: list[str] = []
     if student.needs_corpus:
         corpus = corpus_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split)
     report = student.train(
         TrainJob(
-            rows=[training_row(template, example) for example in training],
-            validation=[training_row(template, example) for example in validation],
+            rows=[training_row(template, example) for template in templates for example in training],
+            validation=[training_row(template, example) for template in templates for example in validation],
             recipe=spec.recipe,
             seed=spec.seed,
             workdir=context.folder,

@@ -1,0 +1,53 @@
+"""STaR (Zelikman et al. 2022): rationales that reach the answer, and explanations given the answer where none did; the
+student is trained on both, then writes its own, and is trained on those from its base again.
+
+In the paper a few-shot prompted model begins; students too small for that begin with a teacher's rationales.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtbench_plugins.methods.formats import FINE_TUNE_COT
+
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Method
+
+if TYPE_CHECKING:
+    from rtbench.builder import StepBuilder
+    from rtbench.registry import Register
+    from rtbench.specs import Cell, Step
+
+ROUNDS = 2
+"""Trainings: on what the teacher wrote, and then on what the student did."""
+HINT = " (Hint: the answer is {answer}.)"
+
+
+class Star(Method):
+    """The teacher's round, and one of the student's own."""
+
+    name = "star"
+    uses_teacher = True
+    uses_degree = True
+    trains = True
+
+    def steps(self, cell: Cell, build: StepBuilder) -> Step:
+        n = cell.degree or 1
+        asked = build.ask_teacher(cell, fold="train", n=n)
+        hinted = build.ask_teacher(cell, fold="train", n=n, hint=HINT, unless_right=asked)
+        checkpoint = build.train(cell, FINE_TUNE_COT, build.curate(cell, [*asked, *hinted], degree=2 * n))
+        prefix = FINE_TUNE_COT.answer_prefix
+        for turn in range(2, ROUNDS + 1):
+            own = build.ask_student(cell, FINE_TUNE_COT, checkpoint=checkpoint, fold="train")
+            helped = build.ask_student(
+                cell, FINE_TUNE_COT, checkpoint=checkpoint, fold="train", hint=HINT, unless_right=[(own, prefix)]
+            )
+            examples = build.curate(cell, [(own, prefix), (helped, prefix)], degree=2, own=True)
+            checkpoint = build.train(cell, FINE_TUNE_COT, examples, note=f"round {turn}")
+        return build.test(cell, FINE_TUNE_COT, checkpoint)
+
+
+@hookimpl
+def rtbench_register_methods(register: Register) -> None:
+    summary = "teacher's rationales, and explanations of what it missed; then the student's own"
+    register("star", "rtbench_plugins.methods.star:Star", summary=summary)

@@ -1,0 +1,40 @@
+"""Distilling step-by-step (Hsieh et al. 2023): the student learns to answer and to explain as two tasks, and is tested on
+answering alone, so that it writes no rationale at test time.
+
+The original adds the mean losses of both tasks at each step (``alpha`` 0.5). Here rows of like length share a batch, so
+that most batches are of one task, each with the mean over its tokens.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtbench_plugins.methods.formats import DISTILL_STEP_BY_STEP
+
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Method
+
+if TYPE_CHECKING:
+    from rtbench.builder import StepBuilder
+    from rtbench.registry import Register
+    from rtbench.specs import Cell, Step
+
+
+class StepByStep(Method):
+    """Question to answer, and question to the teacher's rationale, told apart by a prefix."""
+
+    name = "step-by-step"
+    uses_teacher = True
+    uses_degree = True
+    trains = True
+
+    def steps(self, cell: Cell, build: StepBuilder) -> Step:
+        asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
+        checkpoint = build.train(cell, DISTILL_STEP_BY_STEP, build.curate(cell, asked))
+        return build.test(cell, DISTILL_STEP_BY_STEP, checkpoint)
+
+
+@hookimpl
+def rtbench_register_methods(register: Register) -> None:
+    summary = "student learns answers and rationales as two tasks, answers alone when tested"
+    register("step-by-step", "rtbench_plugins.methods.step_by_step:StepByStep", summary=summary)
