@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,7 +79,13 @@ class Cli:
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,
+            preexec_fn=_hears_ctrl_c,  # noqa: PLW1509 - no threads in the tests
         )
+
+
+def _hears_ctrl_c() -> None:
+    """A shell that runs the tests in the background ignores SIGINT, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 MakeCli = Callable[..., Cli]

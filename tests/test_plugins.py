@@ -35,6 +35,7 @@ def test_every_task_teacher_and_student_trainer_is_a_plugin_of_its_own(make_cli:
         "hf-teacher",
         "openai-teacher",
         "scripted",
+        "vllm-teacher",
     }
     assert {p["name"] for p in found if "students" in p["provides"]} == {"hf-causal", "hf-seq2seq", "pocket"}
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from rtbench.cli.common import console, format_option, print_json, print_table, with_session
 from rtbench.cli.show import find_cell
@@ -62,6 +61,8 @@ def curate(
 
 def _stages(session: Session, cell: CellRecord, others: str | None) -> list[dict[str, Any]]:
     """What each curator was given, and left; the first stage is all that there is."""
+    import msgspec
+
     from rtbench.interfaces import CurationContext
     from rtbench.questions import questions_of
     from rtbench.specs import CurateSpec
@@ -122,6 +123,7 @@ def _with(session: Session, spec: CurateSpec, others: str) -> CurateSpec:
     Raises:
         BadInputError: they are no list of curators.
     """
+    import msgspec
     import yaml
 
     from rtbench.config import Block, curators_of

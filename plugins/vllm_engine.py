@@ -1,0 +1,184 @@
+"""The ``vllm`` teacher: a model in vLLM's engine, in this process, on the GPUs of this machine.
+
+For an endpoint that ``vllm serve`` offers take the ``openai`` teacher. Imports vllm only when it is opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+from rtbench_plugins.methods.formats import FEW_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, ZERO_SHOT_COT
+from rtbench_plugins.remote.wire import split_thoughts
+
+from rtbench.errors import BadInputError, MissingExtraError
+from rtbench.files import convert
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import RationaleSource, Services, Teacher, TextModel
+from rtbench.keys import content_key
+from rtbench.records import Completion, ModelSpec, Record, Request, Resources, Usage
+from rtbench.registry import Register
+
+FORMATS = {known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)}
+AHEAD = 2048
+"""Requests that the engine holds at once: enough to schedule well, and no list of a hundred thousand."""
+
+
+class VllmOptions(Record, frozen=True, omit_defaults=True):
+    """Options of the ``vllm`` teacher."""
+
+    model: str
+    """Local folder or hub id."""
+    revision: str | None = None
+    chat_template: bool = True
+    """Wrap prompts in the tokenizer's chat template; off for base models."""
+    thinking: tuple[str, str] | None = ("<think>", "</think>")
+    format: Literal["zero-shot-cot", "one-stage-cot", "zero-shot", "few-shot-cot"] = "one-stage-cot"
+    max_new_tokens: tuple[int, int] = (2048, 32)
+    rationale: RationaleSource = "text"
+    engine: dict[str, Any] = {}
+    """Further fields of vLLM's EngineArgs (``tensor_parallel_size``, ``max_model_len`` …)."""
+    trust_remote_code: bool = False
+    gpus: int = 1
+    cpus: int = 2
+    memory_gb: float = 16.0
+
+
+class VllmTeacher(Teacher):
+    """One model in vLLM's engine.
+
+    Args:
+        name: as in the matrix.
+        options: see :class:`VllmOptions`.
+    """
+
+    def __init__(self, name: str, options: VllmOptions) -> None:
+        self.name = name
+        self.options = options
+        self.format = FORMATS[options.format]
+        self.max_new_tokens = options.max_new_tokens
+        self.learns_from = None if options.format == "zero-shot-cot" else options.rationale
+
+    def members(self) -> Sequence[ModelSpec]:
+        """Identity is what texts depend on: model, revision, chat template, tags and the engine's arguments."""
+        plain: dict[str, Any] = msgspec.to_builtins(self.options)
+        counted = {key: plain.get(key) for key in ("model", "revision", "chat_template", "thinking", "engine")}
+        fingerprint = f"vllm-{content_key('vllm', counted)}"
+        return (ModelSpec(role="teacher", plugin="vllm", name=self.name, options=plain, fingerprint=fingerprint),)
+
+    def open(self, member: ModelSpec) -> TextModel:
+        """Raises MissingExtraError where vLLM is not installed."""
+        return VllmModel(member.fingerprint, self.options)
+
+    def resources(self) -> Resources:
+        options = self.options
+        return Resources(cpus=options.cpus, gpus=options.gpus, memory_gb=options.memory_gb, lane="vllm")
+
+
+class VllmModel(TextModel):
+    """Feeds the engine, and yields what it has finished after each of its steps."""
+
+    def __init__(self, fingerprint: str, options: VllmOptions) -> None:
+        try:
+            import vllm
+        except ImportError:
+            raise MissingExtraError.of("vllm", "vllm") from None
+        self.fingerprint = fingerprint
+        self._options = options
+        self._vllm: Any = vllm
+        self._engine = vllm.LLMEngine.from_engine_args(
+            vllm.EngineArgs(
+                model=options.model,
+                revision=options.revision,
+                trust_remote_code=options.trust_remote_code,
+                **options.engine,
+            )
+        )
+        self._tokenizer = self._engine.get_tokenizer()
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        waiting = iter(requests)
+        under_way: dict[str, Request] = {}
+        while True:
+            while len(under_way) < AHEAD and (request := next(waiting, None)) is not None:
+                under_way[request.key] = request
+                self._engine.add_request(request.key, self._prompt(request), self._sampling(request))
+            if not under_way:
+                return
+            for output in self._engine.step():
+                if output.finished:
+                    yield self._completion(under_way.pop(output.request_id), output)
+
+    def close(self) -> None:
+        """VLLM frees its memory with the engine."""
+        self._engine = None
+
+    def _prompt(self, request: Request) -> Any:
+        if not self._options.chat_template:
+            return self._vllm.TextPrompt(prompt=request.prompt)
+        messages = [{"role": "user", "content": request.prompt}]
+        text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        # The template writes the special tokens itself: encoding must not add them again.
+        return self._vllm.TokensPrompt(prompt_token_ids=self._tokenizer.encode(text, add_special_tokens=False))
+
+    def _sampling(self, request: Request) -> Any:
+        sampling = request.sampling
+        return self._vllm.SamplingParams(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=sampling.max_new_tokens,
+            stop=list(sampling.stop),
+            seed=request.seed if sampling.temperature > 0 else None,
+        )
+
+    def _completion(self, request: Request, output: Any) -> Completion:
+        written = output.outputs[0]
+        text, thoughts = written.text, None
+        if self._options.thinking is not None:
+            text, thoughts = split_thoughts(text, self._options.thinking)
+        return Completion(
+            key=request.key,
+            task=request.task,
+            sample_index=request.sample_index,
+            completion_index=request.completion_index,
+            prompt=request.prompt,
+            text=text,
+            reasoning=thoughts,
+            finish_reason=written.finish_reason if written.finish_reason in {"stop", "length"} else None,
+            usage=Usage(
+                prompt_tokens=len(output.prompt_token_ids or ()),
+                completion_tokens=len(written.token_ids),
+                cached_tokens=output.num_cached_tokens or 0,
+            ),
+        )
+
+
+def vllm_teacher(name: str, options: dict[str, Any], services: Services) -> VllmTeacher:
+    """Factory of the ``vllm`` teacher.
+
+    Raises:
+        BadInputError: an option is not what it should be, or asks to run a model's code without the flag.
+    """
+    where = f"options of teacher {name!r}"
+    found = convert(options, VllmOptions, where=where)
+    if min(found.max_new_tokens) < 1 or found.gpus < 1:
+        raise BadInputError("`max_new_tokens` and `gpus` must be at least 1", where=where)
+    if found.rationale != "text" and found.format == "zero-shot-cot":
+        raise BadInputError("`rationale` does not go with two stages", where=where, next_step="Give another `format`.")
+    if found.trust_remote_code and not services.trust_remote_code:
+        raise BadInputError(
+            "`trust_remote_code` is set, and the command was started without its flag",
+            where=where,
+            next_step="Read the model's code, then add --trust-remote-code.",
+        )
+    return VllmTeacher(name, found)
+
+
+@hookimpl
+def rtbench_register_teachers(register: Register) -> None:
+    register(
+        "vllm",
+        "rtbench_plugins.vllm_engine:vllm_teacher",
+        summary="a model in vLLM's engine on this machine's GPUs (option `model`)",
+    )

@@ -1,0 +1,143 @@
+"""The ``vllm`` teacher. vLLM itself does not run on these machines: its engine is stood in for by one that has the same
+methods (of 0.33) and finishes requests in an order of its own."""
+
+from __future__ import annotations
+
+import random
+import sys
+import types
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from rtbench_plugins.vllm_engine import vllm_teacher
+
+from rtbench.errors import BadInputError, MissingExtraError
+from tests.plugins.remote.conftest import asked
+
+
+@dataclass
+class Services:
+    trust_remote_code: bool = False
+
+
+@dataclass
+class Given:
+    """Keyword arguments as attributes."""
+
+    values: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        return self.values[name]
+
+
+@dataclass
+class Engine:
+    arguments: Any
+    waiting: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    most: int = 0
+    draw: random.Random = field(default_factory=lambda: random.Random(3))
+
+    @classmethod
+    def from_engine_args(cls, arguments: Any) -> Engine:
+        engine = cls(arguments)
+        MADE.append(engine)
+        return engine
+
+    def get_tokenizer(self) -> Any:
+        def apply(messages: list[dict[str, str]], *, add_generation_prompt: bool, tokenize: bool) -> str:
+            assert add_generation_prompt
+            assert not tokenize
+            return f"[user] {messages[0]['content']} [bot]"
+
+        def encode(text: str, *, add_special_tokens: bool) -> list[int]:
+            assert not add_special_tokens
+            return [ord(letter) for letter in text]
+
+        return types.SimpleNamespace(apply_chat_template=apply, encode=encode)
+
+    def add_request(self, request_id: str, prompt: Any, params: Any) -> str:
+        self.waiting[request_id] = (prompt, params)
+        self.most = max(self.most, len(self.waiting))
+        return request_id
+
+    def step(self) -> list[Any]:
+        ended = self.draw.sample(sorted(self.waiting), max(1, len(self.waiting) // 3))
+        going_on = [key for key in self.waiting if key not in ended][:2]
+        return [self._output(key, True) for key in ended] + [self._output(key, False) for key in going_on]
+
+    def _output(self, key: str, finished: bool) -> Any:
+        prompt, params = self.waiting.pop(key) if finished else self.waiting[key]
+        text = f"<think>Hm.</think>It is {params.seed}."
+        written = types.SimpleNamespace(text=text, token_ids=[1, 2, 3], finish_reason="stop")
+        ids = prompt.values.get("prompt_token_ids")
+        return types.SimpleNamespace(
+            request_id=key, finished=finished, outputs=[written], prompt_token_ids=ids, num_cached_tokens=None
+        )
+
+
+MADE: list[Engine] = []
+
+
+@pytest.fixture
+def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(**values: Any) -> Given:
+        return Given(values)
+
+    stand_in = types.ModuleType("vllm")
+    for name in ("EngineArgs", "SamplingParams", "TextPrompt", "TokensPrompt"):
+        setattr(stand_in, name, make)
+    stand_in.LLMEngine = Engine  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", stand_in)
+    MADE.clear()
+
+
+@pytest.mark.usefixtures("vllm")
+def test_all_come_back_as_they_finish_and_the_engine_is_never_overfull(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtbench_plugins.vllm_engine.AHEAD", 16)
+    teacher = vllm_teacher("v", {"model": "m", "engine": {"max_model_len": 512}}, Services())  # type: ignore[arg-type]
+    requests = asked(30, each=4)
+    model = teacher.open(teacher.members()[0])
+    found = {completion.key: completion for completion in model.generate(requests)}
+    assert found.keys() == {request.key for request in requests}
+    assert all(found[r.key].text == f"It is {r.seed}." and found[r.key].reasoning == "Hm." for r in requests)
+    assert MADE[0].most == 16
+    assert MADE[0].arguments.max_model_len == 512
+    usage = found[requests[0].key].usage
+    assert usage is not None
+    assert usage.prompt_tokens == len("[user] Question 0: how many? [bot]")
+
+
+@pytest.mark.usefixtures("vllm")
+def test_greedy_has_no_seed_and_base_models_no_template() -> None:
+    teacher = vllm_teacher("v", {"model": "m", "chat_template": False, "thinking": None}, Services())  # type: ignore[arg-type]
+    (done,) = teacher.open(teacher.members()[0]).generate(asked(1, temperature=0.0))
+    assert done.text == "<think>Hm.</think>It is None."
+
+
+def test_without_vllm_the_cure_is_named() -> None:
+    teacher = vllm_teacher("v", {"model": "m"}, Services())  # type: ignore[arg-type]
+    with pytest.raises(MissingExtraError, match=r"pip install 'rtbench\[vllm\]'"):
+        teacher.open(teacher.members()[0])
+
+
+def test_identity_is_what_texts_depend_on() -> None:
+    def fingerprint(**options: Any) -> str:
+        return vllm_teacher("v", {"model": "m", **options}, Services()).members()[0].fingerprint  # type: ignore[arg-type]
+
+    assert fingerprint(gpus=2) == fingerprint(rationale="both") == fingerprint()
+    assert len({fingerprint(), fingerprint(engine={"quantization": "fp8"}), fingerprint(revision="a")}) == 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"model": "m", "gpus": 0},
+        {"model": "m", "trust_remote_code": True},
+        {"model": "m", "rationale": "both", "format": "zero-shot-cot"},
+    ],
+)
+def test_bad_options(options: dict[str, Any]) -> None:
+    with pytest.raises(BadInputError):
+        vllm_teacher("v", options, Services())  # type: ignore[arg-type]
