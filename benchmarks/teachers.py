@@ -3,7 +3,7 @@
     python benchmarks/teachers.py [--requests 2000] [--rounds 3] [--distilabel PYTHON] > docs/benchmarks/teachers.md
 
 Each client is a process of its own and asks the same prompts; rounds are interleaved. Ours appends and syncs to a ledger,
-the others keep what they get. `--distilabel` names a Python that has distilabel, which is no dependency.
+the others keep what they get. Needs `pip install openai 'lm-eval[api]'`; `--distilabel` names a Python that has distilabel.
 """
 
 from __future__ import annotations
@@ -175,6 +175,8 @@ def measured(python: str, name: str, settings: dict[str, object], n: int, at_onc
     )
     server.stdin.close()
     server.wait()
+    if done.returncode:
+        raise SystemExit(f"{name}: {done.stderr[-500:]}")
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
 
