@@ -164,10 +164,13 @@ class Writer:
         self._folder = folder
         self._file: IO[bytes] | None = None
         self._encoder = msgspec.json.Encoder()
-        self._unsynced = 0
+        self._appended = 0
+        self._synced = 0
+        """Of those appended, so many from the first on are on the disk for certain."""
         self._lock = threading.Lock()
         self._fault: OSError | None = None
-        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._closing = False
         self._syncer: threading.Thread | None = None
 
     def append(self, completion: Completion) -> None:
@@ -178,19 +181,26 @@ class Writer:
             file = self._file or self._open()
             while line:  # a full disk takes a part, and then refuses the rest: the segment ends with a torn line
                 line = line[file.write(line) :]
-            self._unsynced += 1
-            due = self._unsynced >= SYNC_EVERY
-        if due:
+            self._appended += 1
+            unsynced = self._appended - self._synced
+        if unsynced >= SYNC_EVERY:
             self.sync()
+        elif unsynced >= SYNC_EVERY // 2:  # the thread does it meanwhile: a disk's milliseconds hold nobody up
+            self._wake.set()
 
     def sync(self) -> None:
+        """Everything appended so far is on the disk when it returns."""
         with self._lock:
-            if self._file is not None and self._unsynced:
-                os.fsync(self._file.fileno())
-                self._unsynced = 0
+            file, appended = self._file, self._appended
+        if file is not None and appended > self._synced:
+            os.fsync(file.fileno())
+            with self._lock:  # thread and owner may sync at once
+                self._synced = max(self._synced, appended)
 
     def _sync_each_second(self) -> None:
-        while not self._closing.wait(SYNC_SECONDS):
+        while not self._closing:
+            self._wake.wait(SYNC_SECONDS)
+            self._wake.clear()
             try:
                 self.sync()
             except OSError as error:  # raised where the work goes on
@@ -204,7 +214,8 @@ class Writer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Whatever ended the work, what is finished is kept."""
-        self._closing.set()
+        self._closing = True
+        self._wake.set()
         if self._syncer is not None:
             self._syncer.join()
         self.sync()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -136,3 +137,23 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str) 
     with held.writer() as writer:
         writer.append(completion(requests(1)[0], text))
     assert [c.text for c in held.load().values()] == [text]
+
+
+def test_what_was_appended_is_synced_while_nothing_more_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model may take minutes for the next completion."""
+    synced = threading.Event()
+    monkeypatch.setattr("rtbench.ledger.os.fsync", lambda _: synced.set())
+    with Ledger(tmp_path).partition("f", "d", "p").writer() as writer:
+        writer.append(Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=""))
+        assert synced.wait(30)
+
+
+def test_no_more_than_64_are_ever_unsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtbench.ledger.SYNC_SECONDS", 3600.0)
+    counts: list[int] = []
+    with Ledger(tmp_path).partition("f", "d", "p").writer() as writer:
+        monkeypatch.setattr("rtbench.ledger.os.fsync", lambda _: counts.append(writer._appended))
+        for i in range(500):
+            writer.append(Completion(key=f"{i}", task="t", sample_index=i, completion_index=0, prompt="", text=""))
+            assert writer._appended - writer._synced < 64
+    assert counts
