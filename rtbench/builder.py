@@ -311,8 +311,8 @@ class StepBuilder:
         if asked:
             source = cell.student.name if own and cell.student else cell.teacher.name if cell.teacher else "?"
         drawn = f"/D{cell.degree}" if asked and cell.degree else ""
-        asks = [self._session.curator(name, dict(options)).asks(self._session) for name, _, options in spec.curators]
-        needs = next((teacher.resources() for teacher in asks if teacher is not None), Resources())
+        judges = self._session.judges((name, options) for name, _, options in spec.curators)
+        needs = judges[0].resources() if judges else Resources()
         return self._step(spec, inputs, f"curate {cell.task.dataset}/{source}{drawn}", needs)
 
     def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step, *, note: str = "") -> Step:

@@ -75,8 +75,7 @@ class _Counted:
     def costs_at(self, session: Session, address: LedgerAddress, price: Price) -> tuple[float, float] | None:
         """Mean cost of a completion in a partition, and its standard error; None where too few are there."""
         if address not in self.costs:
-            partition = partition_at(session.ledger, address)
-            usages = [usage for usage in partition.usages(partition.keys()) if usage is not None]
+            usages = [usage for usage in partition_at(session.ledger, address).usages().values() if usage is not None]
             costs = [price.of(u.prompt_tokens, u.completion_tokens, u.cached_tokens) for u in usages]
             enough = len(costs) >= FEWEST
             self.costs[address] = (fmean(costs), stdev(costs) / sqrt(len(costs))) if enough else None
@@ -178,8 +177,7 @@ def _judged(session: Session, step: Step, counted: _Counted) -> StepEstimate | N
     """What curators that ask a model may ask, at most: about every completion that there is. None where none does."""
     spec = step.spec
     assert isinstance(spec, CurateSpec)
-    asks = [session.curator(name, dict(options)).asks(session) for name, _, options in spec.curators]
-    teachers = [teacher for teacher in asks if teacher is not None]
+    teachers = session.judges((name, options) for name, _, options in spec.curators)
     if not teachers:
         return None
     samples, characters = _sizes(session, spec.task, spec.questions, "{question}", "", counted)

@@ -102,13 +102,9 @@ class Partition:
         placed = {record.key: record.sample_index for record in self._records(msgspec.json.Decoder(_Placed))}
         return Counter(placed.values())
 
-    def usages(self, keys: Collection[str]) -> Iterator[Usage | None]:
-        """Tokens of the completions asked for that are there, each once; None where nobody counted."""
-        left = set(keys)
-        for record in self._records(msgspec.json.Decoder(_Counted)):
-            if record.key in left:
-                left.discard(record.key)
-                yield record.usage
+    def usages(self) -> dict[str, Usage | None]:
+        """Tokens of all completions that are there, by key; None where nobody counted."""
+        return {record.key: record.usage for record in self._records(msgspec.json.Decoder(_Counted))}
 
     def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
         """Completions by key; all of them, or those asked for that are there."""

@@ -11,7 +11,7 @@ from rtbench.files import read_jsonl
 from rtbench.interfaces import Recipe
 from rtbench.records import CurationYield, Fold, Record, Score, ScoreSummary, Source, Spending
 from rtbench.runs import CellRecord, RunRecord
-from rtbench.spending import spent_by_teacher, spent_on, summed
+from rtbench.spending import Books, summed
 from rtbench.stats import Interval, clustered_bootstrap, mean_interval, two_level_bootstrap, wilson
 
 if TYPE_CHECKING:
@@ -116,7 +116,8 @@ def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
-    rows += [_row(by_task, run, store, ledger) for by_task in groups.values()]
+    books = Books(store, ledger)
+    rows += [_row(by_task, run, store, books) for by_task in groups.values()]
     rows += reference
     return Leaderboard(
         run=run.name,
@@ -125,7 +126,7 @@ def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference
         version=run.version,
         tasks=run.tasks,
         rows=tuple(_with_mean(row) for row in sorted(rows, key=_order)),
-        spending=spent_by_teacher(run, store, ledger),
+        spending=books.by_teacher(run),
     )
 
 
@@ -161,7 +162,7 @@ def _random_row(run: RunRecord) -> Row:
     )
 
 
-def _row(by_task: Mapping[str, Sequence[CellRecord]], run: RunRecord, store: Store, ledger: Ledger) -> Row:
+def _row(by_task: Mapping[str, Sequence[CellRecord]], run: RunRecord, store: Store, books: Books) -> Row:
     first = next(iter(by_task.values()))[0]
     variants = {cell.variant for cells in by_task.values() for cell in cells}
     return Row(
@@ -180,9 +181,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], run: RunRecord, store: Sto
         fold=first.fold,
         limit=first.limit,
         temperature=first.temperature,
-        results={
-            task: _with_spending(_result(cells, store), cells, run, store, ledger) for task, cells in by_task.items()
-        },
+        results={task: _with_spending(_result(cells, store), cells, run, books) for task, cells in by_task.items()},
     )
 
 
@@ -226,16 +225,14 @@ def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
     )
 
 
-def _with_spending(
-    result: CellResult, cells: Sequence[CellRecord], run: RunRecord, store: Store, ledger: Ledger
-) -> CellResult:
+def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunRecord, books: Books) -> CellResult:
     """Adds what the cells' rationales cost."""
     price = run.prices.get(cells[0].teacher or "")
     counted = cells if _own_questions(cells) else cells[:1]
     asked = {key for cell in counted if cell.examples is not None for key in cell.asked}
     if price is None or result.accuracy is None or not asked:
         return result
-    return msgspec.structs.replace(result, spending=spent_on(asked, price, store, ledger))
+    return msgspec.structs.replace(result, spending=books.spent_on(asked, price))
 
 
 def _own_questions(cells: Sequence[CellRecord]) -> bool:

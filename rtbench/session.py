@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,11 @@ class Session:
     def curator(self, name: str, options: dict[str, Any]) -> Curator:
         found: Curator = self._make("curators", name, interfaces.Curator, options)
         return found
+
+    def judges(self, curators: Iterable[tuple[str, Mapping[str, object]]]) -> list[Teacher]:
+        """The models that curators, given by name and options, ask."""
+        asked = (self.curator(name, dict(options)).asks(self) for name, options in curators)
+        return [teacher for teacher in asked if teacher is not None]
 
     def executor(self, name: str, options: dict[str, Any]) -> Executor:
         found: Executor = self._make("executors", name, interfaces.Executor, options, where="--executor")

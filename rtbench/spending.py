@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rtbench.files import read_jsonl
-from rtbench.records import Price, Spending
+from rtbench.records import Price, Spending, Usage
 from rtbench.steps.complete import IndexEntry, LedgerAddress, partition_at
 
 if TYPE_CHECKING:
@@ -17,46 +17,57 @@ if TYPE_CHECKING:
     from rtbench.store import Store
 
 
-def spent_on(keys: Iterable[str], price: Price, store: Store, ledger: Ledger) -> Spending:
-    """What the completions of finished complete steps cost. A step that is not finished counts for nothing."""
-    wanted: dict[LedgerAddress, set[str]] = {}
-    for key in keys:
-        if not store.has("complete", key):
-            continue
-        meta = store.meta("complete", key)
-        if meta.result["completions"]:
-            address = msgspec.convert(meta.result["address"], LedgerAddress)
-            entries = read_jsonl(store.path("complete", key) / "index.jsonl", IndexEntry)
-            wanted.setdefault(address, set()).update(entry.key for entry in entries)
-    completions = prompt = written = cached = uncounted = 0
-    for address, held in wanted.items():
-        for usage in partition_at(ledger, address).usages(held):
-            completions += 1
-            if usage is None:
-                uncounted += 1
+class Books:
+    """Tokens of a workspace's completions; each partition of the ledger is read once, however many rows share it."""
+
+    def __init__(self, store: Store, ledger: Ledger) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._usages: dict[LedgerAddress, dict[str, Usage | None]] = {}
+
+    def spent_on(self, keys: Iterable[str], price: Price) -> Spending:
+        """What the completions of finished complete steps cost. A step that is not finished counts for nothing."""
+        held: dict[str, Usage | None] = {}
+        for key in keys:
+            if not self._store.has("complete", key):
                 continue
-            prompt += usage.prompt_tokens
-            written += usage.completion_tokens
-            cached += usage.cached_tokens
+            meta = self._store.meta("complete", key)
+            if meta.result["completions"]:
+                usages = self._at(msgspec.convert(meta.result["address"], LedgerAddress))
+                entries = read_jsonl(self._store.path("complete", key) / "index.jsonl", IndexEntry)
+                held.update((entry.key, usages.get(entry.key)) for entry in entries)
+        return spending_of(list(held.values()), price)
+
+    def by_teacher(self, run: RunRecord) -> dict[str, Spending]:
+        """What each priced teacher's completions of a run cost, for training and for its own rows together."""
+        asked: dict[str, dict[str, None]] = {}
+        for cell in run.cells:
+            if cell.teacher in run.prices:
+                asked.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
+        return {teacher: self.spent_on(keys, run.prices[teacher]) for teacher, keys in asked.items()}
+
+    def _at(self, address: LedgerAddress) -> dict[str, Usage | None]:
+        if address not in self._usages:
+            self._usages[address] = partition_at(self._ledger, address).usages()
+        return self._usages[address]
+
+
+def spending_of(usages: Sequence[Usage | None], price: Price | None) -> Spending:
+    """What completions with these tokens cost; nothing where there is no price."""
+    counted = [usage for usage in usages if usage is not None]
+    prompt = sum(usage.prompt_tokens for usage in counted)
+    written = sum(usage.completion_tokens for usage in counted)
+    cached = sum(usage.cached_tokens for usage in counted)
     return Spending(
-        completions=completions,
+        completions=len(usages),
         prompt_tokens=prompt,
         completion_tokens=written,
-        money=price.of(prompt, written, cached),
-        currency=price.currency,
         cached_tokens=cached,
-        uncounted=uncounted,
-        as_of=price.as_of,
+        uncounted=len(usages) - len(counted),
+        money=price.of(prompt, written, cached) if price else 0.0,
+        currency=price.currency if price else "",
+        as_of=price.as_of if price else "",
     )
-
-
-def spent_by_teacher(run: RunRecord, store: Store, ledger: Ledger) -> dict[str, Spending]:
-    """What each priced teacher's completions of a run cost, for training and for its own rows together."""
-    asked: dict[str, dict[str, None]] = {}
-    for cell in run.cells:
-        if cell.teacher in run.prices:
-            asked.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
-    return {teacher: spent_on(keys, run.prices[teacher], store, ledger) for teacher, keys in asked.items()}
 
 
 def summed(parts: Sequence[Spending]) -> Spending:

@@ -8,10 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rtbench_plugins.curation.basic import NoOptions
+
 from rtbench.answer_text import term_value
 from rtbench.files import convert
 from rtbench.interfaces import Candidate, CurationContext, Curator
-from rtbench.records import Record
 
 _NUMBER = r"(?:[$€£]?\d[\d,]*(?:\.\d+)?%?|[$€£]?\.\d+%?)(?![\da-wyz^]|x(?!\s*[\d$(]))"
 """``2x`` and ``2^4`` are no numbers, ``2x3`` begins with one."""
@@ -155,10 +156,6 @@ def _value_of(side: str) -> float | None:
     term = _TIMES.sub("*", term).replace("÷", "/").replace("×", "*")
     term = _MARKS.sub("", _LETTERS.sub("", term))
     return term_value(_LEADING_ZERO.sub("", _PERCENT.sub(r"(\1/100)", term)))
-
-
-class NoOptions(Record, frozen=True):
-    """``equations`` has none."""
 
 
 class Equations(Curator):

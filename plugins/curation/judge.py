@@ -11,7 +11,8 @@ from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.interfaces import Candidate, CurationContext, Curator, Services, Teacher
 from rtbench.ledger import make_request
-from rtbench.records import Completion, Record, Sampling, Spending
+from rtbench.records import Record, Sampling
+from rtbench.spending import spending_of
 
 PROMPT = """Question:
 {question}
@@ -78,7 +79,7 @@ class Judge(Curator):
         ]
         partition = context.services.ledger.partition(member.fingerprint, context.dataset, "judge")
         found = answered(lambda: teacher.open(member), partition, list({r.key: r for r in requests}.values()))
-        context.judged[self._name] = _spending(teacher, list(found.values()))
+        context.judged[self._name] = spending_of([c.usage for c in found.values()], teacher.price)
         verdicts = [_good(found[request.key].text) for request in requests]
         return [candidate for candidate, good in zip(candidates, verdicts, strict=True) if good]
 
@@ -92,25 +93,6 @@ class Judge(Curator):
 def _good(text: str) -> bool:
     said = _VERDICT.findall(text)
     return bool(said) and said[-1] == "GOOD"
-
-
-def _spending(teacher: Teacher, completions: Sequence[Completion]) -> Spending:
-    usages = [completion.usage for completion in completions]
-    counted = [usage for usage in usages if usage is not None]
-    prompt = sum(usage.prompt_tokens for usage in counted)
-    written = sum(usage.completion_tokens for usage in counted)
-    cached = sum(usage.cached_tokens for usage in counted)
-    price = teacher.price
-    return Spending(
-        completions=len(completions),
-        prompt_tokens=prompt,
-        completion_tokens=written,
-        cached_tokens=cached,
-        uncounted=len(usages) - len(counted),
-        money=price.of(prompt, written, cached) if price else 0.0,
-        currency=price.currency if price else "",
-        as_of=price.as_of if price else "",
-    )
 
 
 def judge(options: dict[str, Any]) -> Curator:

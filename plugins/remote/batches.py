@@ -22,7 +22,7 @@ from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.engine import EndpointError, Policy
 from rtbench_plugins.remote.http import Answer, Connection, NoAnswerError
 from rtbench_plugins.remote.verdicts import Again, Good, Refused, verdict_on
-from rtbench_plugins.remote.wire import completions
+from rtbench_plugins.remote.wire import Reply, completions
 
 from rtbench.budget import Budget
 from rtbench.errors import NotYetError, StepFailedError
@@ -74,7 +74,7 @@ class _Ended:
 
     found: list[Completion]
     error: EndpointError | None = None
-    """The run must stop for."""
+    """What the run must stop for."""
 
 
 class Batches:
@@ -88,7 +88,6 @@ class Batches:
         folder: where those that are out are written down.
         thinking: tags of thoughts in the text.
         budget: of the run; None: money is no matter.
-        most_lines: of one batch.
     """
 
     def __init__(
@@ -101,7 +100,6 @@ class Batches:
         *,
         thinking: tuple[str, str] | None = None,
         budget: Budget | None = None,
-        most_lines: int = MOST_LINES,
     ) -> None:
         self._connection = connection
         self._path = path
@@ -110,7 +108,6 @@ class Batches:
         self._folder = folder
         self._thinking = thinking
         self._budget = budget
-        self._most_lines = most_lines
         self._again: dict[int, list[Request]] = {}
         """Requests that failed, by the round that they go into."""
 
@@ -197,28 +194,31 @@ class Batches:
         is missing goes out again, what was refused is written down."""
         found: list[Completion] = []
         spent = 0
-        left = dict(held.calls)
+        verdicts = {line.custom_id: _verdict(line) for line in lines}
         again: list[str] = []
-        for line in lines:
-            keys = left.pop(line.custom_id, None)
-            if keys is None:
-                continue
-            verdict = _verdict(line)
+        for name, keys in held.calls.items():
+            verdict = verdicts.get(name, Again("the batch says nothing of it"))
             if isinstance(verdict, Good):
-                requests = [wanted[key] for key in keys if key in wanted]
-                call = Call(tuple(requests), b"", 0, 0)
-                spent += self._calls.cost(verdict.reply.usage, call)
-                if len(requests) == len(keys):
-                    found += completions(requests, verdict.reply, self._thinking)
-                    self._put(held.round, requests[len(verdict.reply.choices) :])
+                spent += self._calls.cost(verdict.reply.usage, Call((), b"", 0, 0))
+                found += self._of_line(held, keys, verdict.reply, wanted)
             elif isinstance(verdict, Refused) or held.round >= ROUNDS:
                 for key in keys:
                     write_atomic(self._refusal(key), verdict.why.encode())
             else:
-                again.append(line.custom_id)
-        self._put_again(held, [*again, *left], wanted)
+                again.append(name)
+        self._put_again(held, again, wanted)
         self._settle(path, held, spent)
         return found
+
+    def _of_line(self, held: Out, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]) -> list[Completion]:
+        """The completions of a line that are still wanted; choices that it lacks go out again. Some are not where a run
+        was killed while it wrote them down: they keep their share of the tokens."""
+        some = next((wanted[key] for key in keys if key in wanted), None)
+        if some is None:
+            return []
+        self._put(held.round, [wanted[key] for key in keys[len(reply.choices) :] if key in wanted])
+        found = completions([wanted.get(key, some) for key in keys], reply, self._thinking)
+        return [completion for key, completion in zip(keys, found, strict=False) if key in wanted]
 
     def _put_again(self, held: Out, names: Sequence[str], wanted: dict[str, Request]) -> None:
         requests = [wanted[key] for name in names for key in held.calls[name] if key in wanted]
@@ -236,7 +236,7 @@ class Batches:
         size = 0
         for call in self._calls.of(requests):
             length = len(call.body) + 200
-            if calls and (len(calls) >= self._most_lines or size + length > MOST_BYTES):
+            if calls and (len(calls) >= MOST_LINES or size + length > MOST_BYTES):
                 yield calls
                 calls, size = [], 0
             calls.append(call)
@@ -250,8 +250,9 @@ class Batches:
             if not self._budget.reserve(worst):
                 raise self._budget.spent_out(worst)
             self._budget.settle(worst, worst)
+        mark = uuid.uuid4().hex
         held = Out(
-            mark=uuid.uuid4().hex,
+            mark=mark,
             calls={call.requests[0].key: tuple(r.key for r in call.requests) for call in calls},
             worst=worst,
             account=self._budget.cap.path if self._budget is not None else None,
@@ -259,17 +260,17 @@ class Batches:
             round=turn,
         )
         path = self._folder / f"{held.mark}.json"
+        _write(path, held)  # first of all: whatever breaks off from here on, it is looked for, and its money settled
         await self._connection.open()
         try:
             url = f"{urlsplit(self._connection.url('')).path.rstrip('/')}/{self._path}"
             content = b"\n".join(_line(call, url) for call in calls)
-            uploaded = await self._json("POST", "files", lambda: _form(f"{held.mark}.jsonl", content))
-            _write(path, held)
+            uploaded = await self._json("POST", "files", lambda: _form(f"{mark}.jsonl", content))
             asked = {
                 "input_file_id": uploaded["id"],
                 "endpoint": url,
                 "completion_window": "24h",
-                "metadata": {_MARK: held.mark},
+                "metadata": {_MARK: mark},
             }
             created = await self._json("POST", "batches", lambda: msgspec.json.encode(asked), once=True)
             held = msgspec.structs.replace(held, id=created["id"])

@@ -222,9 +222,12 @@ def keep_budget(session: Session, plan: Plan, name: str, budget: str) -> None:
 def check_prices(session: Session, plan: Plan, currency: str) -> None:
     """Raises BadInputError where a teacher, or a curator's judge, costs money and states no price or one in another
     currency."""
+    from rtbench.specs import CurateSpec
+
     teachers = [planned.cell.models.teacher for planned in plan.cells if planned.score is not None]
-    curators = {item[0]: dict(item[1]) for planned in plan.cells for item in planned.cell.curators}
-    teachers += [session.curator(name, options).asks(session) for name, options in curators.items()]
+    for step in plan.steps.values():
+        if isinstance(step.spec, CurateSpec):
+            teachers += session.judges((name, options) for name, _, options in step.spec.curators)
     for teacher in teachers:
         if teacher is None or not teacher.paid:
             continue

@@ -49,19 +49,13 @@ def test_all_come_back_whatever_their_order(server: MakeServer, tmp_path: Path) 
 
 
 def test_failures_and_expired_lines_go_out_again(server: MakeServer, tmp_path: Path) -> None:
-    bad = server(batch_errors=0.1, batch_expires=0.1)
-    requests = asked(300)
-    try:
-        found = ask(bad, requests, tmp_path)
-    except StepFailedError as error:  # a line may fail three times in a row
-        assert "broke" in str(error) or "not done in time" in str(error)
-        found = []
+    bad = server(batch_errors=0.04, batch_expires=0.04)
+    found = ask(bad, asked(300), tmp_path)
     stats = bad.stats()
-    assert stats["batches"] >= 3
+    assert len(found) == 300
+    assert stats["batches"] >= 2
     assert stats["answered_twice"] == 0
-    if found:
-        assert sum(c.usage.completion_tokens for c in found if c.usage) == stats["completion_tokens"]
-        assert len(found) == 300
+    assert sum(c.usage.completion_tokens for c in found if c.usage) == stats["completion_tokens"]
 
 
 def test_lines_that_fail_three_times_are_named_and_asked_in_the_next_go(server: MakeServer, tmp_path: Path) -> None:
@@ -155,3 +149,31 @@ def test_stopped_run_picks_up_the_batches_that_are_out(cli: Cli, server: MakeSer
     cli("run", "--matrix", path)
     assert slow.stats()["batches"] == 2, "training and test questions, each once"
     assert len(completions(cli.workspace)) == 40 * 3 + 20
+
+
+def test_upload_that_fails_leaves_no_money_behind(server: MakeServer, tmp_path: Path) -> None:
+    locked = server(key="another")
+    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget.begin()
+    price = {"price": {"input": 0.0, "output": 1000.0}}
+    with pytest.raises(EndpointError):
+        ask(locked, asked(10), tmp_path, budget, **price)
+    locked.set(key=None)
+    found = ask(locked, asked(10), tmp_path, budget, **price)
+    written = sum(c.usage.completion_tokens for c in found if c.usage)
+    assert budget.account().spent == written * 10**6
+
+
+def test_run_that_was_killed_while_it_wrote_a_line_down_takes_the_rest_of_it(
+    server: MakeServer, tmp_path: Path
+) -> None:
+    fine = server(batch_seconds=0.2)
+    requests = asked(3, each=4)
+    teacher = fine.teacher(None, tmp_path, batch=True, n=4)
+    with pytest.raises(NotYetError):
+        list(teacher.open(teacher.members()[0]).generate(requests))
+    left = [r for r in requests if r.completion_index != 1]
+    found = {c.key: c.text for c in ask(fine, left, tmp_path, n=4)}
+    assert found.keys() == {r.key for r in left}
+    assert all(f"I say {r.completion_index}." in found[r.key] for r in left)
+    assert fine.stats()["batches"] == 1
