@@ -20,7 +20,7 @@ from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import PromptFormat, Services, Task, Teacher, Template, TextModel
 from rtbench.keys import content_key
-from rtbench.records import Completion, FinishReason, ModelSpec, Price, Record, Request, Usage
+from rtbench.records import Completion, FinishReason, ModelSpec, Price, Record, Request, Usage, completion_of
 from rtbench.registry import Register
 from rtbench.twins import Pen, Problem, Twin, setting_of, task_and_setting, twin_data
 
@@ -81,13 +81,9 @@ class ScriptedModel(TextModel):
         for request in requests:
             twin, problem = self._teacher.asked(request)
             text, finish_reason = self._write(twin, problem, request)
-            yield Completion(
-                key=request.key,
-                task=request.task,
-                sample_index=request.sample_index,
-                completion_index=request.completion_index,
-                prompt=request.prompt,
-                text=text,
+            yield completion_of(
+                request,
+                text,
                 finish_reason=finish_reason,
                 usage=Usage(prompt_tokens=len(request.prompt.split()), completion_tokens=len(text.split())),
             )

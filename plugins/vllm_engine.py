@@ -9,18 +9,17 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
-from rtbench_plugins.methods.formats import FEW_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, ZERO_SHOT_COT
-from rtbench_plugins.remote.wire import split_thoughts
+from rtbench_plugins.methods.formats import TEACHER_FORMATS
+from rtbench_plugins.thoughts import split_thoughts
 
 from rtbench.errors import BadInputError, MissingExtraError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import RationaleSource, Services, Teacher, TextModel
 from rtbench.keys import content_key
-from rtbench.records import Completion, ModelSpec, Record, Request, Resources, Usage
+from rtbench.records import Completion, ModelSpec, Record, Request, Resources, Usage, completion_of
 from rtbench.registry import Register
 
-FORMATS = {known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)}
 AHEAD = 2048
 """Requests that the engine holds at once: enough to schedule well, and no list of a hundred thousand."""
 
@@ -56,7 +55,7 @@ class VllmTeacher(Teacher):
     def __init__(self, name: str, options: VllmOptions) -> None:
         self.name = name
         self.options = options
-        self.format = FORMATS[options.format]
+        self.format = TEACHER_FORMATS[options.format]
         self.max_new_tokens = options.max_new_tokens
         self.learns_from = None if options.format == "zero-shot-cot" else options.rationale
 
@@ -136,14 +135,11 @@ class VllmModel(TextModel):
         written = output.outputs[0]
         text, thoughts = written.text, None
         if self._options.thinking is not None:
-            text, thoughts = split_thoughts(text, self._options.thinking)
-        return Completion(
-            key=request.key,
-            task=request.task,
-            sample_index=request.sample_index,
-            completion_index=request.completion_index,
-            prompt=request.prompt,
-            text=text,
+            thoughts, answer = split_thoughts(text, self._options.thinking)
+            text = answer or ""
+        return completion_of(
+            request,
+            text,
             reasoning=thoughts,
             finish_reason=written.finish_reason if written.finish_reason in {"stop", "length"} else None,
             usage=Usage(

@@ -126,6 +126,19 @@ class Completion(Record, frozen=True, omit_defaults=True):
         return (self.reasoning or "") + self.text
 
 
+def completion_of(request: Request, text: str, **rest: Any) -> Completion:
+    """A request's completion; ``rest`` are further fields of :class:`Completion`."""
+    return Completion(
+        key=request.key,
+        task=request.task,
+        sample_index=request.sample_index,
+        completion_index=request.completion_index,
+        prompt=request.prompt,
+        text=text,
+        **rest,
+    )
+
+
 class Example(Record, frozen=True, omit_defaults=True):
     """One training example, before a prompt format is applied."""
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtbench_plugins.hf.options import Tags
+from rtbench_plugins.thoughts import Tags, split_thoughts
 
 from rtbench.errors import BadInputError, StepFailedError
 from rtbench.interfaces import Recipe
@@ -149,14 +149,8 @@ class Codec:
         """Thoughts and answer; (None, text) where there are no thoughts, (thoughts, None) where they never end."""
         if self.thinking is None:
             return None, text
-        opening, closing = self.thinking
-        if closing in text:
-            thoughts, _, answer = text.partition(closing)
-            return thoughts.replace(opening, "", 1), answer
-        opened = self.chat and self._decode(prompt[-2 * _ANCHOR :]).rstrip().endswith(opening)
-        if opened or text.lstrip().startswith(opening):
-            return text.replace(opening, "", 1), None
-        return None, text
+        opened = self.chat and self._decode(prompt[-2 * _ANCHOR :]).rstrip().endswith(self.thinking[0])
+        return split_thoughts(text, self.thinking, opened=opened)
 
 
 def position_limit(config: Any) -> int | None:

@@ -10,11 +10,11 @@ import torch
 from rtbench_plugins.hf.decoding import Row, decode
 from rtbench_plugins.hf.encoding import Codec
 from rtbench_plugins.hf.loading import Loaded
-from rtbench_plugins.hf.options import Tags
+from rtbench_plugins.thoughts import Tags
 
 from rtbench.errors import StepFailedError
 from rtbench.interfaces import TextModel
-from rtbench.records import Completion, Request, Usage
+from rtbench.records import Completion, Request, Usage, completion_of
 
 _CPU_CACHE_BYTES = 1 << 29
 _CUDA_CACHE_SHARE = 0.25
@@ -130,13 +130,9 @@ class HfModel(TextModel):
 
     def _completion(self, request: Request, row: Row) -> Completion:
         written = self._codec.written(row.ids, row.prompt, request.sampling.stop)
-        return Completion(
-            key=request.key,
-            task=request.task,
-            sample_index=request.sample_index,
-            completion_index=request.completion_index,
-            prompt=request.prompt,
-            text=written.text,
+        return completion_of(
+            request,
+            written.text,
             reasoning=written.reasoning,
             finish_reason=row.finish,
             usage=Usage(prompt_tokens=len(row.prompt), completion_tokens=row.tokens),

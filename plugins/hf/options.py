@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+from rtbench_plugins.thoughts import Tags
 
 from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.interfaces import Services
 from rtbench.records import Family, Price, Record
-
-Tags = tuple[str, str]
-"""Opening and closing tag of a model's thoughts."""
 
 RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
     "decoder": {

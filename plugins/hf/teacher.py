@@ -9,13 +9,11 @@ from typing import Any
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, teacher_fingerprint
 from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, plain, teacher_options
-from rtbench_plugins.methods.formats import FEW_SHOT_COT, ZERO_SHOT, ZERO_SHOT_COT
+from rtbench_plugins.methods.formats import TEACHER_FORMATS
 
 from rtbench.errors import BadInputError
 from rtbench.interfaces import Services, Teacher, TextModel
 from rtbench.records import Family, ModelSpec, Resources
-
-FORMATS = {known.name: known for known in (ZERO_SHOT_COT, ZERO_SHOT, FEW_SHOT_COT)}
 
 
 class HfTeacher(Teacher):
@@ -30,7 +28,7 @@ class HfTeacher(Teacher):
     def __init__(self, name: str, options: TeacherOptions, access: Access) -> None:
         self.name = name
         self.options = options
-        self.format = FORMATS[options.format]
+        self.format = TEACHER_FORMATS[options.format]
         self.max_new_tokens = options.max_new_tokens
         self.price = options.price
         self._access = access

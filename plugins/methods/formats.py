@@ -47,6 +47,9 @@ FEW_SHOT_COT = PromptFormat(
     demonstrations="cot",
 )
 
+TEACHER_FORMATS = {known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)}
+"""How teachers may be asked, by name."""
+
 FINE_TUNE = PromptFormat(
     name="fine-tune",
     decoder=Template(input="{question} ###", label=" {answer}"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from msgspec.structs import replace
-from rtbench_plugins.methods.formats import FEW_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, ZERO_SHOT_COT
+from rtbench_plugins.methods.formats import TEACHER_FORMATS
 from rtbench_plugins.remote.options import RemoteOptions, identity, plain, profile_of, remote_options
 from rtbench_plugins.remote.prices import price_of
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from rtbench.registry import Register
 
-FORMATS = {known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)}
 PATHS = {"chat": "chat/completions", "completions": "completions"}
 
 
@@ -38,7 +37,7 @@ class RemoteTeacher(Teacher):
     def __init__(self, name: str, options: RemoteOptions, services: Services) -> None:
         self.name = name
         self.options = options
-        self.format = FORMATS[options.format]
+        self.format = TEACHER_FORMATS[options.format]
         self.max_new_tokens = options.max_new_tokens
         self.price = _batch_price(price_of(options)) if options.batch else price_of(options)
         self.paid = options.api_key_env is not None

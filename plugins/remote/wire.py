@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 from rtbench_plugins.remote.options import Profile, RemoteOptions
+from rtbench_plugins.thoughts import split_thoughts
 
-from rtbench.records import Completion, FinishReason, Request, Usage
+from rtbench.records import Completion, FinishReason, Request, Usage, completion_of
 
 SEEDS = 2**31
 """Some servers keep seeds in 32 bits, signed."""
@@ -150,13 +151,9 @@ def completions(requests: Sequence[Request], reply: Reply, thinking: tuple[str, 
     ]
     usages = _shares(reply.usage, [len(text) + len(thoughts or "") for text, thoughts in written])
     return [
-        Completion(
-            key=request.key,
-            task=request.task,
-            sample_index=request.sample_index,
-            completion_index=request.completion_index,
-            prompt=request.prompt,
-            text=text,
+        completion_of(
+            request,
+            text,
             reasoning=thoughts,
             finish_reason=_finish(choice.finish_reason),
             usage=usage,
@@ -178,7 +175,8 @@ def _written(choice: Choice, stop: Sequence[str], thinking: tuple[str, str] | No
     else:
         text, thoughts = message.content or message.refusal or "", _thoughts(message)
     if thoughts is None and thinking is not None:
-        text, thoughts = split_thoughts(text, thinking)
+        thoughts, answer = split_thoughts(text, thinking)
+        text = (answer or "") if thoughts is None else (answer or "").lstrip("\n")
     cuts = [at for at in (text.find(mark) for mark in stop) if at >= 0]
     return (text[: min(cuts)] if cuts else text), thoughts
 
@@ -190,17 +188,6 @@ def _thoughts(message: _Message) -> str | None:
         return message.reasoning or message.reasoning_content
     parts = [part.text or part.summary or "" for part in message.reasoning_details or ()]
     return "".join(parts) or None
-
-
-def split_thoughts(text: str, tags: tuple[str, str]) -> tuple[str, str | None]:
-    """Answer and thoughts. Thoughts that never end are no answer; an opening tag may stand in the prompt."""
-    opening, closing = tags
-    if closing in text:
-        thoughts, _, answer = text.partition(closing)
-        return answer.lstrip("\n"), thoughts.replace(opening, "", 1)
-    if text.lstrip().startswith(opening):
-        return "", text.replace(opening, "", 1)
-    return text, None
 
 
 def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | None]:
