@@ -187,6 +187,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--distilabel", metavar="PYTHON")
+    parser.add_argument("--load", type=int, choices=range(1, len(LOADS) + 1), help="Only this one.")
     given = parser.parse_args()
     if given.child:
         name, url, n, at_once = given.child
@@ -204,7 +205,9 @@ def main() -> None:
     print(
         f"{datetime.now(UTC).date()}, {os.cpu_count()} shared cores ({platform.machine()}), Python {platform.python_version()}."
     )
-    for title, (settings, at_once) in LOADS.items():
+    for number, (title, (settings, at_once)) in enumerate(LOADS.items(), 1):
+        if given.load not in {None, number}:
+            continue
         results: dict[str, list[dict[str, float]]] = {name: [] for name in pythons}
         for seed in range(given.rounds):
             for name, python in pythons.items():
