@@ -264,7 +264,7 @@ class Price(Record, frozen=True, omit_defaults=True):
     output: float
     currency: str = "USD"
     as_of: str = ""
-    """Date on which somebody looked."""
+    """Date of the price."""
     cached: float | None = None
     """Of prompt tokens that the server had at hand; None: as ``input``."""
     batch: float = 1.0
