@@ -42,7 +42,7 @@ class Batches:
         now = asyncio.get_running_loop().time()
         if method == "GET" and len(parts) == 1:
             listed = [{**self.state(job, now), "metadata": job["metadata"]} for job in self.jobs.values()]
-            return web.json_response({"object": "list", "data": listed})
+            return web.json_response({"object": "list", "data": listed, "has_more": False})
         if method == "POST" and len(parts) == 1:
             asked = json.loads(body)
             name = self.named("batch")

@@ -10,17 +10,18 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
+from rtbench_plugins.remote.booking import book_truth, book_worst, write_note
 from rtbench_plugins.remote.calls import Call, Calls
+from rtbench_plugins.remote.client import MARK, Client
 from rtbench_plugins.remote.engine import EndpointError, Policy
-from rtbench_plugins.remote.http import Answer, Connection, NoAnswerError
+from rtbench_plugins.remote.http import Answer, Connection
 from rtbench_plugins.remote.verdicts import Again, Good, Refused, verdict_on
 from rtbench_plugins.remote.wire import Reply, completions
 
@@ -35,11 +36,6 @@ MOST_BYTES = 190 * 10**6
 ROUNDS = 3
 """Batches that a request may go through before its failures are believed."""
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
-_MARK = "rtbench"
-
-
-MakeBody = Callable[[], bytes | aiohttp.FormData]
-"""Each try sends a body of its own: a form can be sent once."""
 
 
 class Out(Record, frozen=True, omit_defaults=True):
@@ -102,6 +98,11 @@ class Batches:
         budget: Budget | None = None,
     ) -> None:
         self._connection = connection
+        self._client = Client(
+            connection,
+            policy,
+            next_step="What came is kept; the same command goes on from there, and picks up the batches that are out.",
+        )
         self._path = path
         self._calls = calls
         self._policy = policy
@@ -153,40 +154,37 @@ class Batches:
 
     async def _look_at(self, path: Path, held: Out, wanted: dict[str, Request]) -> _Ended | None:
         """What a batch has come to; None while it is out."""
-        await self._connection.open()
-        try:
+        async with self._client as client:
             if held.id is None:
                 held = await self._found_again(path, held)
             if held.id is None:  # it was never created: its requests go into another
-                self._settle(path, held, 0)
+                book_truth(self._budget, path, held, 0)
                 self._put_again(held, list(held.calls), wanted)
                 return _Ended([])
-            batch = await self._json("GET", f"batches/{held.id}")
+            batch = await client.get(f"batches/{held.id}")
             if batch.get("status") not in _FINAL:
                 return None
             if batch["status"] == "failed":
-                self._settle(path, held, 0)
+                book_truth(self._budget, path, held, 0)
                 return _Ended([], self._refused_as_a_whole(batch))
             lines = [
                 line
                 for key in ("output_file_id", "error_file_id")
                 if batch.get(key)
-                for line in await self._lines(batch[key])
+                for line in await client.lines(batch[key], _Line)
             ]
             error = None
             if batch["status"] == "cancelled":  # by somebody, who would not like it to be sent out again at once
-                error = self._out_of_order(f"the batch {held.id} was cancelled")
+                error = client.error(f"the batch {held.id} was cancelled")
             return _Ended(self._read(path, held, lines, wanted), error)
-        finally:
-            await self._connection.close()
 
     async def _found_again(self, path: Path, held: Out) -> Out:
         """Looks for a batch whose creation was cut off."""
-        listed = await self._json("GET", "batches?limit=100")
-        for batch in listed.get("data", []):
-            if (batch.get("metadata") or {}).get(_MARK) == held.mark:
-                held = msgspec.structs.replace(held, id=batch["id"])
-                _write(path, held)
+        async for batch in self._client.listed("batches"):
+            if (batch.get("metadata") or {}).get(MARK) == held.mark:
+                held = msgspec.structs.replace(held, id=self._client.field(batch, "id", "batches"))
+                write_note(path, held)
+                break
         return held
 
     def _read(self, path: Path, held: Out, lines: Sequence[_Line], wanted: dict[str, Request]) -> list[Completion]:
@@ -207,7 +205,7 @@ class Batches:
             else:
                 again.append(name)
         self._put_again(held, again, wanted)
-        self._settle(path, held, spent)
+        book_truth(self._budget, path, held, spent)
         return found
 
     def _of_line(self, held: Out, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]) -> list[Completion]:
@@ -246,88 +244,35 @@ class Batches:
 
     async def _send_out(self, calls: Sequence[Call], turn: int) -> tuple[Path, Out]:
         worst = sum(call.worst for call in calls)
-        if self._budget is not None and worst:
-            if not self._budget.reserve(worst):
-                raise self._budget.spent_out(worst)
-            self._budget.settle(worst, worst)
+        account = book_worst(self._budget, worst)
         mark = uuid.uuid4().hex
         held = Out(
             mark=mark,
             calls={call.requests[0].key: tuple(r.key for r in call.requests) for call in calls},
             worst=worst,
-            account=self._budget.cap.path if self._budget is not None else None,
+            account=account,
             at=time.time(),
             round=turn,
         )
         path = self._folder / f"{held.mark}.json"
-        _write(path, held)  # first of all: whatever breaks off from here on, it is looked for, and its money settled
-        await self._connection.open()
-        try:
+        write_note(
+            path, held
+        )  # first of all: whatever breaks off from here on, it is looked for, and its money settled
+        async with self._client as client:
             url = f"{urlsplit(self._connection.url('')).path.rstrip('/')}/{self._path}"
             content = b"\n".join(_line(call, url) for call in calls)
-            uploaded = await self._json("POST", "files", lambda: _form(f"{mark}.jsonl", content))
             asked = {
-                "input_file_id": uploaded["id"],
+                "input_file_id": await client.upload(f"{mark}.jsonl", content, "batch"),
                 "endpoint": url,
                 "completion_window": "24h",
-                "metadata": {_MARK: mark},
+                "metadata": {MARK: mark},
             }
-            created = await self._json("POST", "batches", lambda: msgspec.json.encode(asked), once=True)
-            held = msgspec.structs.replace(held, id=created["id"])
-            _write(path, held)
-        finally:
-            await self._connection.close()
+            created = await client.post("batches", asked, once=True)
+            held = msgspec.structs.replace(held, id=client.field(created, "id", "batches"))
+            write_note(path, held)
         return path, held
 
     # ---- shared
-
-    async def _json(
-        self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False
-    ) -> dict[str, Any]:
-        answer = await self._send(method, path, body, once=once)
-        try:
-            found = msgspec.json.decode(answer.body, type=dict[str, Any])
-        except msgspec.MsgspecError:
-            raise self._out_of_order(f"{path}: the reply is no JSON") from None
-        return found
-
-    async def _lines(self, file: str) -> list[_Line]:
-        answer = await self._send("GET", f"files/{file}/content")
-        try:
-            return msgspec.json.Decoder(_Line).decode_lines(answer.body)
-        except msgspec.MsgspecError as error:
-            raise self._out_of_order(f"file {file}: {error}") from None
-
-    async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> Answer:
-        """Sends a call, again after faults. ``once``: not where the server may have done it, as to create a batch twice
-        is to pay twice; it is found by its mark later."""
-        why = ""
-        for turn in range(self._policy.retries + 1):
-            if turn:
-                await asyncio.sleep(min(30.0, 0.2 * 2.0**turn))
-            try:
-                answer = await self._connection.send(method, path, body() if body else None)
-            except NoAnswerError as error:
-                why = str(error)
-                if once and error.reached:
-                    break
-                continue
-            if answer.status == 200:
-                return answer
-            verdict = verdict_on(answer)
-            why = "" if isinstance(verdict, Good) else verdict.why
-            if isinstance(verdict, Refused) or (once and answer.status >= 500):
-                break
-            if isinstance(verdict, Again) and verdict.after is not None:
-                await asyncio.sleep(min(verdict.after, self._policy.patience))
-        raise self._out_of_order(f"{method} {path}: {why}")
-
-    def _settle(self, path: Path, held: Out, spent: int) -> None:
-        """Books the truth in place of the worst, once: written down before it is booked, so that who is killed in between
-        has booked too much, not too little."""
-        if self._budget is not None and held.account == self._budget.cap.path:
-            _write(path, msgspec.structs.replace(held, worst=spent))
-            self._budget.settle(0, spent - held.worst)
 
     def _refusal(self, key: str) -> Path:
         return self._folder / "refused" / key
@@ -335,14 +280,7 @@ class Batches:
     def _refused_as_a_whole(self, batch: dict[str, Any]) -> EndpointError:
         problems = (batch.get("errors") or {}).get("data") or [{}]
         said = problems[0].get("message") or "(no message)"
-        return self._out_of_order(f"the batch {batch['id']} was refused: {said}")
-
-    def _out_of_order(self, why: str) -> EndpointError:
-        return EndpointError(
-            self._connection.without_key(why),
-            where=self._policy.where,
-            next_step="What came is kept; the same command goes on from there, and picks up the batches that are out.",
-        )
+        return self._client.error(f"the batch {batch['id']} was refused: {said}")
 
     def _lost(self, refused: set[str], asked: int) -> StepFailedError:
         """Forgets the refusals, so that another go asks again, and tells them."""
@@ -368,17 +306,6 @@ def _verdict(line: _Line) -> Good | Again | Refused:
     return found if isinstance(found, Good | Again) else Refused(found.why)
 
 
-def _form(name: str, content: bytes) -> aiohttp.FormData:
-    form = aiohttp.FormData()
-    form.add_field("purpose", "batch")
-    form.add_field("file", content, filename=name, content_type="application/jsonl")
-    return form
-
-
 def _line(call: Call, url: str) -> bytes:
     head = msgspec.json.encode({"custom_id": call.requests[0].key, "method": "POST", "url": url})
     return head[:-1] + b',"body":' + call.body + b"}"
-
-
-def _write(path: Path, held: Out) -> None:
-    write_atomic(path, msgspec.json.encode(held))

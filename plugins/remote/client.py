@@ -1,0 +1,152 @@
+"""Calls that are few: files, batches, jobs. Sent one by one, again after faults. Imports aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+import aiohttp
+import msgspec
+from rtbench_plugins.remote.engine import EndpointError, Policy
+from rtbench_plugins.remote.http import Answer, Connection, NoAnswerError
+from rtbench_plugins.remote.verdicts import Again, Good, Refused, verdict_on
+
+T = TypeVar("T")
+MARK = "rtbench"
+"""Key in the metadata of what we create, by which it is found again."""
+MOST_PAGES = 50
+"""Of a listing, a hundred entries each."""
+
+MakeBody = Callable[[], bytes | aiohttp.FormData]
+"""Each try sends a body of its own: a form can be sent once."""
+
+
+class PerhapsDoneError(EndpointError):
+    """A call that must not be sent twice broke off, and the server may have done it all the same."""
+
+
+class Client:
+    """Sends calls over a connection, which is open within ``async with``.
+
+    Args:
+        connection: to the endpoint.
+        policy: when to give up.
+        next_step: what to do about an error.
+    """
+
+    def __init__(self, connection: Connection, policy: Policy, *, next_step: str) -> None:
+        self._connection = connection
+        self._policy = policy
+        self._next_step = next_step
+
+    async def __aenter__(self) -> Client:
+        await self._connection.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._connection.close()
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """The object at a path.
+
+        Raises:
+            EndpointError: it is refused, or the tries are used up.
+        """
+        return self._read(path, await self._send("GET", path))
+
+    async def listed(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """The entries of a listing, page by page, as the server orders them (the newest first)."""
+        after = ""
+        for _ in range(MOST_PAGES):
+            page = await self.get(f"{path}?limit=100{after}")
+            entries = [entry for entry in page.get("data") or [] if isinstance(entry, dict)]
+            for entry in entries:
+                yield entry
+            if not page.get("has_more") or not entries:
+                return
+            after = f"&after={self.field(entries[-1], 'id', path)}"
+
+    async def post(self, path: str, value: Any = None, *, once: bool = False) -> dict[str, Any]:
+        """What the server says to an object.
+
+        Args:
+            path: below the base.
+            value: the object; None: no body.
+            once: not sent again where the server may have done it, as to create something twice is to pay twice.
+
+        Raises:
+            PerhapsDoneError: ``once``, and it broke off where the server may have done it.
+            EndpointError: it is refused, or the tries are used up.
+        """
+        body = None if value is None else lambda: msgspec.json.encode(value)
+        return self._read(path, await self._send("POST", path, body, once=once))
+
+    async def upload(self, name: str, content: bytes, purpose: str) -> str:
+        """Leaves a file there. Returns its id."""
+        answer = await self._send("POST", "files", lambda: _form(name, content, purpose))
+        return self.field(self._read("files", answer), "id", "files")
+
+    async def lines(self, file: str, type_: type[T]) -> list[T]:
+        """The objects in a file of JSON lines."""
+        answer = await self._send("GET", f"files/{file}/content")
+        try:
+            return msgspec.json.Decoder(type_).decode_lines(answer.body)
+        except msgspec.MsgspecError as error:
+            raise self.error(f"file {file}: {error}") from None
+
+    def field(self, value: dict[str, Any], name: str, path: str) -> str:
+        """A text that the reply must have.
+
+        Raises:
+            EndpointError: it has not.
+        """
+        found = value.get(name)
+        if not isinstance(found, str) or not found:
+            raise self.error(f"{path}: the reply has no {name!r}")
+        return found
+
+    def error(self, why: str) -> EndpointError:
+        """The error that stops a run, without the key."""
+        return EndpointError(self._connection.without_key(why), where=self._policy.where, next_step=self._next_step)
+
+    def _read(self, path: str, answer: Answer) -> dict[str, Any]:
+        try:
+            return msgspec.json.decode(answer.body, type=dict[str, Any])
+        except msgspec.MsgspecError:
+            raise self.error(f"{path}: the reply is no JSON") from None
+
+    async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> Answer:
+        why, perhaps_done = "", False
+        for turn in range(self._policy.retries + 1):
+            if turn:
+                await asyncio.sleep(min(30.0, 0.2 * 2.0**turn))
+            try:
+                answer = await self._connection.send(method, path, body() if body else None)
+            except NoAnswerError as error:
+                why = str(error)
+                if once and error.reached:
+                    perhaps_done = True
+                    break
+                continue
+            if answer.status in {200, 201}:
+                return answer
+            verdict = verdict_on(answer)
+            why = "" if isinstance(verdict, Good) else verdict.why
+            perhaps_done = once and answer.status >= 500
+            if isinstance(verdict, Refused) or perhaps_done:
+                break
+            if isinstance(verdict, Again) and verdict.after is not None:
+                await asyncio.sleep(min(verdict.after, self._policy.patience))
+        found = self.error(f"{method} {path}: {why}")
+        raise PerhapsDoneError(found.what, where=found.where, next_step=found.next_step) if perhaps_done else found
+
+
+def _form(name: str, content: bytes, purpose: str) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    form.add_field("purpose", purpose)
+    form.add_field("file", content, filename=name, content_type="application/jsonl")
+    return form
