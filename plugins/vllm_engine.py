@@ -9,7 +9,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import msgspec
+from rtbench_plugins.hf.options import access
 from rtbench_plugins.methods.formats import TEACHER_FORMATS
+from rtbench_plugins.remote.options import check_asking
 from rtbench_plugins.thoughts import split_thoughts
 
 from rtbench.errors import BadInputError, MissingExtraError
@@ -158,16 +160,10 @@ def vllm_teacher(name: str, options: dict[str, Any], services: Services) -> Vllm
     """
     where = f"options of teacher {name!r}"
     found = convert(options, VllmOptions, where=where)
-    if min(found.max_new_tokens) < 1 or found.gpus < 1:
-        raise BadInputError("`max_new_tokens` and `gpus` must be at least 1", where=where)
-    if found.rationale != "text" and found.format == "zero-shot-cot":
-        raise BadInputError("`rationale` does not go with two stages", where=where, next_step="Give another `format`.")
-    if found.trust_remote_code and not services.trust_remote_code:
-        raise BadInputError(
-            "`trust_remote_code` is set, and the command was started without its flag",
-            where=where,
-            next_step="Read the model's code, then add --trust-remote-code.",
-        )
+    check_asking(found.format, found.rationale, found.max_new_tokens, where=where)
+    if found.gpus < 1:
+        raise BadInputError(f"`gpus` is {found.gpus} and must be at least 1", where=where)
+    access(services, wanted=found.trust_remote_code, where=where)
     return VllmTeacher(name, found)
 
 

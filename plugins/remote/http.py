@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
-from rtbench_plugins.remote.options import RemoteOptions
+from rtbench_plugins.remote.options import EndpointOptions
 
 from rtbench.errors import BadInputError
 
@@ -47,7 +47,7 @@ class Connection:
         BadInputError: the environment has no key.
     """
 
-    def __init__(self, options: RemoteOptions, *, where: str) -> None:
+    def __init__(self, options: EndpointOptions, *, where: str) -> None:
         self._options = options
         self._key = key_of(options, where=where)
         self._session: aiohttp.ClientSession | None = None
@@ -106,7 +106,7 @@ class Connection:
         return _SECRET.sub("[key]", text)
 
 
-def key_of(options: RemoteOptions, *, where: str) -> str | None:
+def key_of(options: EndpointOptions, *, where: str) -> str | None:
     """The key from the environment; None where the endpoint asks for none.
 
     Raises:

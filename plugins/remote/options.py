@@ -1,4 +1,4 @@
-"""Options of the ``openai`` teacher, as they stand in a matrix, and what endpoints and models take and refuse."""
+"""Options of models behind an endpoint, as they stand in a matrix, and what endpoints and models take and refuse."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import msgspec
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import convert, read_yaml
-from rtbench.records import Price, Record
+from rtbench.interfaces import RationaleSource
+from rtbench.records import Price, Record, Resources
 
 PROFILES = Path(__file__).with_name("profiles.yaml")
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - recognised, not listened on
@@ -37,8 +38,8 @@ class Profile(Record, frozen=True, omit_defaults=True):
     """Stop strings that one call may name. Texts are cut at all of them here in any case."""
 
 
-class RemoteOptions(Record, frozen=True, omit_defaults=True):
-    """Options of the ``openai`` teacher."""
+class EndpointOptions(Record, frozen=True, omit_defaults=True):
+    """A model behind an endpoint, and how it is asked."""
 
     model: str
     """The model's name at the endpoint."""
@@ -50,17 +51,12 @@ class RemoteOptions(Record, frozen=True, omit_defaults=True):
     """Header the key is sent in: ``Authorization`` as a bearer token, another one as it is (Azure: ``api-key``)."""
     endpoint: Endpoint = "chat"
     """``completions`` is the older one, which base models answer."""
-    format: Literal["zero-shot-cot", "one-stage-cot", "zero-shot", "few-shot-cot"] = "zero-shot-cot"
-    """How it is asked: in two stages (Kojima et al. 2022); in one, with the answer's form stated (for chat and
-    reasoning models); or as the methods of these names."""
     system: str | None = None
     """System message of a chat."""
     profile: str | dict[str, Any] | None = None
     """Name in profiles.yaml, or the keys of :class:`Profile`. None: by host and model."""
     extra: dict[str, Any] = {}
     """Further fields of each request, as the endpoint documents them (``reasoning_effort: low``)."""
-    max_new_tokens: tuple[int, int] = (512, 32)
-    """For the rationale and for the answer stage. A reasoning model's thoughts count."""
     n: int = 1
     """Completions of one question that a call asks for: the prompt is paid once for all of them, and they share one
     seed, so their texts cannot be had again one by one."""
@@ -79,14 +75,24 @@ class RemoteOptions(Record, frozen=True, omit_defaults=True):
     """Seconds without one good answer after which the run stops."""
     thinking: tuple[str, str] | None = ("<think>", "</think>")
     """Thoughts between these tags are kept apart, as those are that the server keeps apart itself. None: they stay."""
-    rationale: Literal["text", "thoughts", "both"] = "text"
-    """What students learn from: what the model answered up to its answer, what it thought, or one after the other."""
     served_by: str | None = None
     """Who answers, for the completions' identity. None: the host, and ``local`` for this machine, whatever the port."""
     revision: str = ""
     """Raise it when the model behind the name has changed: what it wrote before is then not taken for its own."""
     price: Price | None = None
     """Per million tokens. None: from prices.yaml where the model is there."""
+
+
+class RemoteOptions(EndpointOptions, frozen=True, omit_defaults=True):
+    """Options of the ``openai`` teacher."""
+
+    format: Literal["zero-shot-cot", "one-stage-cot", "zero-shot", "few-shot-cot"] = "zero-shot-cot"
+    """How it is asked: in two stages (Kojima et al. 2022); in one, with the answer's form stated (for chat and
+    reasoning models); or as the methods of these names."""
+    max_new_tokens: tuple[int, int] = (512, 32)
+    """For the rationale and for the answer stage. A reasoning model's thoughts count."""
+    rationale: RationaleSource = "text"
+    """What students learn from: what the model answered up to its answer, what it thought, or one after the other."""
 
 
 def remote_options(name: str, options: dict[str, Any]) -> RemoteOptions:
@@ -97,9 +103,36 @@ def remote_options(name: str, options: dict[str, Any]) -> RemoteOptions:
     """
     where = f"options of teacher {name!r}"
     found = convert(options, RemoteOptions, where=where)
-    rationale, answer = found.max_new_tokens
-    least = {"n": found.n, "concurrency": found.concurrency, "max_new_tokens": min(rationale, answer)}
-    for key, value in least.items():
+    check_asking(found.format, found.rationale, found.max_new_tokens, where=where)
+    check_endpoint(found, where=where)
+    return found
+
+
+def check_asking(format_: str, rationale: RationaleSource, max_new_tokens: tuple[int, int], *, where: str) -> None:
+    """Checks how a teacher is asked, whatever it runs on.
+
+    Raises:
+        BadInputError: a number is too small, or thoughts are to be learnt from where they are not to be had.
+    """
+    if min(max_new_tokens) < 1:
+        raise BadInputError(f"`max_new_tokens` is {list(max_new_tokens)} and must be at least 1 each", where=where)
+    if rationale != "text" and format_ == "zero-shot-cot":
+        raise BadInputError(
+            f"`rationale: {rationale}` does not go with two stages, in which the first stage's text is the rationale",
+            where=where,
+            next_step="Add `format: one-stage-cot`.",
+        )
+
+
+def check_endpoint(found: EndpointOptions, *, where: str) -> None:
+    """Checks what all models behind an endpoint have.
+
+    Raises:
+        BadInputError: a value cannot be.
+        UnknownNameError: there is no such profile.
+    """
+    for key in ("n", "concurrency"):
+        value = getattr(found, key)
         if value < 1:
             raise BadInputError(f"`{key}` is {value} and must be at least 1", where=where)
     for key in ("timeout", "patience", "requests_per_minute", "tokens_per_minute"):
@@ -123,17 +156,12 @@ def remote_options(name: str, options: dict[str, Any]) -> RemoteOptions:
             where=where,
             next_step="Use https, or `api_key_env: null` where the server asks for no key.",
         )
-    if found.rationale != "text" and found.format == "zero-shot-cot":
-        raise BadInputError(
-            f"`rationale: {found.rationale}` does not go with two stages, in which the first stage's text is the rationale",
-            where=where,
-            next_step="Add `format: one-stage-cot`.",
-        )
+    if found.retries < 0:
+        raise BadInputError(f"`retries` is {found.retries} and must not be negative", where=where)
     profile_of(found, where=where)
-    return found
 
 
-def profile_of(options: RemoteOptions, *, where: str = "") -> Profile:
+def profile_of(options: EndpointOptions, *, where: str = "") -> Profile:
     """The profile that the options name, state, or leave to host and model.
 
     Raises:
@@ -153,7 +181,13 @@ def profile_of(options: RemoteOptions, *, where: str = "") -> Profile:
     return next(fitting)
 
 
-def identity(options: RemoteOptions) -> dict[str, Any]:
+def asking_resources(options: EndpointOptions) -> Resources:
+    """One endpoint is asked by one step at a time; batches of many may be out."""
+    lane = "" if options.batch else urlsplit(options.base_url).netloc
+    return Resources(cpus=1, memory_gb=0.5, lane=lane)
+
+
+def identity(options: EndpointOptions) -> dict[str, Any]:
     """All that a completion's text depends on besides prompt and sampling; limits and prices are no part of it."""
     url = urlsplit(options.base_url)
     profile = profile_of(options)
@@ -170,7 +204,7 @@ def identity(options: RemoteOptions) -> dict[str, Any]:
     }
 
 
-def plain(options: RemoteOptions) -> dict[str, Any]:
+def plain(options: EndpointOptions) -> dict[str, Any]:
     """Options as plain data, without those that are defaults."""
     data = msgspec.to_builtins(options)
     assert isinstance(data, dict)

@@ -6,7 +6,8 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from rtbench_plugins.remote.options import RemoteOptions
+from msgspec.structs import replace
+from rtbench_plugins.remote.options import EndpointOptions
 
 from rtbench.files import convert, read_yaml
 from rtbench.records import Price, Record
@@ -31,7 +32,7 @@ class PriceList(Record, frozen=True):
     batch: float = 1.0
 
 
-def price_of(options: RemoteOptions) -> Price | None:
+def price_of(options: EndpointOptions) -> Price | None:
     """The price that the options state, else the list's for the model at its host; a dated name (``gpt-4o-2024-08-06``)
     has its family's. None where there is none."""
     if options.price is not None:
@@ -45,6 +46,15 @@ def price_of(options: RemoteOptions) -> Price | None:
                 input=found.input, output=found.output, cached=found.cached, batch=entry.batch, as_of=entry.as_of
             )
     return None
+
+
+def asking_price(options: EndpointOptions) -> Price | None:
+    """The price of asking the way the options say: in batches, the batch factor is in it."""
+    price = price_of(options)
+    if price is None or not options.batch:
+        return price
+    cached = None if price.cached is None else price.cached * price.batch
+    return replace(price, input=price.input * price.batch, output=price.output * price.batch, cached=cached, batch=1.0)
 
 
 def _listed(model: str, entry: PriceList) -> str | None:

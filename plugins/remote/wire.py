@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from rtbench_plugins.remote.options import Profile, RemoteOptions
+from rtbench_plugins.remote.options import EndpointOptions, Profile
 from rtbench_plugins.thoughts import split_thoughts
 
 from rtbench.records import Completion, FinishReason, Request, Usage, completion_of
@@ -86,7 +86,7 @@ class Body:
         profile: what the model takes.
     """
 
-    def __init__(self, options: RemoteOptions, profile: Profile) -> None:
+    def __init__(self, options: EndpointOptions, profile: Profile) -> None:
         self._chat = options.endpoint == "chat"
         self._model = options.model
         self._extra = options.extra
