@@ -193,7 +193,7 @@ def curated(board: Leaderboard) -> list[str]:
 
 
 def spent(board: Leaderboard) -> list[str]:
-    """Money: by teacher, and for the rationales of each teacher, degree and task."""
+    """Money: by teacher and student, and for the rationales of each teacher, degree and task."""
     lines: dict[str, None] = {}
     for teacher, found in board.spending.items():
         dated = f", price of {found.as_of}" if found.as_of else ""
@@ -201,6 +201,10 @@ def spent(board: Leaderboard) -> list[str]:
             f"{teacher}: {_money(found)} for {found.completions:,} completions ({found.prompt_tokens:,} prompt and "
             f"{found.completion_tokens:,} written tokens{dated})"
         ] = None
+    for student, found in board.spending_on_students.items():
+        lines[f"{student}: {_money(found)} for {found.trainings} trainings and {found.completions:,} completions"] = (
+            None
+        )
     for row in board.rows:
         for task, result in row.results.items():
             for judge, found in (result.curation.judged if result.curation else {}).items():

@@ -19,6 +19,7 @@ from rtbench.specs import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec
 from rtbench.steps.complete import LedgerAddress, address_of, answer_requests, partition_at, requests_of
 
 if TYPE_CHECKING:
+    from rtbench.interfaces import Student, Teacher
     from rtbench.session import Session
 
 CHARACTERS_PER_TOKEN = 4
@@ -121,9 +122,7 @@ def _complete(session: Session, step: Step, plan: Plan, counted: _Counted) -> St
     tokens = prompts // CHARACTERS_PER_TOKEN
     written = new * spec.sampling.max_new_tokens
     found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
-    price = None
-    if spec.model.role == "teacher":
-        price = session.teacher(spec.model.plugin, spec.model.name, spec.model.options).price
+    price = _asked(session, spec).price
     if price is None:
         return found
     found = msgspec.structs.replace(found, money=price.of(tokens, written), currency=price.currency)
@@ -133,6 +132,13 @@ def _complete(session: Session, step: Step, plan: Plan, counted: _Counted) -> St
     mean, error = seen
     expected, spread = mean * new, 2 * error * new
     return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
+
+
+def _asked(session: Session, spec: CompleteSpec) -> Teacher | Student:
+    model = spec.model
+    if model.role == "teacher":
+        return session.teacher(model.plugin, model.name, model.options)
+    return session.student(model.plugin, model.name, model.options)
 
 
 def _count(session: Session, step: Step, plan: Plan, counted: _Counted) -> tuple[int, int, int]:
@@ -201,11 +207,15 @@ def _train(session: Session, step: Step, plan: Plan, counted: _Counted) -> StepE
     curate = plan.steps[step.inputs_as("examples")[0].key].spec
     assert isinstance(spec, TrainSpec)
     assert isinstance(curate, CurateSpec)
-    if spec.recipe.steps is not None:
-        return StepEstimate(work=spec.recipe.steps)
-    samples, _ = _sizes(session, spec.task, curate.questions, "", "", counted)
-    batches = -(-len(samples) * max(1, curate.degree) // spec.recipe.batch_size)
-    return StepEstimate(work=batches * spec.recipe.epochs)
+    samples, characters = _sizes(session, spec.task, curate.questions, "{question}", "", counted)
+    each = max(1, curate.degree)
+    student = session.student(spec.model.plugin, spec.model.name, spec.model.options)
+    tokens = each * (characters // CHARACTERS_PER_TOKEN + len(samples) * (RATIONALE_TOKENS if curate.degree else 0))
+    money = student.training_cost(tokens)
+    currency = student.price.currency if student.price and money is not None else ""
+    batches = -(-len(samples) * each // spec.recipe.batch_size)
+    steps = batches * spec.recipe.epochs if spec.recipe.steps is None else spec.recipe.steps
+    return StepEstimate(work=steps, money=money, currency=currency)
 
 
 def _sizes(

@@ -329,6 +329,8 @@ class Student(ABC):
     family: Family
     needs_corpus: bool = False
     """True where the base itself depends on the training fold (tokenizer trained on it)."""
+    price: Price | None = None
+    """Of training and asking it, where that costs money."""
 
     @abstractmethod
     def model(self) -> ModelSpec:
@@ -341,6 +343,14 @@ class Student(ABC):
     @abstractmethod
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         """Loads a checkpoint, or the untrained base (None). ``fingerprint`` is the text model's."""
+
+    def unpriced(self) -> str | None:
+        """What to state in the matrix before a budget can be kept with it; None: nothing."""
+        return None
+
+    def training_cost(self, tokens: int) -> float | None:
+        """Money for training on rows of so many tokens, each counted once; None where it is free or not known."""
+        return None
 
     def resources(self, kind: str) -> Resources:
         """Needs of a ``train`` or ``complete`` step."""

@@ -169,6 +169,8 @@ class Spending(Record, frozen=True, omit_defaults=True):
     money: float
     currency: str
     cached_tokens: int = 0
+    trainings: int = 0
+    """Of a student: trainings at a provider that are in ``money``."""
     uncounted: int = 0
     """Completions whose server counted no tokens, so that ``money`` is too small."""
     as_of: str = ""
@@ -240,11 +242,16 @@ class TrainReport(Record, frozen=True):
     """Optimiser steps taken."""
     tokens: int
     """Supervised tokens seen, over all epochs."""
-    parameters: int
+    parameters: int | None
+    """None: whoever trained it does not say."""
     history: tuple[dict[str, float], ...]
     """Per epoch: ``epoch``, ``train_loss`` and, with a validation part, ``validation_loss``; mean per supervised
-    token, in nats."""
+    token, in nats. Of a training at a provider: per checkpoint that it kept, with its ``step``."""
     seconds: float = 0.0
+    money: float = 0.0
+    """What a provider asks for it, in ``currency``."""
+    currency: str = ""
+    """Empty where nobody is paid, or the price is not known."""
 
 
 class Resources(Record, frozen=True):
@@ -269,6 +276,8 @@ class Price(Record, frozen=True, omit_defaults=True):
     """Of prompt tokens that the server had at hand; None: as ``input``."""
     batch: float = 1.0
     """Factor on all of it for what is asked in batches."""
+    training: float | None = None
+    """Of tokens that a student is fine-tuned on, counted once per epoch."""
 
     def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
         """Money for so many tokens, of which ``cached_tokens`` are among the prompt's."""

@@ -93,6 +93,8 @@ class Leaderboard(Record, frozen=True):
     rows: tuple[Row, ...]
     spending: dict[str, Spending] = {}
     """What each priced teacher's completions cost, each counted once."""
+    spending_on_students: dict[str, Spending] = {}
+    """What each priced student's trainings and completions cost, each counted once."""
 
 
 def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference: Iterable[Row] = ()) -> Leaderboard:
@@ -127,6 +129,7 @@ def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference
         tasks=run.tasks,
         rows=tuple(_with_mean(row) for row in sorted(rows, key=_order)),
         spending=books.by_teacher(run),
+        spending_on_students=books.by_student(run),
     )
 
 
@@ -285,4 +288,5 @@ def _trained(cell: CellRecord, store: Store, fact: str) -> int | None:
     """A fact that the training reported."""
     if cell.checkpoint is None or not store.has("train", cell.checkpoint):
         return None
-    return int(store.meta("train", cell.checkpoint).result[fact])
+    found = store.meta("train", cell.checkpoint).result[fact]
+    return None if found is None else int(found)

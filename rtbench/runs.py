@@ -70,6 +70,8 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     cells: tuple[CellRecord, ...]
     prices: dict[str, Price] = {}
     """By teacher, as they were when it ran; teachers without one are not here."""
+    student_prices: dict[str, Price] = {}
+    """By student, likewise."""
     random: dict[str, float] = {}
     """Expected accuracy of a uniform guess, by task."""
 
@@ -77,6 +79,7 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
 def run_record(name: str, plan: Plan, outcome: Outcome | None, *, version: str) -> RunRecord:
     """Sums up a plan and, once it has run, how it ended."""
     teachers = [planned.cell.models.teacher for planned in plan.cells]
+    students = [planned.cell.models.student for planned in plan.cells]
     tasks = {planned.cell.task.name: planned.cell.models.task.info.random_accuracy for planned in plan.cells}
     return RunRecord(
         name=name,
@@ -86,6 +89,7 @@ def run_record(name: str, plan: Plan, outcome: Outcome | None, *, version: str) 
         tasks=tuple(tasks),
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
         prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},
+        student_prices={student.name: student.price for student in students if student and student.price},
         random=tasks,
     )
 

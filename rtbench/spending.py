@@ -1,4 +1,4 @@
-"""What the teacher's completions of a run cost: tokens from the ledger, prices from the run's record."""
+"""What the completions and trainings of a run cost: tokens from ledger and store, prices from the run's record."""
 
 from __future__ import annotations
 
@@ -45,6 +45,25 @@ class Books:
             if cell.teacher in run.prices:
                 asked.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
         return {teacher: self.spent_on(keys, run.prices[teacher]) for teacher, keys in asked.items()}
+
+    def by_student(self, run: RunRecord) -> dict[str, Spending]:
+        """What each priced student's trainings and test completions cost."""
+        asked: dict[str, dict[str, None]] = {}
+        trained: dict[str, dict[str, None]] = {}
+        for cell in run.cells:
+            if cell.student in run.student_prices:
+                asked.setdefault(cell.student, {}).update(dict.fromkeys(cell.completions))
+                trained.setdefault(cell.student, {}).update(dict.fromkeys([cell.checkpoint] if cell.checkpoint else []))
+        return {
+            student: self._with_trainings(self.spent_on(keys, run.student_prices[student]), trained[student])
+            for student, keys in asked.items()
+        }
+
+    def _with_trainings(self, spending: Spending, keys: Iterable[str]) -> Spending:
+        paid = [self._store.meta("train", key).result for key in keys if self._store.has("train", key)]
+        paid = [report for report in paid if report.get("currency")]
+        money = spending.money + sum(report["money"] for report in paid)
+        return msgspec.structs.replace(spending, money=money, trainings=len(paid))
 
     def _at(self, address: LedgerAddress) -> dict[str, Usage | None]:
         if address not in self._usages:

@@ -1,4 +1,4 @@
-"""The files, batches and fine-tuning jobs of the fault server."""
+"""The files and batches of the fault server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Batches:
             return await self.file(request, parts, body)
         if parts[0] == "batches":
             return self.batch(request.method, parts, body)
-        return self.server.fault(404, "fine-tuning jobs are not offered here")
+        return self.server.jobs.handle(request, parts, body)
 
     async def file(self, request: web.BaseRequest, parts: list[str], body: bytes) -> web.StreamResponse:
         if request.method == "POST":

@@ -17,6 +17,7 @@ import msgspec
 from aiohttp import web
 
 from tests.fault_batches import Batches
+from tests.fault_jobs import Jobs
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True):
@@ -64,6 +65,17 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     batch_expires: float = 0.0
     """Share of a batch's lines that are not done when it expires."""
     batch_fails: bool = False
+    job_seconds: float = 0.0
+    job_ends: str = "succeeded"
+    """How a fine-tuning job ends."""
+    jobs_at_once: int | None = None
+    """More are answered 429."""
+    job_vanishes: bool = False
+    """The connection is reset when a job has been created."""
+    job_never: bool = False
+    """The connection is reset, and no job has been created."""
+    checkpoints: list[float] = []
+    """Losses on the validation part of the weights that a job keeps on its way."""
 
 
 class FaultServer:
@@ -80,6 +92,7 @@ class FaultServer:
         self.answered: Counter[str] = Counter()
         self.minute: list[float] = []
         self.batches = Batches(self)
+        self.jobs = Jobs(self)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         path = request.path.removeprefix("/v1")
@@ -214,6 +227,11 @@ class FaultServer:
         }
 
     def text(self, asked: dict[str, Any], prompt: str, i: int) -> str:
+        label = self.jobs.label(asked["model"], prompt)
+        if label is not None:
+            for stop in asked.get("stop", []):
+                label = label.split(stop)[0]
+            return label
         said = self.settings.text or f"On {prompt[-40:]!r} with seed {asked.get('seed')} I say {i}."
         return f"{said} The answer is {self.settings.answer or len(prompt)}."
 

@@ -27,6 +27,10 @@ class PerhapsDoneError(EndpointError):
     """A call that must not be sent twice broke off, and the server may have done it all the same."""
 
 
+class TooManyError(EndpointError):
+    """The endpoint is well and takes no more at the moment."""
+
+
 class Client:
     """Sends calls over a connection, which is open within ``async with``.
 
@@ -80,6 +84,7 @@ class Client:
 
         Raises:
             PerhapsDoneError: ``once``, and it broke off where the server may have done it.
+            TooManyError: ``once``, and the server takes no more at the moment.
             EndpointError: it is refused, or the tries are used up.
         """
         body = None if value is None else lambda: msgspec.json.encode(value)
@@ -120,14 +125,14 @@ class Client:
             raise self.error(f"{path}: the reply is no JSON") from None
 
     async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> Answer:
-        why, perhaps_done = "", False
+        why, perhaps_done, throttled = "", False, False
         for turn in range(self._policy.retries + 1):
             if turn:
                 await asyncio.sleep(min(30.0, 0.2 * 2.0**turn))
             try:
                 answer = await self._connection.send(method, path, body() if body else None)
             except NoAnswerError as error:
-                why = str(error)
+                why, throttled = str(error), False
                 if once and error.reached:
                     perhaps_done = True
                     break
@@ -136,13 +141,17 @@ class Client:
                 return answer
             verdict = verdict_on(answer)
             why = "" if isinstance(verdict, Good) else verdict.why
-            perhaps_done = once and answer.status >= 500
-            if isinstance(verdict, Refused) or perhaps_done:
+            throttled = isinstance(verdict, Again) and verdict.throttled
+            perhaps_done = once and answer.status >= 500 and not throttled
+            if isinstance(verdict, Refused) or perhaps_done or (once and throttled):
                 break
             if isinstance(verdict, Again) and verdict.after is not None:
                 await asyncio.sleep(min(verdict.after, self._policy.patience))
         found = self.error(f"{method} {path}: {why}")
-        raise PerhapsDoneError(found.what, where=found.where, next_step=found.next_step) if perhaps_done else found
+        for kind, holds in ((PerhapsDoneError, perhaps_done), (TooManyError, throttled)):
+            if holds:
+                raise kind(found.what, where=found.where, next_step=found.next_step)
+        raise found
 
 
 def _form(name: str, content: bytes, purpose: str) -> aiohttp.FormData:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rtbench.plan import Plan
+    from rtbench.records import Price
     from rtbench.session import Session
 
 Command = Callable[..., Any]
@@ -220,8 +221,8 @@ def keep_budget(session: Session, plan: Plan, name: str, budget: str) -> None:
 
 
 def check_prices(session: Session, plan: Plan, currency: str) -> None:
-    """Raises BadInputError where a teacher, or a curator's judge, costs money and states no price or one in another
-    currency."""
+    """Raises BadInputError where a teacher, a student, or a curator's judge costs money and states no price or one in
+    another currency."""
     from rtbench.specs import CurateSpec
 
     teachers = [planned.cell.models.teacher for planned in plan.cells if planned.score is not None]
@@ -237,12 +238,23 @@ def check_prices(session: Session, plan: Plan, currency: str) -> None:
                 where=f"teacher {teacher.name!r}",
                 next_step="Give it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
             )
-        if teacher.price.currency.upper() != currency:
-            raise BadInputError(
-                f"its price is in {teacher.price.currency}, the budget in {currency}",
-                where=f"teacher {teacher.name!r}",
-                next_step="Use one currency.",
-            )
+        _check_currency(teacher.price, currency, f"teacher {teacher.name!r}")
+    for planned in plan.cells:
+        student = planned.cell.models.student
+        if student is None or planned.score is None:
+            continue
+        where = f"student {student.name!r}"
+        if (missing := student.unpriced()) is not None:
+            raise BadInputError("what it costs is not known, so no budget can be kept", where=where, next_step=missing)
+        if student.price is not None:
+            _check_currency(student.price, currency, where)
+
+
+def _check_currency(price: Price, currency: str, where: str) -> None:
+    if price.currency.upper() != currency:
+        raise BadInputError(
+            f"its price is in {price.currency}, the budget in {currency}", where=where, next_step="Use one currency."
+        )
 
 
 def run_name(plan: Plan, arguments: dict[str, Any]) -> str:

@@ -110,6 +110,7 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
             "in all: " + ", ".join(f"{head} {value}" for head, value in zip(HEADS[2:], total, strict=True) if value)
         )
     _by_teacher(made, estimates)
+    _by_student(made, estimates)
     _sum_up(made, todo)
 
 
@@ -135,6 +136,29 @@ def _by_teacher(made: Plan, estimates: dict[str, StepEstimate]) -> None:
         else:
             said += "; `--pilot 20` asks a few, to expect less roughly"
         click.echo(said)
+
+
+def _by_student(made: Plan, estimates: dict[str, StepEstimate]) -> None:
+    """Trainings, requests and money of each student that somebody else trains."""
+    from rtbench.specs import CompleteSpec, TrainSpec
+
+    trainings: dict[str, list[StepEstimate]] = {}
+    asked: dict[str, list[StepEstimate]] = {}
+    for step in made.todo:
+        found = estimates.get(step.key)
+        if found is None or found.money is None:
+            continue
+        if isinstance(step.spec, TrainSpec):
+            trainings.setdefault(step.spec.model.name, []).append(found)
+        elif isinstance(step.spec, CompleteSpec) and step.spec.model.role == "student":
+            asked.setdefault(step.spec.model.name, []).append(found)
+    for student in {**trainings, **asked}:
+        trained, requests = trainings.get(student, []), asked.get(student, [])
+        currency = [*trained, *requests][0].currency
+        click.echo(
+            f"student {student}: {len(trained)} trainings, about {_sum(trained, 'money'):.2f} {currency}; "
+            f"{sum(e.work for e in requests):,} requests, at most {_sum(requests, 'money'):.2f} {currency}"
+        )
 
 
 def _sum(estimates: Iterable[StepEstimate], what: str) -> float:

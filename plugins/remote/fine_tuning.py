@@ -1,0 +1,170 @@
+"""The fine-tuning endpoints of OpenAI (``/files``, ``/fine_tuning/jobs``), as a provider of jobs. Imports aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+import msgspec
+from rtbench_plugins.remote.client import MARK, Client, PerhapsDoneError, TooManyError
+from rtbench_plugins.remote.engine import Policy
+from rtbench_plugins.remote.http import Connection
+from rtbench_plugins.remote.jobs import Checkpoint, Job, Order, Provider
+from rtbench_plugins.remote.options import EndpointOptions
+
+from rtbench.errors import NotYetError
+
+JOBS = "fine_tuning/jobs"
+TOO_MANY_AFTER = 60.0
+"""Seconds until a job is offered again to a provider that has as many as it takes."""
+
+T = TypeVar("T")
+
+
+class _Hyperparameters(msgspec.Struct, frozen=True):
+    n_epochs: int | str | None = None
+
+
+class _Supervised(msgspec.Struct, frozen=True):
+    hyperparameters: _Hyperparameters | None = None
+
+
+class _Method(msgspec.Struct, frozen=True):
+    supervised: _Supervised | None = None
+
+
+class _Error(msgspec.Struct, frozen=True):
+    message: str | None = None
+
+
+class _Job(msgspec.Struct, frozen=True):
+    id: str
+    status: str
+    fine_tuned_model: str | None = None
+    trained_tokens: int | None = None
+    hyperparameters: _Hyperparameters | None = None
+    method: _Method | None = None
+    error: _Error | None = None
+    metadata: dict[str, str] | None = None
+
+
+class _Metrics(msgspec.Struct, frozen=True):
+    train_loss: float | None = None
+    valid_loss: float | None = None
+    full_valid_loss: float | None = None
+
+
+class _Checkpoint(msgspec.Struct, frozen=True):
+    fine_tuned_model_checkpoint: str
+    step_number: int
+    metrics: _Metrics = _Metrics()
+
+
+class OpenAiJobs(Provider):
+    """Fine-tuning jobs behind an OpenAI-compatible endpoint.
+
+    Args:
+        options: where it is.
+        extra: further fields of each job.
+        where: whose jobs they are, for errors.
+
+    Raises:
+        BadInputError: the environment has no key.
+    """
+
+    def __init__(self, options: EndpointOptions, extra: dict[str, Any], *, where: str) -> None:
+        self._extra = extra
+        self._client = Client(
+            Connection(options, where=where),
+            Policy(options.retries, options.patience, where),
+            next_step="Jobs that are out stay out; the same command picks them up.",
+        )
+
+    def upload(self, name: str, content: bytes) -> str:
+        return self._run(lambda client: client.upload(name, content, "fine-tune"))
+
+    def create(self, order: Order) -> Job | None:
+        asked: dict[str, Any] = {
+            "model": order.model,
+            "training_file": order.training,
+            "seed": order.seed % 2**31,
+            "suffix": f"rtbench-{order.mark[:8]}",
+            "metadata": {MARK: order.mark},
+        }
+        if order.validation is not None:
+            asked["validation_file"] = order.validation
+        if order.hyperparameters:
+            supervised = {"hyperparameters": order.hyperparameters}
+            asked["method"] = {"type": "supervised", "supervised": supervised}
+        try:
+            created = self._run(lambda client: client.post(JOBS, {**asked, **self._extra}, once=True))
+        except PerhapsDoneError:
+            return None
+        except TooManyError as error:
+            raise NotYetError(error.what, where=error.where, after=TOO_MANY_AFTER) from None
+        return self._job(created)
+
+    def find(self, mark: str) -> Job | None:
+        async def look(client: Client) -> Job | None:
+            async for entry in client.listed(JOBS):
+                if (entry.get("metadata") or {}).get(MARK) == mark:
+                    found = self._job(entry)
+                    if found.state in {"out", "succeeded"}:
+                        return found
+            return None
+
+        return self._run(look)
+
+    def look_at(self, job: str) -> Job:
+        return self._job(self._run(lambda client: client.get(f"{JOBS}/{job}")))
+
+    def events(self, job: str) -> list[dict[str, Any]]:
+        return self._listed(f"{JOBS}/{job}/events")[::-1]
+
+    def checkpoints(self, job: str) -> list[Checkpoint]:
+        path = f"{JOBS}/{job}/checkpoints"
+        found = [self._converted(entry, _Checkpoint, path) for entry in self._listed(path)]
+        return [
+            Checkpoint(
+                model=one.fine_tuned_model_checkpoint,
+                step=one.step_number,
+                train_loss=one.metrics.train_loss,
+                validation_loss=one.metrics.full_valid_loss,
+            )
+            for one in sorted(found, key=lambda one: one.step_number)
+        ]
+
+    def _listed(self, path: str) -> list[dict[str, Any]]:
+        async def all_of(client: Client) -> list[dict[str, Any]]:
+            return [entry async for entry in client.listed(path)]
+
+        return self._run(all_of)
+
+    def _job(self, value: dict[str, Any]) -> Job:
+        found = self._converted(value, _Job, JOBS)
+        states = {"succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled"}
+        given = (found.method and found.method.supervised and found.method.supervised.hyperparameters) or None
+        epochs = (given or found.hyperparameters or _Hyperparameters()).n_epochs
+        return Job(
+            id=found.id,
+            state=states.get(found.status, "out"),  # type: ignore[arg-type]
+            said=found.status,
+            model=found.fine_tuned_model,
+            trained_tokens=found.trained_tokens,
+            epochs=epochs if isinstance(epochs, int) else None,
+            error=(found.error.message if found.error else None) or "",
+        )
+
+    def _converted(self, value: dict[str, Any], type_: type[T], path: str) -> T:
+        try:
+            return msgspec.convert(value, type_)
+        except msgspec.ValidationError as error:
+            raise self._client.error(f"{path}: the reply is not what it should be: {error}") from None
+
+    def _run(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
+        async def connected() -> T:
+            async with self._client as client:
+                return await work(client)
+
+        return asyncio.run(connected())

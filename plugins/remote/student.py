@@ -1,0 +1,120 @@
+"""The ``openai-finetune`` student: a model that an OpenAI-compatible endpoint fine-tunes and serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msgspec.structs import replace
+from rtbench_plugins.remote.jobs import ApiStudent, Provider
+from rtbench_plugins.remote.options import (
+    EndpointOptions,
+    asking_resources,
+    check_endpoint,
+    identity,
+    plain,
+)
+from rtbench_plugins.remote.prices import asking_price
+
+from rtbench.errors import BadInputError
+from rtbench.files import convert
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Services, TextModel
+from rtbench.keys import content_key
+from rtbench.records import ModelSpec, Resources, Row
+
+if TYPE_CHECKING:
+    from rtbench.registry import Register
+
+END = " END"
+"""Closes a plain completion (original project, ``src/data/completion_dataset.py``: GPT-3's rows)."""
+
+
+class FineTunedOptions(EndpointOptions, frozen=True, omit_defaults=True):
+    """Options of the ``openai-finetune`` student; ``model`` is the base."""
+
+    hyperparameters: dict[str, Any] = {}
+    """``n_epochs``, ``batch_size``, ``learning_rate_multiplier``; what is not given, the provider chooses. The recipe's
+    numbers are of students trained here and do not count."""
+    job: dict[str, Any] = {}
+    """Further fields of the job, as the endpoint documents them."""
+    end: str | None = None
+    """Closes each row and stops each text. None: `` END`` at the ``completions`` endpoint, nothing in a chat."""
+
+
+class OpenAiStudent(ApiStudent):
+    """A base model that the endpoint fine-tunes.
+
+    Args:
+        name: as in the matrix.
+        options: see :class:`FineTunedOptions`.
+        services: the session.
+    """
+
+    def __init__(self, name: str, options: FineTunedOptions, services: Services) -> None:
+        price, paid = asking_price(options), options.api_key_env is not None
+        super().__init__(name, options.model, options.hyperparameters, price, services, paid=paid)
+        self.options = options
+        self._end = options.end if options.end is not None else (END if options.endpoint == "completions" else "")
+
+    def model(self) -> ModelSpec:
+        """Its fingerprint holds what the fine-tuned weights and their texts depend on."""
+        counted = {
+            **identity(self.options),
+            "hyperparameters": self.options.hyperparameters,
+            "job": self.options.job,
+            "end": self._end,
+        }
+        return ModelSpec(
+            role="student",
+            plugin="openai-finetune",
+            name=self.name,
+            options=plain(self.options),
+            fingerprint=f"openai-finetune-{content_key('openai-finetune', counted)}",
+        )
+
+    def provider(self) -> Provider:
+        from rtbench_plugins.remote.fine_tuning import OpenAiJobs
+
+        return OpenAiJobs(self.options, self.options.job, where=f"student {self.name!r}")
+
+    def row(self, row: Row) -> dict[str, Any]:
+        if self.options.endpoint == "completions":
+            return {"prompt": row.prompt, "completion": row.label + self._end}
+        system = [{"role": "system", "content": self.options.system}] if self.options.system is not None else []
+        turns = [("user", row.prompt), ("assistant", row.label.strip() + self._end)]
+        return {"messages": [*system, *({"role": role, "content": text} for role, text in turns)]}
+
+    def opened(self, model: str, fingerprint: str) -> TextModel:
+        from rtbench_plugins.remote.model import RemoteModel
+
+        stop = {"stop": [self._end]} if self._end else {}
+        options = replace(self.options, model=model, extra={**stop, **self.options.extra})
+        return RemoteModel(fingerprint, options, self.services, self.price, where=f"student {self.name!r}")
+
+    def resources(self, kind: str) -> Resources:
+        """Jobs of many trainings may be out at once."""
+        return asking_resources(self.options) if kind == "complete" else Resources(cpus=1, memory_gb=0.5)
+
+
+def fine_tuned_student(name: str, options: dict[str, Any], services: Services) -> OpenAiStudent:
+    """Factory of the ``openai-finetune`` student.
+
+    Raises:
+        BadInputError: an option is not what it should be.
+    """
+    where = f"options of student {name!r}"
+    found = convert(options, FineTunedOptions, where=where)
+    check_endpoint(found, where=where)
+    epochs = found.hyperparameters.get("n_epochs", "auto")
+    if epochs != "auto" and not (isinstance(epochs, int) and epochs > 0):
+        raise BadInputError(f'`n_epochs` is {epochs!r} and must be a number above 0, or "auto"', where=where)
+    return OpenAiStudent(name, found, services)
+
+
+@hookimpl
+def rtbench_register_students(register: Register) -> None:
+    register(
+        "openai-finetune",
+        "rtbench_plugins.remote.student:fine_tuned_student",
+        summary="a model that an OpenAI-compatible endpoint fine-tunes (options `model`, `base_url`, `api_key_env`)",
+    )
