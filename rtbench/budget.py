@@ -1,26 +1,31 @@
 """A hard cap on what a run spends, shared by all of its processes.
 
-What a call may cost at worst is reserved before it is sent and settled when its usage is known. The account is one line
-in a file that is locked for each booking, so no two processes can promise the same money. A reservation that nobody
-settled, as its process was killed, counts as spent: the call may have been answered and billed.
+What a call may cost at worst is reserved before it is sent and settled when its usage is known. The account is a
+file that is locked for each booking, so no two processes can promise the same money. What a process had reserved when
+it was killed counts as spent: the call may have been answered and billed.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import re
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+import msgspec
 
 from rtbench.errors import BadInputError, StepFailedError
 from rtbench.records import Record
 
 NANO = 10**9
 """Amounts are kept in billionths, whole, so that sums are exact."""
-_WIDTH = 24
-_WRITTEN = re.compile(r"([0-9][0-9_,]*(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-z]{3})?")
+_WIDTH = 512
+"""Bytes of an account's file, at least: one write takes the place of all that was there."""
+_WRITTEN = re.compile(r"((?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)\s*([A-Za-z]{3})?")
 
 
 class BudgetSpentError(StepFailedError):
@@ -34,15 +39,21 @@ class Cap(Record, frozen=True):
 
     path: str
     """The account."""
-    nano: int
+    nano: int | None
+    """Billionths; None: no cap, and the account only keeps what was spent, for a cap that comes later."""
     currency: str = "USD"
 
 
 class Account(Record, frozen=True):
     """How a budget stands, in billionths."""
 
-    spent: int
-    reserved: int
+    spent: int = 0
+    held: dict[str, int] = {}
+    """What is reserved for calls under way, by process."""
+
+    @property
+    def reserved(self) -> int:
+        return sum(self.held.values())
 
 
 def parse_budget(text: str) -> tuple[int, str]:
@@ -52,13 +63,11 @@ def parse_budget(text: str) -> tuple[int, str]:
         BadInputError: it is no amount.
     """
     found = _WRITTEN.fullmatch(text.strip().removeprefix("$"))
-    try:
-        amount = Decimal(found[1].replace(",", "").replace("_", "")) if found else None
-    except InvalidOperation:
-        amount = None
-    if found is None or amount is None:
-        raise BadInputError(f"{text!r} is no amount", where="--budget", next_step="Such as 25usd or 2.50eur.")
-    return int(amount * NANO), (found[2] or "usd").upper()
+    if found is None:
+        raise BadInputError(
+            f"{text!r} is no amount", where="--budget", next_step="Such as 25usd or 2.50eur, with a decimal point."
+        )
+    return int(Decimal(found[1].replace(",", "")) * NANO), (found[2] or "usd").upper()
 
 
 def nano(amount: float) -> int:
@@ -83,47 +92,117 @@ class Budget:
         self.cap = cap
         self._path = Path(cap.path)
 
+    @property
+    def left(self) -> int | None:
+        """Billionths that are neither spent nor reserved; None without a cap."""
+        if self.cap.nano is None:
+            return None
+        account = self.account()
+        return self.cap.nano - account.spent - account.reserved
+
     def begin(self) -> Account:
-        """Opens the account for another go of the run: what stayed reserved counts as spent."""
+        """Opens the account for another go of the run.
+
+        Raises:
+            BadInputError: the file is no account, or this machine has no file locks.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with _Open(self._path) as account:
-            spent, reserved = account.read()
-            account.write(spent + reserved, 0)
-            return Account(spent=spent + reserved, reserved=0)
+        return self.account()
 
     def reserve(self, amount: int) -> bool:
         """Sets so much aside; False where it would go over the cap together with all that is spent or reserved."""
-        with _Open(self._path) as account:
-            spent, reserved = account.read()
-            if spent + reserved + amount > self.cap.nano:
-                return False
-            account.write(spent, reserved + amount)
+        with _Open(self._path) as file:
+            account = file.read()
+            if not self._allows(account, amount):
+                account = _without_dead(account)
+                if not self._allows(account, amount):
+                    file.write(account)
+                    return False
+            file.write(_holding(account, amount))
             return True
 
     def settle(self, reserved: int, spent: int) -> None:
-        """Books what a call came to, in place of what was reserved for it."""
-        with _Open(self._path) as account:
-            before, held = account.read()
-            account.write(before + spent, max(0, held - reserved))
+        """Books what a call came to, in place of what this process has reserved for it."""
+        with _Open(self._path) as file:
+            account = _holding(file.read(), -reserved)
+            file.write(Account(spent=account.spent + spent, held=account.held))
 
     def account(self) -> Account:
-        with _Open(self._path) as account:
-            spent, reserved = account.read()
-            return Account(spent=spent, reserved=reserved)
+        """How it stands; what dead processes had reserved is spent."""
+        with _Open(self._path) as file:
+            account = _without_dead(file.read())
+            file.write(account)
+            return account
+
+    def _allows(self, account: Account, amount: int) -> bool:
+        return self.cap.nano is None or account.spent + account.reserved + amount <= self.cap.nano
 
     def spent_out(self, amount: int) -> BudgetSpentError:
         """The error of a call that cannot be paid."""
         stands, currency = self.account(), self.cap.currency
         return BudgetSpentError(
-            f"the budget of {money(self.cap.nano, currency)} is used up: {money(stands.spent, currency)} spent, and the "
+            f"the budget of {money(self.cap.nano or 0, currency)} is used up: {money(stands.spent, currency)} spent, and the "
             f"next call may cost up to {money(amount, currency)}",
             where="--budget",
             next_step="What came is kept. Run again with a higher budget to go on.",
         )
 
 
+def _holding(account: Account, amount: int) -> Account:
+    """The account with so much more, or less, reserved by this process."""
+    me = _owner()
+    held = {**account.held, me: max(0, account.held.get(me, 0) + amount)}
+    if not held[me]:
+        del held[me]
+    return Account(spent=account.spent, held=held)
+
+
+def _without_dead(account: Account) -> Account:
+    """What processes of this machine that are no more had reserved is spent."""
+    dead = [owner for owner in account.held if not _lives(owner)]
+    if not dead:
+        return account
+    lost = sum(account.held[owner] for owner in dead)
+    held = {owner: amount for owner, amount in account.held.items() if owner not in dead}
+    return Account(spent=account.spent + lost, held=held)
+
+
+def _owner() -> str:
+    return f"{platform.node()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def _lives(owner: str) -> bool:
+    node, pid, started = owner.rsplit(":", 2)
+    if node != platform.node():  # shared folders: what other machines do is not to be seen from here
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return _started(int(pid)) == started
+
+
+@cache
+def _started_here(pid: int) -> str:
+    return _start_of(pid)
+
+
+def _started(pid: int) -> str:
+    """When a process began, in ticks since boot, as numbers are used again; empty where the machine does not say."""
+    return _started_here(pid) if pid == os.getpid() else _start_of(pid)
+
+
+def _start_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""
+
+
 class _Open:
-    """The account's file, locked: two whole numbers in a line of fixed width, written in one go."""
+    """The account's file, locked, written in one go."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -143,17 +222,18 @@ class _Open:
     ) -> None:
         os.close(self._file)
 
-    def read(self) -> tuple[int, int]:
-        data = os.pread(self._file, 2 * _WIDTH + 2, 0)
+    def read(self) -> Account:
+        data = os.pread(self._file, os.fstat(self._file).st_size, 0)
         if not data:
-            return 0, 0
+            return Account()
         try:
-            spent, reserved = map(int, data.split())
-        except ValueError:
+            return msgspec.json.decode(data, type=Account)
+        except msgspec.MsgspecError:
             raise BadInputError(
                 "is no account of a budget", where=str(self._path), next_step="Move it away to begin anew."
             ) from None
-        return spent, reserved
 
-    def write(self, spent: int, reserved: int) -> None:
-        os.pwrite(self._file, f"{spent:{_WIDTH}d} {reserved:{_WIDTH}d}\n".encode(), 0)
+    def write(self, account: Account) -> None:
+        """Padded with spaces to all that was there before."""
+        width = max(_WIDTH, os.fstat(self._file).st_size)
+        os.pwrite(self._file, msgspec.json.encode(account).ljust(width - 1) + b"\n", 0)

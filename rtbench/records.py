@@ -6,6 +6,7 @@ reads, checks and writes all of it.
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any, Literal
 
 import msgspec
@@ -278,6 +279,11 @@ class Price(Record, frozen=True, omit_defaults=True):
     """Factor on all of it for what is asked in batches."""
     training: float | None = None
     """Of tokens that a student is fine-tuned on, counted once per epoch."""
+
+    def __post_init__(self) -> None:
+        stated = (self.input, self.output, self.batch, self.cached, self.training)
+        if not all(amount is None or (isfinite(amount) and amount >= 0) for amount in stated):
+            raise ValueError("amounts must be numbers from 0 on")
 
     def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
         """Money for so many tokens, of which ``cached_tokens`` are among the prompt's."""

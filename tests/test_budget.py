@@ -8,6 +8,7 @@ import pytest
 
 from rtbench.budget import NANO, Budget, Cap, money, nano, parse_budget
 from rtbench.errors import BadInputError
+from rtbench.files import convert
 from rtbench.records import Price
 
 
@@ -20,7 +21,9 @@ def test_amounts(text: str, found: tuple[int, str]) -> None:
     assert parse_budget(text) == found
 
 
-@pytest.mark.parametrize("text", ["", "usd", "-3usd", "ten", "1.2.3", "5 dollars", "nan"])
+@pytest.mark.parametrize(
+    "text", ["", "usd", "-3usd", "ten", "1.2.3", "5 dollars", "nan", "2,50eur", "1,5", "1,0000", "12,34,567"]
+)
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(BadInputError, match="is no amount"):
         parse_budget(text)
@@ -53,12 +56,61 @@ def test_reserve_and_settle(tmp_path: Path) -> None:
     assert not budget.reserve(1)
 
 
+RESERVER = """
+import os, signal, sys
+from rtbench.budget import Budget, Cap
+Budget(Cap(path=sys.argv[1], nano=100)).reserve(70)
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), signal.SIGKILL)
+print("reserved", flush=True)
+sys.stdin.read()
+"""
+
+
+def reserver(cap: Cap, how: str) -> subprocess.Popen[str]:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, "-c", RESERVER, cap.path, how], **pipes)  # type: ignore[call-overload,no-any-return]
+
+
 def test_what_a_killed_process_reserved_counts_as_spent(tmp_path: Path) -> None:
+    """For the others at once: nobody waits for money that will never come back."""
     cap = Cap(path=str(tmp_path / "a.spend"), nano=100)
     Budget(cap).begin()
-    Budget(cap).reserve(70)
-    assert Budget(cap).begin().spent == 70
+    with reserver(cap, "killed") as process:
+        process.wait()
+    account = Budget(cap).account()
+    assert (account.spent, account.reserved) == (70, 0)
     assert not Budget(cap).reserve(31)
+    assert Budget(cap).reserve(30)
+
+
+def test_what_a_living_process_reserved_is_neither_spent_nor_free(tmp_path: Path) -> None:
+    cap = Cap(path=str(tmp_path / "a.spend"), nano=100)
+    Budget(cap).begin()
+    with reserver(cap, "waits") as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        process.stdout.readline()
+        account = Budget(cap).begin()
+        assert (account.spent, account.reserved) == (0, 70)
+        assert not Budget(cap).reserve(31)
+        assert Budget(cap).left == 30
+        process.stdin.close()
+
+
+def test_account_without_a_cap_keeps_what_was_spent(tmp_path: Path) -> None:
+    cap = Cap(path=str(tmp_path / "a.spend"), nano=None)
+    Budget(cap).begin()
+    assert Budget(cap).reserve(10**15)
+    Budget(cap).settle(10**15, 60)
+    assert Budget(cap).left is None
+    assert not Budget(Cap(path=cap.path, nano=100)).reserve(41)
+
+
+@pytest.mark.parametrize("amounts", [{"input": -1.0}, {"output": float("nan")}, {"batch": -0.5}, {"cached": float("inf")}])
+def test_prices_are_numbers_from_0_on(amounts: dict[str, float]) -> None:
+    with pytest.raises(BadInputError, match="from 0 on"):
+        convert({"input": 1.0, "output": 1.0, **amounts}, Price, where="here")
 
 
 SPENDER = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from rtbench.plan import Plan
-    from rtbench.records import Price
     from rtbench.session import Session
 
 Command = Callable[..., Any]
@@ -200,61 +200,15 @@ def planned(session: Session, arguments: dict[str, Any]) -> Any:
     return make_plan(session, matrix)
 
 
-def keep_budget(session: Session, plan: Plan, name: str, budget: str) -> None:
-    """Lets the run of that name spend so much, together with what its earlier goes have spent.
-
-    Raises:
-        BadInputError: the budget is no amount, or a teacher's price is missing.
-    """
-    from msgspec.structs import replace
-
-    from rtbench.budget import Budget, Cap, money, parse_budget
-
-    nano, currency = parse_budget(budget)
-    check_prices(session, plan, currency)
-    cap = Cap(path=str(session.workspace.resolve() / "runs" / f"{name}.spend"), nano=nano, currency=currency)
-    before = Budget(cap).begin()
-    session.environment = replace(session.environment, budget=cap)
-    if before.spent:
-        spent = f"this run has spent {money(before.spent, currency)} of {money(nano, currency)} before"
-        console(stderr=True).print(spent, markup=False)
+NAME = click.option(
+    "--name", metavar="NAME", help="Name of the run.  [default: the matrix's, with a digest if narrowed]"
+)
 
 
-def check_prices(session: Session, plan: Plan, currency: str) -> None:
-    """Raises BadInputError where a teacher, a student, or a curator's judge costs money and states no price or one in
-    another currency."""
-    from rtbench.specs import CurateSpec
-
-    teachers = [planned.cell.models.teacher for planned in plan.cells if planned.score is not None]
-    for step in plan.steps.values():
-        if isinstance(step.spec, CurateSpec):
-            teachers += session.judges((name, options) for name, _, options in step.spec.curators)
-    for teacher in teachers:
-        if teacher is None or not teacher.paid:
-            continue
-        if teacher.price is None:
-            raise BadInputError(
-                "its price is not known, so no budget can be kept",
-                where=f"teacher {teacher.name!r}",
-                next_step="Give it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
-            )
-        _check_currency(teacher.price, currency, f"teacher {teacher.name!r}")
-    for planned in plan.cells:
-        student = planned.cell.models.student
-        if student is None or planned.score is None:
-            continue
-        where = f"student {student.name!r}"
-        if (missing := student.unpriced()) is not None:
-            raise BadInputError("what it costs is not known, so no budget can be kept", where=where, next_step=missing)
-        if student.price is not None:
-            _check_currency(student.price, currency, where)
-
-
-def _check_currency(price: Price, currency: str, where: str) -> None:
-    if price.currency.upper() != currency:
-        raise BadInputError(
-            f"its price is in {price.currency}, the budget in {currency}", where=where, next_step="Use one currency."
-        )
+def check_name(name: str | None) -> None:
+    """Raises BadInputError where a name does not do for a file."""
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
 
 
 def run_name(plan: Plan, arguments: dict[str, Any]) -> str:

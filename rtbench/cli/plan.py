@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench.cli.common import (
+    NAME,
+    check_name,
     console,
     format_option,
-    keep_budget,
     matrix_options,
     planned,
     print_json,
@@ -18,6 +19,7 @@ from rtbench.cli.common import (
     run_name,
     with_session,
 )
+from rtbench.cli.money import keep_account
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -37,18 +39,28 @@ SHORT = 60
     "--pilot", type=int, metavar="N", help="Ask N of each teacher's requests now, for what the rest will cost."
 )
 @click.option("--budget", metavar="AMOUNT", help="Most that the run may cost; the pilot counts.")
+@NAME
 @click.option("--steps", is_flag=True, help="List every step, cached ones too.")
 @format_option("table", "json")
 @with_session
-def plan(session: Session, format_: str, steps: bool, pilot: int | None, budget: str | None, **arguments: Any) -> None:
+def plan(
+    session: Session,
+    format_: str,
+    steps: bool,
+    pilot: int | None,
+    budget: str | None,
+    name: str | None,
+    **arguments: Any,
+) -> None:
     """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
     from rtbench.estimate import estimate
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
+    check_name(name)
     made = planned(session, dict(arguments))
-    if budget is not None:
-        keep_budget(session, made, run_name(made, arguments), budget)
+    if budget is not None or pilot is not None:
+        keep_account(session, made, name or run_name(made, arguments), budget)
     if pilot is not None:
         from rtbench.pilot import run_pilot
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtbench import __version__
-from rtbench.cli.common import console, keep_budget, matrix_options, planned, run_name, with_session
+from rtbench.cli.common import NAME, check_name, console, matrix_options, planned, run_name, with_session
+from rtbench.cli.money import keep_account
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @matrix_options
-@click.option("--name", metavar="NAME", help="Name of the run.  [default: the matrix's, with a digest if narrowed]")
+@NAME
 @click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
 @click.option("--executor", default="local", show_default=True, help="Where steps run.")
 @click.option("--budget", metavar="AMOUNT", help="Most that paid teachers may cost this run, such as 25usd.")
@@ -39,8 +39,7 @@ def run(
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs, run_record
 
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
+    check_name(name)
     reporter = session.reporter(format_)
     if budget is not None:
         parse_budget(budget)  # a slip is told before anything is planned
@@ -52,8 +51,7 @@ def run(
     name = name or run_name(plan, arguments)
     runs = Runs(session.workspace)
     runs.save(run_record(name, plan, None, version=__version__))
-    if budget is not None:
-        keep_budget(session, plan, name, budget)
+    keep_account(session, plan, name, budget)
     with listener_for(plan, session, console(stderr=True)) as listener:
         outcome = engine.run(plan, session, listener)
     record = run_record(name, plan, outcome, version=__version__)

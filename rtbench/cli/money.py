@@ -1,0 +1,108 @@
+"""A run's account and its cap, for the commands that spend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rtbench.cli.common import console
+from rtbench.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rtbench.interfaces import Teacher
+    from rtbench.plan import Plan
+    from rtbench.records import Price
+    from rtbench.session import Session
+
+
+def keep_account(session: Session, plan: Plan, name: str, budget: str | None) -> None:
+    """Has everything booked that the run of that name spends, and lets it spend no more than a budget together with what
+    its earlier goes have spent. Without a budget an account is kept where all prices are in one currency.
+
+    Raises:
+        BadInputError: the budget is no amount, or a price is missing or in another currency.
+    """
+    from rtbench.budget import money, parse_budget
+
+    if budget is None:
+        currencies = {price.currency.upper() for _, price in _prices(session, plan)}
+        if len(currencies) == 1:
+            open_account(session, name, None, currencies.pop())
+        return
+    nano, currency = parse_budget(budget)
+    _check_prices(session, plan, currency)
+    spent = open_account(session, name, nano, currency)
+    if spent:
+        said = f"this run has spent {money(spent, currency)} of {money(nano, currency)} before"
+        console(stderr=True).print(said, markup=False)
+
+
+def open_account(session: Session, name: str, nano: int | None, currency: str) -> int:
+    """Opens the account of that name for the session. Returns what was spent before, in billionths."""
+    from msgspec.structs import replace
+
+    from rtbench.budget import Budget, Cap
+
+    cap = Cap(path=str(session.workspace.resolve() / "runs" / f"{name}.spend"), nano=nano, currency=currency)
+    before = Budget(cap).begin()
+    session.environment = replace(session.environment, budget=cap)
+    return before.spent
+
+
+def check_price(teacher: Teacher, currency: str) -> None:
+    """Raises BadInputError where a teacher costs money and states no price, or states one in another currency."""
+    where = f"teacher {teacher.name!r}"
+    if teacher.price is None and teacher.paid:
+        raise BadInputError(
+            "its price is not known, so no budget can be kept",
+            where=where,
+            next_step="Give it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
+        )
+    if teacher.price is not None:
+        _check_currency(teacher.price, currency, where)
+
+
+def _check_prices(session: Session, plan: Plan, currency: str) -> None:
+    for teacher in _teachers(session, plan):
+        check_price(teacher, currency)
+    for planned in plan.cells:
+        student = planned.cell.models.student
+        if student is not None and planned.score is not None and (missing := student.unpriced()) is not None:
+            raise BadInputError(
+                "what it costs is not known, so no budget can be kept",
+                where=f"student {student.name!r}",
+                next_step=missing,
+            )
+    for where, price in _prices(session, plan):
+        _check_currency(price, currency, where)
+
+
+def _check_currency(price: Price, currency: str, where: str) -> None:
+    if price.currency.upper() != currency:
+        raise BadInputError(
+            f"its price is in {price.currency}, the budget in {currency}", where=where, next_step="Use one currency."
+        )
+
+
+def _prices(session: Session, plan: Plan) -> Iterator[tuple[str, Price]]:
+    """Whose price it is, and the price, of all that a plan may ask."""
+    for teacher in _teachers(session, plan):
+        if teacher.price is not None:
+            yield f"teacher {teacher.name!r}", teacher.price
+    for planned in plan.cells:
+        student = planned.cell.models.student
+        if student is not None and planned.score is not None and student.price is not None:
+            yield f"student {student.name!r}", student.price
+
+
+def _teachers(session: Session, plan: Plan) -> Iterator[Teacher]:
+    """Teachers of cells that can run, and curators' judges."""
+    from rtbench.specs import CurateSpec
+
+    for planned in plan.cells:
+        teacher = planned.cell.models.teacher
+        if planned.score is not None and teacher is not None:
+            yield teacher
+    for step in plan.steps.values():
+        if isinstance(step.spec, CurateSpec):
+            yield from session.judges((name, options) for name, _, options in step.spec.curators)
