@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 Tags = tuple[str, str]
 """Opening and closing tag."""
 
@@ -21,3 +23,17 @@ def split_thoughts(text: str, tags: Tags, *, opened: bool = False) -> tuple[str 
     if opened or text.lstrip().startswith(opening):
         return text.replace(opening, "", 1), None
     return None, text
+
+
+def parted(text: str, tags: Tags | None, *, opened: bool = False) -> tuple[str, str | None]:
+    """Answer and thoughts; no tags: all of it is answer. Thoughts that never end leave no answer."""
+    if tags is None:
+        return text, None
+    thoughts, answer = split_thoughts(text, tags, opened=opened)
+    return (text, None) if thoughts is None else ((answer or "").lstrip("\n"), thoughts)
+
+
+def cut_at(text: str, stop: Sequence[str]) -> str:
+    """The text before its first stop string; the same object where there is none."""
+    cuts = [at for at in (text.find(mark) for mark in stop) if at >= 0]
+    return text[: min(cuts)] if cuts else text

@@ -44,6 +44,9 @@ class Batches:
             listed = [{**self.state(job, now), "metadata": job["metadata"]} for job in self.jobs.values()]
             return web.json_response({"object": "list", "data": listed, "has_more": False})
         if method == "POST" and len(parts) == 1:
+            out = [job for job in self.jobs.values() if "done" not in job]
+            if self.server.settings.batches_at_once is not None and len(out) >= self.server.settings.batches_at_once:
+                return self.server.fault(429, "too many batches", "rate_limit_exceeded")
             asked = json.loads(body)
             name = self.named("batch")
             self.jobs[name] = {
@@ -88,7 +91,10 @@ class Batches:
             body, path = line["body"], line["url"].removeprefix("/v1")
             prompt = body["prompt"] if path == "/completions" else body["messages"][-1]["content"]
             server.asked[f"{body.get('seed')} {prompt}"] += 1
-            if at < settings.batch_expires:
+            if settings.batch_refuses:
+                reply = {"status_code": 400, "body": {"error": {"message": f"not with {settings.key}"}}}
+                bad.append({"custom_id": line["custom_id"], "response": reply, "error": None})
+            elif at < settings.batch_expires:
                 expired = True
                 problem = {"code": "batch_expired", "message": "not done in time"}
                 bad.append({"custom_id": line["custom_id"], "response": None, "error": problem})

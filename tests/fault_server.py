@@ -65,6 +65,11 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     batch_expires: float = 0.0
     """Share of a batch's lines that are not done when it expires."""
     batch_fails: bool = False
+    batch_refuses: bool = False
+    """Every line is answered 400, with the key in the message."""
+    batches_at_once: int | None = None
+    """More are answered 429."""
+    counts_tokens: bool = True
     job_seconds: float = 0.0
     job_ends: str = "succeeded"
     """How a fine-tuning job ends."""
@@ -201,8 +206,9 @@ class FaultServer:
     def count(self, value: dict[str, Any], asked: dict[str, Any], prompt: str) -> None:
         """A good reply has left."""
         self.answered[f"{asked.get('seed')} {prompt}"] += 1
-        self.counts["prompt_tokens"] += value["usage"]["prompt_tokens"]
-        self.counts["completion_tokens"] += value["usage"]["completion_tokens"]
+        if value["usage"] is not None:
+            self.counts["prompt_tokens"] += value["usage"]["prompt_tokens"]
+            self.counts["completion_tokens"] += value["usage"]["completion_tokens"]
 
     def completion(
         self, path: str, asked: dict[str, Any], prompt: str, *, doubled: bool = False, empty: bool = False
@@ -213,17 +219,18 @@ class FaultServer:
         choices = [self.choice(path, i, text) for i, text in enumerate(texts)]
         if doubled:
             choices += choices
+        usage = {
+            "prompt_tokens": len(prompt.split()),
+            "completion_tokens": written,
+            "total_tokens": len(prompt.split()) + written,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        }
         return {
             "id": f"c-{self.counts['calls']}",
             "object": "chat.completion",
             "model": asked["model"],
             "choices": [] if empty else choices,
-            "usage": {
-                "prompt_tokens": len(prompt.split()),
-                "completion_tokens": written,
-                "total_tokens": len(prompt.split()) + written,
-                "prompt_tokens_details": {"cached_tokens": 0},
-            },
+            "usage": usage if self.settings.counts_tokens else None,
         }
 
     def text(self, asked: dict[str, Any], prompt: str, i: int) -> str:

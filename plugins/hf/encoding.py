@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtbench_plugins.thoughts import Tags, split_thoughts
+from rtbench_plugins.thoughts import Tags, cut_at, parted
 
 from rtbench.errors import BadInputError, StepFailedError
 from rtbench.interfaces import Recipe
@@ -107,12 +107,9 @@ class Codec:
     def written(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> Written:
         """Text of generated tokens, cut before the first stop string, thoughts apart. Special tokens are not text."""
         text = self._text(ids, prompt)
-        reasoning, answer = self._split_thoughts(text, prompt)
-        if reasoning is not None and answer is None:
-            return Written("", reasoning, stopped=False)
-        answer = answer or ""
-        cuts = [at for at in (answer.find(mark) for mark in stop) if at >= 0]
-        return Written(answer[: min(cuts)] if cuts else answer, reasoning, stopped=bool(cuts))
+        answer, reasoning = parted(text, self.thinking, opened=self._opened(prompt))
+        cut = cut_at(answer, stop)
+        return Written(cut, reasoning, stopped=cut is not answer)
 
     def stopped(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> bool:
         """Whether the last token completed a stop string."""
@@ -145,12 +142,11 @@ class Codec:
                 return both[len(anchor) :]
         return self._decode(ids)
 
-    def _split_thoughts(self, text: str, prompt: Sequence[int]) -> tuple[str | None, str | None]:
-        """Thoughts and answer; (None, text) where there are no thoughts, (thoughts, None) where they never end."""
-        if self.thinking is None:
-            return None, text
-        opened = self.chat and self._decode(prompt[-2 * _ANCHOR :]).rstrip().endswith(self.thinking[0])
-        return split_thoughts(text, self.thinking, opened=opened)
+    def _opened(self, prompt: Sequence[int]) -> bool:
+        """The chat template ends with the opening tag of thoughts."""
+        if self.thinking is None or not self.chat:
+            return False
+        return self._decode(prompt[-2 * _ANCHOR :]).rstrip().endswith(self.thinking[0])
 
 
 def position_limit(config: Any) -> int | None:

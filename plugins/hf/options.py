@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+from rtbench_plugins.methods.formats import TeacherFormat, check_asking
 from rtbench_plugins.thoughts import Tags
 
 from rtbench.errors import BadInputError
 from rtbench.files import convert
-from rtbench.interfaces import Services
+from rtbench.interfaces import RationaleSource, Services
 from rtbench.records import Family, Price, Record
 
 RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
@@ -85,8 +86,11 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     """None: where the tokenizer has one."""
     thinking: Tags | None = ("<think>", "</think>")
     """Thoughts between these tags go to the completion's ``reasoning``. None: they stay in the text."""
-    format: Literal["zero-shot-cot", "zero-shot", "few-shot-cot"] = "zero-shot-cot"
+    format: TeacherFormat = "zero-shot-cot"
     """How it is asked: in two stages (Kojima et al. 2022), in one, or with demonstrations."""
+    rationale: RationaleSource | None = None
+    """What students learn from: what the model answered up to its answer, what it thought, or one after the other. None:
+    what it thought, where it does, else the text."""
     max_new_tokens: tuple[int, int] = (128, 32)
     """For the rationale and for the answer stage."""
     price: Price | None = None
@@ -142,10 +146,8 @@ def teacher_options(name: str, options: dict[str, Any]) -> TeacherOptions:
     """
     where = f"options of teacher {name!r}"
     found = convert(options, TeacherOptions, where=where)
-    rationale, answer = found.max_new_tokens
-    _check_positive(
-        where, generation_batch=found.generation_batch, cpus=found.cpus, max_new_tokens=min(rationale, answer)
-    )
+    check_asking(found.format, found.rationale, found.max_new_tokens, where=where)
+    _check_positive(where, generation_batch=found.generation_batch, cpus=found.cpus)
     return found
 
 

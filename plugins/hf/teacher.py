@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, teacher_fingerprint
 from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, plain, teacher_options
-from rtbench_plugins.methods.formats import TEACHER_FORMATS
+from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
 
 from rtbench.errors import BadInputError
 from rtbench.interfaces import Services, Teacher, TextModel
@@ -31,6 +31,7 @@ class HfTeacher(Teacher):
         self.format = TEACHER_FORMATS[options.format]
         self.max_new_tokens = options.max_new_tokens
         self.price = options.price
+        self.learns_from = learns_from(options.format, options.rationale)
         self._access = access
         self._hub = Hub(access)
 

@@ -6,7 +6,10 @@ Labels end with the student's own end-of-sequence token, which the student adds;
 
 from __future__ import annotations
 
-from rtbench.interfaces import PromptFormat, Template
+from typing import Literal
+
+from rtbench.errors import BadInputError
+from rtbench.interfaces import PromptFormat, RationaleSource, Template
 
 ZERO_SHOT = PromptFormat(
     name="zero-shot",
@@ -47,8 +50,35 @@ FEW_SHOT_COT = PromptFormat(
     demonstrations="cot",
 )
 
-TEACHER_FORMATS = {known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)}
+TeacherFormat = Literal["zero-shot-cot", "one-stage-cot", "zero-shot", "few-shot-cot"]
+TEACHER_FORMATS: dict[str, PromptFormat] = {
+    known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)
+}
 """How teachers may be asked, by name."""
+
+
+def check_asking(
+    format_: TeacherFormat, rationale: RationaleSource | None, max_new_tokens: tuple[int, int], *, where: str
+) -> None:
+    """Checks how a teacher is asked, whatever it runs on.
+
+    Raises:
+        BadInputError: a number is too small, or thoughts are to be learnt from where they are not to be had.
+    """
+    if min(max_new_tokens) < 1:
+        raise BadInputError(f"`max_new_tokens` is {list(max_new_tokens)} and must be at least 1 each", where=where)
+    if rationale not in {None, "text"} and format_ == "zero-shot-cot":
+        raise BadInputError(
+            f"`rationale: {rationale}` does not go with two stages, in which the first stage's text is the rationale",
+            where=where,
+            next_step="Add `format: one-stage-cot`.",
+        )
+
+
+def learns_from(format_: TeacherFormat, rationale: RationaleSource | None) -> RationaleSource | None:
+    """As :attr:`rtbench.interfaces.Teacher.learns_from`: in two stages the rationale is the first stage's text."""
+    return None if format_ == "zero-shot-cot" else rationale
+
 
 FINE_TUNE = PromptFormat(
     name="fine-tune",

@@ -8,6 +8,7 @@ here: as long as a batch is out, the step says so and is looked at again later. 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -19,13 +20,14 @@ from urllib.parse import urlsplit
 import msgspec
 from rtbench_plugins.remote.booking import book_truth, book_worst, write_note
 from rtbench_plugins.remote.calls import Call, Calls
-from rtbench_plugins.remote.client import MARK, Client
+from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import EndpointError, Policy
 from rtbench_plugins.remote.http import Answer, Connection
-from rtbench_plugins.remote.verdicts import Again, Good, Refused, verdict_on
+from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
 from rtbench_plugins.remote.wire import Reply, completions
+from rtbench_plugins.thoughts import Tags
 
-from rtbench.budget import Budget
+from rtbench.budget import Budget, BudgetSpentError
 from rtbench.errors import NotYetError, StepFailedError
 from rtbench.files import read_json, write_atomic
 from rtbench.records import Completion, Record, Request
@@ -35,25 +37,35 @@ MOST_BYTES = 190 * 10**6
 """Of one batch's file; the endpoints take 200 MB."""
 ROUNDS = 3
 """Batches that a request may go through before its failures are believed."""
+LOOK_AFTER = 20.0
+"""Seconds until a batch whose creation broke off, and that is not listed, is taken never to have been."""
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
 class Out(Record, frozen=True, omit_defaults=True):
-    """A batch that is out."""
+    """A batch that is out, or whose results are partly fetched."""
 
     mark: str
     """In its metadata."""
     calls: dict[str, tuple[str, ...]]
-    """Keys of the requests of each line, by ``custom_id``."""
+    """Keys of the requests of each line, by ``custom_id``; an empty one has been fetched. Steps share batches, and each
+    fetches what it wants."""
     worst: int
     """What it may cost, in billionths; booked as spent until the truth is known."""
     account: str | None
-    """Where that is booked."""
+    """Where that is booked; None: nowhere, or settled."""
     at: float
     """When it was made, in seconds since 1970."""
     round: int = 1
     id: str | None = None
     """None while it is not known whether it was created."""
+    lines: dict[str, int] = {}
+    """What each line may cost at most, in billionths, where money is counted."""
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """Of requests that have not been fetched."""
+        return (key for keys in self.calls.values() for key in keys if key)
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -69,6 +81,8 @@ class _Ended:
     """What a batch that is no longer out has come to."""
 
     found: list[Completion]
+    left: Out | None = None
+    """What other steps may still want of it."""
     error: EndpointError | None = None
     """What the run must stop for."""
 
@@ -94,7 +108,7 @@ class Batches:
         policy: Policy,
         folder: Path,
         *,
-        thinking: tuple[str, str] | None = None,
+        thinking: Tags | None = None,
         budget: Budget | None = None,
     ) -> None:
         self._connection = connection
@@ -122,18 +136,17 @@ class Batches:
             StepFailedError: nothing is out any more, and single requests were refused or failed too often.
         """
         wanted = {request.key: request for request in requests}
-        out: dict[Path, Out] = {}
-        for path in sorted(self._folder.glob("*.json")):
-            held: Out = read_json(path, Out)
-            if any(key in wanted for keys in held.calls.values() for key in keys):
-                out[path] = held
-        covered = {key for held in out.values() for keys in held.calls.values() for key in keys}
+        out = {path: held for path, held in notes_in(self._folder) if not wanted.keys().isdisjoint(held.keys)}
+        covered = {key for held in out.values() for key in held.keys}
         for path, held in list(out.items()):
             ended = asyncio.run(self._look_at(path, held, wanted))
             if ended is None:
                 continue
             yield ended.found  # when the consumer comes back, all of it is in the ledger
-            path.unlink()
+            if ended.left is None:
+                path.unlink()
+            else:
+                write_note(path, ended.left)
             del out[path]
             if ended.error is not None:
                 raise ended.error
@@ -141,7 +154,7 @@ class Batches:
         fresh = [r for r in requests if r.key not in covered and r.key not in refused]
         for turn, rest in [(1, fresh), *sorted(self._again.items())]:
             for calls in self._divided(rest):
-                path, held = asyncio.run(self._send_out(calls, turn))
+                path, held = asyncio.run(self._send_out(calls, turn, waits=bool(out)))
                 out[path] = held
         if out:
             lines = sum(len(held.calls) for held in out.values())
@@ -157,26 +170,29 @@ class Batches:
         async with self._client as client:
             if held.id is None:
                 held = await self._found_again(path, held)
+            if held.id is None and time.time() - held.at < LOOK_AFTER:  # it may not be listed yet
+                return None
             if held.id is None:  # it was never created: its requests go into another
                 book_truth(self._budget, path, held, 0)
                 self._put_again(held, list(held.calls), wanted)
                 return _Ended([])
-            batch = await client.get(f"batches/{held.id}")
-            if batch.get("status") not in _FINAL:
-                return None
-            if batch["status"] == "failed":
-                book_truth(self._budget, path, held, 0)
-                return _Ended([], self._refused_as_a_whole(batch))
-            lines = [
-                line
-                for key in ("output_file_id", "error_file_id")
-                if batch.get(key)
-                for line in await client.lines(batch[key], _Line)
-            ]
+            try:
+                batch = await client.get(f"batches/{held.id}")
+                if batch.get("status") not in _FINAL:
+                    return None
+                if batch["status"] == "failed":
+                    book_truth(self._budget, path, held, 0)
+                    return _Ended([], error=self._refused_as_a_whole(batch))
+                files = [batch[key] for key in ("output_file_id", "error_file_id") if batch.get(key)]
+                lines = [line for file in files for line in await client.lines(file, _Line)]
+            except GoneError:
+                gone = f"the batch {held.id}, or a file of it, is gone, and its note has been removed"
+                return _Ended([], error=client.error(f"{gone}: what it held is asked, and paid, again in the next go"))
             error = None
             if batch["status"] == "cancelled":  # by somebody, who would not like it to be sent out again at once
                 error = client.error(f"the batch {held.id} was cancelled")
-            return _Ended(self._read(path, held, lines, wanted), error)
+            found, left = self._read(path, held, lines, wanted)
+            return _Ended(found, left, error)
 
     async def _found_again(self, path: Path, held: Out) -> Out:
         """Looks for a batch whose creation was cut off."""
@@ -187,30 +203,42 @@ class Batches:
                 break
         return held
 
-    def _read(self, path: Path, held: Out, lines: Sequence[_Line], wanted: dict[str, Request]) -> list[Completion]:
+    def _read(
+        self, path: Path, held: Out, lines: Sequence[_Line], wanted: dict[str, Request]
+    ) -> tuple[list[Completion], Out | None]:
         """Joins results to requests by ``custom_id``, in whatever order and however often they come; what failed, expired or
-        is missing goes out again, what was refused is written down."""
+        is missing goes out again, what was refused is written down. Good results that this step does not want stay for
+        others."""
         found: list[Completion] = []
+        left: dict[str, tuple[str, ...]] = {}
         spent = 0
-        verdicts = {line.custom_id: _verdict(line) for line in lines}
+        verdicts: dict[str, Verdict] = {}
+        for line in lines:
+            if not isinstance(verdicts.get(line.custom_id), Good):
+                verdicts[line.custom_id] = _verdict(line)
         again: list[str] = []
         for name, keys in held.calls.items():
             verdict = verdicts.get(name, Again("the batch says nothing of it"))
             if isinstance(verdict, Good):
-                spent += self._calls.cost(verdict.reply.usage, Call((), b"", 0, 0))
+                spent += self._calls.cost(verdict.reply.usage, held.lines.get(name, 0))
                 found += self._of_line(held, keys, verdict.reply, wanted)
+                rest = tuple(
+                    "" if key in wanted or i >= len(verdict.reply.choices) else key for i, key in enumerate(keys)
+                )
+                if any(rest):
+                    left[name] = rest
             elif isinstance(verdict, Refused) or held.round >= ROUNDS:
-                for key in keys:
-                    write_atomic(self._refusal(key), verdict.why.encode())
+                for key in (key for key in keys if key in wanted):
+                    write_atomic(self._refusal(key), self._connection.without_key(verdict.why).encode())
             else:
                 again.append(name)
         self._put_again(held, again, wanted)
-        book_truth(self._budget, path, held, spent)
-        return found
+        settled = book_truth(self._budget, path, held, spent)
+        return found, msgspec.structs.replace(settled, calls=left, account=None, lines={}) if left else None
 
     def _of_line(self, held: Out, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]) -> list[Completion]:
-        """The completions of a line that are still wanted; choices that it lacks go out again. Some are not where a run
-        was killed while it wrote them down: they keep their share of the tokens."""
+        """The completions of a line that are wanted, each with its share of the tokens; choices that it lacks go out
+        again."""
         some = next((wanted[key] for key in keys if key in wanted), None)
         if some is None:
             return []
@@ -242,35 +270,63 @@ class Batches:
         if calls:
             yield calls
 
-    async def _send_out(self, calls: Sequence[Call], turn: int) -> tuple[Path, Out]:
-        worst = sum(call.worst for call in calls)
-        account = book_worst(self._budget, worst)
+    async def _send_out(self, calls: Sequence[Call], turn: int, *, waits: bool) -> tuple[Path, Out]:
+        """Sends calls out as a batch. Where the money does not reach for all of them, as many as it reaches for; for none,
+        it waits for batches that are out to be settled.
+
+        Raises:
+            NotYetError: the endpoint takes no more batches at the moment, or money is held by those that are out.
+            BudgetSpentError: nothing is out, and the next call could go over the budget.
+        """
+        try:
+            account = book_worst(self._budget, sum(call.worst for call in calls))
+        except BudgetSpentError:
+            assert self._budget is not None
+            fitting = [call for call, sum_ in zip(calls, _sums(calls), strict=True) if sum_ <= (self._budget.left or 0)]
+            if fitting:
+                return await self._send_out(fitting, turn, waits=waits)
+            if waits:
+                raise NotYetError("batches that are out hold the rest of the budget", after=60.0) from None
+            raise self._budget.spent_out(calls[0].worst) from None
         mark = uuid.uuid4().hex
         held = Out(
             mark=mark,
             calls={call.requests[0].key: tuple(r.key for r in call.requests) for call in calls},
-            worst=worst,
+            worst=sum(call.worst for call in calls),
             account=account,
             at=time.time(),
             round=turn,
+            lines={call.requests[0].key: call.worst for call in calls if call.worst},
         )
         path = self._folder / f"{held.mark}.json"
         write_note(
             path, held
         )  # first of all: whatever breaks off from here on, it is looked for, and its money settled
+        try:
+            held = await self._created(held, calls)
+        except PerhapsDoneError:
+            raise
+        except EndpointError as error:  # it is certain that there is none
+            book_truth(self._budget, path, held, 0)
+            path.unlink()
+            if isinstance(error, TooManyError):
+                raise NotYetError(error.what, where=error.where, after=TOO_MANY_AFTER) from None
+            raise
+        write_note(path, held)
+        return path, held
+
+    async def _created(self, held: Out, calls: Sequence[Call]) -> Out:
         async with self._client as client:
             url = f"{urlsplit(self._connection.url('')).path.rstrip('/')}/{self._path}"
             content = b"\n".join(_line(call, url) for call in calls)
             asked = {
-                "input_file_id": await client.upload(f"{mark}.jsonl", content, "batch"),
+                "input_file_id": await client.upload(f"{held.mark}.jsonl", content, "batch"),
                 "endpoint": url,
                 "completion_window": "24h",
-                "metadata": {MARK: mark},
+                "metadata": {MARK: held.mark},
             }
             created = await client.post("batches", asked, once=True)
-            held = msgspec.structs.replace(held, id=client.field(created, "id", "batches"))
-            write_note(path, held)
-        return path, held
+            return msgspec.structs.replace(held, id=client.field(created, "id", "batches"))
 
     # ---- shared
 
@@ -295,11 +351,23 @@ class Batches:
         )
 
 
-def _verdict(line: _Line) -> Good | Again | Refused:
+def notes_in(folder: Path) -> Iterator[tuple[Path, Out]]:
+    """The batches that are out, or whose results are partly fetched."""
+    for path in sorted(folder.glob("*.json")):
+        yield path, read_json(path, Out)
+
+
+def _sums(calls: Sequence[Call]) -> Iterator[int]:
+    return itertools.accumulate(call.worst for call in calls)
+
+
+def _verdict(line: _Line) -> Verdict:
     """What a line says, as if it had been the answer to a call of its own."""
     if line.response is None:
         return Again(str((line.error or {}).get("message") or "no result"))
-    status = line.response.get("status_code", 0)
+    status = line.response.get("status_code")
+    if not isinstance(status, int):
+        return Again("the line has no status")
     body = msgspec.json.encode(line.response.get("body"))
     found = verdict_on(Answer(status, {}, body))
     # One line's 404 or 401 does not speak for the endpoint, which took the batch.

@@ -66,11 +66,10 @@ class Calls:
         worst = 0 if self._price is None else nano(self._price.of(prompt, written))
         return Call(requests, body, prompt + written, worst)
 
-    def cost(self, usage: UsageReply | None, call: Call) -> int:
+    def cost(self, usage: UsageReply | None, worst: int) -> int:
         """What a good reply came to, in billionths; the worst where the server does not count tokens."""
         if self._price is None:
             return 0
         if usage is None:
-            return call.worst
-        cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
-        return nano(self._price.of(usage.prompt_tokens, usage.completion_tokens, cached or 0))
+            return worst
+        return nano(self._price.of(usage.read, usage.written, usage.cached))

@@ -16,6 +16,8 @@ from rtbench_plugins.remote.verdicts import Again, Good, Refused, verdict_on
 T = TypeVar("T")
 MARK = "rtbench"
 """Key in the metadata of what we create, by which it is found again."""
+TOO_MANY_AFTER = 60.0
+"""Seconds until something is offered again to an endpoint that has as many as it takes."""
 MOST_PAGES = 50
 """Of a listing, a hundred entries each."""
 
@@ -29,6 +31,10 @@ class PerhapsDoneError(EndpointError):
 
 class TooManyError(EndpointError):
     """The endpoint is well and takes no more at the moment."""
+
+
+class GoneError(EndpointError):
+    """What is asked for is not there (404, 410)."""
 
 
 class Client:
@@ -58,6 +64,7 @@ class Client:
         """The object at a path.
 
         Raises:
+            GoneError: there is none.
             EndpointError: it is refused, or the tries are used up.
         """
         return self._read(path, await self._send("GET", path))
@@ -125,7 +132,7 @@ class Client:
             raise self.error(f"{path}: the reply is no JSON") from None
 
     async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> Answer:
-        why, perhaps_done, throttled = "", False, False
+        why, perhaps_done, throttled, gone = "", False, False, False
         for turn in range(self._policy.retries + 1):
             if turn:
                 await asyncio.sleep(min(30.0, 0.2 * 2.0**turn))
@@ -141,6 +148,7 @@ class Client:
                 return answer
             verdict = verdict_on(answer)
             why = "" if isinstance(verdict, Good) else verdict.why
+            gone = answer.status in {404, 410}
             throttled = isinstance(verdict, Again) and verdict.throttled
             perhaps_done = once and answer.status >= 500 and not throttled
             if isinstance(verdict, Refused) or perhaps_done or (once and throttled):
@@ -148,7 +156,7 @@ class Client:
             if isinstance(verdict, Again) and verdict.after is not None:
                 await asyncio.sleep(min(verdict.after, self._policy.patience))
         found = self.error(f"{method} {path}: {why}")
-        for kind, holds in ((PerhapsDoneError, perhaps_done), (TooManyError, throttled)):
+        for kind, holds in ((PerhapsDoneError, perhaps_done), (TooManyError, throttled), (GoneError, gone)):
             if holds:
                 raise kind(found.what, where=found.where, next_step=found.next_step)
         raise found

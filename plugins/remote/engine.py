@@ -20,6 +20,7 @@ from rtbench_plugins.remote.http import Connection, NoAnswerError
 from rtbench_plugins.remote.limits import Limits
 from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
 from rtbench_plugins.remote.wire import completions
+from rtbench_plugins.thoughts import Tags
 
 from rtbench.budget import Budget
 from rtbench.errors import StepFailedError
@@ -76,7 +77,7 @@ class Engine:
         limits: Limits,
         policy: Policy,
         *,
-        thinking: tuple[str, str] | None = None,
+        thinking: Tags | None = None,
         budget: Budget | None = None,
     ) -> None:
         self._connection = connection
@@ -163,7 +164,11 @@ class Engine:
         pause = self._later[0][0] - now if self._later else None
         while self._fault is None and self._waiting and len(self._under_way) < self._limits.width:
             call = self._waiting[0]
-            wait = self._limits.wait(call.most_tokens, now) or self._unpaid(call)
+            wait = self._limits.wait(call.most_tokens, now)
+            if wait > self._policy.patience:
+                self._stop(f"by its limits the endpoint takes no more calls for {wait:,.0f} s")
+                break
+            wait = wait or self._unpaid(call)
             if wait:
                 pause = wait if pause is None else min(pause, wait)
                 break
@@ -203,6 +208,8 @@ class Engine:
                 verdict = Again(str(error), perhaps_billed=error.reached)
             else:
                 verdict = verdict_on(answer)
+                if isinstance(verdict, Good) and verdict.reply.usage is not None:
+                    self._limits.used(call.most_tokens, verdict.reply.usage.read + verdict.reply.usage.written)
                 self._limits.learn(answer.headers, asyncio.get_running_loop().time())
             self._settle(call, verdict)
             booked = True
@@ -213,7 +220,7 @@ class Engine:
 
     def _settle(self, call: Call, verdict: Verdict) -> None:
         if isinstance(verdict, Good):
-            self._book(call, self._calls.cost(verdict.reply.usage, call))
+            self._book(call, self._calls.cost(verdict.reply.usage, call.worst))
         else:
             self._book(call, call.worst if isinstance(verdict, Again) and verdict.perhaps_billed else 0)
 
@@ -254,11 +261,12 @@ class Engine:
         """Seconds before the call is sent again: what the server says and a little, or a random part of a time that
         doubles."""
         call.told = verdict.after is not None
-        if verdict.after is not None:
-            return verdict.after * (1 + 0.1 * self._random.random())
         doublings = call.faults + call.throttled - 1 + (self._bad_in_a_row // 4).bit_length()
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(doublings, 10))
-        return longest * (0.5 + 0.5 * self._random.random())
+        own = longest * (0.5 + 0.5 * self._random.random())
+        if not verdict.after:  # 0 is "at once", again and again
+            return own
+        return verdict.after * (1 + 0.1 * self._random.random())
 
     def _back_from_outage(self, now: float) -> None:
         """What waits longer than a second on a guess of ours need not any more."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import msgspec
-from rtbench_plugins.remote.client import MARK, Client, PerhapsDoneError, TooManyError
+from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import Policy
 from rtbench_plugins.remote.http import Connection
 from rtbench_plugins.remote.jobs import Checkpoint, Job, Order, Provider
@@ -16,9 +16,6 @@ from rtbench_plugins.remote.options import EndpointOptions
 from rtbench.errors import NotYetError
 
 JOBS = "fine_tuning/jobs"
-TOO_MANY_AFTER = 60.0
-"""Seconds until a job is offered again to a provider that has as many as it takes."""
-
 T = TypeVar("T")
 
 
@@ -116,8 +113,11 @@ class OpenAiJobs(Provider):
 
         return self._run(look)
 
-    def look_at(self, job: str) -> Job:
-        return self._job(self._run(lambda client: client.get(f"{JOBS}/{job}")))
+    def look_at(self, job: str) -> Job | None:
+        try:
+            return self._job(self._run(lambda client: client.get(f"{JOBS}/{job}")))
+        except GoneError:
+            return None
 
     def events(self, job: str) -> list[dict[str, Any]]:
         return self._listed(f"{JOBS}/{job}/events")[::-1]

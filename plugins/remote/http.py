@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
-from rtbench_plugins.remote.options import EndpointOptions
+from rtbench_plugins.remote.options import EndpointOptions, is_local
 
 from rtbench.errors import BadInputError
+
+CONNECT_SECONDS = 30.0
 
 _SECRET = re.compile(r"\b(sk|key|gsk|xai|pk)-[A-Za-z0-9_*.\-]{6,}", re.IGNORECASE)
 
@@ -61,7 +63,7 @@ class Connection:
             headers[self._options.key_header] = f"Bearer {self._key}" if bearer else self._key
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
-            timeout=aiohttp.ClientTimeout(total=self._options.timeout, sock_connect=30),
+            timeout=aiohttp.ClientTimeout(total=self._options.timeout, sock_connect=CONNECT_SECONDS),
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
         )
@@ -87,6 +89,8 @@ class Connection:
                 return Answer(response.status, response.headers, data)
         except aiohttp.ClientConnectorError as error:
             raise NoAnswerError(f"cannot connect: {error.strerror or error}", reached=False) from None
+        except aiohttp.ConnectionTimeoutError:
+            raise NoAnswerError(f"cannot connect in {CONNECT_SECONDS:g} s", reached=False) from None
         except TimeoutError:
             raise NoAnswerError(f"no answer in {self._options.timeout:g} s", reached=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -129,8 +133,9 @@ def key_of(options: EndpointOptions, *, where: str) -> str | None:
 
 
 def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names, read by the standard library. aiohttp's own way would read .netrc too."""
+    """The proxy that the environment names, read by the standard library; none for this machine, whose key would go to the
+    proxy in clear. aiohttp's own way would read .netrc too."""
     parts = urlsplit(url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
+    if is_local(parts.hostname) or urllib.request.proxy_bypass(parts.hostname or ""):
         return None
     return urllib.request.getproxies().get(parts.scheme)

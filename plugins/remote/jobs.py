@@ -90,8 +90,8 @@ class Provider(ABC):
         """The newest job of that mark which did not fail and was not cancelled."""
 
     @abstractmethod
-    def look_at(self, job: str) -> Job:
-        """How a job stands."""
+    def look_at(self, job: str) -> Job | None:
+        """How a job stands; None where the provider knows none of that id."""
 
     @abstractmethod
     def events(self, job: str) -> list[dict[str, Any]]:
@@ -213,6 +213,13 @@ class ApiStudent(Student):
         note = self._created(provider, path, training, validation, job)
         assert note.id is not None
         found = provider.look_at(note.id)
+        if found is None:  # its money stays booked at the worst
+            path.unlink()
+            raise StepFailedError(
+                f"the provider knows no job {note.id} any more",
+                where=self._where,
+                next_step="Another run creates, and pays, another one.",
+            )
         if found.state == "out":
             self._keep_events(provider, found.id, job.workdir)
             age = time.time() - note.at

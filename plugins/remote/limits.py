@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+LONGEST_RESET = 86400.0
+"""Seconds; what is longer is a point in time, or nonsense."""
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -38,6 +40,10 @@ class Bucket:
     def take(self, amount: float) -> None:
         self._level -= amount
 
+    def give_back(self, amount: float) -> None:
+        """Of what was taken, so much was not used."""
+        self._level = min(self._capacity, self._level + amount)
+
     def learn(self, limit: float | None, remaining: float | None, reset: float | None, now: float) -> None:
         """Takes over what a reply's headers say: the limit, what is left of it, and the seconds until it is whole. The
         rate follows from the three, whatever span of time the limit is for."""
@@ -48,7 +54,7 @@ class Bucket:
         if self._own:
             return
         self._capacity = limit
-        if reset is not None and reset > 0 and remaining < limit:
+        if reset is not None and 0 < reset <= LONGEST_RESET and remaining < limit:
             self.rate = (limit - remaining) / reset
         elif self.rate is None:
             self.rate = limit / 60
@@ -88,9 +94,13 @@ class Limits:
         self.requests.take(1)
         self.tokens.take(tokens)
 
+    def used(self, reserved: int, tokens: int) -> None:
+        """A call that ``reserved`` so many tokens used fewer: bytes stand in for a prompt's tokens until they are counted."""
+        self.tokens.give_back(max(0, reserved - tokens))
+
     def throttled(self, under_way: int, sent: float, now: float) -> None:
         """The server refused one call of those under way: fewer at once from here on. Refusals of calls that were sent
-        before the last narrowing say nothing new."""
+        before the last narrowing say nothing new. ``sent`` and ``now`` are seconds of the loop's clock."""
         if sent <= self._narrowed_at:
             return
         self._narrowed_at = now
@@ -102,7 +112,7 @@ class Limits:
             self._width = min(float(self.most), self._width + 0.25 / self._width)
 
     def learn(self, headers: Mapping[str, str], now: float) -> None:
-        """Reads ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``."""
+        """Reads ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``, at ``now`` of the loop's clock."""
         if "x-ratelimit-limit-requests" in headers:
             self.requests.learn(*_stated(headers, "requests"), now)
         if "x-ratelimit-limit-tokens" in headers:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from rtbench_plugins.remote.batches import Batches
+from rtbench_plugins.remote.batches import Batches, notes_in
 from rtbench_plugins.remote.calls import Calls
 from rtbench_plugins.remote.engine import Engine, Policy
 from rtbench_plugins.remote.http import Connection, key_of
@@ -12,6 +13,7 @@ from rtbench_plugins.remote.limits import Limits
 from rtbench_plugins.remote.options import EndpointOptions, profile_of
 from rtbench_plugins.remote.wire import Body
 
+from rtbench.errors import BadInputError, StepFailedError
 from rtbench.interfaces import Services, TextModel
 from rtbench.records import Completion, Price, Request
 
@@ -29,7 +31,7 @@ class RemoteModel(TextModel):
         where: whose it is, for errors.
 
     Raises:
-        BadInputError: the environment has no key.
+        BadInputError: the environment has no key, or a budget cannot be kept.
     """
 
     def __init__(
@@ -41,10 +43,38 @@ class RemoteModel(TextModel):
         self._price = price
         self._where = where
         key_of(options, where=where)
+        if services.budget is not None and price is not None and "max_tokens" in profile_of(options).without:
+            raise BadInputError(
+                "its profile leaves out `max_tokens`, so nobody knows what a call may cost at most",
+                where=where,
+                next_step="Run it without a budget and without a price; or give another `profile`.",
+            )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        """Yields completions as they come; raises what :meth:`Engine.answers` and :meth:`Batches.answers` raise.
+
+        Raises:
+            StepFailedError: some are out in batches, and this model is not asked in batches any more.
+        """
+        if not self._options.batch:
+            self._check_batches(requests)
         for bunch in self._way().answers(requests):
             yield from bunch
+
+    def _check_batches(self, requests: Sequence[Request]) -> None:
+        """What a batch has been paid for is not asked again."""
+        keys = {request.key for request in requests}
+        out = sum(key in keys for _, held in notes_in(self._folder) for key in held.keys)
+        if out:
+            raise StepFailedError(
+                f"{out} of {len(keys)} requests are out in batches",
+                where=self._where,
+                next_step=f"Run with `batch: true` until they are back; or delete {self._folder} to ask, and pay, again.",
+            )
+
+    @property
+    def _folder(self) -> Path:
+        return self._services.workspace / "batches" / self.fingerprint
 
     def _way(self) -> Engine | Batches:
         """How one step's requests are asked."""
@@ -54,7 +84,6 @@ class RemoteModel(TextModel):
         calls = Calls(Body(options, profile), min(options.n, profile.most_n), self._price if budget else None)
         policy = Policy(options.retries, options.patience, self._where)
         if options.batch:
-            folder = self._services.workspace / "batches" / self.fingerprint
-            return Batches(connection, path, calls, policy, folder, thinking=options.thinking, budget=budget)
+            return Batches(connection, path, calls, policy, self._folder, thinking=options.thinking, budget=budget)
         limits = Limits(options.concurrency, options.requests_per_minute, options.tokens_per_minute)
         return Engine(connection, path, calls, limits, policy, thinking=options.thinking, budget=budget)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import fnmatch
+import math
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
+from rtbench_plugins.methods.formats import TeacherFormat, check_asking
+from rtbench_plugins.thoughts import Tags
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import convert, read_yaml
@@ -16,7 +20,15 @@ from rtbench.interfaces import RationaleSource
 from rtbench.records import Price, Record, Resources
 
 PROFILES = Path(__file__).with_name("profiles.yaml")
+OWNED = frozenset(
+    ["model", "messages", "prompt", "n", "best_of", "stream", "seed", "max_tokens", "max_completion_tokens"]
+)
+"""Fields that each request states itself: the ledger says what was asked for, and a budget rests on it."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - recognised, not listened on
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HEADER = re.compile(r"[A-Za-z0-9-]+")
+_SECRET_NAME = re.compile(r"key|token|secret|passw|sig$|signature|code$", re.IGNORECASE)
 
 Endpoint = Literal["chat", "completions"]
 
@@ -73,7 +85,7 @@ class EndpointOptions(Record, frozen=True, omit_defaults=True):
     """Times that a call is sent again after a server's fault, a reset or a timeout; 429 does not count."""
     patience: float = 120.0
     """Seconds without one good answer after which the run stops."""
-    thinking: tuple[str, str] | None = ("<think>", "</think>")
+    thinking: Tags | None = ("<think>", "</think>")
     """Thoughts between these tags are kept apart, as those are that the server keeps apart itself. None: they stay."""
     served_by: str | None = None
     """Who answers, for the completions' identity. None: the host, and ``local`` for this machine, whatever the port."""
@@ -86,7 +98,7 @@ class EndpointOptions(Record, frozen=True, omit_defaults=True):
 class RemoteOptions(EndpointOptions, frozen=True, omit_defaults=True):
     """Options of the ``openai`` teacher."""
 
-    format: Literal["zero-shot-cot", "one-stage-cot", "zero-shot", "few-shot-cot"] = "zero-shot-cot"
+    format: TeacherFormat = "zero-shot-cot"
     """How it is asked: in two stages (Kojima et al. 2022); in one, with the answer's form stated (for chat and
     reasoning models); or as the methods of these names."""
     max_new_tokens: tuple[int, int] = (512, 32)
@@ -108,27 +120,11 @@ def remote_options(name: str, options: dict[str, Any]) -> RemoteOptions:
     return found
 
 
-def check_asking(format_: str, rationale: RationaleSource, max_new_tokens: tuple[int, int], *, where: str) -> None:
-    """Checks how a teacher is asked, whatever it runs on.
-
-    Raises:
-        BadInputError: a number is too small, or thoughts are to be learnt from where they are not to be had.
-    """
-    if min(max_new_tokens) < 1:
-        raise BadInputError(f"`max_new_tokens` is {list(max_new_tokens)} and must be at least 1 each", where=where)
-    if rationale != "text" and format_ == "zero-shot-cot":
-        raise BadInputError(
-            f"`rationale: {rationale}` does not go with two stages, in which the first stage's text is the rationale",
-            where=where,
-            next_step="Add `format: one-stage-cot`.",
-        )
-
-
 def check_endpoint(found: EndpointOptions, *, where: str) -> None:
     """Checks what all models behind an endpoint have.
 
     Raises:
-        BadInputError: a value cannot be.
+        BadInputError: a value cannot be, or is not to be stated here.
         UnknownNameError: there is no such profile.
     """
     for key in ("n", "concurrency"):
@@ -137,28 +133,61 @@ def check_endpoint(found: EndpointOptions, *, where: str) -> None:
             raise BadInputError(f"`{key}` is {value} and must be at least 1", where=where)
     for key in ("timeout", "patience", "requests_per_minute", "tokens_per_minute"):
         number = getattr(found, key)
-        if number is not None and number <= 0:
+        if number is not None and not 0 < number < math.inf:
             raise BadInputError(f"`{key}` is {number} and must be above 0", where=where)
-    url = urlsplit(found.base_url)
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    if found.retries < 0:
+        raise BadInputError(f"`retries` is {found.retries} and must not be negative", where=where)
+    if found.thinking is not None and not all(found.thinking):
+        raise BadInputError("`thinking` has an empty tag", where=where, next_step="Null keeps thoughts in the text.")
+    _check_address(found, where)
+    _check_key(found, where)
+    profile = profile_of(found, where=where)
+    if profile.most_n < 1 or (profile.most_stops is not None and profile.most_stops < 1):
+        raise BadInputError("`most_n` and `most_stops` must be at least 1", where=f"{where}, profile")
+    taken = (OWNED | {profile.names.get(name, name) for name in OWNED}) & found.extra.keys()
+    if taken:
+        raise BadInputError(
+            f"`extra` states {', '.join(sorted(taken))}, which each request states itself",
+            where=where,
+            next_step="Use `n`, `max_new_tokens`, `system` and the matrix's seeds; or leave it out by a `profile`.",
+        )
+
+
+def _check_address(found: EndpointOptions, where: str) -> None:
+    try:
+        url = urlsplit(found.base_url)
+        port = url.port
+    except ValueError:
+        url, port = urlsplit(""), None
+    if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
         raise BadInputError(
             f"`base_url` is no address: {found.base_url!r}", where=where, next_step="Such as http://localhost:8000/v1."
         )
-    if url.username or url.password:
+    secret = [name for name, _ in parse_qsl(url.query) if _SECRET_NAME.search(name)]
+    if url.username or url.password or secret:
+        held = f"`{secret[0]}`" if secret else "a user name or password"
         raise BadInputError(
-            "`base_url` holds a user name or password, which would be stored",
+            f"`base_url` holds {held}, which would be stored",
             where=where,
-            next_step="Put the key into an environment variable and name that in `api_key_env`.",
+            next_step="Put the key into an environment variable and name that in `api_key_env` (and `key_header`).",
         )
-    if url.scheme == "http" and found.api_key_env is not None and not _is_local(url):
+    if url.scheme == "http" and found.api_key_env is not None and not is_local(url.hostname):
         raise BadInputError(
             "the key would go over the network unencrypted",
             where=where,
             next_step="Use https, or `api_key_env: null` where the server asks for no key.",
         )
-    if found.retries < 0:
-        raise BadInputError(f"`retries` is {found.retries} and must not be negative", where=where)
-    profile_of(found, where=where)
+
+
+def _check_key(found: EndpointOptions, where: str) -> None:
+    if found.api_key_env is not None and not _VARIABLE.fullmatch(found.api_key_env):
+        raise BadInputError(  # not shown: it may be the key itself
+            "`api_key_env` is no name of an environment variable",
+            where=where,
+            next_step="Put the key into a variable such as MY_KEY, and give that name. A key stands in no matrix.",
+        )
+    if not _HEADER.fullmatch(found.key_header):
+        raise BadInputError(f"`key_header` is no name of a header: {found.key_header!r}", where=where)
 
 
 def profile_of(options: EndpointOptions, *, where: str = "") -> Profile:
@@ -193,7 +222,7 @@ def identity(options: EndpointOptions) -> dict[str, Any]:
     profile = profile_of(options)
     return {
         "model": options.model,
-        "served_by": options.served_by or ("local" if _is_local(url) else url.hostname),
+        "served_by": options.served_by or ("local" if is_local(url.hostname) else url.hostname),
         "endpoint": options.endpoint,
         "system": options.system,
         "extra": options.extra,
@@ -220,5 +249,6 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _is_local(url: SplitResult) -> bool:
-    return url.hostname in LOOPBACK
+def is_local(host: str | None) -> bool:
+    """Whether a host is this machine."""
+    return host in LOOPBACK

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rtbench_plugins.methods.formats import TEACHER_FORMATS
+from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
 from rtbench_plugins.remote.options import RemoteOptions, asking_resources, identity, plain, remote_options
 from rtbench_plugins.remote.prices import asking_price
 
@@ -34,8 +34,7 @@ class RemoteTeacher(Teacher):
         self.max_new_tokens = options.max_new_tokens
         self.price = asking_price(options)
         self.paid = options.api_key_env is not None
-        # In two stages the rationale is the first stage's text.
-        self.learns_from = None if options.format == "zero-shot-cot" else options.rationale
+        self.learns_from = learns_from(options.format, options.rationale)
         self.services = services
 
     def members(self) -> Sequence[ModelSpec]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from rtbench_plugins.remote.options import EndpointOptions, Profile
-from rtbench_plugins.thoughts import split_thoughts
+from rtbench_plugins.thoughts import Tags, cut_at, parted
 
 from rtbench.records import Completion, FinishReason, Request, Usage, completion_of
 
@@ -22,8 +22,16 @@ class _Detail(msgspec.Struct, frozen=True):
     summary: str | None = None
 
 
+class _Part(msgspec.Struct, frozen=True):
+    """A part of a content that is a list: text, or a model's thoughts."""
+
+    type: str = "text"
+    text: str | None = None
+    thinking: str | list[_Detail] | None = None
+
+
 class _Message(msgspec.Struct, frozen=True):
-    content: str | None = None
+    content: str | list[_Part] | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     reasoning_details: list[_Detail] | None = None
@@ -37,6 +45,11 @@ class Choice(msgspec.Struct, frozen=True):
     text: str | None = None
     finish_reason: str | None = None
 
+    @property
+    def said(self) -> bool:
+        """There is something: not a fault in the place of a completion."""
+        return self.finish_reason != "error" and (self.message is not None or self.text is not None)
+
 
 class _PromptDetails(msgspec.Struct, frozen=True):
     cached_tokens: int | None = None
@@ -49,17 +62,43 @@ class _CompletionDetails(msgspec.Struct, frozen=True):
 class UsageReply(msgspec.Struct, frozen=True):
     """Tokens of a whole call, over all its choices."""
 
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
     prompt_tokens_details: _PromptDetails | None = None
     completion_tokens_details: _CompletionDetails | None = None
 
+    @property
+    def read(self) -> int:
+        return self.prompt_tokens or 0
+
+    @property
+    def written(self) -> int:
+        """Thoughts too, which some servers count in the total alone."""
+        return max(self.completion_tokens or 0, (self.total_tokens or 0) - self.read)
+
+    @property
+    def cached(self) -> int:
+        return (self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None) or 0
+
+    @property
+    def thought(self) -> int:
+        return (self.completion_tokens_details.reasoning_tokens if self.completion_tokens_details else None) or 0
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    """Fields that are not used here are not read."""
+
+    choices: list[Choice]
+    usage: msgspec.Raw = msgspec.Raw(b"null")
+
 
 class Reply(msgspec.Struct, frozen=True):
-    """A good reply; fields that are not used here are not read."""
+    """A good reply."""
 
     choices: list[Choice]
     usage: UsageReply | None = None
+    """None: the server counts no tokens, or not so that it can be read."""
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -74,7 +113,8 @@ class _FaultReply(msgspec.Struct, frozen=True):
     detail: Any = None
 
 
-_reply = msgspec.json.Decoder(Reply)
+_reply = msgspec.json.Decoder(_Reply)
+_usage = msgspec.json.Decoder(UsageReply | None, strict=False)
 _fault = msgspec.json.Decoder(_FaultReply)
 
 
@@ -120,12 +160,22 @@ class Body:
 
 
 def read_reply(body: bytes) -> Reply | None:
-    """A reply with at least one choice; None where the body is cut, no JSON, or nothing of the kind."""
+    """A reply with at least one completion; None where the body is cut, no JSON, or nothing of the kind. A choice that
+    holds a fault in the place of a completion is left out, as if it had not come."""
     try:
         reply = _reply.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return reply if reply.choices else None
+    choices = [choice for choice in reply.choices if choice.said]
+    return Reply(choices, _read_usage(reply.usage)) if choices else None
+
+
+def _read_usage(data: msgspec.Raw) -> UsageReply | None:
+    try:
+        found: UsageReply | None = _usage.decode(data)
+    except msgspec.MsgspecError:
+        return None
+    return found
 
 
 def read_fault(body: bytes) -> tuple[str, str]:
@@ -142,24 +192,18 @@ def read_fault(body: bytes) -> tuple[str, str]:
     return found.message or (str(found.detail)[:300] if found.detail else ""), ""
 
 
-def completions(requests: Sequence[Request], reply: Reply, thinking: tuple[str, str] | None) -> list[Completion]:
+def completions(requests: Sequence[Request], reply: Reply, thinking: Tags | None) -> list[Completion]:
     """One completion per choice, in order, for the first requests of a call; choices beyond those asked for are left
     out."""
     choices = reply.choices[: len(requests)]
-    written = [
-        _written(choice, request.sampling.stop, thinking) for choice, request in zip(choices, requests, strict=False)
-    ]
-    usages = _shares(reply.usage, [len(text) + len(thoughts or "") for text, thoughts in written])
-    return [
-        completion_of(
-            request,
-            text,
-            reasoning=thoughts,
-            finish_reason=_finish(choice.finish_reason),
-            usage=usage,
-        )
-        for request, choice, (text, thoughts), usage in zip(requests, choices, written, usages, strict=False)
-    ]
+    parts = [_parts(choice, thinking) for choice in choices]
+    usages = _shares(reply.usage, [len(text) + len(thoughts or "") for text, thoughts in parts])
+    found: list[Completion] = []
+    for request, choice, (whole, thoughts), usage in zip(requests, choices, parts, usages, strict=False):
+        text = cut_at(whole, request.sampling.stop)
+        reason = _finish(choice.finish_reason) if text is whole else "stop"
+        found.append(completion_of(request, text, reasoning=thoughts, finish_reason=reason, usage=usage))
+    return found
 
 
 def _finish(reason: str | None) -> FinishReason | None:
@@ -167,27 +211,31 @@ def _finish(reason: str | None) -> FinishReason | None:
     return reason if reason in {"stop", "length"} else None  # type: ignore[return-value]
 
 
-def _written(choice: Choice, stop: Sequence[str], thinking: tuple[str, str] | None) -> tuple[str, str | None]:
-    """Text up to the first stop string, and thoughts."""
+def _parts(choice: Choice, thinking: Tags | None) -> tuple[str, str | None]:
+    """Text and thoughts."""
     message = choice.message
     if message is None:
         text, thoughts = choice.text or "", None
     else:
-        text, thoughts = message.content or message.refusal or "", _thoughts(message)
-    if thoughts is None and thinking is not None:
-        thoughts, answer = split_thoughts(text, thinking)
-        text = (answer or "") if thoughts is None else (answer or "").lstrip("\n")
-    cuts = [at for at in (text.find(mark) for mark in stop) if at >= 0]
-    return (text[: min(cuts)] if cuts else text), thoughts
+        text, thoughts = _text(message) or message.refusal or "", _thoughts(message)
+    return parted(text, thinking) if thoughts is None else (text, thoughts)
+
+
+def _text(message: _Message) -> str | None:
+    if not isinstance(message.content, list):
+        return message.content
+    return "".join(part.text or "" for part in message.content if part.thinking is None)
 
 
 def _thoughts(message: _Message) -> str | None:
-    """What the server keeps apart: ``reasoning`` (vLLM), ``reasoning_content`` (older servers), else the parts of
-    ``reasoning_details``."""
+    """What the server keeps apart: ``reasoning`` (vLLM), ``reasoning_content`` (older servers), the parts of
+    ``reasoning_details``, or those of a content in parts that are thoughts (Mistral)."""
     if message.reasoning or message.reasoning_content:
         return message.reasoning or message.reasoning_content
-    parts = [part.text or part.summary or "" for part in message.reasoning_details or ()]
-    return "".join(parts) or None
+    details = list(message.reasoning_details or ())
+    for part in message.content if isinstance(message.content, list) else ():
+        details += part.thinking if isinstance(part.thinking, list) else [_Detail(text=part.thinking)]
+    return "".join(detail.text or detail.summary or "" for detail in details) or None
 
 
 def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | None]:
@@ -195,15 +243,12 @@ def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | No
     the sum is what the server counted."""
     if usage is None:
         return [None] * len(lengths)
-    cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else None
-    thought = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
-    written = _divided(usage.completion_tokens, lengths)
-    thoughts = _divided(thought or 0, lengths)
+    written, thoughts = _divided(usage.written, lengths), _divided(usage.thought, lengths)
     return [
         Usage(
-            prompt_tokens=0 if i else usage.prompt_tokens,
+            prompt_tokens=0 if i else usage.read,
             completion_tokens=written[i],
-            cached_tokens=0 if i else cached or 0,
+            cached_tokens=0 if i else usage.cached,
             thought_tokens=thoughts[i],
         )
         for i in range(len(lengths))
@@ -212,7 +257,7 @@ def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | No
 
 def _divided(total: int, weights: Sequence[int]) -> list[int]:
     """Whole parts of ``total`` in proportion to ``weights``, with that very sum."""
-    whole = sum(weights) or len(weights)
-    parts = [total * (weight or (whole == len(weights))) // whole for weight in weights]
+    counted = weights if any(weights) else [1] * len(weights)
+    parts = [total * weight // sum(counted) for weight in counted]
     parts[0] += total - sum(parts)
     return parts

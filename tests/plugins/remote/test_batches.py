@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import signal
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rtbench_plugins.remote import batches
 from rtbench_plugins.remote.engine import EndpointError
 
 from rtbench.budget import Budget, BudgetSpentError, Cap
@@ -84,12 +86,16 @@ def test_n_shares_a_line(server: MakeServer, tmp_path: Path) -> None:
 def test_batches_are_split_at_what_one_may_hold(
     server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import rtbench_plugins.remote.batches as module
-
     fine = server()
-    monkeypatch.setattr(module, "MOST_BYTES", 5000)
+    monkeypatch.setattr(batches, "MOST_BYTES", 5000)
     assert len(ask(fine, asked(60), tmp_path)) == 60
     assert fine.stats()["batches"] > 3
+
+
+@pytest.fixture(autouse=True)
+def _listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server lists a batch as soon as it is there."""
+    monkeypatch.setattr(batches, "LOOK_AFTER", 0.0)
 
 
 def test_batch_whose_creation_was_cut_off_is_found_by_its_mark(server: MakeServer, tmp_path: Path) -> None:
@@ -130,8 +136,103 @@ def test_budget_holds_the_worst_of_a_batch_until_its_truth_is_known(server: Make
     assert budget.account().spent == written * 10**6
     assert budget.account().reserved == 0
     with pytest.raises(BudgetSpentError):
-        ask(fine, asked(400, top_p=0.9)[100:], tmp_path, budget, **price)
-    assert fine.stats()["batches"] == 1, "a batch that could go over the budget is not sent"
+        ask(fine, asked(700, top_p=0.9)[100:], tmp_path, budget, **price)
+    stats = fine.stats()
+    assert stats["batches"] > 2, "as much as the money reaches for, and more when the truth is known"
+    assert budget.account().spent == stats["completion_tokens"] * 10**6
+    assert 10 * 10**9 - 50 * 10**6 < budget.account().spent <= 10 * 10**9, "no more is left than one call may cost"
+
+
+def test_line_without_usage_counts_at_its_worst(server: MakeServer, tmp_path: Path) -> None:
+    silent = server(counts_tokens=False)
+    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget.begin()
+    ask(silent, asked(20), tmp_path, budget, price={"input": 0.0, "output": 1000.0})
+    assert budget.account().spent == 20 * 50 * 10**6
+
+
+def test_steps_that_share_a_batch_fetch_what_each_wants_and_pay_once(server: MakeServer, tmp_path: Path) -> None:
+    fine = server(batch_seconds=0.2)
+    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget.begin()
+    options = {"n": 4, "price": {"input": 0.0, "output": 1000.0}}
+    requests = asked(10, each=4)
+    teacher = fine.teacher(budget, tmp_path, batch=True, **options)
+    with pytest.raises(NotYetError):
+        list(teacher.open(teacher.members()[0]).generate(requests))
+    parts = [[r for r in requests if r.completion_index < 2 and r.sample_index < 6]]
+    parts += [[r for r in requests if r.completion_index == 3], [r for r in requests if r not in parts[0]]]
+    parts[2] = [r for r in parts[2] if r.completion_index != 3]
+    found: list[Completion] = []
+    for part in parts:
+        found += ask(fine, part, tmp_path, budget, **options)
+    assert sorted(c.key for c in found) == sorted(r.key for r in requests)
+    stats = fine.stats()
+    assert (stats["batches"], stats["answered"], stats["answered_twice"]) == (1, 10, 0)
+    assert sum(c.usage.completion_tokens for c in found if c.usage) == stats["completion_tokens"]
+    assert budget.account().spent == stats["completion_tokens"] * 10**6
+    assert not list(tmp_path.rglob("*.json")), "nothing is left of it"
+
+
+def test_what_is_out_in_a_batch_is_not_asked_directly(server: MakeServer, tmp_path: Path) -> None:
+    fine = server(batch_seconds=0.2)
+    teacher = fine.teacher(None, tmp_path, batch=True)
+    with pytest.raises(NotYetError):
+        list(teacher.open(teacher.members()[0]).generate(asked(9)))
+    direct = fine.teacher(None, tmp_path)
+    with pytest.raises(StepFailedError, match="9 of 12 requests are out in batches"):
+        list(direct.open(direct.members()[0]).generate(asked(12)))
+    ask(fine, asked(9), tmp_path)
+    assert len(list(direct.open(direct.members()[0]).generate(asked(12)))) == 12
+
+
+def test_batch_that_is_gone_is_told_and_asked_again_in_the_next_go(server: MakeServer, tmp_path: Path) -> None:
+    fine = server(batch_seconds=60.0)
+    teacher = fine.teacher(None, tmp_path, batch=True)
+    with pytest.raises(NotYetError):
+        list(teacher.open(teacher.members()[0]).generate(asked(9)))
+    (note,) = tmp_path.rglob("*.json")
+    note.write_text(note.read_text().replace("batch-", "lost-"))
+    fine.set(batch_seconds=0.0)
+    with pytest.raises(EndpointError, match="is gone"):
+        ask(fine, asked(9), tmp_path)
+    assert len(ask(fine, asked(9), tmp_path)) == 9
+
+
+def test_endpoint_that_takes_no_more_batches_is_asked_later(server: MakeServer, tmp_path: Path) -> None:
+    busy = server(batches_at_once=0)
+    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget.begin()
+    teacher = busy.teacher(budget, tmp_path, batch=True, price={"input": 0.0, "output": 1000.0})
+    with pytest.raises(NotYetError, match="too many batches") as error:
+        list(teacher.open(teacher.members()[0]).generate(asked(9)))
+    assert error.value.after >= 1
+    assert budget.account().spent == 0
+    busy.set(batches_at_once=None)
+    assert len(ask(busy, asked(9), tmp_path)) == 9
+
+
+def test_cancelled_batch_stops_the_run_with_what_it_had(server: MakeServer, tmp_path: Path) -> None:
+    fine = server(batch_seconds=60.0)
+    teacher = fine.teacher(None, tmp_path, batch=True)
+    with pytest.raises(NotYetError):
+        list(teacher.open(teacher.members()[0]).generate(asked(9)))
+    (note,) = tmp_path.rglob("*.json")
+    batch = json.loads(note.read_text())["id"]
+    with urllib.request.urlopen(f"{fine.url}/batches/{batch}/cancel", b"{}") as reply:
+        reply.read()
+    with pytest.raises(EndpointError, match=f"{batch} was cancelled"):
+        ask(fine, asked(9), tmp_path)
+
+
+def test_what_a_server_says_of_a_refused_line_is_kept_without_the_key(
+    server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-planted-0123456789")
+    bad = server(batch_refuses=True, key="sk-planted-0123456789")
+    with pytest.raises(StepFailedError, match=r"7 of 7 requests got no completion: 400 not with \[key\]"):
+        ask(bad, asked(7), tmp_path, api_key_env="MY_KEY")
+    assert not list(tmp_path.rglob("refused/*")), "told once, and asked again in the next go"
 
 
 def test_stopped_run_picks_up_the_batches_that_are_out(cli: Cli, server: MakeServer) -> None:
