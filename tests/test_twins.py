@@ -120,6 +120,16 @@ def test_malformed_and_truncated_are_told_to_the_writer() -> None:
     assert len(cut.text) < len(whole.text)
 
 
+def test_truncated_text_is_the_same_however_often_it_is_read() -> None:
+    first: list[str] = []
+    for i, problem in enumerate(problems(20)):
+        cut = pen(i, error_rate=1.0, mix=(0.0, 0.0, 1.0), verbosity=2)
+        SumTwin().explain(problem, cut)
+        first.append(cut.text)
+        assert [cut.text for _ in range(5)] == [first[-1]] * 5
+    assert len({len(text.split()) for text in first}) > 1, "the cut is drawn"
+
+
 def test_verbosity_says_how_often_the_question_is_restated() -> None:
     def restated(verbosity: int) -> int:
         count = 0

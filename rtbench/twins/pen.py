@@ -47,6 +47,8 @@ class Pen:
         self._cutting = False
         """The next sentence is the last."""
         self._cut = False
+        self._left_out: int | None = None
+        """Words that a truncated text lacks; drawn when it is first read, behind all mistakes."""
 
     @property
     def truncated(self) -> bool:
@@ -103,8 +105,10 @@ class Pen:
         text = " ".join(self._sentences)
         if not self.truncated or not text:
             return text
+        if self._left_out is None:
+            self._left_out = self._errors.randint(1, 4)
         words = text.split(" ")
-        return " ".join(words[: max(1, len(words) - self._errors.randint(1, 4))])
+        return " ".join(words[: max(1, len(words) - self._left_out)])
 
 
 def near(number: int, least: int = 0) -> Callable[[random.Random], int]:
