@@ -2,7 +2,7 @@
 
 It knows the answers, so its quality is what its options say: how often a step goes wrong and in which way, how finely
 it tells the steps, how much it repeats of the question. It is asked through the ordinary interface, as any model; what
-it goes by is the name of the samples and the index, not the prompt.
+it goes by is the name of the samples and the index; the prompt decides wordings and mistakes alone.
 
 Its usage counts words between white space, because no tokenizer is involved.
 """
@@ -90,10 +90,9 @@ class ScriptedModel(TextModel):
 
     def _write(self, twin: Twin[Any], problem: Problem, request: Request) -> tuple[str, FinishReason]:
         options = self._teacher.options
-        # Greedy: one text per question. Sampled: each request has a seed of its own.
-        draw = str(request.seed) if request.sampling.temperature > 0 else problem.question
-        if request.prompt.strip() != problem.question.strip():  # asked in another way (with a hint): another text
-            draw += "/" + request.prompt
+        # Greedy: one text per question and way of asking. Sampled: each request has a seed of its own, too.
+        drawn = str(request.seed) if request.sampling.temperature > 0 else problem.question
+        draw = f"{drawn}/{request.prompt}"  # asked in another way (with a hint): another text
         words = random.Random(f"words/{options.seed}/{draw}")  # noqa: S311 - reproducible, not secret
         errors = random.Random(f"errors/{options.seed}/{draw}")  # noqa: S311
         pen = Pen(

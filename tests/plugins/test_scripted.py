@@ -132,6 +132,17 @@ def test_sampled_texts_differ_by_completion_and_seed_and_can_be_repeated(session
     assert [c.text for c in other] != [c.text for c in drawn[:10]]
 
 
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+def test_question_asked_in_another_way_has_another_text(session: Session, temperature: float) -> None:
+    asked = teacher(session, error_rate=0.0)
+    (member,) = asked.members()
+    sample = samples_of(session, "multiarith", "ood", 1)[0]
+    sampling = Sampling(max_new_tokens=512, temperature=temperature)
+    prompts = [sample.question, *(f"Q: {sample.question} (Hint: {i})\nA:" for i in range(9))]
+    requests = [make_request(member.fingerprint, DATASET, sample.index, 0, prompt, sampling) for prompt in prompts]
+    assert len({text.text for text in asked.open(member).generate(requests)}) > 8
+
+
 def test_text_does_not_depend_on_what_else_is_asked(session: Session) -> None:
     questions = samples_of(session, "multiarith", "test", 30)
     together = ask(session, teacher(session, error_rate=0.5), questions, temperature=0.7)
