@@ -102,6 +102,7 @@ class ScriptedModel(TextModel):
             verbosity=options.verbosity,
             error_rate=options.error_rate,
             mix=(options.mix.slip, options.mix.malformed, options.mix.truncated),
+            twin=type(twin).__name__,
         )
         answer = twin.explain(problem, pen)
         ending = errors.choice(MALFORMED) if pen.malformed else _PREFIX + " {answer}."

@@ -144,6 +144,25 @@ def test_verbosity_says_how_often_the_question_is_restated() -> None:
     assert restated(2) == 100
 
 
+@pytest.mark.parametrize("wording", ["So {total}.", "The set {1, 2}.", "A brace { alone.", "{a.b}", "{a[0]}", "{}"])
+def test_wording_that_cannot_be_filled_in_is_named_with_its_twin(wording: str) -> None:
+    class Braced(SumTwin):
+        def explain(self, problem: Problem, pen: Pen) -> str:
+            pen.say(wording, a=1)
+            return problem.answer
+
+    with pytest.raises(BadInputError, match="Braced") as error:
+        Braced().rationale(problems(1)[0], "0")
+    assert repr(wording) in str(error.value)
+    assert "written twice" in str(error.value)
+
+
+def test_brace_written_twice_is_a_brace() -> None:
+    writes = pen()
+    writes.say("The set {{{a}}}.", a=1)
+    assert writes.text == "The set {1}."
+
+
 def test_rationale_of_another_draw_has_another_wording() -> None:
     problem = SumTwin().distinct(0, 1, SumKnobs(terms=6))[0]
     texts = {SumTwin().rationale(problem, str(i)) for i in range(50)}
@@ -335,7 +354,20 @@ def module(monkeypatch: pytest.MonkeyPatch) -> str:
         def draw(self, rng: random.Random, knobs: SumKnobs) -> Problem:
             return Problem(question=f"How many? {rng.random()}", answer="many", pattern=str(rng.random()), facts=())
 
+    class Bare(Twin[SumKnobs]):
+        draw, explain = SumTwin.draw, SumTwin.explain
+
+    class NoHarder(Bare):
+        knobs = SumKnobs()
+
+    class Mixed(SumTwin):
+        harder = Knobs()
+
+    class NoKnobs(SumTwin):
+        knobs = {"terms": 2}
+
     vars(made).update(SumTwin=SumTwin, Worded=Worded, Other=dict, number=7)
+    vars(made).update(Bare=Bare, NoHarder=NoHarder, Mixed=Mixed, NoKnobs=NoKnobs)
     monkeypatch.setitem(sys.modules, made.__name__, made)
     return made.__name__
 
@@ -351,6 +383,21 @@ def test_twin_that_cannot_be_made_is_one_clear_error(tmp_path: Path, module: str
     task = mine(tmp_path, twin)
     with pytest.raises(BadInputError, match=r"mine\.yaml: metadata\.rtbench\.twin"):
         task.twin()
+
+
+@pytest.mark.parametrize(
+    ("twin", "said"),
+    [
+        ("Bare", "none as `knobs`"),
+        ("NoHarder", "none as `harder`"),
+        ("NoKnobs", "a dict as `knobs`"),
+        ("Mixed", "two classes"),
+    ],
+)
+def test_twin_without_its_knobs_is_one_clear_error(tmp_path: Path, module: str, twin: str, said: str) -> None:
+    with pytest.raises(BadInputError, match=r"mine\.yaml: metadata\.rtbench\.twin") as error:
+        mine(tmp_path, f"{module}:{twin}").twin()
+    assert said in str(error.value)
 
 
 def test_twin_whose_golds_are_of_the_wrong_type_is_an_error(tmp_path: Path, module: str) -> None:

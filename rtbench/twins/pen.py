@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from rtbench.errors import BadInputError
+
 _TRIES = 200
 """Wrong results that are drawn until one differs from the right one."""
 
@@ -22,6 +24,7 @@ class Pen:
         verbosity: 0 never restates what the question says, 1 does so half of the time, 2 always.
         error_rate: probability of a mistake at each step.
         mix: probabilities of a slip, a malformed answer and a truncation, given a mistake; they sum to 1.
+        twin: whose wordings it is given, for messages.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Pen:
         verbosity: int = 1,
         error_rate: float = 0.0,
         mix: tuple[float, float, float] = (1.0, 0.0, 0.0),
+        twin: str = "a twin",
     ) -> None:
         self.words = words
         self.fine = fine
@@ -43,6 +47,7 @@ class Pen:
         self._errors = errors or words
         self._rate = error_rate
         self._mix = mix
+        self._twin = twin
         self._sentences: list[str] = []
         self._cutting = False
         """The next sentence is the last."""
@@ -56,10 +61,21 @@ class Pen:
         return self._cutting
 
     def say(self, *wordings: str, **values: object) -> None:
-        """Adds one sentence: one of the wordings, filled in with ``str.format``."""
+        """Adds one sentence: one of the wordings, filled in with ``str.format``.
+
+        Raises:
+            BadInputError: the wording cannot be filled in with these values.
+        """
         if not self._cut:
             wording = wordings[0] if len(wordings) == 1 else self.words.choice(wordings)
-            self._sentences.append(wording.format(**values))
+            try:
+                self._sentences.append(wording.format(**values))
+            except (LookupError, ValueError, AttributeError, TypeError) as error:
+                raise BadInputError(
+                    f"the wording {wording!r} cannot be filled in ({type(error).__name__}: {error})",
+                    where=self._twin,
+                    next_step=f"It is given {', '.join(values) or 'no values'}; a brace that is meant is written twice.",
+                ) from error
             self._cut = self._cutting
 
     def restate(self, *wordings: str, **values: object) -> None:

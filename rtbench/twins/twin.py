@@ -72,7 +72,7 @@ class Twin(ABC, Generic[K]):
 
     def rationale(self, problem: Problem, draw: str) -> str:
         """An explanation without mistakes; another ``draw`` is another wording."""
-        pen = Pen(random.Random(f"{draw}/{problem.question}"))  # noqa: S311
+        pen = Pen(random.Random(f"{draw}/{problem.question}"), twin=type(self).__name__)  # noqa: S311
         self.explain(problem, pen)
         return pen.text
 
