@@ -6,6 +6,7 @@ import random
 import sys
 import types
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -73,7 +74,7 @@ def pen(seed: int = 0, **options: object) -> Pen:
 
 
 def problems(count: int = 100) -> list[Problem]:
-    return SumTwin().distinct(0, count)
+    return SumTwin().fresh(0, count)
 
 
 # --------------------------------------------------------------------------------------------------------- the pen
@@ -95,7 +96,7 @@ def test_error_rate_changes_results_and_no_wording() -> None:
 def test_slip_is_what_the_next_steps_build_on() -> None:
     twin = SumTwin()
     slipped = 0
-    for i, problem in enumerate(twin.distinct(0, 200, SumKnobs(terms=4))):
+    for i, problem in enumerate(twin.fresh(0, 200, SumKnobs(terms=4))):
         writes = pen(i, error_rate=0.3)
         answer = int(twin.explain(problem, writes))
         # Whatever went wrong at one step is carried on: the last sum is right for the sum before it.
@@ -164,7 +165,7 @@ def test_brace_written_twice_is_a_brace() -> None:
 
 
 def test_rationale_of_another_draw_has_another_wording() -> None:
-    problem = SumTwin().distinct(0, 1, SumKnobs(terms=6))[0]
+    problem = SumTwin().fresh(0, 1, SumKnobs(terms=6))[0]
     texts = {SumTwin().rationale(problem, str(i)) for i in range(50)}
     assert len(texts) > 25
     assert SumTwin().rationale(problem, "0") == SumTwin().rationale(problem, "0")
@@ -197,15 +198,42 @@ def test_pattern_space_that_is_too_small_is_an_error() -> None:
     with pytest.raises(BadInputError, match="too small"):
         FewTwin().draw_folds(0)
     with pytest.raises(BadInputError, match="different questions"):
-        FewTwin().distinct(0, 100)
+        FewTwin().fresh(0, 100)
 
 
-def test_distinct_questions_are_the_first_of_the_stream() -> None:
+def test_fresh_questions_are_different_and_the_same_again() -> None:
     twin = SumTwin()
-    found = twin.distinct(5, 50)
-    stream = twin.problems(5)
-    seen = list(dict.fromkeys(next(stream).question for _ in range(200)))
-    assert [problem.question for problem in found] == seen[:50]
+    found = twin.fresh(5, 50)
+    assert len({problem.question for problem in found}) == 50
+    assert twin.fresh(5, 80)[:50] == found
+    assert twin.fresh(6, 50) != found
+
+
+def check_apart(twin: Twin[Any], seed: int, fresh: list[Problem]) -> None:
+    """No question of any fold, and no pattern of those that nothing is trained on."""
+    folds = twin.draw_folds(seed)
+    assert not {p.question for p in fresh} & {p.question for found in folds.values() for p in found}
+    held_out = {p.pattern for fold in ("validation", "test", "ood") for p in folds[fold]}
+    assert not {p.pattern for p in fresh} & held_out
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_fresh_questions_keep_clear_of_the_folds_of_their_seed(session: Session, name: str) -> None:
+    """Also those that are as hard as the out-of-distribution fold."""
+    twin = session.task(name).twin()
+    assert twin is not None
+    for knobs in (twin.knobs, twin.harder):
+        fresh = twin.fresh(0, 500, knobs)
+        assert len({problem.question for problem in fresh}) == 500
+        check_apart(twin, 0, fresh)
+
+
+def test_fresh_questions_with_turned_knobs_keep_clear_of_the_folds_with_those_knobs() -> None:
+    """Without drawing them: a pattern's fold is the seed's alone."""
+    twin, knobs = SumTwin(), SumKnobs(largest=50)
+    turned = twin.turned(TwinSetting(seed=3, knobs={"largest": 50}))
+    held_out = {p.pattern for fold in ("validation", "test") for p in turned.draw_folds(3)[fold]}
+    assert not {problem.pattern for problem in twin.fresh(3, 300, knobs)} & held_out
 
 
 def test_knobs_are_checked_and_replace_the_standard_ones() -> None:

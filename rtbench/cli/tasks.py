@@ -123,7 +123,7 @@ def twin_(
     chosen = twin.with_knobs(knobs, where="--knob", harder=harder)
     drawn = [
         _as_data(twin, problem, f"{seed}/{i}" if rationales else None)
-        for i, problem in enumerate(twin.distinct(seed, count, chosen))
+        for i, problem in enumerate(twin.fresh(seed, count, chosen))
     ]
     if format_ == "jsonl":
         text = "".join(msgspec.json.encode(one).decode() + "\n" for one in drawn)

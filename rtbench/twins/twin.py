@@ -13,7 +13,7 @@ import msgspec
 from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.records import Fold
-from rtbench.twins.folds import FOLDS, bounds_of, fold_of
+from rtbench.twins.folds import FOLDS, Bounds, bounds_of, fold_of
 from rtbench.twins.naming import TwinSetting
 from rtbench.twins.pen import Pen
 from rtbench.twins.problem import Knobs, Problem
@@ -44,31 +44,58 @@ class Twin(ABC, Generic[K]):
     def explain(self, problem: Problem, pen: Pen) -> str:
         """Says the steps and returns the answer they lead to; the gold answer where the pen makes no mistake."""
 
-    def problems(self, seed: int, knobs: K | None = None) -> Iterator[Problem]:
-        """Endless; the same for the same seed and knobs."""
-        rng = random.Random(f"{type(self).__name__}/{self.version}/{seed}")  # noqa: S311 - reproducible, not secret
+    def problems(self, seed: int, knobs: K | None = None, stream: str = "") -> Iterator[Problem]:
+        """Endless; the same for the same seed and knobs.
+
+        Args:
+            seed: as of the folds, which are the first of the stream without a name.
+            knobs: instead of the twin's own.
+            stream: another name, other problems.
+        """
+        name = f"{type(self).__name__}/{self.version}/{seed}" + (f"/{stream}" if stream else "")
+        rng = random.Random(name)  # noqa: S311 - reproducible, not secret
         chosen = self.knobs if knobs is None else knobs
         while True:
             yield self.draw(rng, chosen)
 
-    def distinct(self, seed: int, count: int, knobs: K | None = None) -> list[Problem]:
-        """The first so many different questions of :meth:`problems`.
+    def fresh(self, seed: int, count: int, knobs: K | None = None) -> list[Problem]:
+        """So many different questions, from a stream of their own, that one may train on and still be tested on the
+        folds of this seed: none stands in one of them, and no pattern is one that the seed validates or tests on,
+        whatever the knobs, or has in its out-of-distribution fold.
 
         Raises:
             BadInputError: there are not so many.
         """
+        asked, patterns = self._in_folds(seed)
+        bounds = self._bounds()
         found: dict[str, Problem] = {}
-        for drawn, problem in enumerate(self.problems(seed, knobs)):
+        for drawn, problem in enumerate(self.problems(seed, knobs, "fresh")):
             if len(found) == count:
                 break
-            found.setdefault(problem.question, problem)
+            held_out = problem.pattern in patterns or (asked and fold_of(problem.pattern, seed, bounds) != "train")
+            if not held_out and problem.question not in asked:
+                found.setdefault(problem.question, problem)
             if drawn > _PATIENCE * count:
                 raise BadInputError(
-                    f"only {len(found)} different questions after {drawn} draws",
+                    f"only {len(found)} different questions outside the folds after {drawn} draws",
                     where=type(self).__name__,
                     next_step="Ask for fewer, or turn knobs that give more.",
                 )
         return list(found.values())
+
+    def _in_folds(self, seed: int) -> tuple[set[str], set[str]]:
+        """Questions of the seed's folds, and patterns of the out-of-distribution one; nothing where no folds can be
+        drawn."""
+        try:
+            folds = self.draw_folds(seed)
+        except BadInputError:
+            return set(), set()
+        asked = {problem.question for found in folds.values() for problem in found}
+        return asked, {problem.pattern for problem in folds["ood"]}
+
+    def _bounds(self) -> Bounds:
+        """Of the folds that share the twin's own knobs."""
+        return bounds_of({fold: self.sizes[fold] for fold in FOLDS if fold != "ood"})
 
     def rationale(self, problem: Problem, draw: str) -> str:
         """An explanation without mistakes; another ``draw`` is another wording."""
@@ -118,7 +145,7 @@ class Twin(ABC, Generic[K]):
         """
         wanted: dict[Fold, int] = {fold: self.sizes[fold] for fold in FOLDS if fold != "ood"}
         folds: dict[Fold, list[Problem]] = {fold: [] for fold in FOLDS}
-        bounds = bounds_of(wanted)
+        bounds = self._bounds()
         asked: set[str] = set()
         home: dict[str, Fold] = {}
         left = sum(wanted.values())
