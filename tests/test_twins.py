@@ -435,6 +435,14 @@ def test_twin_whose_golds_are_of_the_wrong_type_is_an_error(tmp_path: Path, modu
         task.load(session.files, "twin-0")
 
 
+@pytest.mark.parametrize("knob", ["people=5", "options=false"])
+def test_knob_that_makes_answers_the_task_cannot_score_is_named(session: Session, knob: str) -> None:
+    with pytest.raises(BadInputError, match=rf"of type choice \(ABC\), with the knobs {knob}") as error:
+        session.task_data("tracking_shuffled_objects", f"twin-0+{knob}")
+    assert "rtbench tasks twin tracking_shuffled_objects" in str(error.value)
+    assert "answer_type" not in str(error.value)
+
+
 def test_no_variant_may_be_called_like_a_twin(tmp_path: Path, module: str) -> None:
     with pytest.raises(RtbenchError, match="name of a twin's data"):
         mine(tmp_path, f"{module}:SumTwin", ", variants: [original, twin-1]")

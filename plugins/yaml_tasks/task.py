@@ -85,7 +85,7 @@ class YamlTask(Task):
         variant = self._variant(variant)
         if (setting := setting_of(variant)) is not None and self._twin is not None:
             drawn = twin_data(self._twin, setting)
-            self._check_golds(drawn.samples)
+            self._check_golds(drawn.samples, knobs=variant.partition("+")[2].replace("+", ", "))
             return TaskData(samples=drawn.samples, splits={"default": drawn.split})
         loader = loaders.LOADERS[self.spec.loader]
         samples: dict[int, Sample] = {}
@@ -193,8 +193,13 @@ class YamlTask(Task):
             return self.spec.splits
         return {"default": SplitSpec(by="file" if folds else "random")}
 
-    def _check_golds(self, samples: dict[int, Sample]) -> None:
-        """A gold of the wrong type would count every answer as wrong, and teach it."""
+    def _check_golds(self, samples: dict[int, Sample], knobs: str = "") -> None:
+        """A gold of the wrong type would count every answer as wrong, and teach it.
+
+        Args:
+            samples: all of them.
+            knobs: of a twin, those that were turned.
+        """
         letters = set(self.spec.letters or "ABCDEFGHIJ")
         for sample in samples.values():
             gold = sample.answer.strip()
@@ -207,11 +212,16 @@ class YamlTask(Task):
             elif kind == "choice":
                 right = gold in letters
             if not right:
-                raise BadInputError(
-                    f"sample {sample.index}: the gold answer {sample.answer!r} is not of type {kind}",
-                    where=self.file.path,
-                    next_step="Mend the data (or the twin), or `answer_type`.",
-                )
+                among = f" ({self.spec.letters})" if kind == "choice" and self.spec.letters else ""
+                what = f"sample {sample.index}: the gold answer {sample.answer!r} is not of type {kind}{among}"
+                next_step = "Mend the data (or the twin), or `answer_type`."
+                if knobs:
+                    what += f", with the knobs {knobs}"
+                    next_step = (
+                        f"The task's extractors do not read what these knobs make; leave them as they are. "
+                        f"`rtbench tasks twin {self.info.name}` takes them."
+                    )
+                raise BadInputError(what, where=self.file.path, next_step=next_step)
 
     def _group(self, samples: dict[int, Sample]) -> None:
         import msgspec
