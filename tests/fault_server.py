@@ -49,8 +49,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     message: str = "as the settings say"
     code: str | None = None
     headers: dict[str, str] = {}
-    per_minute: int | None = None
-    """Requests; told in headers, and enforced."""
+    allowed: int | None = None
+    """Requests in a window of time; told in headers, and enforced."""
+    window: float = 60.0
+    """Seconds."""
     refuses: list[str] = []
     """Fields that are answered 400."""
     key: str | None = None
@@ -95,7 +97,7 @@ class FaultServer:
         self.asked: Counter[str] = Counter()
         """Calls by prompt and seed, good or bad."""
         self.answered: Counter[str] = Counter()
-        self.minute: list[float] = []
+        self.of_late: list[float] = []
         self.batches = Batches(self)
         self.jobs = Jobs(self)
 
@@ -138,28 +140,28 @@ class FaultServer:
             self.counts["429"] += 1
             headers = {} if settings.retry_after is None else {"Retry-After": settings.retry_after}
             return self.fault(429, "too many at once", "rate_limit_exceeded", headers)
-        headers = self.within_the_minute()
+        headers = self.within_the_window()
         if headers is None:
             self.counts["429"] += 1
-            return self.fault(429, "too many in this minute", "rate_limit_exceeded")
+            return self.fault(429, "too many of late", "rate_limit_exceeded")
         if settings.latency:
             await asyncio.sleep(settings.latency)
         return await self.reply(request, path, asked, prompt, headers)
 
-    def within_the_minute(self) -> dict[str, str] | None:
+    def within_the_window(self) -> dict[str, str] | None:
         """Headers that tell the limit; None where it is passed."""
-        most = self.settings.per_minute
+        most, window = self.settings.allowed, self.settings.window
         if most is None:
             return self.settings.headers
         now = asyncio.get_running_loop().time()
-        self.minute = [at for at in self.minute if now - at < 60]
-        if len(self.minute) >= most:
+        self.of_late = [at for at in self.of_late if now - at < window]
+        if len(self.of_late) >= most:
             return None
-        self.minute.append(now)
-        reset = 60 - (now - self.minute[0])
+        self.of_late.append(now)
+        reset = window - (now - self.of_late[0])
         return {
             "x-ratelimit-limit-requests": str(most),
-            "x-ratelimit-remaining-requests": str(most - len(self.minute)),
+            "x-ratelimit-remaining-requests": str(most - len(self.of_late)),
             "x-ratelimit-reset-requests": f"{reset:.3f}s",
         }
 

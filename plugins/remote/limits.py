@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+SHORTEST_HOLD, LONGEST_HOLD = 0.1, 5.0
+"""Seconds."""
 LONGEST_RESET = 86400.0
 """Seconds; what is longer is a point in time, or nonsense."""
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
@@ -28,17 +30,32 @@ class Bucket:
         self._level = self._capacity
         self._at = 0.0
         self._own = per_minute is not None
+        self._whole_at = 0.0
+        """When the limit is whole again, as the last reply told that said it was nearly used up; 0: it did not."""
+        self._held_until = 0.0
+        self._pause = SHORTEST_HOLD
 
     def wait(self, amount: float, now: float) -> float:
         """Seconds until so much may be asked for; 0: now. More than the capacity waits for a full bucket."""
         self._fill(now)
+        held = max(0.0, self._held_until - now)
         missing = min(amount, self._capacity) - self._level
         if missing <= 0:
-            return 0.0
-        return missing / self.rate if self.rate else 1.0
+            return held
+        return max(held, missing / self.rate if self.rate else 1.0)
 
     def take(self, amount: float) -> None:
         self._level -= amount
+
+    def refused(self, now: float) -> None:
+        """The server refused a call although there should have been room: where its limit was nearly used up, it does not
+        fill steadily but at the end of a window. Waits for that, longer each time."""
+        if now >= self._held_until and now < self._whole_at:
+            self._held_until = min(self._whole_at, now + self._pause)
+            self._pause = min(LONGEST_HOLD, 2 * self._pause)
+
+    def went_well(self) -> None:
+        self._pause = SHORTEST_HOLD
 
     def give_back(self, amount: float) -> None:
         """Of what was taken, so much was not used."""
@@ -54,6 +71,8 @@ class Bucket:
         if self._own:
             return
         self._capacity = limit
+        used_up = reset is not None and reset <= LONGEST_RESET and remaining <= limit / 10
+        self._whole_at = now + (reset or 0.0) if used_up else 0.0
         if reset is not None and 0 < reset <= LONGEST_RESET and remaining < limit:
             self.rate = (limit - remaining) / reset
         elif self.rate is None:
@@ -80,6 +99,10 @@ class Limits:
         self.most = concurrency
         self._width = float(concurrency)
         self._narrowed_at = float("-inf")
+        self._ceiling = float(concurrency)
+        """So many were under way when one was last refused."""
+        self._well, self._refused = 0, 0
+        """Since the last narrowing."""
 
     @property
     def width(self) -> int:
@@ -101,15 +124,24 @@ class Limits:
     def throttled(self, under_way: int, sent: float, now: float) -> None:
         """The server refused one call of those under way: fewer at once from here on. Refusals of calls that were sent
         before the last narrowing say nothing new. ``sent`` and ``now`` are seconds of the loop's clock."""
+        self.requests.refused(now)
+        self._refused += 1
         if sent <= self._narrowed_at:
             return
+        far_above = self._refused > self._well
         self._narrowed_at = now
-        self._width = max(1.0, min(self._width, under_way) * 0.9)
+        self._ceiling = float(under_way)
+        self._well, self._refused = 0, 0
+        self._width = max(1.0, min(self._width, under_way) * (0.5 if far_above else 0.9))
 
     def went_well(self) -> None:
-        """One more at once after as many good calls as there are at once, so that a limit is felt for, not run into."""
+        """More at once, step by step, so that a limit is felt for, not run into: one more with as many good calls as there
+        are at once, and a quarter of that near where one was last refused."""
+        self._well += 1
+        self.requests.went_well()
         if self._width < self.most:
-            self._width = min(float(self.most), self._width + 0.25 / self._width)
+            step = 1.0 if self._width < 0.8 * self._ceiling else 0.25
+            self._width = min(float(self.most), self._width + step / self._width)
 
     def learn(self, headers: Mapping[str, str], now: float) -> None:
         """Reads ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``, at ``now`` of the loop's clock."""

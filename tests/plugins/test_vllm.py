@@ -7,12 +7,12 @@ import random
 import sys
 import types
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from rtbench_plugins.vllm_engine import vllm_teacher
 
-from rtbench.errors import BadInputError, MissingExtraError
+from rtbench.errors import BadInputError, MissingExtraError, StepFailedError
 from tests.plugins.remote.conftest import asked
 
 
@@ -36,6 +36,9 @@ class Engine:
     arguments: Any
     waiting: dict[str, tuple[Any, Any]] = field(default_factory=dict)
     most: int = 0
+    longest: ClassVar[int] = 1000
+    text: ClassVar[str] = "<think>Hm.</think>It is {seed}."
+    template: ClassVar[str] = "[user] {content} [bot]"
     draw: random.Random = field(default_factory=lambda: random.Random(3))
 
     @classmethod
@@ -48,7 +51,7 @@ class Engine:
         def apply(messages: list[dict[str, str]], *, add_generation_prompt: bool, tokenize: bool) -> str:
             assert add_generation_prompt
             assert not tokenize
-            return f"[user] {messages[0]['content']} [bot]"
+            return self.template.format(content=messages[0]["content"])
 
         def encode(text: str, *, add_special_tokens: bool) -> list[int]:
             assert not add_special_tokens
@@ -57,6 +60,8 @@ class Engine:
         return types.SimpleNamespace(apply_chat_template=apply, encode=encode)
 
     def add_request(self, request_id: str, prompt: Any, params: Any) -> str:
+        if len(prompt.values.get("prompt_token_ids", ())) > self.longest:
+            raise ValueError("the prompt is longer than the maximum model length")
         self.waiting[request_id] = (prompt, params)
         self.most = max(self.most, len(self.waiting))
         return request_id
@@ -68,7 +73,7 @@ class Engine:
 
     def _output(self, key: str, finished: bool) -> Any:
         prompt, params = self.waiting.pop(key) if finished else self.waiting[key]
-        text = f"<think>Hm.</think>It is {params.seed}."
+        text = self.text.format(seed=params.seed)
         written = types.SimpleNamespace(text=text, token_ids=[1, 2, 3], finish_reason="stop")
         ids = prompt.values.get("prompt_token_ids")
         return types.SimpleNamespace(
@@ -77,6 +82,8 @@ class Engine:
 
 
 MADE: list[Engine] = []
+COMMIT = "0" * 40
+"""Of a hub model, so that nobody is asked for it."""
 
 
 @pytest.fixture
@@ -95,7 +102,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("vllm")
 def test_all_come_back_as_they_finish_and_the_engine_is_never_overfull(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtbench_plugins.vllm_engine.AHEAD", 16)
-    teacher = vllm_teacher("v", {"model": "m", "engine": {"max_model_len": 512}}, Services())  # type: ignore[arg-type]
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT, "engine": {"max_model_len": 512}}, Services())  # type: ignore[arg-type]
     requests = asked(30, each=4)
     model = teacher.open(teacher.members()[0])
     found = {completion.key: completion for completion in model.generate(requests)}
@@ -109,35 +116,58 @@ def test_all_come_back_as_they_finish_and_the_engine_is_never_overfull(monkeypat
 
 
 @pytest.mark.usefixtures("vllm")
+def test_prompt_that_the_engine_refuses_is_named_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "longest", 34)
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
+    model = teacher.open(teacher.members()[0])
+    found = []
+    with pytest.raises(StepFailedError, match="2 of 12 requests were refused by the engine; sample 10: the prompt"):
+        found.extend(model.generate(asked(12)))
+    assert len(found) == 10
+
+
+@pytest.mark.usefixtures("vllm")
+def test_thoughts_that_the_template_opens_and_nothing_ends_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "template", "[user] {content} [bot]<think>\n")
+    monkeypatch.setattr(Engine, "text", "Hm, {seed}")
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
+    (done,) = teacher.open(teacher.members()[0]).generate(asked(1))
+    assert (done.text, (done.reasoning or "")[:4]) == ("", "Hm, ")
+
+
+@pytest.mark.usefixtures("vllm")
 def test_greedy_has_no_seed_and_base_models_no_template() -> None:
-    teacher = vllm_teacher("v", {"model": "m", "chat_template": False, "thinking": None}, Services())  # type: ignore[arg-type]
+    teacher = vllm_teacher(
+        "v", {"model": "m", "revision": COMMIT, "chat_template": False, "thinking": None}, Services()
+    )  # type: ignore[arg-type]
     (done,) = teacher.open(teacher.members()[0]).generate(asked(1, temperature=0.0))
     assert done.text == "<think>Hm.</think>It is None."
 
 
 def test_without_vllm_the_cure_is_named() -> None:
-    teacher = vllm_teacher("v", {"model": "m"}, Services())  # type: ignore[arg-type]
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
     with pytest.raises(MissingExtraError, match=r"pip install 'rtbench\[vllm\]'"):
         teacher.open(teacher.members()[0])
 
 
 def test_identity_is_what_texts_depend_on() -> None:
     def fingerprint(**options: Any) -> str:
-        return vllm_teacher("v", {"model": "m", **options}, Services()).members()[0].fingerprint  # type: ignore[arg-type]
+        return vllm_teacher("v", {"model": "m", "revision": COMMIT, **options}, Services()).members()[0].fingerprint  # type: ignore[arg-type]
 
     assert fingerprint(gpus=2) == fingerprint(rationale="both") == fingerprint()
-    assert len({fingerprint(), fingerprint(engine={"quantization": "fp8"}), fingerprint(revision="a")}) == 3
+    assert len({fingerprint(), fingerprint(engine={"quantization": "fp8"}), fingerprint(revision="1" * 40)}) == 3
 
 
 @pytest.mark.parametrize(
-    "options",
+    ("options", "said"),
     [
-        {},
-        {"model": "m", "gpus": 0},
-        {"model": "m", "trust_remote_code": True},
-        {"model": "m", "rationale": "both", "format": "zero-shot-cot"},
+        ({}, "model"),
+        ({"model": "m", "gpus": 0}, "`gpus` is 0"),
+        ({"model": "m", "trust_remote_code": True}, "`trust_remote_code` is set"),
+        ({"model": "m", "rationale": "both", "format": "zero-shot-cot"}, "format: one-stage-cot"),
+        ({"model": "m", "max_new_tokens": [1, 0]}, "`max_new_tokens`"),
     ],
 )
-def test_bad_options(options: dict[str, Any]) -> None:
-    with pytest.raises(BadInputError):
+def test_bad_options(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInputError, match=said):
         vllm_teacher("v", options, Services())  # type: ignore[arg-type]

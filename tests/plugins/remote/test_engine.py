@@ -69,11 +69,18 @@ def test_no_more_calls_at_once_than_allowed(server: MakeServer) -> None:
 def test_a_server_that_takes_fewer_at_once_is_asked_fewer(server: MakeServer) -> None:
     narrow = server(latency=0.02, limit=8)
     assert len(narrow.ask(asked(400), concurrency=64)) == 400
-    assert narrow.stats()["429"] < 400, "not one refusal per call"
+    assert narrow.stats()["429"] < 160, "the first wave, and then a few where it feels for more"
+
+
+def test_limit_that_a_server_enforces_is_learned_from_its_headers(server: MakeServer) -> None:
+    """Its windows end all at once, which no header tells: a few refusals at each, not one per call."""
+    strict = server(allowed=10, window=1.0, latency=0.02)
+    assert len(strict.ask(asked(40), concurrency=10)) == 40
+    assert strict.stats().get("429", 0) <= 28
 
 
 def test_limit_told_in_headers_is_kept(server: MakeServer) -> None:
-    """30 of a minute's requests at once, then no more than the headers allow; the server counts the refusals."""
+    """After the first reply no more than five a second."""
     strict = server(
         headers={
             f"x-ratelimit-{what}-requests": value
@@ -89,6 +96,20 @@ def test_own_limit_is_kept_without_any_refusal(server: MakeServer) -> None:
     begun = time.monotonic()
     server().ask(asked(30), requests_per_minute=600)
     assert time.monotonic() - begun > 1.8, "ten at once, then ten a second"
+
+
+def test_limit_that_leaves_nothing_for_longer_than_one_has_patience_stops_the_run(server: MakeServer) -> None:
+    told = {"limit": "10", "remaining": "0", "reset": "3h"}
+    spent = server(headers={f"x-ratelimit-{what}-requests": value for what, value in told.items()})
+    with pytest.raises(EndpointError, match="takes no more calls for"):
+        spent.ask(asked(12), concurrency=1, patience=2)
+
+
+def test_retry_after_nothing_is_no_reason_to_hurry(server: MakeServer) -> None:
+    closed = server(status=503, headers={"Retry-After": "0"})
+    with pytest.raises(EndpointError, match="no good answer"):
+        closed.ask(asked(20), concurrency=4, patience=2, retries=3)
+    assert closed.stats()["calls"] < 200
 
 
 def test_retry_after_is_honoured(server: MakeServer) -> None:

@@ -45,6 +45,20 @@ def test_bucket_keeps_its_rate() -> None:
     assert 118 <= len(sent) <= 123
 
 
+def test_reset_that_is_a_point_in_time_says_nothing() -> None:
+    bucket = Bucket()
+    bucket.learn(600, 0, 1_764_000_000.0, 0.0)
+    assert bucket.wait(1, 0.0) == pytest.approx(0.1), "600 a minute, as nothing else is known"
+
+
+def test_tokens_that_were_reserved_and_not_used_are_given_back() -> None:
+    limits = Limits(4, None, 6000)
+    limits.take(3000)
+    before = limits.wait(100, 0.0)
+    limits.used(3000, 1000)
+    assert before - limits.wait(100, 0.0) == pytest.approx(20.0), "2,000 tokens at 100 a second"
+
+
 def test_more_than_a_bucket_holds_waits_for_a_full_one() -> None:
     bucket = Bucket(per_minute=60)
     assert bucket.wait(500, 0.0) == 0
@@ -72,9 +86,13 @@ def test_width_narrows_once_for_calls_that_were_sent_together() -> None:
     limits = Limits(100, None, None)
     for _ in range(40):
         limits.throttled(100, sent=0.0, now=1.0)
-    assert limits.width == 90
-    limits.throttled(90, sent=1.5, now=2.0)
-    assert limits.width == 81
+    assert limits.width == 50, "more were refused than went well"
+    limits.throttled(50, sent=1.5, now=2.0)
+    assert limits.width == 25, "still so"
+    for _ in range(20):
+        limits.went_well()
+    limits.throttled(20, sent=2.5, now=3.0)
+    assert limits.width == 18, "one of many"
 
 
 def test_width_grows_again_with_good_answers_and_never_below_one() -> None:

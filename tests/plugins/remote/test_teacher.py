@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rtbench_plugins.remote import http
 from rtbench_plugins.remote.options import remote_options
 from rtbench_plugins.remote.prices import price_of
 
@@ -72,12 +73,69 @@ def completions(workspace: Path) -> list[Completion]:
         ({"profile": "opnai"}, UnknownNameError, "Did you mean 'openai'"),
         ({"profile": {"without": "seed"}}, BadInputError, "without"),
         ({"rationale": "thoughts"}, BadInputError, "format: one-stage-cot"),
+        ({"base_url": "http://[::1"}, BadInputError, "no address"),
+        ({"base_url": "http://localhost:abc/v1"}, BadInputError, "no address"),
+        ({"base_url": "https://host/v1?api_key=secret"}, BadInputError, "holds `api_key`"),
+        ({"key_header": "X Key\n"}, BadInputError, "no name of a header"),
+        ({"timeout": float("nan")}, BadInputError, "`timeout` is nan"),
+        ({"retries": -1}, BadInputError, "`retries` is -1"),
+        ({"thinking": ["<t>", ""]}, BadInputError, "empty tag"),
+        ({"profile": {"most_n": 0}}, BadInputError, "at least 1"),
+        ({"extra": {"n": 9}}, BadInputError, "`extra` states n"),
+        ({"extra": {"max_completion_tokens": 9}}, BadInputError, "`extra` states max_completion_tokens"),
+        ({"extra": {"stream": True}}, BadInputError, "`extra` states stream"),
+        ({"extra": {"limit": 9}, "profile": {"names": {"max_tokens": "limit"}}}, BadInputError, "states limit"),
+        ({"price": {"input": -1, "output": 1}}, BadInputError, "from 0 on"),
+        ({"max_new_tokens": [0, 3]}, BadInputError, "`max_new_tokens`"),
         ({"format": "haiku"}, BadInputError, "haiku"),
     ],
 )
 def test_bad_options_are_one_clear_error(options: dict[str, Any], error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         remote_options("t", {"model": "m", **options} if options else {})
+
+
+def test_key_in_the_place_of_its_name_is_not_shown() -> None:
+    with pytest.raises(BadInputError, match="`api_key_env` is no name") as error:
+        remote_options("t", {"model": "m", "api_key_env": KEY})
+    assert KEY not in str(error.value)
+
+
+def test_this_machine_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://proxy.example:3128")
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert http._proxy_for("http://localhost:8000/v1") is None
+    assert http._proxy_for("http://far.example/v1") == "http://proxy.example:3128"
+
+
+def test_budget_needs_to_know_what_a_call_may_cost_at_most(tmp_path: Path) -> None:
+    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10**9))
+    options = {
+        "model": "m",
+        "base_url": "http://localhost:9/v1",
+        "api_key_env": None,
+        "price": {"input": 1, "output": 1},
+    }
+    endless = teacher({**options, "profile": {"without": ["max_tokens"]}}, budget)
+    with pytest.raises(BadInputError, match="leaves out `max_tokens`"):
+        endless.open(endless.members()[0])
+
+
+def test_spending_without_a_budget_counts_under_one_that_comes_later(cli: Cli, server: MakeServer) -> None:
+    fine = server(answer="yes")
+    path = matrix(cli, fine, degree=2, price={"input": 0, "output": 1000})
+    cli("run", "--matrix", path)
+    path.write_text(path.read_text().replace("degrees: [2]", "degrees: [4]"))
+    again = cli("run", "--matrix", path, "--budget", "2usd", code=1)
+    assert "this run has spent" in again.stderr
+    assert "the budget of 2.00 USD is used up" in again.stderr
+
+
+def test_pilot_counts_under_the_budget_of_the_run_that_it_is_for(cli: Cli, server: MakeServer) -> None:
+    fine = server(answer="yes")
+    path = matrix(cli, fine, degree=2, price={"input": 0, "output": 1000})
+    cli("plan", "--matrix", path, "--pilot", "5", "--name", "mine")
+    assert "this run has spent" in cli("run", "--matrix", path, "--name", "mine", "--budget", "100usd").stderr
 
 
 def test_missing_key_is_named_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -241,6 +299,7 @@ def test_run_over_its_budget_stops_cleanly_and_goes_on_with_more(cli: Cli, serve
             "5usd",
             "in EUR, the budget in USD",
         ),
+        ({"price": {"input": 1, "output": 1, "currency": "EUR"}}, "5usd", "in EUR, the budget in USD"),
         ({}, "five", "is no amount"),
     ],
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from rtbench_plugins.remote.options import Profile, profile_of, remote_options
+from rtbench_plugins.remote.options import profile_of, remote_options
 from rtbench_plugins.remote.wire import Body, completions, read_fault, read_reply
 
 from rtbench.records import Completion
@@ -89,6 +89,13 @@ def read(message: dict[str, Any], **rest: Any) -> Completion:
         {"content": "It is 2.", "reasoning_details": [{"type": "a", "text": "One "}, {"summary": "and one."}]},
         {"content": "<think>One and one.</think>\n\nIt is 2."},
         {"content": "One and one.</think>It is 2."},
+        {
+            "content": [
+                {"type": "thinking", "thinking": [{"type": "text", "text": "One and one."}]},
+                {"type": "text", "text": "It is 2."},
+            ]
+        },
+        {"content": [{"type": "thinking", "thinking": "One and one."}, {"type": "text", "text": "It is 2."}]},
     ],
 )
 def test_thoughts_of_all_kinds_are_kept_apart(message: dict[str, Any]) -> None:
@@ -102,7 +109,9 @@ def test_thoughts_without_an_end_are_no_answer() -> None:
 
 
 def test_text_is_cut_at_a_stop_string_whatever_the_server_did() -> None:
-    assert read({"content": "It is 2.\nQ: and 3?"}).text == "It is 2."
+    """One that went on to its most tokens has ended well all the same."""
+    found = read({"content": "It is 2.\nQ: and 3?"}, finish_reason="length")
+    assert (found.text, found.finish_reason) == ("It is 2.", "stop")
 
 
 def test_filtered_or_refused_completion_is_a_completion() -> None:
@@ -156,5 +165,34 @@ def test_server_that_counts_no_tokens_leaves_them_out() -> None:
     assert read({"content": "a"}).usage is None
 
 
-def test_own_profile_needs_no_host() -> None:
-    assert Profile().most_n == 128
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        ({"prompt_tokens": 5, "completion_tokens": 7}, (5, 7)),
+        ({"prompt_tokens": 5.0, "completion_tokens": 7.0}, (5, 7)),
+        ({"prompt_tokens": 5, "completion_tokens": None, "total_tokens": 12}, (5, 7)),
+        ({"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 386}, (5, 381)),
+        ({"prompt_tokens": 5, "completion_tokens": 7, "prompt_tokens_details": None}, (5, 7)),
+        ({"prompt_tokens": "many"}, None),
+        ([], None),
+    ],
+)
+def test_usage_is_read_in_any_form_and_never_makes_a_good_reply_a_bad_one(
+    usage: Any, tokens: tuple[int, int] | None
+) -> None:
+    data = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    reply = read_reply(msgspec.json.encode(data))
+    assert reply is not None
+    (found,) = completions(asked(1), reply, TAGS)
+    assert (found.usage and (found.usage.prompt_tokens, found.usage.completion_tokens)) == tokens
+
+
+@pytest.mark.parametrize(
+    "choice", [{"index": 0}, {"finish_reason": "error", "message": {"content": ""}, "error": {"message": "upstream"}}]
+)
+def test_fault_in_the_place_of_a_completion_has_not_come(choice: dict[str, Any]) -> None:
+    good = {"message": {"content": "It is 2."}, "finish_reason": "stop"}
+    assert read_reply(msgspec.json.encode({"choices": [choice]})) is None
+    reply = read_reply(msgspec.json.encode({"choices": [choice, good]}))
+    assert reply is not None
+    assert len(reply.choices) == 1
