@@ -12,8 +12,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from rtbench_plugins.pocket.primitives.calendar import moved, some_date, written
+from rtbench_plugins.pocket.primitives.calendar import some_date
 from rtbench_plugins.pocket.primitives.pieces import ITEMS, LETTERS, ORDINALS, held_out
+from rtbench_tasks.common.dates import numbers, shift
 from rtbench_tasks.common.words import COLOURS, NAMES, THINGS
 
 from rtbench.records import Record
@@ -114,7 +115,7 @@ def _choice(kind: str) -> Probe:
             items = [str(n) for n in rng.sample(range(1, 120), 5)]
         elif kind == "dates":
             day = some_date(rng)
-            items = [written(moved(day, "day", n)) for n in rng.sample(range(-9, 10), 5)]
+            items = [numbers(shift(day, "day", n)) for n in rng.sample(range(-9, 10), 5)]
         else:
             items = rng.sample(rng.choice((COLOURS, ITEMS)), 5)
         at = rng.randrange(5)
@@ -129,7 +130,7 @@ def _date(unit: str) -> Probe:
         day = some_date(rng).replace(day=rng.randint(1, 28))
         count = rng.choice((1, -1))
         word = "later" if count > 0 else "earlier"
-        return f"{written(day)}. one {unit} {word} :", f" {written(moved(day, unit, count))}."
+        return f"{numbers(day)}. one {unit} {word} :", f" {numbers(shift(day, unit, count))}."
 
     return draw
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 from rtbench_tasks.common.arithmetic import Line, Solution, explain, pattern, pick, some, whole
 from rtbench_tasks.common.stories import ITEMS
+from rtbench_tasks.common.text import listed
 from rtbench_tasks.common.words import COLOURS, DAYS, NAMES, PLACES
 
 from rtbench.twins import Knobs, Pen, Problem, Twin
@@ -230,11 +231,6 @@ def _write(rng: random.Random, shape: Shape, op: str, numbers: tuple[int, ...]) 
         between=shape.between.format(**words),
     )
     return question, account
-
-
-def listed(parts: Sequence[str]) -> str:
-    """``a, b and c``."""
-    return " and ".join((*([", ".join(parts[:-1])] if parts[1:] else []), parts[-1]))
 
 
 def _solution(account: Account, order: Sequence[int]) -> Solution:

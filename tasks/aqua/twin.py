@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from functools import cache
 from typing import Annotated
 
 from msgspec import Meta
 from rtbench_tasks.common.arithmetic import Line, Numbers, Solution, compute, explain, pattern, pick, some, whole
-from rtbench_tasks.common.stories import Shape, Tail, between, chain, draw_words, tell
+from rtbench_tasks.common.stories import Shape, Tail, between, by_steps, chain, draw_words, tell
 
 from rtbench.twins import Knobs, Pen, Problem, Twin, lettered
 
@@ -263,12 +262,7 @@ THREE_STEPS = (
         asks=("How many dollars does {name} have left?",),
     ),
 )
-
-
-@cache
-def _shapes_of(steps: int) -> tuple[Shape, ...]:
-    """Those that have so many steps, with tails where they can have some."""
-    return tuple(s for s in TWO_STEPS + THREE_STEPS if len(s.lines) == steps or (s.kind and len(s.lines) < steps))
+BY_STEPS = by_steps(TWO_STEPS + THREE_STEPS, 2, 4)
 
 
 class AquaTwin(Twin[AquaKnobs]):
@@ -279,7 +273,7 @@ class AquaTwin(Twin[AquaKnobs]):
 
     def draw(self, rng: random.Random, knobs: AquaKnobs) -> Problem:
         words = draw_words(rng)
-        shape = pick(rng, _shapes_of(knobs.steps))
+        shape = pick(rng, BY_STEPS[knobs.steps])
         told = tell(rng, shape, words, knobs.largest, TAILS, knobs.steps - len(shape.lines))
         options = [str(number) for number in _options(rng, told.solution, told.value, knobs.largest + 10)]
         gold = whole(rng, 0, len(LETTERS) - 1)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from rtbench_tasks.common.text import yes_no
 from rtbench_tasks.common.words import NAMES
 
 from rtbench.twins import Knobs, Pen, Problem, Twin
@@ -86,7 +87,7 @@ class CoinFlipTwin(Twin[CoinFlipKnobs]):
             told.append(rng.choice(NOTE))
         return Problem(
             question=" ".join(told),
-            answer=_yes_no(TAILS if sum(flips) % 2 else HEADS),
+            answer=yes_no(sum(flips) % 2 == 0),
             pattern="".join("01"[flip] for flip in flips),
             facts=Flips(names=tuple(names), flips=tuple(flips)),
         )
@@ -103,7 +104,7 @@ class CoinFlipTwin(Twin[CoinFlipKnobs]):
             pen.say(*(SAY_FLIP if flip else SAY_KEEP), n=name, s=side)
         side = pen.result(side, [OTHER[side]])
         pen.say(*SAY_END, s=side)
-        return _yes_no(side)
+        return yes_no(side == HEADS)
 
     def _by_count(self, facts: Flips, pen: Pen) -> str:
         """Coarse: counts the flips and asks whether their number is odd."""
@@ -116,8 +117,4 @@ class CoinFlipTwin(Twin[CoinFlipKnobs]):
         pen.say(*SAY_PARITY, k=count, odd=odd)
         side = pen.result(TAILS if odd == "odd" else HEADS, [HEADS, TAILS])
         pen.say(*SAY_SIDE, odd=odd, s=side)
-        return _yes_no(side)
-
-
-def _yes_no(side: str) -> str:
-    return "yes" if side == HEADS else "no"
+        return yes_no(side == HEADS)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 import msgspec
+from rtbench_tasks.common.text import capital
 
 from rtbench.twins import Pen, near
 
@@ -135,11 +136,6 @@ def explain(solution: Solution, pen: Pen) -> int:
         pen.say(*TOGETHER, line=calculations[final], **result)
     pen.restate(*END, **result)
     return values[final]
-
-
-def capital(text: str) -> str:
-    """The text as a sentence begins."""
-    return text[:1].upper() + text[1:]
 
 
 def _filled(line: Line, solution: Solution) -> tuple[str, str, str]:

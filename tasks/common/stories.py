@@ -129,6 +129,29 @@ def between(**bounds: tuple[int, int]) -> Draw:
     return draw
 
 
+# ------------------------------------------------------------------------------------------------------------- shapes
+
+OPS = "++---**//"
+"""How often each operation is drawn where there is one; for multiplication and division there are fewer different
+operands."""
+
+
+def one_step(
+    op: str, bodies: tuple[str, ...], ask: str, lead: str, unit: str = "{thing}", given: str = "", kind: str = ""
+) -> Shape:
+    """A shape of one operation on x and y."""
+    line = Line(f"u = x {op} y", lead, unit, given)
+    return Shape(numbers=chain(op), lines=(line,), bodies=bodies, asks=(ask,), kind=kind)
+
+
+def by_steps(shapes: Sequence[Shape], fewest: int, most: int) -> Mapping[int, tuple[Shape, ...]]:
+    """For each number of steps the shapes that have so many, with tails where they can have some."""
+    return {
+        steps: tuple(s for s in shapes if len(s.lines) == steps or (s.kind and len(s.lines) < steps))
+        for steps in range(fewest, most + 1)
+    }
+
+
 # ------------------------------------------------------------------------------------------------------------ telling
 
 
@@ -211,6 +234,27 @@ def _write(
         last, asks = result, tail.asks
     ask = pick(rng, asks).format(**filling)
     return Told(body=" ".join(told), ask=ask, solution=Solution(numbers, tuple(lines), words), value=value)
+
+
+def tell_by_operation(
+    rng: random.Random, shapes: Mapping[str, Sequence[Shape]], words: Mapping[str, str], largest: int, steps: int
+) -> Told:
+    """Writes a problem of one of :data:`OPS`; any further steps are of things got or gone.
+
+    Args:
+        rng: decides all.
+        shapes: of one step, by operation.
+        words: of :func:`draw_words`.
+        largest: no number is larger.
+        steps: at least 1.
+
+    Raises:
+        BadInputError: no numbers fit, since ``largest`` is too small.
+    """
+    able = shapes[pick(rng, OPS)]
+    tails = steps - 1
+    shape = pick(rng, [shape for shape in able if shape.kind] if tails else able)
+    return tell(rng, shape, words, largest, (GOT, GONE), tails)
 
 
 HAVE_NOW = ("How many {thing} does {name} have now?", "What is the number of {thing} that {name} has now?")

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 
 import msgspec
-from rtbench_tasks.common.arithmetic import capital
+from rtbench_tasks.common.text import capital
 from rtbench_tasks.common.world_tables import ANIMALS, KINDS, MATERIALS, OBJECTS, OVERLAPS, PLANTS, WORKERS
 
 from rtbench.twins import Pen

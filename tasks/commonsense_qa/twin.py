@@ -12,7 +12,8 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
-from rtbench_tasks.common.arithmetic import capital, pick, some
+from rtbench_tasks.common.arithmetic import pick, some
+from rtbench_tasks.common.text import capital
 from rtbench_tasks.common.words import DAYS, NAMES
 from rtbench_tasks.common.world import known, near, subject_of, subject_phrase, subjects, value_of, values, worded
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
+from rtbench_tasks.common.dates import numbers, shift
 from rtbench_tasks.common.words import MONTHS, NAMES
 
 from rtbench.twins import Knobs, Pen, Problem, Twin, lettered
@@ -129,13 +130,13 @@ class DateTwin(Twin[DateKnobs]):
     def draw(self, rng: random.Random, knobs: DateKnobs) -> Problem:
         offsets = rng.choices(OFFSETS, WEIGHTS, k=rng.randint(min(knobs.fewest, knobs.steps), knobs.steps))
         start = _start(rng, offsets)
-        spelled = _numbers(start) if rng.random() < 0.5 else f"{MONTHS[start.month - 1]} {start.day}, {start.year}"
+        spelled = numbers(start) if rng.random() < 0.5 else f"{MONTHS[start.month - 1]} {start.day}, {start.year}"
         told, steps, when = _story(rng, start, spelled, offsets)
         end = start
         for offset in offsets:
-            end = shift(end, offset)
+            end = _moved(end, offset)
         count = knobs.choices - (knobs.choices > 2 and rng.random() < 0.1)
-        choices = [_numbers(day) for day in _choices(rng, start, end, offsets, count)]
+        choices = [numbers(day) for day in _choices(rng, start, end, offsets, count)]
         gold = choices[0]
         rng.shuffle(choices)
         return Problem(
@@ -152,14 +153,14 @@ class DateTwin(Twin[DateKnobs]):
         # Always drawn, so that wordings do not depend on mistakes.
         guess = pen.pick(*"ABCDEF"[: len(problem.choices)])
         pen.restate(*SAY_WANT, when=chain.when)
-        if pen.fine and chain.spelled != _numbers(day):
-            day = pen.result(day, [shift(day, offset) for offset in CLOSE if offset.unit in ("month", "year")])
-            pen.say(*SAY_SPELLED, s=chain.spelled, b=_numbers(day))
+        if pen.fine and chain.spelled != numbers(day):
+            day = pen.result(day, [_moved(day, offset) for offset in CLOSE if offset.unit in ("month", "year")])
+            pen.say(*SAY_SPELLED, s=chain.spelled, b=numbers(day))
         else:
             pen.restate(*SAY_START, b=chain.spelled)
         for step in chain.steps:
             day = _take(pen, step, day)
-        text = _numbers(day)
+        text = numbers(day)
         pen.restate(*SAY_FOUND, a=text)
         right = "ABCDEF"[problem.choices.index(text)] if text in problem.choices else guess
         letter = pen.result(right, "ABCDEF"[: len(problem.choices)])
@@ -167,28 +168,20 @@ class DateTwin(Twin[DateKnobs]):
         return letter
 
 
-def shift(day: date, offset: Offset) -> date:
-    """The date that is ``offset`` away; a day that a month lacks becomes its 28th."""
-    if offset.unit == "day":
-        return day + timedelta(offset.count)
-    if offset.unit == "week":
-        return day + timedelta(7 * offset.count)
-    months = 12 * day.year + day.month - 1 + offset.count * (12 if offset.unit == "year" else 1)
-    try:
-        return date(months // 12, months % 12 + 1, day.day)
-    except ValueError:
-        return date(months // 12, months % 12 + 1, 28)
+def _moved(day: date, offset: Offset) -> date:
+    """The date that is ``offset`` away."""
+    return shift(day, offset.unit, offset.count)
 
 
 def _take(pen: Pen, step: Step, day: date) -> date:
     """Says one step from ``day`` and returns where it leads."""
     offset = step.offset
-    found = shift(day, offset)
-    after = pen.result(found, lambda rng: shift(*rng.choice(((found, rng.choice(CLOSE)), (day, offset.back)))))
+    found = _moved(day, offset)
+    after = pen.result(found, lambda rng: _moved(*rng.choice(((found, rng.choice(CLOSE)), (day, offset.back)))))
     later = offset.count > 0
     words = {
-        "b": _numbers(day),
-        "a": _numbers(after),
+        "b": numbers(day),
+        "a": numbers(after),
         "gap": offset.gap,
         "Gap": offset.gap.capitalize(),
         "after": "after" if later else "before",
@@ -214,7 +207,7 @@ def _start(rng: random.Random, offsets: Sequence[Offset]) -> date:
         for offset in offsets:
             if at.day > 28 and offset.unit in ("month", "year"):
                 break
-            at = shift(at, offset)
+            at = _moved(at, offset)
         else:
             return day
 
@@ -231,7 +224,7 @@ def _story(
     first, last = rng.random() < 0.5, rng.random() < 0.5
     if first:
         offset = rest.pop(0)
-        today = shift(start, offset)
+        today = _moved(start, offset)
         said = rng.choice(_first_day(offset))
         told.append(_fill(said, offset, spelled))
         steps.append(Step(kind="today", offset=offset, told=_fill(said, offset, "{b}").rstrip("."), label="today"))
@@ -240,7 +233,7 @@ def _story(
     final = rest.pop() if rest and last else None
     known, day = "today", today
     for event, offset in zip(rng.sample(EVENTS, len(rest)), rest, strict=True):
-        day = shift(day, offset)
+        day = _moved(day, offset)
         verb = "had" if day < today else "has"
         told.append(f"{rng.choice(NAMES)} {verb} a {event} {_relative(offset, known)}.")
         known = f"the {event}"
@@ -306,11 +299,7 @@ def _choices(rng: random.Random, start: date, gold: date, offsets: Sequence[Offs
 def _slipped(rng: random.Random, day: date, near: Sequence[Offset], taken: set[date]) -> date:
     """A new date that is one likely slip away from ``day``; from now on it is taken, too."""
     while True:
-        found = shift(day, rng.choice(near if rng.random() < 0.4 else CLOSE))
+        found = _moved(day, rng.choice(near if rng.random() < 0.4 else CLOSE))
         if found not in taken:
             taken.add(found)
             return found
-
-
-def _numbers(day: date) -> str:
-    return f"{day.month:02}/{day.day:02}/{day.year}"

@@ -6,12 +6,11 @@ A problem is one of a few situations, and events after it (tails) until the want
 from __future__ import annotations
 
 import random
-from functools import cache
 from typing import Annotated
 
 from msgspec import Meta
 from rtbench_tasks.common.arithmetic import Line, explain, pattern, pick, whole
-from rtbench_tasks.common.stories import GONE, GOT, Shape, Tail, between, draw_words, tell
+from rtbench_tasks.common.stories import GONE, GOT, Shape, Tail, between, by_steps, draw_words, tell
 
 from rtbench.twins import Knobs, Pen, Problem, Twin
 
@@ -279,12 +278,7 @@ SHAPES = (
         kind="dollars",
     ),
 )  # fmt: skip
-
-
-@cache
-def _shapes_of(steps: int) -> tuple[Shape, ...]:
-    """Those that have so many steps, with tails where they can have some."""
-    return tuple(s for s in SHAPES if len(s.lines) == steps or (s.kind and len(s.lines) < steps))
+BY_STEPS = by_steps(SHAPES, 3, 6)
 
 
 class Gsm8kTwin(Twin[Gsm8kKnobs]):
@@ -296,7 +290,7 @@ class Gsm8kTwin(Twin[Gsm8kKnobs]):
     def draw(self, rng: random.Random, knobs: Gsm8kKnobs) -> Problem:
         words = draw_words(rng)
         steps = whole(rng, min(knobs.fewest, knobs.steps), knobs.steps)
-        shape = pick(rng, _shapes_of(steps))
+        shape = pick(rng, BY_STEPS[steps])
         told = tell(rng, shape, words, knobs.largest, TAILS, steps - len(shape.lines))
         context = pick(rng, CONTEXTS).format(**words)
         return Problem(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 from rtbench_tasks.common.arithmetic import Line, Numbers, explain, pattern, pick, whole
-from rtbench_tasks.common.stories import GONE, GOT, HAVE_NOW, Shape, Tail, chain, draw_words, tell
+from rtbench_tasks.common.stories import GONE, GOT, HAVE_NOW, Shape, Tail, by_steps, chain, draw_words, tell
 
 from rtbench.twins import Knobs, Pen, Problem, Twin
 
@@ -173,6 +173,7 @@ SHAPES = (
         "thing",
     ),
 )  # fmt: skip
+BY_STEPS = by_steps(SHAPES, 2, 5)
 
 
 class MultiarithTwin(Twin[MultiarithKnobs]):
@@ -183,7 +184,7 @@ class MultiarithTwin(Twin[MultiarithKnobs]):
 
     def draw(self, rng: random.Random, knobs: MultiarithKnobs) -> Problem:
         words = draw_words(rng)
-        shape = pick(rng, [shape for shape in SHAPES if shape.kind or knobs.steps == len(shape.lines)])
+        shape = pick(rng, BY_STEPS[knobs.steps])
         if rng.random() < 0.4:
             shape = SEQUENCE
         told = tell(rng, shape, words, knobs.largest, EVENTS, knobs.steps - len(shape.lines))

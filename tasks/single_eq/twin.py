@@ -6,8 +6,8 @@ import random
 from typing import Annotated
 
 from msgspec import Meta
-from rtbench_tasks.common.arithmetic import Line, explain, pattern, pick
-from rtbench_tasks.common.stories import GONE, GOT, Shape, chain, draw_words, tell
+from rtbench_tasks.common.arithmetic import explain, pattern, pick
+from rtbench_tasks.common.stories import draw_words, one_step, tell_by_operation
 
 from rtbench.twins import Knobs, Pen, Problem, Twin
 
@@ -30,17 +30,9 @@ CONTEXTS = (
 )
 
 
-def _shape(
-    op: str, body: tuple[str, ...], ask: str, lead: str, unit: str = "{thing}", given: str = "", kind: str = ""
-) -> Shape:
-    """A shape of one operation on x and y."""
-    line = Line(f"u = x {op} y", lead, unit, given)
-    return Shape(numbers=chain(op), lines=(line,), bodies=body, asks=(ask,), kind=kind)
-
-
 SHAPES = {
     "+": (
-        _shape(
+        one_step(
             "+",
             (
                 "{name} had {x} {thing}. Then {name} got {y} more {thing} from {other}.",
@@ -51,7 +43,7 @@ SHAPES = {
             given="{name} had {x} {thing} and got {y} more",
             kind="thing",
         ),
-        _shape(
+        one_step(
             "+",
             (
                 "{name} has {x} {thing} and {other} has {y} {thing}.",
@@ -61,7 +53,7 @@ SHAPES = {
             "together there are",
             given="{name} has {x} {thing} and {other} has {y}",
         ),
-        _shape(
+        one_step(
             "+",
             (
                 "{name} had some {thing}. {name} gave {x} {thing} to {other} and now has {y} {thing} left.",
@@ -73,7 +65,7 @@ SHAPES = {
         ),
     ),
     "-": (
-        _shape(
+        one_step(
             "-",
             (
                 "{name} had {x} {thing}. {name} gave {y} of the {thing} to {other}.",
@@ -84,7 +76,7 @@ SHAPES = {
             given="{name} had {x} {thing} and {y} are gone",
             kind="thing",
         ),
-        _shape(
+        one_step(
             "-",
             ("There are {x} {thing} at the {place}. {y} of the {thing} are {red} and all the others are {blue}.",),
             "How many {blue} {thing} are there?",
@@ -92,7 +84,7 @@ SHAPES = {
             "{blue} {thing}",
             "{y} of the {x} {thing} are {red}",
         ),
-        _shape(
+        one_step(
             "-",
             (
                 "{name} had {y} {thing}. Then {other} gave {name} some more {thing}. Now {name} has {x} {thing}.",
@@ -102,7 +94,7 @@ SHAPES = {
             "{other} gave",
             given="{name} had {y} {thing} at first and has {x} now",
         ),
-        _shape(
+        one_step(
             "-",
             (
                 "{name} has {x} {thing}. {other} has {y} {thing}.",
@@ -115,7 +107,7 @@ SHAPES = {
         ),
     ),
     "*": (
-        _shape(
+        one_step(
             "*",
             (
                 "{name} has {x} {container}. In each of the {container} there are {y} {thing}.",
@@ -126,7 +118,7 @@ SHAPES = {
             given="there are {x} {container} with {y} {thing} in each",
             kind="thing",
         ),
-        _shape(
+        one_step(
             "*",
             (
                 "{name} bought {x} {thing} at the {place}. The {thing} cost {y} dollars each.",
@@ -137,7 +129,7 @@ SHAPES = {
             "dollars",
             "there are {x} {thing} for {y} dollars each",
         ),
-        _shape(
+        one_step(
             "*",
             (
                 "{other} has {x} {thing}. {name} has {y} times as many {thing} as {other}.",
@@ -150,7 +142,7 @@ SHAPES = {
         ),
     ),
     "/": (
-        _shape(
+        one_step(
             "/",
             (
                 "{name} has {x} {thing} and wants to put the same number of {thing} into each of {y} {container}.",
@@ -160,7 +152,7 @@ SHAPES = {
             "in each there will be",
             given="there are {x} {thing} for {y} {container}",
         ),
-        _shape(
+        one_step(
             "/",
             (
                 "{name} has {x} {thing} and packs {y} {thing} into each of the {container}.",
@@ -171,7 +163,7 @@ SHAPES = {
             "{container}",
             "{x} {thing} go into {container} with {y} in each",
         ),
-        _shape(
+        one_step(
             "/",
             (
                 "{name} paid {x} dollars for {y} {thing} at the {place}. All of the {thing} cost the same.",
@@ -182,7 +174,7 @@ SHAPES = {
             "dollars",
             "{y} {thing} cost {x} dollars in all",
         ),
-        _shape(
+        one_step(
             "/",
             (
                 "{other} shares {x} {thing} equally among {y} friends, and {name} is one of the friends.",
@@ -195,8 +187,6 @@ SHAPES = {
         ),
     ),
 }
-OPS = "++---**//"
-"""How often each operation is drawn; for multiplication and division there are fewer different operands."""
 
 
 class SingleEqTwin(Twin[SingleEqKnobs]):
@@ -207,10 +197,7 @@ class SingleEqTwin(Twin[SingleEqKnobs]):
 
     def draw(self, rng: random.Random, knobs: SingleEqKnobs) -> Problem:
         words = draw_words(rng)
-        shapes = SHAPES[pick(rng, OPS)]
-        tails = knobs.steps - 1
-        shape = pick(rng, [shape for shape in shapes if shape.kind] if tails else shapes)
-        told = tell(rng, shape, words, knobs.largest, (GOT, GONE), tails)
+        told = tell_by_operation(rng, SHAPES, words, knobs.largest, knobs.steps)
         context = pick(rng, CONTEXTS).format(**words)
         return Problem(
             question=f"{context} {told.body} {told.ask}",

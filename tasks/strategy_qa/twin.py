@@ -12,7 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
-from rtbench_tasks.common.arithmetic import capital, pick
+from rtbench_tasks.common.arithmetic import pick
+from rtbench_tasks.common.text import capital, yes_no
 from rtbench_tasks.common.world import (
     NUMERIC,
     THINGS,
@@ -214,7 +215,7 @@ class StrategyTwin(Twin[StrategyKnobs]):
                 break
         return Problem(
             question=_question(rng, puzzle),
-            answer=_said(puzzle.truth).capitalize(),
+            answer=yes_no(puzzle.truth).capitalize(),
             pattern=_pattern(puzzle),
             facts=puzzle,
         )
@@ -227,15 +228,11 @@ class StrategyTwin(Twin[StrategyKnobs]):
         if pen.fine:
             for fact in facts:
                 pen.say("{fact}.", fact=capital(fact))
-            pen.say(*SAY_COMPARED, compared=compared, Compared=capital(compared), w=_said(yes))
+            pen.say(*SAY_COMPARED, compared=compared, Compared=capital(compared), w=yes_no(yes))
         else:
             joined = " and ".join(facts)
-            pen.say(*SAY_ALL, facts=joined, Facts=capital(joined), w=_said(yes))
-        return _said(yes).capitalize()
-
-
-def _said(yes: bool) -> str:
-    return "yes" if yes else "no"
+            pen.say(*SAY_ALL, facts=joined, Facts=capital(joined), w=yes_no(yes))
+        return yes_no(yes).capitalize()
 
 
 # ------------------------------------------------------------------------------------------------------------- drawing

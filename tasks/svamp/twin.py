@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from msgspec import Meta
-from rtbench_tasks.common.arithmetic import Line, explain, pattern, pick, some, whole
-from rtbench_tasks.common.stories import GONE, GOT, Shape, chain, draw_words, tell
+from rtbench_tasks.common.arithmetic import explain, pattern, some, whole
+from rtbench_tasks.common.stories import draw_words, one_step, tell_by_operation
 
 from rtbench.twins import Knobs, Pen, Problem, Twin
 
@@ -37,14 +37,6 @@ DISTRACTORS = (
 """None of them says anything about what the shapes ask for."""
 
 
-def _shape(
-    op: str, bodies: tuple[str, ...], ask: str, lead: str, unit: str = "{thing}", given: str = "", kind: str = ""
-) -> Shape:
-    """A shape of one operation on x and y."""
-    line = Line(f"u = x {op} y", lead, unit, given)
-    return Shape(numbers=chain(op), lines=(line,), bodies=bodies, asks=(ask,), kind=kind)
-
-
 _BOTH = (
     "{name} has {x} {thing}. {other} has {y} {thing}.",
     "{other} has {y} {thing}, and {name} has {x} {thing}.",
@@ -63,11 +55,11 @@ _PACKED = (
 # One body serves several questions, so that a reader must mind the question.
 SHAPES = {
     "+": (
-        _shape("+", _BOTH, "How many {thing} do {name} and {other} have together?", "together there are",
-               given=_BOTH_GIVEN),
-        _shape("+", _TWO_DAYS, "How many {thing} did {name} sell on {day} and {day2} together?", "{name} sold",
-               given=_TWO_DAYS_GIVEN),
-        _shape(
+        one_step("+", _BOTH, "How many {thing} do {name} and {other} have together?", "together there are",
+                 given=_BOTH_GIVEN),
+        one_step("+", _TWO_DAYS, "How many {thing} did {name} sell on {day} and {day2} together?", "{name} sold",
+                 given=_TWO_DAYS_GIVEN),
+        one_step(
             "+",
             (
                 "There were some {thing} at the {place}. {name} took {x} of these {thing}, and {y} {thing} were left.",
@@ -77,7 +69,7 @@ SHAPES = {
             "at first there were",
             given="{name} took {x} {thing} and {y} were left",
         ),
-        _shape(
+        one_step(
             "+",
             (
                 "{name} had {x} {thing}. {other} gave {y} more {thing} to {name}.",
@@ -90,11 +82,11 @@ SHAPES = {
         ),
     ),
     "-": (
-        _shape("-", _BOTH, "How many more {thing} does {name} have than {other}?", "{name} has", "more {thing}",
-               _BOTH_GIVEN),
-        _shape("-", _TWO_DAYS, "How many more {thing} did {name} sell on {day} than on {day2}?", "{name} sold",
-               "more {thing}", _TWO_DAYS_GIVEN),
-        _shape(
+        one_step("-", _BOTH, "How many more {thing} does {name} have than {other}?", "{name} has", "more {thing}",
+                 _BOTH_GIVEN),
+        one_step("-", _TWO_DAYS, "How many more {thing} did {name} sell on {day} than on {day2}?", "{name} sold",
+                 "more {thing}", _TWO_DAYS_GIVEN),
+        one_step(
             "-",
             (
                 "There were {x} {thing} at the {place}. {name} took {y} {thing} home from the {place}.",
@@ -104,7 +96,7 @@ SHAPES = {
             "at the {place} there are",
             given="there were {x} {thing} and {name} took {y}",
         ),
-        _shape(
+        one_step(
             "-",
             (
                 "{name} had {x} {thing}. {name} gave {y} {thing} to {other}.",
@@ -117,9 +109,9 @@ SHAPES = {
         ),
     ),
     "*": (
-        _shape("*", _PACKED, "How many {thing} does {name} have in all of the {container}?", "{name} has",
-               given="there are {x} {container} with {y} {thing} in each", kind="thing"),
-        _shape(
+        one_step("*", _PACKED, "How many {thing} does {name} have in all of the {container}?", "{name} has",
+                 given="there are {x} {container} with {y} {thing} in each", kind="thing"),
+        one_step(
             "*",
             (
                 "{name} bought {x} {thing} at the {place}. Each of the {thing} cost {y} dollars.",
@@ -132,7 +124,7 @@ SHAPES = {
         ),
     ),
     "/": (
-        _shape(
+        one_step(
             "/",
             (
                 "{name} put {x} {thing} into {y} {container}. All of the {container} hold the same number of {thing}.",
@@ -142,7 +134,7 @@ SHAPES = {
             "in each there are",
             given="there are {x} {thing} in {y} {container}",
         ),
-        _shape(
+        one_step(
             "/",
             (
                 "{name} has {x} {thing} at the {place}. {name} packs {y} {thing} into each of the {container}.",
@@ -153,7 +145,7 @@ SHAPES = {
             "{container}",
             "{x} {thing} go into {container} with {y} in each",
         ),
-        _shape(
+        one_step(
             "/",
             (
                 "{other} shared {x} {thing} equally among {y} friends. {name} was one of the friends.",
@@ -166,8 +158,6 @@ SHAPES = {
         ),
     ),
 }  # fmt: skip
-OPS = "++---**//"
-"""How often each operation is drawn; for multiplication and division there are fewer different operands."""
 
 
 class SvampTwin(Twin[SvampKnobs]):
@@ -178,10 +168,7 @@ class SvampTwin(Twin[SvampKnobs]):
 
     def draw(self, rng: random.Random, knobs: SvampKnobs) -> Problem:
         words = draw_words(rng)
-        shapes = SHAPES[pick(rng, OPS)]
-        tails = knobs.steps - 1
-        shape = pick(rng, [shape for shape in shapes if shape.kind] if tails else shapes)
-        told = tell(rng, shape, words, knobs.largest, (GOT, GONE), tails)
+        told = tell_by_operation(rng, SHAPES, words, knobs.largest, knobs.steps)
         body = _distract(rng, told.body, words, knobs, told.solution.numbers)
         return Problem(
             question=f"{body} {told.ask}",

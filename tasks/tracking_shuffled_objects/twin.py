@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 from msgspec import Meta
+from rtbench_tasks.common.text import listed
 from rtbench_tasks.common.words import COLOURS, NAMES, PLACES
 
 from rtbench.twins import Knobs, Pen, Problem, Twin, lettered
@@ -232,18 +233,14 @@ def _story(
     """All of the question but its last sentence."""
     deals = [setting.deal.format(n=name, x=word) for name, word in zip(names, objects, strict=True)]
     told = [
-        rng.choice(setting.opening).format(all=_listed(names)),
-        rng.choice(START).format(deal=_listed(deals)) + "\n\n" + rng.choice(setting.trade),
+        rng.choice(setting.opening).format(all=listed(names, ", and ")),
+        rng.choice(START).format(deal=listed(deals, ", and ")) + "\n\n" + rng.choice(setting.trade),
     ]
     for at, swap in enumerate(swaps):
         i, j = swap if rng.random() < 0.5 else swap[::-1]
         word = rng.choice(FIRST if at == 0 else LAST if at == len(swaps) - 1 else NEXT)
         told.append(f"{word}, {rng.choice(SWAP).format(a=names[i], b=names[j], things=setting.things)}.")
     return " ".join(told)
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return f"{', '.join(parts[:-1])}, and {parts[-1]}"
 
 
 def _any_two(rng: random.Random, objects: Sequence[str]) -> tuple[str, str]:

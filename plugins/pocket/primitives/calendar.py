@@ -6,23 +6,12 @@ import datetime as dt
 import random
 
 from rtbench_plugins.pocket.primitives.pieces import Document, fixed, free
+from rtbench_tasks.common.dates import numbers, shift
 from rtbench_tasks.common.words import MONTHS
 
 
 def some_date(rng: random.Random) -> dt.date:
     return dt.date(1990, 1, 1) + dt.timedelta(days=rng.randrange(41 * 365))
-
-
-def written(day: dt.date) -> str:
-    return f"{day.month:02d}/{day.day:02d}/{day.year}"
-
-
-def moved(day: dt.date, unit: str, count: int) -> dt.date:
-    """A date some days, weeks, months or years on. The month that is reached must have the day."""
-    if unit in {"day", "week"}:
-        return day + dt.timedelta(days=count * (7 if unit == "week" else 1))
-    months = day.year * 12 + day.month - 1 + count * (12 if unit == "year" else 1)
-    return day.replace(year=months // 12, month=months % 12 + 1)
 
 
 def dates(rng: random.Random) -> Document:
@@ -33,7 +22,7 @@ def dates(rng: random.Random) -> Document:
         space = " " if out else ""
         kind = rng.randrange(8)
         if kind == 0:
-            out += [free(f"{space}{MONTHS[day.month - 1]} {day.day}, {day.year} is"), fixed(f" {written(day)}.")]
+            out += [free(f"{space}{MONTHS[day.month - 1]} {day.day}, {day.year} is"), fixed(f" {numbers(day)}.")]
             continue
         if kind == 1:
             out += [free(f"{space}Month {day.month:02d} is"), fixed(f" {MONTHS[day.month - 1]}.")]
@@ -45,7 +34,7 @@ def dates(rng: random.Random) -> Document:
         if unit == "year" and (day.month, day.day) == (2, 29):
             day = day.replace(day=28)
         back = rng.random() < 0.5
-        after = moved(day, unit, -count if back else count)
+        after = shift(day, unit, -count if back else count)
         out += _date_told(rng, space, day, after, unit, count, back)
     return out
 
@@ -53,7 +42,7 @@ def dates(rng: random.Random) -> Document:
 def _date_told(
     rng: random.Random, space: str, day: dt.date, after: dt.date, unit: str, count: int, back: bool
 ) -> Document:
-    a, b = written(day), written(after)
+    a, b = numbers(day), numbers(after)
     span = f"{'one' if count == 1 and rng.random() < 0.5 else count} {unit}{'s' if count > 1 else ''}"
     if unit == "day" and count == 1 and rng.random() < 0.6:
         if rng.random() < 0.5:

@@ -6,8 +6,9 @@ import datetime as dt
 import random
 from collections.abc import Sequence
 
-from rtbench_plugins.pocket.primitives.calendar import some_date, written
+from rtbench_plugins.pocket.primitives.calendar import some_date
 from rtbench_plugins.pocket.primitives.pieces import ITEMS, LETTERS, Document, distinct, fixed, free
+from rtbench_tasks.common.dates import numbers
 from rtbench_tasks.common.words import COLOURS, NAMES, PLACES
 
 
@@ -67,7 +68,7 @@ def _option_texts(rng: random.Random, count: int) -> list[str]:
         day = some_date(rng)
         far = (-365, -30, -8, -7, -2, -1, 0, 1, 2, 7, 8, 30, 31, 365)
         shifts = rng.sample(far if rng.random() < 0.5 else range(-9, 10), count)
-        return list(dict.fromkeys(written(day + dt.timedelta(days=s)) for s in shifts))
+        return list(dict.fromkeys(numbers(day + dt.timedelta(days=s)) for s in shifts))
     if kind == 2:
         noun = rng.choice(ITEMS)
         return [f"{colour} {noun}" for colour in rng.sample(COLOURS, count)]

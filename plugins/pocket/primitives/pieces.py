@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from rtbench_tasks.common.text import listed
 from rtbench_tasks.common.words import COLOURS, DAYS, NAMES, PLACES, THINGS
 
 LETTERS = "ABCDEFGH"
@@ -83,7 +84,5 @@ def distinct(rng: random.Random, pool: Sequence[str], count: int) -> list[str]:
 
 
 def joined(items: Sequence[str], rng: random.Random) -> str:
-    style = rng.randrange(3)
-    if style == 0 or len(items) < 2:
-        return ", ".join(items)
-    return ", ".join(items[:-1]) + (", and " if style == 1 else " and ") + items[-1]
+    """A list, as one of three ways of writing puts it."""
+    return listed(items, (", ", ", and ", " and ")[rng.randrange(3)])
