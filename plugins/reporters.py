@@ -86,7 +86,7 @@ def notes(board: Leaderboard) -> list[str]:
     lines = [
         (
             "Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several, "
-            "Jeffreys for the mean); "
+            "Jeffreys for the mean; over patterns where questions share them); "
             f"extractor: {', '.join(extractors) or 'none'}; source: {data}; split: {', '.join(splits)}; "
             f"seeds per cell: {', '.join(map(str, seeds)) or 'none'}; rtbench {board.version}."
         )
@@ -143,7 +143,7 @@ def _about_twins(board: Leaderboard) -> list[str]:
 
 
 def _sizes(board: Leaderboard) -> list[str]:
-    """Questions by task; where seeds have questions of their own, how many each has."""
+    """Questions by task; where seeds have questions of their own, how many each has; and patterns, where fewer."""
     lines: list[str] = []
     for fold in dict.fromkeys(row.fold for row in board.rows if row.kind not in {"random", "reported"}):
         sizes: list[str] = []
@@ -152,8 +152,10 @@ def _sizes(board: Leaderboard) -> list[str]:
             if rows:
                 largest = max(rows, key=lambda row: row.results[task].n)
                 n, seeds = largest.results[task].n, largest.results[task].seeds
-                own = largest.source == "twin" and seeds > 1
-                sizes.append(f"{task} {n}" + (f" ({seeds} seeds × {n // seeds})" if own else ""))
+                more = [f"{seeds} seeds × {n // seeds}"] if largest.source == "twin" and seeds > 1 else []
+                if (patterns := largest.results[task].patterns) is not None:
+                    more.append(f"of {patterns} patterns")
+                sizes.append(f"{task} {n}" + (f" ({', '.join(more)})" if more else ""))
         if sizes:
             lines.append(("n: " if fold == "test" else f"n on {fold}: ") + ", ".join(sizes))
     return lines
@@ -334,7 +336,7 @@ _ROW_FIELDS = [
     "extractor", "source", "variant", "split", "fold", "limit",
 ]  # fmt: skip
 _RESULT_FIELDS = [
-    "accuracy", "low", "high", "n", "missing", "seeds", "parameters", "kept", "covered", "money", "currency", "rows_cut",
+    "accuracy", "low", "high", "n", "patterns", "missing", "seeds", "parameters", "kept", "covered", "money", "currency", "rows_cut",
     "prompts_cut", "reason",
 ]  # fmt: skip
 
@@ -345,6 +347,7 @@ def _csv_result(r: CellResult) -> list[object]:
         r.interval.low if r.interval else None,
         r.interval.high if r.interval else None,
         r.n or None,
+        r.patterns,
         r.missing,
         r.seeds or None,
         r.parameters,

@@ -170,7 +170,14 @@ def summarise(extractor: str, version: int, scores: Sequence[Score], missing: in
         correct_format=share(sum(score.correct_format for score in scores)),
         complete=share(sum(score.complete for score in scores)),
         missing=missing,
+        patterns=_patterns(scores),
     )
+
+
+def _patterns(scores: Sequence[Score]) -> int | None:
+    if all(score.group is None for score in scores):
+        return None
+    return len({score.sample_index if score.group is None else score.group for score in scores})
 
 
 def _doc(sample: Sample) -> dict[str, Any]:

@@ -213,6 +213,8 @@ class Score(Record, frozen=True, omit_defaults=True):
 
 class ScoreSummary(Record, frozen=True):
     """Accuracy of one extractor over a fold. All shares are fractions of ``n``."""
+    group: str | None = None
+    """The question's (:attr:`Sample.group`): questions of one group are no independent draws."""
 
     extractor: str
     version: int
@@ -229,6 +231,8 @@ class ScoreSummary(Record, frozen=True):
 
 class TrainReport(Record, frozen=True):
     """What a training run did."""
+    patterns: int | None = None
+    """Groups that the ``n`` questions are of, each without one counted for itself; None: none of them has one."""
 
     rows: int
     """Training rows used."""

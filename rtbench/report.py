@@ -12,7 +12,18 @@ from rtbench.interfaces import Recipe
 from rtbench.records import CurationYield, Fold, Record, Score, ScoreSummary, Source, Spending
 from rtbench.runs import CellRecord, RunRecord
 from rtbench.spending import Books, summed
-from rtbench.stats import Interval, clustered_bootstrap, mean_interval, two_level_bootstrap, wilson
+from rtbench.stats import (
+    Answers,
+    Interval,
+    clustered_bootstrap,
+    clustered_wilson,
+    effective_n,
+    mean_interval,
+    pattern_bootstrap,
+    two_level_bootstrap,
+    two_level_cluster_bootstrap,
+    wilson,
+)
 
 if TYPE_CHECKING:
     from rtbench.ledger import Ledger
@@ -29,6 +40,11 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     interval: Interval | None = None
     n: int = 0
     """Different questions: one seed's where the seeds share them, the sum over seeds where each has its own (twins)."""
+    patterns: int | None = None
+    """Different patterns among them, counted likewise, where those are fewer; the interval is over patterns then."""
+    effective_n: float | None = None
+    """As how many independent questions they count in the mean over tasks (:func:`rtbench.stats.effective_n`), where
+    those are fewer."""
     missing: int = 0
     """Questions of the fold that a recording lacks; not in ``n``."""
     seeds: int = 0
@@ -146,7 +162,11 @@ def _order(row: Row) -> tuple[str, int, str, int, str, bool, str, bool]:
 
 
 def _with_mean(row: Row) -> Row:
-    found = [(r.accuracy, r.n) for r in row.results.values() if r.accuracy is not None]
+    found = [
+        (r.accuracy, r.n if r.effective_n is None else r.effective_n)
+        for r in row.results.values()
+        if r.accuracy is not None
+    ]
     if not found:
         return row
     # A guess and a printed figure have no sample of ours behind them, and so no interval.
@@ -209,10 +229,14 @@ def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
     if n == 0:
         return CellResult(reason="no completion for any question of the fold", cells=names)
     single = len(cells) == 1
+    patterns = sum(s.n if s.patterns is None else s.patterns for s in counted)
+    answers = _answers(cells, store) if patterns < n else None
     return CellResult(
         accuracy=sum(s.accuracy for s in primary) / len(primary),
-        interval=_interval(cells, primary, store),
+        interval=_interval_over_patterns(answers) if answers else _interval(cells, primary, store),
         n=n,
+        patterns=patterns if answers else None,
+        effective_n=sum(effective_n(one) for one in answers) if answers else None,
         missing=sum(s.missing for s in counted),
         seeds=len(cells),
         summaries=tuple(summaries[0]) if single else (),
@@ -244,20 +268,36 @@ def _own_questions(cells: Sequence[CellRecord]) -> bool:
 
 
 def _interval(cells: Sequence[CellRecord], primary: Sequence[ScoreSummary], store: Store) -> Interval:
+    """Where each question has a pattern of its own."""
     if len(cells) == 1:
         return wilson(primary[0].correct, primary[0].n)
     if _own_questions(cells):
         return two_level_bootstrap([(s.correct, s.n) for s in primary])
-    return clustered_bootstrap(_by_question(cells, store))
+    (answers,) = _answers(cells, store)
+    return clustered_bootstrap(answers.values)
 
 
-def _by_question(cells: Sequence[CellRecord], store: Store) -> list[float]:
-    verdicts: dict[tuple[str, int], list[bool]] = {}
+def _interval_over_patterns(answers: Sequence[Answers]) -> Interval:
+    """Where questions share patterns; of one set of questions, or of one for each seed."""
+    if len(answers) > 1:
+        return two_level_cluster_bootstrap(answers)
+    return clustered_wilson(answers[0]) if set(answers[0].values) <= {0.0, 1.0} else pattern_bootstrap(answers[0])
+
+
+def _answers(cells: Sequence[CellRecord], store: Store) -> list[Answers]:
+    """To each set of questions: one for all seeds, or one for each where they have questions of their own."""
+    verdicts: dict[str, dict[int, list[bool]]] = {}
+    groups: dict[str, dict[int, str | int]] = {}
     for cell in cells:
         assert cell.score is not None
+        here, labels = verdicts.setdefault(cell.variant, {}), groups.setdefault(cell.variant, {})
         for score in read_jsonl(store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl", Score):
-            verdicts.setdefault((cell.variant, score.sample_index), []).append(score.correct)
-    return [sum(v) / len(v) for v in verdicts.values()]
+            here.setdefault(score.sample_index, []).append(score.correct)
+            labels[score.sample_index] = score.sample_index if score.group is None else score.group
+    return [
+        Answers([sum(v) / len(v) for v in found.values()], [groups[variant][index] for index in found])
+        for variant, found in verdicts.items()
+    ]
 
 
 def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None:

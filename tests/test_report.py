@@ -14,7 +14,19 @@ from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReport
 from rtbench.records import CurationYield
 from rtbench.reference import reported_rows
 from rtbench.report import CellResult, Leaderboard, Row
-from rtbench.stats import Interval, clustered_bootstrap, mean_interval, two_level_bootstrap, wilson
+from rtbench.stats import (
+    Answers,
+    Interval,
+    clustered_bootstrap,
+    clustered_wilson,
+    effective_n,
+    mean_interval,
+    pattern_bootstrap,
+    tail,
+    two_level_bootstrap,
+    two_level_cluster_bootstrap,
+    wilson,
+)
 from tests.conftest import DEMO, Cli
 from tests.test_config import TWIN
 
@@ -60,6 +72,123 @@ def test_bootstrap_is_over_questions_not_over_answers() -> None:
     assert found.low == pytest.approx(low, abs=0.02)
     assert found.high == pytest.approx(high, abs=0.02)
     assert clustered_bootstrap([1.0] * 5) == wilson(5, 5), "a second seed gives no certainty"
+
+
+# --------------------------------------------------------------------------------------------------------- patterns
+
+
+def by_pattern(*right: int, of: int) -> Answers:
+    """So many right answers to each pattern's ``of`` questions."""
+    values = [float(place < k) for k in right for place in range(of)]
+    return Answers(values, [pattern for pattern in range(len(right)) for _ in range(of)])
+
+
+def test_expanded_tail_is_students_and_never_the_plain_one() -> None:
+    """2.446 standard deviations for nine patterns: Student's 2.306, times the root of 9/8."""
+    assert tail(0.95) == pytest.approx(0.025)
+    assert tail(0.95, 9) == pytest.approx(0.00722, abs=1e-4)
+    assert tail(0.95, 10_000) == pytest.approx(0.025, abs=1e-4)
+
+
+def test_questions_of_their_own_are_what_they_were() -> None:
+    one = by_pattern(*[1] * 60, *[0] * 40, of=1)
+    assert effective_n(one) == 100
+    found, plain = clustered_wilson(one), wilson(60, 100)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+
+
+def test_patterns_that_are_right_or_wrong_as_a_whole_count_as_one_question_each() -> None:
+    """Ten patterns of which five are right count as the nine of a sample's variance, less Student's (1.96 / 2.262)²."""
+    found = effective_n(by_pattern(*[20] * 5, *[0] * 5, of=20))
+    assert found == pytest.approx(9 * (1.95996 / 2.26216) ** 2 * 200 / 199, rel=1e-4)
+
+
+def test_spread_of_patterns_below_chance_gives_no_more_than_the_questions() -> None:
+    assert effective_n(by_pattern(*[10] * 50, of=20)) <= 1000
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 9), (20, 9), (0, 1)])
+def test_patterns_without_a_difference_count_as_patterns(right: int, n: int) -> None:
+    answers = by_pattern(*[right] * n, of=20)
+    plain = wilson(n if right else 0, n)
+    for found in (clustered_wilson(answers), pattern_bootstrap(answers)):
+        assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+    both = two_level_cluster_bootstrap([answers, answers])
+    assert both == wilson(2 * n if right else 0, 2 * n)
+
+
+def test_interval_over_nine_patterns_covers_and_one_over_their_questions_does_not() -> None:
+    """200 questions of 9 unequal patterns, whose accuracies spread around 0.5 or 0.1."""
+    import numpy as np
+
+    rng = np.random.default_rng(6)
+    sizes = [40, 32, 30, 26, 22, 18, 14, 10, 8]
+    for truth in (0.5, 0.1):
+        hits = plain = 0
+        for _ in range(300):
+            right = rng.binomial(sizes, rng.beta(truth * 9, (1 - truth) * 9, 9))
+            values = [float(place < k) for k, size in zip(right, sizes, strict=True) for place in range(size)]
+            groups = [pattern for pattern, size in enumerate(sizes) for _ in range(size)]
+            found, other = clustered_wilson(Answers(values, groups)), wilson(int(right.sum()), 200)
+            hits += found.low <= truth <= found.high
+            plain += other.low <= truth <= other.high
+        assert 0.91 <= hits / 300 <= 0.99
+        assert plain / 300 < 0.85
+
+
+def test_patterns_are_drawn_with_all_their_questions() -> None:
+    """Against loops: one set of questions answered by several seeds, and two seeds with sets of their own."""
+    import numpy as np
+
+    rng = np.random.default_rng(8)
+    sets = [
+        Answers(list(rng.integers(0, 4, 60) / 3), [int(g) for g in rng.integers(0, patterns, 60)])
+        for patterns in (15, 30)
+    ]
+    split = [
+        [
+            np.array([v for v, g in zip(s.values, s.groups, strict=True) if g == group])
+            for group in dict.fromkeys(s.groups)
+        ]
+        for s in sets
+    ]
+
+    def drawn(seed: int) -> float:
+        picked = [split[seed][g] for g in rng.integers(len(split[seed]), size=len(split[seed]))]
+        return float(np.concatenate(picked).mean())
+
+    def ends(means: list[float], patterns: int) -> list[float]:
+        outside = 100 * tail(0.95, patterns)
+        return [float(end) for end in np.percentile(means, [outside, 100 - outside])]
+
+    one, two = pattern_bootstrap(sets[0]), two_level_cluster_bootstrap(sets)
+    units = [len(groups) for groups in split]
+    assert [one.low, one.high] == pytest.approx(ends([drawn(0) for _ in range(8000)], units[0]), abs=0.02)
+    means = [float(np.mean([drawn(s) for s in rng.integers(2, size=2)])) for _ in range(8000)]
+    assert [two.low, two.high] == pytest.approx(ends(means, sum(units)), abs=0.02)
+
+
+def test_leaderboard_counts_patterns_where_questions_share_them(cli: Cli) -> None:
+    """Fifteen questions of a twin that has nine patterns in its test fold; the harder fold's are all of their own."""
+    path = cli.folder / "m.yaml"
+    text = TWIN.replace("multiarith", "tracking_shuffled_objects").replace("[0, 1]", "[0]")
+    path.write_text(text + "folds: [test, ood]\nlimit: 15\nrecipe: {epochs: 1}\n")
+    found: Any = cli.json("run", "--matrix", path, "--methods", "fine-tune")
+    results = {
+        row.get("fold", "test"): row["results"]["tracking_shuffled_objects"]
+        for row in found["rows"]
+        if row["kind"] == "measured"
+    }
+    test = results["test"]
+    assert (test["n"], test["patterns"] < 10, test["interval"]["method"]) == (15, True, "wilson over patterns")
+    assert test["effective_n"] < 15
+    assert "patterns" not in results["ood"]
+    assert results["ood"]["interval"]["method"] == "wilson"
+    assert f"n: tracking_shuffled_objects 15 (of {test['patterns']} patterns)" in cli("report").stdout.replace(
+        "\n", " "
+    )
+    lines = list(csv.DictReader(io.StringIO(cli("report", "--format", "csv").stdout)))
+    assert str(test["patterns"]) in {line["patterns"] for line in lines}
 
 
 def board(reason: str | None = None) -> Leaderboard:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import msgspec
 from rtbench.extraction import summarise
 from rtbench.files import atomic_write
 from rtbench.questions import questions_of
-from rtbench.records import Score, ScoreSummary
+from rtbench.records import Sample, Score, ScoreSummary
 from rtbench.specs import ScoreSpec
 from rtbench.steps.complete import completions_of
 
@@ -37,7 +37,7 @@ def score(context: StepContext) -> dict[str, Any]:
     summaries: list[ScoreSummary] = []
     for name, _ in spec.extractors:
         extractor = task.extractor(name)
-        scores = extractor.score(runs[epoch], samples, spec.answer_prefix)
+        scores = _grouped(extractor.score(runs[epoch], samples, spec.answer_prefix), samples)
         if spec.aggregate == "majority":
             _write(context.folder / f"votes-{name}.jsonl", scores)
             scores = majority(scores, extractor.canonical)
@@ -49,6 +49,11 @@ def score(context: StepContext) -> dict[str, Any]:
     if per_epoch:
         result |= {"epoch": epoch + 1, "accuracy_per_epoch": per_epoch}
     return result
+
+
+def _grouped(scores: Sequence[Score], samples: Mapping[int, Sample]) -> list[Score]:
+    """With each question's group, so that intervals can be had from the store alone."""
+    return [msgspec.structs.replace(one, group=samples[one.sample_index].group) for one in scores]
 
 
 def _write(path: Path, scores: Sequence[Score]) -> None:
