@@ -41,7 +41,12 @@ def ask(
                 completion = answer
                 if reasoning is not None:
                     first = reasoning[answer.sample_index, answer.completion_index]
-                    completion = msgspec.structs.replace(answer, reasoning=first.text, thoughts=answer.reasoning)
+                    completion = msgspec.structs.replace(
+                        answer,
+                        reasoning=first.text,
+                        reasoning_finish=first.finish_reason,
+                        thoughts=answer.reasoning,
+                    )
                 writer.append(completion)
                 answered[completion.key] = completion
                 progress(len(answered))

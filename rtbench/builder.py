@@ -277,7 +277,15 @@ class StepBuilder:
 
     # ---- curate, train, score
 
-    def curate(self, cell: Cell, asked: Asked = (), *, degree: int | None = None, own: bool = False) -> Step:
+    def curate(
+        self,
+        cell: Cell,
+        asked: Asked = (),
+        *,
+        degree: int | None = None,
+        own: bool = False,
+        also: Sequence[str] = (),
+    ) -> Step:
         """Training examples from completions, or from the gold answers where there are none.
 
         Args:
@@ -285,6 +293,7 @@ class StepBuilder:
             asked: the completions.
             degree: so many of each question are looked at, of all that were asked in turn; None: the cell's degree.
             own: they are the student's, not the teacher's.
+            also: curators besides the cell's, at the end.
 
         Raises:
             UnavailableError: the training questions are not at hand.
@@ -292,28 +301,44 @@ class StepBuilder:
         if not self._samples(cell, "train"):
             missing = self._session.task_data(cell.task.name, cell.task.variant).missing
             raise UnavailableError(missing or f"{cell.task.name} has no training questions")
+        curators, judges = self._curators([*cell.curators, *((name, {}) for name in also)], gold=not asked)
         spec = CurateSpec(
             task=cell.task,
             questions=self._questions(cell, "train"),
-            curators=[
-                (name, self._session.curator(name, dict(options)).version, options) for name, options in cell.curators
-            ]
-            if asked
-            else [],
+            curators=curators,
             extractor=cell.primary if asked else "",
             extractor_key=dict(cell.extractors)[cell.primary] if asked else "",
             degree=(degree or cell.degree or 1) if asked else 0,
             answer_prefixes=[prefix for _, prefix in asked],
             learns_from=cell.models.teacher.learns_from if asked and cell.models.teacher and not own else None,
+            judges=judges,
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step, _ in asked]
         source = "gold answers"
         if asked:
             source = cell.student.name if own and cell.student else cell.teacher.name if cell.teacher else "?"
         drawn = f"/D{cell.degree}" if asked and cell.degree else ""
-        judges = self._session.judges((name, options) for name, _, options in spec.curators)
-        needs = judges[0].resources() if judges else Resources()
+        asks = self._session.judges(spec)
+        needs = asks[0].resources() if asks else Resources()
         return self._step(spec, inputs, f"curate {cell.task.dataset}/{source}{drawn}", needs)
+
+    def _curators(
+        self, stated: Sequence[tuple[str, dict[str, object]]], *, gold: bool
+    ) -> tuple[list[tuple[str, int, dict[str, object]]], dict[str, dict[str, object]]]:
+        """Curators as a step names them, and the models that they ask."""
+        found: list[tuple[str, int, dict[str, object]]] = []
+        judges: dict[str, dict[str, object]] = {}
+        for name, options in stated:
+            curator = self._session.curator(name, dict(options))
+            if gold and not curator.of_questions:
+                continue
+            named = dict(options)
+            if (teacher := curator.asks(self._session)) is not None:
+                fingerprint = teacher.members()[0].fingerprint
+                judges[fingerprint] = dict(options["model"])  # type: ignore[call-overload]
+                named["model"] = fingerprint
+            found.append((name, curator.version, named))
+        return found, judges
 
     def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step, *, note: str = "") -> Step:
         """Fine-tunes the cell's student on examples, always from its base. ``note``: tells a method's trainings apart in

@@ -183,18 +183,18 @@ def _judged(session: Session, step: Step, counted: _Counted) -> StepEstimate | N
     """What curators that ask a model may ask, at most: about every completion that there is. None where none does."""
     spec = step.spec
     assert isinstance(spec, CurateSpec)
-    teachers = session.judges((name, options) for name, _, options in spec.curators)
-    if not teachers:
+    asking = [(curator, teacher) for curator in session.curators(spec) if (teacher := curator.asks(session))]
+    if not asking:
         return None
     samples, characters = _sizes(session, spec.task, spec.questions, "{question}", "", counted)
     each = len(samples) * max(1, spec.degree) * len(spec.answer_prefixes)
     rough = characters * max(1, spec.degree) // CHARACTERS_PER_TOKEN + 2 * each * RATIONALE_TOKENS
-    written = [each * teacher.max_new_tokens[0] for teacher in teachers]
-    prices = [(teacher.price, tokens) for teacher, tokens in zip(teachers, written, strict=True) if teacher.price]
+    written = [each * curator.asks_tokens for curator, _ in asking]
+    prices = [(teacher.price, tokens) for (_, teacher), tokens in zip(asking, written, strict=True) if teacher.price]
     return StepEstimate(
-        work=each * len(teachers),
-        requests=each * len(teachers),
-        prompt_tokens=rough * len(teachers),
+        work=each * len(asking),
+        requests=each * len(asking),
+        prompt_tokens=rough * len(asking),
         new_tokens=sum(written),
         money=sum(price.of(rough, tokens) for price, tokens in prices) if prices else None,
         currency=prices[0][0].currency if prices else "",

@@ -329,6 +329,8 @@ class Student(ABC):
     family: Family
     needs_corpus: bool = False
     """True where the base itself depends on the training fold (tokenizer trained on it)."""
+    series: str | None = None
+    """Name that all sizes of one model share, by which sizes are compared; None: it is no size of anything."""
     price: Price | None = None
     """Of training and asking it, where that costs money."""
 
@@ -390,6 +392,7 @@ class CurationContext:
 
     samples: Mapping[int, Sample]
     test_samples: Sequence[Sample]
+    """Of every fold but the training fold."""
     degree: int
     dataset: str = ""
     """Name of the samples in the ledger."""
@@ -397,6 +400,8 @@ class CurationContext:
     """For curators that ask a model; None where they are tried without one."""
     judged: dict[str, Spending] = field(default_factory=dict)
     """Where such a curator writes down what it cost."""
+    notes: list[str] = field(default_factory=list)
+    """What the user should know."""
 
 
 class Curator(ABC):
@@ -404,9 +409,15 @@ class Curator(ABC):
 
     name: str
     version: int = 1
+    of_questions: bool = False
+    """It goes by questions: examples that hold the gold answer alone pass it as well, so that methods are compared on the
+    same questions."""
+    asks_tokens: int = 0
+    """New tokens of an answer of the model that it asks, at most."""
 
     def asks(self, services: Services) -> Teacher | None:
-        """The model that it asks about candidates, once about each at most; None: it asks nobody."""
+        """The model that it asks about candidates, once about each at most; None: it asks nobody. It is stated as the
+        option ``model``, and counts in keys by its fingerprint."""
         return None
 
     @abstractmethod

@@ -117,6 +117,8 @@ class Completion(Record, frozen=True, omit_defaults=True):
     """What a thinking model thought apart while it wrote ``text``, where ``reasoning`` holds the first stage."""
     finish_reason: FinishReason | None = None
     """``stop``: the model ended by itself; ``length``: it was cut; None: the source does not say."""
+    reasoning_finish: FinishReason | None = None
+    """The same of the first stage, where ``reasoning`` holds it."""
     usage: Usage | None = None
     prompt_cut: bool = False
     """The model saw only a part of ``prompt``, because it is longer than the model takes."""
@@ -193,6 +195,8 @@ class CurationYield(Record, frozen=True, omit_defaults=True):
     """Completions lost, by curator."""
     judged: dict[str, Spending] = {}
     """What models that curators asked have cost, by model."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of it."""
 
 
 class Score(Record, frozen=True, omit_defaults=True):
@@ -209,12 +213,12 @@ class Score(Record, frozen=True, omit_defaults=True):
     """The answer prefix of the prompt format is there (True where the format has none)."""
     complete: bool
     """The completion ended by itself."""
+    group: str | None = None
+    """The question's (:attr:`Sample.group`): questions of one group are no independent draws."""
 
 
 class ScoreSummary(Record, frozen=True):
     """Accuracy of one extractor over a fold. All shares are fractions of ``n``."""
-    group: str | None = None
-    """The question's (:attr:`Sample.group`): questions of one group are no independent draws."""
 
     extractor: str
     version: int
@@ -227,12 +231,12 @@ class ScoreSummary(Record, frozen=True):
     complete: float
     missing: int = 0
     """Questions of the fold without a completion (recordings only); not part of ``n``."""
+    patterns: int | None = None
+    """Groups that the ``n`` questions are of, each without one counted for itself; None: none of them has one."""
 
 
 class TrainReport(Record, frozen=True):
     """What a training run did."""
-    patterns: int | None = None
-    """Groups that the ``n`` questions are of, each without one counted for itself; None: none of them has one."""
 
     rows: int
     """Training rows used."""

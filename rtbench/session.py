@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         TaskData,
         Teacher,
     )
+    from rtbench.specs import CurateSpec
 
 
 class Session:
@@ -114,9 +114,13 @@ class Session:
         found: Curator = self._make("curators", name, interfaces.Curator, options)
         return found
 
-    def judges(self, curators: Iterable[tuple[str, Mapping[str, object]]]) -> list[Teacher]:
-        """The models that curators, given by name and options, ask."""
-        asked = (self.curator(name, dict(options)).asks(self) for name, options in curators)
+    def curators(self, spec: CurateSpec) -> list[Curator]:
+        """A step's curators, in order."""
+        return [self.curator(name, options) for name, options in spec.stated()]
+
+    def judges(self, spec: CurateSpec) -> list[Teacher]:
+        """The models that a step's curators ask."""
+        asked = (curator.asks(self) for curator in self.curators(spec))
         return [teacher for teacher in asked if teacher is not None]
 
     def executor(self, name: str, options: dict[str, Any]) -> Executor:

@@ -90,6 +90,16 @@ class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defau
     """One per ``completions`` input."""
     learns_from: RationaleSource | None = None
     """As the teacher says (:attr:`rtbench.interfaces.Teacher.learns_from`)."""
+    judges: dict[str, dict[str, Any]] = {}
+    """Models that curators ask, by the fingerprint that stands for them in their options; not part of the key."""
+
+    def stated(self) -> list[tuple[str, dict[str, Any]]]:
+        """Curators with the options that they were given, their models too."""
+        return [
+            (name, {**options, **({"model": self.judges[model]} if model in self.judges else {})})
+            for name, _, options in self.curators
+            for model in [str(options.get("model"))]
+        ]
 
 
 class TrainSpec(Record, frozen=True, tag="train", tag_field="type"):
@@ -141,6 +151,7 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
     plain = msgspec.to_builtins(spec)
     if isinstance(spec, CompleteSpec | TrainSpec):
         plain["model"] = spec.model.fingerprint
+    plain.pop("judges", None)
     return content_key("step", kind, VERSIONS[kind], plain, [[i.role, i.key] for i in inputs])
 
 

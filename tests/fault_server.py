@@ -61,6 +61,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     text: str = ""
     """What is said before the answer; empty: something of the prompt."""
     answer: str = ""
+    finish: str = "stop"
     batch_seconds: float = 0.0
     batch_errors: float = 0.0
     """Share of a batch's lines that end in the error file."""
@@ -246,7 +247,7 @@ class FaultServer:
 
     def choice(self, path: str, index: int, text: str) -> dict[str, Any]:
         if path == "/completions":
-            return {"index": index, "text": text, "finish_reason": "stop"}
+            return {"index": index, "text": text, "finish_reason": self.settings.finish}
         message: dict[str, Any] = {"role": "assistant", "content": text}
         kind = self.settings.thoughts
         if kind == "mixed":
@@ -257,7 +258,7 @@ class FaultServer:
             message[kind] = [{"type": "reasoning.text", "text": "Hm "}, {"type": "x", "text": f"{index}."}]
         elif kind != "none":
             message[kind] = f"Hm {index}."
-        return {"index": index, "message": message, "finish_reason": "stop"}
+        return {"index": index, "message": message, "finish_reason": self.settings.finish}
 
     def fault(
         self, status: int, message: str, code: str | None = None, headers: dict[str, str] | None = None

@@ -107,7 +107,9 @@ def test_account_without_a_cap_keeps_what_was_spent(tmp_path: Path) -> None:
     assert not Budget(Cap(path=cap.path, nano=100)).reserve(41)
 
 
-@pytest.mark.parametrize("amounts", [{"input": -1.0}, {"output": float("nan")}, {"batch": -0.5}, {"cached": float("inf")}])
+@pytest.mark.parametrize(
+    "amounts", [{"input": -1.0}, {"output": float("nan")}, {"batch": -0.5}, {"cached": float("inf")}]
+)
 def test_prices_are_numbers_from_0_on(amounts: dict[str, float]) -> None:
     with pytest.raises(BadInputError, match="from 0 on"):
         convert({"input": 1.0, "output": 1.0, **amounts}, Price, where="here")

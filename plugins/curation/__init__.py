@@ -17,6 +17,7 @@ def rtbench_register_curators(register: Register) -> None:
     register("distinct", f"{here}.basic:distinct", summary="no rationale twice for a question")
     register("non-empty", f"{here}.basic:non_empty", summary="there is a rationale")
     register("complete", f"{here}.basic:complete", summary="not cut at the most new tokens")
+    register("unhinted", f"{here}.basic:unhinted", summary="speaks of no hint that the question does not hold")
     register("length", f"{here}.basic:length", summary="so many words at least, and at most")
     register("cap", f"{here}.basic:cap", summary="the first so many of a question")
     register(

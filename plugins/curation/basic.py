@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,8 @@ from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.interfaces import Candidate, CurationContext, Curator
 from rtbench.records import Record
+
+_HINT = re.compile(r"\bhint(?:s|ed)?\b", re.IGNORECASE)
 
 
 class NoOptions(Record, frozen=True):
@@ -50,13 +53,29 @@ class NonEmpty(Curator):
 
 
 class Complete(Curator):
-    """Drops completions that were cut at the most new tokens: their rationale breaks off. Where the source does not say
-    how one ended it stays."""
+    """Drops completions whose rationale was cut at the most new tokens: in two stages, the first one's. Where the source
+    does not say how one ended it stays."""
 
     name = "complete"
+    version = 2
 
     def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
-        return [candidate for candidate in candidates if candidate.completion.finish_reason != "length"]
+        ends = [c.completion.reasoning_finish or c.completion.finish_reason for c in candidates]
+        return [candidate for candidate, end in zip(candidates, ends, strict=True) if end != "length"]
+
+
+class Unhinted(Curator):
+    """Drops rationales that speak of a hint where the question does not: explanations given the answer (STaR) are to read
+    as if nobody had told it."""
+
+    name = "unhinted"
+
+    def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
+        return [
+            candidate
+            for candidate in candidates
+            if _HINT.search(candidate.example.question) or not _HINT.search(candidate.example.rationale or "")
+        ]
 
 
 class LengthOptions(Record, frozen=True):
@@ -127,6 +146,11 @@ def non_empty(options: dict[str, Any]) -> Curator:
 def complete(options: dict[str, Any]) -> Curator:
     convert(options, NoOptions, where="curator complete")
     return Complete()
+
+
+def unhinted(options: dict[str, Any]) -> Curator:
+    convert(options, NoOptions, where="curator unhinted")
+    return Unhinted()
 
 
 def length(options: dict[str, Any]) -> Curator:

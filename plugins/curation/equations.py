@@ -14,7 +14,7 @@ from rtbench.answer_text import term_value
 from rtbench.files import convert
 from rtbench.interfaces import Candidate, CurationContext, Curator
 
-_NUMBER = r"(?:[$€£]?\d[\d,]*(?:\.\d+)?%?|[$€£]?\.\d+%?)(?![\da-wyz^]|x(?!\s*[\d$(]))"
+_NUMBER = r"(?:[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?%?|[$€£]?\.\d+%?)(?![\da-wyz^]|x(?!\s*[\d$(]))"
 """``2x`` and ``2^4`` are no numbers, ``2x3`` begins with one."""
 _UNIT = r"(?:\s+[a-z]+){0,2}?"
 """``5 red apples + 3 apples = 8 apples``: up to two words behind a number say of what."""
@@ -23,6 +23,17 @@ _OPERATOR = r"\s*(?:[-+*/×÷x]|\bof\b|\btimes\b|\bplus\b|\bminus\b|\bdivided by
 _SIDE = rf"{_TERM}(?:{_OPERATOR}{_TERM})*"
 _EQUATION = re.compile(rf"(?<![\w.,/^]){_SIDE}(?:\s*=\s*{_SIDE})+", re.IGNORECASE)
 _PIECES = re.compile(r"\.\s+|\n")
+_CLAUSES = re.compile(r"[,;:]\s+|\s(?:so|and|then|which)\s", re.IGNORECASE)
+_LATEX_FRACTION = re.compile(r"\\[dt]?frac\{([^{}\\]*)\}\{([^{}\\]*)\}")
+_LATEX_TEXT = re.compile(r"\\(?:text|mathrm|boxed|textbf|mathbf)\{([^{}]*)\}")
+_LATEX = {
+    "\\times": "×", "\\cdot": "×", "\\div": "÷", "\\%": "%", "\\$": "$", "\\left": "", "\\right": "",
+    "\\(": "", "\\)": "", "\\[": "", "\\]": "", "\\,": "", "\\ ": " ",
+}  # fmt: skip
+_BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
+_EQUALS = re.compile(r"\s+(?:equals|is equal to)\s+(?=[-($€£]?\s*[\d.])", re.IGNORECASE)
+_DOLLARS = re.compile(r"\$(?=\S)([^$\n]*=[^$\n]*?)(?<=[\s\d)])\$(?!\d)")
+"""``$4 \\times 5 = 20$``: LaTeX between dollars, not an amount of them."""
 _LONGEST = 500
 """Characters of a sentence; what is longer is a student that cannot stop, and takes the patterns long."""
 _CALCULATION = re.compile(rf"\d\D*?{_OPERATOR}\(?\s*[$€£]?[\d.]", re.IGNORECASE)
@@ -111,7 +122,7 @@ def equations_in(text: str) -> Iterator[Equation]:
     """The equations of a text that can be computed: numbers with units, percent and currency signs, the four operations
     as signs or words, chains such as ``2 + 3 = 5 * 2 = 10`` pair by pair. Left alone is what begins with a bare number,
     holds a variable, a power, a date or two measures, or goes on before or behind."""
-    for line in _PIECES.split(text.replace("\u2212", "-")):  # the dash of a list's next line is no minus
+    for line in _pieces(_without_markup(text)):
         if "=" not in line or len(line) > _LONGEST:
             continue
         for match in _EQUATION.finditer(line):
@@ -125,6 +136,24 @@ def equations_in(text: str) -> Iterator[Equation]:
                 found = _equation(left, right)
                 if found is not None:
                     yield found
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Sentences and lines (the dash of a list's next line is no minus); a long one clause by clause."""
+    for sentence in _PIECES.split(text):
+        yield from [sentence] if len(sentence) <= _LONGEST else _CLAUSES.split(sentence)
+
+
+def _without_markup(text: str) -> str:
+    """Calculations as plain text: LaTeX and Markdown are what chat models write them in."""
+    text = text.replace("\u2212", "-")
+    if "\\" in text:
+        text = _LATEX_FRACTION.sub(r"(\1) / (\2)", text)
+        text = _LATEX_TEXT.sub(r" \1 ", text)
+        for command, sign in _LATEX.items():
+            text = text.replace(command, sign)
+    text = _EQUALS.sub(" = ", _BOLD.sub(r"\1", text))
+    return _DOLLARS.sub(r"\1", text)
 
 
 def _equation(left: str, right: str) -> Equation | None:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from rtbench.asking import answered
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, StepFailedError
 from rtbench.files import convert
 from rtbench.interfaces import Candidate, CurationContext, Curator, Services, Teacher
 from rtbench.ledger import make_request
-from rtbench.records import Record, Sampling
-from rtbench.spending import spending_of
+from rtbench.records import Completion, Record, Sampling
+from rtbench.spending import spending_of, summed
 
 PROMPT = """Question:
 {question}
@@ -24,7 +24,8 @@ The right answer is {answer}.
 
 Is every step of the solution right, does it use nothing that the question does not say or that is not commonly known, and does \
 it lead to the answer? Think about it briefly, then end with one word: GOOD or BAD."""
-_VERDICT = re.compile(r"\b(GOOD|BAD)\b")
+_VERDICT = re.compile(r"(?:^|[^\w])(?P<not>not\W+)?(?P<word>GOOD|BAD)\W*$")
+"""At the very end; ``not GOOD`` is none of the two."""
 
 
 class JudgeOptions(Record, frozen=True):
@@ -38,9 +39,10 @@ class JudgeOptions(Record, frozen=True):
 
 
 class Judge(Curator):
-    """Keeps rationales that the judge calls GOOD; one of which it says neither is dropped."""
+    """Keeps rationales that the judge calls GOOD; one of which it says neither is dropped, and counted."""
 
     name = "judge"
+    version = 2
 
     def __init__(self, options: JudgeOptions) -> None:
         given = dict(options.model)
@@ -48,6 +50,7 @@ class Judge(Curator):
         self._name = given.pop("name", None) or f"judge {given.get('model', '')}".strip()
         self._model = given
         self._options = options
+        self.asks_tokens = options.max_new_tokens
         if not isinstance(self._use, str) or not isinstance(self._name, str):
             raise BadInputError(
                 "`model` needs `use`", where="curator judge", next_step="Such as {use: openai, model: …}."
@@ -79,9 +82,21 @@ class Judge(Curator):
         ]
         partition = context.services.ledger.partition(member.fingerprint, context.dataset, "judge")
         found = answered(lambda: teacher.open(member), partition, list({r.key: r for r in requests}.values()))
-        context.judged[self._name] = spending_of([c.usage for c in found.values()], teacher.price)
-        verdicts = [_good(found[request.key].text) for request in requests]
-        return [candidate for candidate, good in zip(candidates, verdicts, strict=True) if good]
+        if left := [request for request in requests if request.key not in found]:
+            raise StepFailedError(
+                f"the judge {self._name!r} left {len(left)} of {len(requests)} rationales unanswered",
+                next_step="What came is kept; run again to ask for the rest.",
+            )
+        spent = spending_of([c.usage for c in found.values()], teacher.price)
+        before = context.judged.get(self._name)
+        context.judged[self._name] = spent if before is None else summed([before, spent])
+        verdicts = [_verdict(found[request.key]) for request in requests]
+        if none := verdicts.count(None):
+            context.notes.append(
+                f"the judge {self._name!r} said neither GOOD nor BAD of {none} of {len(verdicts)} rationales, which are "
+                "dropped: a larger `max_new_tokens` may help"
+            )
+        return [candidate for candidate, verdict in zip(candidates, verdicts, strict=True) if verdict == "GOOD"]
 
     def _asked(self, candidate: Candidate) -> str:
         """Filled in one go: a rationale is hostile text, and may hold the names of fields."""
@@ -90,9 +105,10 @@ class Judge(Curator):
         return re.sub(r"\{(question|rationale|answer)\}", lambda match: values[match[1]], self._options.prompt)
 
 
-def _good(text: str) -> bool:
-    said = _VERDICT.findall(text)
-    return bool(said) and said[-1] == "GOOD"
+def _verdict(completion: Completion) -> str | None:
+    """What the judge ends with; None for neither, or where it was cut."""
+    said = None if completion.finish_reason == "length" else _VERDICT.search(completion.text)
+    return None if said is None or said["not"] else said["word"]
 
 
 def judge(options: dict[str, Any]) -> Curator:

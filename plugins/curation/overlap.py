@@ -1,4 +1,4 @@
-"""Decontamination: no training example may hold a long run of words of a test question."""
+"""Decontamination: no training example may hold a long run of words of a question that students are tested on."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ class OverlapOptions(Record, frozen=True):
 
 
 class Decontaminated(Curator):
-    """Drops examples whose question or rationale shares a run of words with a question of the test fold."""
+    """Drops examples whose question or rationale shares a run of words with a question of any other fold."""
 
     name = "decontaminated"
+    version = 2
+    of_questions = True
 
     def __init__(self, options: OverlapOptions) -> None:
         self._options = options

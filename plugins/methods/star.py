@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ROUNDS = 2
 """Trainings: on what the teacher wrote, and then on what the student did."""
+NO_HINTS = ("unhinted",)
+"""Curators at the end: the student gets no hint in the test, and must not learn to speak of one."""
 HINT = " (Hint: the answer is {answer}.)"
 
 
@@ -35,14 +37,15 @@ class Star(Method):
         n = cell.degree or 1
         asked = build.ask_teacher(cell, fold="train", n=n)
         hinted = build.ask_teacher(cell, fold="train", n=n, hint=HINT, unless_right=asked)
-        checkpoint = build.train(cell, FINE_TUNE_COT, build.curate(cell, [*asked, *hinted], degree=2 * n))
+        examples = build.curate(cell, [*asked, *hinted], degree=2 * n, also=NO_HINTS)
+        checkpoint = build.train(cell, FINE_TUNE_COT, examples)
         prefix = FINE_TUNE_COT.answer_prefix
         for turn in range(2, ROUNDS + 1):
             own = build.ask_student(cell, FINE_TUNE_COT, checkpoint=checkpoint, fold="train")
             helped = build.ask_student(
                 cell, FINE_TUNE_COT, checkpoint=checkpoint, fold="train", hint=HINT, unless_right=[(own, prefix)]
             )
-            examples = build.curate(cell, [(own, prefix), (helped, prefix)], degree=2, own=True)
+            examples = build.curate(cell, [(own, prefix), (helped, prefix)], degree=2, own=True, also=NO_HINTS)
             checkpoint = build.train(cell, FINE_TUNE_COT, examples, note=f"round {turn}")
         return build.test(cell, FINE_TUNE_COT, checkpoint)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,10 +11,10 @@ from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import Candidate
     from rtbench.runs import CellRecord
     from rtbench.session import Session
     from rtbench.specs import CurateSpec
+    from rtbench.steps.curate import Stage
 
 
 @click.command()
@@ -24,11 +23,18 @@ if TYPE_CHECKING:
 @click.option(
     "--with", "others", metavar="A,B", help="Try these curators instead, such as 'correct, {use: cap, most: 2}'."
 )
+@click.option("--budget", metavar="AMOUNT", help="Most that the run may cost, where they ask a paid judge.")
 @click.option("--examples", type=click.IntRange(min=0), default=2, show_default=True, help="Of what each removed.")
 @format_option("text", "json")
 @with_session
 def curate(
-    session: Session, cell: str | None, run_name: str | None, others: str | None, examples: int, format_: str
+    session: Session,
+    cell: str | None,
+    run_name: str | None,
+    others: str | None,
+    budget: str | None,
+    examples: int,
+    format_: str,
 ) -> None:
     """Show what each curator removed of a cell's rationales, with examples; try others on what is stored. Without CELL,
     the first cell that was trained on rationales."""
@@ -39,8 +45,10 @@ def curate(
     if not cells:
         raise BadInputError("no cell was trained on rationales", where=f"run {record.name}")
     picked = cells[0] if cell is None else find_cell(record.name, cells, cell)
-    stages = _stages(session, picked, others)
+    stages = _stages(session, picked, others, record.name, budget)
     if format_ == "json":
+        for stage in stages:
+            del stage["examples"][examples:]
         print_json({"cell": picked.name, "curators": stages})
         return
     print_table(
@@ -59,14 +67,15 @@ def curate(
             out.print(f"gold: {example['answer']!r}   {verdict}   ended by: {example['finish_reason']}", markup=False)
 
 
-def _stages(session: Session, cell: CellRecord, others: str | None) -> list[dict[str, Any]]:
+def _stages(
+    session: Session, cell: CellRecord, others: str | None, run_name: str, budget: str | None
+) -> list[dict[str, Any]]:
     """What each curator was given, and left; the first stage is all that there is."""
     import msgspec
 
-    from rtbench.interfaces import CurationContext
     from rtbench.questions import questions_of
     from rtbench.specs import CurateSpec
-    from rtbench.steps.curate import candidates_of, named_curators
+    from rtbench.steps.curate import Stage, candidates_of, context_of, curated
 
     assert cell.examples is not None
     if not session.store.has("curate", cell.examples):
@@ -77,31 +86,21 @@ def _stages(session: Session, cell: CellRecord, others: str | None) -> list[dict
         raise BadInputError("learns from gold answers, not from rationales", where=cell.name)
     if others is not None:
         spec = _with(session, spec, others)
-    data = session.task_data(spec.task.name, spec.task.variant)
-    samples = questions_of(data, spec.task.split, spec.questions)
-    kept: Sequence[Candidate] = candidates_of(session, spec, samples, [i["key"] for i in meta.inputs])
-    context = CurationContext(
-        samples={sample.index: sample for sample in samples},
-        test_samples=data.fold(spec.task.split, "test"),
-        degree=spec.degree,
-        dataset=spec.task.dataset,
-        services=session,
-    )
-    stages = [_stage("(all)", kept, kept)]
-    for name, curator in named_curators(session, spec):
-        before, kept = kept, curator.keep(kept, context)
-        stages.append(_stage(name, before, kept))
-    return stages
+        _keep_budget(session, spec, run_name, budget)
+    samples = questions_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
+    candidates = candidates_of(session, spec, samples, [i["key"] for i in meta.inputs])
+    stages = curated(session, spec, candidates, context_of(session, spec, samples))
+    return [_stage(stage) for stage in [Stage("(all)", candidates, candidates), *stages]]
 
 
-def _stage(name: str, before: Sequence[Candidate], after: Sequence[Candidate]) -> dict[str, Any]:
-    left = {id(candidate) for candidate in after}
-    gone = [candidate for candidate in before if id(candidate) not in left]
+def _stage(stage: Stage) -> dict[str, Any]:
+    left = {id(candidate) for candidate in stage.after}
+    gone = [candidate for candidate in stage.before if id(candidate) not in left]
     return {
-        "curator": name,
+        "curator": stage.curator,
         "removed": len(gone),
-        "left": len(after),
-        "covered": len({candidate.example.sample_index for candidate in after}),
+        "left": len(stage.after),
+        "covered": len({candidate.example.sample_index for candidate in stage.after}),
         "examples": [
             {
                 "sample_index": candidate.example.sample_index,
@@ -115,6 +114,25 @@ def _stage(name: str, before: Sequence[Candidate], after: Sequence[Candidate]) -
             for candidate in gone
         ],
     }
+
+
+def _keep_budget(session: Session, spec: CurateSpec, run_name: str, budget: str | None) -> None:
+    """Raises BadInputError where a judge costs money and nobody said how much may be spent."""
+    from rtbench.budget import parse_budget
+    from rtbench.cli.money import check_price, open_account
+
+    judges = session.judges(spec)
+    if budget is None:
+        paid = [judge.name for judge in judges if judge.paid]
+        if paid:
+            raise BadInputError(
+                f"{paid[0]} costs money", where="--with", next_step="Say how much the run may: --budget 5usd."
+            )
+        return
+    nano, currency = parse_budget(budget)
+    for judge in judges:
+        check_price(judge, currency)
+    open_account(session, run_name, nano, currency)
 
 
 def _with(session: Session, spec: CurateSpec, others: str) -> CurateSpec:

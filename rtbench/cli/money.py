@@ -105,4 +105,4 @@ def _teachers(session: Session, plan: Plan) -> Iterator[Teacher]:
             yield teacher
     for step in plan.steps.values():
         if isinstance(step.spec, CurateSpec):
-            yield from session.judges((name, options) for name, _, options in step.spec.curators)
+            yield from session.judges(step.spec)

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from rtbench.files import atomic_write, read_jsonl
-from rtbench.interfaces import Candidate, CurationContext, Curator, RationaleSource
+from rtbench.interfaces import Candidate, CurationContext, RationaleSource
 from rtbench.prompts import split_rationale
 from rtbench.questions import questions_of
-from rtbench.records import Completion, CurationYield, Example, Sample
+from rtbench.records import Completion, CurationYield, Example, Fold, Sample
 from rtbench.specs import CurateSpec
 from rtbench.steps.complete import completions_of
 
 if TYPE_CHECKING:
     from rtbench.session import Session
     from rtbench.steps import StepContext
+
+
+TESTED: tuple[Fold, ...] = ("validation", "test", "ood")
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one curator was given, and left."""
+
+    curator: str
+    before: Sequence[Candidate]
+    after: Sequence[Candidate]
 
 
 def curate(context: StepContext) -> dict[str, Any]:
@@ -29,49 +42,57 @@ def curate(context: StepContext) -> dict[str, Any]:
     data = session.task_data(spec.task.name, spec.task.variant)
     samples = questions_of(data, spec.task.split, spec.questions)
     keys = [i.key for i in step.inputs_as("completions")]
-    if not keys:
-        examples = [gold_example(sample) for sample in samples]
-        report = CurationYield(
-            questions=len(samples), completions=0, kept=len(examples), covered=len(examples), removed={}
-        )
-    else:
-        candidates = candidates_of(session, spec, samples, keys)
-        curation = CurationContext(
-            samples={sample.index: sample for sample in samples},
-            test_samples=data.fold(spec.task.split, "test"),
-            degree=spec.degree,
-            dataset=spec.task.dataset,
-            services=session,
-        )
-        kept: Sequence[Candidate] = candidates
-        removed: dict[str, int] = {}
-        for name, curator in named_curators(session, spec):
-            before = len(kept)
-            kept = curator.keep(kept, curation)
-            removed[name] = before - len(kept)
-        examples = [candidate.example for candidate in kept]
-        report = CurationYield(
-            questions=len(samples),
-            completions=len(candidates),
-            kept=len(examples),
-            covered=len({example.sample_index for example in examples}),
-            removed=removed,
-            judged=curation.judged,
-        )
+    candidates = candidates_of(session, spec, samples, keys) if keys else [gold_candidate(s) for s in samples]
+    curation = context_of(session, spec, samples)
+    stages = curated(session, spec, candidates, curation)
+    examples = [candidate.example for candidate in (stages[-1].after if stages else candidates)]
+    report = CurationYield(
+        questions=len(samples),
+        completions=len(candidates) if keys else 0,
+        kept=len(examples),
+        covered=len({example.sample_index for example in examples}),
+        removed={stage.curator: len(stage.before) - len(stage.after) for stage in stages},
+        judged=curation.judged,
+        notes=tuple(curation.notes),
+    )
     with atomic_write(context.folder / "examples.jsonl") as handle:
         handle.write(msgspec.json.Encoder().encode_lines(examples))
     return msgspec.to_builtins(report)  # type: ignore[no-any-return]
 
 
-def named_curators(session: Session, spec: CurateSpec) -> list[tuple[str, Curator]]:
-    """The spec's curators in order, under names of their own: a second ``length`` is ``length 2``."""
-    out: list[tuple[str, Curator]] = []
+def context_of(session: Session, spec: CurateSpec, samples: Sequence[Sample]) -> CurationContext:
+    """What the step's curators may look at."""
+    data = session.task_data(spec.task.name, spec.task.variant)
+    others = {s.index: s for fold in TESTED for s in data.fold(spec.task.split, fold)}
+    return CurationContext(
+        samples={sample.index: sample for sample in samples},
+        test_samples=list(others.values()),
+        degree=spec.degree,
+        dataset=spec.task.dataset,
+        services=session,
+    )
+
+
+def curated(
+    session: Session, spec: CurateSpec, candidates: Sequence[Candidate], curation: CurationContext
+) -> list[Stage]:
+    """The step's curators one after the other, each under a name of its own: a second ``length`` is ``length 2``."""
+    stages: list[Stage] = []
     seen: Counter[str] = Counter()
-    for name, _, options in spec.curators:
+    left = candidates
+    for (name, _, _), curator in zip(spec.curators, session.curators(spec), strict=True):
         seen[name] += 1
-        own = name if seen[name] == 1 else f"{name} {seen[name]}"
-        out.append((own, session.curator(name, dict(options))))
-    return out
+        before, left = left, curator.keep(left, curation)
+        stages.append(Stage(name if seen[name] == 1 else f"{name} {seen[name]}", before, left))
+    return stages
+
+
+def gold_candidate(sample: Sample) -> Candidate:
+    """The example of vanilla fine-tuning, as curators that go by questions look at it."""
+    completion = Completion(
+        key="", task="", sample_index=sample.index, completion_index=-1, prompt="", text=sample.answer
+    )
+    return Candidate(example=gold_example(sample), completion=completion, correct=True)
 
 
 def gold_example(sample: Sample) -> Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +91,75 @@ def test_judge_is_asked_once_about_each_and_its_money_is_counted(cli: Cli, tmp_p
     assert strict.stats()["calls"] == judged
     strict.set(answer="GOOD")
     assert cli.json("curate") == found, "from the ledger"
+
+
+@pytest.mark.parametrize(
+    ("answer", "settings", "kept"),
+    [("GOOD", {}, True), ("**GOOD**.", {}, True), ("not GOOD", {}, False), ("GOODNESS", {}, False), ("BAD", {}, False),
+     ("GOOD", {"finish": "length"}, False)],
+)  # fmt: skip
+def test_verdict_is_the_very_last_word(
+    cli: Cli, tmp_path: Path, server: MakeServer, answer: str, settings: dict[str, Any], kept: bool
+) -> None:
+    asked = server(text="I find it BAD or GOOD", answer=answer, **settings)
+    judge = f"""{{use: judge, model: {{use: openai, model: m, base_url: "{asked.url}", api_key_env: null}}}}"""
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED)
+    cli("run", "--matrix", path)
+    found: Any = cli.json("curate", "--with", f"correct, {judge}")
+    stages = {stage["curator"]: stage for stage in found["curators"]}
+    assert stages["judge"]["left"] == (stages["correct"]["left"] if kept else 0)
+
+
+def test_judge_that_gives_no_verdict_is_told_of(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
+    mute = server(answer="perhaps")
+    judge = f"""{{use: judge, model: {{use: openai, model: m, base_url: "{mute.url}", api_key_env: null}}}}"""
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED + f"curators: [{judge}]\n")
+    assert "said neither GOOD nor BAD of 160 of 160" in cli("run", "--matrix", path, code=1).stderr
+
+
+def test_judge_counts_by_what_it_is_not_by_its_price(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
+    """A new price, or fewer calls at once, trains nothing again."""
+    kind = server(answer="GOOD")
+    path = tmp_path / "m.yaml"
+
+    def planned(**options: Any) -> int:
+        model = {"use": "openai", "model": "m", "base_url": kind.url, "api_key_env": None, **options}
+        path.write_text(FLAWED + f"curators: [correct, {{use: judge, model: {json.dumps(model)}}}]\n")
+        found: Any = cli.json("plan", "--matrix", path)
+        return int(found["to_do"])
+
+    planned()
+    cli("run", "--matrix", path)
+    assert planned(concurrency=3, price={"input": 1, "output": 1}) == 0
+    assert planned(model="another") > 0
+
+
+def test_paid_judge_is_not_tried_without_a_word_on_money(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
+    cli.environment["MY_KEY"] = "sk-planted"
+    kind = server(answer="GOOD")
+    model = {"use": "openai", "model": "m", "base_url": kind.url, "api_key_env": "MY_KEY"}
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED)
+    cli("run", "--matrix", path)
+    free = f"{{use: judge, model: {json.dumps(model)}}}"
+    assert "costs money" in cli("curate", "--with", free, code=2).stderr
+    assert "its price is not known" in cli("curate", "--with", free, "--budget", "1usd", code=2).stderr
+    priced = f"{{use: judge, model: {json.dumps({**model, 'price': {'input': 0, 'output': 1000}})}}}"
+    assert "is used up" in cli("curate", "--with", priced, "--budget", "1usd", code=2).stderr
+    assert 0 < kind.stats()["completion_tokens"] <= 1000
+
+
+def test_decontamination_counts_for_gold_answers_too(cli: Cli, tmp_path: Path) -> None:
+    """Methods are compared on the same questions: a test question's words leave both."""
+    path = tmp_path / "m.yaml"
+    methods = FLAWED.replace("methods: [fine-tune-cot]", "methods: [fine-tune, fine-tune-cot]")
+    path.write_text(methods + "curators: [{use: decontaminated, words: 3, look_at: question}]\n")
+    failed = cli("run", "--matrix", path, code=1).stderr
+    assert "train parity/fine-tune/parrot/seed0: " in failed
+    assert "0 completions for 40 questions, none kept" in failed
+    assert "160 completions for 40 questions, none kept" in failed
 
 
 def test_judge_that_says_good_keeps_all(cli: Cli, tmp_path: Path, server: MakeServer) -> None:

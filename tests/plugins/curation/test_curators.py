@@ -45,6 +45,27 @@ def test_complete_drops_what_was_cut_and_keeps_what_nobody_knows() -> None:
     assert found == ["a", "c"]
 
 
+def test_complete_looks_at_the_stage_that_wrote_the_rationale() -> None:
+    """In two stages an answer that was cut makes no rationale worse, and one that ended none whole."""
+    found = kept(
+        basic.complete({}),
+        candidate("whole", reasoning_finish="stop", finish_reason="length"),
+        candidate("cut", reasoning_finish="length", finish_reason="stop"),
+    )
+    assert found == ["whole"]
+
+
+def test_unhinted_drops_what_speaks_of_a_hint_that_the_question_does_not_hold() -> None:
+    found = kept(
+        basic.unhinted({}),
+        candidate("According to the hint, the total must be 12."),
+        candidate("As hinted, 12."),
+        candidate("3 + 9 is 12, a whint."),
+        candidate("The hint says 4.", asked="Ada gives Bo a hint. How many words has it?"),
+    )
+    assert found == ["3 + 9 is 12, a whint.", "The hint says 4."]
+
+
 def test_length_counts_words() -> None:
     assert kept(basic.length({"least": 2, "most": 3}), *map(candidate, ["a", "a b", "a b c", "a b c d"])) == [
         "a b",
