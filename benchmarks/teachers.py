@@ -133,11 +133,7 @@ CLIENTS: dict[str, Callable[[str, int, int], int]] = {
 def child(name: str, url: str, n: int, at_once: int) -> None:
     logging.disable(logging.CRITICAL)
     client = CLIENTS[name]
-    warm = {"rtbench `openai` teacher, with ledger": ours, "AsyncOpenAI, `gather`, 10 retries": async_openai}.get(name)
-    if warm is not None:
-        warm(url, 4, 4)  # imports are no part of what is measured
-    else:
-        client(url, 4, 4)
+    client(url, 4, 4)  # imports are no part of what is measured
     before = resource.getrusage(resource.RUSAGE_SELF)
     began = time.monotonic()
     try:

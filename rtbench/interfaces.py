@@ -249,6 +249,8 @@ class Teacher(ABC):
     price: Price | None = None
     paid: bool = False
     """Asking it costs money, so that a budget cannot be kept without its price."""
+    leaves_out: bool = False
+    """Requests that it refuses are missing, and counted as such, instead of failing the step."""
     learns_from: RationaleSource | None = None
     """What of its completions students learn from. None: what is kept apart from the answer, else the text up to it."""
 

@@ -104,7 +104,10 @@ class Partition:
 
     def usages(self) -> dict[str, Usage | None]:
         """Tokens of all completions that are there, by key; None where nobody counted."""
-        return {record.key: record.usage for record in self._records(msgspec.json.Decoder(_Counted))}
+        found: dict[str, Usage | None] = {}
+        for record in self._records(msgspec.json.Decoder(_Counted)):
+            found.setdefault(record.key, record.usage)  # the first of equal keys counts, as for its text
+        return found
 
     def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
         """Completions by key; all of them, or those asked for that are there."""

@@ -55,6 +55,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """Seconds."""
     refuses: list[str] = []
     """Fields that are answered 400."""
+    filters: str = ""
+    """A prompt that holds this is answered as OpenRouter answers one that it flags."""
     key: str | None = None
     """The only key that is let in."""
     seed: int = 0
@@ -134,6 +136,9 @@ class FaultServer:
         if settings.status is not None:
             await asyncio.sleep(settings.latency)
             return self.fault(settings.status, settings.message, settings.code, settings.headers)
+        if settings.filters and settings.filters in prompt:
+            flagged = {"message": "flagged", "code": 403, "metadata": {"flagged_input": prompt, "reasons": ["x"]}}
+            return web.json_response({"error": flagged}, status=403)
         for field in settings.refuses:
             if field in asked:
                 return self.fault(400, f"Unsupported parameter: '{field}'", "unsupported_parameter")

@@ -68,6 +68,14 @@ class Out(Record, frozen=True, omit_defaults=True):
         return (key for keys in self.calls.values() for key in keys if key)
 
 
+class Lost(msgspec.Struct, frozen=True):
+    """Why a request got no completion."""
+
+    why: str
+    refused: bool
+    """For what it says; else it failed too often."""
+
+
 class _Line(msgspec.Struct, frozen=True):
     """A line of an output or error file."""
 
@@ -160,8 +168,8 @@ class Batches:
             lines = sum(len(held.calls) for held in out.values())
             age = time.time() - min(held.at for held in out.values())
             raise NotYetError(f"{len(out)} batches with {lines} calls are out", after=min(60.0, max(1.0, age / 10)))
-        if refused:
-            raise self._lost(refused, len(requests))
+        if refused and (lost := self._lost(refused, len(requests))) is not None:
+            raise lost
 
     # ---- what is out
 
@@ -228,8 +236,9 @@ class Batches:
                 if any(rest):
                     left[name] = rest
             elif isinstance(verdict, Refused) or held.round >= ROUNDS:
+                lost = Lost(self._connection.without_key(verdict.why), isinstance(verdict, Refused))
                 for key in (key for key in keys if key in wanted):
-                    write_atomic(self._refusal(key), self._connection.without_key(verdict.why).encode())
+                    write_atomic(self._refusal(key), msgspec.json.encode(lost))
             else:
                 again.append(name)
         self._put_again(held, again, wanted)
@@ -338,14 +347,18 @@ class Batches:
         said = problems[0].get("message") or "(no message)"
         return self._client.error(f"the batch {batch['id']} was refused: {said}")
 
-    def _lost(self, refused: set[str], asked: int) -> StepFailedError:
-        """Forgets the refusals, so that another go asks again, and tells them."""
-        reasons = {self._refusal(key).read_text() for key in refused}
+    def _lost(self, refused: set[str], asked: int) -> StepFailedError | None:
+        """Forgets the refusals, so that another go asks again, and tells them; None where they may be left out."""
+        notes: dict[str, Lost] = {key: read_json(self._refusal(key), Lost) for key in refused}
         for key in refused:
             self._refusal(key).unlink()
-        said = self._connection.without_key("; ".join(sorted(reasons)[:3]))
+        if self._policy.leaves_out:
+            notes = {key: note for key, note in notes.items() if not note.refused}
+        if not notes:
+            return None
+        said = "; ".join(sorted({note.why for note in notes.values()})[:3])
         return StepFailedError(
-            f"{len(refused)} of {asked} requests got no completion: {said}",
+            f"{len(notes)} of {asked} requests got no completion: {said}",
             where=self._policy.where,
             next_step="What came is kept; run again to ask for the rest.",
         )

@@ -51,9 +51,13 @@ class Policy:
     """When to send again and when to give up."""
 
     retries: int
+    """Times that one call is sent again after faults."""
     patience: float
+    """Seconds without a good answer."""
     where: str
     """Whose endpoint it is, for errors."""
+    leaves_out: bool = False
+    """Requests that are refused for themselves are left out."""
 
 
 class Engine:
@@ -275,8 +279,9 @@ class Engine:
         heapq.heapify(self._later)
 
     def _refused(self, call: Call, verdict: Refused) -> None:
-        self._lost[verdict.why] += len(call.requests)
-        if verdict.persistent or (self._good == 0 and self._bad_in_a_row >= REFUSED_AT_ONCE):
+        if not self._policy.leaves_out:
+            self._lost[verdict.why] += len(call.requests)
+        if verdict.persistent or (self._good == 0 and not verdict.filtered and self._bad_in_a_row >= REFUSED_AT_ONCE):
             self._stop(f"the endpoint refuses: {verdict.why}")
 
     def _judge(self, verdict: Again, now: float) -> None:

@@ -29,19 +29,28 @@ class RemoteModel(TextModel):
         services: the session: what the run may spend, and where batches that are out are written down.
         price: per million tokens, the way it is asked.
         where: whose it is, for errors.
+        leaves_out: refused requests are left out instead of raising at the end.
 
     Raises:
         BadInputError: the environment has no key, or a budget cannot be kept.
     """
 
     def __init__(
-        self, fingerprint: str, options: EndpointOptions, services: Services, price: Price | None, *, where: str
+        self,
+        fingerprint: str,
+        options: EndpointOptions,
+        services: Services,
+        price: Price | None,
+        *,
+        where: str,
+        leaves_out: bool = False,
     ) -> None:
         self.fingerprint = fingerprint
         self._options = options
         self._services = services
         self._price = price
         self._where = where
+        self._leaves_out = leaves_out
         key_of(options, where=where)
         if services.budget is not None and price is not None and "max_tokens" in profile_of(options).without:
             raise BadInputError(
@@ -82,7 +91,7 @@ class RemoteModel(TextModel):
         profile = profile_of(options)
         connection, path = Connection(options, where=self._where), PATHS[options.endpoint]
         calls = Calls(Body(options, profile), min(options.n, profile.most_n), self._price if budget else None)
-        policy = Policy(options.retries, options.patience, self._where)
+        policy = Policy(options.retries, options.patience, self._where, self._leaves_out)
         if options.batch:
             return Batches(connection, path, calls, policy, self._folder, thinking=options.thinking, budget=budget)
         limits = Limits(options.concurrency, options.requests_per_minute, options.tokens_per_minute)

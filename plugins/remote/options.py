@@ -103,6 +103,9 @@ class RemoteOptions(EndpointOptions, frozen=True, omit_defaults=True):
     reasoning models); or as the methods of these names."""
     max_new_tokens: tuple[int, int] = (512, 32)
     """For the rationale and for the answer stage. A reasoning model's thoughts count."""
+    refused: Literal["fail", "missing"] = "fail"
+    """What a request that the endpoint refuses for what it says (a content filter) does to its step: fail it, or be
+    missing from it, as it would be from a recording."""
     rationale: RationaleSource = "text"
     """What students learn from: what the model answered up to its answer, what it thought, or one after the other."""
 

@@ -33,6 +33,7 @@ class RemoteTeacher(Teacher):
         self.format = TEACHER_FORMATS[options.format]
         self.max_new_tokens = options.max_new_tokens
         self.price = asking_price(options)
+        self.leaves_out = options.refused == "missing"
         self.paid = options.api_key_env is not None
         self.learns_from = learns_from(options.format, options.rationale)
         self.services = services
@@ -52,7 +53,9 @@ class RemoteTeacher(Teacher):
         from rtbench_plugins.remote.model import RemoteModel
 
         where = f"teacher {self.name!r}"
-        return RemoteModel(member.fingerprint, self.options, self.services, self.price, where=where)
+        return RemoteModel(
+            member.fingerprint, self.options, self.services, self.price, where=where, leaves_out=self.leaves_out
+        )
 
     def resources(self) -> Resources:
         return asking_resources(self.options)

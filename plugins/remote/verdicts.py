@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from rtbench_plugins.remote.http import Answer
 from rtbench_plugins.remote.limits import retry_after
-from rtbench_plugins.remote.wire import Reply, read_fault, read_reply
+from rtbench_plugins.remote.wire import FILTERED, Reply, read_fault, read_reply
 
 _AGAIN = frozenset({408, 409, 425})
 _PERSISTENT = frozenset({401, 402, 403, 404, 405})
@@ -39,6 +39,8 @@ class Refused:
     why: str
     persistent: bool = False
     """Nor will any other: the key, the address, the model or the account is at fault."""
+    filtered: bool = False
+    """For what its prompt says, which is no sign that others go wrong."""
 
 
 Verdict = Good | Again | Refused
@@ -55,10 +57,10 @@ def verdict_on(answer: Answer) -> Verdict:
         return Again("the reply is cut, no JSON, or holds no choice", perhaps_billed=True)
     message, code = read_fault(answer.body)
     why = f"{status} {message or '(no message)'}"
-    if status in _PERSISTENT or (status == 429 and code in _NO_MONEY):
+    if (status in _PERSISTENT and code != FILTERED) or (status == 429 and code in _NO_MONEY):
         return Refused(why, persistent=True)
     if status in _AGAIN or status == 429 or status >= 500:
         return Again(why, retry_after(answer.headers), throttled=status in {429, 503})
     if status < 400:
         return Refused(f"{status}, a redirect or another answer that is none", persistent=True)
-    return Refused(why)
+    return Refused(why, filtered=code == FILTERED)

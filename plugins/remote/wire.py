@@ -14,6 +14,9 @@ from rtbench.records import Completion, FinishReason, Request, Usage, completion
 SEEDS = 2**31
 """Some servers keep seeds in 32 bits, signed."""
 
+FILTERED = "content_filter"
+"""Code of a refusal of what a prompt says (Azure's word; OpenRouter answers 403 with what it flagged)."""
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -105,6 +108,7 @@ class _Fault(msgspec.Struct, frozen=True):
     message: str | None = None
     code: str | int | None = None
     type: str | None = None
+    metadata: Any = None
 
 
 class _FaultReply(msgspec.Struct, frozen=True):
@@ -188,7 +192,8 @@ def read_fault(body: bytes) -> tuple[str, str]:
     if isinstance(error, str):
         return error, ""
     if error is not None:
-        return error.message or "", str(error.code or error.type or "")
+        filtered = isinstance(error.metadata, dict) and "flagged_input" in error.metadata
+        return error.message or "", FILTERED if filtered else str(error.code or error.type or "")
     return found.message or (str(found.detail)[:300] if found.detail else ""), ""
 
 

@@ -141,7 +141,8 @@ def complete(context: StepContext) -> dict[str, Any]:
 
                 opened = functools.partial(open_model, session, step)
                 found.update(ask(opened, partition, todo, reasoning=_reasoning(context), progress=progress))
-        if left := [request for request in requests if request.key not in found]:
+        left = [request for request in requests if request.key not in found]
+        if left and (len(left) == len(requests) or not _leaves_out(session, spec)):
             raise StepFailedError(
                 f"{len(left)} of {len(requests)} requests were not answered (first: sample {left[0].sample_index})",
                 where=step.title,
@@ -162,14 +163,21 @@ def complete(context: StepContext) -> dict[str, Any]:
         "questions": len({request.sample_index for request in requests}),
         "missing_questions": len({r.sample_index for r in requests} - {e.sample_index for e in entries}),
         "prompts_cut": sum(found[entry.key].prompt_cut for entry in entries),
-        "notes": _notes(spec, [found[entry.key] for entry in entries]),
+        "notes": _notes(spec, [found[entry.key] for entry in entries], len(requests) - len(entries)),
         "prompt_tokens": sum(u.prompt_tokens for u in usages),
         "completion_tokens": sum(u.completion_tokens for u in usages),
     }
 
 
-def _notes(spec: CompleteSpec, completions: Sequence[Completion]) -> list[str]:
+def _leaves_out(session: Session, spec: CompleteSpec) -> bool:
+    model = spec.model
+    return model.role == "teacher" and session.teacher(model.plugin, model.name, model.options).leaves_out
+
+
+def _notes(spec: CompleteSpec, completions: Sequence[Completion], missing: int) -> list[str]:
     """What a user should know of completions that are there: draws that are all alike are paid for and teach nothing."""
+    if missing and spec.recorded is None:
+        return [f"{spec.model.name} refused {missing} of {missing + len(completions)} requests, which are missing"]
     if spec.n == 1 or spec.sampling.temperature == 0:
         return []
     texts: dict[int, list[str]] = {}

@@ -323,6 +323,21 @@ def test_persistent_failure_stops_the_whole_run_with_one_message(cli: Cli, serve
     assert board
 
 
+def test_prompt_that_a_filter_refuses_fails_its_step_or_is_missing_as_one_likes(cli: Cli, server: MakeServer) -> None:
+    choosy = server(answer="yes", filters="oxo")
+    path = matrix(cli, choosy, degree=2)
+    failed = cli("run", "--matrix", path, code=1).stderr
+    assert "requests got no completion: 403 flagged" in failed
+    path.write_text(matrix(cli, choosy, degree=2, refused="missing").read_text())
+    before = choosy.stats()["good"]
+    done = cli("run", "--matrix", path)
+    assert "far refused" in done.stderr
+    assert choosy.stats()["good"] == before, "what was there is not asked again"
+    board: Any = cli.json("report")
+    results = [row["results"]["parity"] for row in board["rows"] if row["method"] in {"teacher", "fine-tune-cot"}]
+    assert any(result.get("missing") for result in results)
+
+
 def test_leaderboard_shows_money_by_teacher_and_per_kept_rationale(cli: Cli, server: MakeServer) -> None:
     fine = server(answer="yes")
     path = matrix(cli, fine, degree=4, price={"input": 1000, "output": 2000, "as_of": "2026-11-25"})
