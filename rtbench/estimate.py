@@ -191,7 +191,7 @@ def _judged(session: Session, step: Step, counted: _Counted) -> StepEstimate | N
     rough = characters * max(1, spec.degree) // CHARACTERS_PER_TOKEN + 2 * each * RATIONALE_TOKENS
     written = [each * curator.asks_tokens for curator, _ in asking]
     prices = [(teacher.price, tokens) for (_, teacher), tokens in zip(asking, written, strict=True) if teacher.price]
-    return StepEstimate(
+    found = StepEstimate(
         work=each * len(asking),
         requests=each * len(asking),
         prompt_tokens=rough * len(asking),
@@ -199,6 +199,16 @@ def _judged(session: Session, step: Step, counted: _Counted) -> StepEstimate | N
         money=sum(price.of(rough, tokens) for price, tokens in prices) if prices else None,
         currency=prices[0][0].currency if prices else "",
     )
+    places = [
+        (LedgerAddress(teacher.members()[0].fingerprint, spec.task.dataset, curator.asks_as), teacher.price)
+        for curator, teacher in asking
+    ]
+    seen = [counted.costs_at(session, address, price) for address, price in places if price is not None]
+    costs = [cost for cost in seen if cost is not None]
+    if not costs or len(costs) < len(prices):
+        return found
+    expected, spread = sum(mean for mean, _ in costs) * each, 2 * sum(error for _, error in costs) * each
+    return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
 
 
 def _train(session: Session, step: Step, plan: Plan, counted: _Counted) -> StepEstimate:

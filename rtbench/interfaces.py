@@ -416,6 +416,8 @@ class Curator(ABC):
     same questions."""
     asks_tokens: int = 0
     """New tokens of an answer of the model that it asks, at most."""
+    asks_as: str = ""
+    """Name of its prompt in the ledger."""
 
     def asks(self, services: Services) -> Teacher | None:
         """The model that it asks about candidates, once about each at most; None: it asks nobody. It is stated as the

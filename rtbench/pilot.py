@@ -1,4 +1,4 @@
-"""A pilot: a few of each teacher's requests, asked for real, so that a plan's money rests on counted tokens.
+"""A pilot: a few of each teacher's and judge's requests, asked for real, so that a plan's money rests on counted tokens.
 
 They are requests of the run itself and go to the ledger, so nothing is paid twice.
 """
@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtbench.asking import ask
+from rtbench.interfaces import Candidate
+from rtbench.questions import questions_of
 from rtbench.records import Completion, Request
-from rtbench.specs import CompleteSpec, Step
+from rtbench.specs import CompleteSpec, CurateSpec, Step
 from rtbench.steps.complete import address_of, answer_requests, open_model, partition_at, requests_of
+from rtbench.steps.curate import context_of, pooled
 
 if TYPE_CHECKING:
     from rtbench.plan import Plan
@@ -32,7 +35,7 @@ class Piloted:
 
 def run_pilot(session: Session, plan: Plan, n: int) -> list[Piloted]:
     """Asks ``n`` requests of every teacher for every data set and stage that a plan has to do: one draw each of ``n``
-    questions, evenly over the fold.
+    questions, evenly over the fold; then has judges look at what came.
 
     Raises:
         NotYetError: a batch is out; what it holds is kept when the plan is asked for again.
@@ -50,7 +53,48 @@ def run_pilot(session: Session, plan: Plan, n: int) -> list[Piloted]:
             if todo:
                 ask(functools.partial(open_model, session, step), partition, todo, reasoning=rationales)
         out.append(Piloted(step.title, len(todo), len(held)))
+    return [*out, *_judged(session, plan, n)]
+
+
+def _judged(session: Session, plan: Plan, n: int) -> list[Piloted]:
+    """Has curators' models judge rationales that are there, once for every data set."""
+    out: list[Piloted] = []
+    seen: set[tuple[str, str]] = set()
+    for step in plan.todo:
+        spec = step.spec
+        if not isinstance(spec, CurateSpec) or not spec.judges:
+            continue
+        candidates = _rationales(session, step, plan, n)
+        samples = questions_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
+        for curator in session.curators(spec):
+            teacher = curator.asks(session)
+            if teacher is None or not candidates or (place := (teacher.name, spec.task.dataset)) in seen:
+                continue
+            seen.add(place)
+            member = teacher.members()[0]
+            partition = session.ledger.partition(member.fingerprint, spec.task.dataset, curator.asks_as)
+            before = len(partition.keys())
+            curator.keep(candidates, context_of(session, spec, samples))
+            asked = len(partition.keys()) - before
+            out.append(Piloted(f"judge {spec.task.dataset}/{teacher.name}", asked, len(candidates) - asked))
     return out
+
+
+def _rationales(session: Session, step: Step, plan: Plan, n: int) -> list[Candidate]:
+    """Of the rationales that a curate step will be given, at most ``n`` that a pilot has asked for."""
+    spec = step.spec
+    assert isinstance(spec, CurateSpec)
+    found: list[tuple[list[Completion], str]] = []
+    for i in step.inputs_as("completions"):
+        asked = plan.steps[i.key]
+        fingerprint = address_of(asked).fingerprint
+        if asked.inputs_as("answered"):  # what depends on other answers has not been asked
+            found.append(([], fingerprint))
+            continue
+        keys = {request.key for request in _few(session, asked, plan, n)[0]}
+        found.append((list(partition_at(session.ledger, address_of(asked)).load(keys).values()), fingerprint))
+    samples = questions_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
+    return pooled(session, spec, samples, found)[:n]
 
 
 def _longest(plan: Plan) -> list[Step]:

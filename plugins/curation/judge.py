@@ -43,6 +43,7 @@ class Judge(Curator):
 
     name = "judge"
     version = 2
+    asks_as = "judge"
 
     def __init__(self, options: JudgeOptions) -> None:
         given = dict(options.model)
@@ -80,7 +81,7 @@ class Judge(Curator):
             )
             for candidate in candidates
         ]
-        partition = context.services.ledger.partition(member.fingerprint, context.dataset, "judge")
+        partition = context.services.ledger.partition(member.fingerprint, context.dataset, self.asks_as)
         found = answered(lambda: teacher.open(member), partition, list({r.key: r for r in requests}.values()))
         if left := [request for request in requests if request.key not in found]:
             raise StepFailedError(

@@ -127,20 +127,24 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
 
 
 def _by_teacher(made: Plan, estimates: dict[str, StepEstimate]) -> None:
-    """Requests, tokens and money of each teacher that has a price."""
-    from rtbench.specs import CompleteSpec
+    """Requests, tokens and money of each teacher that has a price, and of judges."""
+    from rtbench.specs import CompleteSpec, CurateSpec
 
     found: dict[str, list[StepEstimate]] = {}
     for step in made.todo:
-        if isinstance(step.spec, CompleteSpec) and step.spec.model.role == "teacher" and step.key in estimates:
-            found.setdefault(step.spec.model.name, []).append(estimates[step.key])
-    for teacher, steps in found.items():
+        if step.key not in estimates:
+            continue
+        if isinstance(step.spec, CompleteSpec) and step.spec.model.role == "teacher":
+            found.setdefault(f"teacher {step.spec.model.name}", []).append(estimates[step.key])
+        elif isinstance(step.spec, CurateSpec):
+            found.setdefault("judges", []).append(estimates[step.key])
+    for name, steps in found.items():
         priced = [e for e in steps if e.money is not None]
         if not priced:
             continue
         known = [e for e in priced if e.expected is not None]
         currency = priced[0].currency
-        said = f"teacher {teacher}: {sum(e.work for e in steps):,} requests, at most {_sum(priced, 'money'):.2f} {currency}"
+        said = f"{name}: {sum(e.work for e in steps):,} requests, at most {_sum(priced, 'money'):.2f} {currency}"
         if known:
             likely = f"{_sum(known, 'expected'):.2f} ({_sum(known, 'low'):.2f} to {_sum(known, 'high'):.2f}) {currency}"
             rest = sum(e.work for e in priced if e.expected is None)

@@ -115,14 +115,30 @@ def rationale_of(completion: Completion, prefix: str | None, source: RationaleSo
 def candidates_of(
     session: Session, spec: CurateSpec, samples: Sequence[Sample], keys: Sequence[str]
 ) -> list[Candidate]:
-    """The first ``degree`` completions of each question, judged. Several members are pooled in turn: the first
-    completion of each member, then the second of each, and so on."""
+    """The first ``degree`` completions of each question, of finished complete steps, judged."""
+    found = [
+        (completions_of(session, key), session.store.meta("complete", key).result["address"]["fingerprint"])
+        for key in keys
+    ]
+    return pooled(session, spec, samples, found)
+
+
+def pooled(
+    session: Session, spec: CurateSpec, samples: Sequence[Sample], found: Sequence[tuple[Sequence[Completion], str]]
+) -> list[Candidate]:
+    """The first ``degree`` completions of each question, judged. Several members are pooled in turn: the first completion of
+    each member, then the second of each, and so on.
+
+    Args:
+        session: for the task's extractor.
+        spec: of the curate step.
+        samples: the questions.
+        found: of each member its completions, and its fingerprint.
+    """
     by_index = {sample.index: sample for sample in samples}
     extractor = session.task(spec.task.name).extractor(spec.extractor)
-    pooled: dict[int, list[tuple[int, int, Candidate]]] = {index: [] for index in by_index}
-    for member, key in enumerate(keys):
-        completions = completions_of(session, key)
-        source = session.store.meta("complete", key).result["address"]["fingerprint"]
+    by_question: dict[int, list[tuple[int, int, Candidate]]] = {index: [] for index in by_index}
+    for member, (completions, source) in enumerate(found):
         prefix = spec.answer_prefixes[member]
         mine = [completion for completion in completions if completion.sample_index in by_index]
         for completion, score in zip(mine, extractor.score(mine, by_index, prefix), strict=True):
@@ -137,11 +153,11 @@ def candidates_of(
                 source=source,
             )
             candidate = Candidate(example=example, completion=completion, correct=score.correct)
-            pooled[sample.index].append((completion.completion_index, member, candidate))
+            by_question[sample.index].append((completion.completion_index, member, candidate))
     out: list[Candidate] = []
-    for found in pooled.values():
-        found.sort(key=lambda item: item[:2])
-        out.extend(candidate for _, _, candidate in found[: spec.degree])
+    for drawn in by_question.values():
+        drawn.sort(key=lambda item: item[:2])
+        out.extend(candidate for _, _, candidate in drawn[: spec.degree])
     return out
 
 

@@ -136,6 +136,29 @@ def test_judge_counts_by_what_it_is_not_by_its_price(cli: Cli, tmp_path: Path, s
     assert planned(model="another") > 0
 
 
+def test_pilot_asks_the_judge_too_and_tells_what_it_will_cost(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
+    kind = server(answer="GOOD")
+    model = {"use": "openai", "model": "m", "base_url": kind.url, "api_key_env": None}
+    model |= {"price": {"input": 1000, "output": 1000}}
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED + f"curators: [correct, {{use: judge, model: {json.dumps(model)}}}]\n")
+    done = cli("plan", "--matrix", path, "--pilot", "8")
+    assert "pilot: judge parity/judge m: 8 asked, 0 were there" in done.stderr
+    assert "judges: 160 requests, at most" in done.stdout
+    assert kind.stats()["calls"] == 8
+    planned: Any = cli.json("plan", "--matrix", path)
+    (estimate,) = (s["estimate"] for s in planned["steps"] if s["kind"] == "curate")
+    spent = kind.stats()
+    mean = (spent["prompt_tokens"] + spent["completion_tokens"]) / 1000 / 8
+    assert estimate["expected"] == pytest.approx(160 * mean)
+    assert estimate["low"] <= estimate["expected"] <= estimate["high"] < estimate["money"]
+    cli("run", "--matrix", path)
+    found: Any = cli.json("curate")
+    stages = {stage["curator"]: stage for stage in found["curators"]}
+    judged = stages["correct"]["left"]
+    assert judged <= kind.stats()["calls"] <= judged + 8, "what the pilot asked is not asked again"
+
+
 def test_paid_judge_is_not_tried_without_a_word_on_money(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
     cli.environment["MY_KEY"] = "sk-planted"
     kind = server(answer="GOOD")
