@@ -1,10 +1,8 @@
 """The small world of the commonsense twins: about 80 things and what everyone knows of them.
 
 The pocket base models read the world one fact at a time in their pre-training text; the twins then ask for facts, and
-for what follows from two or three of them. For that text::
-
-    facts(rng)      endless iterator of FactText: random facts in random wordings, each fact equally often
-    one_fact(rng)   one of them
+for what follows from two or three of them. That text is made of :func:`one_fact`: random facts in random wordings, each
+fact equally often.
 
 A :class:`FactText` is the three texts ``text_before + value + text_after`` as they stand (the space before the value is
 part of the value): ``"A robin is found in the"``, ``" garden"``, ``"."``. What stands before the value determines it. A
@@ -303,9 +301,3 @@ def _text(pattern: str, subject: str, value: str, forward: bool) -> FactText:
 def one_fact(rng: random.Random) -> FactText:
     """A random sentence of a random fact."""
     return rng.choice(texts_of(rng.choice(_ALL)))
-
-
-def facts(rng: random.Random) -> Iterator[FactText]:
-    """Endless random facts; see the module."""
-    while True:
-        yield one_fact(rng)
