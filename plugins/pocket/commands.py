@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from rtbench.cli.common import format_option, print_json, print_table
-from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from rtbench_plugins.pocket.probes import ProbeResult
 
 
 @click.group()
 def pocket() -> None:
-    """The pocket base models: pre-train them again, or probe what they can do."""
+    """The pocket base models: pre-train them again, probe what they can do, or make their vocabulary anew."""
 
 
 @pocket.command()
 @click.argument("name")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
 @click.option("--seed", default=0, show_default=True, help="Of new weights, text and batch order.")
-@click.option("--tokens", type=int, metavar="N", help="Instead of the size's budget.")
-@click.option("--threads", type=int, default=1, show_default=True, help="CPU threads.")
+@click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Instead of the size's budget.")
+@click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def pretrain(name: str, out: Path, seed: int, tokens: int | None, threads: int, traceback: bool) -> None:  # noqa: ARG001 - read by main()
     """Pre-train base model NAME, from nothing or grown from the shipped smaller one. Stopped, the same command goes on from where it was."""
@@ -30,8 +35,6 @@ def pretrain(name: str, out: Path, seed: int, tokens: int | None, threads: int, 
     if name not in SIZES:
         raise UnknownNameError.of("pocket model", name, SIZES, where="rtbench pocket pretrain")
     size = SIZES[name] if tokens is None else msgspec.structs.replace(SIZES[name], tokens=tokens)
-    if size.tokens < 1:
-        raise BadInputError("must be at least 1", where=f"--tokens {tokens}")
     from rtbench_plugins.pocket.building import build
 
     build(size, out, seed=seed, threads=threads, say=click.echo)
@@ -39,27 +42,60 @@ def pretrain(name: str, out: Path, seed: int, tokens: int | None, threads: int, 
 
 @pocket.command()
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
-@click.option("--count", default=400, show_default=True, help="Draws a probe.")
+@click.option(
+    "--count",
+    type=click.IntRange(min=1),
+    default=400,
+    show_default=True,
+    help="Different questions a probe, or all where there are fewer.",
+)
 @format_option("table", "json", "md")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def probes(models: tuple[str, ...], count: int, format_: str, traceback: bool) -> None:  # noqa: ARG001 - read by main()
     """Ask base models (shipped names or folders; all shipped ones by default) for the skills they were trained in."""
-    from rtbench_plugins.pocket.building import load
+    from rtbench_plugins.pocket.building import folder_of, load
     from rtbench_plugins.pocket.probes import GATE, run_probes
-    from rtbench_plugins.pocket.students import shipped
+    from rtbench_plugins.pocket.students import MODELS, shipped
 
-    names = models or tuple(shipped())
-    found = {name: run_probes(*load(name), n=count) for name in names}
+    folders = {name: folder_of(name) for name in models} or {name: MODELS / name for name in shipped()}
+    found = {name: run_probes(*load(folder), n=count) for name, folder in folders.items()}
     if format_ == "json":
         print_json(found)
         return
-    heads = ("probe", *(Path(name).name for name in names))
+    table = table_of(found)
+    if format_ == "md":
+        click.echo("\n".join(f"| {' | '.join(row)} |" for row in (table[0], ("---",) * len(table[0]), *table[1:])))
+    else:
+        print_table(table[0], table[1:])
+    click.echo(
+        f"n: different questions; seen: some or all stand in the pre-training text; * below the gate of {GATE:.2f}"
+    )
+
+
+def table_of(found: Mapping[str, Sequence[ProbeResult]]) -> list[tuple[str, ...]]:
+    """Heads and rows. Folders are named by their last part where that tells them apart."""
+    from rtbench_plugins.pocket.probes import GATE
+
+    short = [Path(name).name for name in found]
+    heads = ("probe", "n", *(short if len(set(short)) == len(short) else found))
     rows = [
-        (results[0].probe, *(f"{r.accuracy:.3f}{'' if r.accuracy >= GATE else ' *'}" for r in results))
+        (
+            f"{results[0].probe}{' (seen)' if results[0].seen else ''}",
+            str(results[0].n),
+            *(f"{r.accuracy:.3f}{'' if r.accuracy >= GATE else ' *'}" for r in results),
+        )
         for results in zip(*found.values(), strict=True)
     ]
-    if format_ == "md":
-        click.echo("\n".join(f"| {' | '.join(row)} |" for row in (heads, ("---",) * len(heads), *rows)))
-    else:
-        print_table(heads, rows)
-    click.echo(f"n = {count} a probe; * below the gate of {GATE:.2f}")
+    return [heads, *rows]
+
+
+@pocket.command()
+@click.argument("out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--traceback", is_flag=True, help="Show where an error comes from.")
+def vocabulary(out: Path, traceback: bool) -> None:  # noqa: ARG001 - read by main()
+    """Make the vocabulary anew, from the pre-training text and the twins. The shipped models keep theirs."""
+    from rtbench_plugins.pocket.vocabulary import made_anew
+
+    from rtbench.files import write_atomic
+
+    write_atomic(out, "".join(f"{piece}\n" for piece in made_anew()).encode())

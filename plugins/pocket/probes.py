@@ -1,9 +1,11 @@
-"""Skill probes: can a base model do what its pre-training text was to teach it, on operands and lists it has not seen?
+"""Skill probes: can a base model do what its pre-training text was to teach it?
 
-Operands of a calculation are held out, ``b + a`` together with ``a + b``; so are products.
+A probe asks different questions, each a text with one determined piece behind it; an answer is right when every token of
+the piece is the model's first choice, given the text before (what greedy decoding would write).
 
-A probe is a set of documents with one determined piece that counts; it is right when every token of the piece is the
-model's first choice, given the text before (what greedy decoding would write). Imports torch when a model is asked.
+Operands of a calculation are held out, ``b + a`` together with ``a + b``; so are products. Lists, options and swaps are
+drawn from so many that none is read twice. What :data:`SEEN` names is not new to the models: they have read its questions,
+or some of them. Imports torch when a model is asked.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from rtbench.records import Record
 Probe = Callable[[random.Random], tuple[str, str]]
 """Draws a prompt and what must follow it."""
 GATE = 0.95
+_IN_VAIN = 5_000
+"""Draws without a new question after which there are no more."""
 
 
 class ProbeResult(Record, frozen=True):
@@ -30,6 +34,9 @@ class ProbeResult(Record, frozen=True):
     probe: str
     correct: int
     n: int
+    """Different questions: as many as were wanted, or all that there are."""
+    seen: bool
+    """Some of the questions, or all, stand in the pre-training text."""
 
     @property
     def accuracy(self) -> float:
@@ -161,21 +168,35 @@ PROBES: dict[str, Probe] = {
     "one week": _date("week"),
     "one month": _date("month"),
 }
+SEEN = frozenset({"compare two numbers", "one flip", "last letter", "one day", "one week", "one month"})
+"""Probes whose questions are drawn from few enough that the pre-training text has some of them, or all, word for word.
+They could be held out only by training the models anew: the text is drawn from all names, numbers and dates."""
+
+
+def questions(name: str, n: int, seed: int = 12345) -> dict[str, str]:
+    """The first ``n`` different prompts of a probe, or all where there are fewer, and what must follow each."""
+    rng = random.Random(f"{name}/{seed}")  # noqa: S311 - reproducible, not secret
+    found: dict[str, str] = {}
+    in_vain = 0
+    while len(found) < n and in_vain < _IN_VAIN:
+        prompt, target = PROBES[name](rng)
+        in_vain = in_vain + 1 if prompt in found else 0
+        found[prompt] = target
+    return found
 
 
 def run_probes(model: Any, tokenizer: Any, *, n: int = 200, seed: int = 12345) -> list[ProbeResult]:
-    """Asks all probes, ``n`` draws each."""
+    """Asks all probes, ``n`` different questions each where there are so many."""
     import torch
 
     out: list[ProbeResult] = []
-    for name, probe in PROBES.items():
-        rng = random.Random(f"{name}/{seed}")  # noqa: S311 - reproducible, not secret
-        drawn = [probe(rng) for _ in range(n)]
-        prompts = tokenizer([prompt for prompt, _ in drawn], add_special_tokens=False)["input_ids"]
-        targets = tokenizer([target for _, target in drawn], add_special_tokens=False)["input_ids"]
+    for name in PROBES:
+        drawn = questions(name, n, seed)
+        prompts = tokenizer(list(drawn), add_special_tokens=False)["input_ids"]
+        targets = tokenizer(list(drawn.values()), add_special_tokens=False)["input_ids"]
         width = max(len(p) + len(t) for p, t in zip(prompts, targets, strict=True))
-        ids = torch.full((n, width), tokenizer.pad_token_id)
-        labels = torch.full((n, width), -100)
+        ids = torch.full((len(drawn), width), tokenizer.pad_token_id)
+        labels = torch.full((len(drawn), width), -100)
         for at, (prompt, target) in enumerate(zip(prompts, targets, strict=True)):
             end = len(prompt) + len(target)
             ids[at, :end] = torch.tensor([*prompt, *target])
@@ -184,7 +205,7 @@ def run_probes(model: Any, tokenizer: Any, *, n: int = 200, seed: int = 12345) -
             # Right padding behind a causal model changes nothing before it.
             best = model(input_ids=ids, use_cache=False).logits[:, :-1].argmax(-1)
         right = ((best == labels[:, 1:]) | (labels[:, 1:] == -100)).all(-1)
-        out.append(ProbeResult(probe=name, correct=int(right.sum()), n=n))
+        out.append(ProbeResult(probe=name, correct=int(right.sum()), n=len(drawn), seen=name in SEEN))
     return out
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import re
-from functools import cache
-from typing import Any
 
 from rtbench_plugins.pocket.primitives.pieces import Document, fixed, held_out, told
+from rtbench_plugins.pocket.task_twins import TWINS
 
-from rtbench.twins import Pen, Twin
+from rtbench.twins import Pen
 
+_TWINS = tuple(TWINS.values())
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
 _EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 
@@ -38,16 +38,9 @@ def phrases(rng: random.Random) -> Document:
 
 
 def _sentence(rng: random.Random) -> str:
-    twin: Twin[Any] = rng.choice(_twins())
+    twin = rng.choice(_TWINS)
     problem = next(twin.problems(rng.getrandbits(40)))
     pen = Pen(rng)  # fine: a coarse sentence would hold several steps
     twin.explain(problem, pen)
     text = problem.question if rng.random() < 0.4 else pen.text
     return rng.choice(_SENTENCE.split(text)).strip()
-
-
-@cache
-def _twins() -> tuple[Twin[Any], ...]:
-    from rtbench_plugins.pocket.building import twins
-
-    return tuple(twins().values())

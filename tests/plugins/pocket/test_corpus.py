@@ -10,21 +10,32 @@ import re
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rtbench_plugins.pocket.building import WORLDLY, pocket_vocabulary, twins
+from rtbench_plugins.pocket import corpus
 from rtbench_plugins.pocket.corpus import WEIGHTS, batches, document, rows, text_of
-from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, context, state
+from rtbench_plugins.pocket.primitives import arithmetic, calendar, choices, context, letters, state
 from rtbench_plugins.pocket.primitives.phrases import phrases
-from rtbench_plugins.pocket.primitives.pieces import FREE_WEIGHT, SENTENCE_WEIGHT, held_out
-from rtbench_plugins.pocket.probes import PROBES
+from rtbench_plugins.pocket.primitives.pieces import fixed, free, told
+from rtbench_plugins.pocket.probes import PROBES, SEEN, questions
 from rtbench_plugins.pocket.sizes import VOCABULARY
+from rtbench_plugins.pocket.task_twins import TWINS, WORLDLY
 from rtbench_plugins.pocket.tokenizer import VOCABULARY_FILE, new_vocabulary, shipped_tokenizer, tokenizer_of
 
+from rtbench.interfaces import Environment
+from rtbench.session import Session
 from rtbench.twins import Pen
+from tests.conftest import Cli
 
 TASKS = [
     "single_eq", "addsub", "multiarith", "gsm8k", "aqua", "svamp", "date_understanding", "tracking_shuffled_objects",
     "last_letter_concatenation", "coin_flip", "commonsense_qa", "strategy_qa",
 ]  # fmt: skip
+
+
+def test_sentences_are_those_of_the_twelve_tasks(tmp_path):
+    session = Session(Environment(workspace=str(tmp_path), offline=True))
+    assert {name: type(twin) for name, twin in TWINS.items()} == {
+        name: type(session.task(name).twin()) for name in TASKS
+    }
 
 
 def drawn(primitive, count=300):
@@ -46,30 +57,81 @@ def test_documents_have_something_to_learn_and_repeat_by_seed(primitive):
         assert primitive(random.Random(seed)) == pieces
 
 
-def test_equations_are_right():
-    found = 0
-    for pieces in drawn(arithmetic.equations):
+CALCULATIONS = {
+    "+": lambda a, b, result: a + b == result,
+    "-": lambda a, b, result: a - b == result,
+    "*": lambda a, b, result: a * b == result,
+    "/": lambda a, b, result: a == b * result,
+}
+WORDS = {"plus": "+", "minus": "-", "times": "*", "divided by": "/"}
+
+
+def calculated(text: str) -> set[tuple[int, str, int]]:
+    """Operands and operation of all calculations that stand in a text, in signs or in words."""
+    signs = re.findall(r"(\d+) ([-+*/]) (\d+) =", text)
+    words = [(a, WORDS[op], b) for a, op, b in re.findall(rf"(\d+) ({'|'.join(WORDS)}) (\d+) is", text)]
+    halves = [(a, "/", "2") for a in re.findall(r"Half of (\d+) is", text)]
+    doubles = [(a, "*", "2") for a in re.findall(r"Twice (\d+) is", text)]
+    return {(int(a), op, int(b)) for a, op, b in (*signs, *words, *halves, *doubles)}
+
+
+@pytest.mark.parametrize("primitive", [arithmetic.equations, arithmetic.updates, phrases])
+def test_calculations_are_right(primitive):
+    found = dict.fromkeys(CALCULATIONS, 0)
+    for pieces in drawn(primitive, 600):
         for a, op, b, result in re.findall(r"(\d+) ([-+*/]) (\d+) = (\d+)", text_of(pieces)):
-            found += 1
-            assert {"+": int(a) + int(b), "-": int(a) - int(b), "*": int(a) * int(b), "/": int(a) / int(b)}[op] == int(
-                result
-            )
-    assert found > 500
+            found[op] += 1
+            assert CALCULATIONS[op](int(a), int(b), int(result)), f"{a} {op} {b} = {result}"
+    assert min(found.values()) > 20
 
 
-def test_operands_of_the_arithmetic_probes_are_never_trained_on():
-    shown = set()
-    for primitive in (arithmetic.equations, arithmetic.updates):
-        for pieces in drawn(primitive, 3000):
-            shown |= set(re.findall(r"(\d+) ([-+*/]) (\d+) =", text_of(pieces)))
-    asked = set()
+@pytest.fixture(scope="module")
+def asked():
+    """All operands that the probes may ask, in both orders where that makes no difference."""
+    found = set()
     for name in ("addition", "subtraction", "multiplication", "division"):
-        for seed in range(300):
-            asked |= set(re.findall(r"(\d+) ([-+*/]) (\d+) =", PROBES[name](random.Random(seed))[0]))
-    assert len(asked) > 200
+        for prompt in questions(name, 5000):
+            found |= calculated(prompt)
+    return found | {(b, op, a) for a, op, b in found if op in "+*"}
+
+
+@pytest.mark.parametrize("primitive", WEIGHTS, ids=lambda primitive: primitive.__name__)
+def test_operands_of_the_arithmetic_probes_are_never_trained_on(primitive, asked):
+    assert len(asked) > 1400
+    shown = set().union(*(calculated(text_of(pieces)) for pieces in drawn(primitive, 2000)))
     assert not asked & shown
-    turned = {(b, op, a) for a, op, b in asked if op in "+*"}
-    assert not turned & shown, "b + a is what a + b is"
+    calculating = (arithmetic.equations, arithmetic.updates, arithmetic.comparisons, phrases)
+    assert (len(shown) > 50) == (primitive in calculating), "there is something to find where something is calculated"
+
+
+@pytest.mark.parametrize(
+    ("primitive", "count", "names"),
+    [
+        (letters.spelling, 2000, {"last letter"}),
+        (state.flips, 2000, {"one flip"}),
+        (arithmetic.comparisons, 2000, {"compare two numbers"}),
+        (calendar.dates, 15_000, {"one day", "one week", "one month"}),
+        (context.copied_list, 1000, set()),
+        (context.kth_item, 1000, set()),
+        (context.holdings, 1000, set()),
+        (context.who_has, 1000, set()),
+        (state.swaps, 1000, set()),
+        (letters.joining, 1000, set()),
+        (choices.options, 1000, set()),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_probes_whose_questions_are_read_in_training_are_marked(primitive, count, names):
+    """Some of their questions, word for word; of the others none."""
+    text = "\n".join(text_of(pieces) for pieces in drawn(primitive, count))
+    read = {
+        name
+        for name in PROBES
+        if name not in {"addition", "subtraction", "multiplication", "division"}
+        and any(prompt + target in text for prompt, target in questions(name, 400).items())
+    }
+    assert read == names
+    assert names <= SEEN
 
 
 def test_option_letters_belong_to_their_texts():
@@ -143,27 +205,30 @@ def test_words_are_single_tokens_and_digits_stand_alone(tokenizer):
     assert tokenizer.unk_token is None
 
 
-def test_a_vocabulary_made_anew_fits_the_models_and_has_the_shipped_words():
-    made = pocket_vocabulary()
-    shipped = VOCABULARY_FILE.read_text(encoding="utf-8").split()
+def test_a_vocabulary_made_anew_fits_the_models_and_has_the_shipped_words(cli: Cli):
+    cli("pocket", "vocabulary", "mine.txt")
+    made = (cli.folder / "mine.txt").read_text(encoding="utf-8").split("\n")[:-1]
+    shipped = VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")[:-1]
     assert len(set(made)) == len(made) <= VOCABULARY
     assert len(set(shipped) - set(made)) < len(shipped) // 50
 
 
-def test_rows_weigh_determined_tokens_fully(tokenizer):
+def test_a_row_depends_on_its_number_alone(tokenizer):
     found = rows(tokenizer, "7", first=0, count=40, progress=0.3)
-    again = rows(tokenizer, "7", first=20, count=20, progress=0.3)
-    assert found[20:] == again, "a row depends on its number alone"
-    for row in found:
-        assert len(row.ids) == len(row.weights)
-        assert row.ids[-1] == tokenizer.eos_token_id
-    for at, row in enumerate(found):
-        pieces = document(random.Random(f"7/{at}"), 0.3)
-        weights = [
-            piece.weight for piece in pieces for _ in tokenizer(piece.text, add_special_tokens=False)["input_ids"]
-        ]
-        assert row.weights == [*weights, FREE_WEIGHT]
-    assert {weight for row in found for weight in row.weights} == {1.0, FREE_WEIGHT, SENTENCE_WEIGHT}
+    assert rows(tokenizer, "7", first=20, count=20, progress=0.3) == found[20:]
+    assert len({tuple(row.ids) for row in found}) == 40
+
+
+def test_rows_weigh_determined_tokens_fully(tokenizer, monkeypatch):
+    pieces = [free("3 + 4 ="), fixed(" 7."), told(" Paul has"), free(" ###")]
+    monkeypatch.setattr(corpus, "document", lambda rng, progress: pieces)
+    (row,) = rows(tokenizer, "", first=0, count=1, progress=0.3)
+    assert tokenizer.decode(row.ids) == "3 + 4 = 7. Paul has ###<|end|>"
+    expected = [
+        ("3", 0.1), ("Ġ+", 0.1), ("Ġ4", 0.1), ("Ġ=", 0.1), ("Ġ7", 1.0), (".", 1.0),
+        ("ĠPaul", 0.3), ("Ġhas", 0.3), ("Ġ###", 0.1), ("<|end|>", 0.1),
+    ]  # fmt: skip
+    assert list(zip(tokenizer.convert_ids_to_tokens(row.ids), row.weights, strict=True)) == expected
 
 
 def test_batches_hold_every_row_once_and_keep_the_budget(tokenizer):
@@ -182,7 +247,7 @@ def shipped():
 def test_twins_words_are_tokens_of_the_shipped_vocabulary(shipped, task):
     """A reworded twin would be spelled letter by letter: then the words are to be replaced, or the models trained
     anew. Some are rare: a hundredth, or a twentieth of the many words that the small world takes."""
-    twin = twins()[task]
+    twin = TWINS[task]
     words = spelled = 0
     for problem in itertools.islice(twin.problems(5), 200):
         pen = Pen(random.Random(problem.question))
@@ -192,13 +257,3 @@ def test_twins_words_are_tokens_of_the_shipped_vocabulary(shipped, task):
             spelled += len(shipped.tokenize(" " + word)) > 1 and len(shipped.tokenize(word)) > 1
     strings = 200 if task == "last_letter_concatenation" else 0  # answers are no words
     assert spelled - strings <= words / (20 if task in WORLDLY else 100)
-
-
-def test_phrases_stand_alone_and_hold_no_probed_calculation():
-    """No sentence follows from the one before: each is of a problem of its own. Nothing that the probes ask is told."""
-    for pieces in drawn(phrases, 400):
-        for a, op, b, result in re.findall(r"(\d+) ([-+*/]) (\d+) = (\d+)", text_of(pieces)):
-            assert not held_out(op, int(a), int(b))
-            assert {"+": int(a) + int(b), "-": int(a) - int(b), "*": int(a) * int(b)}.get(op, int(result)) == int(
-                result
-            )

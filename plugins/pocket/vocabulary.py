@@ -1,0 +1,53 @@
+"""Makes the vocabulary anew. The shipped file was made from an earlier text and is kept; with another one, all models must
+be trained anew."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rtbench_plugins.pocket.corpus import WEIGHTS, text_of
+from rtbench_plugins.pocket.primitives.phrases import phrases
+from rtbench_plugins.pocket.primitives.words import any_words
+from rtbench_plugins.pocket.primitives.world import known_fact
+from rtbench_plugins.pocket.task_twins import TWINS, WORLDLY
+from rtbench_plugins.pocket.tokenizer import new_vocabulary
+
+from rtbench.twins import Pen, Twin
+
+DOCUMENTS = 1_000
+"""Documents of a primitive that are looked through for words."""
+PROBLEMS = 400
+"""Problems of a twin that are looked through for words."""
+
+
+def made_anew() -> list[str]:
+    """The pieces that become tokens: of pre-training documents and of the twins' questions and explanations, so that the
+    students need not spell them; the words of the small world come last."""
+    worldly = [TWINS[name] for name in WORLDLY]
+    others = [twin for name, twin in TWINS.items() if name not in WORLDLY]
+    primitives = [
+        one for one in WEIGHTS if one not in (any_words, phrases, known_fact)
+    ]  # these draw from what is below
+    documents = (
+        text_of(primitive(random.Random(f"vocabulary/{at}")))  # noqa: S311 - reproducible, not secret
+        for primitive in primitives
+        for at in range(DOCUMENTS)
+    )
+    first = itertools.chain(documents, _twin_texts(others))
+    facts = (text_of(known_fact(random.Random(f"facts/{at}"))) for at in range(10_000))  # noqa: S311
+    second = itertools.chain(facts, _twin_texts(worldly))
+    return new_vocabulary((first, 3), (second, 50))
+
+
+def _twin_texts(found: Iterable[Twin[Any]]) -> Iterator[str]:
+    for twin in found:
+        for knobs in (twin.knobs, twin.harder):
+            for at, problem in enumerate(itertools.islice(twin.problems(0, knobs), PROBLEMS)):
+                yield problem.question
+                for fine in (True, False):
+                    pen = Pen(random.Random(f"vocabulary/{at}"), fine=fine, verbosity=2)  # noqa: S311
+                    twin.explain(problem, pen)
+                    yield pen.text
