@@ -9,14 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 from rtbench_plugins.hf.muon import Muon
 from rtbench_plugins.hf.optimizers import split_parameters
 from rtbench_plugins.pocket.corpus import TokenRow, batches, rows
 from rtbench_plugins.pocket.growing import grow
-from rtbench_plugins.pocket.sizes import VOCABULARY, Size
+from rtbench_plugins.pocket.sizes import VOCABULARY, Size, described
 from torch.nn import functional
 
+from rtbench.errors import BadInputError
 from rtbench.files import atomic_write
 
 _CHUNK = 4000
@@ -79,6 +81,9 @@ class Pretraining:
         folder: state and log.
         say: told a line now and then.
         smaller: the model that is grown into this one, if ``size`` is grown from one.
+
+    Raises:
+        BadInputError: the folder holds the state of another training.
     """
 
     def __init__(
@@ -161,6 +166,7 @@ class Pretraining:
             "muon": self.muon.state_dict(),
             "adam": self.adam.state_dict(),
             "at": vars(self.at),
+            "of": self._identity(),
         }
         with atomic_write(self.folder / "state.pt") as handle:
             torch.save(state, handle)
@@ -170,11 +176,31 @@ class Pretraining:
         if not path.is_file():
             return
         state = torch.load(path, weights_only=True)
+        self._check(state.get("of"))
         self.model.load_state_dict(state["model"])
         self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
         self.at = Position(**state["at"])
         self.say(f"goes on at {self.at.tokens / 1e6:.2f}M tokens")
+
+    def _identity(self) -> dict[str, object]:
+        """What must be the same for a state to be gone on from: other documents, or another order, would else be mixed
+        with those that were read."""
+        name = f"{described(self.size)}, seed {self.seed}"
+        return {"name": name, "seed": self.seed, "chunk": self.chunk, "size": msgspec.to_builtins(self.size)}
+
+    def _check(self, held: dict[str, Any] | None) -> None:
+        own = self._identity()
+        if held == own:
+            return
+        said = "a training of unknown seed" if held is None else held["name"]
+        if said == own["name"]:
+            said += " by another recipe"
+        raise BadInputError(
+            f"holds {said}, not {own['name']}",
+            where=str(self.folder),
+            next_step="Choose another --out, or remove this folder.",
+        )
 
 
 def tensors(batch: Sequence[TokenRow], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from rtbench.records import Record
 
 VOCABULARY = 1536
@@ -42,3 +44,11 @@ SIZES: dict[str, Size] = {
         tokens=4_500_000, batch_tokens=3072, matrix_rate=5e-3, rate=2.5e-3, grown_from="pocket-2m",
     ),
 }  # fmt: skip
+
+
+def described(size: Size) -> str:
+    """A size for messages: its name, and its budget where that is not the name's own."""
+    for name, own in SIZES.items():
+        if msgspec.structs.replace(size, tokens=own.tokens) == own:
+            return name if size.tokens == own.tokens else f"{name} with {size.tokens:,} tokens"
+    return f"a model {size.width} wide with {size.tokens:,} tokens"

@@ -7,9 +7,11 @@ import pytest
 import torch
 from rtbench_plugins.pocket.corpus import document, text_of
 from rtbench_plugins.pocket.pretraining import Pretraining, new_model, tensors
-from rtbench_plugins.pocket.probes import PROBES, run_probes
-from rtbench_plugins.pocket.sizes import SIZES
+from rtbench_plugins.pocket.probes import PROBES, SEEN, questions, run_probes
+from rtbench_plugins.pocket.sizes import SIZES, described
 from rtbench_plugins.pocket.tokenizer import new_vocabulary, tokenizer_of
+
+from rtbench.errors import BadInputError
 
 TINY = msgspec.structs.replace(
     SIZES["pocket-0.5m"],
@@ -20,6 +22,8 @@ TINY = msgspec.structs.replace(
     tokens=40_000,
     batch_tokens=256,
 )
+
+SHORT = msgspec.structs.replace(TINY, tokens=8_000)
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +80,41 @@ def test_stopped_run_goes_on_and_equals_an_undisturbed_one(tokenizer, tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(resumed.run().parameters(), whole.parameters(), strict=True))
 
 
+@pytest.mark.parametrize(
+    ("seed", "changes", "wanted"),
+    [
+        (1, {}, "seed 1"),
+        (0, {"width": 32}, "a model 32 wide with 8,000 tokens, seed 0"),
+        (0, {"tokens": 16_000}, "a model 16 wide with 16,000 tokens, seed 0"),
+        (0, {"rate": 1e-3}, "by another recipe"),
+    ],
+)
+def test_folder_of_another_training_is_refused(tokenizer, tmp_path, seed, changes, wanted):
+    """Its weights, or the documents read so far, would be passed off as this one's."""
+    Pretraining(SHORT, tokenizer, 0, tmp_path, lambda _: None).run()
+    before = (tmp_path / "state.pt").read_bytes()
+    with pytest.raises(BadInputError, match=r"holds a model 16 wide with 8,000 tokens, seed 0") as error:
+        Pretraining(msgspec.structs.replace(SHORT, **changes), tokenizer, seed, tmp_path, lambda _: None)
+    assert wanted in str(error.value)
+    assert "--out" in str(error.value)
+    assert (tmp_path / "state.pt").read_bytes() == before
+
+
+def test_state_that_does_not_say_whose_it_is_is_refused(tokenizer, tmp_path):
+    Pretraining(SHORT, tokenizer, 0, tmp_path, lambda _: None).run()
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    del state["of"]
+    torch.save(state, tmp_path / "state.pt")
+    with pytest.raises(BadInputError, match="unknown seed"):
+        Pretraining(SHORT, tokenizer, 0, tmp_path, lambda _: None)
+
+
+def test_sizes_are_called_by_their_names():
+    assert [described(size) for size in SIZES.values()] == list(SIZES)
+    fewer = msgspec.structs.replace(SIZES["pocket-2m"], tokens=12_000)
+    assert described(fewer) == "pocket-2m with 12,000 tokens"
+
+
 def test_padding_changes_no_loss_weight(tokenizer):
     from rtbench_plugins.pocket.corpus import rows
 
@@ -92,6 +131,16 @@ def test_probes_ask_the_same_each_time_and_a_new_model_fails_them(tokenizer):
     assert [result.probe for result in found] == list(PROBES)
     assert found == run_probes(model, tokenizer, n=20)
     assert all(result.accuracy < 0.95 for result in found)
+
+
+def test_probes_ask_no_question_twice_and_stop_where_there_are_no_more(tokenizer):
+    counts = {name: len(questions(name, 300)) for name in PROBES}
+    few = {"multiplication": 14, "division": 22, "one flip": 256, "last letter": 64}
+    assert counts == {name: few.get(name, 300) for name in PROBES}
+    assert list(questions("one day", 300))[:50] == list(questions("one day", 50))
+    found = run_probes(new_model(TINY, tokenizer, 0).eval(), tokenizer, n=30)
+    assert {result.probe: result.n for result in found} == {name: min(few.get(name, 30), 30) for name in PROBES}
+    assert {result.probe for result in found if result.seen} == SEEN
 
 
 def test_probe_counts_what_greedy_decoding_would_write(tokenizer):
