@@ -48,6 +48,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     """The teacher's completions are recordings."""
     source: Source = "upstream"
     fold: Fold = "test"
+    series: str | None = None
+    """Of the student (:attr:`rtbench.interfaces.Student.series`)."""
     score: str | None = None
     """Key of the score step."""
     completions: tuple[str, ...] = ()
@@ -126,6 +128,7 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         recorded=bool(cell.models.teacher and cell.models.teacher.recorded),
         source=cell.source,
         fold=cell.fold,
+        series=cell.models.student.series if cell.models.student else None,
         score=score.key if score else None,
         completions=tuple(i.key for i in score.inputs) if score else (),
         asked=tuple(step.key for step in below if isinstance(step.spec, CompleteSpec) and _of_teacher(step.spec)),

@@ -18,7 +18,8 @@ _PINNED = {
 def rtbench_register_students(register: Register) -> None:
     register("hf-causal", _TARGET, summary="any causal model: a hub id, a local folder or a random config")
     for name, (model, revision, size) in _PINNED.items():
-        register(name, _TARGET, summary=f"{model}, {size}", options={"model": model, "revision": revision})
+        options = {"model": model, "revision": revision, "series": "gpt2"}
+        register(name, _TARGET, summary=f"{model}, {size}", options=options)
     register(
         "random-causal",
         _TARGET,

@@ -21,7 +21,8 @@ _PINNED = {
 def rtbench_register_students(register: Register) -> None:
     register("hf-seq2seq", _TARGET, summary="any encoder-decoder model: a hub id, a local folder or a random config")
     for name, (model, revision, size) in _PINNED.items():
-        register(name, _TARGET, summary=f"{model}, {size}", options={"model": model, "revision": revision})
+        options = {"model": model, "revision": revision, "series": name.rpartition("-")[0]}
+        register(name, _TARGET, summary=f"{model}, {size}", options=options)
     register(
         "random-seq2seq",
         _TARGET,

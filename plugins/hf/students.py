@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, student_fingerprint
-from rtbench_plugins.hf.options import Access, StudentOptions, access, gpus_for, plain, student_options
+from rtbench_plugins.hf.options import (
+    RANDOM_CONFIGS,
+    Access,
+    StudentOptions,
+    access,
+    gpus_for,
+    plain,
+    student_options,
+)
 
 from rtbench.interfaces import Services, Student, TextModel, TrainJob
 from rtbench.records import Family, ModelSpec, Resources, TrainReport
 
 if TYPE_CHECKING:
     from rtbench_plugins.hf.loading import Loaded
+
+
+LARGE = 10**9
+"""Parameters from which on activations are not kept on a GPU, unless the options say otherwise."""
 
 
 class HfStudent(Student):
@@ -33,6 +45,7 @@ class HfStudent(Student):
         self.family = family
         self.needs_corpus = options.config is not None
         self.options = options
+        self.series = options.series or _random_series(family, options)
         self._plugin = plugin
         self._access = access
         self._hub = Hub(access)
@@ -43,7 +56,7 @@ class HfStudent(Student):
             role="student",
             plugin=self._plugin,
             name=self.name,
-            options=plain(pinned),
+            options=plain(replace(pinned, series=None)),  # says nothing about how to load it
             fingerprint=student_fingerprint(self.family, pinned),
         )
 
@@ -61,8 +74,21 @@ class HfStudent(Student):
             name=self.name,
         )
         bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and base.device.type == "cuda")
-        identity = student_fingerprint(self.family, self._pinned())
-        return fine_tune(base, codec, job, identity=identity, bf16=bf16, keep_after=self.options.resume_seconds)
+        if _checkpoints(self.options, base):
+            base.model.gradient_checkpointing_enable()
+        if self.options.lora is not None:
+            from rtbench_plugins.hf.lora import adapted
+
+            base = adapted(base, self.options.lora, seed=job.seed)
+        return fine_tune(
+            base,
+            codec,
+            job,
+            identity=student_fingerprint(self.family, self._pinned()),
+            bf16=bf16,
+            keep_after=self.options.resume_seconds,
+            micro_batch=self.options.micro_batch,
+        )
 
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         from rtbench_plugins.hf.models import HfModel
@@ -112,6 +138,20 @@ class HfStudent(Student):
             device=pick_device(self.options.device),
             access=self._access,
         )
+
+
+def _random_series(family: Family, options: StudentOptions) -> str | None:
+    """Students of random weights differ in size alone where their configs are of one type."""
+    if options.config is None:
+        return None
+    return f"random {(RANDOM_CONFIGS[family] | options.config)['model_type']}"
+
+
+def _checkpoints(options: StudentOptions, base: Loaded) -> bool:
+    """Whether activations are computed again in the backward pass."""
+    if options.gradient_checkpointing is not None:
+        return options.gradient_checkpointing
+    return base.device.type == "cuda" and base.model.num_parameters() >= LARGE
 
 
 def causal_student(name: str, options: dict[str, Any], services: Services) -> HfStudent:
