@@ -5,45 +5,81 @@ Run by hand: python benchmarks/claims_coverage.py
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from rtbench_plugins.claims.statistics import PairedBootstrap  # noqa: TID251 - what is measured here
 from scipy.stats import norm
 
-QUESTIONS, TRIALS, CHANGED = 180, 1000, 0.3
-"""Per seed; simulated runs; share of questions on which the two sides differ."""
+QUESTIONS, TRIALS, RESAMPLES, CHANGED = 180, 1000, 2000, 0.3
+"""Questions per seed; simulated runs; resamples of each interval (claims draw 10,000); share of questions on which the
+two sides differ."""
+ALIKE = 0.3
+"""Correlation of what decides two questions of one pattern."""
 
 
-def answers(rng: np.random.Generator, effects: np.ndarray, *, shared: bool) -> list[np.ndarray]:
-    """Differences of -1, 0 and 1 per seed; on shared questions those of two seeds correlate."""
+@dataclass(frozen=True)
+class Setting:
+    """What is simulated."""
+
+    seeds: int
+    shared: bool = False
+    """All seeds answer the same questions."""
+    spread: float = 0.0
+    """Standard deviation of the true effect over seeds."""
+    patterns: int = QUESTIONS
+    """Per seed, equally large."""
+
+    @property
+    def groups(self) -> list[int]:
+        return [place * self.patterns // QUESTIONS for place in range(QUESTIONS)]
+
+
+SETTINGS = [
+    Setting(1),
+    *(Setting(seeds, shared, spread) for seeds in (3, 5) for shared in (False, True) for spread in (0.0, 0.03, 0.06)),
+    *(Setting(seeds, patterns=patterns) for seeds in (1, 3) for patterns in (9, 45, 90)),
+]
+
+
+def answers(rng: np.random.Generator, setting: Setting, effect: float) -> list[np.ndarray]:
+    """Differences of -1, 0 and 1 per seed; those on shared questions, and on questions of one pattern, correlate."""
+    effects = effect + rng.normal(0, setting.spread, setting.seeds)
     hardness = rng.normal(size=QUESTIONS)
     out = []
-    for effect in np.clip(effects, -CHANGED, CHANGED):
+    for one in np.clip(effects, -CHANGED, CHANGED):
         own = rng.normal(size=QUESTIONS)
-        place = norm.cdf(np.sqrt(0.7) * hardness + np.sqrt(0.3) * own if shared else own)
-        worse, better = (CHANGED - effect) / 2, (CHANGED + effect) / 2
+        if setting.patterns < QUESTIONS:
+            own = np.sqrt(ALIKE) * rng.normal(size=setting.patterns)[setting.groups] + np.sqrt(1 - ALIKE) * own
+        place = norm.cdf(np.sqrt(0.7) * hardness + np.sqrt(0.3) * own if setting.shared else own)
+        worse, better = (CHANGED - one) / 2, (CHANGED + one) / 2
         out.append(np.where(place < worse, -1.0, np.where(place > 1 - better, 1.0, 0.0)))
     return out
 
 
 def main() -> None:
     bootstrap = PairedBootstrap()
-    print("seeds  questions  spread of seeds  covers  held without effect")
-    for seeds, shared, spread in [(1, False, 0.0)] + [
-        (seeds, shared, spread) for seeds in (3, 5) for shared in (False, True) for spread in (0.0, 0.03, 0.06)
-    ]:
+    print("seeds  questions  patterns  spread of seeds  covers  held without effect  covers, drawing questions")
+    for setting in SETTINGS:
         rng = np.random.default_rng(5)
-        covers = held = 0
+        covers = held = plain = 0
+        groups = [setting.groups] * setting.seeds
         for _ in range(TRIALS):
-            found = bootstrap.interval(
-                answers(rng, 0.1 + rng.normal(0, spread, seeds), shared=shared), shared=shared, resamples=2000
-            )
+            values = answers(rng, setting, 0.1)
+            found = bootstrap.interval(values, shared=setting.shared, groups=groups, resamples=RESAMPLES)
             covers += found.low <= 0.1 <= found.high
+            other = bootstrap.interval(values, shared=setting.shared, resamples=RESAMPLES)
+            plain += other.low <= 0.1 <= other.high
             null = bootstrap.interval(
-                answers(rng, rng.normal(0, spread, seeds), shared=shared), shared=shared, resamples=2000
+                answers(rng, setting, 0.0), shared=setting.shared, groups=groups, resamples=RESAMPLES
             )
             held += null.low > 0
-        kind = "shared" if shared else "own"
-        print(f"{seeds:5}  {kind:9}  {spread:15.2f}  {covers / TRIALS:6.3f}  {held / TRIALS:19.3f}")
+        kind = "shared" if setting.shared else "own"
+        print(
+            f"{setting.seeds:5}  {kind:9}  {setting.patterns:8}  {setting.spread:15.2f}  {covers / TRIALS:6.3f}  "
+            f"{held / TRIALS:19.3f}  {plain / TRIALS:25.3f}",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rtbench.store import Store
 
 FEW = 10
-"""Fewer answers on which the two sides differ make a percentile bootstrap too sure of itself."""
+"""Fewer answers on which the two sides differ, or patterns a seed, make a percentile bootstrap too sure of itself."""
 
 
 def evaluate(run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
@@ -30,7 +30,9 @@ def evaluate(run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
     """
     evidence, paper = Evidence(run, store, fold), Paper()
     views = [view for task in run.tasks for view in _views(evidence, run, task)]
-    return [_result(claim, view, paper) for claim, view in itertools.product(COMPARISONS, views)]
+    # Task by task, whose comparisons share the bootstrap's draws; then claim by claim.
+    by_view = [[_result(claim, view, paper) for claim in COMPARISONS] for view in views]
+    return [results[place] for place in range(len(COMPARISONS)) for results in by_view]
 
 
 def _views(evidence: Evidence, run: RunRecord, task: str) -> list[View]:
@@ -76,6 +78,7 @@ def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
         left=measured.left,
         right=measured.right,
         n=measured.n,
+        patterns=measured.patterns,
         seeds=measured.seeds,
         by_student=tuple(_by_student(view, comparison)),
         by_seed=tuple(_by_seed(view, comparison)),
@@ -128,11 +131,13 @@ def _notes(view: View, comparison: Comparison, measured: Measured, *, opposite: 
         notes.append("fine-tune is significantly ahead" if opposite else "significantly the other way round")
     if 0 < measured.changed < FEW:
         notes.append(f"the sides differ on {measured.changed} answers only")
+    if measured.patterns < min(FEW * measured.seeds, measured.n):
+        notes.append(f"the {measured.n} questions are of {measured.patterns} patterns only")
     per_seed = {len(list(pairs)) for _, pairs in _seeds(comparison.pairs)}
     if len(per_seed) > 1:
         notes.append("not every seed has all students")
     only_one = sum(
-        len(view.evidence.right(p.left).keys() ^ view.evidence.right(p.right).keys()) for p in comparison.pairs
+        len(view.evidence.scores(p.left).keys() ^ view.evidence.scores(p.right).keys()) for p in comparison.pairs
     )
     if only_one:
         notes.append(f"{only_one} answers have no counterpart and are left out")

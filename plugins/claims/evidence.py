@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -46,7 +46,7 @@ class Context(Record, frozen=True):
 
 
 class TeacherId(Record, frozen=True):
-    """A teacher as a run asked it."""
+    """A teacher as a run asked it: by the name that the run has for it and its options."""
 
     name: str
     temperature: float | None
@@ -91,7 +91,7 @@ class Evidence:
         self.teachers = [teacher for teacher, _ in asked.most_common()]
         """The one that most cells learn from first; of equals, the run's order."""
         self._bootstrap = PairedBootstrap()
-        self._right: dict[tuple[str, str], dict[int, bool]] = {}
+        self._scores: dict[tuple[str, str], dict[int, Score]] = {}
 
     def contexts(self, task: str) -> list[Context]:
         """Of the students that were trained for a task."""
@@ -107,32 +107,27 @@ class Evidence:
         have = [cell for cell in found if cell.score is not None and self.store.has("score", cell.score)]
         return View(self, context, have, [cell for cell in found if cell not in have])
 
-    def right(self, cell: CellRecord) -> Mapping[int, bool]:
-        """Whether a cell answered right, by sample index. Read once."""
+    def scores(self, cell: CellRecord) -> Mapping[int, Score]:
+        """A cell's verdicts by sample index. Read once."""
         assert cell.score is not None
         key = (cell.score, cell.extractor)
-        if key not in self._right:
+        if key not in self._scores:
             path = self.store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl"
-            self._right[key] = {score.sample_index: score.correct for score in read_jsonl(path, Score)}
-        return self._right[key]
+            self._scores[key] = {score.sample_index: score for score in read_jsonl(path, Score)}
+        return self._scores[key]
 
     def accuracy(self, cells: Sequence[CellRecord]) -> float | None:
         """Mean over cells; None where no question was answered."""
-        found = [self.right(cell) for cell in cells]
-        shares = [sum(right.values()) / len(right) for right in found if right]
+        found = [self.scores(cell).values() for cell in cells]
+        shares = [sum(score.correct for score in scores) / len(scores) for scores in found if scores]
         return sum(shares) / len(shares) if shares else None
 
     def parameters(self, cell: CellRecord) -> int | None:
-        """Of the trained student, as its train report says."""
+        """Of the trained student, as its train report says; None where whoever trained it does not."""
         if cell.checkpoint is None or not self.store.has("train", cell.checkpoint):
             return None
-        return int(self.store.meta("train", cell.checkpoint).result["parameters"])
-
-    def family(self, cell: CellRecord) -> str:
-        """``decoder`` or ``encoder_decoder``: students of two kinds are no two sizes of one."""
-        if cell.checkpoint is None or not self.store.has("train", cell.checkpoint):
-            return ""
-        return str(self.store.meta("train", cell.checkpoint).spec.get("family", ""))
+        found = self.store.meta("train", cell.checkpoint).result["parameters"]
+        return None if found is None else int(found)
 
     def measure(
         self, pairs: Sequence[Pair], confidence: float = CONFIDENCE, *, resamples: int = RESAMPLES
@@ -141,23 +136,29 @@ class Evidence:
         (students, say). None where the two sides answered no question in common."""
         import numpy as np
 
-        sides = [seed for seed in self._by_seed(pairs).values() if seed]
+        sides = {key: seed for key, seed in self._by_seed(pairs).items() if seed}
         if not sides:
             return None
         shared = len({pair.left.variant for pair in pairs}) == 1
         if shared:  # the same questions for every seed
-            common = set.intersection(*(set(seed) for seed in sides))
+            common = set.intersection(*(set(seed) for seed in sides.values()))
             if not common:
                 return None
-            sides = [{index: seed[index] for index in common} for seed in sides]
-        means = [np.array([seed[index] for index in sorted(seed)], dtype=float) for seed in sides]
+            sides = {key: {index: seed[index] for index in common} for key, seed in sides.items()}
+        order = {key: sorted(seed) for key, seed in sides.items()}
+        means = [np.array([sides[key][index] for index in found], dtype=float) for key, found in order.items()]
         differences = [table[:, 0] - table[:, 1] for table in means]
+        labels = self._groups(pairs)
+        groups = [[labels[variant, index] for index in found] for (variant, _), found in order.items()]
         return Measured(
             effect=round(float(np.mean([values.mean() for values in differences])), 9) + 0.0,
-            interval=self._bootstrap.interval(differences, shared=shared, confidence=confidence, resamples=resamples),
+            interval=self._bootstrap.interval(
+                differences, shared=shared, groups=groups, confidence=confidence, resamples=resamples
+            ),
             left=float(np.mean([table[:, 0].mean() for table in means])),
             right=float(np.mean([table[:, 1].mean() for table in means])),
             n=sum(len(values) for values in differences),
+            patterns=sum(len(set(found)) for found in groups),
             seeds=len(differences),
             changed=int(sum((values != 0).sum() for values in differences)),
         )
@@ -166,14 +167,22 @@ class Evidence:
         """By variant and seed, then question: the shares of pairs whose left and whose right side is right."""
         counts: dict[tuple[str, int], dict[int, list[int]]] = {}
         for pair in pairs:
-            left, right = self.right(pair.left), self.right(pair.right)
+            left, right = self.scores(pair.left), self.scores(pair.right)
             seed = counts.setdefault((pair.left.variant, pair.left.seed), {})
             for index in left.keys() & right.keys():
                 one = seed.setdefault(index, [0, 0, 0])
-                one[0] += left[index]
-                one[1] += right[index]
+                one[0] += left[index].correct
+                one[1] += right[index].correct
                 one[2] += 1
         return {key: {i: (a / n, b / n) for i, (a, b, n) in seed.items()} for key, seed in counts.items()}
+
+    def _groups(self, pairs: Sequence[Pair]) -> dict[tuple[str, int], Hashable]:
+        """By variant and question, what the questions of one pattern share; the question itself where it has none."""
+        return {
+            (pair.left.variant, index): index if score.group is None else score.group
+            for pair in pairs
+            for index, score in self.scores(pair.left).items()
+        }
 
     def part(self, axis: str, name: str, pairs: Sequence[Pair], confidence: float = CONFIDENCE) -> list[Part]:
         """A comparison of its own, as a list of one; of none where it cannot be made."""
@@ -198,6 +207,11 @@ class View:
         """Whose rationales students of this context learned from; the run's main teacher first."""
         here = {teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT}
         return [teacher for teacher in self.evidence.teachers if teacher in here]
+
+    def asked_as(self, teacher: TeacherId) -> list[TeacherId]:
+        """The same teacher at all its temperatures, the one given first. Within a run a name stands for one set of
+        options."""
+        return [teacher, *(other for other in self.teachers if other.name == teacher.name and other != teacher)]
 
     @cached_property
     def whole(self) -> float:

@@ -11,14 +11,14 @@ Verdict = Literal["held", "not held", "not tested"]
 
 CLAIMS = {
     "C1": "fine-tune-cot beats fine-tune",
-    "C1 opposite": "vanilla fine-tuning does as well or better (fine-tune-cot is not significantly ahead)",
+    "C1 opposite": "fine-tune-cot has no significant lead over fine-tune",
     "C2": "a higher degree helps",
     "C3": "accuracy grows with student size",
     "C4": "accuracy grows with teacher quality",
     "C5": "accuracy grows with the number of training questions",
     "C6": "some student beats its imperfect teacher",
 }
-"""``C1 opposite`` takes the place of ``C1`` on the tasks where the paper itself found so."""
+"""``C1 opposite`` takes the place of ``C1`` on the tasks where the paper's own figures show no lead."""
 
 
 class Measured(Record, frozen=True):
@@ -32,6 +32,8 @@ class Measured(Record, frozen=True):
     right: float
     n: int
     """Questions × seeds."""
+    patterns: int
+    """Likewise their patterns; as many as ``n`` where each question is of its own."""
     seeds: int
     changed: int
     """Of ``n``, those on which the two sides differ."""
@@ -41,7 +43,7 @@ class Part(Record, frozen=True):
     """A part of a comparison, or one beside it."""
 
     axis: str
-    """``student``, ``seed``, ``teacher``, ``degree``, ``fraction`` or ``size``."""
+    """``student``, ``seed``, ``teacher``, ``degree``, ``fraction``, ``size`` or ``series``."""
     name: str
     effect: float
     interval: Interval
@@ -85,12 +87,15 @@ class ClaimResult(Record, frozen=True):
     right: float | None = None
     n: int = 0
     """Questions × seeds."""
+    patterns: int = 0
+    """Likewise their patterns, over which the interval is; as many as ``n`` where each question is of its own."""
     seeds: int = 0
     paper: Reported | None = None
     by_student: tuple[Part, ...] = ()
     by_seed: tuple[Part, ...] = ()
     also: tuple[Part, ...] = ()
-    """Comparisons beside this one: sizes, degrees and fractions in between, other teachers, all students tried."""
+    """Comparisons beside this one, of its students, degrees and seeds: sizes, degrees and fractions in between, other
+    teachers, other series."""
     notes: tuple[str, ...] = ()
     cells: tuple[str, ...] = ()
     """Names of the cells it rests on."""

@@ -9,7 +9,9 @@ from rtbench_plugins.printing import escaped, text_console, text_of
 
 from rtbench.records import Fold
 
-HEADS = ("claim", "task", "verdict", "effect", "interval", "n × seeds", "paper")
+HEADS = ("claim", "task", "verdict", "effect", "interval", "n × seeds", "patterns", "paper")
+LEADING = 3
+"""Heads of words; the rest are of numbers."""
 
 
 def points(share: float) -> str:
@@ -34,7 +36,7 @@ def table(results: Sequence[ClaimResult], run: str, fold: Fold, *, cells: bool =
     tested = [one for one in results if one.verdict != "not tested"]
     grid = Table(title=escape(f"The paper's claims ({run}, {fold})"), title_justify="left", box=box.SIMPLE_HEAD)
     for head in HEADS:
-        grid.add_column(head, justify="right" if head in HEADS[3:] else "left")
+        grid.add_column(head, justify="right" if head in HEADS[LEADING:] else "left")
     for one in tested:
         style = "green" if one.verdict == "held" else "yellow"
         grid.add_row(*(escape(value) for value in _line(one, results)), style=style)
@@ -57,7 +59,8 @@ def markdown(results: Sequence[ClaimResult], run: str, fold: Fold) -> str:
     lines = [f"# The paper's claims: {run}, fold {fold}", "", *(f"- {escaped(line)}" for line in overall(results)), ""]
     if tested:
         heads = (*HEADS, "paper's figures", "cells")
-        lines += ["| " + " | ".join(heads) + " |", "|---|---|---|---:|---:|---:|---:|---|---|"]
+        numbers = len(HEADS) - LEADING
+        lines += ["| " + " | ".join(heads) + " |", "|---|---|---|" + "---:|" * numbers + "---|---|"]
         for one in tested:
             said = one.paper.said if one.paper else "–"
             values = (*_line(one, results), said, one.compared)
@@ -78,10 +81,11 @@ def _line(one: ClaimResult, results: Sequence[ClaimResult]) -> tuple[str, ...]:
     return (
         one.claim,
         _task(one, results),
-        one.verdict,
+        "held (no lead)" if one.claim == "C1 opposite" and one.verdict == "held" else one.verdict,
         points(one.effect),
         f"[{points(one.interval.low)}, {points(one.interval.high)}]",
         f"{one.n} in {one.seeds}" if rest else f"{per_seed}×{one.seeds}",
+        str(one.patterns) if one.patterns < one.n else "–",
         points(one.paper.effect) if one.paper else "–",
     )
 
@@ -156,12 +160,16 @@ def legend(results: Sequence[ClaimResult]) -> list[str]:
     lines = [
         (
             "effect: difference of accuracies in points over the same questions, with a 95 % interval (bootstrap over "
-            "seeds, then questions); held: the interval lies above 0; n: questions; "
+            "seeds, then questions); held: the interval lies above 0; n: questions; patterns: how many these are of, "
+            "where fewer, and what is drawn then; "
             f"source: {all_of('source')}; extractor: {all_of('extractor')}; selection: {all_of('selection')}."
         )
     ]
     if any(one.claim == "C1 opposite" for one in tested):
-        lines.append("C1 opposite, where the paper found so: held when the interval does not lie above 0.")
+        lines.append(
+            "C1 opposite, where the paper found no lead: held means no more than that the interval does not lie above 0, "
+            "that is, no significant lead of fine-tune-cot; not that fine-tune is as good."
+        )
     if any(one.claim == "C6" for one in tested):
         lines.append("C6: the best of all students tried; its interval is Bonferroni-adjusted for their number.")
     if any(one.paper for one in tested):

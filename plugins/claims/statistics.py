@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
-from rtbench.stats import CONFIDENCE, Interval
+from rtbench.stats import CONFIDENCE, Clusters, Interval, alike, tail
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,27 +18,30 @@ PART_RESAMPLES = 4_000
 """For what stands beside a comparison."""
 _CHUNK = 1_000
 """Resamples at once."""
-_KEPT = 4_000
-"""Questions up to which draws are kept for the next comparison; more would take too much memory."""
+_KEPT = 64_000_000
+"""Bytes of draws that are kept for the next comparison."""
 _DIGITS = 9
 """Far finer than one answer of all; an end at 0 must not lie above 0 by a rounding error."""
 
 
 class PairedBootstrap:
     """Percentile bootstrap of the mean over seeds of the mean difference over questions: seeds are drawn with
-    replacement, then questions. With one seed only questions are drawn.
+    replacement, then questions. With one seed only questions are drawn. Where questions share patterns, patterns are
+    drawn, each with all its questions, and the interval is the expanded one (:func:`rtbench.stats.tail`).
 
-    The draws are the same every time, and the same for all comparisons of one object, which keeps them.
+    The draws are the same every time, and the same for all comparisons of one object, which keeps the latest.
     """
 
     def __init__(self) -> None:
         self._counts: dict[tuple[int, int, int], NDArray[np.uint8]] = {}
+        self._bytes = 0
 
     def interval(
         self,
         by_seed: Sequence[Floats],
         *,
         shared: bool,
+        groups: Sequence[Sequence[Hashable]] | None = None,
         confidence: float = CONFIDENCE,
         resamples: int = RESAMPLES,
     ) -> Interval:
@@ -49,6 +52,7 @@ class PairedBootstrap:
             shared: all seeds answered the same questions, in this order. A draw of questions then holds for all seeds
                 of a resample, because answers of several seeds to one question are not independent; else each seed that
                 was drawn gets a draw of its own questions.
+            groups: per seed what the questions of one pattern share; None: each question is of its own.
             confidence: of the interval.
             resamples: how many.
 
@@ -59,20 +63,25 @@ class PairedBootstrap:
 
         if not by_seed or any(len(values) == 0 for values in by_seed):
             raise ValueError("no questions, no interval")
-        flat = np.concatenate(by_seed)
-        if np.ptp(flat) == 0:
-            return _of_equals(float(flat[0]), len(by_seed[0]) if shared else len(flat), confidence)
-        drawn = np.random.default_rng(len(by_seed)).integers(len(by_seed), size=(RESAMPLES, len(by_seed)))[:resamples]
+        labels = [range(len(values)) for values in by_seed] if groups is None else groups
+        clusters = [Clusters.of(values, label) for values, label in zip(by_seed, labels, strict=True)]
+        units = len(clusters[0]) if shared else sum(map(len, clusters))
+        over_patterns = any(len(one) < len(values) for one, values in zip(clusters, by_seed, strict=True))
+        means = np.concatenate([one.means for one in clusters])
+        if alike(means) or units == 1:
+            return _of_equals(float(means.mean()), units, confidence)
+        seeds = len(by_seed)
+        drawn = np.random.default_rng(seeds).integers(seeds, size=(RESAMPLES, seeds))[:resamples]
         parts = [
-            self._means(by_seed, drawn[start : start + _CHUNK], start, shared=shared)
+            self._means(clusters, drawn[start : start + _CHUNK], start, shared=shared)
             for start in range(0, len(drawn), _CHUNK)
         ]
-        tail = 100 * (1 - confidence) / 2
-        low, high = np.round(np.percentile(np.concatenate(parts), [tail, 100 - tail]), _DIGITS) + 0.0
-        method = "two-level bootstrap" if len(by_seed) > 1 else "bootstrap"
+        outside = 100 * tail(confidence, units if over_patterns else None)
+        low, high = np.round(np.percentile(np.concatenate(parts), [outside, 100 - outside]), _DIGITS) + 0.0
+        method = ("two-level bootstrap" if seeds > 1 else "bootstrap") + (" over patterns" if over_patterns else "")
         return Interval(low=float(low), high=float(high), method=method)
 
-    def _means(self, by_seed: Sequence[Floats], drawn: NDArray[np.int64], start: int, *, shared: bool) -> Floats:
+    def _means(self, by_seed: Sequence[Clusters], drawn: NDArray[np.int64], start: int, *, shared: bool) -> Floats:
         """Of resamples ``start`` and following; ``drawn`` says which seeds each drew."""
         import numpy as np
 
@@ -82,15 +91,20 @@ class PairedBootstrap:
         means: Floats = np.hstack(picked).mean(axis=1)
         return means
 
-    def _per_seed(self, by_seed: Sequence[Floats], slot: int, start: int) -> Floats:
-        """Mean of each seed's questions under one draw of them: resamples × seeds."""
+    def _per_seed(self, by_seed: Sequence[Clusters], slot: int, start: int) -> Floats:
+        """Mean of each seed's questions under one draw of their patterns: resamples × seeds."""
         import numpy as np
 
         # Seed by seed: these products are too small for a matrix product's threads, which wait for busy cores.
-        return np.stack([self._drawn_questions(len(v), slot, start) @ v / len(v) for v in by_seed], axis=1)
+        means: list[Floats] = []
+        for one in by_seed:
+            counts = self._draws(len(one), slot, start)
+            questions = float(len(one)) if (one.sizes == 1).all() else counts @ one.sizes
+            means.append(counts @ one.sums / questions)
+        return np.stack(means, axis=1)
 
-    def _drawn_questions(self, n: int, slot: int, start: int) -> Floats:
-        """How often each of n questions was drawn: resamples × questions. Each slot has draws of its own."""
+    def _draws(self, n: int, slot: int, start: int) -> Floats:
+        """How often each of n patterns was drawn: resamples × patterns. Each slot has draws of its own."""
         import numpy as np
 
         key = (n, slot, start)
@@ -99,14 +113,20 @@ class PairedBootstrap:
             indices = np.random.default_rng(key).integers(n, size=(_CHUNK, n))
             indices += n * np.arange(_CHUNK)[:, None]
             counts = np.bincount(indices.ravel(), minlength=_CHUNK * n).reshape(_CHUNK, n).astype(np.uint8)
-            if n <= _KEPT:
-                self._counts[key] = counts
+            self._keep(key, counts)
         return counts.astype(np.float64)
+
+    def _keep(self, key: tuple[int, int, int], counts: NDArray[np.uint8]) -> None:
+        """The oldest make room."""
+        while self._counts and self._bytes + counts.nbytes > _KEPT:
+            self._bytes -= self._counts.pop(next(iter(self._counts))).nbytes
+        self._counts[key] = counts
+        self._bytes += counts.nbytes
 
 
 def _of_equals(value: float, n: int, confidence: float) -> Interval:
-    """All questions alike: every resample has the same mean, which is no certainty. Up to a share u of other questions
-    may come out otherwise (Wilson's upper limit for 0 of n), and then as far off as a difference can be."""
+    """All patterns alike: every resample has the same mean, which is no certainty. Up to a share u of other patterns may
+    come out otherwise (Wilson's upper limit for 0 of n), and then as far off as a difference can be."""
     from scipy.stats import binomtest
 
     share = float(binomtest(0, n).proportion_ci(confidence, method="wilson").high)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from rtbench_plugins.claims.evidence import Pair, TeacherId, View, match
-from rtbench_plugins.claims.records import Part
+from rtbench_plugins.claims.evidence import Pair, TeacherId, View, match, teacher_of
+from rtbench_plugins.claims.records import Measured, Part
 
 from rtbench.runs import CellRecord
 from rtbench.stats import CONFIDENCE
@@ -32,29 +32,57 @@ class Comparison:
     """None: the pairs of each student."""
 
 
-@dataclass
-class _Found:
-    """What a claim finds per teacher, so that one teacher is the comparison and the others stand beside it."""
+_SAME_STUDENT = ("student", "variant", "seed")
+_SAME_DEGREE = ("degree", "variant", "seed")
+
+
+@dataclass(frozen=True)
+class _Main:
+    """The teacher that a claim rests on, and its pairs. The others stand beside it."""
 
     teacher: TeacherId
     pairs: list[Pair]
-    also: list[Part] = field(default_factory=list)
 
 
-def _main_teacher(view: View, pairs_of: Callable[[TeacherId], list[Pair]], missing: str) -> _Found:
-    """The comparison with the run's main teacher, or with the next that has one; never several in one."""
-    found: _Found | None = None
+def _main_teacher(view: View, pairs_of: Callable[[TeacherId], list[Pair]], missing: str) -> _Main:
+    """The run's main teacher, or the next that has the comparison; never several in one."""
     for teacher in view.teachers:
-        pairs = pairs_of(teacher)
-        if not pairs:
-            continue
-        if found is None:
-            found = _Found(teacher, pairs)
-        else:
-            found.also += view.evidence.part("teacher", f"teacher {teacher}", pairs)
-    if found is None:
-        raise UntestedError(missing)
-    return found
+        if pairs := pairs_of(teacher):
+            return _Main(teacher, pairs)
+    raise UntestedError(missing)
+
+
+def _other_teachers(
+    view: View, main: _Main, pairs_of: Callable[[TeacherId], list[Pair]], facts: Sequence[str]
+) -> list[Part]:
+    others = [teacher for teacher in view.teachers if teacher != main.teacher]
+    return [
+        part
+        for teacher in others
+        for part in _beside(view, "teacher", f"teacher {teacher}", pairs_of(teacher), main.pairs, facts)
+    ]
+
+
+def _beside(
+    view: View, axis: str, name: str, pairs: Sequence[Pair], main: Sequence[Pair], facts: Sequence[str]
+) -> list[Part]:
+    """A comparison that stands beside the main one: of the main pairs' students, degrees and seeds only. Where it lacks
+    some of them, its name says which it has."""
+
+    def key(pair: Pair) -> tuple[object, ...]:
+        return tuple(getattr(pair.left, fact) for fact in facts)
+
+    wanted = {key(pair) for pair in main}
+    kept = [pair for pair in pairs if key(pair) in wanted]
+    have = {key(pair) for pair in kept}
+    lacking: list[str] = []
+    for place, fact in enumerate(facts):
+        here = {values[place] for values in have}
+        if fact != "variant" and here < {values[place] for values in wanted}:
+            lacking.append(f"{fact} {', '.join(sorted(map(str, here)))} only")
+    if not lacking and have < wanted:
+        lacking.append(f"{len(have)} of {len(wanted)} pairs")
+    return view.evidence.part(axis, f"{name} ({'; '.join(lacking)})" if lacking else name, kept)
 
 
 def fine_tune_cot(view: View) -> Comparison:
@@ -62,17 +90,21 @@ def fine_tune_cot(view: View) -> Comparison:
     vanilla = view.vanilla()
     if not vanilla:
         raise UntestedError("no fine-tune")
-    on = ("student", "variant", "seed")
 
     def degree(teacher: TeacherId, wanted: int) -> list[Pair]:
-        return match([cell for cell in view.cot(teacher) if cell.degree == wanted], vanilla, on)
+        return match([cell for cell in view.cot(teacher) if cell.degree == wanted], vanilla, _SAME_STUDENT)
 
-    found = _main_teacher(
-        view, lambda teacher: degree(teacher, 1), "no fine-tune-cot of degree 1 for a student that has fine-tune"
-    )
-    for other in _degrees(view, found.teacher)[1:]:
-        found.also += view.evidence.part("degree", f"D={other} − fine-tune", degree(found.teacher, other))
-    return Comparison(found.pairs, found.also, [f"teacher {found.teacher}"])
+    def one(teacher: TeacherId) -> list[Pair]:
+        return degree(teacher, 1)
+
+    main = _main_teacher(view, one, "no fine-tune-cot of degree 1 for a student that has fine-tune")
+    also = _other_teachers(view, main, one, _SAME_STUDENT)
+    asked = view.asked_as(main.teacher)
+    for wanted in sorted({degree for teacher in asked for degree in _degrees(view, teacher)} - {1}):
+        teacher = next(teacher for teacher in asked if wanted in _degrees(view, teacher))
+        said = f"D={wanted}" if teacher == main.teacher else f"D={wanted} of {teacher}"
+        also += _beside(view, "degree", f"{said} − fine-tune", degree(teacher, wanted), main.pairs, _SAME_STUDENT)
+    return Comparison(main.pairs, also, [f"teacher {main.teacher}"])
 
 
 def _degrees(view: View, teacher: TeacherId) -> list[int]:
@@ -80,12 +112,16 @@ def _degrees(view: View, teacher: TeacherId) -> list[int]:
 
 
 def higher_degree(view: View) -> Comparison:
-    """C2: the highest degree minus degree 1, same teacher and student."""
+    """C2: the highest degree minus degree 1, same teacher and student. One rationale may have been asked for at another
+    temperature: the paper's is greedy, its several are sampled."""
 
     def against_one(teacher: TeacherId, wanted: int) -> list[Pair]:
-        cells = view.cot(teacher)
-        one = [cell for cell in cells if cell.degree == 1]
-        return match([cell for cell in cells if cell.degree == wanted], one, ("student", "variant", "seed"))
+        left = [cell for cell in view.cot(teacher) if cell.degree == wanted]
+        for asked in view.asked_as(teacher):
+            pairs = match(left, [cell for cell in view.cot(asked) if cell.degree == 1], _SAME_STUDENT)
+            if pairs:
+                return pairs
+        return []
 
     def above_one(teacher: TeacherId) -> list[int]:
         return [degree for degree in _degrees(view, teacher) if degree > 1 and against_one(teacher, degree)]
@@ -94,11 +130,22 @@ def higher_degree(view: View) -> Comparison:
         degrees = above_one(teacher)
         return against_one(teacher, degrees[-1]) if degrees else []
 
-    found = _main_teacher(view, highest, "one degree only")
-    degrees = above_one(found.teacher)
-    for between in degrees[:-1]:
-        found.also += view.evidence.part("degree", f"D={between} − D=1", against_one(found.teacher, between))
-    return Comparison(found.pairs, found.also, [f"D={degrees[-1]} − D=1, teacher {found.teacher}"])
+    main = _main_teacher(view, highest, "one degree only")
+    *between, top = above_one(main.teacher)
+    also = _other_teachers(view, main, lambda teacher: against_one(teacher, top), _SAME_STUDENT)
+    for wanted in between:
+        pairs = against_one(main.teacher, wanted)
+        also += _beside(view, "degree", f"D={wanted} − D=1", pairs, main.pairs, _SAME_STUDENT)
+    notes = [f"D={top} − D=1, teacher {main.teacher}"]
+    if (one := teacher_of(main.pairs[0].right)) != main.teacher:
+        notes.append(f"temperatures differ: D={top} {_temperature(main.teacher)}, D=1 {_temperature(one)}")
+    return Comparison(main.pairs, also, notes)
+
+
+def _temperature(teacher: TeacherId) -> str:
+    if teacher.temperature is None:
+        return "not set (greedy at degree 1, 0.7 above)"
+    return f"at {teacher.temperature:g}"
 
 
 @dataclass(frozen=True)
@@ -108,71 +155,107 @@ class _Size:
 
 
 def larger_student(view: View) -> Comparison:
-    """C3: the largest minus the smallest student of one architecture, fine-tune-cot, same teacher and degree."""
+    """C3: the largest minus the smallest student of one series, fine-tune-cot, same teacher and degree."""
 
     def between(teacher: TeacherId, large: _Size, small: _Size) -> list[Pair]:
         cells = view.cot(teacher)
         left = [cell for cell in cells if cell.student == large.student]
         right = [cell for cell in cells if cell.student == small.student]
-        return match(left, right, ("degree", "variant", "seed"))
+        return match(left, right, _SAME_DEGREE)
 
     def extremes(teacher: TeacherId) -> list[Pair]:
-        sizes = _sizes(view, teacher)
-        return between(teacher, sizes[-1], sizes[0]) if len(sizes) > 1 else []
+        series = _series(view, teacher)
+        return between(teacher, series[0][-1], series[0][0]) if series else []
 
-    found = _main_teacher(view, extremes, "one student size only")
-    sizes = _sizes(view, found.teacher)
-    if len(sizes) > 2:
-        for small, large in itertools.pairwise(sizes):
-            pairs = between(found.teacher, large, small)
-            found.also += view.evidence.part("size", f"{large.student} − {small.student}", pairs)
-    degrees = sorted({pair.left.degree or 1 for pair in found.pairs})
+    main = _main_teacher(view, extremes, _no_sizes(view))
+    sizes, *others = _series(view, main.teacher)
+    smallest, largest = sizes[0], sizes[-1]
+    also = _other_teachers(view, main, lambda teacher: between(teacher, largest, smallest), _SAME_DEGREE)
+    steps = [("size", small, large) for small, large in itertools.pairwise(sizes)] if len(sizes) > 2 else []
+    for axis, small, large in [*steps, *(("series", other[0], other[-1]) for other in others)]:
+        pairs = between(main.teacher, large, small)
+        also += _beside(view, axis, f"{large.student} − {small.student}", pairs, main.pairs, _SAME_DEGREE)
+    degrees = sorted({pair.left.degree or 1 for pair in main.pairs})
     if len(degrees) > 1:
         for degree in degrees:
-            pairs = [pair for pair in found.pairs if (pair.left.degree or 1) == degree]
-            found.also += view.evidence.part("degree", f"D={degree}", pairs)
-    ends = [f"{size.student} ({size.parameters / 1e6:.3g}M)" for size in (sizes[-1], sizes[0])]
-    return Comparison(found.pairs, found.also, [f"{' − '.join(ends)}, teacher {found.teacher}"], by_student=())
+            pairs = [pair for pair in main.pairs if (pair.left.degree or 1) == degree]
+            also += view.evidence.part("degree", f"D={degree}", pairs)
+    ends = [f"{size.student} ({size.parameters / 1e6:.3g}M)" for size in (largest, smallest)]
+    return Comparison(main.pairs, also, [f"{' − '.join(ends)}, teacher {main.teacher}"], by_student=())
 
 
-def _sizes(view: View, teacher: TeacherId) -> list[_Size]:
-    """Students by size, smallest first, one for each size. Of several architectures the one with most sizes."""
-    families: dict[str, dict[int, str]] = {}
+def _series(view: View, teacher: TeacherId) -> list[list[_Size]]:
+    """Each series of which a teacher's students have several sizes, smallest first and one student for each; the series
+    with most sizes first (of equals, the run's order)."""
     parameters: dict[str, int] = {}
     for cell in view.cot(teacher):
         found = view.evidence.parameters(cell)
         if found is not None and cell.student is not None:
             parameters[cell.student] = max(found, parameters.get(cell.student, 0))
+    series: dict[str, dict[int, str]] = {}
     for cell in view.cot(teacher):
-        if cell.student in parameters:
-            families.setdefault(view.evidence.family(cell), {}).setdefault(parameters[cell.student], cell.student)
-    most = max(families.values(), key=len, default={})
-    return [_Size(count, most[count]) for count in sorted(most)]
+        if cell.student in parameters and cell.series is not None:
+            series.setdefault(cell.series, {}).setdefault(parameters[cell.student], cell.student)
+    several = [[_Size(count, sizes[count]) for count in sorted(sizes)] for sizes in series.values() if len(sizes) > 1]
+    return sorted(several, key=len, reverse=True)
+
+
+def _no_sizes(view: View) -> str:
+    """Why there is no comparison of sizes."""
+    unknown = {str(cell.student): None for teacher in view.teachers for cell in view.cot(teacher) if not cell.series}
+    if len(unknown) > 1:
+        return f"no two sizes of one series; none is stated for {', '.join(unknown)} (option `series`)"
+    return "one student size only"
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """Two teachers of which one is measurably better."""
+
+    best: TeacherId
+    worst: TeacherId
+    measured: Measured
 
 
 def better_teacher(view: View) -> Comparison:
     """C4: students of the teacher with the best answers of its own minus those of the worst one's."""
-    evidence = view.evidence
-    quality = {teacher: evidence.accuracy(view.rows(teacher)) for teacher in view.teachers}
-    known = {teacher: accuracy for teacher, accuracy in quality.items() if accuracy is not None}
-    if len(known) < 2:
-        raise UntestedError(f"{len(known) or 'no'} teacher with a row of its own and students")
-    ranked = sorted(known, key=lambda teacher: known[teacher])
 
     def between(best: TeacherId, worst: TeacherId) -> list[Pair]:
         return match(view.cot(best), view.cot(worst), _SAME_RUN)
 
-    gaps = [(known[a] - known[b], a, b) for a in ranked for b in ranked if known[a] > known[b] and between(a, b)]
-    if not gaps:
-        raise UntestedError("no two teachers of different quality taught the same students")
-    _, best, worst = max(gaps, key=lambda gap: gap[0])
+    ranked = _furthest_apart(view, between)
+    best, worst, own = ranked.best, ranked.worst, ranked.measured
+    main = between(best, worst)
     also: list[Part] = []
-    for teacher in ranked:
-        if teacher not in {best, worst}:
-            name = f"{teacher} ({known[teacher]:.1%}) − {worst}"
-            also += evidence.part("teacher", name, between(teacher, worst))
-    said = f"{best} ({known[best]:.1%} right) − {worst} ({known[worst]:.1%} right)"
-    return Comparison(between(best, worst), also, [said])
+    for teacher in view.teachers:
+        quality = view.evidence.accuracy(view.rows(teacher))
+        if teacher not in {best, worst} and quality is not None:
+            pairs = between(teacher, worst)
+            also += _beside(view, "teacher", f"{teacher} ({quality:.1%}) − {worst}", pairs, main, _SAME_RUN)
+    low, high = (f"{100 * end:+.1f}" for end in (own.interval.low, own.interval.high))
+    said = f"{best} ({own.left:.1%} right) − {worst} ({own.right:.1%} right)"
+    return Comparison(main, also, [said, f"the teachers' own difference: {100 * own.effect:+.1f} [{low}, {high}]"])
+
+
+def _furthest_apart(view: View, between: Callable[[TeacherId, TeacherId], list[Pair]]) -> _Ranked:
+    """Of the teachers with students to compare, the two that are furthest apart by their own answers to the same
+    questions, by more than chance. As for C6 the intervals allow for the number of teachers looked at."""
+    rows = {teacher: found for teacher in view.teachers if (found := view.rows(teacher))}
+    if len(rows) < 2:
+        raise UntestedError(f"{len(rows) or 'no'} teacher with a row of its own and students")
+    couples = [(a, b) for a, b in itertools.combinations(rows, 2) if between(a, b)]
+    if not couples:
+        raise UntestedError("no two teachers with rows of their own taught the same students")
+    confidence = 1 - (1 - CONFIDENCE) / len(couples)
+    ranked: list[_Ranked] = []
+    for a, b in couples:
+        for best, worst in ((a, b), (b, a)):
+            own = view.evidence.measure(match(rows[best], rows[worst], ("variant", "seed")), confidence)
+            if own is not None and own.interval.low > 0:
+                ranked.append(_Ranked(best, worst, own))
+    if not ranked:
+        raise UntestedError("the teachers' own accuracies do not differ")
+    return max(ranked, key=lambda one: one.measured.effect)
 
 
 def more_questions(view: View) -> Comparison:
@@ -188,11 +271,12 @@ def more_questions(view: View) -> Comparison:
         found = parts(teacher)
         return against(teacher, found[0]) if found else []
 
-    found = _main_teacher(view, smallest, "no part of the training questions beside all of them")
-    fractions = parts(found.teacher)
-    for fraction in fractions[1:]:
-        found.also += view.evidence.part("fraction", f"all − {fraction:g}", against(found.teacher, fraction))
-    return Comparison(found.pairs, found.also, [f"all − {fractions[0]:g} of the questions, teacher {found.teacher}"])
+    main = _main_teacher(view, smallest, "no part of the training questions beside all of them")
+    least, *between = parts(main.teacher)
+    also = _other_teachers(view, main, lambda teacher: against(teacher, least), _SAME_RUN)
+    for fraction in between:
+        also += _beside(view, "fraction", f"all − {fraction:g}", against(main.teacher, fraction), main.pairs, _SAME_RUN)
+    return Comparison(main.pairs, also, [f"all − {least:g} of the questions, teacher {main.teacher}"])
 
 
 def beats_teacher(view: View) -> Comparison:

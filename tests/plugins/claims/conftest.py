@@ -55,20 +55,27 @@ class Bench:
         fold: Fold = "test",
         selection: str = "last",
         extractor: str = "flexible",
-        parameters: int = 1000,
-        family: str = "decoder",
+        parameters: int | None = 1000,
+        series: str | None = "own",
+        temperature: float | None = None,
         first: int = 0,
         recipe: Recipe = RECIPE,
         reason: str | None = None,
+        patterns: int | None = None,
     ) -> None:
-        """Adds a cell; ``right`` holds the verdicts on questions ``first``, ``first`` + 1 …; None: it never ran."""
+        """Adds a cell; ``right`` holds the verdicts on questions ``first``, ``first`` + 1 …; None: it never ran. The
+        questions are of so many patterns, in equal runs of neighbours; None: each is of its own."""
         name = f"{task}/{method}/{teacher}/{student}/D{degree}/{fraction}/{fold}/{selection}/{extractor}/seed{seed}"
+        if temperature is not None:
+            name += f"/T{temperature}"
         key = name.replace("/", "-")
         trained = student is not None
         if right is not None:
-            self._put("score", key, {"summaries": [_summary(right, extractor)]}, _lines(right, first), extractor)
+            groups = [f"p{place * patterns // len(right)}" if patterns else None for place in range(len(right))]
+            lines = _lines(right, first, groups)
+            self._put("score", key, {"summaries": [_summary(right, extractor, patterns)]}, lines, extractor)
             if trained:
-                self._put("train", key, _report(parameters), spec={"family": family})
+                self._put("train", key, _report(parameters))
         self.cells.append(
             CellRecord(
                 name=name,
@@ -86,10 +93,11 @@ class Bench:
                 extractor=extractor,
                 limit=None,
                 recipe=recipe if trained else None,
-                temperature=None,
+                temperature=temperature,
                 recorded=False,
                 source=self.source,
                 fold=fold,
+                series=series if trained else None,
                 score=key,
                 checkpoint=key if trained and right is not None else None,
                 reason=reason,
@@ -135,16 +143,15 @@ class Bench:
         result: dict[str, object],
         lines: bytes | None = None,
         extractor: str = "",
-        spec: object = None,
     ) -> None:
         with self.store.work(kind, key) as folder:
             if lines is not None:
                 (folder / f"scores-{extractor}.jsonl").write_bytes(lines)
-            meta = Meta(key=key, kind=kind, version=1, spec=spec or {}, inputs=[], result=result)
+            meta = Meta(key=key, kind=kind, version=1, spec={}, inputs=[], result=result)
             self.store.commit(folder, meta, Timing(seconds=0.0))
 
 
-def _lines(right: Sequence[bool], first: int) -> bytes:
+def _lines(right: Sequence[bool], first: int, groups: Sequence[str | None]) -> bytes:
     scores = [
         Score(
             sample_index=index,
@@ -154,23 +161,24 @@ def _lines(right: Sequence[bool], first: int) -> bytes:
             contains_answer=correct,
             correct_format=True,
             complete=True,
+            group=group,
         )
-        for index, correct in enumerate(right, first)
+        for index, (correct, group) in enumerate(zip(right, groups, strict=True), first)
     ]
     return msgspec.json.Encoder().encode_lines(scores)
 
 
-def _summary(right: Sequence[bool], extractor: str) -> object:
+def _summary(right: Sequence[bool], extractor: str, patterns: int | None) -> object:
     n = len(right)
     return msgspec.to_builtins(
         ScoreSummary(
             extractor=extractor, version=1, n=n, correct=sum(right), accuracy=sum(right) / n if n else 0.0,
-            contains_answer=1.0, correct_format=1.0, complete=1.0,
+            contains_answer=1.0, correct_format=1.0, complete=1.0, patterns=patterns,
         )
     )  # fmt: skip
 
 
-def _report(parameters: int) -> dict[str, object]:
+def _report(parameters: int | None) -> dict[str, object]:
     report = TrainReport(
         rows=1, validation_rows=0, truncated=0, epochs=2, selected=2, steps=1, tokens=1, parameters=parameters, history=()
     )  # fmt: skip

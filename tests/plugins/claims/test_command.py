@@ -46,12 +46,36 @@ def test_table_has_claim_effect_interval_paper_and_cells(run: Bench, cli: Cli) -
     said = cli("claims", "bench").stdout
     line = next(line for line in said.splitlines() if line.split()[:2] == ["C1", "multiarith"]).split()
     assert line[2:4] == ["held", "+40.0"]
-    assert line[-2:] == ["100×3", "+18.3"]
+    assert line[-3:] == ["100×3", "–", "+18.3"]
     assert "C1, fine-tune-cot beats fine-tune: held on multiarith (1 of 1 tested)." in said
     assert "C2, a higher degree helps: held on no task (0 of 1 tested); not on multiarith." in said
     assert "not tested  C3 on multiarith: one student size only" in said
     assert "C1 multiarith: multiarith/fine-tune-cot/main/small/D1/" in said
     assert "paper: ft_cot curie 33.3 − ft curie 15.0 (tab:performance)" in said
+
+
+def test_number_of_patterns_stands_beside_the_questions(bench: Bench, cli: Cli) -> None:
+    bench.seeds("fine-tune", share(20), patterns=25)
+    bench.cot(share(60), patterns=25)
+    bench.record()
+    line = next(line for line in cli("claims").stdout.splitlines() if line.split()[:2] == ["C1", "multiarith"]).split()
+    assert line[-3:] == ["100×3", "75", "+18.3"]
+    assert [one["patterns"] for one in cli.json("claims") if one["claim"] == "C1"] == [75]  # type: ignore[union-attr]
+
+
+def test_opposite_that_is_held_is_said_to_be_no_lead_and_no_more(bench: Bench, cli: Cli) -> None:
+    """For people; programs still read one of three words."""
+    bench.seeds("fine-tune", share(42), task="strategy_qa")
+    bench.cot(share(40), task="strategy_qa")
+    bench.record()
+    for said in (cli("claims").stdout, cli("claims", "--format", "md").stdout):
+        assert "held (no lead)" in said
+        assert "fine-tune-cot has no significant lead over fine-tune: held on strategy_qa" in said
+        assert "not that fine-tune is as good" in said
+        assert "as well or better" not in said
+    found = cli.json("claims")
+    assert isinstance(found, list)
+    assert [one["verdict"] for one in found if one["claim"] == "C1 opposite"] == ["held"]
 
 
 def test_markdown_is_one_table_with_details(run: Bench, cli: Cli) -> None:

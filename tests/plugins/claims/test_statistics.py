@@ -7,7 +7,7 @@ import pytest
 from rtbench_plugins.claims.statistics import PairedBootstrap
 from scipy.stats import bootstrap
 
-from rtbench.stats import Interval, wilson
+from rtbench.stats import Interval, tail, wilson
 
 
 def paired_interval(by_seed: list[np.ndarray], **how: Any) -> Interval:
@@ -119,6 +119,53 @@ def test_equal_differences_of_three_seeds_count_the_questions_there_are() -> Non
     assert paired_interval(zeros, shared=False) == paired_interval([np.zeros(60)], shared=False)
 
 
+def clustered(seed: int, means: list[float], size: int) -> tuple[np.ndarray, list[int]]:
+    """Differences of -1, 0 and 1 on patterns with these means, and each question's pattern."""
+    rng = np.random.default_rng(seed)
+    values = [rng.choice([-1.0, 0.0, 1.0], size=size, p=[(0.5 - m) / 2, 0.5, (0.5 + m) / 2]) for m in means]
+    return np.concatenate(values), [place for place in range(len(means)) for _ in range(size)]
+
+
+def test_patterns_are_drawn_with_all_their_questions() -> None:
+    """Two seeds with patterns of unequal sizes, against loops; the interval is the expanded one."""
+    rng = np.random.default_rng(20)
+    by_seed = [clustered(21, list(rng.uniform(-0.4, 0.5, 12)), 6), clustered(22, list(rng.uniform(-0.4, 0.5, 20)), 3)]
+    by_seed[0] = (by_seed[0][0][:-5], by_seed[0][1][:-5])
+    split = [[values[np.array(of) == g] for g in dict.fromkeys(of)] for values, of in by_seed]
+    means = []
+    for _ in range(12_000):
+        drawn = [
+            [split[s][g] for g in rng.integers(len(split[s]), size=len(split[s]))] for s in rng.integers(2, size=2)
+        ]
+        means.append(float(np.mean([np.concatenate(groups).mean() for groups in drawn])))
+    found = paired_interval([values for values, _ in by_seed], shared=False, groups=[of for _, of in by_seed])
+    confidence = 1 - 2 * tail(0.95, 32)
+    assert 0.95 < confidence < 0.97
+    assert (found.low, found.high) == pytest.approx(percentiles(means, confidence), abs=0.02)
+    assert found.method == "two-level bootstrap over patterns"
+
+
+def test_questions_of_few_patterns_are_less_evidence() -> None:
+    values, of = clustered(23, [0.5, 0.4, 0.3, 0.1, 0.0, 0.0, -0.1, -0.3, 0.5], 20)
+    plain, over = paired_interval([values], shared=False), paired_interval([values], shared=False, groups=[of])
+    assert over.high - over.low > 1.5 * (plain.high - plain.low)
+
+
+def test_pattern_of_its_own_for_each_question_changes_nothing() -> None:
+    by_seed = answers(24, 0.2, 0.1)
+    assert paired_interval(by_seed, shared=False, groups=[[*range(60)]] * 2) == paired_interval(by_seed, shared=False)
+
+
+def test_patterns_that_are_all_alike_are_no_certainty() -> None:
+    """Nine patterns that each come out at 0.25 are nine observations, not 180; one pattern is one."""
+    values = np.tile([1.0, 0.0, 0.0, 0.0], 45)
+    nine, one = ([place // (180 // n) for place in range(180)] for n in (9, 1))
+    assert paired_interval([values], shared=False, groups=[nine]).low == pytest.approx(
+        0.25 - 1.25 * wilson(0, 9).high, abs=1e-9
+    )
+    assert paired_interval([values, -values], shared=True, groups=[one, one]).low == pytest.approx(-wilson(0, 1).high)
+
+
 @pytest.mark.parametrize("values", [[], [np.zeros(0)]])
 def test_no_questions_have_no_interval(values: list[np.ndarray]) -> None:
     with pytest.raises(ValueError, match="no questions"):
@@ -139,3 +186,21 @@ def test_interval_covers_about_as_often_as_it_says() -> None:
         above += found.low > 0.1
     assert 0.88 <= hits / 200 <= 0.99
     assert above / 200 <= 0.08
+
+
+def test_interval_covers_about_as_often_with_few_patterns() -> None:
+    """One seed, 180 questions of 9 patterns whose true effects spread by 15 points around 10. Drawing questions would
+    cover far too rarely."""
+    rng = np.random.default_rng(12)
+    hits = plain = 0
+    of = np.repeat(np.arange(9), 20)
+    for _ in range(200):
+        mean = np.clip(rng.normal(0.1, 0.15, 9), -0.5, 0.5)[of]
+        place = rng.random(180)
+        values = np.where(place < (0.5 - mean) / 2, -1.0, np.where(place > 1 - (0.5 + mean) / 2, 1.0, 0.0))
+        found = paired_interval([values], shared=False, groups=[list(of)], resamples=1000)
+        other = paired_interval([values], shared=False, resamples=1000)
+        hits += found.low <= 0.1 <= found.high
+        plain += other.low <= 0.1 <= other.high
+    assert 0.9 <= hits / 200 <= 0.99
+    assert plain / 200 < 0.88
