@@ -17,7 +17,7 @@ from rtbench.ledger import make_request
 from rtbench.prompts import render
 from rtbench.records import Completion, Fold, Sample, Sampling
 from rtbench.session import Session
-from tests.test_twins import TASKS
+from tests.test_twin_data import TASKS
 
 DATASET = "multiarith@twin-0"
 EXTRACTORS = ("paper", "kojima", "strict", "flexible")
