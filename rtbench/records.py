@@ -261,6 +261,8 @@ class TrainReport(Record, frozen=True):
     """What a provider asks for it, in ``currency``."""
     currency: str = ""
     """Empty where nobody is paid, or the price is not known."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of it."""
 
 
 class Resources(Record, frozen=True):

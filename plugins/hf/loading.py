@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ class Loaded:
     tokenizer: Any
     family: Family
     device: torch.device
+    merged: Callable[[], Any] | None = None
+    """Makes what is saved in place of the model; None: the model itself."""
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -155,7 +157,7 @@ def save(base: Loaded, folder: Path) -> None:
     private = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(private, ignore_errors=True)
     with quiet():
-        base.model.save_pretrained(private)
+        (base.merged() if base.merged else base.model).save_pretrained(private)
         base.tokenizer.save_pretrained(private)
     _open_to_others(private)
     shutil.rmtree(folder, ignore_errors=True)

@@ -42,6 +42,18 @@ RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
 Dropout is off since it costs a tenth of the time and models this small do not need it."""
 
 
+class LoraOptions(Record, frozen=True, omit_defaults=True):
+    """Low-rank adaptation (Hu et al. 2022) in place of training all weights, through peft; defaults after Dettmers et al.
+    (2023), who adapt every linear layer."""
+
+    rank: int = 16
+    alpha: int = 32
+    """The update is scaled by ``alpha / rank``."""
+    dropout: float = 0.0
+    targets: tuple[str, ...] | None = None
+    """Names of layers, or their ends. None: every linear layer but the output."""
+
+
 class StudentOptions(Record, frozen=True, omit_defaults=True):
     """Options of ``hf-causal`` and ``hf-seq2seq``. Exactly one of ``model`` and ``config`` is given."""
 
@@ -68,6 +80,14 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     """Run code that comes with the model. Needs ``--trust-remote-code`` as well."""
     generation_batch: int = 64
     """Completions written at once, at most. Does not change texts."""
+    lora: LoraOptions | None = None
+    """Train adapters and merge them into the checkpoint. None: train all weights."""
+    micro_batch: int | None = None
+    """Rows computed at once in training; their gradients add up to the recipe's batch. None: the whole batch, and half as
+    many whenever memory is not enough."""
+    gradient_checkpointing: bool | None = None
+    """Compute activations again in the backward pass instead of keeping them. None: on CUDA from a billion parameters
+    on."""
     resume_seconds: float = 10.0
     """Training state is kept at the end of an epoch when the last one is at least this old."""
     cpus: int = 1
@@ -136,7 +156,11 @@ def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
         raise BadInputError(
             f"`vocab_size` is {found.vocab_size}; the 256 bytes and the special tokens need at least 300", where=where
         )
-    _check_positive(where, generation_batch=found.generation_batch, cpus=found.cpus)
+    _check_positive(where, generation_batch=found.generation_batch, cpus=found.cpus, micro_batch=found.micro_batch or 1)
+    if found.lora is not None:
+        _check_positive(where, rank=found.lora.rank)
+        if not 0 <= found.lora.dropout < 1:
+            raise BadInputError(f"`dropout` is {found.lora.dropout} and must be in [0, 1)", where=f"{where}, lora")
     return found
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from rtbench_plugins.hf.loading import Loaded
 
 
+LARGE = 10**9
+"""Parameters from which on activations are not kept on a GPU, unless the options say otherwise."""
+
+
 class HfStudent(Student):
     """A base model, its trainer and its checkpoints.
 
@@ -70,8 +74,23 @@ class HfStudent(Student):
             name=self.name,
         )
         bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and base.device.type == "cuda")
-        identity = student_fingerprint(self.family, self._pinned())
-        return fine_tune(base, codec, job, identity=identity, bf16=bf16, keep_after=self.options.resume_seconds)
+        if _checkpoints(self.options, base):
+            # The older name goes away in transformers 6.
+            enable = getattr(base.model, "activation_checkpointing_enable", None)
+            (enable or base.model.gradient_checkpointing_enable)()
+        if self.options.lora is not None:
+            from rtbench_plugins.hf.lora import adapted
+
+            base = adapted(base, self.options.lora, seed=job.seed)
+        return fine_tune(
+            base,
+            codec,
+            job,
+            identity=student_fingerprint(self.family, self._pinned()),
+            bf16=bf16,
+            keep_after=self.options.resume_seconds,
+            micro_batch=self.options.micro_batch,
+        )
 
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         from rtbench_plugins.hf.models import HfModel
@@ -128,6 +147,13 @@ def _random_series(family: Family, options: StudentOptions) -> str | None:
     if options.config is None:
         return None
     return f"random {(RANDOM_CONFIGS[family] | options.config)['model_type']}"
+
+
+def _checkpoints(options: StudentOptions, base: Loaded) -> bool:
+    """Whether activations are computed again in the backward pass."""
+    if options.gradient_checkpointing is not None:
+        return options.gradient_checkpointing
+    return base.device.type == "cuda" and base.model.num_parameters() >= LARGE
 
 
 def causal_student(name: str, options: dict[str, Any], services: Services) -> HfStudent:

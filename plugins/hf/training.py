@@ -44,7 +44,14 @@ class Batch:
 
 
 def fine_tune(
-    base: Loaded, codec: Codec, job: TrainJob, *, identity: str, bf16: bool, keep_after: float
+    base: Loaded,
+    codec: Codec,
+    job: TrainJob,
+    *,
+    identity: str,
+    bf16: bool,
+    keep_after: float,
+    micro_batch: int | None = None,
 ) -> TrainReport:
     """Trains a base in place and leaves the selected checkpoint in ``job.workdir``.
 
@@ -55,19 +62,33 @@ def fine_tune(
         identity: the base's fingerprint; a resumed state must be of the same base.
         bf16: compute in bfloat16 (weights and optimizer stay in float32).
         keep_after: seconds between two states kept for resuming.
+        micro_batch: rows computed at once, whose gradients add up to the batch's; None: the whole batch. Halved where
+            memory is not enough.
 
     Raises:
         StepFailedError: no rows, a row without a token to learn from, or a loss that is no number.
     """
-    return _Trainer(base, codec, job, identity, bf16, keep_after).run()
+    return _Trainer(base, codec, job, identity, bf16, keep_after, micro_batch).run()
 
 
 class _Trainer:
-    def __init__(self, base: Loaded, codec: Codec, job: TrainJob, identity: str, bf16: bool, keep_after: float) -> None:
+    def __init__(
+        self,
+        base: Loaded,
+        codec: Codec,
+        job: TrainJob,
+        identity: str,
+        bf16: bool,
+        keep_after: float,
+        micro_batch: int | None,
+    ) -> None:
         recipe = job.recipe
         _check(job)
         self.base, self.codec, self.job, self.recipe = base, codec, job, recipe
         self.bf16, self.keep_after = bf16, keep_after
+        self.at_once = min(micro_batch or recipe.batch_size, recipe.batch_size)
+        self.halved_from: int | None = None
+        """Rows at once before memory was not enough for them."""
         self.rows = encode_rows(codec, job.rows, recipe)
         self.validation = encode_rows(codec, job.validation, recipe)
         per_epoch = math.ceil(len(self.rows) / recipe.batch_size)
@@ -117,13 +138,10 @@ class _Trainer:
         nats = nats.to(self.base.device)
         with _seeded(derived_seed(seed, "dropout", epoch), self.base.device):
             for rows in epoch_batches(self.rows, self.recipe.batch_size, derived_seed(seed, "order", epoch)):
-                batch = self._batch(rows)
-                loss = self._loss(batch)
-                torch.autograd.backward(loss / batch.supervised)
+                nats += self._gradients(rows)
                 torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
                 self.optimizer.step(steps)
-                nats += loss.detach()
-                tokens += batch.supervised
+                tokens += sum(row.supervised for row in rows)
                 steps += 1
                 self.job.progress(steps, self.total, "steps")
                 if steps == self.total:
@@ -132,10 +150,39 @@ class _Trainer:
         state.steps, state.tokens = steps, state.tokens + tokens
         return float(nats) / tokens
 
+    def _gradients(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
+        """Leaves the batch's gradients in the model, and returns its loss, summed over tokens, in nats. Where memory is not
+        enough it begins again with half as many rows at once: the batch stays what the recipe says."""
+        while True:
+            try:
+                return self._added_up(rows)
+            except (RuntimeError, MemoryError) as error:
+                if not _out_of_memory(error):
+                    raise
+                if self.at_once == 1:
+                    raise StepFailedError(
+                        f"not even one row of {max(row.length for row in rows)} tokens fits into memory",
+                        next_step="Set `gradient_checkpointing: true` or `lora`, or a lower `max_label_tokens`.",
+                    ) from None
+            self.base.model.zero_grad(set_to_none=True)
+            if self.base.device.type == "cuda":
+                torch.cuda.empty_cache()
+            self.halved_from = self.halved_from or self.at_once
+            self.at_once = (self.at_once + 1) // 2
+
+    def _added_up(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
+        supervised = sum(row.supervised for row in rows)
+        nats = torch.zeros((), dtype=torch.float64, device=self.base.device)
+        for at in range(0, len(rows), self.at_once):
+            loss = self._loss(self._batch(rows[at : at + self.at_once]))
+            torch.autograd.backward(loss / supervised)
+            nats += loss.detach()
+        return nats
+
     @torch.no_grad()
     def _validate(self) -> float:
         rows = sorted(self.validation, key=lambda row: row.length)
-        size, nats, tokens = self.recipe.batch_size, 0.0, 0
+        size, nats, tokens = self.at_once, 0.0, 0
         for at in range(0, len(rows), size):
             batch = self._batch(rows[at : at + size])
             nats += float(self._loss(batch))
@@ -171,7 +218,14 @@ class _Trainer:
             parameters=sum(parameter.numel() for parameter in self.base.model.parameters()),
             history=tuple(state.history),
             seconds=round(state.seconds, 3),
+            notes=self._notes(),
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        if self.halved_from is None:
+            return ()
+        now, size = self.at_once, self.recipe.batch_size
+        return (f"memory was not enough for {self.halved_from} rows at once: {now} from then on, in batches of {size}",)
 
 
 def _check(job: TrainJob) -> None:
@@ -185,6 +239,11 @@ def _check(job: TrainJob) -> None:
     for key in ("batch_size", "epochs", "max_prompt_tokens", "max_label_tokens"):
         if getattr(recipe, key) < 1:
             raise BadInputError(f"`{key}` is {getattr(recipe, key)} and must be at least 1", where="recipe")
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    """On a GPU, or on a CPU, where torch has no class of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 def _forward(base: Loaded, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
