@@ -37,7 +37,12 @@ def test_every_task_teacher_and_student_trainer_is_a_plugin_of_its_own(make_cli:
         "scripted",
         "vllm-teacher",
     }
-    assert {p["name"] for p in found if "students" in p["provides"]} == {"hf-causal", "hf-seq2seq", "pocket"}
+    assert {p["name"] for p in found if "students" in p["provides"]} == {
+        "hf-causal",
+        "hf-seq2seq",
+        "openai-student",
+        "pocket",
+    }
 
 
 def test_blocked_plugin_is_gone(cli: Cli) -> None:
