@@ -1,5 +1,5 @@
-"""Decoder-only students: GPT-2 as in the paper, any other causal model, and a random one for machines without
-weights."""
+"""Decoder-only students: GPT-2 as in the paper, today's small base models, any other causal model, and a random one for
+machines without weights."""
 
 from __future__ import annotations
 
@@ -12,6 +12,19 @@ _PINNED = {
     "gpt2-medium": ("openai-community/gpt2-medium", "6dcaa7a952f72f9298047fd5137cd6e4f05f41da", "355M"),
     "gpt2-large": ("openai-community/gpt2-large", "32b71b12589c2f8d625668d2335a01cac3249519", "774M"),
 }
+_MODERN = {
+    "smollm2-135m": ("HuggingFaceTB/SmolLM2-135M", "smollm2"),
+    "smollm2-360m": ("HuggingFaceTB/SmolLM2-360M", "smollm2"),
+    "smollm2-1.7b": ("HuggingFaceTB/SmolLM2-1.7B", "smollm2"),
+    "qwen3-0.6b": ("Qwen/Qwen3-0.6B-Base", "qwen3"),
+    "qwen3-1.7b": ("Qwen/Qwen3-1.7B-Base", "qwen3"),
+    "qwen3-4b": ("Qwen/Qwen3-4B-Base", "qwen3"),
+    "llama-3.2-1b": ("meta-llama/Llama-3.2-1B", "llama-3.2"),
+    "llama-3.2-3b": ("meta-llama/Llama-3.2-3B", "llama-3.2"),
+    "gemma-3-270m": ("google/gemma-3-270m", "gemma-3"),
+    "gemma-3-1b": ("google/gemma-3-1b-pt", "gemma-3"),
+}
+"""Base models by hub id and series. Not pinned: the plan takes the commit that the name stands for."""
 
 
 @hookimpl
@@ -20,6 +33,8 @@ def rtbench_register_students(register: Register) -> None:
     for name, (model, revision, size) in _PINNED.items():
         options = {"model": model, "revision": revision, "series": "gpt2"}
         register(name, _TARGET, summary=f"{model}, {size}", options=options)
+    for name, (model, series) in _MODERN.items():
+        register(name, _TARGET, summary=f"{model}, base", options={"model": model, "series": series})
     register(
         "random-causal",
         _TARGET,

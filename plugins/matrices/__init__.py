@@ -15,6 +15,7 @@ SUMMARIES = {
     "pocket": "the paper in miniature: three twins, a scripted teacher, two small students (the default; minutes)",
     "pocket-full": "12 twins, all methods, 3 seeds; degrees, teachers, data sizes, three students on some (hours)",
     "paper": "all methods × 12 tasks × GPT-2, T5, Flan-T5, degrees as in the paper (needs GPUs and a teacher)",
+    "modern": "12 tasks × SmolLM2, Qwen3, Llama 3.2, Gemma 3 up to 4B (needs GPUs, hub weights and a teacher)",
     "recorded": "12 tasks on recorded teachers and two small students made on the spot (CPU, under 30 minutes)",
     "quickstart": "three tasks, recorded teacher, one small student: the main job in a few minutes",
 }

@@ -90,8 +90,8 @@ def answer(tiny, text, *, thinking=("<think>", "</think>"), chat=None, template=
 
 def test_thoughts_are_kept_apart_from_the_answer(tiny):
     done = answer(tiny, "<think>One and one.\n</think>\nThe answer is 2.")
-    assert (done.reasoning, done.text) == ("One and one.\n", "\nThe answer is 2.")
-    assert done.full_text == "One and one.\n\nThe answer is 2."
+    assert (done.reasoning, done.text) == ("One and one.\n", "The answer is 2.")
+    assert done.full_text == "One and one.\nThe answer is 2."
     assert done.finish_reason == "stop"
 
 
