@@ -160,7 +160,7 @@ def test_bad_options_are_one_clear_error(options, error, said):
         hf_teacher("mine", options, None)  # type: ignore[arg-type]
 
 
-def test_plugins_register_what_the_paper_needs():
+def test_plugins_register_what_the_matrices_need():
     from rtbench.registry import Registry
 
     students, teachers = Registry("student"), Registry("teacher")
@@ -169,11 +169,14 @@ def test_plugins_register_what_the_paper_needs():
     teacher_plugin.rtbench_register_teachers(teachers.registrar("hf-teacher"))
     paper = {"gpt2", "gpt2-medium", "gpt2-large", "t5-small", "t5-base", "t5-large"}
     paper |= {"flan-t5-small", "flan-t5-base", "flan-t5-large"}
-    assert paper | {"hf-causal", "hf-seq2seq", "random-causal", "random-seq2seq"} == set(students.names())
+    any_model = {"hf-causal", "hf-seq2seq", "random-causal", "random-seq2seq"}
+    assert paper | any_model <= set(students.names())
     for entry in students:
         if entry.options:
             student = entry.resolve()(entry.name, entry.options, None)
             assert student.name == entry.name
-            assert student.model().fingerprint
+            assert student.series
+            if entry.name in paper:  # the others stand for whatever their hub name stands for
+                assert student.model().fingerprint
     assert teachers.names() == ["hf"]
     assert callable(teachers.get("hf").resolve())
