@@ -11,6 +11,7 @@ import msgspec
 from rtbench.errors import PluginError, RtbenchError
 from rtbench.interfaces import PromptFormat, Student, Teacher
 from rtbench.keys import content_key, derived_seed
+from rtbench.machine import memory_gb
 from rtbench.questions import questions_of
 from rtbench.records import Family, Fold, ModelSpec, Questions, Resources, Sample, Sampling
 from rtbench.specs import (
@@ -176,7 +177,7 @@ class StepBuilder:
             max_new_tokens=cell.recipe.max_new_tokens, temperature=temperature, stop=template.stop, seed=cell.seed
         )
         model = self._base(student, cell)
-        resources = student.resources("complete")
+        resources = student.resources("complete", cell.recipe)
         first = self.complete(
             cell,
             model,
@@ -356,7 +357,7 @@ class StepBuilder:
         )
         inputs = [Input(role="examples", kind="curate", key=examples.key)]
         title = f"train {cell.training}" + (f", {note}" if note else "")
-        return self._step(spec, inputs, title, student.resources("train"))
+        return self._step(spec, inputs, title, student.resources("train", cell.recipe))
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
         """Completes and scores the cell's fold with a trained student, by the recipe's selection."""
@@ -427,10 +428,28 @@ class StepBuilder:
         return msgspec.structs.replace(model, fingerprint=f"{model.plugin}-{fingerprint}")
 
     def _step(self, spec: Spec, inputs: Sequence[Input], title: str, resources: Resources) -> Step:
+        """The step, once.
+
+        Raises:
+            UnavailableError: it is to be done and cannot fit into this machine.
+        """
         key = step_key(spec, inputs)
         if key not in self.steps:
+            self._check_memory(spec, key, resources)
             kind: StepKind = spec.__struct_config__.tag  # type: ignore[assignment]
             self.steps[key] = Step(
                 key=key, kind=kind, spec=spec, inputs=tuple(inputs), resources=resources, title=title
             )
         return self.steps[key]
+
+    def _check_memory(self, spec: Spec, key: str, resources: Resources) -> None:
+        kind: StepKind = spec.__struct_config__.tag  # type: ignore[assignment]
+        there = memory_gb()
+        if resources.gpus or resources.least_gb <= there or self._session.store.has(kind, key):
+            return
+        assert isinstance(spec, TrainSpec | CompleteSpec)
+        what = "to train it" if kind == "train" else "to ask it"
+        raise UnavailableError(
+            f"{spec.model.name} needs at least {resources.least_gb:,.1f} GiB of memory {what}, and this machine has {there:,.1f}",
+            next_step="Take a smaller one, `lora`, or a machine with more; the option `memory_gb` overrules the estimate.",
+        )

@@ -271,6 +271,9 @@ class Resources(Record, frozen=True):
     cpus: int = 1
     gpus: int = 0
     memory_gb: float = 1.0
+    """GiB at its peak, as expected."""
+    least_gb: float = 0.0
+    """GiB that it certainly needs: it is not begun where there are fewer."""
     lane: str = ""
     """Steps of one lane run one after the other: they share an endpoint, whose limits are for all of them together."""
 

@@ -128,7 +128,7 @@ def pinned_revision(model: str, revision: str | None, *, offline: bool) -> str |
     """
     if local_folder(model) is not None or (revision and _COMMIT.fullmatch(revision)):
         return revision
-    found = _cached(model, "config.json", revision) or _fetched(model, revision, offline=offline)
+    found = cached_file(model, "config.json", revision) or _fetched(model, revision, offline=offline)
     return found.parent.name
 
 
@@ -173,14 +173,15 @@ def is_encoder_decoder(model: str, revision: str | None, *, offline: bool) -> bo
         MissingDataError: there is no config, and the hub must not or cannot be asked.
     """
     folder = local_folder(model)
-    path = folder / "config.json" if folder else _cached(model, "config.json", revision)
+    path = folder / "config.json" if folder else cached_file(model, "config.json", revision)
     config = read_json(path or _fetched(model, revision, offline=offline))
     if not isinstance(config, dict):
         raise BadInputError("not a model's config", where=str(path or model))
     return bool(config.get("is_encoder_decoder", config.get("model_type") in _SEQ2SEQ_TYPES))
 
 
-def _cached(model: str, name: str, revision: str | None) -> Path | None:
+def cached_file(model: str, name: str, revision: str | None) -> Path | None:
+    """A hub model's file in the local cache; None where it is not there."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(model, name, revision=revision)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, student_fingerprint
+from rtbench_plugins.hf.memory import Need, Shape, generation_need, shape_of, training_need
 from rtbench_plugins.hf.options import (
     RANDOM_CONFIGS,
     Access,
@@ -18,7 +20,7 @@ from rtbench_plugins.hf.options import (
     student_options,
 )
 
-from rtbench.interfaces import Services, Student, TextModel, TrainJob
+from rtbench.interfaces import Recipe, Services, Student, TextModel, TrainJob
 from rtbench.records import Family, ModelSpec, Resources, TrainReport
 
 if TYPE_CHECKING:
@@ -106,14 +108,29 @@ class HfStudent(Student):
             most_rows=self.options.generation_batch,
         )
 
-    def resources(self, kind: str) -> Resources:
-        if self.options.memory_gb is not None:
-            memory = self.options.memory_gb
-        elif self.options.config is not None:
-            memory = 1.5
-        else:
-            memory = 8.0 if kind == "train" else 4.0
-        return Resources(cpus=self.options.cpus, gpus=gpus_for(self.options.device), memory_gb=memory)
+    def resources(self, kind: str, recipe: Recipe) -> Resources:
+        """By the weights' headers, where they are on this machine."""
+        options, gpus = self.options, gpus_for(self.options.device)
+        if options.memory_gb is not None or options.config is not None:
+            return Resources(cpus=options.cpus, gpus=gpus, memory_gb=options.memory_gb or 1.5)
+        need = self._need(kind, recipe)
+        if need is None:
+            return Resources(cpus=options.cpus, gpus=gpus, memory_gb=8.0 if kind == "train" else 4.0)
+        peak = round(need.expected, 1)
+        return Resources(cpus=options.cpus, gpus=gpus, memory_gb=peak, least_gb=round(need.least, 1))
+
+    def _need(self, kind: str, recipe: Recipe) -> Need | None:
+        shape = self._shape
+        if shape is None:
+            return None
+        if kind == "train":
+            return training_need(shape, self.options, recipe)
+        return generation_need(shape, self.options)
+
+    @cached_property
+    def _shape(self) -> Shape | None:
+        pinned = self._pinned()
+        return shape_of(pinned.model, pinned.revision) if pinned.model is not None else None
 
     def _pinned(self) -> StudentOptions:
         """The options with the commit that the model's revision stands for."""

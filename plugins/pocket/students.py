@@ -27,7 +27,7 @@ def shipped() -> list[str]:
 @hookimpl
 def rtbench_register_students(register: Register) -> None:
     for name in shipped():
-        options = {"model": str(MODELS / name), "series": "pocket", "memory_gb": 1.5, "generation_batch": 128}
+        options = {"model": str(MODELS / name), "series": "pocket", "generation_batch": 128}
         register(name, _TARGET, summary=_SUMMARIES[name], options=options)
 
 

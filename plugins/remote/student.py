@@ -18,7 +18,7 @@ from rtbench_plugins.remote.prices import asking_price
 from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Services, TextModel
+from rtbench.interfaces import Recipe, Services, TextModel
 from rtbench.keys import content_key
 from rtbench.records import ModelSpec, Resources, Row
 
@@ -91,7 +91,7 @@ class OpenAiStudent(ApiStudent):
         options = replace(self.options, model=model, extra={**stop, **self.options.extra})
         return RemoteModel(fingerprint, options, self.services, self.price, where=f"student {self.name!r}")
 
-    def resources(self, kind: str) -> Resources:
+    def resources(self, kind: str, recipe: Recipe) -> Resources:
         """Jobs of many trainings may be out at once."""
         return asking_resources(self.options) if kind == "complete" else Resources(cpus=1, memory_gb=0.5)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rtbench.session import Session
     from rtbench.specs import Step
 
-HEADS = ("step", "state", "requests", "new", "prompt tokens ≈", "new tokens ≤", "cost ≤", "time ≈")
+HEADS = ("step", "state", "requests", "new", "prompt tokens ≈", "new tokens ≤", "cost ≤", "time ≈", "memory ≈")
 SHORT = 60
 """Steps that are listed one by one without being asked to."""
 
@@ -96,6 +96,7 @@ def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:
                 "state": _state(step, made, todo),
                 "inputs": [i.key for i in step.inputs],
                 "estimate": estimates.get(key),
+                "resources": step.resources,
             }
             for key, step in made.steps.items()
         ],
@@ -110,7 +111,12 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
     listed = [step for key, step in made.steps.items() if every_step or key in todo]
     if every_step or len(listed) <= SHORT:
         rows = [
-            (step.title, _state(step, made, todo), *_numbers([e] if (e := estimates.get(step.key)) else []))
+            (
+                step.title,
+                _state(step, made, todo),
+                *_numbers([e] if (e := estimates.get(step.key)) else []),
+                _memory([step]),
+            )
             for step in listed
         ]
     else:
@@ -119,7 +125,7 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
         print_table(HEADS, rows)
         total = _numbers(estimates.values())
         click.echo(
-            "in all: " + ", ".join(f"{head} {value}" for head, value in zip(HEADS[2:], total, strict=True) if value)
+            "in all: " + ", ".join(f"{head} {value}" for head, value in zip(HEADS[2:-1], total, strict=True) if value)
         )
     _by_teacher(made, estimates)
     _by_student(made, estimates)
@@ -189,14 +195,23 @@ def _summed(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> list[t
     from rtbench.history import trait_of
 
     groups: dict[str, list[StepEstimate]] = {}
-    counts: dict[str, int] = {}
+    members: dict[str, list[Step]] = {}
     for step in steps:
         trait = trait_of(step)
         name = f"{trait[0]} {trait[1]} {trait[2]}" if trait else step.kind
-        counts[name] = counts.get(name, 0) + 1
+        members.setdefault(name, []).append(step)
         found = estimates.get(step.key)
         groups.setdefault(name, []).extend([found] if found else [])
-    return [(name, f"{counts[name]} to do", *_numbers(found)) for name, found in groups.items()]
+    return [
+        (name, f"{len(members[name])} to do", *_numbers(found), _memory(members[name]))
+        for name, found in groups.items()
+    ]
+
+
+def _memory(steps: Iterable[Step]) -> str:
+    """The most that one of the steps is expected to need at its peak, where models are trained or asked here."""
+    most = max((step.resources.memory_gb for step in steps if step.kind in {"train", "complete"}), default=0.0)
+    return f"{most:.1f} GiB" if most else ""
 
 
 def _numbers(estimates: Iterable[StepEstimate]) -> tuple[str, ...]:

@@ -161,6 +161,6 @@ class Student(ABC):
         """Money for training on rows of so many tokens, each counted once; None where it is free or not known."""
         return None
 
-    def resources(self, kind: str) -> Resources:
-        """Needs of a ``train`` or ``complete`` step."""
+    def resources(self, kind: str, recipe: Recipe) -> Resources:
+        """Needs of a ``train`` or ``complete`` step under a recipe."""
         return Resources()

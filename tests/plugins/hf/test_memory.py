@@ -1,0 +1,97 @@
+"""What a plan says of memory, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rtbench_plugins.hf import loading, memory
+from rtbench_plugins.hf.options import StudentOptions
+from rtbench_plugins.pocket.students import MODELS
+
+from rtbench.interfaces import Recipe
+from tests.conftest import Cli
+
+both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
+MATRIX = """
+name: large
+source: twin
+tasks: [multiarith]
+methods: [fine-tune]
+students: [{{name: mine, use: hf-causal, model: {model}{more}}}]
+limit: 20
+recipe: {{epochs: 1, max_new_tokens: 5}}
+"""
+
+
+@both_families
+def test_shape_is_read_from_headers_and_config(tiny: Any, tmp_path: Path, family: str) -> None:
+    base = loading.random_base(family, tiny.student(family).options, tiny.corpus, torch.device("cpu"))
+    loading.save(base, tmp_path / "model")
+    found = memory.shape_of(str(tmp_path / "model"), None)
+    assert found is not None
+    stored = {id(p): p.numel() for p in base.model.parameters()}
+    assert found.parameters == sum(stored.values())
+    assert (found.layers, found.width, found.heads) == (1 if family == "decoder" else 2, 32, 2)
+    assert found.vocabulary == len(base.tokenizer)
+
+
+def test_what_is_not_on_this_machine_or_unheard_of_has_no_shape(tmp_path: Path) -> None:
+    assert memory.shape_of("nobody/nothing", "0" * 40) is None
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "odd", "depth": 3}))
+    (tmp_path / "model.safetensors").write_bytes((MODELS / "pocket-0.5m" / "model.safetensors").read_bytes())
+    assert memory.shape_of(str(tmp_path), None) is None
+
+
+def test_training_needs_four_numbers_a_weight_and_adapters_one() -> None:
+    shape = memory.Shape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
+    recipe = Recipe(selection="last")
+    whole = memory.training_need(shape, StudentOptions(model="m"), recipe)
+    assert whole.least == pytest.approx(1 + 16e9 / 2**30)
+    assert whole.expected > whole.least
+    adapters = memory.training_need(shape, StudentOptions(model="m", lora={}), recipe)  # type: ignore[arg-type]
+    assert adapters.least == pytest.approx(1 + 4e9 / 2**30)
+    parts = memory.training_need(shape, StudentOptions(model="m", micro_batch=1), recipe)
+    again = memory.training_need(shape, StudentOptions(model="m", gradient_checkpointing=True), recipe)
+    assert whole.least < again.expected < whole.expected
+    assert whole.least < parts.expected < whole.expected
+
+
+def grown(folder: Path, numbers: int) -> Path:
+    """A model folder whose weights claim to be so many: a header, and a file of holes."""
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        (folder / name).write_bytes((MODELS / "pocket-0.5m" / name).read_bytes())
+    entry = {"dtype": "F16", "shape": [numbers], "data_offsets": [0, 2 * numbers]}
+    header = json.dumps({"huge": entry}).encode()
+    (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    return folder
+
+
+def test_plan_states_the_peak_and_a_run_refuses_what_cannot_fit(cli: Cli, tmp_path: Path) -> None:
+    huge = grown(tmp_path / "huge", 10**13)
+    path = tmp_path / "m.yaml"
+    path.write_text(MATRIX.format(model=huge, more=""))
+    found: Any = cli.json("plan", "--matrix", path)
+    (cell,) = found["cells"]
+    assert "needs at least 149,0" in cell["reason"]
+    assert "this machine has" in cell["reason"]
+    assert "lora" in cell["reason"]
+    assert "needs at least" in cli("run", "--matrix", path, code=2).stderr
+    path.write_text(MATRIX.format(model=huge, more=", memory_gb: 1"))
+    found = cli.json("plan", "--matrix", path)
+    assert found["cells"][0]["reason"] is None, "who states it knows better"
+
+
+def test_plan_shows_what_steps_need(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "m.yaml"
+    path.write_text(MATRIX.format(model=MODELS / "pocket-2m", more=""))
+    shown = cli("plan", "--matrix", path).stdout
+    assert "memory ≈" in shown
+    found: Any = cli.json("plan", "--matrix", path)
+    needs = {s["kind"]: s["resources"]["memory_gb"] for s in found["steps"] if s["kind"] in {"train", "complete"}}
+    assert 1.0 < needs["train"] < 2.5
+    assert 1.0 < needs["complete"] < 2.5
