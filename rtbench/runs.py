@@ -6,6 +6,7 @@ nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,10 +133,20 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         score=score.key if score else None,
         completions=tuple(i.key for i in score.inputs) if score else (),
         asked=tuple(step.key for step in below if isinstance(step.spec, CompleteSpec) and _of_teacher(step.spec)),
-        examples=trains[0].inputs_as("examples")[0].key if trains else None,
+        examples=_examples(plan, trains),
         checkpoint=trains[0].key if trains else None,
         reason=reason,
     )
+
+
+def _examples(plan: Plan, trains: Sequence[Step]) -> str | None:
+    """What is trained on: of several trainings (STaR), what the teacher wrote for the first of them."""
+    found = [train.inputs_as("examples")[0].key for train in trains]
+    for key in found:
+        asked = [plan.steps[i.key].spec for i in plan.steps[key].inputs_as("completions")]
+        if any(isinstance(spec, CompleteSpec) and spec.model.role == "teacher" for spec in asked):
+            return key
+    return found[0] if found else None
 
 
 def _of_teacher(spec: CompleteSpec) -> bool:

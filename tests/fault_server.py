@@ -57,6 +57,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """Fields that are answered 400."""
     filters: str = ""
     """A prompt that holds this is answered as OpenRouter answers one that it flags."""
+    hangs: str = ""
+    """A prompt that holds this is never answered."""
     key: str | None = None
     """The only key that is let in."""
     seed: int = 0
@@ -133,6 +135,8 @@ class FaultServer:
         self.counts["calls"] += 1
         self.asked[f"{asked.get('seed')} {prompt}"] += 1
         settings = self.settings
+        if settings.hangs and settings.hangs in prompt:
+            await asyncio.sleep(3600)
         if settings.status is not None:
             await asyncio.sleep(settings.latency)
             return self.fault(settings.status, settings.message, settings.code, settings.headers)

@@ -75,6 +75,10 @@ def test_star_trains_again_from_the_base_on_the_students_own(cli: Cli, tmp_path:
     done = steps(cli, "--matrix", path, "--methods", "star")
     name = "parity/star/flawed/parrot/D1/T0.7/seed0"
     first, second = done[f"train {name}"], done[f"train {name}, round 2"]
+    (record,) = [json.loads(path.read_text()) for path in (cli.workspace / "runs").glob("*.json")]
+    (cell,) = [cell for cell in record["cells"] if cell["method"] == "star"]
+    teachers = done["curate parity/flawed/D1"]["key"]
+    assert cell["examples"] == teachers, "the yield and its money are of what the teacher wrote"
     assert first["key"] != second["key"]
     (examples,) = second["inputs"]
     kept = lines(cli.workspace / "store" / "curate" / examples / "examples.jsonl")

@@ -104,9 +104,10 @@ class Length(Curator):
 
 
 class CapOptions(Record, frozen=True):
-    """Options of ``cap``."""
+    """Options of ``cap`` and ``diverse``."""
 
-    most: int
+    most: int | None = None
+    """Required; None is told with an example."""
 
 
 class Cap(Curator):
@@ -164,8 +165,15 @@ def cap(options: dict[str, Any]) -> Curator:
     return Cap(positive(convert(options, CapOptions, where="curator cap").most, where="curator cap"))
 
 
-def positive(most: int, *, where: str) -> int:
-    """Raises BadInputError."""
+def positive(most: int | None, *, where: str) -> int:
+    """The number, checked.
+
+    Raises:
+        BadInputError: it is not given, or below 1.
+    """
+    if most is None:
+        name = where.removeprefix("curator ")
+        raise BadInputError("`most` is not given", where=where, next_step=f"Such as {{use: {name}, most: 4}}.")
     if most < 1:
         raise BadInputError(f"`most` is {most} and must be at least 1", where=where)
     return most

@@ -101,7 +101,7 @@ class UnalikeOptions(Record, frozen=True):
 class DiverseOptions(Record, frozen=True):
     """Options of ``diverse``."""
 
-    most: int
+    most: int | None = None
 
 
 def unalike(options: dict[str, Any]) -> Curator:

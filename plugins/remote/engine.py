@@ -34,6 +34,8 @@ BUDGET_WAIT = 0.2
 """Seconds between looks at a budget whose rest other processes hold."""
 PATIENCE_AT_FIRST = 30.0
 """Seconds at most without a good answer while there was none at all: the address or the server is wrong."""
+GRACE = 5.0
+"""Seconds that calls under way are waited for when the run stops."""
 OUTAGE = 8
 """Failures in a row that are no single call's bad luck."""
 REFUSED_AT_ONCE = 5
@@ -110,7 +112,7 @@ class Engine:
         """Yields completions as they come, in bunches.
 
         Raises:
-            EndpointError: the endpoint is out of order. What was under way has been waited for and yielded.
+            EndpointError: the endpoint is out of order. What came of the calls under way within five seconds is yielded.
             BudgetSpentError: the next call could go over the budget; the same.
             StepFailedError: single requests were refused or went wrong too often; all others have been yielded.
         """
@@ -188,6 +190,7 @@ class Engine:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._under_way.discard(task)
         if task.cancelled():
+            self._news.set()
             return
         error = task.exception()
         if error is not None:  # a fault of ours, or of the budget's account
@@ -300,6 +303,12 @@ class Engine:
             where=self._policy.where,
             next_step="What came is kept; the same command goes on from there.",
         )
+        asyncio.get_running_loop().call_later(GRACE, self._give_up)
+
+    def _give_up(self) -> None:
+        """Calls that are still under way at an endpoint that is out of order are not waited for."""
+        for task in self._under_way:
+            task.cancel()
 
     def _lost_error(self, asked: int) -> StepFailedError:
         lost = sum(self._lost.values())

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 
 import pytest
+from rtbench_plugins.remote import engine
 from rtbench_plugins.remote.engine import EndpointError
 
 from rtbench.errors import StepFailedError
@@ -153,6 +154,13 @@ def test_server_that_fails_for_good_stops_the_run_with_what_was_said(server: Mak
     broken.set(status=500, message="out of memory")
     with pytest.raises(EndpointError, match=r"no good answer for .* 500 out of memory"):
         broken.ask(asked(500), patience=1.0)
+
+
+def test_calls_that_hang_do_not_hold_up_the_end_of_a_run(server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "GRACE", 0.2)
+    closed = server(status=404, message="no such path", hangs="Question 1")
+    with pytest.raises(EndpointError, match="no such path"):
+        closed.ask(asked(40), concurrency=16)
 
 
 def test_nobody_listening_is_one_clear_error(server: MakeServer) -> None:
