@@ -200,7 +200,7 @@ def spent(board: Leaderboard) -> list[str]:
     for teacher, found in board.spending.items():
         dated = f", price of {found.as_of}" if found.as_of else ""
         lines[
-            f"{teacher}: {_money(found)} for {found.completions:,} completions ({found.prompt_tokens:,} prompt and "
+            f"{teacher}: {_money(found)} for {found.completions:,} completions of finished steps ({found.prompt_tokens:,} prompt and "
             f"{found.completion_tokens:,} written tokens{dated})"
         ] = None
     for student, found in board.spending_on_students.items():

@@ -24,6 +24,8 @@ OWNED = frozenset(
     ["model", "messages", "prompt", "n", "best_of", "stream", "seed", "max_tokens", "max_completion_tokens"]
 )
 """Fields that each request states itself: the ledger says what was asked for, and a budget rests on it."""
+SENT = ("max_tokens", "temperature", "top_p", "stop", "seed", "n")
+"""Parameters that a profile may rename or leave out."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - recognised, not listened on
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -145,8 +147,7 @@ def check_endpoint(found: EndpointOptions, *, where: str) -> None:
     _check_address(found, where)
     _check_key(found, where)
     profile = profile_of(found, where=where)
-    if profile.most_n < 1 or (profile.most_stops is not None and profile.most_stops < 1):
-        raise BadInputError("`most_n` and `most_stops` must be at least 1", where=f"{where}, profile")
+    _check_profile(profile, f"{where}, profile")
     taken = (OWNED | {profile.names.get(name, name) for name in OWNED}) & found.extra.keys()
     if taken:
         raise BadInputError(
@@ -154,6 +155,14 @@ def check_endpoint(found: EndpointOptions, *, where: str) -> None:
             where=where,
             next_step="Use `n`, `max_new_tokens`, `system` and the matrix's seeds; or leave it out by a `profile`.",
         )
+
+
+def _check_profile(profile: Profile, where: str) -> None:
+    if profile.most_n < 1 or (profile.most_stops is not None and profile.most_stops < 1):
+        raise BadInputError("`most_n` and `most_stops` must be at least 1", where=where)
+    for name in (*profile.without, *profile.names):
+        if name not in SENT:
+            raise UnknownNameError.of("parameter", name, SENT, where=where)
 
 
 def _check_address(found: EndpointOptions, where: str) -> None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 REQUIRED = ("torch", "transformers", "lm-eval", "datasets", "safetensors", "tokenizers", "msgspec", "pluggy", "scipy")
 EXTRAS = {
     "lm-eval": (("accelerate",), "runs the exported tasks with `lm_eval --model hf`"),
+    "lora": (("peft",), "trains adapters instead of all weights (students' option `lora`)"),
+    "vllm": (("vllm",), "teachers in vLLM's engine on this machine's GPUs"),
     "test": (("pytest", "hypothesis", "mypy", "ruff"), "runs the project's own tests"),
 }
 """Extra: its packages and what it adds."""

@@ -81,6 +81,7 @@ def completions(workspace: Path) -> list[Completion]:
         ({"retries": -1}, BadInputError, "`retries` is -1"),
         ({"thinking": ["<t>", ""]}, BadInputError, "empty tag"),
         ({"profile": {"most_n": 0}}, BadInputError, "at least 1"),
+        ({"profile": {"without": ["temprature"]}}, UnknownNameError, "Did you mean 'temperature'"),
         ({"extra": {"n": 9}}, BadInputError, "`extra` states n"),
         ({"extra": {"max_completion_tokens": 9}}, BadInputError, "`extra` states max_completion_tokens"),
         ({"extra": {"stream": True}}, BadInputError, "`extra` states stream"),
