@@ -51,6 +51,7 @@ def curate(
             del stage["examples"][examples:]
         print_json({"cell": picked.name, "curators": stages})
         return
+    click.echo(picked.name)
     print_table(
         ("curator", "removed", "left", "questions left"),
         [(s["curator"], f"{s['removed']:,}", f"{s['left']:,}", f"{s['covered']:,}") for s in stages],
