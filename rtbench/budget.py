@@ -168,7 +168,13 @@ def _without_dead(account: Account) -> Account:
 
 
 def _owner() -> str:
-    return f"{platform.node()}:{os.getpid()}:{_started(os.getpid())}"
+    """Names this process in its reservations."""
+    return _named(os.getpid())
+
+
+@cache
+def _named(pid: int) -> str:
+    return f"{platform.node()}:{pid}:{_start_of(pid)}"
 
 
 def _lives(owner: str) -> bool:
@@ -181,20 +187,11 @@ def _lives(owner: str) -> bool:
         return False
     except PermissionError:
         pass
-    return _started(int(pid)) == started
-
-
-@cache
-def _started_here(pid: int) -> str:
-    return _start_of(pid)
-
-
-def _started(pid: int) -> str:
-    """When a process began, in ticks since boot, as numbers are used again; empty where the machine does not say."""
-    return _started_here(pid) if pid == os.getpid() else _start_of(pid)
+    return _start_of(int(pid)) == started
 
 
 def _start_of(pid: int) -> str:
+    """When a process began, in ticks since boot, as numbers are used again; empty where the machine does not say."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):

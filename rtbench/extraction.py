@@ -177,7 +177,7 @@ def summarise(extractor: str, version: int, scores: Sequence[Score], missing: in
 def _patterns(scores: Sequence[Score]) -> int | None:
     if all(score.group is None for score in scores):
         return None
-    return len({score.sample_index if score.group is None else score.group for score in scores})
+    return len({score.pattern for score in scores})
 
 
 def _doc(sample: Sample) -> dict[str, Any]:

@@ -216,6 +216,11 @@ class Score(Record, frozen=True, omit_defaults=True):
     group: str | None = None
     """The question's (:attr:`Sample.group`): questions of one group are no independent draws."""
 
+    @property
+    def pattern(self) -> str | int:
+        """What questions of one pattern share: their group, or the question itself where it has none."""
+        return self.sample_index if self.group is None else self.group
+
 
 class ScoreSummary(Record, frozen=True):
     """Accuracy of one extractor over a fold. All shares are fractions of ``n``."""

@@ -293,7 +293,7 @@ def _answers(cells: Sequence[CellRecord], store: Store) -> list[Answers]:
         here, labels = verdicts.setdefault(cell.variant, {}), groups.setdefault(cell.variant, {})
         for score in read_jsonl(store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl", Score):
             here.setdefault(score.sample_index, []).append(score.correct)
-            labels[score.sample_index] = score.sample_index if score.group is None else score.group
+            labels[score.sample_index] = score.pattern
     return [
         Answers([sum(v) / len(v) for v in found.values()], [groups[variant][index] for index in found])
         for variant, found in verdicts.items()

@@ -119,8 +119,8 @@ def effective_n(answers: Answers) -> float:
     if over_questions == 0:
         return float(g)
     over_patterns = g / (g - 1) * ((clusters.sums - mean * clusters.sizes) ** 2).sum() / n**2
-    tail_ = (1 - CONFIDENCE) / 2
-    return float(n / max(1.0, over_patterns / over_questions) * (norm.isf(tail_) / t.isf(tail_, g - 1)) ** 2)
+    outside = tail(CONFIDENCE)
+    return float(n / max(1.0, over_patterns / over_questions) * (norm.isf(outside) / t.isf(outside, g - 1)) ** 2)
 
 
 def clustered_wilson(answers: Answers) -> Interval:
@@ -130,7 +130,7 @@ def clustered_wilson(answers: Answers) -> Interval:
     from scipy.stats import norm
 
     n, p = effective_n(answers), sum(answers.values) / len(answers.values)
-    z2 = norm.isf((1 - CONFIDENCE) / 2) ** 2
+    z2 = norm.isf(tail(CONFIDENCE)) ** 2
     middle = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = (z2 * (p * (1 - p) / n + z2 / (4 * n * n))) ** 0.5 / (1 + z2 / n)
     low, high = (0.0 if p == 0 else middle - half), (1.0 if p == 1 else middle + half)
@@ -147,7 +147,7 @@ def mean_interval(cells: Sequence[tuple[float, float]], *, seed: int = 0, draws:
     total = np.zeros(draws)
     for accuracy, n in cells:
         total += rng.beta(accuracy * n + 0.5, (1 - accuracy) * n + 0.5, draws)
-    outside = 100 * (1 - CONFIDENCE) / 2
+    outside = 100 * tail(CONFIDENCE)
     low, high = np.percentile(total / len(cells), [outside, 100 - outside])
     mean = sum(accuracy for accuracy, _ in cells) / len(cells)
     return Interval(low=0.0 if mean == 0 else float(low), high=1.0 if mean == 1 else float(high), method="jeffreys")

@@ -179,7 +179,7 @@ class Evidence:
     def _groups(self, pairs: Sequence[Pair]) -> dict[tuple[str, int], Hashable]:
         """By variant and question, what the questions of one pattern share; the question itself where it has none."""
         return {
-            (pair.left.variant, index): index if score.group is None else score.group
+            (pair.left.variant, index): score.pattern
             for pair in pairs
             for index, score in self.scores(pair.left).items()
         }

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float64]
+    from rtbench.stats import Floats
 
 RESAMPLES = 10_000
 PART_RESAMPLES = 4_000

@@ -103,7 +103,7 @@ class Length(Curator):
         return [candidate for candidate in candidates if fits(candidate)]
 
 
-class CapOptions(Record, frozen=True):
+class MostOptions(Record, frozen=True):
     """Options of ``cap`` and ``diverse``."""
 
     most: int | None = None
@@ -162,7 +162,7 @@ def length(options: dict[str, Any]) -> Curator:
 
 
 def cap(options: dict[str, Any]) -> Curator:
-    return Cap(positive(convert(options, CapOptions, where="curator cap").most, where="curator cap"))
+    return Cap(positive(convert(options, MostOptions, where="curator cap").most, where="curator cap"))
 
 
 def positive(most: int | None, *, where: str) -> int:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rtbench_plugins.curation.basic import positive
+from rtbench_plugins.curation.basic import MostOptions, positive
 
 from rtbench.errors import BadInputError
 from rtbench.files import convert
@@ -98,12 +98,6 @@ class UnalikeOptions(Record, frozen=True):
     threshold: float = 0.8
 
 
-class DiverseOptions(Record, frozen=True):
-    """Options of ``diverse``."""
-
-    most: int | None = None
-
-
 def unalike(options: dict[str, Any]) -> Curator:
     threshold = convert(options, UnalikeOptions, where="curator unalike").threshold
     if not 0 < threshold <= 1:
@@ -112,4 +106,4 @@ def unalike(options: dict[str, Any]) -> Curator:
 
 
 def diverse(options: dict[str, Any]) -> Curator:
-    return Diverse(positive(convert(options, DiverseOptions, where="curator diverse").most, where="curator diverse"))
+    return Diverse(positive(convert(options, MostOptions, where="curator diverse").most, where="curator diverse"))

@@ -291,7 +291,8 @@ class Batches:
             account = book_worst(self._budget, sum(call.worst for call in calls))
         except BudgetSpentError:
             assert self._budget is not None
-            fitting = [call for call, sum_ in zip(calls, _sums(calls), strict=True) if sum_ <= (self._budget.left or 0)]
+            left = self._budget.left or 0
+            fitting = [call for call, sum_ in zip(calls, _sums(calls), strict=True) if sum_ <= left]
             if fitting:
                 return await self._send_out(fitting, turn, waits=waits)
             if waits:
@@ -308,9 +309,8 @@ class Batches:
             lines={call.requests[0].key: call.worst for call in calls if call.worst},
         )
         path = self._folder / f"{held.mark}.json"
-        write_note(
-            path, held
-        )  # first of all: whatever breaks off from here on, it is looked for, and its money settled
+        # First of all: whatever breaks off from here on, it is looked for, and its money settled.
+        write_note(path, held)
         try:
             held = await self._created(held, calls)
         except PerhapsDoneError:
@@ -334,8 +334,7 @@ class Batches:
                 "completion_window": "24h",
                 "metadata": {MARK: held.mark},
             }
-            created = await client.post("batches", asked, once=True)
-            return msgspec.structs.replace(held, id=client.field(created, "id", "batches"))
+            return msgspec.structs.replace(held, id=await client.create("batches", asked))
 
     # ---- shared
 

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from rtbench_plugins.remote.engine import EndpointError, Policy
 from rtbench_plugins.remote.http import Answer, Connection, NoAnswerError
-from rtbench_plugins.remote.verdicts import Again, Good, Refused, verdict_on
+from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
 
 T = TypeVar("T")
 MARK = "rtbench"
@@ -81,21 +81,20 @@ class Client:
                 return
             after = f"&after={self.field(entries[-1], 'id', path)}"
 
-    async def post(self, path: str, value: Any = None, *, once: bool = False) -> dict[str, Any]:
-        """What the server says to an object.
-
-        Args:
-            path: below the base.
-            value: the object; None: no body.
-            once: not sent again where the server may have done it, as to create something twice is to pay twice.
+    async def create(self, path: str, value: Any) -> str:
+        """Creates what an object describes. Not sent again where the server may have done it, as to create something
+        twice is to pay twice. Returns its id.
 
         Raises:
-            PerhapsDoneError: ``once``, and it broke off where the server may have done it.
-            TooManyError: ``once``, and the server takes no more at the moment.
+            PerhapsDoneError: it broke off, or the reply cannot be read: the server may have done it.
+            TooManyError: the server takes no more at the moment.
             EndpointError: it is refused, or the tries are used up.
         """
-        body = None if value is None else lambda: msgspec.json.encode(value)
-        return self._read(path, await self._send("POST", path, body, once=once))
+        answer = await self._send("POST", path, lambda: msgspec.json.encode(value), once=True)
+        try:
+            return self.field(self._read(path, answer), "id", path)
+        except EndpointError as error:
+            raise PerhapsDoneError(error.what, where=error.where, next_step=error.next_step) from None
 
     async def upload(self, name: str, content: bytes, purpose: str) -> str:
         """Leaves a file there. Returns its id."""
@@ -132,34 +131,37 @@ class Client:
             raise self.error(f"{path}: the reply is no JSON") from None
 
     async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> Answer:
-        why, perhaps_done, throttled, gone = "", False, False, False
+        why = ""
+        kind: type[EndpointError] = EndpointError
         for turn in range(self._policy.retries + 1):
             if turn:
                 await asyncio.sleep(min(30.0, 0.2 * 2.0**turn))
             try:
                 answer = await self._connection.send(method, path, body() if body else None)
             except NoAnswerError as error:
-                why, throttled = str(error), False
-                if once and error.reached:
-                    perhaps_done = True
+                why, kind = str(error), PerhapsDoneError if once and error.reached else EndpointError
+                if kind is PerhapsDoneError:
                     break
                 continue
             if answer.status in {200, 201}:
                 return answer
             verdict = verdict_on(answer)
-            why = "" if isinstance(verdict, Good) else verdict.why
-            gone = answer.status in {404, 410}
-            throttled = isinstance(verdict, Again) and verdict.throttled
-            perhaps_done = once and answer.status >= 500 and not throttled
-            if isinstance(verdict, Refused) or perhaps_done or (once and throttled):
+            why, kind = "" if isinstance(verdict, Good) else verdict.why, _kind(answer, verdict, once=once)
+            if isinstance(verdict, Refused) or (once and kind is not EndpointError):
                 break
             if isinstance(verdict, Again) and verdict.after is not None:
                 await asyncio.sleep(min(verdict.after, self._policy.patience))
         found = self.error(f"{method} {path}: {why}")
-        for kind, holds in ((PerhapsDoneError, perhaps_done), (TooManyError, throttled), (GoneError, gone)):
-            if holds:
-                raise kind(found.what, where=found.where, next_step=found.next_step)
-        raise found
+        raise kind(found.what, where=found.where, next_step=found.next_step)
+
+
+def _kind(answer: Answer, verdict: Verdict, *, once: bool) -> type[EndpointError]:
+    """What a bad answer says of the call."""
+    if answer.status in {404, 410}:
+        return GoneError
+    if isinstance(verdict, Again) and verdict.throttled:
+        return TooManyError
+    return PerhapsDoneError if once and answer.status >= 500 else EndpointError
 
 
 def _form(name: str, content: bytes, purpose: str) -> aiohttp.FormData:

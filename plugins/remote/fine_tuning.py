@@ -16,6 +16,7 @@ from rtbench_plugins.remote.options import EndpointOptions
 from rtbench.errors import NotYetError
 
 JOBS = "fine_tuning/jobs"
+_FINAL = frozenset({"succeeded", "failed", "cancelled"})
 T = TypeVar("T")
 
 
@@ -81,7 +82,7 @@ class OpenAiJobs(Provider):
     def upload(self, name: str, content: bytes) -> str:
         return self._run(lambda client: client.upload(name, content, "fine-tune"))
 
-    def create(self, order: Order) -> Job | None:
+    def create(self, order: Order) -> str | None:
         asked: dict[str, Any] = {
             "model": order.model,
             "training_file": order.training,
@@ -95,12 +96,11 @@ class OpenAiJobs(Provider):
             supervised = {"hyperparameters": order.hyperparameters}
             asked["method"] = {"type": "supervised", "supervised": supervised}
         try:
-            created = self._run(lambda client: client.post(JOBS, {**asked, **self._extra}, once=True))
+            return self._run(lambda client: client.create(JOBS, {**asked, **self._extra}))
         except PerhapsDoneError:
             return None
         except TooManyError as error:
             raise NotYetError(error.what, where=error.where, after=TOO_MANY_AFTER) from None
-        return self._job(created)
 
     def find(self, mark: str) -> Job | None:
         async def look(client: Client) -> Job | None:
@@ -143,12 +143,11 @@ class OpenAiJobs(Provider):
 
     def _job(self, value: dict[str, Any]) -> Job:
         found = self._converted(value, _Job, JOBS)
-        states = {"succeeded": "succeeded", "failed": "failed", "cancelled": "cancelled"}
         given = (found.method and found.method.supervised and found.method.supervised.hyperparameters) or None
         epochs = (given or found.hyperparameters or _Hyperparameters()).n_epochs
         return Job(
             id=found.id,
-            state=states.get(found.status, "out"),  # type: ignore[arg-type]
+            state=found.status if found.status in _FINAL else "out",  # type: ignore[arg-type]
             said=found.status,
             model=found.fine_tuned_model,
             trained_tokens=found.trained_tokens,

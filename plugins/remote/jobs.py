@@ -81,8 +81,8 @@ class Provider(ABC):
         """Leaves training rows there. Returns an id."""
 
     @abstractmethod
-    def create(self, order: Order) -> Job | None:
-        """Creates a job; None where it broke off and may have been created all the same. An error says that there is
+    def create(self, order: Order) -> str | None:
+        """Creates a job and returns its id; None where it broke off and may have been created all the same. An error says that there is
         none; a NotYetError, that there are too many at the moment."""
 
     @abstractmethod
@@ -170,8 +170,7 @@ class ApiStudent(Student):
         """The text model of a name at the provider."""
 
     def unpriced(self) -> str | None:
-        epochs = self.hyperparameters.get("n_epochs")
-        if not self.paid or (isinstance(epochs, int) and self.price is not None and self.price.training is not None):
+        if not self.paid or self.training_cost(1) is not None:
             return None
         return (
             "State its epochs, `hyperparameters: {n_epochs: 3}`, and its price per million tokens, "
@@ -248,7 +247,7 @@ class ApiStudent(Student):
         if there is not None:
             if note is None:  # another workspace's, or one whose money is booked there
                 note = Note(mark=mark, worst=0, account=None, at=time.time())
-            return _noted(path, note, there)
+            return _noted(path, note, there.id)
         if note is not None:
             note = self._broken_off(path, note)
         order = Order(
@@ -353,8 +352,8 @@ class ApiStudent(Student):
         write_atomic(folder / "events.jsonl", b"".join(msgspec.json.encode(event) + b"\n" for event in events))
 
 
-def _noted(path: Path, note: Note, job: Job) -> Note:
-    note = msgspec.structs.replace(note, id=job.id)
+def _noted(path: Path, note: Note, job: str) -> Note:
+    note = msgspec.structs.replace(note, id=job)
     write_note(path, note)
     return note
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import safetensors.torch
 import torch
 from rtbench_plugins.hf import loading
 from rtbench_plugins.hf.encoding import IGNORED, Codec, encode_rows
@@ -26,8 +25,6 @@ from rtbench.errors import BadInputError, MissingDataError, StepFailedError, Unk
 from rtbench.interfaces import Recipe
 from rtbench.records import Row
 
-NO_DROPOUT = {"decoder": {"resid_pdrop": 0.0, "embd_pdrop": 0.0}, "encoder_decoder": {"dropout_rate": 0.0}}
-"""So that rows computed together and apart draw the same."""
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 
 
@@ -387,78 +384,3 @@ def test_options_survive_the_model_spec(tiny):
     again = causal_student(spec.name, spec.options, None)  # type: ignore[arg-type]
     assert again.model() == spec
     assert again.options == StudentOptions(config=spec.options["config"], vocab_size=400, init_seed=3)
-
-
-@both_families
-def test_rows_computed_in_parts_give_the_gradients_of_the_whole_batch(tiny, tmp_path, family):
-    whole = tiny.student(family, config=NO_DROPOUT[family])
-    parts = tiny.student(family, config=NO_DROPOUT[family], micro_batch=3)
-    reports = [one.train(tiny.job(tmp_path / name)) for one, name in ((whole, "a"), (parts, "b"))]
-    assert whole.model().fingerprint == parts.model().fingerprint, "one training, up to rounding"
-    for one, other in zip(reports[0].history, reports[1].history, strict=True):
-        assert one == pytest.approx(other, rel=1e-4)
-    assert reports[0].steps == reports[1].steps
-
-
-@both_families
-def test_batch_that_does_not_fit_is_computed_in_halves(tiny, tmp_path, family, monkeypatch):
-    """Memory that is enough for three rows; the batch stays eight."""
-    from rtbench_plugins.hf import training
-
-    fits = training._Trainer._loss
-
-    def little_memory(self, batch):
-        if len(batch.input_ids) > 3 and torch.is_grad_enabled():
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-        return fits(self, batch)
-
-    undisturbed = tiny.student(family, config=NO_DROPOUT[family]).train(tiny.job(tmp_path / "a"))
-    monkeypatch.setattr(training._Trainer, "_loss", little_memory)
-    halved = tiny.student(family, config=NO_DROPOUT[family]).train(tiny.job(tmp_path / "b"))
-    assert halved.steps == undisturbed.steps
-    for one, other in zip(undisturbed.history, halved.history, strict=True):
-        assert one == pytest.approx(other, rel=1e-4)
-    (note,) = halved.notes
-    assert "not enough for 8 rows at once: 2 from then on, in batches of 8" in note
-    assert undisturbed.notes == ()
-
-
-def test_row_that_does_not_fit_alone_is_one_clear_error(tiny, tmp_path, monkeypatch):
-    from rtbench_plugins.hf import training
-
-    def none(self, batch):
-        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
-
-    monkeypatch.setattr(training._Trainer, "_loss", none)
-    with pytest.raises(StepFailedError, match="not even one row"):
-        tiny.student("decoder").train(tiny.job(tmp_path / "a"))
-
-
-@both_families
-def test_adapters_learn_and_are_merged_into_what_is_saved(tiny, tmp_path, family):
-    student = tiny.student(family, lora={"rank": 4, "alpha": 64})
-    job = tiny.job(tmp_path / "a", recipe={"epochs": 4, "learning_rate": 1e-2})
-    report = student.train(job)
-    losses = [epoch["train_loss"] for epoch in report.history]
-    assert losses[-1] < losses[0]
-    base, _ = base_and_codec(tiny, family)
-    saved = safetensors.torch.load_file(tmp_path / "a" / "checkpoint" / "model.safetensors")
-    assert not [name for name in saved if "lora" in name or "base_layer" in name]
-    before = base.model.state_dict()
-    changed = {name for name, tensor in saved.items() if not torch.equal(tensor, before[name])}
-    assert changed
-    assert not [name for name in changed if "norm" in name or "ln_" in name or "embed" in name or "wte" in name]
-    assert student.model().fingerprint != tiny.student(family).model().fingerprint
-
-
-def test_adapters_on_layers_that_are_not_there_are_one_clear_error(tiny, tmp_path):
-    with pytest.raises(BadInputError, match="option `lora`"):
-        tiny.student("decoder", lora={"targets": ["nowhere"]}).train(tiny.job(tmp_path / "a"))
-
-
-@both_families
-def test_activations_computed_again_change_nothing(tiny, tmp_path, family):
-    plain = tiny.student(family).train(tiny.job(tmp_path / "a"))
-    again = tiny.student(family, gradient_checkpointing=True).train(tiny.job(tmp_path / "b"))
-    for one, other in zip(plain.history, again.history, strict=True):
-        assert one == pytest.approx(other, rel=1e-5)

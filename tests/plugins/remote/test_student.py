@@ -127,23 +127,12 @@ def test_job_that_does_not_succeed_is_told_and_made_anew_in_the_next_go(
     assert bad.stats()["jobs"] == 2
 
 
-def test_job_that_was_created_when_the_connection_broke_is_found(
-    server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("fault", ["job_vanishes", "job_never"])
+def test_creation_that_broke_off_ends_with_one_job_whether_it_was_done_or_not(
+    server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.setattr(jobs, "LOOK_AFTER", 0.01)
-    bad = server(job_vanishes=True)
-    training = Training(student(bad), tmp_path / "a")
-    with pytest.raises(NotYetError, match="broke off"):
-        training.once()
-    training.all_through()
-    assert bad.stats()["jobs"] == 1
-
-
-def test_job_that_was_never_created_is_created_again(
-    server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(jobs, "LOOK_AFTER", 0.01)
-    bad = server(job_never=True)
+    bad = server(**{fault: True})
     training = Training(student(bad), tmp_path / "a")
     with pytest.raises(NotYetError, match="broke off"):
         training.once()
