@@ -57,7 +57,7 @@ class Batches:
                 "at": now,
             }
             self.server.counts["batches"] += 1
-            return web.json_response({"id": name, "status": "validating"})
+            return web.json_response({} if self.server.settings.batch_mumbles else {"id": name, "status": "validating"})
         job = self.jobs.get(parts[1])
         if job is None:
             return self.server.fault(404, f"no batch {parts[1]}")

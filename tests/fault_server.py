@@ -76,6 +76,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """Every line is answered 400, with the key in the message."""
     batches_at_once: int | None = None
     """More are answered 429."""
+    batch_mumbles: bool = False
+    """A batch is created, and the reply says nothing of it."""
     counts_tokens: bool = True
     job_seconds: float = 0.0
     job_ends: str = "succeeded"

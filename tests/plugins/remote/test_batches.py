@@ -112,6 +112,22 @@ def test_batch_whose_creation_was_cut_off_is_found_by_its_mark(server: MakeServe
     assert fine.stats()["batches"] == 1
 
 
+def test_batch_whose_creation_was_answered_with_nonsense_is_found_and_not_paid_twice(
+    server: MakeServer, tmp_path: Path
+) -> None:
+    odd = server(batch_mumbles=True)
+    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget.begin()
+    price = {"price": {"input": 0.0, "output": 1000.0}}
+    with pytest.raises(EndpointError, match="the reply has no 'id'"):
+        ask(odd, asked(9), tmp_path, budget, **price)
+    assert budget.account().spent == 9 * 50 * 10**6, "at its worst, as it may have been created"
+    found = ask(odd, asked(9), tmp_path, budget, **price)
+    assert len(found) == 9
+    assert odd.stats()["batches"] == 1
+    assert budget.account().spent == sum(c.usage.completion_tokens for c in found if c.usage) * 10**6
+
+
 def test_note_of_a_batch_that_never_was_sends_another(server: MakeServer, tmp_path: Path) -> None:
     fine = server()
     teacher = fine.teacher(None, tmp_path, batch=True)
