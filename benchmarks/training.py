@@ -151,10 +151,10 @@ def child(name: str, rows: str, family: str) -> None:
     sys.__stdout__.write(json.dumps({"rate": setup.useful / seconds, "loss": loss}) + "\n")
 
 
-def recorded(data_dir: Path) -> list[tuple[str, str]]:
+def recorded(data_dir: Path, count: int) -> list[tuple[str, str]]:
     """Questions of gsm8k and rationales that text-davinci-003 wrote for them, worded as in fine-tune-cot."""
     with gzip.open(data_dir / "teacher" / "text-davinci-003__fs_cot__gsm8k.jsonl.gz", "rt") as lines:
-        found = [json.loads(line) for line, _ in zip(lines, range(ROWS), strict=False)]
+        found = [json.loads(line) for line, _ in zip(lines, range(count), strict=False)]
     return [(f"{one['question']} ###", f"{one['reasoning_completion']} --> {one['answer']}") for one in found]
 
 
@@ -168,7 +168,7 @@ def main() -> None:
     if given.child:
         child(*given.child)
         return
-    rows = recorded(given.data_dir)
+    rows = recorded(given.data_dir, ROWS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
         path.write_text(json.dumps(rows))

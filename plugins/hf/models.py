@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.decoding import Row, decode
+from rtbench_plugins.hf.choosing import Row
+from rtbench_plugins.hf.decoding import decode
 from rtbench_plugins.hf.encoding import Codec
 from rtbench_plugins.hf.loading import Loaded
 from rtbench_plugins.thoughts import Tags
@@ -57,10 +59,9 @@ class HfModel(TextModel):
         that a lack of memory shows at once."""
         rows = self._rows(requests)
         rows.sort(key=lambda row: (-len(row.prompt), -row.limit, row.index))
-        while rows:
-            size = self._batch_size(rows)
-            batch, rows = rows[:size], rows[size:]
-            for row in self._written(batch):
+        fitting = self._fitting_tokens()
+        for size, alike in itertools.groupby(rows, key=lambda row: self._most_at_once(row, fitting)):
+            for row in self._written(list(alike), size):
                 yield self._completion(requests[row.index], row)
 
     def close(self) -> None:
@@ -91,42 +92,47 @@ class HfModel(TextModel):
             rows.append(row)
         return rows
 
-    def _batch_size(self, rows: Sequence[Row]) -> int:
-        """Rows that fit in memory: the longest prompt stands first."""
+    def _fitting_tokens(self) -> float:
+        """Tokens whose keys and values fit in memory."""
         base = self._base()
-        longest = len(rows[0].prompt) + max(row.limit for row in rows[: self.most_rows])
         budget = float(_CPU_CACHE_BYTES)
         if base.device.type == "cuda":
             budget = torch.cuda.mem_get_info(base.device)[0] * _CUDA_CACHE_SHARE
-        fits = int(budget / (longest * _bytes_per_token(base.model)))
-        return max(1, min(self.most_rows, fits))
+        return budget / _bytes_per_token(base.model)
 
-    def _written(self, batch: Sequence[Row]) -> Iterator[Row]:
-        """Decodes a batch; where memory runs out, what is not finished again in halves."""
+    def _most_at_once(self, row: Row, fitting: float) -> int:
+        """How many rows like this one fit in memory: ``most_rows``, or a half of it, or a quarter …"""
+        size = self.most_rows
+        while size > 1 and size * (len(row.prompt) + row.limit) > fitting:
+            size = (size + 1) // 2
+        return size
+
+    def _written(self, rows: Sequence[Row], size: int) -> Iterator[Row]:
+        """Writes rows, so many at once; where memory runs out, what is not finished again with half as many."""
         codec = self._codec
 
         def stopped(row: Row) -> bool:
             return codec.stopped(row.ids, row.prompt, row.sampling.stop)
 
-        try:
-            yield from decode(self._base(), batch, codec.pad, self._ends, stopped)
-        except torch.cuda.OutOfMemoryError as error:
-            if len(batch) == 1:
-                raise StepFailedError(
-                    "the GPU has too little memory for one completion",
-                    where=f"model {self.name!r}",
-                    next_step="Take a smaller model, `dtype: bfloat16`, or `device: cpu`.",
-                ) from error
-        else:
-            return
-        torch.cuda.empty_cache()
-        left = [row for row in batch if row.finish is None]
-        for row in left:
-            row.ids, row.tokens = [], 0
-        middle = (len(left) + 1) // 2
-        for half in (left[:middle], left[middle:]):
-            if half:
-                yield from self._written(half)
+        while rows:
+            written: set[int] = set()
+            try:
+                for row in decode(self._base(), rows, size, codec.pad, self._ends, stopped):
+                    written.add(row.index)
+                    yield row
+            except torch.cuda.OutOfMemoryError as error:
+                if size == 1:
+                    raise StepFailedError(
+                        "the GPU has too little memory for one completion",
+                        where=f"model {self.name!r}",
+                        next_step="Take a smaller model, `dtype: bfloat16`, or `device: cpu`.",
+                    ) from error
+            rows = [row for row in rows if row.index not in written]
+            for row in rows:
+                row.ids, row.tokens, row.finish = [], 0, None
+            if rows:
+                size = (size + 1) // 2
+                torch.cuda.empty_cache()
 
     def _completion(self, request: Request, row: Row) -> Completion:
         written = self._codec.written(row.ids, row.prompt, request.sampling.stop)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from rtbench_plugins.hf import decoding
+from rtbench_plugins.hf import choosing, decoding
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 
@@ -163,19 +163,20 @@ def test_completions_come_while_others_are_still_written(trained, tiny):
 
 def test_batch_that_does_not_fit_is_halved(trained, tiny, monkeypatch):
     asked = texts(trained(), tiny.requests(8))
-    sizes: list[int] = []
+    sizes: list[tuple[int, int]] = []
     real = decoding.decode
 
-    def short_of_memory(base, rows, *rest):
-        sizes.append(len(rows))
-        if len(rows) > 2:
-            rows[0].ids.append(5)
+    def short_of_memory(base, rows, size, *rest):
+        sizes.append((len(rows), size))
+        written = real(base, rows, size, *rest)
+        yield next(written)
+        if size > 2:
             raise torch.cuda.OutOfMemoryError("no memory")
-        yield from real(base, rows, *rest)
+        yield from written
 
     monkeypatch.setattr("rtbench_plugins.hf.models.decode", short_of_memory)
     assert texts(trained(), tiny.requests(8)) == asked
-    assert sizes == [8, 4, 2, 2, 4, 2, 2]
+    assert sizes == [(8, 8), (7, 4), (6, 2)], "what was finished is kept"
 
 
 def test_nucleus_never_draws_outside_and_draws_by_probability():
@@ -184,10 +185,10 @@ def test_nucleus_never_draws_outside_and_draws_by_probability():
     logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05])).repeat(4000, 1)
     for top_p, expected in ((1.0, [0.5, 0.3, 0.15, 0.05]), (0.7, [0.625, 0.375, 0.0, 0.0])):
         rows = [
-            decoding.Row(at, [1], 1, Sampling(max_new_tokens=1, temperature=1.0, top_p=top_p), seed=at)
+            choosing.Row(at, [1], 1, Sampling(max_new_tokens=1, temperature=1.0, top_p=top_p), seed=at)
             for at in range(4000)
         ]
-        tokens = decoding.Chooser(rows, torch.device("cpu")).choose(logits)
+        tokens = choosing.Chooser(rows, torch.device("cpu")).choose(logits)
         shares = torch.bincount(tokens, minlength=4) / 4000
         assert shares.tolist() == pytest.approx(expected, abs=0.03)
         assert (shares[torch.tensor(expected) == 0] == 0).all()
