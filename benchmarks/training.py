@@ -69,7 +69,7 @@ class Setup:
 
 
 def ours(setup: Setup) -> float:
-    from rtbench_plugins.hf.training import fine_tune  # noqa: TID251
+    from rtbench_plugins.hf.training import Computing, fine_tune  # noqa: TID251
 
     from rtbench.interfaces import TrainJob
 
@@ -77,7 +77,7 @@ def ours(setup: Setup) -> float:
         job = TrainJob(
             rows=setup.rows, validation=(), recipe=setup.recipe, seed=0, workdir=Path(folder), corpus=setup.corpus
         )
-        report = fine_tune(setup.base, setup.codec, job, identity="benchmark", bf16=False, keep_after=1e9)
+        report = fine_tune(setup.base, setup.codec, job, Computing(), identity="benchmark")
     return report.history[0]["train_loss"]
 
 

@@ -275,6 +275,8 @@ class Resources(Record, frozen=True):
 
     cpus: int = 1
     gpus: int = 0
+    processes: int = 1
+    """That do it together."""
     memory_gb: float = 1.0
     """GiB at its peak, as expected."""
     least_gb: float = 0.0

@@ -14,10 +14,11 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,7 +26,7 @@ import msgspec
 from rtbench.errors import BadInputError, NotYetError, RtbenchError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Environment, Executor, Listener, Outcome, Services, StepState
+from rtbench.interfaces import Environment, Executor, Listener, Outcome, Progress, Services, StepState
 from rtbench.machine import cpu_count, gpu_count, memory_gb
 from rtbench.plan import Plan
 from rtbench.records import Record
@@ -76,6 +77,8 @@ class _Worker:
     gpu: int | None
     """The one that this worker sees; None on a machine without."""
     step: Step | None = None
+    taken: frozenset[int] = frozenset()
+    """GPUs of the step it has."""
 
 
 class _Run:
@@ -131,8 +134,10 @@ class _Run:
             step = self.steps[key]
             worker = self._worker_for(step)
             if worker is not None:
+                gpus = self._free_gpus()[: step.resources.gpus] if step.resources.gpus > 1 else [worker.gpu]
+                message = (step, self._threads(step), _visible(gpus) if step.resources.gpus > 1 else None)
                 try:
-                    worker.pipe.send_bytes(msgspec.msgpack.encode((step, self._threads(step))))
+                    worker.pipe.send_bytes(msgspec.msgpack.encode(message))
                 except OSError:  # it died while it was idle: nothing is lost, another one takes the step
                     self.workers.remove(worker)
                     worker.process.join()
@@ -140,6 +145,7 @@ class _Run:
                     return
                 self.ready.remove(key)
                 worker.step = step
+                worker.taken = frozenset(gpu for gpu in gpus if gpu is not None and step.resources.gpus)
                 self.listener.started(step)
             elif all(w.step is not None for w in self.workers) and len(self.workers) >= self.count:
                 return
@@ -156,10 +162,16 @@ class _Run:
             return None
         if step.resources.gpus and not self.gpus:
             return self._idle() if not any(s.resources.gpus for s in running) else None
+        free = self._free_gpus()
+        if step.resources.gpus > 1:
+            return self._idle() if len(free) >= min(step.resources.gpus, self.gpus) else None
         if step.resources.gpus:
-            busy = {w.gpu for w in self.workers if w.step is not None and w.step.resources.gpus}
-            return next((w for gpu in range(self.gpus) if gpu not in busy and (w := self._idle(gpu))), None)
+            return next((w for gpu in free if (w := self._idle(gpu))), None)
         return self._idle()
+
+    def _free_gpus(self) -> list[int]:
+        taken = frozenset[int]().union(*(w.taken for w in self.workers if w.step is not None))
+        return [gpu for gpu in range(self.gpus) if gpu not in taken]
 
     def _threads(self, step: Step) -> int:
         """Threads of a step: its cores, or its share of the machine where it does not say."""
@@ -259,18 +271,24 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if gpu is not None:
-        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[gpu] if visible else str(gpu)
-    with contextlib.suppress(_InterruptedError):
+        os.environ["CUDA_VISIBLE_DEVICES"] = _visible([gpu])
+    with contextlib.suppress(KeyboardInterrupt):
         from rtbench.session import Session
 
         session = Session(msgspec.msgpack.decode(environment, type=Environment))
         for message in _messages(pipe):
-            step, threads = msgspec.msgpack.decode(message, type=tuple[Step, int])
+            step, threads, devices = msgspec.msgpack.decode(message, type=tuple[Step, int, str | None])
             # Read by the models when they open; OpenMP's own variables count only until torch is imported.
             for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
                 os.environ[name] = str(threads)
-            pipe.send(("finished", _do(session, step, pipe)))
+            pipe.send(("finished", _do(session, step, pipe, devices)))
+
+
+def _visible(gpus: Sequence[int | None]) -> str:
+    """``CUDA_VISIBLE_DEVICES`` for some of the GPUs that this process sees."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    names = named.split(",") if named else None
+    return ",".join(str(gpu) if names is None else names[gpu] for gpu in gpus if gpu is not None)
 
 
 def _messages(pipe: Connection) -> Iterator[bytes]:
@@ -284,7 +302,7 @@ def _messages(pipe: Connection) -> Iterator[bytes]:
         yield message
 
 
-def _do(session: Session, step: Step, pipe: Connection) -> StepState:
+def _do(session: Session, step: Step, pipe: Connection, devices: str | None) -> StepState:
     from rtbench.steps import run_step
 
     started = last = time.monotonic()
@@ -296,10 +314,15 @@ def _do(session: Session, step: Step, pipe: Connection) -> StepState:
             last = now
             pipe.send(("progress", done, total, unit))
 
+    def launch(step: Step, folder: Path, progress: Progress) -> dict[str, Any]:
+        from rtbench_plugins.executors.launching import launched
+
+        return launched(session.environment, step, folder, progress, devices)
+
     stops = False
     notes: tuple[str, ...] = ()
     try:
-        notes = tuple(run_step(session, step, progress))
+        notes = tuple(run_step(session, step, progress, launch))
     except NotYetError as error:
         return StepState(key=step.key, state="waiting", error=str(error), after=error.after)
     except RtbenchError as error:

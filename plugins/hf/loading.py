@@ -150,14 +150,20 @@ def pretrained(
     return Loaded(loaded.to(device).eval(), tokenizer, found, device)
 
 
-def save(base: Loaded, folder: Path) -> None:
-    """Writes weights (safetensors), config and tokenizer; a reader sees all of it or nothing."""
+def save(base: Loaded, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+    """Writes weights (safetensors), config and tokenizer; a reader sees all of it or nothing.
+
+    Args:
+        base: the model.
+        folder: where.
+        weights: of a model whose parts lie in several processes, put together; None: the model's own.
+    """
     import shutil
 
     private = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(private, ignore_errors=True)
     with quiet():
-        (base.merged() if base.merged else base.model).save_pretrained(private)
+        (base.merged() if base.merged else base.model).save_pretrained(private, state_dict=weights)
         base.tokenizer.save_pretrained(private)
     _open_to_others(private)
     shutil.rmtree(folder, ignore_errors=True)

@@ -27,29 +27,34 @@ class Optimizers:
         self._recipe, self._total = recipe, total
         if recipe.optimizer == "muon":
             matrices, rest = split_parameters(base.model)
-            self._members: list[torch.optim.Optimizer] = [
+            self.members: list[Any] = [
                 Muon(matrices, recipe.learning_rate, weight_decay=recipe.weight_decay),
                 _adamw(rest, recipe.learning_rate * _ADAM_SHARE, recipe.weight_decay, base.device),
             ]
         else:
             trained = [p for p in base.model.parameters() if p.requires_grad]
-            self._members = [_adamw(trained, recipe.learning_rate, recipe.weight_decay, base.device)]
-        self._rates = [[group["lr"] for group in member.param_groups] for member in self._members]
+            self.members = [_adamw(trained, recipe.learning_rate, recipe.weight_decay, base.device)]
+        self._rates = [[group["lr"] for group in member.param_groups] for member in self.members]
+
+    @property
+    def whole_matrices(self) -> bool:
+        """An update is of a matrix as a whole."""
+        return self._recipe.optimizer == "muon"
 
     def step(self, done: int) -> None:
         """One update, and gradients away. ``done``: steps before this one."""
         factor = rate_factor(self._recipe, done, self._total)
-        for member, rates in zip(self._members, self._rates, strict=True):
+        for member, rates in zip(self.members, self._rates, strict=True):
             for group, rate in zip(member.param_groups, rates, strict=True):
                 group["lr"] = rate * factor
             member.step()
             member.zero_grad(set_to_none=True)
 
     def state_dict(self) -> list[dict[str, Any]]:
-        return [member.state_dict() for member in self._members]
+        return [member.state_dict() for member in self.members]
 
     def load_state_dict(self, state: list[dict[str, Any]]) -> None:
-        for member, one in zip(self._members, state, strict=True):
+        for member, one in zip(self.members, state, strict=True):
             member.load_state_dict(one)
 
 

@@ -85,6 +85,15 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     micro_batch: int | None = None
     """Rows computed at once in training; their gradients add up to the recipe's batch. None: the whole batch, and half as
     many whenever memory is not enough."""
+    packing: bool | None = None
+    """Compute a causal model's rows one behind the other, without padding and each for itself. None: where its attention is
+    made for that (``attention: flash_attention_2``)."""
+    attention: str | None = None
+    """Implementation of attention, as transformers names it. None: the library's choice."""
+    processes: int = 1
+    """Processes that train together, each on a GPU of its own where there are GPUs; each takes its part of every batch."""
+    sharded: bool = False
+    """Part weights and the optimiser's state among the processes as well (FSDP). Else each holds all (DDP)."""
     gradient_checkpointing: bool | None = None
     """Compute activations again in the backward pass instead of keeping them. None: on CUDA from a billion parameters
     on."""
@@ -157,6 +166,9 @@ def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
             f"`vocab_size` is {found.vocab_size}; the 256 bytes and the special tokens need at least 300", where=where
         )
     _check_positive(where, generation_batch=found.generation_batch, cpus=found.cpus, micro_batch=found.micro_batch or 1)
+    _check_positive(where, processes=found.processes)
+    if found.sharded and found.lora is not None:
+        raise BadInputError("`sharded` and `lora` do not go together", where=where, next_step="Leave one of them out.")
     if found.lora is not None:
         _check_positive(where, rank=found.lora.rank)
         if not 0 <= found.lora.dropout < 1:

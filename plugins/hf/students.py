@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, student_fingerprint
-from rtbench_plugins.hf.memory import Need, Shape, generation_need, shape_of, training_need
+from rtbench_plugins.hf.memory import PROCESS, Need, Shape, generation_need, shape_of, training_need
 from rtbench_plugins.hf.options import (
     RANDOM_CONFIGS,
     Access,
@@ -64,7 +64,7 @@ class HfStudent(Student):
 
     def train(self, job: TrainJob) -> TrainReport:
         from rtbench_plugins.hf.encoding import Codec
-        from rtbench_plugins.hf.training import fine_tune
+        from rtbench_plugins.hf.training import Computing, fine_tune
 
         base = self._base(job.corpus, dtype="float32")
         codec = Codec(
@@ -84,15 +84,14 @@ class HfStudent(Student):
             from rtbench_plugins.hf.lora import adapted
 
             base = adapted(base, self.options.lora, seed=job.seed)
-        return fine_tune(
-            base,
-            codec,
-            job,
-            identity=student_fingerprint(self.family, self._pinned()),
+        computing = Computing(
             bf16=bf16,
-            keep_after=self.options.resume_seconds,
             micro_batch=self.options.micro_batch,
+            packing=self.options.packing,
+            sharded=self.options.sharded,
+            keep_after=self.options.resume_seconds,
         )
+        return fine_tune(base, codec, job, computing, identity=student_fingerprint(self.family, self._pinned()))
 
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         from rtbench_plugins.hf.models import HfModel
@@ -109,15 +108,28 @@ class HfStudent(Student):
         )
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
-        """By the weights' headers, where they are on this machine."""
-        options, gpus = self.options, gpus_for(self.options.device)
+        """By the weights' headers, where they are on this machine. Several processes are counted together."""
+        options = self.options
+        count = options.processes if kind == "train" else 1
+        alone = self._memory(kind, recipe)
+        memory = Need(
+            *(one + (count - 1) * (PROCESS if options.sharded else one) for one in (alone.least, alone.expected))
+        )
+        return Resources(
+            cpus=options.cpus * count,
+            gpus=gpus_for(options.device) * count,
+            processes=count,
+            memory_gb=round(memory.expected, 1),
+            least_gb=round(memory.least, 1),
+        )
+
+    def _memory(self, kind: str, recipe: Recipe) -> Need:
+        """Of one process that holds all."""
+        options = self.options
         if options.memory_gb is not None or options.config is not None:
-            return Resources(cpus=options.cpus, gpus=gpus, memory_gb=options.memory_gb or 1.5)
+            return Need(0.0, options.memory_gb or 1.5)
         need = self._need(kind, recipe)
-        if need is None:
-            return Resources(cpus=options.cpus, gpus=gpus, memory_gb=8.0 if kind == "train" else 4.0)
-        peak = round(need.expected, 1)
-        return Resources(cpus=options.cpus, gpus=gpus, memory_gb=peak, least_gb=round(need.least, 1))
+        return need or Need(0.0, 8.0 if kind == "train" else 4.0)
 
     def _need(self, kind: str, recipe: Recipe) -> Need | None:
         shape = self._shape

@@ -7,17 +7,18 @@ it were run; that is what makes a resumed run equal an undisturbed one, bit for 
 from __future__ import annotations
 
 import contextlib
-import inspect
 import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack
 from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loading import Loaded, save
 from rtbench_plugins.hf.optimizers import Optimizers
-from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, copy_weights
+from rtbench_plugins.hf.processes import Processes, Several, process_count
+from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights
 from torch.nn import functional
 
 from rtbench.errors import BadInputError, StepFailedError
@@ -26,67 +27,53 @@ from rtbench.keys import content_key, derived_seed
 from rtbench.records import TrainReport
 
 SELECTIONS = ("last", "val", "best-test")
-_GROUP = 16
-"""Batches that are shuffled together and then sorted by length, so that little is padded."""
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Tensors of one step, shape (rows, longest), on the device; padded on the right."""
+class Computing:
+    """How a training is computed; what is learnt is the same, up to rounding."""
 
-    input_ids: torch.Tensor
-    attention_mask: torch.Tensor
-    labels: torch.Tensor
-    supervised: int
-    """Tokens that the loss is taken on."""
-    first: int
-    """Decoder: position before the first of them."""
+    bf16: bool = False
+    """Compute in bfloat16; weights and optimiser stay in float32."""
+    micro_batch: int | None = None
+    """Rows computed at once, whose gradients add up to the batch's; None: the whole batch. Halved where memory is not
+    enough."""
+    packing: bool | None = None
+    """A decoder's rows one behind the other, without padding. None: where the attention is made for it."""
+    sharded: bool = False
+    """Of several processes, each holds a part of the weights."""
+    keep_after: float = math.inf
+    """Seconds between two states kept for resuming."""
 
 
-def fine_tune(
-    base: Loaded,
-    codec: Codec,
-    job: TrainJob,
-    *,
-    identity: str,
-    bf16: bool,
-    keep_after: float,
-    micro_batch: int | None = None,
-) -> TrainReport:
+def fine_tune(base: Loaded, codec: Codec, job: TrainJob, computing: Computing, *, identity: str) -> TrainReport:
     """Trains a base in place and leaves the selected checkpoint in ``job.workdir``.
 
     Args:
         base: the model, weights in float32.
         codec: its tokenizer's conventions.
         job: rows, recipe, seed and folder.
+        computing: how.
         identity: the base's fingerprint; a resumed state must be of the same base.
-        bf16: compute in bfloat16 (weights and optimizer stay in float32).
-        keep_after: seconds between two states kept for resuming.
-        micro_batch: rows computed at once, whose gradients add up to the batch's; None: the whole batch. Halved where
-            memory is not enough.
 
     Raises:
+        BadInputError: the recipe or the way of computing is not for this model.
         StepFailedError: no rows, a row without a token to learn from, or a loss that is no number.
     """
-    return _Trainer(base, codec, job, identity, bf16, keep_after, micro_batch).run()
+    _check(job)
+    several = process_count() > 1
+    processes = Several(base.device, bf16=computing.bf16, sharded=computing.sharded) if several else Processes()
+    return _Trainer(base, codec, job, computing, processes, identity).run()
 
 
 class _Trainer:
     def __init__(
-        self,
-        base: Loaded,
-        codec: Codec,
-        job: TrainJob,
-        identity: str,
-        bf16: bool,
-        keep_after: float,
-        micro_batch: int | None,
+        self, base: Loaded, codec: Codec, job: TrainJob, computing: Computing, processes: Processes, identity: str
     ) -> None:
         recipe = job.recipe
-        _check(job)
         self.base, self.codec, self.job, self.recipe = base, codec, job, recipe
-        self.bf16, self.keep_after = bf16, keep_after
-        self.at_once = min(micro_batch or recipe.batch_size, recipe.batch_size)
+        self.computing, self.processes = computing, processes
+        self.at_once = min(computing.micro_batch or recipe.batch_size, recipe.batch_size)
         self.halved_from: int | None = None
         """Rows at once before memory was not enough for them."""
         self.rows = encode_rows(codec, job.rows, recipe)
@@ -94,12 +81,13 @@ class _Trainer:
         per_epoch = math.ceil(len(self.rows) / recipe.batch_size)
         self.total = per_epoch * recipe.epochs if recipe.steps is None else recipe.steps
         self.epochs = math.ceil(self.total / per_epoch)
+        self.packs = self._packs()
         self.optimizer = Optimizers(base, recipe, self.total)
+        self.model = processes.prepare(base, self.optimizer)
         self.file = StateFile(job.workdir)
-        key = content_key(
-            identity, job.rows, job.validation, recipe, job.seed, job.corpus, bf16, str(torch.__version__)
-        )
-        self.state, self.best = self.file.read(key, base.model, self.optimizer, base.device)
+        parts = [identity, job.rows, job.validation, recipe, job.seed, job.corpus, computing.bf16]
+        parts += ["sharded"] if computing.sharded else []
+        self.state, self.best = self._taken_up(content_key(*parts, str(torch.__version__)))
 
     def run(self) -> TrainReport:
         state, kept = self.state, time.monotonic()
@@ -108,10 +96,25 @@ class _Trainer:
             began = time.monotonic()
             self._epoch(state)
             state.seconds += time.monotonic() - began
-            if state.epoch < self.epochs and time.monotonic() - kept >= self.keep_after:
-                self.file.write(state, self.base.model, self.optimizer, self.best)
+            due = time.monotonic() - kept >= self.computing.keep_after
+            if state.epoch < self.epochs and self.processes.agreed(due):
+                self._keep(state)
                 kept = time.monotonic()
         return self._finish(state)
+
+    def _taken_up(self, key: str) -> tuple[TrainState, Weights | None]:
+        """The state that an earlier attempt at this job left, or a fresh one."""
+        found = self.file.read(key, self.base.device, remove=self.processes.rank == 0)
+        self.processes.together()
+        if found is None:
+            return TrainState(key), None
+        self.processes.restore(self.base, self.optimizer, found.weights, found.optimizer)
+        return found.state, found.best
+
+    def _keep(self, state: TrainState) -> None:
+        weights, optimizer = self.processes.state(self.base, self.optimizer)
+        if self.processes.rank == 0:
+            self.file.write(state, weights, optimizer, self.best)
 
     def _epoch(self, state: TrainState) -> None:
         epoch = state.epoch + 1
@@ -127,92 +130,148 @@ class _Trainer:
         state.history.append(record)
         if self.recipe.selection == "val" and record.get("validation_loss", math.inf) < state.best_loss:
             state.best_epoch, state.best_loss = epoch, record["validation_loss"]
-            self.best = copy_weights(self.base.model)
+            self.best = self.processes.weights(self.base)
         if self.recipe.selection == "best-test":
-            save(self.base, self.job.workdir / f"epoch-{epoch}")
+            self._save(f"epoch-{epoch}")
 
     def _train(self, state: TrainState, epoch: int) -> float:
         """One pass over the rows, or what is left to the last step. Returns the mean loss per supervised token, in nats."""
-        model, nats, tokens = self.base.model.train(), torch.zeros((), dtype=torch.float64), 0
-        steps, seed = state.steps, self.job.seed
+        nats, tokens, steps, seed = torch.zeros((), dtype=torch.float64), 0, state.steps, self.job.seed
         nats = nats.to(self.base.device)
-        with _seeded(derived_seed(seed, "dropout", epoch), self.base.device):
+        self.model.train()
+        dropout = derived_seed(seed, "dropout", epoch) + self.processes.rank
+        with _seeded(dropout, self.base.device):
             for rows in epoch_batches(self.rows, self.recipe.batch_size, derived_seed(seed, "order", epoch)):
                 nats += self._gradients(rows)
-                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                self.processes.clip(self.model)
                 self.optimizer.step(steps)
                 tokens += sum(row.supervised for row in rows)
                 steps += 1
                 self.job.progress(steps, self.total, "steps")
                 if steps == self.total:
                     break
-        model.eval()
+        self.model.eval()
         state.steps, state.tokens = steps, state.tokens + tokens
-        return float(nats) / tokens
+        return float(self.processes.total(nats)) / tokens
 
     def _gradients(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        """Leaves the batch's gradients in the model, and returns its loss, summed over tokens, in nats. Where memory is not
-        enough it begins again with half as many rows at once: the batch stays what the recipe says."""
+        """Leaves the batch's gradients in the model, and returns this process's part of its loss, summed over tokens, in
+        nats. Where memory is not enough it begins again with half as many rows at once: the batch stays what the recipe
+        says."""
         while True:
             try:
                 return self._added_up(rows)
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
                     raise
-                if self.at_once == 1:
-                    raise StepFailedError(
-                        f"not even one row of {max(row.length for row in rows)} tokens fits into memory",
-                        next_step="Set `gradient_checkpointing: true` or `lora`, or a lower `max_label_tokens`.",
-                    ) from None
+                self._at_once_fits_not(rows)
             self.base.model.zero_grad(set_to_none=True)
             if self.base.device.type == "cuda":
                 torch.cuda.empty_cache()
             self.halved_from = self.halved_from or self.at_once
             self.at_once = (self.at_once + 1) // 2
 
+    def _at_once_fits_not(self, rows: Sequence[EncodedRow]) -> None:
+        if self.at_once == 1:
+            raise StepFailedError(
+                f"not even one row of {max(row.length for row in rows)} tokens fits into memory",
+                next_step="Set `gradient_checkpointing: true` or `lora`, or a lower `max_label_tokens`.",
+            ) from None
+        if self.processes.count > 1:  # the others are in the middle of theirs
+            raise StepFailedError(
+                f"memory is not enough for {self.at_once} rows at once, in one of {self.processes.count} processes",
+                next_step=f"Set `micro_batch: {self.at_once // 2}`.",
+            ) from None
+
     def _added_up(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         supervised = sum(row.supervised for row in rows)
         nats = torch.zeros((), dtype=torch.float64, device=self.base.device)
-        for at in range(0, len(rows), self.at_once):
-            loss = self._loss(self._batch(rows[at : at + self.at_once]))
-            torch.autograd.backward(loss / supervised)
+        parts = list(self._parts(rows))
+        for at, (part, counts) in enumerate(parts):
+            last = at == len(parts) - 1
+            with contextlib.nullcontext() if last else self.processes.apart(self.model):
+                loss = self._loss(part) * counts
+                # The processes' gradients are averaged, and are to be added up.
+                torch.autograd.backward(loss * self.processes.count / supervised)
             nats += loss.detach()
         return nats
+
+    def _parts(self, rows: Sequence[EncodedRow]) -> Iterator[tuple[Sequence[EncodedRow], int]]:
+        """The rows of a batch that are for this process, so many at once, and whether they count: a process that has run out of rows
+        takes any, as all must call the model equally often."""
+        mine, size = self.processes.part(rows), self.at_once
+        for call in range(self.processes.calls(len(rows), size)):
+            part = mine[call * size : (call + 1) * size]
+            yield (part, 1) if part else (rows[:1], 0)
 
     @torch.no_grad()
     def _validate(self) -> float:
         rows = sorted(self.validation, key=lambda row: row.length)
-        size, nats, tokens = self.at_once, 0.0, 0
-        for at in range(0, len(rows), size):
-            batch = self._batch(rows[at : at + size])
-            nats += float(self._loss(batch))
-            tokens += batch.supervised
-        return nats / tokens
+        nats = sum(self._loss(part).double() * counts for part, counts in self._parts(rows))
+        assert isinstance(nats, torch.Tensor)
+        return float(self.processes.total(nats)) / sum(row.supervised for row in rows)
+
+    def _packs(self) -> bool:
+        """Whether rows are packed.
+
+        Raises:
+            BadInputError: it is asked for, and the model cannot keep them apart.
+        """
+        wanted, config = self.computing.packing, self.base.model.config
+        made_for_it = "flash" in str(getattr(config, "_attn_implementation", ""))
+        if wanted is False or (wanted is None and not made_for_it):
+            return False
+        with self._precision():
+            able = keeps_rows_apart(self.base)
+        if wanted and not able:
+            raise BadInputError(
+                "this model cannot keep packed rows apart", where="option `packing`", next_step="Leave it out."
+            )
+        return able
 
     def _batch(self, rows: Sequence[EncodedRow]) -> Batch:
+        if self.packs:
+            return pack(rows, self.base.device)
         return collate(rows, self.codec.pad, self.base.device, causal=self.base.family == "decoder")
 
-    def _loss(self, batch: Batch) -> torch.Tensor:
+    def _precision(self) -> contextlib.AbstractContextManager[None]:
+        return torch.autocast(self.base.device.type, torch.bfloat16, enabled=self.computing.bf16)
+
+    def _loss(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         """Summed cross entropy of the supervised tokens, in nats."""
-        with torch.autocast(self.base.device.type, torch.bfloat16, enabled=self.bf16):
-            logits, labels = _forward(self.base, batch)
+        with self._precision():
+            logits, labels = forward(self.base, self.model, self._batch(rows))
         return functional.cross_entropy(
             logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
         )
 
+    def _save(self, name: str) -> None:
+        """Leaves the model as it is in a folder."""
+        weights = self.processes.weights(self.base) if self.computing.sharded else None
+        self._write(name, weights)
+
+    def _write(self, name: str, weights: Weights | None) -> None:
+        if self.processes.rank == 0:
+            save(self.base, self.job.workdir / name, weights)
+        self.processes.together()
+
     def _finish(self, state: TrainState) -> TrainReport:
-        selected = state.best_epoch or state.epoch
-        if state.best_epoch:
-            assert self.best is not None
-            self.base.model.load_state_dict(self.best)
-        save(self.base, self.job.workdir / "checkpoint")
-        self.file.remove()
+        if not state.best_epoch:
+            self._save("checkpoint")
+        elif self.computing.sharded:
+            self._write("checkpoint", self.best)
+        else:
+            if self.best:
+                self.base.model.load_state_dict(self.best)
+            self._write("checkpoint", None)
+        if self.processes.rank == 0:
+            self.file.remove()
         return TrainReport(
             rows=len(self.rows),
             validation_rows=len(self.validation),
             truncated=sum(row.truncated for row in self.rows),
             epochs=state.epoch,
-            selected=selected,
+            selected=state.best_epoch or state.epoch,
             steps=state.steps,
             tokens=state.tokens,
             parameters=sum(parameter.numel() for parameter in self.base.model.parameters()),
@@ -246,51 +305,6 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
-def _forward(base: Loaded, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and the labels they are to meet, aligned: (rows, positions, vocabulary) and (rows, positions)."""
-    inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-    if base.family == "decoder":
-        labels, more = batch.labels[:, 1:], {}
-        if "logits_to_keep" in inspect.signature(base.model.forward).parameters:
-            # Logits are the largest tensor by far; those before the first label of the batch are not needed.
-            more["logits_to_keep"] = batch.labels.shape[1] - batch.first
-            labels = labels[:, batch.first :]
-        logits = base.model(**inputs, **more, use_cache=False).logits
-        return logits[:, :-1], labels
-    shifted = base.model.prepare_decoder_input_ids_from_labels(labels=batch.labels)
-    return base.model(**inputs, decoder_input_ids=shifted, use_cache=False).logits, batch.labels
-
-
-def collate(rows: Sequence[EncodedRow], pad: int, device: torch.device, *, causal: bool) -> Batch:
-    """Pads rows on the right. A decoder's labels are as long as its inputs; an encoder-decoder's have their own
-    length."""
-    width = max(len(row.input_ids) for row in rows)
-    label_width = max(len(row.labels) for row in rows)
-    assert not causal or width == label_width
-    inputs = torch.full((len(rows), width), pad)
-    mask = torch.zeros((len(rows), width), dtype=torch.long)
-    labels = torch.full((len(rows), label_width), IGNORED)
-    for at, row in enumerate(rows):
-        inputs[at, : len(row.input_ids)] = torch.tensor(row.input_ids)
-        mask[at, : len(row.input_ids)] = 1
-        labels[at, : len(row.labels)] = torch.tensor(row.labels)
-    supervised = sum(row.supervised for row in rows)
-    first = min(row.labels.index(next(label for label in row.labels if label != IGNORED)) for row in rows) - 1
-    return Batch(inputs.to(device), mask.to(device), labels.to(device), supervised, max(0, first))
-
-
-def epoch_batches(rows: Sequence[EncodedRow], size: int, seed: int) -> Iterator[list[EncodedRow]]:
-    """Yields every row once, in random batches of rows of like length."""
-    generator = torch.Generator().manual_seed(seed)
-    order: list[int] = torch.randperm(len(rows), generator=generator).tolist()
-    batches: list[list[int]] = []
-    for at in range(0, len(order), size * _GROUP):
-        group = sorted(order[at : at + size * _GROUP], key=lambda index: rows[index].length)
-        batches += [group[start : start + size] for start in range(0, len(group), size)]
-    for index in torch.randperm(len(batches), generator=generator).tolist():
-        yield [rows[row] for row in batches[index]]
-
-
 @contextlib.contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     """Seeds dropout and leaves the process's own random state as it was."""
@@ -298,6 +312,3 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)
         yield
-
-
-__all__ = ["SELECTIONS", "Batch", "Weights", "collate", "epoch_batches", "fine_tune"]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.optimizers import Optimizers
 
 from rtbench.files import atomic_write
 
@@ -32,6 +31,17 @@ class TrainState:
     best_loss: float = float("inf")
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A state as it was kept."""
+
+    state: TrainState
+    weights: Weights
+    optimizer: list[dict[str, Any]]
+    best: Weights | None
+    """Of the best epoch so far, in main memory."""
+
+
 class StateFile:
     """The file of the last complete epoch, replaced as a whole: a kill at any moment leaves the old one or the new
     one."""
@@ -40,33 +50,36 @@ class StateFile:
         self.folder = workdir / "resume"
         self.path = self.folder / "state.pt"
 
-    def write(self, state: TrainState, model: Any, optimizer: Optimizers, best: Weights | None) -> None:
+    def write(self, state: TrainState, weights: Weights, optimizer: list[dict[str, Any]], best: Weights | None) -> None:
         """Keeps a state. The best epoch's weights lie beside it and are written first."""
         if best is not None and not self._best(state.best_epoch).exists():
             with atomic_write(self._best(state.best_epoch)) as handle:
                 torch.save(best, handle)
         with atomic_write(self.path) as handle:
-            torch.save({"state": vars(state), "model": model.state_dict(), "optimizer": optimizer.state_dict()}, handle)
+            torch.save({"state": vars(state), "model": weights, "optimizer": optimizer}, handle)
         self._tidy(state)
 
-    def read(
-        self, key: str, model: Any, optimizer: Optimizers, device: torch.device
-    ) -> tuple[TrainState, Weights | None]:
-        """Brings model and optimizer to where the last state stands, or leaves them where there is none of this
-        job. What does not belong to that state is removed: best weights that an earlier attempt or another job left
-        must not pass for this job's."""
+    def read(self, key: str, device: torch.device, *, remove: bool = True) -> Kept | None:
+        """The last state of this job, or None.
+
+        Args:
+            key: of the job.
+            device: where its tensors go.
+            remove: take away what does not belong to that state: best weights that an earlier attempt or another job left
+                must not pass for this job's.
+        """
         found = torch.load(self.path, map_location=device, weights_only=True) if self.path.is_file() else None
-        state = TrainState(key) if found is None else TrainState(**found["state"])
-        if found is None or state.key != key:
-            self.remove()
-            return TrainState(key), None
-        self._tidy(state)
-        model.load_state_dict(found["model"])
-        optimizer.load_state_dict(found["optimizer"])
+        if found is None or found["state"]["key"] != key:
+            if remove:
+                self.remove()
+            return None
+        state = TrainState(**found["state"])
+        if remove:
+            self._tidy(state)
         best = None
         if state.best_epoch:
             best = torch.load(self._best(state.best_epoch), map_location="cpu", weights_only=True)
-        return state, best
+        return Kept(state, found["model"], found["optimizer"], best)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rtbench.errors import StepFailedError
 from rtbench.interfaces import Progress, no_progress
 from rtbench.specs import VERSIONS, Step
 from rtbench.store import Meta, Timing
@@ -30,8 +31,20 @@ class StepContext:
     progress: Progress = no_progress
 
 
-def run_step(session: Session, step: Step, progress: Progress = no_progress) -> Sequence[str]:
+Launch = Callable[[Step, Path, Progress], dict[str, Any]]
+"""Does a step's work (:func:`work_of`) in as many processes as it asks for; returns what the first of them does."""
+
+
+def run_step(
+    session: Session, step: Step, progress: Progress = no_progress, launch: Launch | None = None
+) -> Sequence[str]:
     """Does one step, unless the store holds it already.
+
+    Args:
+        session: where.
+        step: what.
+        progress: told how far it is.
+        launch: starts the processes of a step that asks for several.
 
     Returns:
         What the user should know of the result.
@@ -41,13 +54,21 @@ def run_step(session: Session, step: Step, progress: Progress = no_progress) -> 
     """
     if session.store.has(step.kind, step.key):
         return ()
-    work = _implementation(step.kind)
+    several = step.resources.processes > 1
+    if several and launch is None:
+        raise StepFailedError(
+            f"it asks for {step.resources.processes} processes, and this executor starts none for a step",
+            where=step.title,
+        )
     with session.store.work(step.kind, step.key, resume=step.kind == "train") as folder:
         if session.store.has(step.kind, step.key):  # another run did it while this one waited for the lock
             return ()
         started = time.monotonic()
         counted = _Counted(progress)
-        result = work(StepContext(session, step, folder, counted))
+        if several and launch is not None:
+            result = launch(step, folder, counted)
+        else:
+            result = work_of(step)(StepContext(session, step, folder, counted))
         meta = Meta(
             key=step.key,
             kind=step.kind,
@@ -77,7 +98,10 @@ class _Counted:
         self._progress(done, total, unit)
 
 
-def _implementation(kind: str) -> Callable[[StepContext], dict[str, Any]]:
+def work_of(step: Step) -> Callable[[StepContext], dict[str, Any]]:
+    """What a step of this kind does. Where several processes do it together, each calls it, and the first one's result
+    counts."""
+    kind = step.kind
     if kind == "complete":
         from rtbench.steps.complete import complete
 

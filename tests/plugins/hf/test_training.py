@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 from rtbench_plugins.hf import loading
+from rtbench_plugins.hf.batches import collate, epoch_batches, forward
 from rtbench_plugins.hf.encoding import IGNORED, Codec, encode_rows
 from rtbench_plugins.hf.muon import orthogonal
 from rtbench_plugins.hf.optimizers import rate_factor
 from rtbench_plugins.hf.options import StudentOptions
 from rtbench_plugins.hf.students import causal_student
-from rtbench_plugins.hf.training import _forward, collate, epoch_batches
 from rtbench_plugins.hf.training_state import StateFile, TrainState
 
 from rtbench.errors import BadInputError, MissingDataError, StepFailedError, UnknownNameError
@@ -48,11 +48,11 @@ def test_loss_is_taken_on_label_and_end_mark_only(tiny, family):
         assert supervised[-1] == base.tokenizer.eos_token_id
     batch = collate(encoded, codec.pad, base.device, causal=family == "decoder")
     with torch.no_grad():
-        logits, labels = _forward(base, batch)
+        logits, labels = forward(base, base.model, batch)
         nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
         by_hand = sum(nats_by_hand(base, one) for one in encoded)
     assert float(nats) == pytest.approx(by_hand, rel=1e-4)
-    assert batch.supervised == sum(len(codec.label_ids([row.label])[0]) + 1 for row in tiny.rows[:5])
+    assert sum(one.supervised for one in encoded) == sum(len(codec.label_ids([r.label])[0]) + 1 for r in tiny.rows[:5])
 
 
 def nats_by_hand(base, one):
@@ -180,26 +180,25 @@ def test_best_weights_of_another_job_are_not_taken_up(tiny, tmp_path):
         with pytest.raises(PulledThePlugError):
             one.train(tiny.job(tmp_path / "cut", **parts, seed=seed, progress=pull_after(10)))
     assert one.train(tiny.job(tmp_path / "cut", **parts, seed=2)).selected == whole.selected
-    kept = StateFile(tmp_path / "state")
-    model = torch.nn.Linear(1, 1)
-    optimizer = torch.optim.AdamW(model.parameters())
+    kept, none = StateFile(tmp_path / "state"), dict[str, torch.Tensor]()
     for key, value in (("first", 1.0), ("second", 2.0)):
-        assert kept.read(key, model, optimizer, torch.device("cpu"))[1] is None
-        best = {"weight": torch.full((1, 1), value)}
-        kept.write(TrainState(key, epoch=3, best_epoch=2), model, optimizer, best)
-    found = kept.read("second", model, optimizer, torch.device("cpu"))[1]
+        assert kept.read(key, torch.device("cpu")) is None
+        kept.write(TrainState(key, epoch=3, best_epoch=2), none, [], {"weight": torch.full((1, 1), value)})
+    found = kept.read("second", torch.device("cpu"))
     assert found is not None
-    assert found["weight"].item() == 2.0
+    assert found.best is not None
+    assert found.best["weight"].item() == 2.0
 
 
 def test_best_weights_that_no_state_names_are_not_taken_up(tmp_path):
-    kept, model = StateFile(tmp_path), torch.nn.Linear(1, 1)
-    optimizer, cpu = torch.optim.AdamW(model.parameters()), torch.device("cpu")
+    kept, cpu = StateFile(tmp_path), torch.device("cpu")
     kept.folder.mkdir()
     (kept.folder / "best-2.pt").write_bytes(b"killed before its state was written")
-    assert kept.read("job", model, optimizer, cpu)[1] is None
-    kept.write(TrainState("job", epoch=3, best_epoch=2), model, optimizer, {"weight": torch.ones(1, 1)})
-    assert kept.read("job", model, optimizer, cpu)[1] is not None
+    assert kept.read("job", cpu) is None
+    kept.write(TrainState("job", epoch=3, best_epoch=2), {}, [], {"weight": torch.ones(1, 1)})
+    found = kept.read("job", cpu)
+    assert found is not None
+    assert found.best is not None
 
 
 def test_checkpoint_is_as_readable_as_the_umask_says(tiny, tmp_path):

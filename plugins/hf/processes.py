@@ -1,0 +1,161 @@
+"""Training in one process, or in several that share every batch, through accelerate. Imports torch.
+
+Several compute what one would, up to rounding: each takes its part of a batch's rows, and gradients are added up over all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from rtbench_plugins.hf.encoding import EncodedRow
+from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.optimizers import Optimizers
+from rtbench_plugins.hf.training_state import Weights, copy_weights
+
+from rtbench.errors import BadInputError
+
+GRADIENT_NORM = 1.0
+"""Gradients are scaled down to it."""
+
+
+def process_count() -> int:
+    """Processes of this job, as whoever launched them says (torchrun's convention)."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+class Processes:
+    """One process: everything is its own."""
+
+    count, rank = 1, 0
+
+    def prepare(self, base: Loaded, optimizer: Optimizers) -> Any:
+        """Returns what is called in place of the model."""
+        return base.model
+
+    def part(self, rows: Sequence[EncodedRow]) -> Sequence[EncodedRow]:
+        """The rows of a batch that are for this process."""
+        return rows[self.rank :: self.count]
+
+    def calls(self, rows: int, at_once: int) -> int:
+        """How often the model is called for a batch: as often in every process."""
+        return math.ceil(math.ceil(rows / self.count) / at_once)
+
+    def apart(self, model: Any) -> contextlib.AbstractContextManager[None]:
+        """Gradients are not added up over the processes yet."""
+        return contextlib.nullcontext()
+
+    def total(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum over all processes."""
+        return value
+
+    def clip(self, model: Any) -> None:
+        torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
+
+    def weights(self, base: Loaded) -> Weights:
+        """A copy of all weights in main memory; empty in all processes but the first."""
+        return copy_weights(base.model)
+
+    def state(self, base: Loaded, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
+        """What :meth:`restore` takes: weights and the optimisers' states."""
+        return base.model.state_dict(), optimizer.state_dict()
+
+    def restore(self, base: Loaded, optimizer: Optimizers, weights: Weights, states: list[dict[str, Any]]) -> None:
+        base.model.load_state_dict(weights)
+        optimizer.load_state_dict(states)
+
+    def agreed(self, wish: bool) -> bool:
+        """What the first process wishes."""
+        return wish
+
+    def together(self) -> None:
+        """Waits for all."""
+
+
+class Several(Processes):
+    """One of several processes.
+
+    Args:
+        device: of this process.
+        bf16: compute in bfloat16.
+        sharded: weights, gradients and the optimiser's state are parted among them as well (FSDP); else each has all
+            (DDP).
+    """
+
+    def __init__(self, device: torch.device, *, bf16: bool, sharded: bool) -> None:
+        from accelerate import Accelerator
+        from accelerate.utils import FullyShardedDataParallelPlugin
+
+        plugin = None
+        if sharded:
+            plugin = FullyShardedDataParallelPlugin(
+                fsdp_version=2,
+                auto_wrap_policy="transformer_based_wrap",
+                cpu_ram_efficient_loading=False,
+                reshard_after_forward=True,
+            )
+        self.sharded = sharded
+        self.accelerator = Accelerator(
+            cpu=device.type == "cpu", mixed_precision="bf16" if bf16 else "no", fsdp_plugin=plugin
+        )
+        self.count, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+
+    def prepare(self, base: Loaded, optimizer: Optimizers) -> Any:
+        if self.sharded and optimizer.whole_matrices:
+            raise BadInputError("muon needs whole matrices", where="option `sharded`", next_step="Take adamw.")
+        model, *optimizer.members = self.accelerator.prepare(base.model, *optimizer.members)
+        return model
+
+    def apart(self, model: Any) -> contextlib.AbstractContextManager[None]:
+        return self.accelerator.no_sync(model)  # type: ignore[no-any-return]
+
+    def total(self, value: torch.Tensor) -> torch.Tensor:
+        return self.accelerator.reduce(value, reduction="sum")  # type: ignore[no-any-return]
+
+    def clip(self, model: Any) -> None:
+        self.accelerator.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
+
+    def weights(self, base: Loaded) -> Weights:
+        if not self.sharded:
+            return super().weights(base) if self.rank == 0 else {}
+        from torch.distributed.checkpoint.state_dict import get_model_state_dict
+
+        found: Any = get_model_state_dict(base.model, options=self._whole())
+        return dict(found)
+
+    def state(self, base: Loaded, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
+        if not self.sharded:
+            return super().state(base, optimizer)
+        from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
+
+        states = [
+            get_optimizer_state_dict(base.model, member.optimizer, options=self._whole())
+            for member in optimizer.members
+        ]
+        return self.weights(base), states
+
+    def restore(self, base: Loaded, optimizer: Optimizers, weights: Weights, states: list[dict[str, Any]]) -> None:
+        if not self.sharded:
+            super().restore(base, optimizer, weights, states)
+            return
+        from torch.distributed.checkpoint.state_dict import set_model_state_dict, set_optimizer_state_dict
+
+        set_model_state_dict(base.model, dict[str, Any](weights), options=self._whole())
+        for member, state in zip(optimizer.members, states, strict=True):
+            set_optimizer_state_dict(base.model, member.optimizer, state, options=self._whole())
+
+    def agreed(self, wish: bool) -> bool:
+        mine = torch.tensor(float(wish and self.rank == 0), device=self.accelerator.device)
+        return bool(self.total(mine) > 0)
+
+    def together(self) -> None:
+        self.accelerator.wait_for_everyone()
+
+    def _whole(self) -> Any:
+        from torch.distributed.checkpoint.state_dict import StateDictOptions
+
+        return StateDictOptions(full_state_dict=True, cpu_offload=True)
