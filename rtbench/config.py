@@ -152,6 +152,13 @@ def recipe_of(block: Block, *, where: str) -> Recipe:
         "Give `epochs`, or another selection.",
         f"{where}, recipe",
     )
+    _check(recipe.patience is None or recipe.patience >= 1, "patience must be at least 1", None, f"{where}, recipe")
+    _check(
+        recipe.patience is None or recipe.selection == "val",
+        f"`patience` goes by held-out questions, and `selection: {recipe.selection}` holds none out",
+        "Take `selection: val`, or leave `patience` out.",
+        f"{where}, recipe",
+    )
     _check(recipe.learning_rate > 0, "learning_rate must be above 0", None, f"{where}, recipe")
     _check(0 <= recipe.validation_fraction < 1, "validation_fraction must be in [0, 1)", None, f"{where}, recipe")
     return recipe

@@ -152,6 +152,8 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
     if isinstance(spec, CompleteSpec | TrainSpec):
         plain["model"] = spec.model.fingerprint
     plain.pop("judges", None)
+    if isinstance(spec, TrainSpec) and spec.recipe.patience is None:
+        del plain["recipe"]["patience"]  # trainings from before there was such a thing are the same ones
     return content_key("step", kind, VERSIONS[kind], plain, [[i.role, i.key] for i in inputs])
 
 

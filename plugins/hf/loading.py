@@ -15,7 +15,7 @@ from rtbench_plugins.hf.identity import local_folder
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions
 from rtbench_plugins.hf.tokenizer import train_tokenizer
 
-from rtbench.errors import BadInputError, MissingDataError
+from rtbench.errors import BadInputError, MissingDataError, MissingExtraError
 from rtbench.records import Family
 
 
@@ -89,8 +89,9 @@ def random_base(
     try:
         config = AutoConfig.for_model(**fields, **ends)
         auto = AutoModelForCausalLM if family == "decoder" else AutoModelForSeq2SeqLM
+        more = {} if options.attention is None else {"attn_implementation": options.attention}
         with _seeded(options.init_seed), quiet():
-            model = auto.from_config(config)
+            model = auto.from_config(config, **more)
     except Exception as error:
         reason = " ".join(str(error).split())
         raise BadInputError(
@@ -110,6 +111,8 @@ def pretrained(
     dtype: str,
     device: torch.device,
     access: Access,
+    attention: str | None = None,
+    quantized: bool = False,
 ) -> Loaded:
     """Loads a folder or a hub id; safetensors only.
 
@@ -120,8 +123,11 @@ def pretrained(
         dtype: of the weights; ``auto`` is the checkpoint's own.
         device: where it goes.
         access: whether the network and the model's own code may be used.
+        attention: its implementation, as transformers names it; None: the library's choice.
+        quantized: hold linear layers in 4 bits (NF4, its scales quantized too).
 
     Raises:
+        MissingExtraError: 4 bits are asked for, and bitsandbytes is not installed.
         MissingDataError: it is not at hand and cannot be downloaded.
         BadInputError: it is of the other family, or cannot be read.
     """
@@ -146,8 +152,25 @@ def pretrained(
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
         auto = AutoModelForCausalLM if found == "decoder" else AutoModelForSeq2SeqLM
         weights = dtype if dtype == "auto" else getattr(torch, dtype)
-        loaded = auto.from_pretrained(source, dtype=weights, use_safetensors=True, **common)
-    return Loaded(loaded.to(device).eval(), tokenizer, found, device)
+        more: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
+        more |= {"quantization_config": _four_bits(device), "device_map": {"": device}} if quantized else {}
+        loaded = auto.from_pretrained(source, dtype=weights, use_safetensors=True, **more, **common)
+    return Loaded((loaded if quantized else loaded.to(device)).eval(), tokenizer, found, device)
+
+
+def _four_bits(device: torch.device) -> Any:
+    from importlib.util import find_spec
+
+    from transformers import BitsAndBytesConfig
+
+    if find_spec("bitsandbytes") is None or find_spec("accelerate") is None:
+        raise MissingExtraError.of("bitsandbytes", "qlora")
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
+    )
 
 
 def save(base: Loaded, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:

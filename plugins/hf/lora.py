@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,13 +16,14 @@ from transformers.pytorch_utils import Conv1D
 from rtbench.errors import BadInputError, MissingExtraError
 
 
-def adapted(base: Loaded, options: LoraOptions, *, seed: int) -> Loaded:
+def adapted(base: Loaded, options: LoraOptions, *, seed: int, whole: Callable[[], Any] | None = None) -> Loaded:
     """The base with fresh adapters, which alone are trained; what is saved has them merged.
 
     Args:
         base: the model; changed in place.
         options: rank, scale and places.
         seed: of the adapters' first weights.
+        whole: of a base that is held in 4 bits: makes the model with its exact weights, in main memory.
 
     Raises:
         MissingExtraError: peft is not installed.
@@ -31,19 +33,38 @@ def adapted(base: Loaded, options: LoraOptions, *, seed: int) -> Loaded:
         import peft
     except ImportError:
         raise MissingExtraError.of("peft", "lora") from None
-    config = peft.LoraConfig(
-        r=options.rank,
-        lora_alpha=options.alpha,
-        lora_dropout=options.dropout,
-        target_modules=list(options.targets) if options.targets else "all-linear",
-        fan_in_fan_out=any(isinstance(module, Conv1D) for module in base.model.modules()),
-    )
+    if whole is not None:
+        prepare: Any = peft.prepare_model_for_kbit_training
+        prepare(base.model, use_gradient_checkpointing=False)
     with torch.random.fork_rng(devices=[]), quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an older name
         torch.manual_seed(seed)
         try:
-            tuner: Any = peft.LoraModel(base.model, config, "default")
+            tuner: Any = peft.LoraModel(base.model, _config(base.model, options), "default")
         except ValueError as error:
             reason = " ".join(str(error).split())
             raise BadInputError(f"no adapters can be made ({reason[:200]})", where="option `lora`") from None
-    return replace(base, model=tuner.model, merged=lambda: copy.deepcopy(tuner).merge_and_unload())
+
+    def merged() -> Any:
+        if whole is None:
+            return copy.deepcopy(tuner).merge_and_unload()
+        adapters = {name: tensor for name, tensor in tuner.model.state_dict().items() if "lora_" in name}
+        exact_base = whole()
+        with quiet():
+            exact: Any = peft.LoraModel(exact_base, _config(exact_base, options), "default")
+        exact.model.load_state_dict(adapters, strict=False)
+        return exact.merge_and_unload()
+
+    return replace(base, model=tuner.model, merged=merged)
+
+
+def _config(model: Any, options: LoraOptions) -> Any:
+    import peft
+
+    return peft.LoraConfig(
+        r=options.rank,
+        lora_alpha=options.alpha,
+        lora_dropout=options.dropout,
+        target_modules=list(options.targets) if options.targets else "all-linear",
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+    )

@@ -21,6 +21,8 @@ PROCESS = 1.0
 """GiB of a worker with torch and transformers."""
 TYPICAL_TOKENS = 256
 """Length of a row that the expected peak is stated for, where the recipe allows as many."""
+_NF4 = 0.53
+"""Bytes of a parameter in 4 bits, with its part of the scales (Dettmers et al. 2023, section 3)."""
 _HEADER = struct.Struct("<Q")
 _MOST_HEADER = 100 * 10**6
 
@@ -76,9 +78,9 @@ def parameters_in(path: Path) -> int:
 
 def training_need(shape: Shape, options: StudentOptions, recipe: Recipe) -> Need:
     """Of fine-tuning in float32 with AdamW: 4 bytes each for weight, gradient and two moments; of adapters, the weights
-    alone. Activations after Korthikanti et al. (2022), section 4.1, at 4 bytes instead of 2, and three times the logits."""
-    copies = 1 if options.lora is not None else 4
-    least = PROCESS + 4 * copies * shape.parameters / GIB
+    alone, or half a byte of them. Activations after Korthikanti et al. (2022), section 4.1, at 4 bytes instead of 2, and three times the logits."""
+    each_parameter = 16.0 if options.lora is None else 4.0 if options.lora.quantize is None else _NF4
+    least = PROCESS + each_parameter * shape.parameters / GIB
     rows = min(options.micro_batch or recipe.batch_size, recipe.batch_size)
     tokens = min(TYPICAL_TOKENS, recipe.max_prompt_tokens + recipe.max_label_tokens)
     each = 2 * rows * tokens * shape.width * (34 + 5 * shape.heads * tokens / shape.width)

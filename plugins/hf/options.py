@@ -52,6 +52,9 @@ class LoraOptions(Record, frozen=True, omit_defaults=True):
     dropout: float = 0.0
     targets: tuple[str, ...] | None = None
     """Names of layers, or their ends. None: every linear layer but the output."""
+    quantize: Literal["nf4"] | None = None
+    """Hold the base's own weights in 4 bits while the adapters are trained (QLoRA, Dettmers et al. 2023), through
+    bitsandbytes. The checkpoint is the whole base with the adapters merged."""
 
 
 class StudentOptions(Record, frozen=True, omit_defaults=True):
@@ -171,6 +174,8 @@ def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
         raise BadInputError("`sharded` and `lora` do not go together", where=where, next_step="Leave one of them out.")
     if found.lora is not None:
         _check_positive(where, rank=found.lora.rank)
+        if found.lora.quantize is not None and found.model is None:
+            raise BadInputError("random weights are not quantized", where=f"{where}, lora", next_step="Give `model`.")
         if not 0 <= found.lora.dropout < 1:
             raise BadInputError(f"`dropout` is {found.lora.dropout} and must be in [0, 1)", where=f"{where}, lora")
     return found

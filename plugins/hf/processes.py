@@ -15,9 +15,9 @@ import torch
 from rtbench_plugins.hf.encoding import EncodedRow
 from rtbench_plugins.hf.loading import Loaded
 from rtbench_plugins.hf.optimizers import Optimizers
-from rtbench_plugins.hf.training_state import Weights, copy_weights
+from rtbench_plugins.hf.training_state import Weights, copy_weights, load_trained, trained_weights
 
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, MissingExtraError
 
 GRADIENT_NORM = 1.0
 """Gradients are scaled down to it."""
@@ -57,15 +57,15 @@ class Processes:
         torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
 
     def weights(self, base: Loaded) -> Weights:
-        """A copy of all weights in main memory; empty in all processes but the first."""
+        """A copy of what is trained in main memory; empty in all processes but the first."""
         return copy_weights(base.model)
 
     def state(self, base: Loaded, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
         """What :meth:`restore` takes: weights and the optimisers' states."""
-        return base.model.state_dict(), optimizer.state_dict()
+        return trained_weights(base.model), optimizer.state_dict()
 
     def restore(self, base: Loaded, optimizer: Optimizers, weights: Weights, states: list[dict[str, Any]]) -> None:
-        base.model.load_state_dict(weights)
+        load_trained(base.model, weights)
         optimizer.load_state_dict(states)
 
     def agreed(self, wish: bool) -> bool:
@@ -87,8 +87,11 @@ class Several(Processes):
     """
 
     def __init__(self, device: torch.device, *, bf16: bool, sharded: bool) -> None:
-        from accelerate import Accelerator
-        from accelerate.utils import FullyShardedDataParallelPlugin
+        try:
+            from accelerate import Accelerator
+            from accelerate.utils import FullyShardedDataParallelPlugin
+        except ImportError:
+            raise MissingExtraError.of("accelerate", "distributed") from None
 
         plugin = None
         if sharded:

@@ -66,7 +66,8 @@ class HfStudent(Student):
         from rtbench_plugins.hf.encoding import Codec
         from rtbench_plugins.hf.training import Computing, fine_tune
 
-        base = self._base(job.corpus, dtype="float32")
+        quantized = self.options.lora is not None and self.options.lora.quantize is not None
+        base = self._base(job.corpus, dtype="float32", quantized=quantized)
         codec = Codec(
             base.tokenizer,
             base.model.config,
@@ -83,7 +84,8 @@ class HfStudent(Student):
         if self.options.lora is not None:
             from rtbench_plugins.hf.lora import adapted
 
-            base = adapted(base, self.options.lora, seed=job.seed)
+            whole = (lambda: self._whole().model) if quantized else None
+            base = adapted(base, self.options.lora, seed=job.seed, whole=whole)
         computing = Computing(
             bf16=bf16,
             micro_batch=self.options.micro_batch,
@@ -150,15 +152,22 @@ class HfStudent(Student):
             return self.options
         return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
 
-    def _base(self, corpus: Sequence[str], dtype: str) -> Loaded:
+    def _base(self, corpus: Sequence[str], dtype: str, *, quantized: bool = False) -> Loaded:
         from rtbench_plugins.hf.loading import pick_device, random_base
 
         if self.options.config is None:
             assert self.options.model is not None
-            return self._pretrained(self.options.model, self._pinned().revision, dtype)
+            return self._pretrained(self.options.model, self._pinned().revision, dtype, quantized=quantized)
         return random_base(self.family, self.options, corpus, pick_device(self.options.device), dtype)
 
-    def _pretrained(self, model: str, revision: str | None, dtype: str) -> Loaded:
+    def _whole(self) -> Loaded:
+        """The base with its exact weights, in main memory."""
+        assert self.options.model is not None
+        return self._pretrained(self.options.model, self._pinned().revision, "float32", device="cpu")
+
+    def _pretrained(
+        self, model: str, revision: str | None, dtype: str, *, quantized: bool = False, device: str | None = None
+    ) -> Loaded:
         from rtbench_plugins.hf.loading import pick_device, pretrained
 
         return pretrained(
@@ -166,8 +175,10 @@ class HfStudent(Student):
             revision=revision,
             family=self.family,
             dtype=dtype,
-            device=pick_device(self.options.device),
+            device=pick_device(device or self.options.device),
             access=self._access,
+            attention=self.options.attention,
+            quantized=quantized,
         )
 
 

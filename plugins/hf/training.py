@@ -18,7 +18,7 @@ from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loading import Loaded, save
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.processes import Processes, Several, process_count
-from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights
+from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, load_trained
 from torch.nn import functional
 
 from rtbench.errors import BadInputError, StepFailedError
@@ -92,12 +92,12 @@ class _Trainer:
     def run(self) -> TrainReport:
         state, kept = self.state, time.monotonic()
         self.job.progress(state.steps, self.total, "steps")
-        while state.epoch < self.epochs:
+        while state.epoch < self.epochs and not self._stalled(state):
             began = time.monotonic()
             self._epoch(state)
             state.seconds += time.monotonic() - began
             due = time.monotonic() - kept >= self.computing.keep_after
-            if state.epoch < self.epochs and self.processes.agreed(due):
+            if state.epoch < self.epochs and not self._stalled(state) and self.processes.agreed(due):
                 self._keep(state)
                 kept = time.monotonic()
         return self._finish(state)
@@ -110,6 +110,11 @@ class _Trainer:
             return TrainState(key), None
         self.processes.restore(self.base, self.optimizer, found.weights, found.optimizer)
         return found.state, found.best
+
+    def _stalled(self, state: TrainState) -> bool:
+        """The validation loss has not fallen for as long as the recipe waits."""
+        patience = self.recipe.patience
+        return patience is not None and bool(state.best_epoch) and state.epoch - state.best_epoch >= patience
 
     def _keep(self, state: TrainState) -> None:
         weights, optimizer = self.processes.state(self.base, self.optimizer)
@@ -262,7 +267,7 @@ class _Trainer:
             self._write("checkpoint", self.best)
         else:
             if self.best:
-                self.base.model.load_state_dict(self.best)
+                load_trained(self.base.model, self.best)
             self._write("checkpoint", None)
         if self.processes.rank == 0:
             self.file.remove()
@@ -277,14 +282,17 @@ class _Trainer:
             parameters=sum(parameter.numel() for parameter in self.base.model.parameters()),
             history=tuple(state.history),
             seconds=round(state.seconds, 3),
-            notes=self._notes(),
+            notes=tuple(self._notes(state)),
         )
 
-    def _notes(self) -> tuple[str, ...]:
-        if self.halved_from is None:
-            return ()
-        now, size = self.at_once, self.recipe.batch_size
-        return (f"memory was not enough for {self.halved_from} rows at once: {now} from then on, in batches of {size}",)
+    def _notes(self, state: TrainState) -> Iterator[str]:
+        now, size, before = self.at_once, self.recipe.batch_size, self.halved_from
+        if before is not None:
+            yield f"memory was not enough for {before} rows at once: {now} from then on, in batches of {size}"
+        if state.epoch < self.epochs:
+            yield (
+                f"ended after epoch {state.epoch} of {self.epochs}: the validation loss was lowest in epoch {state.best_epoch}"
+            )
 
 
 def _check(job: TrainJob) -> None:
@@ -295,9 +303,16 @@ def _check(job: TrainJob) -> None:
         raise BadInputError(
             f"unknown selection {recipe.selection!r}", where="recipe", next_step=f"Available: {', '.join(SELECTIONS)}."
         )
-    for key in ("batch_size", "epochs", "max_prompt_tokens", "max_label_tokens"):
-        if getattr(recipe, key) < 1:
-            raise BadInputError(f"`{key}` is {getattr(recipe, key)} and must be at least 1", where="recipe")
+    for key in ("batch_size", "epochs", "max_prompt_tokens", "max_label_tokens", "patience"):
+        value = getattr(recipe, key)
+        if value is not None and value < 1:
+            raise BadInputError(f"`{key}` is {value} and must be at least 1", where="recipe")
+    if recipe.patience is not None and recipe.selection != "val":
+        raise BadInputError(
+            f"`patience` goes by the loss on held-out questions, and nothing is held out under `selection: {recipe.selection}`",
+            where="recipe",
+            next_step="Take `selection: val`, or leave `patience` out.",
+        )
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -93,6 +93,22 @@ class StateFile:
         return self.folder / f"best-{epoch}.pt"
 
 
+def trained_weights(model: Any) -> Weights:
+    """What training changes: of a model with adapters, theirs; else everything."""
+    everything: Weights = model.state_dict()
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    if not frozen:
+        return everything
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    return {name: tensor for name, tensor in everything.items() if name in trained}
+
+
+def load_trained(model: Any, weights: Weights) -> None:
+    """Takes up what :func:`trained_weights` gave."""
+    unknown = model.load_state_dict(weights, strict=False).unexpected_keys
+    assert not unknown, f"not of this model: {unknown[:3]}"
+
+
 def copy_weights(model: Any) -> Weights:
-    """The weights of a model, in main memory, on their own."""
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+    """What training changes of a model, in main memory, on its own."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in trained_weights(model).items()}

@@ -16,6 +16,8 @@ REQUIRED = ("torch", "transformers", "lm-eval", "datasets", "safetensors", "toke
 EXTRAS = {
     "lm-eval": (("accelerate",), "runs the exported tasks with `lm_eval --model hf`"),
     "lora": (("peft",), "trains adapters instead of all weights (students' option `lora`)"),
+    "qlora": (("accelerate", "bitsandbytes", "peft"), "holds the base in 4 bits meanwhile (`lora: {quantize: nf4}`)"),
+    "distributed": (("accelerate",), "trains a student in several processes (students' option `processes`)"),
     "vllm": (("vllm",), "teachers in vLLM's engine on this machine's GPUs"),
     "test": (("pytest", "hypothesis", "mypy", "ruff"), "runs the project's own tests"),
 }

@@ -111,6 +111,8 @@ class Recipe(Record, frozen=True):
     (the paper's protocol: the epoch with the best *test* accuracy)."""
     validation_fraction: float = 0.1
     """Part of the training questions held out under ``val``."""
+    patience: int | None = None
+    """Under ``val``: training ends once the loss on them has not fallen for so many epochs. None: it goes on to the end."""
 
 
 @dataclass(frozen=True)

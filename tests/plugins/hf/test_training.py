@@ -225,6 +225,24 @@ def test_val_keeps_the_epoch_with_the_lowest_validation_loss(tiny, tmp_path):
     assert weights(tmp_path / "checkpoint") == weights(tmp_path / "short" / "checkpoint")
 
 
+def test_training_ends_when_the_validation_loss_does_not_fall(tiny, tmp_path):
+    wrong = [Row(sample_index=row.sample_index, prompt=row.prompt, label=" none") for row in tiny.rows[:4]]
+    recipe = {"epochs": 9, "selection": "val", "learning_rate": 3e-3}
+    whole = tiny.student("decoder").train(tiny.job(tmp_path / "whole", validation=wrong, recipe=recipe))
+    early = tiny.job(tmp_path / "early", validation=wrong, recipe=recipe | {"patience": 2})
+    report = tiny.student("decoder").train(early)
+    assert report.selected == whole.selected
+    assert report.epochs == report.selected + 2 < whole.epochs
+    assert report.history == whole.history[: report.epochs]
+    assert f"ended after epoch {report.epochs} of 9" in report.notes[0]
+    assert weights(tmp_path / "whole" / "checkpoint") == weights(tmp_path / "early" / "checkpoint")
+
+
+def test_patience_without_a_validation_part_is_an_error(tiny, tmp_path):
+    with pytest.raises(BadInputError, match="`patience` goes by the loss on held-out questions"):
+        tiny.student("decoder").train(tiny.job(tmp_path, recipe={"selection": "last", "patience": 2}))
+
+
 def test_val_without_validation_rows_takes_the_last_epoch(tiny, tmp_path):
     report = tiny.student("decoder").train(tiny.job(tmp_path, recipe={"selection": "val"}))
     assert report.selected == report.epochs == 2

@@ -86,3 +86,28 @@ def test_activations_computed_again_change_nothing(tiny, tmp_path, family):
     again = tiny.student(family, gradient_checkpointing=True).train(tiny.job(tmp_path / "b"))
     for one, other in zip(plain.history, again.history, strict=True):
         assert one == pytest.approx(other, rel=1e-5)
+
+
+@both_families
+def test_adapters_over_four_bits_learn_and_are_merged_into_the_whole_base(tiny, tmp_path, family):
+    folder = tiny.folder(family, tmp_path / "base")
+    student = tiny.student(family, model=str(folder), lora={"rank": 4, "alpha": 64, "quantize": "nf4"})
+    recipe = {"epochs": 4, "learning_rate": 1e-2, "selection": "val"}
+    report = student.train(tiny.job(tmp_path / "a", rows=tiny.rows[:40], validation=tiny.rows[40:], recipe=recipe))
+    losses = [epoch["train_loss"] for epoch in report.history]
+    assert losses[-1] < losses[0]
+    saved = safetensors.torch.load_file(tmp_path / "a" / "checkpoint" / "model.safetensors")
+    before = safetensors.torch.load_file(folder / "model.safetensors")
+    assert saved.keys() == before.keys()
+    assert all(tensor.dtype == torch.float32 and tensor.shape == before[name].shape for name, tensor in saved.items())
+    changed = {name for name, tensor in saved.items() if not torch.equal(tensor, before[name])}
+    assert changed
+    assert not [name for name in changed if "norm" in name or "ln_" in name or "embed" in name or "wte" in name]
+    loaded = student.load(tmp_path / "a" / "checkpoint", (), "f")
+    assert len(list(loaded.generate(tiny.requests(3)))) == 3
+    assert student.model().fingerprint != tiny.student(family, model=str(folder)).model().fingerprint
+
+
+def test_random_weights_are_not_held_in_four_bits(tiny):
+    with pytest.raises(BadInputError, match="random weights"):
+        tiny.student("decoder", lora={"quantize": "nf4"})
