@@ -101,12 +101,12 @@ def by_length(setup: Setup) -> list[str]:
     return setup.generate([order[at : at + BATCH] for at in range(0, len(order), BATCH)])
 
 
-def lm_eval(setup: Setup) -> list[str]:
+def lm_eval(setup: Setup, size: int) -> list[str]:
     from lm_eval.api.instance import Instance
     from lm_eval.models.huggingface import HFLM
 
     backend: Any = "causal" if setup.family == "decoder" else "seq2seq"
-    model = HFLM(pretrained=setup.base.model, tokenizer=setup.base.tokenizer, backend=backend, batch_size=BATCH)
+    model = HFLM(pretrained=setup.base.model, tokenizer=setup.base.tokenizer, backend=backend, batch_size=size)
     asked = [
         Instance("generate_until", {}, (prompt, {"until": [], "max_gen_toks": LIMIT, "do_sample": False}), at)
         for at, prompt in enumerate(setup.prompts)
@@ -132,7 +132,8 @@ WAYS: dict[str, Callable[[Setup], list[str]]] = {
     "rtbench, 64 at once (its default)": lambda setup: ours(setup, 64),
     "original's way: all padded to the longest": original,
     "`generate`, sorted by length": by_length,
-    "lm-eval's `hf`": lm_eval,
+    f"lm-eval's `hf`, {BATCH} at once": lambda setup: lm_eval(setup, BATCH),
+    "lm-eval's `hf`, 64 at once": lambda setup: lm_eval(setup, 64),
     "transformers' continuous batching": continuous,
 }
 DECODER_ONLY = {"transformers' continuous batching"}

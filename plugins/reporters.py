@@ -35,7 +35,7 @@ def describe(row: Row, board: Leaderboard | None = None) -> list[str]:
     if row.fold != "test":
         method += f" on {row.fold}"
     if row.fraction != 1.0:
-        method += f" {row.fraction:.0%} of questions"
+        method += f" {100 * row.fraction:g}% of questions"
     teacher = row.teacher or "–"
     if row.completions == "recorded":
         teacher += " (recorded)"
@@ -184,11 +184,12 @@ def curated(board: Leaderboard) -> list[str]:
     for row in board.rows:
         if not row.teacher:
             continue
+        part = "" if row.fraction == 1.0 else f" {100 * row.fraction:g}% of questions"
         for task, result in row.results.items():
             found = result.curation
             if found is not None and found.completions:
                 lines[
-                    f"{row.teacher} D={row.degree} {task}: kept {found.kept} of {found.completions} completions, "
+                    f"{row.teacher} D={row.degree}{part} {task}: kept {found.kept} of {found.completions} completions, "
                     f"{found.covered} of {found.questions} questions covered"
                 ] = None
     return list(lines)

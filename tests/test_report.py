@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -233,6 +234,14 @@ def test_everything_that_must_stand_beside_a_number_does() -> None:
             "seeds per cell: 1",
         ):
             assert said in text, said
+
+
+def test_part_of_the_questions_is_named_with_its_row_and_its_yield() -> None:
+    whole = board()
+    part = msgspec.structs.replace(whole, rows=(msgspec.structs.replace(whole.rows[0], fraction=0.125),))
+    text = TableReporter().render(part)
+    assert "12.5% of questions" in text.partition("yield")[0]
+    assert "D=8 12.5% of questions a: kept 7" in text
 
 
 def test_cell_without_a_number_shows_why() -> None:
