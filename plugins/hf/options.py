@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import msgspec
@@ -83,6 +84,9 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     """Run code that comes with the model. Needs ``--trust-remote-code`` as well."""
     generation_batch: int = 64
     """Completions written at once, at most. Does not change texts."""
+    engine: Literal["own", "vllm"] | None = None
+    """What writes texts: the loop of this package, or vLLM. None: vLLM where it and a GPU are here and it can (a causal
+    model's checkpoint, or a base with weights)."""
     lora: LoraOptions | None = None
     """Train adapters and merge them into the checkpoint. None: train all weights."""
     micro_batch: int | None = None
@@ -134,6 +138,21 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     memory_gb: float | None = None
 
 
+def engine_for(options: StudentOptions, family: Family, *, has_weights: bool) -> Literal["own", "vllm"]:
+    """What writes a student's texts, by what is here. The own loop computes a prefix that prompts share once, keeps its batch
+    full and draws by each completion's seed; vLLM does so too, and has kernels for GPUs.
+
+    Args:
+        options: the student's.
+        family: of its model.
+        has_weights: there is a folder or a hub model to be opened.
+    """
+    if options.engine is not None:
+        return options.engine
+    able = family == "decoder" and has_weights and gpus_for(options.device) > 0
+    return "vllm" if able and find_spec("vllm") is not None else "own"
+
+
 def gpus_for(device: str | None) -> int:
     """GPUs that a step takes: the one named, or one where there is one and none is named."""
     from rtbench.machine import gpu_count
@@ -170,6 +189,8 @@ def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
         )
     _check_positive(where, generation_batch=found.generation_batch, cpus=found.cpus, micro_batch=found.micro_batch or 1)
     _check_positive(where, processes=found.processes)
+    if found.engine == "vllm" and found.config is not None:
+        raise BadInputError("vLLM opens no random weights", where=where, next_step="Leave `engine` out.")
     if found.sharded and found.lora is not None:
         raise BadInputError("`sharded` and `lora` do not go together", where=where, next_step="Leave one of them out.")
     if found.lora is not None:

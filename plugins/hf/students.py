@@ -15,6 +15,7 @@ from rtbench_plugins.hf.options import (
     Access,
     StudentOptions,
     access,
+    engine_for,
     gpus_for,
     plain,
     student_options,
@@ -96,9 +97,12 @@ class HfStudent(Student):
         return fine_tune(base, codec, job, computing, identity=student_fingerprint(self.family, self._pinned()))
 
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
+        dtype = self.options.dtype or "float32"
+        source = self.options.model if checkpoint is None else str(checkpoint)
+        if engine_for(self.options, self.family, has_weights=source is not None) == "vllm" and source is not None:
+            return self._in_vllm(source, dtype, fingerprint, pinned=checkpoint is None)
         from rtbench_plugins.hf.models import HfModel
 
-        dtype = self.options.dtype or "float32"
         loaded = self._base(corpus, dtype) if checkpoint is None else self._pretrained(str(checkpoint), None, dtype)
         return HfModel(
             loaded,
@@ -108,6 +112,19 @@ class HfStudent(Student):
             thinking=None,
             most_rows=self.options.generation_batch,
         )
+
+    def _in_vllm(self, source: str, dtype: str, fingerprint: str, *, pinned: bool) -> TextModel:
+        from rtbench_plugins.vllm_engine import VllmModel, VllmOptions
+
+        options = VllmOptions(
+            model=source,
+            revision=self._pinned().revision if pinned else None,
+            chat_template=self.options.chat_template or False,
+            thinking=None,
+            engine={"dtype": dtype},
+            trust_remote_code=self._access.trust_remote_code,
+        )
+        return VllmModel(fingerprint, options, where=f"student {self.name!r}")
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
         """By the weights' headers, where they are on this machine. Several processes are counted together."""

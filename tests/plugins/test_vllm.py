@@ -7,12 +7,14 @@ import random
 import sys
 import types
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from rtbench_plugins.hf.students import causal_student
 from rtbench_plugins.vllm_engine import vllm_teacher
 
-from rtbench.errors import BadInputError, MissingExtraError, StepFailedError
+from rtbench.errors import BadInputError, MissingDataError, MissingExtraError, StepFailedError
 from tests.plugins.remote.conftest import asked
 
 
@@ -171,3 +173,25 @@ def test_identity_is_what_texts_depend_on() -> None:
 def test_bad_options(options: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInputError, match=said):
         vllm_teacher("v", options, Services())  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("vllm")
+def test_students_checkpoint_is_written_by_vllm_where_it_and_a_gpu_are_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def loaded(**options: Any) -> Any:
+        return causal_student("s", options, Services()).load(tmp_path / "checkpoint", (), "f")  # type: ignore[arg-type]
+
+    monkeypatch.setattr("rtbench_plugins.hf.options.find_spec", lambda name: name == "vllm")
+    monkeypatch.setattr("rtbench.machine.gpu_count", lambda: 1)
+    model = loaded(model="m", revision=COMMIT)
+    requests = asked(5, each=1)
+    assert {one.key for one in model.generate(requests)} == {request.key for request in requests}
+    assert MADE[0].arguments.values["model"] == str(tmp_path / "checkpoint")
+    assert MADE[0].arguments.values["dtype"] == "float32", "as the own loop computes"
+    assert MADE[0].arguments.values["revision"] is None
+    assert loaded(config={}).fingerprint == "f"
+    monkeypatch.setattr("rtbench.machine.gpu_count", lambda: 0)
+    with pytest.raises(MissingDataError, match="no such folder"):
+        loaded(model="m", revision=COMMIT)
+    assert len(MADE) == 2, "without a GPU the own loop opens the folder, which is empty here"
