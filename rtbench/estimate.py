@@ -19,7 +19,6 @@ from rtbench.specs import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec
 from rtbench.steps.complete import LedgerAddress, address_of, answer_requests, partition_at, requests_of
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import Student, Teacher
     from rtbench.session import Session
 
 CHARACTERS_PER_TOKEN = 4
@@ -122,7 +121,7 @@ def _complete(session: Session, step: Step, plan: Plan, counted: _Counted) -> St
     tokens = prompts // CHARACTERS_PER_TOKEN
     written = new * spec.sampling.max_new_tokens
     found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
-    price = _asked(session, spec).price
+    price = session.source(spec.model).price
     if price is None:
         return found
     found = msgspec.structs.replace(found, money=price.of(tokens, written), currency=price.currency)
@@ -132,13 +131,6 @@ def _complete(session: Session, step: Step, plan: Plan, counted: _Counted) -> St
     mean, error = seen
     expected, spread = mean * new, 2 * error * new
     return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
-
-
-def _asked(session: Session, spec: CompleteSpec) -> Teacher | Student:
-    model = spec.model
-    if model.role == "teacher":
-        return session.teacher(model.plugin, model.name, model.options)
-    return session.student(model.plugin, model.name, model.options)
 
 
 def _count(session: Session, step: Step, plan: Plan, counted: _Counted) -> tuple[int, int, int]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         TaskData,
         Teacher,
     )
+    from rtbench.records import ModelSpec
     from rtbench.specs import CurateSpec
 
 
@@ -109,6 +110,11 @@ class Session:
     def student(self, plugin: str, name: str, options: dict[str, Any]) -> Student:
         found: Student = self._model("students", interfaces.Student, plugin, name, options)
         return found
+
+    def source(self, model: ModelSpec) -> Teacher | Student:
+        """The teacher or student that a step's model was named by."""
+        of = self.teacher if model.role == "teacher" else self.student
+        return of(model.plugin, model.name, model.options)
 
     def curator(self, name: str, options: dict[str, Any]) -> Curator:
         found: Curator = self._make("curators", name, interfaces.Curator, options)

@@ -91,6 +91,11 @@ class OpenAiStudent(ApiStudent):
         options = replace(self.options, model=model, extra={**stop, **self.options.extra})
         return RemoteModel(fingerprint, options, self.services, self.price, where=f"student {self.name!r}")
 
+    def check_ready(self) -> None:
+        from rtbench_plugins.remote.http import key_of
+
+        key_of(self.options, where=f"student {self.name!r}")
+
     def resources(self, kind: str, recipe: Recipe) -> Resources:
         """Jobs of many trainings may be out at once."""
         return asking_resources(self.options) if kind == "complete" else Resources(cpus=1, memory_gb=0.5)

@@ -57,6 +57,11 @@ class RemoteTeacher(Teacher):
             member.fingerprint, self.options, self.services, self.price, where=where, leaves_out=self.leaves_out
         )
 
+    def check_ready(self) -> None:
+        from rtbench_plugins.remote.http import key_of
+
+        key_of(self.options, where=f"teacher {self.name!r}")
+
     def resources(self) -> Resources:
         return asking_resources(self.options)
 

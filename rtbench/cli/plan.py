@@ -54,6 +54,7 @@ def plan(
 ) -> None:
     """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
     from rtbench.estimate import estimate
+    from rtbench.readiness import unready
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
@@ -68,10 +69,13 @@ def plan(
             said = f"pilot: {piloted.title}: {piloted.asked} asked, {piloted.held} were there"
             console(stderr=True).print(said, markup=False, soft_wrap=True)
     estimates = estimate(session, made)
+    lacking = [str(error) for error in unready(session, made, estimates)]
     if format_ == "json":
-        print_json(as_data(made, estimates))
-    else:
-        show(made, estimates, every_step=steps)
+        print_json(as_data(made, estimates) | {"lacking": lacking})
+        return
+    show(made, estimates, every_step=steps)
+    for said in lacking:
+        console().print(f"before it can run: {said}", style="yellow", markup=False)
 
 
 def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:

@@ -83,6 +83,14 @@ class Teacher(ABC):
         """Of a recorded teacher: identifies what its ledger holds for a data set, so that a later import counts."""
         return ""
 
+    def check_ready(self) -> None:
+        """Called once before a run in which it is asked.
+
+        Raises:
+            BadInputError: something is missing that only the user can give (a key in the environment).
+        """
+        return
+
     def resources(self) -> Resources:
         return Resources()
 
@@ -162,6 +170,14 @@ class Student(ABC):
     def training_cost(self, tokens: int) -> float | None:
         """Money for training on rows of so many tokens, each counted once; None where it is free or not known."""
         return None
+
+    def check_ready(self) -> None:
+        """Called once before a run in which it is trained or asked.
+
+        Raises:
+            BadInputError: something is missing that only the user can give (a key in the environment).
+        """
+        return
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
         """Needs of a ``train`` or ``complete`` step under a recipe."""

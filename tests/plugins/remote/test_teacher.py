@@ -146,6 +146,25 @@ def test_missing_key_is_named_before_anything_is_asked(monkeypatch: pytest.Monke
         locked.open(locked.members()[0])
 
 
+def test_missing_key_is_told_by_the_plan_and_once_by_the_run(cli: Cli, server: MakeServer) -> None:
+    locked = server(key=KEY, answer="yes")
+    path = matrix(cli, locked, api_key_env="MY_KEY", price={"input": 1, "output": 1})
+    said = "teacher 'far': the environment variable MY_KEY is not set"
+    assert said in cli("plan", "--matrix", path).stdout.replace("\n", " ")
+    found: Any = cli.json("plan", "--matrix", path)
+    assert [line.startswith(said) for line in found["lacking"]] == [True]
+    error = cli("run", "--matrix", path, code=2).stderr
+    assert error.count("MY_KEY") == 1
+    assert error.startswith("error: " + said)
+    assert not (cli.workspace / "store").exists(), "nothing was begun"
+    assert not locked.stats(), "nobody was asked"
+    with_key = Cli(cli.folder, cli.environment | {"MY_KEY": KEY})
+    with_key("run", "--matrix", path)
+    cli("run", "--matrix", path)
+    assert "lacking" in cli.json("plan", "--matrix", path)
+    assert cli.json("plan", "--matrix", path)["lacking"] == []
+
+
 def test_identity_is_what_texts_depend_on() -> None:
     def fingerprint(**options: Any) -> str:
         given = {"model": "m", "base_url": "http://localhost:8000/v1", "api_key_env": None, **options}
