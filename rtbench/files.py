@@ -169,8 +169,11 @@ def convert(data: Any, type_: type[T], *, where: str) -> T:
     """Checks plain data (from YAML, JSON or the command line) against a record type.
 
     Raises:
-        BadInputError: names ``where`` and the key; an unknown key comes with the nearest known one.
+        BadInputError: names ``where`` and the key, what stands there and what could.
+        UnknownNameError: a key or value is none of those known; the nearest is named.
     """
+    from rtbench.mistakes import mistake
+
     if isinstance(data, dict) and isinstance(type_, type) and issubclass(type_, msgspec.Struct):
         known = {field.encode_name for field in msgspec.structs.fields(type_)}
         for key in data:
@@ -179,7 +182,7 @@ def convert(data: Any, type_: type[T], *, where: str) -> T:
     try:
         return msgspec.convert(data, type_)
     except msgspec.ValidationError as error:
-        raise BadInputError(str(error), where=where) from None
+        raise mistake(error, data, type_, where=where) from None
 
 
 def file_digest(path: Path) -> str:

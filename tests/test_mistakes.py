@@ -1,0 +1,72 @@
+"""Every way that plain data can be no record is told by key, with what stands there and what could."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+import pytest
+
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.files import convert
+from rtbench.records import Record
+
+
+class Inner(Record, frozen=True):
+    rank: int = 1
+    kind: Literal["nf4", "int8"] | None = None
+
+
+class Options(Record, frozen=True):
+    model: str
+    form: Literal["one-stage", "two-stage"] = "one-stage"
+    count: int = 1
+    rate: float = 0.5
+    inner: Inner | None = None
+    names: tuple[str, ...] | None = None
+    both: tuple[int, int] = (1, 2)
+    several: list[Inner] = []
+    by_name: dict[str, int] = {}
+    on: bool = False
+
+
+@pytest.mark.parametrize(
+    ("given", "said", "advice"),
+    [
+        ({"form": "two-stages"}, "here, form: unknown value 'two-stages'", "Did you mean 'two-stage'?"),
+        ({"inner": {"rnak": 1}}, "here, inner: unknown key 'rnak'", "Did you mean 'rank'?"),
+        ({"inner": {"kind": "nf5"}}, "here, inner.kind: unknown value 'nf5'", "Available: int8, nf4"),
+        ({"inner": 3}, "here, inner: 3 is not a mapping", None),
+        ({"count": "two"}, "here, count: 'two' is not a whole number", None),
+        ({"count": 1.5}, "here, count: 1.5 is not a whole number", None),
+        ({"rate": "fast"}, "here, rate: 'fast' is not a number", None),
+        ({"names": "q_proj"}, "here, names: 'q_proj' is not a list", None),
+        ({"both": [1]}, "here, both: [1] is not a list of 2", None),
+        ({"several": [{}, {"rank": "x"}]}, "here, several[1].rank: 'x' is not a whole number", None),
+        ({"several": [{}, {"knid": 1}]}, "here, several[1]: unknown key 'knid'", "Did you mean 'kind'?"),
+        ({"by_name": {"a": None}}, "here, by_name[...]: ", None),
+        ({"on": "yes"}, "here, on: 'yes' is not true or false", None),
+        ({"model": 5}, "here, model: 5 is not text", None),
+        ({"names": ["x" * 80, 1]}, "here, names[1]: 1 is not text", None),
+    ],
+)
+def test_mistake_is_told_by_key(given: dict[str, Any], said: str, advice: str | None) -> None:
+    with pytest.raises((BadInputError, UnknownNameError)) as caught:
+        convert({"model": "m"} | given, Options, where="here")
+    text = str(caught.value)
+    assert text.startswith(said), text
+    assert "`$" not in text
+    assert "Expected" not in text
+    if advice is not None:
+        assert advice in text
+
+
+def test_missing_key_is_named() -> None:
+    with pytest.raises(BadInputError, match="here: `model` is missing"):
+        convert({}, Options, where="here")
+
+
+def test_what_is_right_is_taken() -> None:
+    found = convert({"model": "m", "inner": {"kind": "nf4"}, "both": [3, 4]}, Options, where="here")
+    assert found == Options(model="m", inner=Inner(kind="nf4"), both=(3, 4))
+    assert msgspec.to_builtins(found)["both"] == (3, 4)
