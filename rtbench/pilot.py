@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rtbench.asking import ask
 from rtbench.interfaces import Candidate
 from rtbench.questions import questions_of
+from rtbench.readiness import refuse_unready
 from rtbench.records import Completion, Request
 from rtbench.specs import CompleteSpec, CurateSpec, Step
 from rtbench.steps.complete import address_of, answer_requests, open_model, partition_at, requests_of
@@ -38,11 +39,14 @@ def run_pilot(session: Session, plan: Plan, n: int) -> list[Piloted]:
     questions, evenly over the fold; then has judges look at what came.
 
     Raises:
+        BadInputError: a key is missing; nobody is asked then.
         NotYetError: a batch is out; what it holds is kept when the plan is asked for again.
         RtbenchError: what the teacher's model raises. What came before is kept.
     """
+    steps = _longest(plan)
+    refuse_unready(session, plan, steps=[*steps, *_judging(plan)])
     out: list[Piloted] = []
-    for step in _longest(plan):
+    for step in steps:
         spec = step.spec
         assert isinstance(spec, CompleteSpec)
         requests, rationales = _few(session, step, plan, n)
@@ -60,10 +64,9 @@ def _judged(session: Session, plan: Plan, n: int) -> list[Piloted]:
     """Has curators' models judge rationales that are there, once for every data set."""
     out: list[Piloted] = []
     seen: set[tuple[str, str]] = set()
-    for step in plan.todo:
+    for step in _judging(plan):
         spec = step.spec
-        if not isinstance(spec, CurateSpec) or not spec.judges:
-            continue
+        assert isinstance(spec, CurateSpec)
         candidates = _rationales(session, step, plan, n)
         samples = questions_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
         for curator in session.curators(spec):
@@ -78,6 +81,11 @@ def _judged(session: Session, plan: Plan, n: int) -> list[Piloted]:
             asked = len(partition.keys()) - before
             out.append(Piloted(f"judge {spec.task.dataset}/{teacher.name}", asked, len(candidates) - asked))
     return out
+
+
+def _judging(plan: Plan) -> list[Step]:
+    """The steps whose curators ask a model."""
+    return [step for step in plan.todo if isinstance(step.spec, CurateSpec) and step.spec.judges]
 
 
 def _rationales(session: Session, step: Step, plan: Plan, n: int) -> list[Candidate]:

@@ -36,7 +36,7 @@ def run(
     from rtbench.budget import parse_budget
     from rtbench.cli.added import summaries
     from rtbench.cli.progress import listener_for
-    from rtbench.readiness import unready
+    from rtbench.readiness import refuse_unready
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs, run_record
 
@@ -49,8 +49,7 @@ def run(
     if all(p.score is None for p in plan.cells):
         reasons = sorted({p.reason or "" for p in plan.cells})
         raise BadInputError("no cell can run:\n  " + "\n  ".join(reasons), where=f"matrix {plan.matrix.name}")
-    if lacking := unready(session, plan):
-        raise BadInputError("\n".join(map(str, lacking)))
+    refuse_unready(session, plan)
     name = name or run_name(plan, arguments)
     runs = Runs(session.workspace)
     runs.save(run_record(name, plan, None, version=__version__))

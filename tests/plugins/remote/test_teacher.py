@@ -157,12 +157,24 @@ def test_missing_key_is_told_by_the_plan_and_once_by_the_run(cli: Cli, server: M
     assert error.count("MY_KEY") == 1
     assert error.startswith("error: " + said)
     assert not (cli.workspace / "store").exists(), "nothing was begun"
+    assert cli("plan", "--matrix", path, "--pilot", "2", code=2).stderr == error, (
+        "a pilot asks, so it needs the key too"
+    )
     assert locked.stats()["most_under_way"] == 0, "nobody was asked"
     with_key = Cli(cli.folder, cli.environment | {"MY_KEY": KEY})
     with_key("run", "--matrix", path)
     cli("run", "--matrix", path)
     assert "lacking" in cli.json("plan", "--matrix", path)
     assert cli.json("plan", "--matrix", path)["lacking"] == []
+
+
+def test_key_that_two_teachers_lack_is_told_once(cli: Cli, server: MakeServer) -> None:
+    path = matrix(cli, server(key=KEY), api_key_env="MY_KEY")
+    second = ", {name: further, use: openai, model: m, api_key_env: MY_KEY}]"
+    path.write_text(path.read_text().replace("}]", "}" + second))
+    error = cli("run", "--matrix", path, code=2).stderr
+    assert error.startswith("error: teacher 'far', teacher 'further': the environment variable MY_KEY is not set")
+    assert error.count("MY_KEY") == 1
 
 
 def test_identity_is_what_texts_depend_on() -> None:
