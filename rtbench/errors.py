@@ -72,6 +72,10 @@ class MissingDataError(RtbenchError):
     """A data file is not at hand. Cells that need it are shown with this reason; others go on."""
 
 
+class UnavailableError(RtbenchError):
+    """A cell cannot run here; the leaderboard shows the reason in its place."""
+
+
 class MissingExtraError(RtbenchError):
     """An optional dependency is not installed."""
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rtbench.builder import StepBuilder, UnavailableError
-from rtbench.errors import MissingDataError, StepFailedError
+from rtbench.builder import StepBuilder
+from rtbench.errors import MissingDataError, StepFailedError, UnavailableError
 from rtbench.specs import Cell, Step
 
 if TYPE_CHECKING:

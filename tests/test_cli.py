@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -30,6 +31,13 @@ def test_help_imports_no_plugin_and_nothing_heavy() -> None:
     loaded = modules_after("--help")
     assert "click" in loaded
     assert not loaded & {*HEAVY, "pluggy", "rich", "msgspec", "rtbench_plugins", "rtbench_tasks"}
+
+
+def test_help_names_the_commands_that_plugins_declare(cli: Cli) -> None:
+    said = cli("--help").stdout
+    assert re.search(r"From plugins.*\n +claims, pocket", said)
+    for name in ("claims", "pocket"):
+        assert "Usage: rtbench" in cli(name, "--help").stdout
 
 
 @pytest.mark.parametrize("command", [("tasks",), ("plugins",), ("data", "list"), ("tasks", "twin", "multiarith")])

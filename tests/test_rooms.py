@@ -18,7 +18,7 @@ ROOMS = [
     {"plugins", "data", "ledger", "store", "filters", "extraction"},
     {"recordings", "kojima_log"},
     {"asking", "session", "config", "scoring", "export", "importing"},
-    {"builder", "narrowing", "expansion"},
+    {"asking_steps", "builder", "narrowing", "expansion"},
     {"plan"},
     {"steps", "history"},
     {"estimate", "runs", "pilot"},

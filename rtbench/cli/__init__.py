@@ -26,6 +26,16 @@ class _LazyGroup(click.Group):
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Below our own the commands that installed plugins declare, by name alone: none of them is loaded."""
+        super().format_commands(ctx, formatter)
+        from importlib.metadata import entry_points
+
+        names = sorted({point.name for point in entry_points(group="rtbench.commands")})
+        if names:
+            with formatter.section("From plugins (`rtbench plugins` lists all)"):
+                formatter.write_text(", ".join(names))
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -39,7 +49,6 @@ class _LazyGroup(click.Group):
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Plugins may add commands; `rtbench plugins` lists them.",
 )
 @click.version_option(__version__, prog_name="rtbench")
 def cli() -> None:

@@ -65,7 +65,11 @@ def curate(
             out.print(example["question"], markup=False)
             out.print(example["rationale"], markup=False, style="yellow")
             verdict = "right" if example["correct"] else "wrong"
-            out.print(f"gold: {example['answer']!r}   {verdict}   ended by: {example['finish_reason']}", markup=False)
+            found = "nothing" if example["extracted"] is None else repr(example["extracted"])
+            said = (
+                f"extracted: {found}   gold: {example['answer']!r}   {verdict}   ended by: {example['finish_reason']}"
+            )
+            out.print(said, markup=False)
 
 
 def _stages(
@@ -109,6 +113,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
                 "question": candidate.example.question,
                 "rationale": candidate.example.rationale,
                 "answer": candidate.example.answer,
+                "extracted": candidate.extracted,
                 "correct": candidate.correct,
                 "finish_reason": candidate.completion.finish_reason,
             }

@@ -127,13 +127,27 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
         rows = _summed(listed, estimates)
     if rows:
         print_table(HEADS, rows)
-        total = _numbers(estimates.values())
-        click.echo(
-            "in all: " + ", ".join(f"{head} {value}" for head, value in zip(HEADS[2:-1], total, strict=True) if value)
-        )
+        _totals(listed, estimates)
     _by_teacher(made, estimates)
     _by_student(made, estimates)
     _sum_up(made, todo)
+
+
+def _totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> None:
+    """Sums, of teachers and of students apart: the tokens of the ones are paid for or waited for elsewhere."""
+    from rtbench.specs import CompleteSpec, TrainSpec
+
+    apart: dict[str, list[StepEstimate]] = {}
+    for step in steps:
+        if step.key in estimates:
+            spec = step.spec
+            of_student = isinstance(spec, TrainSpec) or (
+                isinstance(spec, CompleteSpec) and spec.model.role == "student"
+            )
+            apart.setdefault("students" if of_student else "teachers", []).append(estimates[step.key])
+    for who, found in sorted(apart.items(), reverse=True):
+        told = zip(HEADS[2:-1], _numbers(found), strict=True)
+        click.echo(f"{who}, in all: " + ", ".join(f"{head} {value}" for head, value in told if value))
 
 
 def _by_teacher(made: Plan, estimates: dict[str, StepEstimate]) -> None:

@@ -38,6 +38,8 @@ class Candidate(Record, frozen=True):
     completion: Completion
     correct: bool
     """By the task's extractor."""
+    extracted: str | None = None
+    """The answer that the extractor found in the completion."""
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,9 @@ def pooled(
                 rationale=rationale.strip(),
                 source=source,
             )
-            candidate = Candidate(example=example, completion=completion, correct=score.correct)
+            candidate = Candidate(
+                example=example, completion=completion, correct=score.correct, extracted=score.extracted
+            )
             by_question[sample.index].append((completion.completion_index, member, candidate))
     out: list[Candidate] = []
     for drawn in by_question.values():
