@@ -312,15 +312,15 @@ class AskingSteps:
     def _check_machine(self, spec: Spec, key: str, resources: Resources) -> None:
         """A single GPU is no matter here: whoever asks for one where there is none computes on the CPU, or says so itself."""
         kind: StepKind = spec.__struct_config__.tag  # type: ignore[assignment]
-        gpus, there = gpu_count(), memory_gb()
-        too_wide = resources.processes > 1 and resources.gpus > gpus
+        there = memory_gb()
+        too_wide = resources.processes > 1 and resources.gpus > gpu_count()
         too_large = not resources.gpus and resources.least_gb > there
         if not (too_wide or too_large) or self._session.store.has(kind, key):
             return
         assert isinstance(spec, TrainSpec | CompleteSpec)
         if too_wide:
             raise UnavailableError(
-                f"{spec.model.name} asks for {resources.gpus} GPUs, and this machine has {gpus}",
+                f"{spec.model.name} asks for {resources.gpus} GPUs, and this machine has {gpu_count()}",
                 next_step="Lower its `processes`.",
             )
         what = "to train it" if kind == "train" else "to ask it"

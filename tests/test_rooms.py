@@ -11,7 +11,7 @@ CORE = Path(__file__).parent.parent / "rtbench"
 ROOMS = [
     {"__init__", "errors", "machine", "commands"},
     {"records", "keys"},
-    {"files", "budget"},
+    {"files", "mistakes", "budget"},
     {"twins"},
     {"interfaces"},
     {"hookspecs", "registry", "specs", "stats", "download", "questions", "prompts", "answers", "answer_text"},
@@ -21,7 +21,7 @@ ROOMS = [
     {"asking_steps", "builder", "narrowing", "expansion"},
     {"plan"},
     {"steps", "history"},
-    {"estimate", "runs", "pilot"},
+    {"estimate", "readiness", "runs", "pilot"},
     {"report", "reference", "spending"},
     {"cli", "__main__"},
 ]
