@@ -76,6 +76,8 @@ class Jobs:
             assert request.transport is not None
             request.transport.abort()
             return web.Response()
+        if settings.job_mumbles is not None:
+            return web.Response(text=settings.job_mumbles, content_type="application/json")
         return web.json_response({"id": name, "status": "validating_files", "metadata": asked.get("metadata")})
 
     def listed(self, request: web.BaseRequest, now: float) -> web.StreamResponse:

@@ -88,6 +88,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """The connection is reset when a job has been created."""
     job_never: bool = False
     """The connection is reset, and no job has been created."""
+    job_mumbles: str | None = None
+    """A job is created, and this is all that the reply says."""
     checkpoints: list[float] = []
     """Losses on the validation part of the weights that a job keeps on its way."""
 

@@ -140,6 +140,26 @@ def test_creation_that_broke_off_ends_with_one_job_whether_it_was_done_or_not(
     assert bad.stats()["jobs"] == 1
 
 
+@pytest.mark.parametrize("reply", ["<html>", "{}", '{"id": 7}'])
+def test_job_created_behind_an_unreadable_reply_is_found_and_paid_once(
+    server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: str
+) -> None:
+    monkeypatch.setenv("MY_KEY", "sk-planted")
+    mumbling = server(job_mumbles=reply)
+    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10**12))
+    budget.begin()
+    options = {"hyperparameters": {"n_epochs": 2}, "api_key_env": "MY_KEY", **PRICE}
+    training = Training(student(mumbling, budget, **options), tmp_path / "a")
+    with pytest.raises(NotYetError, match="the creation of its job broke off"):
+        training.once()
+    assert budget.account().spent > 0, "it may be there, so its worst is booked"
+    report = training.all_through()
+    stats = mumbling.stats()
+    assert stats["jobs"] == 1
+    assert report.tokens == stats["trained_tokens"]
+    assert budget.account().spent == stats["trained_tokens"] * 10**6
+
+
 def test_job_of_another_workspace_is_taken_instead_of_paid_again(server: MakeServer, tmp_path: Path) -> None:
     """It stands on the listing's second page."""
     fine = server()
