@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -28,6 +28,9 @@ class Options(Record, frozen=True):
     several: list[Inner] = []
     by_name: dict[str, int] = {}
     on: bool = False
+    share: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.0
+    parts: dict[str, Annotated[float, msgspec.Meta(ge=0)]] = {}
+    some: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("a",)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +47,11 @@ class Options(Record, frozen=True):
         ({"both": [1]}, "here, both: [1] is not a list of 2", None),
         ({"several": [{}, {"rank": "x"}]}, "here, several[1].rank: 'x' is not a whole number", None),
         ({"several": [{}, {"knid": 1}]}, "here, several[1]: unknown key 'knid'", "Did you mean 'kind'?"),
-        ({"by_name": {"a": None}}, "here, by_name[...]: ", None),
+        ({"by_name": {"a": 1, "b": None}}, "here, by_name.b: None is not a whole number", None),
+        ({"by_name": {3: 4}}, "here, by_name: the key 3 is not text", "quotes"),
+        ({"share": 2}, "here, share: 2 must be at most 1", None),
+        ({"parts": {"a": 0.5, "b": -0.5}}, "here, parts.b: -0.5 must be at least 0", None),
+        ({"some": []}, "here, some: [] must have a length of at least 1", None),
         ({"on": "yes"}, "here, on: 'yes' is not true or false", None),
         ({"model": 5}, "here, model: 5 is not text", None),
         ({"names": ["x" * 80, 1]}, "here, names[1]: 1 is not text", None),
