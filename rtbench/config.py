@@ -177,7 +177,10 @@ def entries_of(session: Session, block: Block, axis: Literal["teachers", "studen
         _check(isinstance(use, str), "`use` is no name", "Write `use: REGISTERED_NAME`.", place)
         own = {key: given.pop(key) for key in ("tasks", "degrees") if key in given}
         options = {**registry.get(use, where=place).options, **given}
-        entries.append(convert({"name": name, "use": use, "options": options, **own}, Entry, where=place))
+        entry = convert({"name": name, "use": use, "options": options, **own}, Entry, where=place)
+        for task in entry.tasks or ():
+            session.plugins.registries["tasks"].get(task, where=f"{place}, tasks")
+        entries.append(entry)
     doubled = {e.name for e in entries if sum(o.name == e.name for o in entries) > 1}
     _check(not doubled, f"{axis} named twice: {', '.join(sorted(doubled))}", "Give each a name of its own.", where)
     return entries

@@ -29,6 +29,7 @@ def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]
         BadInputError: two blocks mean different things by one name, or there is no cell at all.
     """
     _check_variant(session, matrix.file.variant)
+    _check_split(session, matrix.file.split)
     _check_knobs(session, matrix)
     settings: dict[str, object] = {}
     entries: dict[tuple[str, str], Entry] = {}
@@ -82,6 +83,13 @@ def _check_variant(session: Session, variant: str) -> None:
     known = {name for entry in registry for name in session.task(entry.name).info.variants}
     if variant not in known:
         raise UnknownNameError.of("variant", variant, known, where=where)
+
+
+def _check_split(session: Session, split: str) -> None:
+    """A split that no task has is a mistake; a task that lacks it has cells that say so."""
+    known = {name for entry in session.plugins.registries["tasks"] for name in session.task(entry.name).info.splits}
+    if split not in known:
+        raise UnknownNameError.of("split", split, known, where="--split, or `split:` of the matrix")
 
 
 def _check_knobs(session: Session, matrix: Matrix) -> None:

@@ -299,6 +299,14 @@ def test_cell_says_why_it_has_no_such_questions(cli: Cli, demo: Path) -> None:
     assert {cell["reason"] for cell in found["cells"]} == {"multiarith's twin has no split 'template' (has: default)"}
 
 
+def test_split_that_no_task_has_and_task_that_no_model_is_for_are_told_with_the_nearest(cli: Cli, demo: Path) -> None:
+    said = cli("plan", "--matrix", demo, "--split", "defalt", code=2).stderr
+    assert "unknown split 'defalt'\nDid you mean 'default'?" in said
+    path = matrix(cli, TWIN.replace("students: [parrot]", "students: [{name: parrot, tasks: [multiarit]}]"))
+    said = cli("plan", "--matrix", path, code=2).stderr
+    assert "students[0], tasks: unknown task 'multiarit'\nDid you mean 'multiarith'?" in said
+
+
 def test_scripted_teacher_on_published_questions_says_what_to_do(cli: Cli, demo: Path) -> None:
     found: Any = cli.json("plan", "--matrix", demo, "--teachers", "scripted", "--methods", "fine-tune-cot")
     assert all("scripted explains procedural twins" in cell["reason"] for cell in found["cells"])
