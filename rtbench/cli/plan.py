@@ -134,20 +134,25 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
 
 
 def _totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> None:
-    """Sums, of teachers and of students apart: the tokens of the ones are paid for or waited for elsewhere."""
+    """Sums, of teachers and of students apart, and of those that cost money apart from the rest: a token that is paid for and
+    one that is computed here do not add up."""
     from rtbench.specs import CompleteSpec, TrainSpec
 
-    apart: dict[str, list[StepEstimate]] = {}
+    apart: dict[tuple[str, str], list[StepEstimate]] = {}
     for step in steps:
         if step.key in estimates:
             spec = step.spec
             of_student = isinstance(spec, TrainSpec) or (
                 isinstance(spec, CompleteSpec) and spec.model.role == "student"
             )
-            apart.setdefault("students" if of_student else "teachers", []).append(estimates[step.key])
-    for who, found in sorted(apart.items(), reverse=True):
-        told = zip(HEADS[2:-1], _numbers(found), strict=True)
-        click.echo(f"{who}, in all: " + ", ".join(f"{head} {value}" for head, value in told if value))
+            found = estimates[step.key]
+            apart.setdefault(("students" if of_student else "teachers", found.currency), []).append(found)
+    for who, currency in sorted(apart, key=lambda group: (group[0] == "students", group[1])):
+        whose = f"{who} paid in {currency}" if currency else who
+        if not currency and any(other == who and paid for other, paid in apart):
+            whose = f"{who} without a price"
+        told = zip(HEADS[2:-1], _numbers(apart[who, currency]), strict=True)
+        click.echo(f"{whose}, in all: " + ", ".join(f"{head} {value}" for head, value in told if value))
 
 
 def _by_teacher(made: Plan, estimates: dict[str, StepEstimate]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -175,6 +176,25 @@ def test_key_that_two_teachers_lack_is_told_once(cli: Cli, server: MakeServer) -
     error = cli("run", "--matrix", path, code=2).stderr
     assert error.startswith("error: teacher 'far', teacher 'further': the environment variable MY_KEY is not set")
     assert error.count("MY_KEY") == 1
+
+
+def test_plan_sums_what_is_paid_apart_from_what_is_free(cli: Cli, server: MakeServer) -> None:
+    path = matrix(cli, server(), degree=1, price={"input": 1, "output": 1})
+    path.write_text(path.read_text().replace("}]", "}, counter]"))
+    said = cli("plan", "--matrix", path).stdout
+    sums = dict(re.findall(r"^(.+), in all: .*new tokens ≤ ([\d,]*\d)", said, re.MULTILINE))
+    tokens = {"far": 0, "counter": 0, "parrot": 0}
+    plan: Any = cli.json("plan", "--matrix", path)
+    for step in plan["steps"]:
+        if step["kind"] == "complete":
+            asked = next(name for name in ("parrot", "counter", "far") if name in step["title"])
+            tokens[asked] += step["estimate"]["new_tokens"]
+    assert sums == {
+        "teachers paid in USD": f"{tokens['far']:,}",
+        "teachers without a price": f"{tokens['counter']:,}",
+        "students": f"{tokens['parrot']:,}",
+    }
+    assert all(tokens.values())
 
 
 def test_identity_is_what_texts_depend_on() -> None:
