@@ -57,7 +57,7 @@ class UnknownNameError(RtbenchError):
         import difflib
 
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=1)
+        near = difflib.get_close_matches(name, known, n=1) or [one for one in known if name and name in one]
         hint = f"Did you mean {near[0]!r}? " if near else ""
         shown = ", ".join(known[:20]) + (", …" if len(known) > 20 else "") if known else "none"
         more = f" (`{listing}` lists them)" if listing else ""

@@ -82,7 +82,8 @@ def reported_rows(tasks: Sequence[str]) -> tuple[Row, ...]:
     for row in sorted(load_reference(), key=lambda row: order.get(row.source, len(order))):
         if row.method not in METHODS or row.task not in tasks or row.accuracy is None or row.train_size is not None:
             continue
-        key = (row.method, row.model, row.teacher, row.diversity)
+        # A teacher's own row names it as the model; one figure repeats it as the teacher.
+        key = (row.method, row.model, None if row.method == "zs_cot_teacher" else row.teacher, row.diversity)
         results = groups.setdefault(key, {})
         if row.task in results:
             continue

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from rtbench_plugins.hf.encoding import position_limit
-from rtbench_plugins.hf.growing_cache import grow, keep_rows, put_columns, put_rows, shift_columns, takes_rows
+from rtbench_plugins.hf.growing_cache import grow, has_gaps, keep_rows, put_columns, put_rows, shift_columns, takes_rows
 from rtbench_plugins.hf.loading import Loaded
 
 LEAST_SHARED = 32
@@ -80,7 +80,7 @@ class Decoder(ABC):
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
         """Takes one token per row. Returns logits of the one after, shape (rows, vocabulary)."""
-        unseen = min(self.starts) - self.shared
+        unseen = min(self.starts) - self.shared if self.takes_rows else 0
         full = self.limit is not None and self.width >= self.limit
         if unseen >= max(_LEAST_UNSEEN, _UNSEEN_SHARE * self.width) or (full and unseen > 0):
             self._shift(-unseen)
@@ -192,7 +192,7 @@ class CausalDecoder(Decoder):
         tokens = torch.tensor([prefix], device=self.device)
         out = self._run(tokens, torch.ones_like(tokens), torch.arange(len(prefix), device=self.device)[None], None)
         cache = grow(out.past_key_values)
-        if not takes_rows(cache):
+        if not has_gaps(cache):
             return None
         self.shared = len(prefix)
         return cache

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers.cache_utils import DynamicLayer
+from transformers.cache_utils import DynamicLayer, LinearAttentionLayer
 
 _LEAST = 64
 
@@ -66,9 +66,15 @@ def grow(cache: Any) -> Any:
 
 
 def takes_rows(cache: Any) -> bool:
-    """Whether rows of the cache can be given to new texts: not where layers keep other things than all keys and values."""
+    """Whether rows of the cache can be given to new texts: where layers keep all keys and values, or states of one size
+    (LFM2's convolutions); not where they keep the last keys and values only."""
     layers = getattr(_own(cache), "layers", ())
-    return bool(layers) and all(isinstance(layer, GrowingLayer) for layer in layers)
+    return bool(layers) and all(isinstance(one, GrowingLayer) or type(one) is LinearAttentionLayer for one in layers)
+
+
+def has_gaps(cache: Any) -> bool:
+    """Whether columns that a row does not look at may lie between its own: not where states follow from neighbours."""
+    return all(isinstance(layer, GrowingLayer) for layer in getattr(_own(cache), "layers", ()))
 
 
 def keep_rows(cache: Any, rows: torch.Tensor) -> None:
@@ -94,12 +100,23 @@ def put_rows(cache: Any, slots: torch.Tensor, other: Any, first: int) -> None:
         first: columns at the beginning that all texts share, which are there already.
     """
     for mine, new in zip(_own(cache).layers, _own(other).layers, strict=True):
-        mine.put(slots, new.keys[:, :, first:], new.values[:, :, first:])
+        if isinstance(mine, GrowingLayer):
+            mine.put(slots, new.keys[:, :, first:], new.values[:, :, first:])
+        else:
+            _put_states(mine.conv_states, slots, new.conv_states)
+            _put_states(mine.recurrent_states, slots, new.recurrent_states)
     if _own(cache) is cache:
         return
     for mine, new in zip(cache.cross_attention_cache.layers, other.cross_attention_cache.layers, strict=True):
         mine.keys = put_columns(mine.keys, slots, new.keys, dim=2)
         mine.values = put_columns(mine.values, slots, new.values, dim=2)
+
+
+def _put_states(mine: dict[int, torch.Tensor | None], slots: torch.Tensor, new: dict[int, torch.Tensor | None]) -> None:
+    for at, state in new.items():
+        kept = mine[at]
+        if state is not None and kept is not None:
+            kept[slots] = state
 
 
 def put_columns(old: torch.Tensor, slots: torch.Tensor, new: torch.Tensor, *, dim: int) -> torch.Tensor:
@@ -115,7 +132,8 @@ def put_columns(old: torch.Tensor, slots: torch.Tensor, new: torch.Tensor, *, di
 def shift_columns(cache: Any, after: int, by: int) -> None:
     """See :meth:`GrowingLayer.shift`."""
     for layer in _own(cache).layers:
-        layer.shift(after, by)
+        if isinstance(layer, GrowingLayer):
+            layer.shift(after, by)
 
 
 def _own(cache: Any) -> Any:

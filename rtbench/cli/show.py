@@ -103,6 +103,12 @@ def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[
     completions = {
         (c.sample_index, c.completion_index): c for c in completions_of(session, cell.completions[epoch - 1])
     }
+    if cell.task not in session.plugins.registries["tasks"]:
+        raise BadInputError(
+            f"its task {cell.task!r} is not known here",
+            where=f"cell {cell.name}",
+            next_step="If it came from a file, give that again: --task FILE.yaml.",
+        )
     samples = session.task_data(cell.task, cell.variant).samples
     rows: list[dict[str, Any]] = []
     for score in read_jsonl(folder / f"scores-{name}.jsonl", Score):

@@ -166,6 +166,46 @@ def test_positions_that_a_model_counts_in_its_own_way(tiny, tmp_path, family):
     assert texts(folder(4), requests) == texts(folder(1), requests)
 
 
+def saved(model, tokenizer, folder):
+    """A model with weights that make texts differ."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+@greedy_and_sampled
+def test_rows_with_states_of_convolutions_are_given_on(tiny, tmp_path, sampling):
+    """LFM2, the pocket students' kind."""
+    from rtbench_plugins.hf.tokenizer import train_tokenizer
+    from transformers import Lfm2Config, Lfm2ForCausalLM
+
+    tokenizer = train_tokenizer(tiny.corpus, 400, "decoder")
+    config = Lfm2Config(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=2,
+        layer_types=["conv", "full_attention", "conv"], num_key_value_heads=2, max_position_embeddings=512,
+        eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    saved(Lfm2ForCausalLM(config), tokenizer, tmp_path)
+
+    def folder(size):
+        return tiny.student("decoder", model=str(tmp_path), generation_batch=size).load(None, (), "f")
+
+    requests = varied(tiny, 60, **sampling)
+    long = 3 * max((row.prompt for row in tiny.rows), key=len)
+    requests += [tiny.request(100 + at, long, max_new_tokens=2, **sampling) for at in range(2)]
+    shown = tiny.rows[40].prompt * 3
+    requests += [tiny.request(200 + at, shown + row.prompt, **sampling) for at, row in enumerate(tiny.rows[:6])]
+    model = folder(5)
+    watched = Watched(model)
+    found = texts(model, requests)
+    assert found == texts(folder(1), requests)
+    assert watched.single < sum(request.sampling.max_new_tokens for request in requests) / 3
+    assert len({text for text, _ in found.values()}) > 30
+
+
 def test_windows_of_attention_keep_their_own_cache_and_long_texts_are_set_aside(tiny, tmp_path):
     """Gemma 3 keeps the last tokens only in most layers: its rows cannot be given on, yet none may hold up the rest."""
     from rtbench_plugins.hf.tokenizer import train_tokenizer
@@ -178,14 +218,14 @@ def test_windows_of_attention_keep_their_own_cache_and_long_texts_are_set_aside(
         eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     torch.manual_seed(0)
-    Gemma3ForCausalLM(config).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
+    saved(Gemma3ForCausalLM(config), tokenizer, tmp_path)
 
     def folder(size):
         return tiny.student("decoder", model=str(tmp_path), generation_batch=size).load(None, (), "f")
 
     requests = [tiny.request(at, row.prompt, temperature=0.9, max_new_tokens=4) for at, row in enumerate(tiny.rows)]
     requests += [tiny.request(50, tiny.rows[0].prompt, temperature=0.9, max_new_tokens=60)]
+    requests += [tiny.request(60, 3 * tiny.rows[0].prompt, max_new_tokens=1)]  # leaves columns that nobody looks at
     model = folder(16)
     watched = Watched(model)
     found = texts(model, requests)
