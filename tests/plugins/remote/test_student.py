@@ -284,5 +284,6 @@ def test_budget_that_cannot_be_kept_is_refused_before_anything_is_sent(
 ) -> None:
     fine = server()
     path = matrix(cli, fine, **{"api_key_env": "MY_KEY", **options})
-    assert said in cli("run", "--matrix", path, "--budget", "5usd", code=2).stderr
+    with_key = Cli(cli.folder, cli.environment | {"MY_KEY": "sk-planted"})
+    assert said in with_key("run", "--matrix", path, "--budget", "5usd", code=2).stderr
     assert not fine.stats().get("jobs")

@@ -89,7 +89,11 @@ def completions(workspace: Path) -> list[Completion]:
         ({"extra": {"limit": 9}, "profile": {"names": {"max_tokens": "limit"}}}, BadInputError, "states limit"),
         ({"price": {"input": -1, "output": 1}}, BadInputError, "from 0 on"),
         ({"max_new_tokens": [0, 3]}, BadInputError, "`max_new_tokens`"),
-        ({"format": "haiku"}, BadInputError, "haiku"),
+        (
+            {"format": "haiku"},
+            UnknownNameError,
+            "format: unknown value 'haiku'\nAvailable: few-shot-cot, one-stage-cot",
+        ),
     ],
 )
 def test_bad_options_are_one_clear_error(options: dict[str, Any], error: type[Exception], said: str) -> None:
@@ -359,7 +363,8 @@ def test_budget_that_cannot_be_kept_is_refused_before_asking(
     cli: Cli, server: MakeServer, options: dict[str, Any], budget: str, said: str
 ) -> None:
     fine = server()
-    done = cli("run", "--matrix", matrix(cli, fine, **options), "--budget", budget, code=2)
+    with_key = Cli(cli.folder, cli.environment | {"MY_KEY": KEY})
+    done = with_key("run", "--matrix", matrix(cli, fine, **options), "--budget", budget, code=2)
     assert said in done.stderr
     assert fine.stats().get("calls", 0) == 0
 
