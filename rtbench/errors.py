@@ -6,7 +6,7 @@ with code 2. Anything else that escapes is a bug of ours and keeps its traceback
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class RtbenchError(Exception):
@@ -54,14 +54,23 @@ class UnknownNameError(RtbenchError):
         cls, kind: str, name: str, known: Iterable[str], *, where: str | None = None, listing: str | None = None
     ) -> UnknownNameError:
         """``listing``: the command that lists the known names, for when there are many."""
-        import difflib
-
         known = sorted(known)
-        near = difflib.get_close_matches(name, known, n=1) or [one for one in known if name and name in one]
-        hint = f"Did you mean {near[0]!r}? " if near else ""
+        near = _nearest(name, known)
+        hint = f"Did you mean {near!r}? " if near else ""
         shown = ", ".join(known[:20]) + (", …" if len(known) > 20 else "") if known else "none"
         more = f" (`{listing}` lists them)" if listing else ""
         return cls(f"unknown {kind} {name!r}", where=where, next_step=f"{hint}Available: {shown}{more}.")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    """The known name that is most like a name; else one that holds it, its parts (between ``/``) mended."""
+    from difflib import get_close_matches
+
+    if near := get_close_matches(name, known, n=1):
+        return near[0]
+    parts = sorted({part for one in known for part in one.split("/")})
+    mended = "/".join([*get_close_matches(part, parts, n=1), part][0] for part in name.split("/"))
+    return next((one for one in known if len(mended) > 2 and mended in one), None)
 
 
 class PluginError(RtbenchError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rtbench.errors import UnknownNameError
 from tests.conftest import Cli, MakeCli
 
 COMMANDS = ["run", "plan", "report", "show", "score", "import", "tasks", "plugins", "data", "doctor"]
@@ -144,6 +145,7 @@ def test_show_of_an_ambiguous_cell_names_the_candidates(cli: Cli, demo: Path) ->
     cli("run", "--matrix", demo)
     assert "2 cells match" in cli("show", "fine-tune-cot", code=2).stderr
     assert "unknown cell" in cli("show", "fine-tunes", code=2).stderr
+    assert "Did you mean 'parity/fine-tune" in cli("show", "paritty/fine-tune", code=2).stderr
 
 
 def test_score_prints_what_programs_need(cli: Cli, data_dir: Path) -> None:
@@ -210,6 +212,24 @@ def test_strangers_yaml_task_runs(cli: Cli) -> None:
     board = cli.json("run", "--task", path, "--matrix", matrix)
     row = next(r for r in board["rows"] if r["method"] == "fine-tune")  # type: ignore[index]
     assert row["results"][mine]["n"] > 0
+    told = f"its task {mine!r} is not known here\nIf it came from a file, give that again: --task FILE.yaml."
+    assert told in cli("show", f"{mine}/fine-tune", code=2).stderr
+    assert "gold:" in cli("show", f"{mine}/fine-tune", "--task", path).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("pokcet", ["pocket", "paper"], "pocket"),
+        ("full", ["pocket-full", "paper"], "pocket-full"),
+        ("mulitarith/fine-tune", ["aqua/fine-tune/seed0", "multiarith/fine-tune/seed0"], "multiarith/fine-tune/seed0"),
+        ("p", ["pocket", "paper"], None),
+        ("nothing", ["pocket", "paper"], None),
+    ],
+)
+def test_unknown_name_comes_with_the_nearest(name: str, known: list[str], near: str | None) -> None:
+    said = str(UnknownNameError.of("run", name, known))
+    assert (f"Did you mean {near!r}?" in said) if near else ("Did you mean" not in said)
 
 
 def test_workspace_that_cannot_be_written_is_one_clear_error(cli: Cli, demo: Path) -> None:

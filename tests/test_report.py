@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter
+from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter, describe
 
 from rtbench.records import CurationYield
 from rtbench.reference import reported_rows
@@ -29,6 +29,7 @@ from rtbench.stats import (
     wilson,
 )
 from tests.conftest import DEMO, Cli
+from tests.test_cli import BUILT_IN
 from tests.test_config import TWIN
 
 
@@ -276,6 +277,13 @@ def test_reported_rows_are_the_papers_figures() -> None:
     assert found["fine-tune-cot", "curie", None] == pytest.approx(0.3333, abs=1e-4)
     assert found["fine-tune-cot", "curie", 64] == pytest.approx(0.5333, abs=1e-4)
     assert all(row.kind == "reported" for row in rows)
+
+
+def test_reported_rows_have_labels_of_their_own() -> None:
+    rows = reported_rows(sorted(BUILT_IN))
+    labels = [tuple(describe(row)) for row in rows]
+    assert len(labels) > 50
+    assert len(set(labels)) == len(labels)
 
 
 def test_reported_rows_come_on_demand_only(cli: Cli, demo: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench.cli.common import console, format_option, print_json, print_table, with_session
-from rtbench.cli.show import find_cell
+from rtbench.cli.show import check_task, find_cell
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ def _stages(
     assert cell.examples is not None
     if not session.store.has("curate", cell.examples):
         raise BadInputError("is not curated yet", where=cell.name, next_step="`rtbench run` goes on with it.")
+    check_task(session, cell)
     meta = session.store.meta("curate", cell.examples)
     spec = msgspec.convert(meta.spec, CurateSpec)
     if not meta.inputs:

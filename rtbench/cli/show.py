@@ -84,6 +84,18 @@ def find_cell(run: str, cells: Sequence[CellRecord], name: str) -> CellRecord:
     return hits[0]
 
 
+def check_task(session: Session, cell: CellRecord) -> None:
+    """Raises BadInputError where the cell's task is not known; a task of a file is known to the commands that are given it."""
+    from rtbench.errors import BadInputError
+
+    if cell.task not in session.plugins.registries["tasks"]:
+        raise BadInputError(
+            f"its task {cell.task!r} is not known here",
+            where=f"cell {cell.name}",
+            next_step="If it came from a file, give that again: --task FILE.yaml.",
+        )
+
+
 def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[dict[str, Any]]:
     """Scores joined with completions and samples."""
     from rtbench.errors import BadInputError, UnknownNameError
@@ -93,6 +105,7 @@ def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[
 
     if cell.score is None or not session.store.has("score", cell.score):
         raise BadInputError(cell.reason or "not run yet", where=f"cell {cell.name}", next_step="`rtbench run` first.")
+    check_task(session, cell)
     folder = session.store.path("score", cell.score)
     known = sorted(path.stem.removeprefix("scores-") for path in folder.glob("scores-*.jsonl"))
     name = extractor or cell.extractor
@@ -103,12 +116,6 @@ def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[
     completions = {
         (c.sample_index, c.completion_index): c for c in completions_of(session, cell.completions[epoch - 1])
     }
-    if cell.task not in session.plugins.registries["tasks"]:
-        raise BadInputError(
-            f"its task {cell.task!r} is not known here",
-            where=f"cell {cell.name}",
-            next_step="If it came from a file, give that again: --task FILE.yaml.",
-        )
     samples = session.task_data(cell.task, cell.variant).samples
     rows: list[dict[str, Any]] = []
     for score in read_jsonl(folder / f"scores-{name}.jsonl", Score):
