@@ -37,6 +37,8 @@ def test_help_imports_no_plugin_and_nothing_heavy() -> None:
 def test_help_names_the_commands_that_plugins_declare(cli: Cli) -> None:
     said = cli("--help").stdout
     assert re.search(r"From plugins.*\n +claims, pocket", said)
+    registered = {name for plugin in cli.json("plugins") for name in plugin["provides"].get("commands", [])}
+    assert registered == {"claims", "pocket"}, "what is registered is declared"
     for name in ("claims", "pocket"):
         assert "Usage: rtbench" in cli(name, "--help").stdout
 
