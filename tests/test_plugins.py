@@ -218,7 +218,7 @@ def test_commands_of_plugins_are_listed_but_not_loaded_for_help(cli: Cli) -> Non
     found = {plugin["name"]: plugin["provides"] for plugin in cli.json("plugins", "--plugin", greeter(cli))}
     assert found["greet"] == {"commands": ["hello"]}
     assert found["claims"] == {"commands": ["claims"]}
-    assert "Plugins may add commands; `rtbench plugins` lists them." in cli("--help").stdout
+    assert "From plugins (`rtbench plugins` lists all)" in cli("--help").stdout
 
 
 def test_unknown_command_is_compared_with_those_of_plugins(cli: Cli) -> None:
