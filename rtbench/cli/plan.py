@@ -75,7 +75,7 @@ def plan(
         return
     show(made, estimates, every_step=steps)
     for said in lacking:
-        console().print(f"before it can run: {said}", style="yellow", markup=False)
+        console().print(f"before it can run: {said}", style="yellow", markup=False, soft_wrap=True)
 
 
 def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:

@@ -257,6 +257,23 @@ def test_whole_run_shows_what_plan_budget_and_board_say_of_its_money(cli: Cli, s
     assert row["results"]["parity"]["seeds"] == 2
 
 
+def test_missing_key_is_told_once_whether_a_training_or_its_test_is_still_to_do(cli: Cli, server: MakeServer) -> None:
+    fine = server()
+    path = matrix(cli, fine, api_key_env="MY_KEY")
+    said = "student 'far': the environment variable MY_KEY is not set"
+    assert f"before it can run: {said}" in cli("plan", "--matrix", path).stdout
+    error = cli("run", "--matrix", path, code=2).stderr
+    assert error.startswith(f"error: {said}")
+    assert error.count("MY_KEY") == 1
+    assert not (cli.workspace / "store").exists(), "nothing was begun"
+    assert not fine.stats().get("jobs")
+    with_key = Cli(cli.folder, cli.environment | {"MY_KEY": "sk-planted"})
+    with_key("run", "--matrix", path)
+    cli("run", "--matrix", path)
+    path.write_text(path.read_text().replace("max_new_tokens: 20", "max_new_tokens: 21"))
+    assert cli("run", "--matrix", path, code=2).stderr == error, "it is trained, and to be asked again"
+
+
 def test_stopped_run_picks_up_the_job_that_is_out(cli: Cli, server: MakeServer) -> None:
     slow = server(job_seconds=6.0)
     path = matrix(cli, slow)
