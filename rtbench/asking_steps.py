@@ -317,14 +317,14 @@ class AskingSteps:
         too_large = not resources.gpus and resources.least_gb > there
         if not (too_wide or too_large) or self._session.store.has(kind, key):
             return
-        assert isinstance(spec, TrainSpec | CompleteSpec)
+        who = spec.model.name if isinstance(spec, TrainSpec | CompleteSpec) else "the judge"
         if too_wide:
             raise UnavailableError(
-                f"{spec.model.name} asks for {resources.gpus} GPUs, and this machine has {gpu_count()}",
+                f"{who} asks for {resources.gpus} GPUs, and this machine has {gpu_count()}",
                 next_step="Lower its `processes`.",
             )
         what = "to train it" if kind == "train" else "to ask it"
         raise UnavailableError(
-            f"{spec.model.name} needs at least {resources.least_gb:,.1f} GiB of memory {what}, and this machine has {there:,.1f}",
+            f"{who} needs at least {resources.least_gb:,.1f} GiB of memory {what}, and this machine has {there:,.1f}",
             next_step="Take a smaller one, `lora`, or a machine with more; the option `memory_gb` overrules the estimate.",
         )

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import Cli
+from tests.conftest import DEMO, Cli
 
 MATRIX = """
 name: wide
@@ -38,3 +38,28 @@ def test_more_processes_than_gpus_are_refused_unless_it_is_done(cli: Cli, tmp_pa
     done.mkdir(parents=True)
     (done / "meta.json").write_text(json.dumps({}))
     assert planned(cli, path, device="cuda", processes=4)["cells"][0]["reason"] is None
+
+
+JUDGES = """
+from rtbench_parrot import CounterTeacher
+from rtbench.hookspecs import hookimpl
+from rtbench.records import Resources
+
+class Huge(CounterTeacher):
+    def resources(self):
+        return Resources(least_gb=1e6)
+
+@hookimpl
+def rtbench_register_teachers(register):
+    register("huge", Huge, summary="a judge that fits nowhere")
+"""
+
+
+def test_judge_that_does_not_fit_is_refused_by_what_it_is(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "judges.py").write_text(JUDGES)
+    path = tmp_path / "judged.yaml"
+    path.write_text(DEMO + "curators: [correct, {use: judge, model: {use: huge}}]\n")
+    found: Any = cli.json("plan", "--matrix", path, "--methods", "fine-tune-cot", "--plugin", tmp_path / "judges.py")
+    reasons = {cell["reason"] for cell in found["cells"] if "fine-tune-cot" in cell["name"]}
+    (said,) = reasons
+    assert said.startswith("the judge needs at least 1,000,000.0 GiB of memory to ask it, and this machine has ")
