@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from rtbench_plugins.hf import loading, memory
-from rtbench_plugins.hf.options import StudentOptions
+from rtbench_plugins.hf.options import LoraOptions, StudentOptions
 from rtbench_plugins.pocket.students import MODELS
 
 from rtbench.interfaces import Recipe
@@ -52,8 +52,10 @@ def test_training_needs_four_numbers_a_weight_and_adapters_one() -> None:
     whole = memory.training_need(shape, StudentOptions(model="m"), recipe)
     assert whole.least == pytest.approx(1 + 16e9 / 2**30)
     assert whole.expected > whole.least
-    adapters = memory.training_need(shape, StudentOptions(model="m", lora={}), recipe)  # type: ignore[arg-type]
+    adapters = memory.training_need(shape, StudentOptions(model="m", lora=LoraOptions()), recipe)
     assert adapters.least == pytest.approx(1 + 4e9 / 2**30)
+    quantized = memory.training_need(shape, StudentOptions(model="m", lora=LoraOptions(quantize="nf4")), recipe)
+    assert quantized.least == pytest.approx(1 + 0.53e9 / 2**30)
     parts = memory.training_need(shape, StudentOptions(model="m", micro_batch=1), recipe)
     again = memory.training_need(shape, StudentOptions(model="m", gradient_checkpointing=True), recipe)
     assert whole.least < again.expected < whole.expected
