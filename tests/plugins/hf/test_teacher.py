@@ -150,7 +150,7 @@ def test_chat_template_that_is_missing_is_one_clear_error(tiny, tmp_path):
     [
         ({}, BadInputError, "model"),
         ({"model": "a/b", "formt": "zero-shot"}, UnknownNameError, "Did you mean 'format'"),
-        ({"model": "a/b", "format": "haiku"}, BadInputError, "format"),
+        ({"model": "a/b", "format": "haiku"}, UnknownNameError, "format"),
         ({"model": "a/b", "max_new_tokens": [0, 32]}, BadInputError, "max_new_tokens"),
         ({"model": "a/b", "trust_remote_code": True}, BadInputError, "--trust-remote-code"),
     ],
