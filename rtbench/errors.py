@@ -63,14 +63,15 @@ class UnknownNameError(RtbenchError):
 
 
 def _nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that is most like a name; else one that holds it, its parts (between ``/``) mended."""
+    """The known name that is most like a name, whatever its case; else one that holds it, its parts (between ``/``) mended."""
     from difflib import get_close_matches
 
-    if near := get_close_matches(name, known, n=1):
-        return near[0]
-    parts = sorted({part for one in known for part in one.split("/")})
+    lower, name = {one.lower(): one for one in known}, name.lower()
+    if near := get_close_matches(name, lower, n=1):
+        return lower[near[0]]
+    parts = sorted({part for one in lower for part in one.split("/")})
     mended = "/".join([*get_close_matches(part, parts, n=1), part][0] for part in name.split("/"))
-    return next((one for one in known if len(mended) > 2 and mended in one), None)
+    return next((lower[one] for one in lower if len(mended) > 2 and mended in one), None)
 
 
 class PluginError(RtbenchError):

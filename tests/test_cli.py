@@ -224,6 +224,8 @@ def test_strangers_yaml_task_runs(cli: Cli) -> None:
     [
         ("pokcet", ["pocket", "paper"], "pocket"),
         ("full", ["pocket-full", "paper"], "pocket-full"),
+        ("GSM8K", ["gsm8k", "svamp"], "gsm8k"),
+        ("gpt-4", ["GPT-4", "t5"], "GPT-4"),
         ("mulitarith/fine-tune", ["aqua/fine-tune/seed0", "multiarith/fine-tune/seed0"], "multiarith/fine-tune/seed0"),
         ("p", ["pocket", "paper"], None),
         ("nothing", ["pocket", "paper"], None),
