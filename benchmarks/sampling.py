@@ -11,20 +11,16 @@ padded to the longest of all; here with an attention mask, which the original le
 
 from __future__ import annotations
 
-import argparse
 import json
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from training import CONFIGS, recorded
+from training import CONFIGS, head, measured, options, recorded
 
 EPOCHS, PROMPTS, LIMIT, BATCH = 6, 128, 256, 16
 
@@ -167,19 +163,12 @@ def prepare(folder: Path, family: Any, data_dir: Path) -> None:
     (folder / "prompts.json").write_text(json.dumps([prompt for prompt, _ in found[400:]]))
 
 
-def measure(name: str, folder: Path, family: str) -> dict[str, Any]:
-    command = [sys.executable, __file__, "--child", name, str(folder), family]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
 def table(folder: Path, family: str, rounds: int) -> None:
     ways = [name for name in WAYS if family == "decoder" or name not in DECODER_ONLY]
     results: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
     for _ in range(rounds):
         for name in ways:
-            results[name].append(measure(name, folder, family))
+            results[name].append(measured(__file__, name, folder, family))
     useful = json.loads((folder / "useful.json").read_text())
     rates = {name: useful / statistics.median(r["seconds"] for r in runs) for name, runs in results.items()}
     first, second, *_ = ways
@@ -196,21 +185,14 @@ def table(folder: Path, family: str, rounds: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", nargs=3)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--family", choices=list(CONFIGS), help="Only this one.")
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    given = options(__doc__)
     if given.child:
         child(*given.child)
         return
-    print("# Writing texts: useful tokens per CPU-second\n")
-    print(f"```sh\npython {' '.join(['benchmarks/sampling.py', *sys.argv[1:]])}\n```\n")
-    print(
-        f"{datetime.now(UTC).date()}, one thread of a shared core ({platform.machine()}), Python "
-        f"{platform.python_version()}; {PROMPTS} questions of gsm8k, at most {LIMIT} tokens, batches of {BATCH} where nothing "
-        f"else is said, medians of {given.rounds} interleaved rounds."
+    head(
+        "Writing texts: useful tokens per CPU-second",
+        f"{PROMPTS} questions of gsm8k, at most {LIMIT} tokens, batches of {BATCH} where nothing else is said",
+        given.rounds,
     )
     for family in [given.family] if given.family else CONFIGS:
         with tempfile.TemporaryDirectory() as folder:

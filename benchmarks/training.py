@@ -180,35 +180,52 @@ def recorded(data_dir: Path, count: int) -> list[tuple[str, str]]:
     return [(f"{one['question']} ###", f"{one['reasoning_completion']} --> {one['answer']}") for one in found]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def options(described: str | None) -> argparse.Namespace:
+    """Of this benchmark, and of others of a small model."""
+    parser = argparse.ArgumentParser(description=described)
     parser.add_argument("--child", nargs=3)
     parser.add_argument("--data-dir", type=Path)
     parser.add_argument("--family", choices=list(CONFIGS), help="Only this one.")
     parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def head(title: str, what: str, rounds: int) -> None:
+    """Prints what was run, where and when."""
+    print(f"# {title}\n")
+    print(f"```sh\npython {' '.join([f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}\n```\n")
+    machine = f"one thread of a shared core ({platform.machine()}), Python {platform.python_version()}"
+    print(f"{datetime.now(UTC).date()}, {machine}; {what}, medians of {rounds} interleaved rounds.")
+
+
+def measured(script: str, name: str, path: Path, family: str) -> dict[str, Any]:
+    """What a way says of itself, in a process of its own."""
+    command = [sys.executable, script, "--child", name, str(path), family]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    given = options(__doc__)
     if given.child:
         child(*given.child)
         return
     rows = recorded(given.data_dir, ROWS)
+    head(
+        "Training: useful tokens per CPU-second",
+        f"{len(rows)} recorded rationales of gsm8k, batch {BATCH}, one epoch",
+        given.rounds,
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"
         path.write_text(json.dumps(rows))
-        print("# Training: useful tokens per CPU-second\n")
-        print(f"```sh\npython {' '.join(['benchmarks/training.py', *sys.argv[1:]])}\n```\n")
-        print(
-            f"{datetime.now(UTC).date()}, one thread of a shared core ({platform.machine()}), Python "
-            f"{platform.python_version()}; {len(rows)} recorded rationales of gsm8k, batch {BATCH}, one epoch, medians of "
-            f"{given.rounds} interleaved rounds."
-        )
         for family in [given.family] if given.family else CONFIGS:
             ways = [name for name in WAYS if family == "decoder" or not name.endswith("packed")]
-            results: dict[str, list[dict[str, float]]] = {name: [] for name in ways}
+            results: dict[str, list[dict[str, Any]]] = {name: [] for name in ways}
             for _ in range(given.rounds):
                 for name in ways:
-                    command = [sys.executable, __file__, "--child", name, str(path), family]
-                    done = subprocess.run(command, check=True, capture_output=True, text=True)
-                    results[name].append(json.loads(done.stdout.splitlines()[-1]))
+                    results[name].append(measured(__file__, name, path, family))
             rates = {name: statistics.median(r["rate"] for r in rounds) for name, rounds in results.items()}
             mine = rates["rtbench"]
             print(f"\n## {family} ({CONFIGS[family]['model_type']})\n")

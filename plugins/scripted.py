@@ -181,8 +181,6 @@ def scripted(name: str, options: dict[str, Any], services: Services) -> Scripted
         BadInputError, UnknownNameError: an option is not what it should be.
     """
     where = f"teacher {name}"
-    if isinstance(mix := options.get("mix"), dict):
-        convert(mix, Mix, where=f"{where}, mix")  # first, so that an unknown key is named with its place
     found = convert(options, ScriptedOptions, where=where)
     total = found.mix.slip + found.mix.malformed + found.mix.truncated
     if abs(total - 1) > 1e-9:

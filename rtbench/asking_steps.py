@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -127,25 +128,13 @@ class AskingSteps:
         template = teacher.format.template(family)
         tokens, answer_tokens = teacher.max_new_tokens
         draw = Sampling(max_new_tokens=tokens, temperature=temperature, stop=template.stop, seed=cell.teacher_seed)
-        needs = teacher.resources()
-        first = self.complete(
-            cell,
-            member,
-            family,
-            teacher.format,
-            draw,
-            fold=fold,
-            n=n,
-            resources=needs,
-            hint=hint,
-            unless_right=unless_right,
+        ask = functools.partial(
+            self.complete, cell, member, family, teacher.format, fold=fold, n=n, resources=teacher.resources()
         )
+        first = ask(draw, hint=hint, unless_right=unless_right)
         if template.answer_input is None:
             return first
-        answer = Sampling(max_new_tokens=answer_tokens, stop=template.stop)
-        return self.complete(
-            cell, member, family, teacher.format, answer, fold=fold, n=n, reasoning=first, resources=needs
-        )
+        return ask(Sampling(max_new_tokens=answer_tokens, stop=template.stop), reasoning=first)
 
     def ask_student(
         self,
@@ -168,38 +157,23 @@ class AskingSteps:
         sampling = Sampling(
             max_new_tokens=cell.recipe.max_new_tokens, temperature=temperature, stop=template.stop, seed=cell.seed
         )
-        model = self._base(student, cell)
-        resources = student.resources("complete", cell.recipe)
-        first = self.complete(
+        ask = functools.partial(
+            self.complete,
             cell,
-            model,
+            self._base(student, cell),
             student.family,
             prompt_format,
-            sampling,
             fold=fold or cell.fold,
             n=n,
             checkpoint=checkpoint,
             epoch=epoch,
-            resources=resources,
-            hint=hint,
-            unless_right=unless_right,
+            resources=student.resources("complete", cell.recipe),
         )
+        first = ask(sampling, hint=hint, unless_right=unless_right)
         if template.answer_input is None:
             return first
         answer = msgspec.structs.replace(sampling, max_new_tokens=min(32, sampling.max_new_tokens), temperature=0.0)
-        return self.complete(
-            cell,
-            model,
-            student.family,
-            prompt_format,
-            answer,
-            fold=fold or cell.fold,
-            n=n,
-            checkpoint=checkpoint,
-            epoch=epoch,
-            reasoning=first,
-            resources=resources,
-        )
+        return ask(answer, reasoning=first)
 
     def complete(
         self,

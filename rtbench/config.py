@@ -100,9 +100,6 @@ def read_matrix(session: Session, name: str) -> Matrix:
     data = read_yaml(path)
     if not isinstance(data, dict):
         raise BadInputError("a matrix is a mapping of keys", where=str(path), next_step="See docs/matrix.md.")
-    if isinstance(data.get("blocks"), list):  # item by item first: the messages then name the block
-        for number, block in enumerate(data["blocks"]):
-            convert(block, Block, where=f"{path}, blocks[{number}]")
     file = convert(data, MatrixFile, where=str(path))
     if file.limit is not None and file.limit < 1:
         raise BadInputError(f"limit must be at least 1, not {file.limit}", where=str(path))

@@ -29,7 +29,7 @@ def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]
         BadInputError: two blocks mean different things by one name, or there is no cell at all.
     """
     _check_variant(session, matrix.file.variant)
-    _check_split(session, matrix.file.split)
+    _check_known(session, "split", matrix.file.split)
     _check_knobs(session, matrix)
     settings: dict[str, object] = {}
     entries: dict[tuple[str, str], Entry] = {}
@@ -79,17 +79,15 @@ def _check_variant(session: Session, variant: str) -> None:
             next_step=f"Give `--source twin --seeds {setting.seed}`"
             + (", and `knobs:` in the matrix." if setting.knobs or setting.ood_knobs else "."),
         )
-    registry = session.plugins.registries["tasks"]
-    known = {name for entry in registry for name in session.task(entry.name).info.variants}
-    if variant not in known:
-        raise UnknownNameError.of("variant", variant, known, where=where)
+    _check_known(session, "variant", variant)
 
 
-def _check_split(session: Session, split: str) -> None:
-    """A split that no task has is a mistake; a task that lacks it has cells that say so."""
-    known = {name for entry in session.plugins.registries["tasks"] for name in session.task(entry.name).info.splits}
-    if split not in known:
-        raise UnknownNameError.of("split", split, known, where="--split, or `split:` of the matrix")
+def _check_known(session: Session, kind: Literal["variant", "split"], name: str) -> None:
+    """A variant or split that no task has is a mistake; a task that lacks it has cells that say so."""
+    tasks = [session.task(entry.name).info for entry in session.plugins.registries["tasks"]]
+    known = {one for info in tasks for one in getattr(info, f"{kind}s")}
+    if name not in known:
+        raise UnknownNameError.of(kind, name, known, where=f"--{kind}, or `{kind}:` of the matrix")
 
 
 def _check_knobs(session: Session, matrix: Matrix) -> None:

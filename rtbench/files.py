@@ -15,7 +15,7 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
-from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.errors import BadInputError
 
 T = TypeVar("T")
 
@@ -172,16 +172,11 @@ def convert(data: Any, type_: type[T], *, where: str) -> T:
         BadInputError: names ``where`` and the key, what stands there and what could.
         UnknownNameError: a key or value is none of those known; the nearest is named.
     """
-    from rtbench.mistakes import mistake
-
-    if isinstance(data, dict) and isinstance(type_, type) and issubclass(type_, msgspec.Struct):
-        known = {field.encode_name for field in msgspec.structs.fields(type_)}
-        for key in data:
-            if key not in known:
-                raise UnknownNameError.of("key", str(key), known, where=where)
     try:
         return msgspec.convert(data, type_)
     except msgspec.ValidationError as error:
+        from rtbench.mistakes import mistake
+
         raise mistake(error, data, type_, where=where) from None
 
 

@@ -1,7 +1,7 @@
 """A step that several processes do together, started by torch's elastic agent.
 
-On several machines, start the same on each with a launcher that they share, such as ``torchrun --nnodes 2 …
--m rtbench_plugins.executors.launching JOB``: nothing here depends on who started it.
+A process learns its rank as torchrun's processes do and what to do from a file, so that an executor over several machines could
+start the same module on each; none comes with rtbench yet.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _POLL_SECONDS = 0.2
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What each process reads to know what to do. Written beside the step's private folder."""
+    """What each process reads to know what to do."""
 
     environment: Environment
     step: Step
@@ -128,7 +128,7 @@ def _reason(error: Any) -> str:
     rank, failure = error.get_first_failure()
     said = failure.message.get("message", "") if isinstance(failure.message, dict) else failure.message
     said = str(said).removeprefix("StepFailedError: ").removeprefix("BadInputError: ")
-    return f"{said} (process {rank + 1} of {len(error.failures)} that failed)"
+    return f"{said} (in process {rank + 1})"
 
 
 @contextlib.contextmanager

@@ -134,8 +134,8 @@ class _Run:
             step = self.steps[key]
             worker = self._worker_for(step)
             if worker is not None:
-                gpus = self._free_gpus()[: step.resources.gpus] if step.resources.gpus > 1 else [worker.gpu]
-                message = (step, self._threads(step), _visible(gpus) if step.resources.gpus > 1 else None)
+                gpus = self._gpus_for(step, worker)
+                message = (step, self._threads(step), _visible(gpus) if len(gpus) > 1 else None)
                 try:
                     worker.pipe.send_bytes(msgspec.msgpack.encode(message))
                 except OSError:  # it died while it was idle: nothing is lost, another one takes the step
@@ -145,7 +145,7 @@ class _Run:
                     return
                 self.ready.remove(key)
                 worker.step = step
-                worker.taken = frozenset(gpu for gpu in gpus if gpu is not None and step.resources.gpus)
+                worker.taken = frozenset(gpus)
                 self.listener.started(step)
             elif all(w.step is not None for w in self.workers) and len(self.workers) >= self.count:
                 return
@@ -168,6 +168,12 @@ class _Run:
         if step.resources.gpus:
             return next((w for gpu in free if (w := self._idle(gpu))), None)
         return self._idle()
+
+    def _gpus_for(self, step: Step, worker: _Worker) -> list[int]:
+        """Several of those that are free, or the worker's own."""
+        if step.resources.gpus > 1:
+            return self._free_gpus()[: step.resources.gpus]
+        return [worker.gpu] if step.resources.gpus and worker.gpu is not None else []
 
     def _free_gpus(self) -> list[int]:
         taken = frozenset[int]().union(*(w.taken for w in self.workers if w.step is not None))
@@ -284,11 +290,11 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
             pipe.send(("finished", _do(session, step, pipe, devices)))
 
 
-def _visible(gpus: Sequence[int | None]) -> str:
+def _visible(gpus: Sequence[int]) -> str:
     """``CUDA_VISIBLE_DEVICES`` for some of the GPUs that this process sees."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = named.split(",") if named else None
-    return ",".join(str(gpu) if names is None else names[gpu] for gpu in gpus if gpu is not None)
+    return ",".join(str(gpu) if names is None else names[gpu] for gpu in gpus)
 
 
 def _messages(pipe: Connection) -> Iterator[bytes]:

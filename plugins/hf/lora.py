@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from rtbench_plugins.hf.loading import Loaded, quiet
 from rtbench_plugins.hf.options import LoraOptions
+from rtbench_plugins.hf.training_state import load_trained
 from transformers.pytorch_utils import Conv1D
 
 from rtbench.errors import BadInputError, MissingExtraError
@@ -52,7 +53,7 @@ def adapted(base: Loaded, options: LoraOptions, *, seed: int, whole: Callable[[]
         exact_base = whole()
         with quiet():
             exact: Any = peft.LoraModel(exact_base, _config(exact_base, options), "default")
-        exact.model.load_state_dict(adapters, strict=False)
+        load_trained(exact.model, adapters)
         return exact.merge_and_unload()
 
     return replace(base, model=tuner.model, merged=merged)

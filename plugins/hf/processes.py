@@ -32,6 +32,8 @@ class Processes:
     """One process: everything is its own."""
 
     count, rank = 1, 0
+    sharded = False
+    """Each process holds a part of the weights."""
 
     def prepare(self, base: Loaded, optimizer: Optimizers) -> Any:
         """Returns what is called in place of the model."""

@@ -86,7 +86,7 @@ class _Trainer:
         self.model = processes.prepare(base, self.optimizer)
         self.file = StateFile(job.workdir)
         parts = [identity, job.rows, job.validation, recipe, job.seed, job.corpus, computing.bf16]
-        parts += ["sharded"] if computing.sharded else []
+        parts += ["sharded"] if processes.sharded else []
         self.state, self.best = self._taken_up(content_key(*parts, str(torch.__version__)))
 
     def run(self) -> TrainReport:
@@ -104,8 +104,10 @@ class _Trainer:
 
     def _taken_up(self, key: str) -> tuple[TrainState, Weights | None]:
         """The state that an earlier attempt at this job left, or a fresh one."""
-        found = self.file.read(key, self.base.device, remove=self.processes.rank == 0)
-        self.processes.together()
+        found = self.file.read(key, self.base.device, alone=False)
+        self.processes.together()  # before the first one removes what others still read
+        if self.processes.rank == 0:
+            self.file.keep_only(found)
         if found is None:
             return TrainState(key), None
         self.processes.restore(self.base, self.optimizer, found.weights, found.optimizer)
@@ -169,24 +171,25 @@ class _Trainer:
             except (RuntimeError, MemoryError) as error:
                 if not _out_of_memory(error):
                     raise
-                self._at_once_fits_not(rows)
-            self.base.model.zero_grad(set_to_none=True)
-            if self.base.device.type == "cuda":
-                torch.cuda.empty_cache()
-            self.halved_from = self.halved_from or self.at_once
-            self.at_once = (self.at_once + 1) // 2
+            self._halve(rows)
 
-    def _at_once_fits_not(self, rows: Sequence[EncodedRow]) -> None:
+    def _halve(self, rows: Sequence[EncodedRow]) -> None:
+        """Half as many rows at once from now on."""
         if self.at_once == 1:
             raise StepFailedError(
                 f"not even one row of {max(row.length for row in rows)} tokens fits into memory",
                 next_step="Set `gradient_checkpointing: true` or `lora`, or a lower `max_label_tokens`.",
-            ) from None
+            )
         if self.processes.count > 1:  # the others are in the middle of theirs
             raise StepFailedError(
                 f"memory is not enough for {self.at_once} rows at once, in one of {self.processes.count} processes",
                 next_step=f"Set `micro_batch: {self.at_once // 2}`.",
-            ) from None
+            )
+        self.base.model.zero_grad(set_to_none=True)
+        if self.base.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self.halved_from = self.halved_from or self.at_once
+        self.at_once = (self.at_once + 1) // 2
 
     def _added_up(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         supervised = sum(row.supervised for row in rows)
@@ -250,25 +253,18 @@ class _Trainer:
             logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
         )
 
-    def _save(self, name: str) -> None:
-        """Leaves the model as it is in a folder."""
-        weights = self.processes.weights(self.base) if self.computing.sharded else None
-        self._write(name, weights)
-
-    def _write(self, name: str, weights: Weights | None) -> None:
+    def _save(self, name: str, weights: Weights | None = None) -> None:
+        """Leaves the model in a folder; ``weights`` in place of those that it has, where these lie in several processes."""
+        if self.processes.sharded and weights is None:
+            weights = self.processes.weights(self.base)
         if self.processes.rank == 0:
             save(self.base, self.job.workdir / name, weights)
         self.processes.together()
 
     def _finish(self, state: TrainState) -> TrainReport:
-        if not state.best_epoch:
-            self._save("checkpoint")
-        elif self.computing.sharded:
-            self._write("checkpoint", self.best)
-        else:
-            if self.best:
-                load_trained(self.base.model, self.best)
-            self._write("checkpoint", None)
+        if self.best and not self.processes.sharded:
+            load_trained(self.base.model, self.best)
+        self._save("checkpoint", self.best if self.processes.sharded else None)
         if self.processes.rank == 0:
             self.file.remove()
         return TrainReport(

@@ -59,27 +59,33 @@ class StateFile:
             torch.save({"state": vars(state), "model": weights, "optimizer": optimizer}, handle)
         self._tidy(state)
 
-    def read(self, key: str, device: torch.device, *, remove: bool = True) -> Kept | None:
+    def read(self, key: str, device: torch.device, *, alone: bool = True) -> Kept | None:
         """The last state of this job, or None.
 
         Args:
             key: of the job.
             device: where its tensors go.
-            remove: take away what does not belong to that state: best weights that an earlier attempt or another job left
-                must not pass for this job's.
+            alone: what does not belong to that state is taken away at once (:meth:`keep_only`); else the caller does so when
+                all processes have read.
         """
         found = torch.load(self.path, map_location=device, weights_only=True) if self.path.is_file() else None
-        if found is None or found["state"]["key"] != key:
-            if remove:
-                self.remove()
-            return None
-        state = TrainState(**found["state"])
-        if remove:
-            self._tidy(state)
-        best = None
-        if state.best_epoch:
-            best = torch.load(self._best(state.best_epoch), map_location="cpu", weights_only=True)
-        return Kept(state, found["model"], found["optimizer"], best)
+        kept = None
+        if found is not None and found["state"]["key"] == key:
+            state, best = TrainState(**found["state"]), None
+            if state.best_epoch:
+                best = torch.load(self._best(state.best_epoch), map_location="cpu", weights_only=True)
+            kept = Kept(state, found["model"], found["optimizer"], best)
+        if alone:
+            self.keep_only(kept)
+        return kept
+
+    def keep_only(self, kept: Kept | None) -> None:
+        """Takes away what is not of this state: best weights that an earlier attempt or another job left must not pass for
+        this job's."""
+        if kept is None:
+            self.remove()
+        else:
+            self._tidy(kept.state)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -96,10 +102,9 @@ class StateFile:
 def trained_weights(model: Any) -> Weights:
     """What training changes: of a model with adapters, theirs; else everything."""
     everything: Weights = model.state_dict()
-    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
-    if not frozen:
-        return everything
     trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if len(trained) == len(list(model.parameters())):
+        return everything  # also what is no parameter, or the same one under another name
     return {name: tensor for name, tensor in everything.items() if name in trained}
 
 

@@ -204,18 +204,6 @@ def read_task_file(path: Path) -> TaskFile:
 
 
 def _spec(data: dict[str, Any], where: str) -> TaskSpec:
-    """Nested parts first, so that an unknown key is named with its place; a container of the wrong type is left to the
-    conversion of the whole, which names it."""
-    if isinstance(files := data.get("files"), list):
-        for i, file in enumerate(files):
-            convert(file, FileSpec, where=f"{where}.files[{i}]")
-    if isinstance(splits := data.get("splits"), dict):
-        for name, split in splits.items():
-            convert(split, SplitSpec, where=f"{where}.splits.{name}")
-    if isinstance(groups := data.get("groups"), dict):
-        convert(groups, GroupSpec, where=f"{where}.groups")
-    if isinstance(prompt := data.get("paper_prompt"), dict):
-        convert(prompt, PaperPrompt, where=f"{where}.paper_prompt")
     spec = convert(data, TaskSpec, where=where)
     if not spec.files:
         raise BadInputError("`files` names no file", where=where, next_step="Name at least one data file.")

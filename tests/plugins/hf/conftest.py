@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ TINY = {
         "dropout_rate": 0.1,
     },
 }
+
+LFM2 = {
+    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 2,
+    "layer_types": ["conv", "full_attention", "conv"], "max_position_embeddings": 512,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,25 @@ class Tiny:
 
     def requests(self, count: int, **sampling: Any) -> list[Request]:
         return [self.request(at, row.prompt, **sampling) for at, row in enumerate(self.rows[:count])]
+
+    def other(self, family: str, path: Path, config: Any, model: Any, **fields: Any) -> Callable[[int], Any]:
+        """A model of another architecture in a folder, with weights that make texts differ; loads it for so many rows at
+        once."""
+        from rtbench_plugins.hf.tokenizer import train_tokenizer
+
+        tokenizer = train_tokenizer(self.corpus, 400, family)  # type: ignore[arg-type]
+        end = tokenizer.eos_token_id
+        fields |= {"vocab_size": len(tokenizer), "eos_token_id": end, "bos_token_id": end}
+        fields |= {"pad_token_id": tokenizer.pad_token_id}
+        fields |= {"decoder_start_token_id": end} if family == "encoder_decoder" else {}
+        torch.manual_seed(0)
+        made = model(config(**fields))
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+        made.save_pretrained(path)
+        tokenizer.save_pretrained(path)
+        return lambda size: self.student(family, model=str(path), generation_batch=size).load(None, (), "f")
 
     def folder(self, family: str, path: Path) -> Path:
         """A model folder as a user would have one: a base saved with save_pretrained."""

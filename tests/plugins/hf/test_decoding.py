@@ -5,8 +5,9 @@ from __future__ import annotations
 import inspect
 
 import pytest
-import torch
 from rtbench_plugins.hf.decoders import LEAST_SHARED, common_prefix
+
+from tests.plugins.hf.conftest import LFM2
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 greedy_and_sampled = pytest.mark.parametrize("sampling", [{}, {"temperature": 0.9}], ids=["greedy", "sampled"])
@@ -50,7 +51,7 @@ class Watched:
         return sum(rows * columns for rows, columns in self.steps if columns > 1)
 
 
-def load(tiny, family, size, **options):
+def untrained(tiny, family, size, **options):
     return tiny.student(family, generation_batch=size, init_seed=3, **options).load(None, tiny.corpus, "f")
 
 
@@ -72,7 +73,7 @@ def varied(tiny, count, **sampling):
 @pytest.mark.parametrize("size", [2, 3, 16])
 def test_rows_that_take_over_others_places_write_what_they_write_alone(tiny, family, sampling, size):
     requests = varied(tiny, 60, **sampling)
-    assert texts(load(tiny, family, size), requests) == texts(load(tiny, family, 1), requests)
+    assert texts(untrained(tiny, family, size), requests) == texts(untrained(tiny, family, 1), requests)
 
 
 @both_families
@@ -80,7 +81,7 @@ def test_long_text_does_not_hold_up_the_others(tiny, family):
     """One row of 90 tokens, begun first, among forty of 5: the places beside it are given on meanwhile."""
     requests = [tiny.request(at, row.prompt, max_new_tokens=5) for at, row in enumerate(tiny.rows[:40])]
     requests.append(tiny.request(40, 2 * max((row.prompt for row in tiny.rows), key=len), max_new_tokens=90))
-    model = load(tiny, family, 4)
+    model = untrained(tiny, family, 4)
     watched = Watched(model)
     done = [one.key for one in model.generate(requests)]
     assert done[-1] == "40"
@@ -89,7 +90,7 @@ def test_long_text_does_not_hold_up_the_others(tiny, family):
 
 def test_hardly_a_step_is_spent_on_finished_rows(tiny):
     requests = varied(tiny, 200)
-    model = load(tiny, "decoder", 16)
+    model = untrained(tiny, "decoder", 16)
     watched = Watched(model)
     useful = sum(one.usage.completion_tokens for one in model.generate(requests))
     spent = sum(rows for rows, columns in watched.steps if columns == 1) + len(requests)
@@ -99,9 +100,9 @@ def test_hardly_a_step_is_spent_on_finished_rows(tiny):
 def test_columns_that_nobody_looks_at_are_dropped(tiny):
     """Else a batch that is kept full would grow wider and wider, and beyond the model's positions."""
     requests = [tiny.request(at, tiny.rows[at].prompt[:30], max_new_tokens=9 + at % 4) for at in range(48)]
-    small = load(tiny, "decoder", 3, config={"n_positions": 64})
+    small = untrained(tiny, "decoder", 3, config={"n_positions": 64})
     watched = Watched(small)
-    assert texts(small, requests) == texts(load(tiny, "decoder", 1, config={"n_positions": 64}), requests)
+    assert texts(small, requests) == texts(untrained(tiny, "decoder", 1, config={"n_positions": 64}), requests)
     assert watched.single > 120
     assert watched.widest <= 64
 
@@ -109,11 +110,11 @@ def test_columns_that_nobody_looks_at_are_dropped(tiny):
 def test_completions_of_one_prompt_read_it_once(tiny):
     prompt = tiny.rows[0].prompt
     requests = [tiny.request(at, prompt, temperature=1.0) for at in range(12)]
-    model = load(tiny, "decoder", 12)
+    model = untrained(tiny, "decoder", 12)
     watched = Watched(model)
     assert len(set(texts(model, requests).values())) > 6
     assert watched.steps[0] == (1, len(model._codec.prompt_ids([prompt])[0]))
-    assert texts(load(tiny, "decoder", 1), requests) == texts(load(tiny, "decoder", 12), requests)
+    assert texts(untrained(tiny, "decoder", 1), requests) == texts(untrained(tiny, "decoder", 12), requests)
 
 
 @greedy_and_sampled
@@ -123,10 +124,10 @@ def test_demonstrations_are_read_once(tiny, sampling):
         tiny.request(at, shown + row.prompt[: 15 + 3 * at], **sampling, max_new_tokens=2 + at % 5 * 4)
         for at, row in enumerate(tiny.rows[:20])
     ]
-    model = load(tiny, "decoder", 8)
+    model = untrained(tiny, "decoder", 8)
     watched = Watched(model)
     found = texts(model, requests)
-    alone = {key: one for r in requests for key, one in texts(load(tiny, "decoder", 8), [r]).items()}
+    alone = {key: one for r in requests for key, one in texts(untrained(tiny, "decoder", 8), [r]).items()}
     assert found == alone
     demonstrations = len(model._codec.prompt_ids([shown])[0])
     questions = sum(len(ids) for ids in model._codec.prompt_ids([r.prompt for r in requests])) - 20 * demonstrations
@@ -137,99 +138,55 @@ def test_demonstrations_are_read_once(tiny, sampling):
 @both_families
 def test_positions_that_a_model_counts_in_its_own_way(tiny, tmp_path, family):
     """Bloom's positions follow from the mask, BART's from the number of columns."""
-    from rtbench_plugins.hf.tokenizer import train_tokenizer
     from transformers import BartConfig, BartForConditionalGeneration, BloomConfig, BloomForCausalLM
 
-    tokenizer = train_tokenizer(tiny.corpus, 400, family)
-    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    ends |= {"vocab_size": len(tokenizer), "bos_token_id": tokenizer.eos_token_id}
-    torch.manual_seed(0)
     if family == "decoder":
-        model = BloomForCausalLM(BloomConfig(hidden_size=32, n_layer=2, n_head=2, **ends))
+        load = tiny.other(family, tmp_path, BloomConfig, BloomForCausalLM, hidden_size=32, n_layer=2, n_head=2)
     else:
-        sizes = {f"{side}_{name}": 32 for side in ("encoder", "decoder") for name in ("ffn_dim",)}
-        sizes |= {f"{side}_layers": 1 for side in ("encoder", "decoder")}
-        heads = {f"{side}_attention_heads": 2 for side in ("encoder", "decoder")}
-        config = BartConfig(d_model=32, decoder_start_token_id=tokenizer.eos_token_id, **sizes, **heads, **ends)
-        config.forced_eos_token_id = None
-        model = BartForConditionalGeneration(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.2)
-    model.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-
-    def folder(size):
-        return tiny.student(family, model=str(tmp_path), generation_batch=size).load(None, (), "f")
-
+        fields = {"ffn_dim": 32, "layers": 1, "attention_heads": 2}
+        sides = {f"{side}_{name}": value for side in ("encoder", "decoder") for name, value in fields.items()}
+        load = tiny.other(
+            family, tmp_path, BartConfig, BartForConditionalGeneration, d_model=32, forced_eos_token_id=None, **sides
+        )
     requests = varied(tiny, 30, temperature=0.9)
-    assert texts(folder(4), requests) == texts(folder(1), requests)
-
-
-def saved(model, tokenizer, folder):
-    """A model with weights that make texts differ."""
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.3)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    assert texts(load(4), requests) == texts(load(1), requests)
 
 
 @greedy_and_sampled
 def test_rows_with_states_of_convolutions_are_given_on(tiny, tmp_path, sampling):
     """LFM2, the pocket students' kind."""
-    from rtbench_plugins.hf.tokenizer import train_tokenizer
     from transformers import Lfm2Config, Lfm2ForCausalLM
 
-    tokenizer = train_tokenizer(tiny.corpus, 400, "decoder")
-    config = Lfm2Config(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=3, num_attention_heads=2,
-        layer_types=["conv", "full_attention", "conv"], num_key_value_heads=2, max_position_embeddings=512,
-        eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    saved(Lfm2ForCausalLM(config), tokenizer, tmp_path)
-
-    def folder(size):
-        return tiny.student("decoder", model=str(tmp_path), generation_batch=size).load(None, (), "f")
-
+    load = tiny.other("decoder", tmp_path, Lfm2Config, Lfm2ForCausalLM, **LFM2)
     requests = varied(tiny, 60, **sampling)
     long = 3 * max((row.prompt for row in tiny.rows), key=len)
     requests += [tiny.request(100 + at, long, max_new_tokens=2, **sampling) for at in range(2)]
     shown = tiny.rows[40].prompt * 3
     requests += [tiny.request(200 + at, shown + row.prompt, **sampling) for at, row in enumerate(tiny.rows[:6])]
-    model = folder(5)
+    model = load(5)
     watched = Watched(model)
     found = texts(model, requests)
-    assert found == texts(folder(1), requests)
+    assert found == texts(load(1), requests)
     assert watched.single < sum(request.sampling.max_new_tokens for request in requests) / 3
     assert len({text for text, _ in found.values()}) > 30
 
 
 def test_windows_of_attention_keep_their_own_cache_and_long_texts_are_set_aside(tiny, tmp_path):
     """Gemma 3 keeps the last tokens only in most layers: its rows cannot be given on, yet none may hold up the rest."""
-    from rtbench_plugins.hf.tokenizer import train_tokenizer
     from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
-    tokenizer = train_tokenizer(tiny.corpus, 400, "decoder")
-    config = Gemma3TextConfig(
-        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=16, sliding_window=16, layer_types=["sliding_attention", "full_attention"],
-        eos_token_id=tokenizer.eos_token_id, bos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    load = tiny.other(
+        "decoder", tmp_path, Gemma3TextConfig, Gemma3ForCausalLM, hidden_size=32, intermediate_size=48, head_dim=16,
+        num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1, sliding_window=16,
+        layer_types=["sliding_attention", "full_attention"],
     )  # fmt: skip
-    torch.manual_seed(0)
-    saved(Gemma3ForCausalLM(config), tokenizer, tmp_path)
-
-    def folder(size):
-        return tiny.student("decoder", model=str(tmp_path), generation_batch=size).load(None, (), "f")
-
     requests = [tiny.request(at, row.prompt, temperature=0.9, max_new_tokens=4) for at, row in enumerate(tiny.rows)]
     requests += [tiny.request(50, tiny.rows[0].prompt, temperature=0.9, max_new_tokens=60)]
     requests += [tiny.request(60, 3 * tiny.rows[0].prompt, max_new_tokens=1)]  # leaves columns that nobody looks at
-    model = folder(16)
+    model = load(16)
     watched = Watched(model)
     found = texts(model, requests)
-    assert found == texts(folder(1), requests)
+    assert found == texts(load(1), requests)
     assert watched.single < 4 * 4 + 60, "the long one is written once the others are done"
 
 

@@ -6,6 +6,8 @@ import pytest
 import torch
 from rtbench_plugins.hf import choosing, decoding
 
+from tests.plugins.hf.conftest import LFM2
+
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 
 
@@ -212,33 +214,11 @@ def test_long_texts_equal_the_librarys_own_greedy_search(tiny, family):
 def test_hybrid_with_short_convolutions_writes_the_same_alone_and_in_a_batch(tiny, tmp_path, sampling):
     """LFM2 keeps states of its convolutions besides keys and values; padding must not leak into them, and rows that
     are finished must leave both."""
-    from rtbench_plugins.hf.tokenizer import train_tokenizer
     from transformers import Lfm2Config, Lfm2ForCausalLM
 
-    tokenizer = train_tokenizer(tiny.corpus, 400, "decoder")
-    config = Lfm2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=3,
-        layer_types=["conv", "full_attention", "conv"],
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        max_position_embeddings=256,
-        eos_token_id=tokenizer.eos_token_id,
-        bos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-    )
-    torch.manual_seed(0)
-    model = Lfm2ForCausalLM(config)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(torch.randn_like(parameter) * 0.3)
-    model.save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
+    load = tiny.other("decoder", tmp_path, Lfm2Config, Lfm2ForCausalLM, **LFM2)
     requests = [tiny.request(at, row.prompt[: 5 + 9 * at], **sampling) for at, row in enumerate(tiny.rows[:12])]
     requests = [tiny.request(at, r.prompt, max_new_tokens=3 + 2 * at, **sampling) for at, r in enumerate(requests)]
-    alone = texts(tiny.student("decoder", model=str(tmp_path), generation_batch=1).load(None, (), "f"), requests)
-    together = texts(tiny.student("decoder", model=str(tmp_path), generation_batch=12).load(None, (), "f"), requests)
-    assert together == alone
+    alone = texts(load(1), requests)
+    assert texts(load(12), requests) == alone
     assert len(set(alone.values())) > 6
