@@ -13,16 +13,16 @@ from __future__ import annotations
 
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from training import CONFIGS, head, measured, options, recorded
+from harness import head, measured, tell
+from training import CONFIGS, options, recorded
 
-EPOCHS, PROMPTS, LIMIT, BATCH = 6, 128, 256, 16
+EPOCHS, PROMPTS, LIMIT, BATCH = 20, 128, 256, 16
 
 
 class Setup:
@@ -140,7 +140,7 @@ def child(name: str, folder: str, family: str) -> None:
     before = time.process_time()
     texts = WAYS[name](setup)
     seconds = time.process_time() - before
-    sys.__stdout__.write(json.dumps({"seconds": seconds, "texts": [text.strip() for text in texts]}) + "\n")
+    tell({"seconds": seconds, "texts": [text.strip() for text in texts]})
 
 
 def prepare(folder: Path, family: Any, data_dir: Path) -> None:
@@ -191,8 +191,8 @@ def main() -> None:
         return
     head(
         "Writing texts: useful tokens per CPU-second",
-        f"{PROMPTS} questions of gsm8k, at most {LIMIT} tokens, batches of {BATCH} where nothing else is said",
-        given.rounds,
+        f"{PROMPTS} questions of gsm8k, at most {LIMIT} tokens, batches of {BATCH} where nothing else is said, one thread, "
+        f"medians of {given.rounds} interleaved rounds",
     )
     for family in [given.family] if given.family else CONFIGS:
         with tempfile.TemporaryDirectory() as folder:

@@ -13,16 +13,14 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import platform
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from harness import head, measured, tell
 
 ROWS, BATCH, RATE = 400, 8, 5e-4
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -169,8 +167,7 @@ def child(name: str, rows: str, family: str) -> None:
     before = time.process_time()
     loss = WAYS[name](setup)
     seconds = time.process_time() - before
-    result = {"rate": setup.useful / seconds, "loss": loss, "after": loss_after(setup)}
-    sys.__stdout__.write(json.dumps(result) + "\n")
+    tell({"rate": setup.useful / seconds, "loss": loss, "after": loss_after(setup)})
 
 
 def recorded(data_dir: Path, count: int) -> list[tuple[str, str]]:
@@ -190,22 +187,6 @@ def options(described: str | None) -> argparse.Namespace:
     return parser.parse_args()
 
 
-def head(title: str, what: str, rounds: int) -> None:
-    """Prints what was run, where and when."""
-    print(f"# {title}\n")
-    print(f"```sh\npython {' '.join([f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}\n```\n")
-    machine = f"one thread of a shared core ({platform.machine()}), Python {platform.python_version()}"
-    print(f"{datetime.now(UTC).date()}, {machine}; {what}, medians of {rounds} interleaved rounds.")
-
-
-def measured(script: str, name: str, path: Path, family: str) -> dict[str, Any]:
-    """What a way says of itself, in a process of its own."""
-    command = [sys.executable, script, "--child", name, str(path), family]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
-
-
 def main() -> None:
     given = options(__doc__)
     if given.child:
@@ -214,8 +195,8 @@ def main() -> None:
     rows = recorded(given.data_dir, ROWS)
     head(
         "Training: useful tokens per CPU-second",
-        f"{len(rows)} recorded rationales of gsm8k, batch {BATCH}, one epoch",
-        given.rounds,
+        f"{len(rows)} recorded rationales of gsm8k, batch {BATCH}, one epoch, one thread, "
+        f"medians of {given.rounds} interleaved rounds",
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "rows.json"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import math
 import operator
 import re
@@ -15,11 +16,14 @@ MARKS = re.compile(r"[\"'\n.\s]")
 """What never belongs to a string answer."""
 JOINTS = re.compile(r"[\s\-.,'\"*]+")
 """What may stand between the letters of a string that is spelled one by one."""
-# A sign counts only where it cannot be a minus between two terms or a hyphen; digits inside a word ("Q1") are no number.
-_NUMBER = re.compile(
-    r"(?P<sign>(?<![\w)\]])-(?=[$€£.\d]))?[$€£]?(?<![A-Za-z_\d])(?<!\d\.)"
-    r"(?P<digits>\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+# Digits inside a word ("Q1") are no number. The pattern begins with a plain set of characters, by which the engine passes over
+# all others; what stands before is looked at behind the first one, and the sign apart.
+_DIGITS = re.compile(
+    r"[\d.](?<![A-Za-z_\d].)(?<!\d\..)(?:(?<=\.)\d+|(?<=\d)(?:\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d*(?:\.\d+)?))"
 )
+# A sign counts only where it cannot be a minus between two terms or a hyphen.
+_NO_SIGN = re.compile(r"[\w)\]]")
+_CURRENCIES = "$€£"
 _QUOTED = re.compile(r"[\"“]([^\"”\n]+)[\"”]")
 _LEADING_ZERO = re.compile(r"\b0+(?=\d)")
 _TERM = re.compile(r"[\d\s.()]*\d\s*[-+*/][-+*/\d\s.()]*")
@@ -53,12 +57,7 @@ def texts_to_letters(text: str, choices: Sequence[str]) -> list[str]:
         return []
     hay = _normal(text)
     found: list[tuple[int, int, str]] = []
-    seen: set[str] = set()
-    for letter, choice in zip(LETTERS, choices, strict=False):
-        needle = _normal(choice)
-        if not needle or needle in seen:
-            continue
-        seen.add(needle)
+    for needle, letter in _needles(tuple(choices)).items():
         at = hay.find(needle)
         while at >= 0:
             end = at + len(needle)
@@ -71,6 +70,16 @@ def texts_to_letters(text: str, choices: Sequence[str]) -> list[str]:
         if not any(s <= start and end <= e and e - s > end - start for s, e, _ in found)
     ]
     return [letter for _, letter in sorted(kept)]
+
+
+@functools.lru_cache(maxsize=1024)
+def _needles(choices: tuple[str, ...]) -> dict[str, str]:
+    """Letters by the texts to look for; of two choices with one text the first's."""
+    needles: dict[str, str] = {}
+    for letter, choice in zip(LETTERS, choices, strict=False):
+        if needle := _normal(choice):
+            needles.setdefault(needle, letter)
+    return needles
 
 
 def _inside_word(hay: str, start: int, end: int) -> bool:
@@ -120,9 +129,16 @@ def string_in(line: str) -> str | None:
 
 def numbers_in(text: str) -> list[str]:
     """All numbers, without thousands separators and currency signs."""
-    return [
-        (match["sign"] or "") + match["digits"].replace(",", "") for match in _NUMBER.finditer(text.replace("−", "-"))
-    ]
+    text = text.replace("−", "-")
+    found: list[str] = []
+    for match in _DIGITS.finditer(text):
+        at = match.start()
+        if at and text[at - 1] in _CURRENCIES:
+            at -= 1
+        digits = match[0].replace(",", "")
+        signed = at and text[at - 1] == "-" and not (at > 1 and _NO_SIGN.match(text, at - 2))
+        found.append(f"-{digits}" if signed else digits)
+    return found
 
 
 def computed(line: str) -> str | None:

@@ -7,11 +7,12 @@ Four rules stand side by side. ``paper`` and ``kojima`` reproduce published code
 from __future__ import annotations
 
 import math
+import operator
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal, NamedTuple
 
 from rtbench.answer_text import (
     JOINTS,
@@ -31,7 +32,8 @@ from rtbench.records import Record
 AnswerType = Literal["number", "choice", "yes_no", "string"]
 
 _CAPITALS = re.compile(r"[A-Z]+")
-_SEPARATORS = re.compile(r"[\"'\n.\s:,]")
+_YES_NO_WORD = re.compile(r"(?:yes(?<![^\"'.\s:,]yes)|no(?<![^\"'.\s:,]no))(?![^\"'.\s:,])")
+"""Where text is cut at these separators, the words that are yes or no."""
 
 
 class RuleOptions(Record, frozen=True, omit_defaults=True):
@@ -50,13 +52,12 @@ class RuleOptions(Record, frozen=True, omit_defaults=True):
             raise ValueError(f"`letters` must be capital letters such as ABCDE, not {self.letters!r}")
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What a rule found in one completion."""
 
     extracted: str | None
     """None: no candidate."""
-    candidates: tuple[str, ...]
+    candidates: Sequence[str]
     """Everything that could be an answer, in order of appearance."""
     correct_format: bool
     """The answer prefix is there, or none was asked for."""
@@ -82,12 +83,16 @@ class AnswerRule(ABC):
         order, empty where the task has none."""
 
     @abstractmethod
-    def equal(self, extracted: str, gold: str) -> bool:
-        """Whether a candidate is the gold answer.
+    def matcher(self, gold: str) -> Callable[[str], bool]:
+        """Tells whether a candidate is the gold answer, which is read once for all candidates.
 
         Raises:
             BadInputError: the gold is no answer of the task's type.
         """
+
+    def equal(self, extracted: str, gold: str) -> bool:
+        """Whether a candidate is the gold answer; raises as :meth:`matcher`."""
+        return self.matcher(gold)(extracted)
 
     @abstractmethod
     def canonical(self, extracted: str) -> str:
@@ -105,16 +110,14 @@ class _Published(AnswerRule):
 
     def __init__(self, options: RuleOptions) -> None:
         super().__init__(options)
-        self._letters = re.compile(f"[{options.letters}]")
-
-    def candidates(self, text: str) -> list[str]:
-        if self.options.answer_type == "choice":
-            return self._letters.findall(text)
-        if self.options.answer_type == "number":
-            return self.number.findall(text.replace(",", ""))
-        if self.options.answer_type == "yes_no":
-            return [word for word in _SEPARATORS.sub(" ", text.lower()).split(" ") if word in {"yes", "no"}]
-        return [MARKS.sub("", text)]
+        numbers = self.number.findall
+        of_type: dict[AnswerType, Callable[[str], list[str]]] = {
+            "choice": re.compile(f"[{options.letters}]").findall,
+            "number": lambda text: numbers(text.replace(",", "")),
+            "yes_no": lambda text: _YES_NO_WORD.findall(text.lower()),
+            "string": lambda text: [MARKS.sub("", text)],
+        }
+        self.candidates = of_type[options.answer_type]
 
 
 class PaperRule(_Published):
@@ -127,20 +130,25 @@ class PaperRule(_Published):
     number = re.compile(r"-?\d+(?:\.\d+)?")
 
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
-        at = 0 if prefix is None else text.find(prefix)
-        candidates = self.candidates(text[at + len(prefix or "") :] if at >= 0 else text)
-        picked = (candidates[0] if at >= 0 else candidates[-1]) if candidates else None
-        return Found(picked, tuple(candidates), at >= 0)
+        found = True
+        if prefix is not None:
+            at = text.find(prefix)
+            found = at >= 0
+            text = text[at + len(prefix) :] if found else text
+        candidates = self.candidates(text)
+        picked = (candidates[0] if found else candidates[-1]) if candidates else None
+        return Found(picked, candidates, found)
 
-    def equal(self, extracted: str, gold: str) -> bool:
-        kind = self.options.answer_type
+    def matcher(self, gold: str) -> Callable[[str], bool]:
+        kind, tolerance = self.options.answer_type, self.options.tolerance
         if kind == "yes_no" and self.options.lower_gold:
             gold = gold.lower()
         if kind == "number":
             gold = gold.replace(",", "")
-            if self.options.tolerance is not None:
-                return abs(float(extracted) - as_number(gold)) <= self.options.tolerance
-        return extracted == gold
+            if tolerance is not None:
+                value = as_number(gold)
+                return lambda extracted: abs(float(extracted) - value) <= tolerance
+        return partial(operator.eq, gold)
 
     def canonical(self, extracted: str) -> str:
         tolerance = self.options.tolerance
@@ -168,13 +176,13 @@ class KojimaRule(_Published):
             text, found = parts[-1], len(parts) > 1
         candidates = [candidate.removesuffix(".") for candidate in self.candidates(text)]
         picked = (candidates[0] if found else candidates[-1]) if candidates else ""
-        return Found(picked, tuple(candidates), found)
+        return Found(picked, candidates, found)
 
-    def equal(self, extracted: str, gold: str) -> bool:
+    def matcher(self, gold: str) -> Callable[[str], bool]:
         gold = gold.strip()
         if self.options.answer_type == "yes_no" and self.options.lower_gold:
             gold = gold.lower()
-        return extracted == gold
+        return partial(operator.eq, gold)
 
     def canonical(self, extracted: str) -> str:
         return extracted
@@ -209,7 +217,7 @@ class StrictRule(AnswerRule):
         rest = behind(text, prefix)
         candidates = self._candidates(text, choices)
         picked = None if rest is None else self._first(rest, choices)
-        return Found(picked, tuple(candidates), rest is not None)
+        return Found(picked, candidates, rest is not None)
 
     def _first(self, text: str, choices: Sequence[str]) -> str | None:
         if self.options.answer_type == "choice":
@@ -240,10 +248,12 @@ class StrictRule(AnswerRule):
                 bracketed.append((match["in"] or match["half"]).upper())
         return bracketed, bare
 
-    def equal(self, extracted: str, gold: str) -> bool:
+    def matcher(self, gold: str) -> Callable[[str], bool]:
         if self.options.answer_type == "number":
-            return math.isclose(float(extracted), as_number(gold), rel_tol=1e-6, abs_tol=1e-6)
-        return extracted.strip().casefold() == gold.strip().casefold()
+            value = as_number(gold)
+            return lambda extracted: math.isclose(float(extracted), value, rel_tol=1e-6, abs_tol=1e-6)
+        folded = gold.strip().casefold()
+        return lambda extracted: extracted.strip().casefold() == folded
 
     def canonical(self, extracted: str) -> str:
         value = finite(extracted) if self.options.answer_type == "number" else None
@@ -271,7 +281,7 @@ class FlexibleRule(StrictRule):
         # stated does the rest of the text count.
         stated = rest is not None and _WORD.search(rest) is not None
         picked = self._first(rest, choices) if rest is not None and stated else self._last(text, choices)
-        return Found(picked, tuple(candidates), rest is not None)
+        return Found(picked, candidates, rest is not None)
 
     def _first(self, text: str, choices: Sequence[str]) -> str | None:
         kind = self.options.answer_type
@@ -308,10 +318,11 @@ class FlexibleRule(StrictRule):
             out = [found for line in text.splitlines() if (found := string_in(line))]
         return out
 
-    def equal(self, extracted: str, gold: str) -> bool:
+    def matcher(self, gold: str) -> Callable[[str], bool]:
         if self.options.answer_type == "string":
-            return JOINTS.sub("", extracted).casefold() == JOINTS.sub("", gold).casefold()
-        return super().equal(extracted, gold)
+            folded = JOINTS.sub("", gold).casefold()
+            return lambda extracted: JOINTS.sub("", extracted).casefold() == folded
+        return super().matcher(gold)
 
     def canonical(self, extracted: str) -> str:
         if self.options.answer_type == "string":

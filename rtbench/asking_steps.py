@@ -14,16 +14,16 @@ from rtbench.interfaces import PromptFormat, Student, Teacher
 from rtbench.keys import content_key, derived_seed
 from rtbench.machine import gpu_count, memory_gb
 from rtbench.questions import questions_of
-from rtbench.records import Family, Fold, ModelSpec, Questions, Resources, Sample, Sampling
+from rtbench.records import Family, Fold, ModelSpec, Questions, Resources, Sampling
 from rtbench.specs import (
     Cell,
     CompleteSpec,
     Input,
     Spec,
     Step,
-    StepKind,
     TrainSpec,
     UnlessRight,
+    kind_of,
     step_key,
 )
 
@@ -46,6 +46,9 @@ class AskingSteps:
         self._session = session
         self._prepared: dict[tuple[str, str], str | None] = {}
         self._counts: dict[tuple[str, str], Counter[int]] = {}
+        self._most: dict[tuple[str, str, str, str, Questions], int] = {}
+        self._asked: dict[tuple[object, ...], tuple[list[tuple[Step, str | None]], list[str]]] = {}
+        self._bases: dict[tuple[str, str, str], ModelSpec] = {}
 
     def ask_teacher(
         self, cell: Cell, *, fold: Fold, n: int = 1, hint: str = "", unless_right: Asked = ()
@@ -64,12 +67,25 @@ class AskingSteps:
         """
         teacher = cell.models.teacher
         assert teacher is not None, f"method {cell.method} asks a teacher but does not set uses_teacher"
+        told = (hint, tuple((step.key, prefix) for step, prefix in unless_right))
+        # The session keeps its teachers, so that no other takes one's identity.
+        key = (id(teacher), cell.task, self._questions(cell, fold), n, cell.temperature, cell.teacher_seed, told)
+        if key not in self._asked:  # by others of its students
+            self._asked[key] = self._ask_members(cell, teacher, fold, n, hint, unless_right)
+        asked, without = self._asked[key]
+        self.notes += without
+        return asked
+
+    def _ask_members(
+        self, cell: Cell, teacher: Teacher, fold: Fold, n: int, hint: str, unless_right: Asked
+    ) -> tuple[list[tuple[Step, str | None]], list[str]]:
+        """What is asked of the teacher's members, and of which there is nothing."""
         if teacher.recorded and (hint or unless_right):
             raise UnavailableError(f"{teacher.name} is a recording: it cannot be asked with a hint")
         reasons: list[str] = []
         held = 0
         asked: list[tuple[Step, str | None]] = []
-        for member in teacher.members():
+        for member in cell.models.members:
             reason = self._prepare(teacher, member, cell)
             if reason is None and teacher.recorded:
                 found = self._most_per_question(teacher, member, cell, fold)
@@ -92,8 +108,7 @@ class AskingSteps:
             raise UnavailableError(
                 f"{teacher.name} holds at most {held} completions per {fold} question of {cell.task.name}, not {n}"
             )
-        self.notes += reasons
-        return asked
+        return asked, reasons
 
     def _prepare(self, teacher: Teacher, member: ModelSpec, cell: Cell) -> str | None:
         key = (member.fingerprint, cell.task.dataset)
@@ -103,16 +118,17 @@ class AskingSteps:
 
     def _most_per_question(self, teacher: Teacher, member: ModelSpec, cell: Cell, fold: Fold) -> int:
         """How many completions a recording holds for the fold's best covered question."""
-        key = (member.fingerprint, cell.task.dataset)
-        if key not in self._counts:
-            partition = self._session.ledger.partition(member.fingerprint, cell.task.dataset, teacher.format.name)
-            self._counts[key] = partition.completions_per_sample()
-        counts = self._counts[key]
-        return max((counts[sample.index] for sample in self._samples(cell, fold)), default=0)
-
-    def _samples(self, cell: Cell, fold: Fold) -> list[Sample]:
-        data = self._session.task_data(cell.task.name, cell.task.variant)
-        return questions_of(data, cell.task.split, self._questions(cell, fold))
+        source = (member.fingerprint, cell.task.dataset)
+        questions = self._questions(cell, fold)
+        key = (*source, cell.task.variant, cell.task.split, questions)
+        if key not in self._most:
+            if source not in self._counts:
+                partition = self._session.ledger.partition(*source, teacher.format.name)
+                self._counts[source] = partition.completions_per_sample()
+            data = self._session.task_data(cell.task.name, cell.task.variant)
+            asked = questions_of(data, cell.task.split, questions)
+            self._most[key] = max((self._counts[source][sample.index] for sample in asked), default=0)
+        return self._most[key]
 
     def _ask_member(
         self, cell: Cell, teacher: Teacher, member: ModelSpec, fold: Fold, n: int, hint: str, unless_right: Asked
@@ -129,7 +145,7 @@ class AskingSteps:
         tokens, answer_tokens = teacher.max_new_tokens
         draw = Sampling(max_new_tokens=tokens, temperature=temperature, stop=template.stop, seed=cell.teacher_seed)
         ask = functools.partial(
-            self.complete, cell, member, family, teacher.format, fold=fold, n=n, resources=teacher.resources()
+            self.complete, cell, member, family, teacher.format, fold=fold, n=n, resources=cell.models.teacher_needs
         )
         first = ask(draw, hint=hint, unless_right=unless_right)
         if template.answer_input is None:
@@ -167,7 +183,7 @@ class AskingSteps:
             n=n,
             checkpoint=checkpoint,
             epoch=epoch,
-            resources=student.resources("complete", cell.recipe),
+            resources=cell.models.student_needs("complete", cell.recipe),
         )
         first = ask(sampling, hint=hint, unless_right=unless_right)
         if template.answer_input is None:
@@ -256,17 +272,20 @@ class AskingSteps:
         Raises:
             UnavailableError: it depends on a training fold that is not at hand.
         """
-        model = student.model()
+        model = cell.models.base
         if not student.needs_corpus:
             return model
-        data = self._session.task_data(cell.task.name, cell.task.variant)
-        if not data.fold(cell.task.split, "train"):
-            raise UnavailableError(
-                f"{student.name} makes its tokenizer from the training questions: "
-                f"{data.missing or f'{cell.task.name} has none'}"
-            )
-        fingerprint = content_key("base", model.fingerprint, cell.task.fingerprint, cell.task.split)
-        return msgspec.structs.replace(model, fingerprint=f"{model.plugin}-{fingerprint}")
+        key = (model.fingerprint, cell.task.fingerprint, cell.task.split)
+        if key not in self._bases:
+            data = self._session.task_data(cell.task.name, cell.task.variant)
+            if not data.fold(cell.task.split, "train"):
+                raise UnavailableError(
+                    f"{student.name} makes its tokenizer from the training questions: "
+                    f"{data.missing or f'{cell.task.name} has none'}"
+                )
+            fingerprint = f"{model.plugin}-{content_key('base', *key)}"
+            self._bases[key] = msgspec.structs.replace(model, fingerprint=fingerprint)
+        return self._bases[key]
 
     def _step(self, spec: Spec, inputs: Sequence[Input], title: str, resources: Resources) -> Step:
         """The step, once.
@@ -277,19 +296,16 @@ class AskingSteps:
         key = step_key(spec, inputs)
         if key not in self.steps:
             self._check_machine(spec, key, resources)
-            kind: StepKind = spec.__struct_config__.tag  # type: ignore[assignment]
             self.steps[key] = Step(
-                key=key, kind=kind, spec=spec, inputs=tuple(inputs), resources=resources, title=title
+                key=key, kind=kind_of(spec), spec=spec, inputs=tuple(inputs), resources=resources, title=title
             )
         return self.steps[key]
 
     def _check_machine(self, spec: Spec, key: str, resources: Resources) -> None:
         """A single GPU is no matter here: whoever asks for one where there is none computes on the CPU, or says so itself."""
-        kind: StepKind = spec.__struct_config__.tag  # type: ignore[assignment]
-        there = memory_gb()
         too_wide = resources.processes > 1 and resources.gpus > gpu_count()
-        too_large = not resources.gpus and resources.least_gb > there
-        if not (too_wide or too_large) or self._session.store.has(kind, key):
+        too_large = not resources.gpus and resources.least_gb > 0 and resources.least_gb > memory_gb()
+        if not (too_wide or too_large) or self._session.store.has(kind_of(spec), key):
             return
         who = spec.model.name if isinstance(spec, TrainSpec | CompleteSpec) else "the judge"
         if too_wide:
@@ -297,8 +313,8 @@ class AskingSteps:
                 f"{who} asks for {resources.gpus} GPUs, and this machine has {gpu_count()}",
                 next_step="Lower its `processes`.",
             )
-        what = "to train it" if kind == "train" else "to ask it"
+        what = "to train it" if isinstance(spec, TrainSpec) else "to ask it"
         raise UnavailableError(
-            f"{who} needs at least {resources.least_gb:,.1f} GiB of memory {what}, and this machine has {there:,.1f}",
+            f"{who} needs at least {resources.least_gb:,.1f} GiB of memory {what}, and this machine has {memory_gb():,.1f}",
             next_step="Take a smaller one, `lora`, or a machine with more; the option `memory_gb` overrules the estimate.",
         )

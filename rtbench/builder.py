@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from rtbench.asking_steps import Asked, AskingSteps
 from rtbench.errors import PluginError, UnavailableError
-from rtbench.interfaces import PromptFormat
+from rtbench.interfaces import PromptFormat, RationaleSource, Recipe
 from rtbench.records import Resources
 from rtbench.specs import Cell, CompleteSpec, CurateSpec, Input, ScoreSpec, Step, TrainSpec
+
+if TYPE_CHECKING:
+    from rtbench.session import Session
 
 
 class StepBuilder(AskingSteps):
     """What a method builds its steps with: from asking (:class:`~rtbench.asking_steps.AskingSteps`) over curating and training
     to scoring."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._curated: dict[tuple[object, ...], Step] = {}
 
     def curate(
         self,
@@ -39,9 +47,28 @@ class StepBuilder(AskingSteps):
         Raises:
             UnavailableError: the training questions are not at hand.
         """
-        if not self._samples(cell, "train"):
-            missing = self._session.task_data(cell.task.name, cell.task.variant).missing
-            raise UnavailableError(missing or f"{cell.task.name} has no training questions")
+        degree = (degree or cell.degree or 1) if asked else 0
+        learns_from = cell.models.teacher.learns_from if asked and cell.models.teacher and not own else None
+        keys = tuple((step.key, prefix) for step, prefix in asked)
+        stated = msgspec.json.encode((cell.curators, also))
+        key = (keys, cell.task, self._questions(cell, "train"), stated, cell.primary, degree, learns_from)
+        if key not in self._curated:  # for another student
+            self._curated[key] = self._curate(cell, asked, degree, learns_from, own=own, also=also)
+        return self._curated[key]
+
+    def _curate(
+        self,
+        cell: Cell,
+        asked: Asked,
+        degree: int,
+        learns_from: RationaleSource | None,
+        *,
+        own: bool,
+        also: Sequence[str],
+    ) -> Step:
+        data = self._session.task_data(cell.task.name, cell.task.variant)
+        if not data.fold(cell.task.split, "train"):
+            raise UnavailableError(data.missing or f"{cell.task.name} has no training questions")
         curators, judges = self._curators([*cell.curators, *((name, {}) for name in also)], gold=not asked)
         spec = CurateSpec(
             task=cell.task,
@@ -49,9 +76,9 @@ class StepBuilder(AskingSteps):
             curators=curators,
             extractor=cell.primary if asked else "",
             extractor_key=dict(cell.extractors)[cell.primary] if asked else "",
-            degree=(degree or cell.degree or 1) if asked else 0,
+            degree=degree,
             answer_prefixes=[prefix for _, prefix in asked],
-            learns_from=cell.models.teacher.learns_from if asked and cell.models.teacher and not own else None,
+            learns_from=learns_from,
             judges=judges,
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step, _ in asked]
@@ -59,8 +86,7 @@ class StepBuilder(AskingSteps):
         if asked:
             source = cell.student.name if own and cell.student else cell.teacher.name if cell.teacher else "?"
         drawn = f"/D{cell.degree}" if asked and cell.degree else ""
-        asks = self._session.judges(spec)
-        needs = asks[0].resources() if asks else Resources()
+        needs = self._session.judges(spec)[0].resources() if judges else Resources()
         return self._step(spec, inputs, f"curate {cell.task.dataset}/{source}{drawn}", needs)
 
     def _curators(
@@ -91,13 +117,12 @@ class StepBuilder(AskingSteps):
             model=self._base(student, cell),
             family=student.family,
             format=prompt_format,
-            # How long a test completion may get does not change the training.
-            recipe=msgspec.structs.replace(cell.recipe, max_new_tokens=0),
+            recipe=_training_recipe(cell.recipe),
             seed=cell.seed,
         )
         inputs = [Input(role="examples", kind="curate", key=examples.key)]
         title = f"train {cell.training}" + (f", {note}" if note else "")
-        return self._step(spec, inputs, title, student.resources("train", cell.recipe))
+        return self._step(spec, inputs, title, cell.models.student_needs("train", cell.recipe))
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
         """Completes and scores the cell's fold with a trained student, by the recipe's selection."""
@@ -133,10 +158,16 @@ class StepBuilder(AskingSteps):
         spec = ScoreSpec(
             task=cell.task,
             questions=self._questions(cell, cell.fold),
-            extractors=list(cell.extractors),
+            extractors=cell.extractors,
             answer_prefix=answer_prefix,
             aggregate=aggregate,
             primary=cell.primary if aggregate == "best-epoch" else "",
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step in completions]
         return self._step(spec, inputs, f"score {cell.name}", Resources())
+
+
+@functools.lru_cache(maxsize=64)
+def _training_recipe(recipe: Recipe) -> Recipe:
+    """How long a test completion may get does not change the training."""
+    return msgspec.structs.replace(recipe, max_new_tokens=0)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rtbench.config import DEFAULT_EXTRACTOR, Block, Matrix, curators_of, entries_of, recipe_of
@@ -159,12 +160,16 @@ class _Expansion:
             degrees: Sequence[int | None] = [None]
             if method.uses_degree:
                 degrees = (teacher.degrees if teacher else None) or self.block.degrees or [1]
-            models = CellModels(task, self._teacher(teacher), self._student(student))
-            for degree, seed, fraction, fold in itertools.product(
-                degrees, self._seeds(method), self._fractions(method), self._folds()
-            ):
-                spec, reason = self._data(task, seed, fold)
-                yield self._cell(method, spec, teacher, student, degree, seed, fraction, fold, models), reason
+            cell = self._cells_of(method, task, teacher, student)
+            seeds, folds = self._seeds(method), self._folds()
+            data = {(seed, fold): self._data(task, seed, fold) for seed in seeds for fold in folds}
+            for degree, seed, fraction, fold in itertools.product(degrees, seeds, self._fractions(method), folds):
+                spec, reason = data[seed, fold]
+                draws = seed if self.matrix.file.teacher_draws == "per-seed" or self._twins else 0
+                yield (
+                    cell(task=spec, degree=degree, seed=seed, fraction=fraction, fold=fold, teacher_seed=draws),
+                    reason,
+                )
 
     def _seeds(self, method: Method) -> Sequence[int]:
         """Without training (and greedily) every seed gives the same; one stands for all. With twins each seed asks
@@ -182,38 +187,26 @@ class _Expansion:
     def _fractions(self, method: Method) -> Sequence[float]:
         return (self.block.fractions or [1.0]) if method.trains else [1.0]
 
-    def _cell(
-        self,
-        method: Method,
-        spec: TaskSpec,
-        teacher: Entry | None,
-        student: Entry | None,
-        degree: int | None,
-        seed: int,
-        fraction: float,
-        fold: Fold,
-        models: CellModels,
-    ) -> Cell:
+    def _cells_of(
+        self, method: Method, task: Task, teacher: Entry | None, student: Entry | None
+    ) -> Callable[..., Cell]:
+        """Makes the cells of these, which differ in data, degree, seed, fraction and fold alone."""
         file = self.matrix.file
+        models = CellModels(task, self._teacher(teacher), self._student(student))
         # A recording was sampled as it was sampled; the matrix's temperature says nothing about it.
         asks = models.teacher is not None and not models.teacher.recorded
-        return Cell(
+        return functools.partial(
+            Cell,
             method=method.name,
-            task=spec,
             teacher=teacher,
             student=student,
-            degree=degree,
-            seed=seed,
-            fraction=fraction,
-            fold=fold,
             recipe=self.recipe,
             test_limit=file.limit,
             train_limit=file.limit,
-            extractors=tuple((name, models.task.extractor_key(name)) for name in models.task.info.extractors),
-            primary=self._primary(models.task),
+            extractors=tuple((name, task.extractor_key(name)) for name in task.info.extractors),
+            primary=self._primary(task),
             curators=self.curators,
             temperature=self.block.temperature if asks else None,
-            teacher_seed=seed if file.teacher_draws == "per-seed" or self._twins else 0,
             demonstrations=file.demonstrations,
             trains=method.trains,
             models=models,

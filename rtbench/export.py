@@ -92,7 +92,7 @@ def _write_folds(task: Task, directory: Path, variant: str, split: str, files: D
     out: dict[str, Path] = {}
     encoder = msgspec.json.Encoder()
     for fold in ("train", "test"):
-        samples: list[Sample] = data.fold(split, fold)
+        samples: Sequence[Sample] = data.fold(split, fold)
         if not samples:
             if fold == "test":
                 raise BadInputError(f"no sample of {task.info.name}'s test fold is at hand", next_step=data.missing)

@@ -57,8 +57,9 @@ class AnswerFilter(Filter):  # type: ignore[misc]  # lm_eval ships no types
         found = rule.find(text, self.answer_prefix, doc.get("choices") or ())
         answer = Answer(INVALID if found.extracted is None else found.extracted)
         answer.found = found
-        answer.correct = found.extracted is not None and rule.equal(found.extracted, gold)
-        answer.contains_answer = answer.correct or any(rule.equal(one, gold) for one in found.candidates)
+        matches = rule.matcher(gold)
+        answer.correct = found.extracted is not None and matches(found.extracted)
+        answer.contains_answer = answer.correct or any(map(matches, found.candidates))
         return answer
 
 

@@ -15,11 +15,11 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import msgspec
 
@@ -32,6 +32,9 @@ SYNC_EVERY = 64
 """Completions at most that a power cut can lose. (A killed process loses none: each append is a write of its own.)"""
 SYNC_SECONDS = 1.0
 """Seconds after which what was appended is synced."""
+_READ_BYTES = 1 << 20
+
+_T = TypeVar("_T")
 
 
 def make_request(
@@ -53,7 +56,7 @@ def make_request(
 
 
 class _Keyed(msgspec.Struct, frozen=True):
-    """The one field that finding out what is there needs."""
+    """The one field that finding a completion needs."""
 
     key: str
 
@@ -94,28 +97,31 @@ class Partition:
 
     def keys(self) -> set[str]:
         """Keys of all completions that are there."""
-        decoder = msgspec.json.Decoder(_Keyed)
-        return {record.key for record in self._records(decoder)}
+        return set(self._read(_key_of))
 
     def completions_per_sample(self) -> Counter[int]:
         """How many completions each sample has."""
-        placed = {record.key: record.sample_index for record in self._records(msgspec.json.Decoder(_Placed))}
+        placed = {record.key: record.sample_index for record in self._read(msgspec.json.Decoder(_Placed).decode)}
         return Counter(placed.values())
 
     def usages(self) -> dict[str, Usage | None]:
         """Tokens of all completions that are there, by key; None where nobody counted."""
         found: dict[str, Usage | None] = {}
-        for record in self._records(msgspec.json.Decoder(_Counted)):
+        for record in self._read(msgspec.json.Decoder(_Counted).decode):
             found.setdefault(record.key, record.usage)  # the first of equal keys counts, as for its text
         return found
 
     def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
         """Completions by key; all of them, or those asked for that are there."""
         wanted = None if keys is None else set(keys)
+        decoder = msgspec.json.Decoder(Completion)
+
+        def asked_for(line: bytes) -> Completion | None:
+            return decoder.decode(line) if wanted is None or _key_of(line) in wanted else None
+
         found: dict[str, Completion] = {}
-        for record in self._records(msgspec.json.Decoder(Completion)):
-            if (wanted is None or record.key in wanted) and record.key not in found:
-                found[record.key] = record
+        for record in self._read(asked_for):
+            found.setdefault(record.key, record)
         return found
 
     @contextlib.contextmanager
@@ -138,21 +144,26 @@ class Partition:
     def write_note(self, name: str, value: Any) -> None:
         write_atomic(self.path / f"{name}.json", msgspec.json.format(msgspec.json.encode(value)) + b"\n")
 
-    def _records(self, decoder: msgspec.json.Decoder[Any]) -> Iterator[Any]:
+    def _read(self, of_line: Callable[[bytes], _T | None]) -> Iterator[_T]:
+        """What ``of_line`` makes of each whole line, but None. One line at a time: a segment may outgrow the memory."""
         if not self.path.is_dir():
             return
         for segment in sorted(self.path.glob("*.jsonl")):
-            data = segment.read_bytes()
-            whole = data[: data.rfind(b"\n") + 1]
-            try:
-                yield from decoder.decode_lines(whole)
-            except msgspec.MsgspecError as error:
-                raise BadInputError(
-                    f"a line is no completion: {error}",
-                    where=f"{segment}, line {_bad_line(whole, decoder)}",
-                    next_step="Something else wrote into this ledger. Move the segment away; its completions will be "
-                    "asked for again.",
-                ) from None
+            with segment.open("rb", buffering=_READ_BYTES) as file:
+                for number, line in enumerate(file, 1):
+                    if line[-1:] != b"\n":  # a killed writer's last
+                        break
+                    try:
+                        found = of_line(line)
+                    except msgspec.MsgspecError as error:
+                        raise BadInputError(
+                            f"a line is no completion: {error}",
+                            where=f"{segment}, line {number}",
+                            next_step="Something else wrote into this ledger. Move the segment away; its completions "
+                            "will be asked for again.",
+                        ) from None
+                    if found is not None:
+                        yield found
 
 
 class Writer:
@@ -240,11 +251,8 @@ def _folder(name: str) -> str:
     return f"{safe}-{sha256(name.encode()).hexdigest()[:8]}"
 
 
-def _bad_line(data: bytes, decoder: msgspec.json.Decoder[Any]) -> int:
-    for number, line in enumerate(data.split(b"\n"), 1):
-        try:
-            if line:
-                decoder.decode(line)
-        except msgspec.MsgspecError:
-            return number
-    return 0
+def _key_of(line: bytes) -> str:
+    """A line's key; cut out where the line is as the writer writes it, which is several times faster than decoding."""
+    if line[:8] == b'{"key":"' and line[40:42] == b'",':
+        return line[8:40].decode()
+    return msgspec.json.decode(line, type=_Keyed).key

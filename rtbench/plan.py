@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import gc
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -40,14 +42,8 @@ class Plan:
     @property
     def todo(self) -> list[Step]:
         """Steps to be done, each after its inputs: not cached, and needed by a cell whose score is not."""
-        needed: set[str] = set()
-        stack = [planned.score.key for planned in self.cells if planned.score is not None]
-        while stack:
-            key = stack.pop()
-            if key not in needed and key not in self.cached:
-                needed.add(key)
-                stack.extend(i.key for i in self.steps[key].inputs)
-        return [step for key, step in self.steps.items() if key in needed]
+        goals = (planned.score.key for planned in self.cells if planned.score is not None)
+        return list(_needed(self.steps, goals, held=self.cached).values())
 
 
 def make_plan(session: Session, matrix: Matrix) -> Plan:
@@ -55,35 +51,42 @@ def make_plan(session: Session, matrix: Matrix) -> Plan:
     from rtbench.expansion import expand
 
     builder = StepBuilder(session)
-    planned: list[PlannedCell] = []
-    for cell, reason in expand(session, matrix):
-        if reason is not None:
-            planned.append(PlannedCell(cell, None, reason))
-            continue
-        builder.notes = []
-        try:
-            score = session.method(cell.method).steps(cell, builder)
-            planned.append(PlannedCell(cell, score, notes=tuple(builder.notes)))
-        except (UnavailableError, MissingDataError, StepFailedError) as error:
-            planned.append(PlannedCell(cell, None, str(error)))
+    with _nothing_collected():
+        planned = [_planned(session, builder, cell, reason) for cell, reason in expand(session, matrix)]
     steps = _needed(builder.steps, [p.score.key for p in planned if p.score is not None])
-    cached = {key for key, step in steps.items() if session.store.has(step.kind, key)}
-    plan = Plan(matrix, planned, steps, cached)
+    plan = Plan(matrix, planned, steps, session.store.finished((step.kind, key) for key, step in steps.items()))
     session.plugins.modify_plan(plan)
     return plan
 
 
-def _needed(steps: dict[str, Step], goals: Iterable[str]) -> dict[str, Step]:
-    """The steps that the goals rest on, each after its inputs."""
-    ordered: dict[str, Step] = {}
-    stack = [(key, False) for key in reversed(list(dict.fromkeys(goals)))]
-    while stack:
-        key, expanded = stack.pop()
-        if key in ordered:
-            continue
-        if expanded:
-            ordered[key] = steps[key]
-            continue
-        stack.append((key, True))
-        stack.extend((i.key, False) for i in reversed(steps[key].inputs) if i.key not in ordered)
-    return ordered
+def _planned(session: Session, builder: StepBuilder, cell: Cell, reason: str | None) -> PlannedCell:
+    if reason is not None:
+        return PlannedCell(cell, None, reason)
+    builder.notes = []
+    try:
+        score = session.method(cell.method).steps(cell, builder)
+    except (UnavailableError, MissingDataError, StepFailedError) as error:
+        return PlannedCell(cell, None, str(error))
+    return PlannedCell(cell, score, notes=tuple(builder.notes))
+
+
+@contextlib.contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Everything made here stays: looking for garbage in it, again and again, takes a quarter of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _needed(steps: dict[str, Step], goals: Iterable[str], held: Container[str] = ()) -> dict[str, Step]:
+    """The steps that the goals rest on, in their order, in which each stands after its inputs; not those that are held, nor
+    what only they rest on."""
+    needed = set(goals)
+    for key, step in reversed(steps.items()):
+        if key in needed and key not in held:
+            needed.update(i.key for i in step.inputs)
+    return {key: step for key, step in steps.items() if key in needed and key not in held}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rtbench.interfaces import TaskData
 from rtbench.records import Questions, Sample
 
 
-def questions_of(data: TaskData, split: str, questions: Questions) -> list[Sample]:
+def questions_of(data: TaskData, split: str, questions: Questions) -> Sequence[Sample]:
     """The samples of a fold that are at hand, cut to a fraction and a limit, in index order.
 
     A fraction is drawn as in the original's ``subsample_indices``: permuted with ``RandomState(0)``, the first part

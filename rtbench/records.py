@@ -19,7 +19,7 @@ Source = Literal["upstream", "twin"]
 FinishReason = Literal["stop", "length"]
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of all records: immutable, and an unknown field is an error."""
 
 

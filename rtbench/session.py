@@ -44,6 +44,7 @@ class Session:
         self.store = Store(self.workspace / "store")
         self._tasks: dict[str, Task] = {}
         self._data: dict[tuple[str, str], TaskData] = {}
+        self._methods: dict[str, Method] = {}
         self._models: dict[tuple[str, str, str, str], Any] = {}
         for path in environment.task_files:
             self.add_task_file(Path(path))
@@ -98,10 +99,12 @@ class Session:
         return self._data[name, variant]
 
     def method(self, name: str, *, where: str | None = None) -> Method:
-        found: Method = self._make("methods", name, interfaces.Method, where=where)
-        if found.name != name:
-            raise PluginError(f"method {name!r} calls itself {found.name!r}", next_step="Use one name.")
-        return found
+        if name not in self._methods:
+            found: Method = self._make("methods", name, interfaces.Method, where=where)
+            if found.name != name:
+                raise PluginError(f"method {name!r} calls itself {found.name!r}", next_step="Use one name.")
+            self._methods[name] = found
+        return self._methods[name]
 
     def teacher(self, plugin: str, name: str, options: dict[str, Any]) -> Teacher:
         found: Teacher = self._model("teachers", interfaces.Teacher, plugin, name, options)

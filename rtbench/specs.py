@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -118,7 +119,7 @@ class ScoreSpec(Record, frozen=True, tag="score", tag_field="type"):
 
     task: TaskSpec
     questions: Questions
-    extractors: list[tuple[str, str]]
+    extractors: tuple[tuple[str, str], ...]
     """Name and content key of each."""
     answer_prefix: str | None
     aggregate: Literal["single", "majority", "best-epoch"]
@@ -147,14 +148,31 @@ class Step(Record, frozen=True):
 
 def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
     """Hash of kind, spec, implementation version and the inputs' keys. A model counts by its fingerprint alone."""
-    kind: StepKind = spec.__struct_config__.tag  # type: ignore[assignment]
-    plain = msgspec.to_builtins(spec)
-    if isinstance(spec, CompleteSpec | TrainSpec):
-        plain["model"] = spec.model.fingerprint
-    plain.pop("judges", None)
-    if isinstance(spec, TrainSpec) and spec.recipe.patience is None:
-        del plain["recipe"]["patience"]  # trainings from before there was such a thing are the same ones
-    return content_key("step", kind, VERSIONS[kind], plain, [[i.role, i.key] for i in inputs])
+    kind = kind_of(spec)
+    counted: Any = spec
+    if isinstance(spec, CompleteSpec):
+        counted = msgspec.structs.replace(spec, model=spec.model.fingerprint)
+    elif isinstance(spec, TrainSpec):
+        model, recipe = spec.model.fingerprint, _counted_recipe(spec.recipe)
+        counted = msgspec.structs.replace(spec, model=model, recipe=recipe)
+    elif isinstance(spec, CurateSpec) and spec.judges:
+        counted = msgspec.structs.replace(spec, judges={})
+    # Encoded here, where structs can be sorted as they are: plans have hundreds of thousands of steps.
+    content = msgspec.Raw(msgspec.json.encode(counted, order="sorted"))
+    return content_key("step", kind, VERSIONS[kind], content, [(i.role, i.key) for i in inputs])
+
+
+def kind_of(spec: Spec) -> StepKind:
+    return spec.__struct_config__.tag  # type: ignore[return-value]
+
+
+@functools.lru_cache(maxsize=64)
+def _counted_recipe(recipe: Recipe) -> msgspec.Raw:
+    """As it counts in keys: trainings from before there was patience are the same ones."""
+    plain = msgspec.to_builtins(recipe)
+    if recipe.patience is None:
+        del plain["patience"]
+    return msgspec.Raw(msgspec.json.encode(plain, order="sorted"))
 
 
 # ------------------------------------------------------------------------------------------------------------ cells
@@ -175,15 +193,39 @@ class Entry(Record, frozen=True, omit_defaults=True):
 
 @dataclass(frozen=True)
 class CellModels:
-    """The models of a cell, opened for their names and fingerprints only."""
+    """The models of a cell, opened for their names and fingerprints only. Many cells share one such, so that what a model
+    says of itself is asked once."""
 
     task: Task
     teacher: Teacher | None
     student: Student | None
+    _needs: dict[tuple[str, Recipe], Resources] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @functools.cached_property
+    def members(self) -> Sequence[ModelSpec]:
+        """The teacher's."""
+        return self.teacher.members() if self.teacher is not None else ()
+
+    @functools.cached_property
+    def base(self) -> ModelSpec:
+        """The student's model, but for what depends on a task's training fold."""
+        assert self.student is not None
+        return self.student.model()
+
+    @functools.cached_property
+    def teacher_needs(self) -> Resources:
+        """Of a step that asks the teacher."""
+        return self.teacher.resources() if self.teacher is not None else Resources()
+
+    def student_needs(self, kind: Literal["train", "complete"], recipe: Recipe) -> Resources:
+        """Of a step that trains or asks the student."""
+        assert self.student is not None
+        if (kind, recipe) not in self._needs:
+            self._needs[kind, recipe] = self.student.resources(kind, recipe)
+        return self._needs[kind, recipe]
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One point of the matrix: method × task × teacher × student × degree × seed × data fraction × fold."""
 
     method: str
@@ -210,15 +252,16 @@ class Cell:
     demonstrations: DemonstrationSource
     trains: bool
     """The method trains the student."""
-    models: CellModels = field(compare=False, repr=False)
+    models: CellModels
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """Short, unique within a matrix."""
-        fold = [] if self.fold == "test" else [self.fold]
-        return "/".join([*self._parts(), *fold, f"seed{self.seed}"])
+        if self.fold == "test":
+            return self.training
+        return "/".join([*self._parts(), self.fold, f"seed{self.seed}"])
 
-    @property
+    @functools.cached_property
     def training(self) -> str:
         """Name of what is trained, which answers every fold."""
         return "/".join([*self._parts(), f"seed{self.seed}"])

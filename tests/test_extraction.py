@@ -366,3 +366,22 @@ def test_numbers_told_apart_never_share_a_spelling(one: Decimal, by: Decimal) ->
 @pytest.mark.parametrize("rule", sorted(RULES))
 def test_an_empty_extraction_is_no_vote(rule: str, kind: str) -> None:
     assert canonical(rule, kind, "") is None
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    text=st.lists(
+        st.sampled_from(["yes", "No.", "'no'", "-->", "12", "-3.5", "$1,000", "(B)", "A", "the", "red", "\n", " "])
+        | st.text()
+    ).map(" ".join),
+    prefix=st.sampled_from([None, "-->"]),
+)
+def test_a_rule_alone_judges_as_in_lm_evals_pipeline(text: str, prefix: str | None) -> None:
+    """Which is how lm-eval itself runs it on exported tasks."""
+    for judge in _JUDGES:
+        kind = judge.steps[0].arguments["answer_type"]
+        samples = {0: Sample(index=0, question="", answer=_GOLDS[kind], choices=("red", "blue"))}
+        piped = FilterExtractor(judge.name, judge.steps, judge.version, judge.cites)
+        piped._alone = None
+        given = [completion(text, finish_reason="stop")]
+        assert judge.score(given, samples, prefix) == piped.score(given, samples, prefix)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 
@@ -89,9 +90,38 @@ def test_foreign_line_is_named(tmp_path: Path) -> None:
     segment = next(held.path.glob("*.jsonl"))
     with segment.open("ab") as handle:
         handle.write(b'{"hello": 1}\n')
-    with pytest.raises(BadInputError, match="no completion") as caught:
-        held.load()
-    assert str(caught.value.where).endswith("line 2")
+    for look in (held.load, held.keys, held.completions_per_sample, held.usages):
+        with pytest.raises(BadInputError, match="no completion") as caught:
+            look()
+        assert str(caught.value.where).endswith("line 2")
+
+
+def test_a_line_of_another_key_is_not_looked_into(tmp_path: Path) -> None:
+    """So that a few texts of a large ledger are had in the time that finding them takes."""
+    held = partition(tmp_path)
+    mine, other = requests(2)
+    with held.writer() as writer:
+        writer.append(completion(mine))
+        writer.append(completion(other))
+    segment = next(held.path.glob("*.jsonl"))
+    segment.write_bytes(segment.read_bytes().replace(b'"completion_index":1', b'"completion_index":?'))
+    assert set(held.load({mine.key})) == {mine.key}
+    with pytest.raises(BadInputError, match="no completion"):
+        held.load({other.key})
+
+
+def test_a_key_is_found_however_its_line_is_written(tmp_path: Path) -> None:
+    held = partition(tmp_path)
+    with held.writer() as writer:
+        for request in requests(2):
+            writer.append(completion(request))
+    segment = next(held.path.glob("*.jsonl"))
+    first, second = segment.read_text().splitlines()
+    fields = json.loads(second)
+    moved = {name: fields[name] for name in reversed(fields)}
+    segment.write_text(f"{first}\n{json.dumps(moved)}\n")
+    assert held.keys() == {request.key for request in requests(2)}
+    assert set(held.load(held.keys())) == held.keys()
 
 
 def test_seed_changes_a_sampled_request_and_not_a_greedy_one() -> None:

@@ -35,6 +35,15 @@ def test_finished_work_is_there_whole(tmp_path: Path) -> None:
     assert timing.seconds == 1.5
 
 
+def test_of_many_steps_those_that_are_finished_are_named(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    assert store.finished([("score", "k")]) == set()
+    with store.work("score", "k") as folder:
+        store.commit(folder, meta(), Timing(seconds=0))
+    store.path("score", "begun").mkdir()
+    assert store.finished([("score", "k"), ("score", "begun"), ("train", "k2"), ("score", "other")]) == {"k"}
+
+
 def test_leftovers_of_a_killed_attempt_go_unless_they_can_be_resumed(tmp_path: Path) -> None:
     store = Store(tmp_path)
     with store.work("train", "k") as folder:

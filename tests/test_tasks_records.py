@@ -116,7 +116,7 @@ def test_template_folds_share_no_group(name: str, files: DataFiles) -> None:
 def test_aqua_without_its_training_file_says_what_is_missing(files: DataFiles) -> None:
     data = loaded("aqua", "original", files)
     assert len(data.samples) == 254
-    assert data.fold("default", "train") == []
+    assert not data.fold("default", "train")
     assert data.missing is not None
     assert "AQuA/train.json" in data.missing
     assert "97467" in data.missing

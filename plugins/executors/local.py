@@ -14,6 +14,7 @@ import signal
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -98,7 +99,7 @@ class _Run:
         for key, inputs in self.waiting.items():
             for i in inputs:
                 self.dependants[i].append(key)
-        self.ready = [key for key, inputs in self.waiting.items() if not inputs]
+        self.ready = deque(key for key, inputs in self.waiting.items() if not inputs)
         self.workers: list[_Worker] = []
         self.gpus = gpu_count()
         self.memory_gb = memory_gb()
@@ -130,25 +131,31 @@ class _Run:
 
     def _assign(self) -> None:
         """Gives ready steps to workers, in order; one that does not fit yet lets later ones pass."""
-        for key in list(self.ready):
+        passed: list[str] = []
+        while self.ready and (len(self.workers) < self.count or any(w.step is None for w in self.workers)):
+            key = self.ready.popleft()
             step = self.steps[key]
             worker = self._worker_for(step)
-            if worker is not None:
-                gpus = self._gpus_for(step, worker)
-                message = (step, self._threads(step), _visible(gpus) if len(gpus) > 1 else None)
-                try:
-                    worker.pipe.send_bytes(msgspec.msgpack.encode(message))
-                except OSError:  # it died while it was idle: nothing is lost, another one takes the step
-                    self.workers.remove(worker)
-                    worker.process.join()
-                    self._assign()
-                    return
-                self.ready.remove(key)
-                worker.step = step
-                worker.taken = frozenset(gpus)
-                self.listener.started(step)
-            elif all(w.step is not None for w in self.workers) and len(self.workers) >= self.count:
-                return
+            if worker is None:
+                passed.append(key)
+            elif not self._give(step, worker):
+                self.ready.appendleft(key)
+        self.ready.extendleft(reversed(passed))
+
+    def _give(self, step: Step, worker: _Worker) -> bool:
+        """False: it died while it was idle; nothing is lost, another one takes the step."""
+        gpus = self._gpus_for(step, worker)
+        message = (step, self._threads(step), _visible(gpus) if len(gpus) > 1 else None)
+        try:
+            worker.pipe.send_bytes(msgspec.msgpack.encode(message))
+        except OSError:
+            self.workers.remove(worker)
+            worker.process.join()
+            return False
+        worker.step = step
+        worker.taken = frozenset(gpus)
+        self.listener.started(step)
+        return True
 
     def _worker_for(self, step: Step) -> _Worker | None:
         """An idle worker, or a new one, that may do the step now: the memory and the cores of all steps under way must
@@ -248,7 +255,7 @@ class _Run:
             self.waiting[key].discard(step.key)
             if not self.waiting[key] and key not in self.outcome.states:
                 # Depth first: what a finished step leads to comes before new beginnings, so that cells end early.
-                self.ready.insert(0, key)
+                self.ready.appendleft(key)
 
     def _stop(self) -> None:
         """Idle workers are told to end; busy ones are interrupted and given time to close their segments."""

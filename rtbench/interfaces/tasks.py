@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from rtbench.records import Completion, Fold, Record, Sample, Score, Split
@@ -63,9 +63,16 @@ class TaskData:
     missing: str | None = None
     """What is absent and how to get it; None where all is there."""
 
-    def fold(self, split: str, fold: Fold) -> list[Sample]:
+    _folds: dict[tuple[str, Fold], tuple[Sample, ...]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
+
+    def fold(self, split: str, fold: Fold) -> Sequence[Sample]:
         """The samples of a fold that are at hand, in index order."""
-        return [self.samples[i] for i in self.splits[split].fold(fold) if i in self.samples]
+        if (split, fold) not in self._folds:
+            indices = self.splits[split].fold(fold)
+            self._folds[split, fold] = tuple(self.samples[i] for i in indices if i in self.samples)
+        return self._folds[split, fold]
 
 
 class Extractor(Protocol):

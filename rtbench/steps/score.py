@@ -53,7 +53,10 @@ def score(context: StepContext) -> dict[str, Any]:
 
 def _grouped(scores: Sequence[Score], samples: Mapping[int, Sample]) -> list[Score]:
     """With each question's group, so that intervals can be had from the store alone."""
-    return [msgspec.structs.replace(one, group=samples[one.sample_index].group) for one in scores]
+    groups = {index: sample.group for index, sample in samples.items() if sample.group is not None}
+    if not groups:
+        return list(scores)
+    return [msgspec.structs.replace(one, group=groups.get(one.sample_index)) for one in scores]
 
 
 def _write(path: Path, scores: Sequence[Score]) -> None:

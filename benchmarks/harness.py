@@ -1,0 +1,56 @@
+"""What the benchmarks share: the head of a page, and processes that are measured one at a time."""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+def head(title: str, what: str) -> None:
+    """Prints what was run, where and when."""
+    print(f"# {title}\n")
+    print(f"```sh\npython {' '.join([f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}\n```\n")
+    machine = f"one of two shared cores ({platform.machine()}), Python {platform.python_version()}"
+    print(f"{datetime.now(UTC).date()}, {machine}; {what}.")
+    print(
+        f"Bare Python started in {started():.3f} s at the end; 0.013 s is usual on such machines when their neighbours are quiet."
+    )
+
+
+def started() -> float:
+    """Wall seconds in which bare Python starts and ends, the median of eleven: how fast the machine is just now."""
+    taken = []
+    for _ in range(11):
+        before = time.perf_counter()
+        subprocess.run([sys.executable, "-c", "pass"], check=True)
+        taken.append(time.perf_counter() - before)
+    return statistics.median(taken)
+
+
+def measured(script: str, *arguments: object) -> dict[str, Any]:
+    """What ``script --child ARGUMENTS`` says of itself (:func:`tell`), in a process of its own."""
+    command = [sys.executable, script, "--child", *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(command)} failed")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def tell(result: dict[str, Any]) -> None:
+    """A child's answer. Libraries may have taken ``sys.stdout``."""
+    assert sys.__stdout__ is not None
+    sys.__stdout__.write(json.dumps(result) + "\n")
+
+
+def peak_mb() -> float:
+    """Most memory that this process has held so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

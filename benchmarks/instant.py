@@ -1,0 +1,60 @@
+"""A student that learns nothing and writes one text at once, for benchmarks of everything around models."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Recipe, Student, TextModel, TrainJob
+from rtbench.records import Completion, ModelSpec, Request, Resources, TrainReport, Usage
+
+TEXT = (
+    "There were 16 of them in the morning and 9 went away before noon, so 16 - 9 = 7 were left. In the afternoon 5 came "
+    "back with 2 friends each, that is 5 + 5 * 2 = 15 more. 7 + 15 = 22. --> 22"
+)
+
+
+class InstantModel(TextModel):
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        for request in requests:
+            yield Completion(
+                key=request.key, task=request.task, sample_index=request.sample_index,
+                completion_index=request.completion_index, prompt=request.prompt, text=TEXT, finish_reason="stop",
+                usage=Usage(prompt_tokens=100, completion_tokens=60),
+            )  # fmt: skip
+
+
+class InstantStudent(Student):
+    family = "decoder"
+
+    def __init__(self, name: str, options: dict[str, Any], _services: object) -> None:
+        self.name = name
+        self._options = options
+
+    def model(self) -> ModelSpec:
+        return ModelSpec(
+            role="student", plugin="instant", name=self.name, options=self._options, fingerprint=f"instant-{self.name}"
+        )
+
+    def train(self, job: TrainJob) -> TrainReport:
+        (job.workdir / "checkpoint").mkdir()
+        return TrainReport(
+            rows=len(job.rows), validation_rows=0, truncated=0, epochs=1, selected=1, steps=1, tokens=1, parameters=1,
+            history=(),
+        )  # fmt: skip
+
+    def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
+        return InstantModel(fingerprint)
+
+    def resources(self, kind: str, recipe: Recipe) -> Resources:
+        return Resources(memory_gb=0.1)
+
+
+@hookimpl
+def rtbench_register_students(register: Any) -> None:
+    register("instant", InstantStudent, summary="one text at once")

@@ -1,0 +1,122 @@
+"""rtbench's own time per cell and per document, beside lm-eval's: everything that is not the model.
+
+    python benchmarks/overhead.py --data-dir DIR [--rounds 3] > docs/benchmarks/overhead.md
+
+The model answers at once (``benchmarks/instant.py``). Per cell: ``rtbench run`` of a whole matrix (12 tasks' twins; zero-shot-cot,
+fine-tune, fine-tune-cot of degree 1 and 8, the teacher's rows; two students), one worker, start, scripted teacher, leaderboard
+and claims and all, divided by its cells. Per document: ``rtbench run`` of one cell on gsm8k, the time of 1,319 questions less
+that of 119, divided by 1,200; every question is asked, synced to the ledger, read again, scored by three extractors and
+written. lm-eval's is the same difference of ``simple_evaluate`` on our exported task with one extractor.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import head, measured, tell
+
+ALL, SOME = 1319, 119
+PLUGIN = Path(__file__).with_name("instant.py")
+STUDENTS = [{"name": name, "use": "instant"} for name in ("one", "two")]
+WHOLE = {
+    "source": "twin", "teachers": ["scripted"], "temperature": 0.7, "students": STUDENTS,
+    "recipe": {"selection": "last", "epochs": 1},
+    "blocks": [{"methods": ["zero-shot-cot", "fine-tune"]}, {"methods": ["fine-tune-cot"], "degrees": [1, 8]}],
+}  # fmt: skip
+
+
+def run(matrix: dict[str, Any], data_dir: str) -> dict[str, Any]:
+    """Wall seconds of the command, and its cells."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "matrix.yaml"
+        path.write_text(json.dumps(matrix))
+        command = [
+            Path(sys.executable).with_name("rtbench"), "run", "--matrix", path, "--plugin", PLUGIN, "--workers", "1",
+            "--workspace", folder, "--data-dir", data_dir, "--format", "json", "--name", "benchmark",
+        ]  # fmt: skip
+        before = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - before
+        if done.returncode:
+            sys.exit(done.stderr)
+        record = json.loads((Path(folder) / "runs" / "benchmark.json").read_text())
+    return {"seconds": seconds, "cells": len(record["cells"])}
+
+
+def ours(limit: int, data_dir: str) -> dict[str, Any]:
+    matrix = {"tasks": ["gsm8k"], "methods": ["zero-shot"], "students": STUDENTS[:1], "limit": limit}
+    return run(matrix, data_dir)
+
+
+def lm_eval(limit: int, data_dir: str) -> dict[str, Any]:
+    import instant
+    from lm_eval import simple_evaluate
+    from lm_eval.api.model import LM
+    from lm_eval.tasks import TaskManager
+
+    from rtbench.export import export_tasks
+    from rtbench.interfaces import Environment
+    from rtbench.session import Session
+
+    class Instant(LM):  # type: ignore[misc]
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            return [instant.TEXT] * len(requests)
+
+        def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Any]:
+            raise NotImplementedError
+
+        loglikelihood_rolling = loglikelihood
+
+    session = Session(Environment(workspace="unused", data_dir=data_dir, offline=True))
+    with tempfile.TemporaryDirectory() as folder:
+        export_tasks([session.task("gsm8k")], Path(folder), "original", "default", session.files)
+        manager = TaskManager(include_path=folder, include_defaults=False)
+        before = time.perf_counter()
+        simple_evaluate(Instant(), tasks=["rtbench_gsm8k"], limit=limit, task_manager=manager, bootstrap_iters=0)
+        return {"seconds": time.perf_counter() - before}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--child", nargs=3)
+    parser.add_argument("--data-dir", type=Path)
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    if given.child:
+        way, limit, data_dir = given.child
+        if way == "whole":
+            tell(run(WHOLE, data_dir))
+        else:
+            tell((ours if way == "ours" else lm_eval)(int(limit), data_dir))
+        return
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    for _ in range(given.rounds):
+        for key in (("whole", 0), ("ours", ALL), ("lm-eval", ALL), ("ours", SOME), ("lm-eval", SOME)):
+            found.setdefault(key, []).append(measured(__file__, *key, given.data_dir.resolve()))
+    seconds = {key: statistics.median(one["seconds"] for one in rounds) for key, rounds in found.items()}
+    head("Overhead: what is not the model", f"wall seconds, medians of {given.rounds} interleaved rounds")
+    cells = found["whole", 0][0]["cells"]
+    each = seconds["whole", 0] / cells
+    print(
+        f"\n## Per cell\n\n{cells} cells in {seconds['whole', 0]:.1f} s: {each:.3f} s a cell, {each / 60:.2%} of a minute.\n"
+    )
+    print(
+        "## Per document\n\n| | µs per document | times rtbench's | 119 documents s | 1,319 s |\n|---|---:|---:|---:|---:|"
+    )
+    per = {way: (seconds[way, ALL] - seconds[way, SOME]) / (ALL - SOME) * 1e6 for way in ("ours", "lm-eval")}
+    for way, name in (("ours", "rtbench"), ("lm-eval", "lm-eval")):
+        print(
+            f"| {name} | {per[way]:.0f} | {per[way] / per['ours']:.1f} | {seconds[way, SOME]:.2f} | {seconds[way, ALL]:.2f} |"
+        )
+
+
+if __name__ == "__main__":
+    main()
