@@ -96,6 +96,10 @@ class HfStudent(Student):
         )
         return fine_tune(base, codec, job, computing, identity=student_fingerprint(self.family, self._pinned()))
 
+    def engine(self, *, trained: bool) -> str:
+        has_weights = trained or self.options.model is not None
+        return {"own": "the own loop", "vllm": "vLLM"}[engine_for(self.options, self.family, has_weights=has_weights)]
+
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         dtype = self.options.dtype or "float32"
         source = self.options.model if checkpoint is None else str(checkpoint)

@@ -71,9 +71,11 @@ def plan(
     estimates = estimate(session, made)
     lacking = [str(error) for error in unready(session, made, estimates)]
     if format_ == "json":
-        print_json(as_data(made, estimates) | {"lacking": lacking})
+        print_json(as_data(made, estimates) | {"lacking": lacking, "engines": engines(session, made)})
         return
     show(made, estimates, every_step=steps)
+    for engine, names in engines(session, made).items():
+        console().print(f"texts of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
     for said in lacking:
         console().print(f"before it can run: {said}", style="yellow", markup=False, soft_wrap=True)
 
@@ -131,6 +133,23 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
     _by_teacher(made, estimates)
     _by_student(made, estimates)
     _sum_up(made, todo)
+
+
+def engines(session: Session, made: Plan) -> dict[str, list[str]]:
+    """Students whose texts are still to be written, by what will write them."""
+    from rtbench.specs import CompleteSpec
+
+    asked = {
+        (step.spec.model.name, step.spec.trained): step.spec.model
+        for step in made.todo
+        if isinstance(step.spec, CompleteSpec) and step.spec.model.role == "student"
+    }
+    found: dict[str, dict[str, None]] = {}
+    for (name, trained), model in asked.items():
+        engine = session.student(model.plugin, model.name, model.options).engine(trained=trained)
+        if engine is not None:
+            found.setdefault(engine, {})[name] = None
+    return {engine: list(names) for engine, names in found.items()}
 
 
 def _totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> None:

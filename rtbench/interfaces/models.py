@@ -163,6 +163,14 @@ class Student(ABC):
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         """Loads a checkpoint, or the untrained base (None). ``fingerprint`` is the text model's."""
 
+    def engine(self, *, trained: bool) -> str | None:
+        """What would write its texts on this machine, told in the plan. None: they are not written here.
+
+        Args:
+            trained: a checkpoint's texts, not the untrained base's.
+        """
+        return None
+
     def unpriced(self) -> str | None:
         """What to state in the matrix before a budget can be kept with it; None: nothing."""
         return None

@@ -184,6 +184,8 @@ def test_students_checkpoint_is_written_by_vllm_where_it_and_a_gpu_are_here(
 
     monkeypatch.setattr("rtbench_plugins.hf.options.find_spec", lambda name: name == "vllm")
     monkeypatch.setattr("rtbench.machine.gpu_count", lambda: 1)
+    student = causal_student("s", {"config": {}}, Services())  # type: ignore[arg-type]
+    assert (student.engine(trained=True), student.engine(trained=False)) == ("vLLM", "the own loop"), "the plan says so"
     model = loaded(model="m", revision=COMMIT)
     requests = asked(5, each=1)
     assert {one.key for one in model.generate(requests)} == {request.key for request in requests}
