@@ -21,7 +21,7 @@ def head(title: str, what: str) -> None:
     machine = f"one of two shared cores ({platform.machine()}), Python {platform.python_version()}"
     print(f"{datetime.now(UTC).date()}, {machine}; {what}.")
     print(
-        f"Bare Python started in {started():.3f} s at the end; 0.013 s is usual on such machines when their neighbours are quiet."
+        f"Bare Python started in {started():.3f} s just then; 0.013 s is usual on such machines when their neighbours are quiet."
     )
 
 
