@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from rtbench_plugins.claims.statistics import PairedBootstrap  # noqa: TID251 - what is measured here
 from scipy.stats import norm
+
+from rtbench.paired import PairedBootstrap
 
 QUESTIONS, TRIALS, RESAMPLES, CHANGED = 180, 1000, 2000, 0.3
 """Questions per seed; simulated runs; resamples of each interval (claims draw 10,000); share of questions on which the

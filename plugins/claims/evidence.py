@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from rtbench_plugins.claims.records import Measured, Part
-from rtbench_plugins.claims.statistics import PART_RESAMPLES, RESAMPLES, PairedBootstrap
 
 from rtbench.files import read_jsonl
+from rtbench.paired import PART_RESAMPLES, RESAMPLES, PairedBootstrap
 from rtbench.records import Fold, Record, Score, Source
 from rtbench.runs import CellRecord, RunRecord
 from rtbench.stats import CONFIDENCE

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from rtbench_plugins.claims.statistics import PairedBootstrap
 from scipy.stats import bootstrap
 
+from rtbench.paired import PairedBootstrap
 from rtbench.stats import Interval, tail, wilson
 
 
