@@ -14,7 +14,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from rtbench_plugins.curation.equations import equations_in  # noqa: TID251 - what is measured here
+from rtbench.equations import equations_in
 
 TASKS = ("gsm8k", "multiarith", "svamp", "aqua")
 

@@ -6,6 +6,8 @@ COMMANDS = {
     "run": "rtbench.cli.run:run",
     "plan": "rtbench.cli.plan:plan",
     "report": "rtbench.cli.report:report",
+    "compare": "rtbench.cli.compare:compare",
+    "errors": "rtbench.cli.errors:errors",
     "show": "rtbench.cli.show:show",
     "curate": "rtbench.cli.curate:curate",
     "score": "rtbench.cli.score:score",

@@ -74,6 +74,11 @@ class FilterExtractor:
         spelled = extracted.strip() if self._rule is None else self._rule.canonical(extracted)
         return spelled or None
 
+    @property
+    def rule(self) -> AnswerRule | None:
+        """The answer rule that the pipeline runs; None where it is all lm-eval's own."""
+        return self._rule
+
     def _place(self) -> str:
         return f"{self._where}: filter_list, {self.name!r}"
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench.cli.common import console, format_option, print_json, print_table, with_session
-from rtbench.cli.show import check_task, find_cell
+from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError
+from rtbench.judged import check_task
 
 if TYPE_CHECKING:
     from rtbench.runs import CellRecord

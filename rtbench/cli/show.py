@@ -84,58 +84,25 @@ def find_cell(run: str, cells: Sequence[CellRecord], name: str) -> CellRecord:
     return hits[0]
 
 
-def check_task(session: Session, cell: CellRecord) -> None:
-    """Raises BadInputError where the cell's task is not known; a task of a file is known to the commands that are given it."""
-    from rtbench.errors import BadInputError
-
-    if cell.task not in session.plugins.registries["tasks"]:
-        raise BadInputError(
-            f"its task {cell.task!r} is not known here",
-            where=f"cell {cell.name}",
-            next_step="If it came from a file, give that again: --task FILE.yaml.",
-        )
-
-
 def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[dict[str, Any]]:
-    """Scores joined with completions and samples."""
-    from rtbench.errors import BadInputError, UnknownNameError
-    from rtbench.files import read_jsonl
-    from rtbench.records import Score
-    from rtbench.steps.complete import completions_of
+    from rtbench.judged import judged
 
-    if cell.score is None or not session.store.has("score", cell.score):
-        raise BadInputError(cell.reason or "not run yet", where=f"cell {cell.name}", next_step="`rtbench run` first.")
-    check_task(session, cell)
-    folder = session.store.path("score", cell.score)
-    known = sorted(path.stem.removeprefix("scores-") for path in folder.glob("scores-*.jsonl"))
-    name = extractor or cell.extractor
-    if name not in known:
-        raise UnknownNameError.of("extractor", name, known, where=f"cell {cell.name}")
-    result = session.store.meta("score", cell.score).result
-    epoch = result.get("epoch", 1) if len(cell.completions) > 1 else 1
-    completions = {
-        (c.sample_index, c.completion_index): c for c in completions_of(session, cell.completions[epoch - 1])
-    }
-    samples = session.task_data(cell.task, cell.variant).samples
-    rows: list[dict[str, Any]] = []
-    for score in read_jsonl(folder / f"scores-{name}.jsonl", Score):
-        completion = completions[score.sample_index, score.completion_index]
-        rows.append(
-            {
-                "task": cell.task,
-                "sample_index": score.sample_index,
-                "completion_index": score.completion_index,
-                "question": samples[score.sample_index].question,
-                "gold": samples[score.sample_index].answer,
-                "prompt": completion.prompt,
-                "reasoning": completion.reasoning,
-                "completion": completion.text,
-                "extracted": score.extracted,
-                "correct": score.correct,
-                "contains_answer": score.contains_answer,
-                "correct_format": score.correct_format,
-                "complete": score.complete,
-                "extractor": name,
-            }
-        )
-    return rows
+    return [
+        {
+            "task": cell.task,
+            "sample_index": one.score.sample_index,
+            "completion_index": one.score.completion_index,
+            "question": one.sample.question,
+            "gold": one.sample.answer,
+            "prompt": one.completion.prompt,
+            "reasoning": one.completion.reasoning,
+            "completion": one.completion.text,
+            "extracted": one.score.extracted,
+            "correct": one.score.correct,
+            "contains_answer": one.score.contains_answer,
+            "correct_format": one.score.correct_format,
+            "complete": one.score.complete,
+            "extractor": extractor or cell.extractor,
+        }
+        for one in judged(session, cell, extractor)
+    ]

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from rtbench_plugins.curation.equations import equations_in
+
+from rtbench.equations import equations_in
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""``rtbench compare``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtbench.cli.common import console, format_option, print_json, print_table, with_session
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rtbench.comparing import Comparison, Flip
+    from rtbench.runs import RunRecord
+    from rtbench.session import Session
+
+HEADS = ("cells", "before", "after", "effect", "95 % interval", "better", "worse", "n × seeds", "p (Holm)", "verdict")
+
+
+_EFFECT = (
+    "effect: difference of accuracies in points, paired by question (bootstrap over seeds, then questions); better, worse: "
+    "questions that only RUN_B, or only RUN_A has right; n: questions of all seeds together."
+)
+_P = (
+    "p: McNemar's exact test, Holm-adjusted over this table in brackets; – where it does not apply (several seeds, or "
+    "questions that share patterns): there the interval decides."
+)
+
+
+@click.command()
+@click.argument("run_a")
+@click.argument("run_b")
+@click.option("--other-workspace", metavar="DIR", help="Where RUN_B is, if not in --workspace.")
+@click.option(
+    "--flips", type=click.IntRange(min=0), default=0, metavar="N", help="Show N questions that flipped, of each."
+)
+@format_option("table", "json")
+@with_session
+def compare(session: Session, run_a: str, run_b: str, other_workspace: str | None, flips: int, format_: str) -> None:
+    """What got better and what worse from RUN_A to RUN_B, on the same questions."""
+    from pathlib import Path
+
+    from rtbench.comparing import compare as compared
+    from rtbench.runs import Runs
+    from rtbench.store import Store
+
+    second = Path(other_workspace) if other_workspace else session.workspace
+    before, after = Runs(session.workspace).load(run_a), Runs(second).load(run_b)
+    found = compared(before, after, session.store, Store(second / "store"))
+    if format_ == "json":
+        print_json([_as_data(one, flips) for one in found])
+        return
+    click.echo(f"from {before.name} to {after.name}\n")
+    print_table(HEADS, [_row(one) for one in found])
+    for said in _notes(found):
+        click.echo(said)
+    if flips:
+        _show_flips(session, second, (before, after), found, flips)
+
+
+def _row(one: Comparison) -> tuple[str, ...]:
+    p = "–" if one.p is None else f"{one.p:.3g} ({one.adjusted:.3g})"
+    return (
+        one.name,
+        f"{100 * one.before:.1f}",
+        f"{100 * one.after:.1f}",
+        f"{100 * one.effect:+.1f}",
+        f"[{100 * one.interval.low:+.1f}, {100 * one.interval.high:+.1f}]",
+        str(one.better),
+        str(one.worse),
+        f"{one.questions}×{one.seeds}" if one.seeds > 1 else str(one.questions),
+        p,
+        one.verdict,
+    )
+
+
+def _notes(found: list[Comparison]) -> list[str]:
+    notes = [_EFFECT, _P]
+    unpaired = sum(one.unpaired for one in found)
+    if unpaired:
+        notes.append(f"{unpaired} answers have no partner in the other run and do not count.")
+    return notes
+
+
+def _as_data(one: Comparison, flips: int) -> dict[str, Any]:
+    import msgspec
+
+    data: dict[str, Any] = msgspec.to_builtins(one)
+    data["verdict"] = one.verdict
+    data["flips"] = data["flips"][:flips]
+    return data
+
+
+def _show_flips(
+    session: Session, second: Path, runs: tuple[RunRecord, RunRecord], found: list[Comparison], count: int
+) -> None:
+    import msgspec
+
+    from rtbench.judged import Judged, judged
+    from rtbench.session import Session as OtherSession
+
+    other = OtherSession(msgspec.structs.replace(session.environment, workspace=str(second)))
+    known: dict[tuple[int, str], dict[int, Judged]] = {}
+
+    def text_of(side: int, flip: Flip) -> Judged:
+        key = (side, flip.cells[side])
+        if key not in known:
+            cell = next(cell for cell in runs[side].cells if cell.name == flip.cells[side])
+            known[key] = {one.score.sample_index: one for one in judged((session, other)[side], cell)}
+        return known[key][flip.sample_index]
+
+    out = console()
+    for one in found:
+        for flip in one.flips[:count]:
+            sides = (text_of(0, flip), text_of(1, flip))
+            way = "better" if flip.better else "worse"
+            out.rule(f"{flip.cells[0]}, {flip.sample_index}: {way}", align="left", style="dim")
+            out.print(f"question: {sides[0].sample.question}\ngold: {sides[0].sample.answer}", markup=False)
+            for name, side in zip((runs[0].name, runs[1].name), sides, strict=True):
+                style = "green" if side.score.correct else "red"
+                out.print(f"{name}: {side.completion.full_text.strip()}", markup=False)
+                out.print(f"extracted: {side.score.extracted!r}", style=style, markup=False)

@@ -1,0 +1,95 @@
+"""``rtbench errors``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from rtbench.cli.common import console, format_option, print_json, print_table, with_session
+from rtbench.cli.show import find_cell
+
+if TYPE_CHECKING:
+    from rtbench.error_analysis import Category
+    from rtbench.judged import Judged
+    from rtbench.runs import CellRecord
+    from rtbench.session import Session
+
+
+@click.command()
+@click.argument("cell", required=False)
+@click.option("--run", "run_name", metavar="NAME", help="Of this run.  [default: the latest]")
+@click.option("--extractor", metavar="NAME", help="Verdicts of another extractor.")
+@click.option("--examples", type=click.IntRange(min=0), default=0, metavar="N", help="Show N of each category.")
+@format_option("table", "json")
+@with_session
+def errors(
+    session: Session, cell: str | None, run_name: str | None, extractor: str | None, examples: int, format_: str
+) -> None:
+    """Count wrong answers by what went wrong, found by rule, for one cell or all of a run."""
+    from rtbench.error_analysis import CATEGORIES
+    from rtbench.runs import Runs
+
+    record = Runs(session.workspace).load(run_name)
+    if cell is None:
+        cells = [one for one in record.cells if one.score is not None and session.store.has("score", one.score)]
+    else:
+        cells = [find_cell(record.name, record.cells, cell)]
+    answers, counts, shown = _looked_into(session, cells, extractor, examples)
+    if format_ == "json":
+        data = [
+            {"cell": name, "n": answers[name], "wrong": count.total(), "categories": dict(count)}
+            for name, count in counts.items()
+        ]
+        print_json({"cells": data, "examples": {c: [_told(*pair) for pair in pairs] for c, pairs in shown.items()}})
+        return
+    present = [category for category in CATEGORIES if any(count[category] for count in counts.values())]
+    rows = [
+        (name, str(answers[name]), str(count.total()), *(str(count[category]) for category in present))
+        for name, count in counts.items()
+    ]
+    print_table(("cell", "n", "wrong", *present), rows)
+    out = console()
+    for category in present:
+        out.print(f"{category}: {CATEGORIES[category]}", style="dim", markup=False)
+    for category in present:
+        for name, answer in shown.get(category, []):
+            out.rule(f"{category}: {name} {answer.score.sample_index}", align="left", style="dim")
+            for field, text in _told(name, answer).items():
+                out.print(f"{field}: {text}", markup=False)
+
+
+def _looked_into(
+    session: Session, cells: Sequence[CellRecord], extractor: str | None, examples: int
+) -> tuple[dict[str, int], dict[str, Counter[Category]], dict[Category, list[tuple[str, Judged]]]]:
+    """Answers and categories by cell, and examples of each category."""
+    from rtbench.error_analysis import categories_of
+    from rtbench.judged import judged
+
+    answers: dict[str, int] = {}
+    counts: dict[str, Counter[Category]] = {}
+    shown: dict[Category, list[tuple[str, Judged]]] = {}
+    for cell in cells:
+        found = judged(session, cell, extractor)
+        answers[cell.name] = len(found)
+        counts[cell.name] = Counter()
+        for answer, category in zip(found, categories_of(session.task(cell.task), found), strict=True):
+            if category is None:
+                continue
+            counts[cell.name][category] += 1
+            if len(kept := shown.setdefault(category, [])) < examples:
+                kept.append((cell.name, answer))
+    return answers, counts, shown
+
+
+def _told(name: str, answer: Judged) -> dict[str, str | int | None]:
+    return {
+        "cell": name,
+        "sample_index": answer.score.sample_index,
+        "question": answer.sample.question,
+        "text": answer.completion.full_text,
+        "extracted": answer.score.extracted,
+        "gold": answer.sample.answer,
+    }

@@ -1,0 +1,77 @@
+"""Categories of wrong answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from rtbench.answers import RuleOptions, make_rule
+from rtbench.error_analysis import CATEGORIES, category_of, repeats
+from rtbench.extraction import FilterExtractor, default_steps
+from rtbench.judged import Judged
+from rtbench.records import Completion, Sample
+from tests.conftest import DEMO, Cli
+
+NUMBER = FilterExtractor("flexible", default_steps("flexible", "number"), 1, "")
+
+
+def judged(text: str, *, gold: str = "7", prefix: str | None = "-->", **fields: Any) -> Judged:
+    sample = Sample(index=0, question="Q", answer=gold)
+    given = Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=text, **fields)
+    (score,) = NUMBER.score([given], {0: sample}, prefix)
+    return Judged(sample=sample, completion=given, score=score, answer_prefix=prefix)
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "category"),
+    [
+        ("There are 3 + 4 = 7 of them. --> 7", {}, None),
+        ("There are 3 + 4 = 8 of them. --> 8", {}, "arithmetic slip"),
+        ("There are 3 + 5 = 8 of them. --> 8", {}, "wrong set-up"),
+        ("There are 3 + 4 = 7 of them. --> 8", {}, "wrong final answer"),
+        ("There are 3 of one and 5 of another. --> 8", {}, "other"),
+        ("8", {"reasoning": "There are 3 + 5 = 8 of them."}, "wrong set-up"),
+        ("--> 8", {}, "no reasoning"),
+        ("There are 3 + 5 = 8 of them", {}, "wrong format"),
+        ("I cannot tell from what is said. --> none", {}, "no answer"),
+        ("So there are 3 and then", {"finish_reason": "length"}, "truncation"),
+        ("3", {"reasoning": "So there are 3 and", "reasoning_finish": "length"}, "truncation"),
+        ("There are 3." + " And then there is one more." * 5, {"finish_reason": "length"}, "repetition"),
+        ("3", {"reasoning": "No." + " There is one more." * 5, "reasoning_finish": "length"}, "repetition"),
+    ],
+)
+def test_the_first_rule_that_applies_counts(text: str, fields: dict[str, Any], category: str | None) -> None:
+    rule = make_rule("flexible", RuleOptions(answer_type="number"))
+    prefix = None if "reasoning" in fields else "-->"
+    assert category_of(judged(text, prefix=prefix, **fields), rule) == category
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", False),
+        ("no no no", False),
+        ("x " * 9, True),
+        ("he has two and he has two and he has two and", True),
+        ("he has two and he has two and he has two and he has", True),
+        ("he has two and he has three and he has four and", False),
+        ("he has two and he has two and he has two and that is all", False),
+    ],
+)
+def test_repetition_is_at_the_end_and_long_enough(text: str, found: bool) -> None:
+    assert repeats(text) == found
+
+
+def test_counts_of_a_run(cli: Cli) -> None:
+    (cli.folder / "m.yaml").write_text(DEMO)
+    cli("run", "--matrix", "m.yaml")
+    found: Any = cli.json("errors", "--examples", 1)
+    shown: Any = cli.json("show", found["cells"][0]["cell"], "--limit", 1000)
+    first = found["cells"][0]
+    assert first["n"] == len(shown)
+    assert first["wrong"] == sum(first["categories"].values()) == sum(not row["correct"] for row in shown)
+    assert set(found["examples"]) <= set(CATEGORIES)
+    table = cli("errors").stdout
+    assert first["cell"] in table
+    assert cli("errors", "nonsense", code=2).stderr.startswith("error: ")
