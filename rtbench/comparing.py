@@ -88,6 +88,34 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
     return _adjusted(pairs)
 
 
+def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
+    """Per task, the first cell of each row that is the best of its fold, or that the paired interval does not tell from it."""
+    bootstrap = PairedBootstrap()
+    by_task: dict[tuple[Hashable, ...], list[dict[int, CellRecord]]] = {}
+    for seeds in _rows(run).values():
+        cell = next(iter(seeds.values()))
+        if cell.method != "teacher":
+            by_task.setdefault((cell.task, cell.source, cell.split, cell.fold), []).append(seeds)
+    found: dict[str, set[str]] = {}
+    for (task, *_), rows in by_task.items():
+        scored = [(mean, seeds) for seeds in rows if (mean := _mean(seeds, store)) is not None]
+        if not scored:
+            continue
+        _, best = max(scored, key=lambda pair: pair[0])
+        names = found.setdefault(str(task), set())
+        for _, seeds in scored:
+            other = None if seeds is best else _compare(seeds, best, store, store, bootstrap)
+            if seeds is best or (other is not None and other.interval.low <= 0):
+                names.add(next(iter(seeds.values())).name)
+    return {task: frozenset(names) for task, names in found.items()}
+
+
+def _mean(seeds: dict[int, CellRecord], store: Store) -> float | None:
+    found = [_scores(cell, store) for cell in seeds.values()]
+    means = [sum(one.correct for one in scores.values()) / len(scores) for scores in found if scores]
+    return sum(means) / len(means) if means and len(means) == len(seeds) else None
+
+
 def mcnemar(better: int, worse: int) -> float:
     """P value of McNemar's exact test, two-sided; 1 where nothing differs."""
     from scipy.stats import binomtest

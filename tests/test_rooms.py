@@ -14,15 +14,16 @@ ROOMS = [
     {"files", "mistakes", "budget"},
     {"twins"},
     {"interfaces"},
-    {"hookspecs", "registry", "specs", "stats", "download", "questions", "prompts", "answers", "answer_text"},
+    {"hookspecs", "registry", "specs", "stats", "paired", "metrics", "download", "questions", "prompts", "answers"}
+    | {"answer_text", "equations"},
     {"plugins", "data", "ledger", "store", "filters", "extraction"},
     {"recordings", "kojima_log"},
     {"asking", "session", "config", "scoring", "export", "importing"},
     {"asking_steps", "builder", "narrowing", "expansion"},
     {"plan"},
     {"steps", "history"},
-    {"estimate", "readiness", "runs", "pilot"},
-    {"report", "reference", "spending"},
+    {"estimate", "readiness", "runs", "pilot", "judged"},
+    {"report", "reference", "spending", "comparing", "error_analysis"},
     {"cli", "__main__"},
 ]
 """From the ground up: a room may import, when it is itself imported, what stands below it or beside it."""

@@ -18,23 +18,31 @@ if TYPE_CHECKING:
 @click.argument("run", required=False)
 @click.option("--reference", is_flag=True, help="Put the paper's reported rows beside ours.")
 @click.option("--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a plugin's.")
+@click.option("--html", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a static site.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to a file.")
 @with_session
-def report(session: Session, run: str | None, reference: bool, format_: str, out: Path | None) -> None:
+def report(
+    session: Session, run: str | None, reference: bool, format_: str, html: Path | None, out: Path | None
+) -> None:
     """Print the leaderboard of a run (the latest by default), from what is stored."""
     from rtbench.cli.added import summaries
     from rtbench.files import write_atomic
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs
 
-    reporter = session.reporter(format_)
+    reporter = session.reporter("html" if html is not None else format_)
     record = Runs(session.workspace).load(run)
     rows: tuple[Row, ...] = ()
-    if reference:
+    if reference or html is not None:  # a site shows them when asked to
         from rtbench.reference import reported_rows
 
         rows = reported_rows(record.tasks)
-    text = reporter.render(build_leaderboard(record, session.store, session.ledger, reference=rows))
+    board = build_leaderboard(record, session.store, session.ledger, reference=rows)
+    if html is not None:
+        reporter.write(board, record, session, html)
+        click.echo(f"{html / 'index.html'}")
+        return
+    text = reporter.render(board)
     if format_ == "table":
         text = "\n\n".join([text, *summaries(session, record)])
     if out is None:

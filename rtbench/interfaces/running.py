@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rtbench.ledger import Ledger
     from rtbench.plan import Plan
     from rtbench.report import Leaderboard
+    from rtbench.runs import RunRecord
+    from rtbench.session import Session
     from rtbench.specs import Step
     from rtbench.store import Store
 
@@ -76,9 +78,19 @@ class Reporter(ABC):
     """Renders a leaderboard."""
 
     name: str
+    writes_folder: bool = False
+    """It writes a folder (:meth:`write`) and renders no text."""
 
     @abstractmethod
     def render(self, leaderboard: Leaderboard) -> str: ...
+
+    def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
+        """Writes a folder with the leaderboard and what stands behind it.
+
+        Raises:
+            BadInputError: the folder holds something that is not the reporter's.
+        """
+        raise NotImplementedError
 
 
 class Services(Protocol):

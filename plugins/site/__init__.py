@@ -1,0 +1,15 @@
+"""``rtbench report --html``: a leaderboard as a static site that works from a folder, without a network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtbench.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from rtbench.registry import Register
+
+
+@hookimpl
+def rtbench_register_reporters(register: Register) -> None:
+    register("html", "rtbench_plugins.site.reporter:SiteReporter", summary="a static site, with every sample")

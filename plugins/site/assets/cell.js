@@ -1,0 +1,105 @@
+"use strict";
+// A cell's samples: read file by file when they are asked for, searched, and put in as text alone.
+(() => {
+  const PER_PAGE = 25;
+  const box = document.getElementById("samples");
+  if (!box) return;
+  const chunks = Number(box.dataset.chunks);
+  const loaded = new Map();
+  const waiting = new Map();
+  const [search, wrong, category] = ["search", "wrong", "category"].map((id) => document.getElementById(id));
+  let page = 0;
+  let asked = 0;
+
+  window.rtbench = {
+    chunk(number, shared, rows) {
+      for (const row of rows) row.p = shared + row.p;
+      loaded.set(number, rows);
+    },
+  };
+
+  const load = (number) => {
+    if (loaded.has(number)) return Promise.resolve();
+    if (!waiting.has(number)) {
+      waiting.set(number, new Promise((resolve, reject) => {
+        const script = document.createElement("script");
+        script.src = `../data/${box.dataset.cell}-${number}.js`;
+        script.onload = resolve;
+        script.onerror = () => reject(new Error(`${script.src} is missing`));
+        document.head.append(script);
+      }));
+    }
+    return waiting.get(number);
+  };
+
+  const fits = (row, words) => (!wrong.checked || !row.ok) && (!category.value || row.c === category.value)
+    && (!words || [row.q, row.t, row.r, row.th, row.g, row.x].some((text) => text && text.toLowerCase().includes(words)));
+
+  const element = (name, text, kind) => {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    if (kind) made.className = kind;
+    return made;
+  };
+  const field = (name, text, parent) => {
+    if (text === undefined || text === null || text === "") return;
+    const value = element("div", text, "text");
+    value.dir = "auto";
+    parent.append(element("div", name, "field"), value);
+  };
+  const drawn = (row) => {
+    const sample = element("article", undefined, `sample ${row.ok ? "right" : "wrong"}`);
+    sample.dataset.index = row.i;
+    sample.append(element("h3", `${row.i}: ${row.ok ? "right" : "wrong"}${row.c ? ` (${row.c})` : ""}`));
+    field("question", row.q, sample);
+    field("thoughts", row.th, sample);
+    field("rationale", row.r, sample);
+    field(row.r ? "answer stage" : "completion", row.t, sample);
+    const verdict = element("div", undefined, "verdict");
+    field("extracted answer", row.x === null ? "none" : row.x, verdict.appendChild(element("div")));
+    field("gold", row.g, verdict.appendChild(element("div")));
+    sample.append(verdict);
+    const details = element("details");
+    details.append(element("summary", "prompt as sent"));
+    field("prompt", row.p || "not kept: a recording", details);
+    sample.append(details);
+    return sample;
+  };
+
+  const show = async () => {
+    const turn = ++asked;
+    const words = search.value.trim().toLowerCase();
+    const narrowed = words || wrong.checked || category.value;
+    const found = [];
+    const until = (page + 1) * PER_PAGE;
+    try {
+      for (let number = 0; number < chunks; number += 1) {
+        await load(number);
+        if (turn !== asked) return;
+        found.push(...loaded.get(number).filter((row) => fits(row, words)));
+        if (!narrowed && found.length >= until) break;
+      }
+    } catch (error) {
+      box.textContent = error.message;
+      return;
+    }
+    const all = [...loaded.values()].reduce((sum, rows) => sum + rows.length, 0);
+    const more = !narrowed && loaded.size < chunks;
+    document.getElementById("found").textContent = narrowed ? `${found.length} of ${all} samples` : "";
+    const last = Math.max(0, Math.ceil(found.length / PER_PAGE) - 1);
+    page = Math.min(page, last);
+    document.getElementById("place").textContent = found.length
+      ? `${page * PER_PAGE + 1}–${Math.min(until, found.length)}${more ? "" : ` of ${found.length}`}` : "none";
+    document.getElementById("previous").disabled = page === 0;
+    document.getElementById("next").disabled = !more && page >= last;
+    box.replaceChildren(...found.slice(page * PER_PAGE, until).map(drawn));
+  };
+  const again = () => { page = 0; show(); };
+  for (const one of [wrong, category]) one.addEventListener("change", again);
+  let timer;
+  search.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(again, 150); });
+  document.getElementById("controls").addEventListener("submit", (event) => event.preventDefault());
+  document.getElementById("previous").addEventListener("click", () => { page -= 1; show(); });
+  document.getElementById("next").addEventListener("click", () => { page += 1; show(); });
+  show();
+})();

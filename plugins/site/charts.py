@@ -1,0 +1,321 @@
+"""The site's charts, as Vega-Lite specifications with the table that each is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from rtbench_plugins.reporters import SHORT, describe
+from rtbench_plugins.site.samples import CellPage
+
+from rtbench.report import CellResult, Leaderboard, Row
+
+Record = dict[str, Any]
+ACCURACY = {"field": "accuracy", "type": "quantitative", "title": "accuracy, %", "scale": {"zero": True}}
+
+
+@dataclass(frozen=True)
+class Chart:
+    """One chart."""
+
+    name: str
+    title: str
+    said: str
+    """What it shows, for those who do not see it."""
+    spec: str
+    """Vega-Lite JSON, safe inside a script element."""
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def charts_of(board: Leaderboard, pages: Sequence[CellPage]) -> list[Chart]:
+    """Those that the board has something for."""
+    measured = [row for row in board.rows if row.kind in {"measured", "teacher"}]
+    made = [
+        _line(board, measured, "size", "Accuracy by student size", "parameters", _parameters, log=True),
+        _line(board, measured, "degree", "Accuracy by degree (rationales per question)", "degree", _degree, log=True),
+        _line(board, measured, "part", "Accuracy by part of the training questions", "part, %", _part, log=False),
+        _teachers(board, measured),
+        _pareto(board, measured, "size-front", "Accuracy against parameters", "parameters", _parameters),
+        _pareto(board, measured, "money-front", "Accuracy against what the rationales cost", "money", _money),
+        _heat(board, measured),
+        _errors(pages),
+    ]
+    return [chart for chart in made if chart is not None]
+
+
+def _parameters(_row: Row, result: CellResult) -> float | None:
+    return result.parameters
+
+
+def _degree(row: Row, _result: CellResult) -> float | None:
+    return row.degree if row.method != "teacher" else None
+
+
+def _part(row: Row, result: CellResult) -> float | None:
+    return 100 * row.fraction if row.kind == "measured" and result.recipe is not None else None
+
+
+def _money(_row: Row, result: CellResult) -> float | None:
+    return result.spending.money if result.spending is not None else None
+
+
+def _points(
+    rows: Iterable[Row], of: Callable[[Row, CellResult], float | None]
+) -> list[tuple[Row, str, CellResult, float]]:
+    return [
+        (row, task, result, x)
+        for row in rows
+        if row.fold == "test"
+        for task, result in row.results.items()
+        if result.accuracy is not None and (x := of(row, result)) is not None
+    ]
+
+
+def _record(board: Leaderboard, row: Row, task: str, result: CellResult, **more: Any) -> Record:
+    assert result.accuracy is not None
+    interval = result.interval
+    low, high = (interval.low, interval.high) if interval else (result.accuracy, result.accuracy)
+    return {
+        "task": SHORT.get(task, task), "row": " · ".join(part for part in describe(row, board) if part != "–"),
+        "accuracy": round(100 * result.accuracy, 2), "low": round(100 * low, 2), "high": round(100 * high, 2), **more,
+    }  # fmt: skip
+
+
+def _line(
+    board: Leaderboard,
+    rows: Sequence[Row],
+    name: str,
+    title: str,
+    axis: str,
+    of: Callable[[Row, CellResult], float | None],
+    *,
+    log: bool,
+) -> Chart | None:
+    """A line for each set of rows that differ in the one thing, where there are at least two of them."""
+    series: dict[tuple[object, ...], list[tuple[float, Record]]] = {}
+    for row, task, result, x in _points(rows, of):
+        same = (task, row.method, row.teacher, row.temperature, row.selection, row.source, row.variant, row.split)
+        rest = {
+            "size": (row.degree, row.fraction),
+            "degree": (row.student, row.fraction),
+            "part": (row.student, row.degree),
+        }
+        label = _label(row, name)
+        series.setdefault((*same, *rest[name]), []).append((x, _record(board, row, task, result, x=x, line=label)))
+    records = [
+        record
+        for points in series.values()
+        if len({x for x, _ in points}) > 1
+        for _, record in sorted(points, key=lambda point: point[0])
+    ]
+    if not records:
+        return None
+    along: Record = {"field": "x", "type": "quantitative", "title": axis, **_scale(records, log=log)}
+    shared = {
+        "x": along,
+        "color": {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}},
+    }
+    layers = [
+        {"mark": {"type": "line", "point": True}, "encoding": {**shared, "y": ACCURACY, "tooltip": _tooltip("x")}},
+        {
+            "mark": {"type": "rule", "opacity": 0.5},
+            "encoding": {**shared, "y": {**ACCURACY, "field": "low"}, "y2": {"field": "high"}},
+        },
+    ]
+    spec = _facets(board, records, {"layer": layers, "width": 210, "height": 160})
+    said = f"{title}: {len({r['line'] for r in records})} lines over {len({r['task'] for r in records})} tasks."
+    return _chart(name, title, said, spec, (axis, "task", "row"), records, ("x", "task", "row"))
+
+
+def _scale(records: Sequence[Record], *, log: bool) -> Record:
+    """An axis that goes as far as the values do, marked where they are if they are few."""
+    values = sorted({record["x"] for record in records})
+    marks = {"values": values} if len(values) <= 8 else {}
+    kind = {"type": "log"} if log else {"zero": False}
+    return {"scale": {**kind, "nice": False, "padding": 14}, "axis": {"format": ".2~s", "labelOverlap": True, **marks}}
+
+
+def _label(row: Row, name: str) -> str:
+    parts = [row.method, row.teacher or ""]
+    if name != "size":
+        parts.append(row.student or "")
+    if name != "degree" and row.degree is not None:
+        parts.append(f"D={row.degree}")
+    if name != "part" and row.fraction != 1:
+        parts.append(f"{100 * row.fraction:g} %")
+    return " ".join(part for part in parts if part)
+
+
+def _teachers(board: Leaderboard, rows: Sequence[Row]) -> Chart | None:
+    """Students beside the teachers that taught them."""
+    found = [(row, task, result) for row, task, result, _ in _points(rows, lambda row, _: 0 if row.teacher else None)]
+    if len({row.teacher for row, _, _ in found}) < 2:
+        return None
+    records = [
+        _record(board, row, task, result, teacher=row.teacher, line=_label(row, "teacher"))
+        for row, task, result in found
+    ]
+    encoding = {
+        "y": {"field": "teacher", "type": "nominal", "title": None},
+        "x": ACCURACY,
+        "color": {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}},
+        "tooltip": _tooltip("teacher"),
+    }
+    spec = _facets(
+        board, records, {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": encoding, "width": 210}
+    )
+    said = f"Accuracy of {len({r['teacher'] for r in records})} teachers and of the students that learned from them."
+    return _chart(
+        "teachers", "Accuracy by teacher", said, spec, ("teacher", "task", "row"), records, ("teacher", "task", "row")
+    )
+
+
+def _pareto(
+    board: Leaderboard,
+    rows: Sequence[Row],
+    name: str,
+    title: str,
+    axis: str,
+    of: Callable[[Row, CellResult], float | None],
+) -> Chart | None:
+    """Points of means over tasks, and the front: no other has less of the one and more of the other."""
+    points: list[Record] = []
+    for row in rows:
+        found = [
+            x for result in row.results.values() if result.accuracy is not None and (x := of(row, result)) is not None
+        ]
+        if row.fold != "test" or row.mean is None or not found or row.measured != len(board.tasks):
+            continue
+        mean = CellResult(accuracy=row.mean, interval=row.mean_interval)
+        x = sum(found) if name.startswith("money") else max(found)
+        points.append(_record(board, row, "all", mean, x=x, line=row.method))
+    if len({point["x"] for point in points}) < 2:
+        return None
+    best = -1.0
+    for point in sorted(points, key=lambda p: (p["x"], -p["accuracy"])):
+        point["front"] = point["accuracy"] > best
+        best = max(best, point["accuracy"])
+    along: Record = {
+        "field": "x", "type": "quantitative", "title": axis, **_scale(points, log=name.startswith("size")),
+    }  # fmt: skip
+    color = {"field": "line", "type": "nominal", "title": None}
+    layers = [
+        {
+            "transform": [{"filter": "datum.front"}],
+            "mark": {"type": "line", "interpolate": "step-after", "strokeDash": [4, 3], "color": "gray"},
+            "encoding": {"x": along, "y": ACCURACY},
+        },
+        {
+            "mark": {"type": "point", "filled": True, "size": 60},
+            "encoding": {"x": along, "y": ACCURACY, "color": color, "tooltip": _tooltip("x")},
+        },
+    ]
+    spec = {"data": {"values": points}, "layer": layers, "width": 520, "height": 300}
+    front = sum(point["front"] for point in points)
+    said = f"{title}, means over all tasks: {len(points)} rows, of which {front} are on the Pareto front."
+    return _chart(name, title, said, spec, (axis, "row", "on the front"), points, ("x", "row", "front"))
+
+
+def _heat(board: Leaderboard, rows: Sequence[Row]) -> Chart | None:
+    records = [_record(board, row, task, result) for row, task, result, _ in _points(rows, lambda _row, _result: 0.0)]
+    if len({record["task"] for record in records}) < 2:
+        return None
+    encoding = {
+        "x": {"field": "task", "type": "nominal", "sort": [SHORT.get(t, t) for t in board.tasks], "title": None},
+        "y": {"field": "row", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 420}},
+        "color": {
+            "field": "accuracy",
+            "type": "quantitative",
+            "title": "%",
+            "scale": {"scheme": "viridis", "domain": [0, 100]},
+        },
+        "tooltip": _tooltip("task"),
+    }
+    spec = {
+        "data": {"values": records},
+        "mark": "rect",
+        "encoding": encoding,
+        "width": {"step": 44},
+        "height": {"step": 15},
+    }
+    said = (
+        f"Accuracy of {len({r['row'] for r in records})} rows on {len({r['task'] for r in records})} tasks, as colours."
+    )
+    return _chart("heat", "Method × task", said, spec, ("task", "row"), records, ("task", "row"))
+
+
+def _errors(pages: Sequence[CellPage]) -> Chart | None:
+    """Shares of all answers, by method."""
+    counts: dict[str, Counter[str]] = {}
+    answers: Counter[str] = Counter()
+    for page in pages:
+        name = " ".join(part for part in (page.cell.method, page.cell.student or page.cell.teacher) if part)
+        counts.setdefault(name, Counter()).update(page.categories)
+        answers[name] += page.samples
+    records: list[Record] = [
+        {"row": name, "category": category, "count": count, "share": round(100 * count / answers[name], 2)}
+        for name, found in counts.items()
+        for category, count in found.items()
+    ]
+    if not records:
+        return None
+    encoding = {
+        "y": {"field": "row", "type": "nominal", "sort": None, "title": None, "axis": {"labelLimit": 420}},
+        "x": {"field": "share", "type": "quantitative", "title": "of all answers, %"},
+        "color": {"field": "category", "type": "nominal", "title": None},
+        "tooltip": [{"field": name} for name in ("row", "category", "count", "share")],
+    }
+    spec = {"data": {"values": records}, "mark": "bar", "encoding": encoding, "width": 520, "height": {"step": 18}}
+    said = f"Categories of wrong answers, found by rule, of {len(counts)} methods and models, over all their cells."
+    rows = tuple((r["row"], r["category"], str(r["count"]), f"{r['share']:.1f}") for r in records)
+    return Chart("errors", "What went wrong", said, _json(spec), ("row", "category", "answers", "%"), rows)
+
+
+def _facets(board: Leaderboard, records: list[Record], inner: Record) -> Record:
+    return {
+        "data": {"values": records},
+        "facet": {"field": "task", "type": "nominal", "title": None, "sort": [SHORT.get(t, t) for t in board.tasks]},
+        "columns": 3,
+        "spec": inner,
+    }
+
+
+def _tooltip(first: str) -> list[Record]:
+    return [{"field": name} for name in (first, "row", "accuracy", "low", "high")]
+
+
+def _chart(
+    name: str,
+    title: str,
+    said: str,
+    spec: Record,
+    heads: tuple[str, ...],
+    records: Sequence[Record],
+    fields: tuple[str, ...],
+) -> Chart:
+    rows = tuple(
+        (
+            *(_text(record[field]) for field in fields),
+            f"{record['accuracy']:.1f}",
+            f"{record['low']:.1f}–{record['high']:.1f}",
+        )
+        for record in records
+    )
+    return Chart(
+        name, title, said, _json({**spec, "description": said}), (*heads, "accuracy, %", "95 % interval"), rows
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _json(spec: Record) -> str:
+    whole = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec}
+    return msgspec.json.encode(whole).decode().replace("<", "\\u003c")

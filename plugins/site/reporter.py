@@ -1,0 +1,146 @@
+"""Writes the site: one page for the board, one for each cell, and each cell's samples in files of a few hundred."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtbench_plugins.reporters import HEADS, describe, mean, notes, percent
+from rtbench_plugins.site.charts import charts_of
+from rtbench_plugins.site.samples import CellPage, write_samples
+
+from rtbench.comparing import close_to_best
+from rtbench.error_analysis import CATEGORIES
+from rtbench.errors import BadInputError
+from rtbench.files import write_atomic
+from rtbench.interfaces import Reporter
+from rtbench.report import Leaderboard, Row
+from rtbench.stats import wilson
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from rtbench.runs import RunRecord
+    from rtbench.session import Session
+
+_HERE = Path(__file__).parent
+_MARK = "rtbench-site"
+"""A file that tells a folder of ours, which may be written over, from anything else."""
+
+
+class SiteReporter(Reporter):
+    """A folder with ``index.html``, ``cells/``, ``data/`` and ``assets/``."""
+
+    name = "html"
+    writes_folder = True
+
+    def render(self, leaderboard: Leaderboard) -> str:
+        raise BadInputError("a site is a folder, not a text", where="--format html", next_step="Write `--html DIR`.")
+
+    def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
+        """Writes the site anew; a page whose cell is not scored says why.
+
+        Raises:
+            BadInputError: the folder holds something else.
+        """
+        _take(folder)
+        _write_assets(folder)
+        templates = _templates()
+        numbers = {cell.name: at for at, cell in enumerate(run.cells)}
+        pages: list[CellPage] = []
+        page = templates.get_template("cell.html")
+        for at, cell in enumerate(run.cells):
+            found = write_samples(session, cell, at, folder / "data")
+            pages.append(found)
+            text = page.render(
+                run=run, cell=cell, page=found, categories=CATEGORIES, summaries=_summaries(session, cell.score),
+                version=leaderboard.version,
+            )  # fmt: skip
+            write_atomic(folder / "cells" / f"{at}.html", text.encode())
+        close = close_to_best(run, session.store)
+        text = templates.get_template("index.html").render(
+            board=leaderboard, run=run, heads=HEADS, tasks=leaderboard.tasks, notes=notes(leaderboard),
+            rows=[_shown(row, leaderboard, numbers, close) for row in leaderboard.rows],
+            filters=_filters(leaderboard), charts=charts_of(leaderboard, pages), version=leaderboard.version,
+        )  # fmt: skip
+        write_atomic(folder / "index.html", text.encode())
+
+
+def _take(folder: Path) -> None:
+    """Empties a site of ours, makes a folder that is not there, and refuses any other."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInputError("is a file, not a folder", where=str(folder), next_step="Name another folder.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
+        raise BadInputError(
+            "holds something that is no site of rtbench", where=str(folder), next_step="Name an empty or a new folder."
+        )
+    for part in ("cells", "data", "assets"):
+        if (folder / part).is_dir():
+            shutil.rmtree(folder / part)
+        (folder / part).mkdir(parents=True)
+    (folder / _MARK).write_text("A site written by rtbench; it may be written over.\n")
+
+
+def _write_assets(folder: Path) -> None:
+    import vl_convert
+
+    for path in sorted((_HERE / "assets").iterdir()):
+        (folder / "assets" / path.name).write_bytes(path.read_bytes())
+    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
+    (folder / "assets" / "vega.js").write_text(f"(() => {{\n{bundle}\n}})();\n", encoding="utf-8")
+
+
+def _templates() -> Environment:
+    """Everything that is filled in is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def _summaries(session: Session, key: str | None) -> list[dict[str, Any]]:
+    """Every extractor's, with an interval, of a cell that is scored."""
+    if key is None or not session.store.has("score", key):
+        return []
+    found = session.store.meta("score", key).result["summaries"]
+    return [{**one, "interval": wilson(one["correct"], one["n"]) if one["n"] else None} for one in found]
+
+
+def _shown(row: Row, board: Leaderboard, numbers: dict[str, int], close: dict[str, frozenset[str]]) -> dict[str, Any]:
+    """A row as the table shows it."""
+    cells: list[dict[str, Any]] = []
+    for task in board.tasks:
+        result = row.results.get(task)
+        names = [name for name in result.cells if name in numbers] if result else []
+        cells.append(
+            {
+                "text": percent(result),
+                "value": "" if result is None or result.accuracy is None else f"{result.accuracy:.6f}",
+                "why": (result.reason or "") if result else "",
+                "pages": [numbers[name] for name in names],
+                "close": bool(names) and names[0] in close.get(task, ()),
+            }
+        )
+    parameters = max((r.parameters or 0 for r in row.results.values()), default=0)
+    return {
+        "kind": row.kind, "method": row.method, "student": row.student or "", "teacher": row.teacher or "",
+        "fold": row.fold, "source": row.source, "parameters": parameters, "heads": describe(row, board), "cells": cells,
+        "mean": mean(row, board.tasks), "mean_value": "" if row.mean is None else f"{row.mean:.6f}",
+    }  # fmt: skip
+
+
+def _filters(board: Leaderboard) -> dict[str, list[str]]:
+    """What can be chosen of, where there are several."""
+    rows = [row for row in board.rows if row.kind != "reported"]
+    named: dict[str, list[str]] = {
+        "method": [row.method for row in rows],
+        "student": [row.student or "" for row in rows],
+        "teacher": [row.teacher or "" for row in rows],
+        "fold": [str(row.fold) for row in rows],
+        "source": [str(row.source) for row in rows],
+    }
+    found = {name: list(dict.fromkeys(value for value in values if value)) for name, values in named.items()}
+    return {name: values for name, values in found.items() if len(values) > 1}
