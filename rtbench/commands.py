@@ -8,6 +8,7 @@ COMMANDS = {
     "report": "rtbench.cli.report:report",
     "compare": "rtbench.cli.compare:compare",
     "errors": "rtbench.cli.errors:errors",
+    "extractors": "rtbench.cli.extractors:extractors",
     "show": "rtbench.cli.show:show",
     "curate": "rtbench.cli.curate:curate",
     "score": "rtbench.cli.score:score",

@@ -167,7 +167,10 @@ def test_a_recording_is_not_asked_for_more_than_it_holds(make_cli: MakeCli, data
     assert "at most 1" in reasons["multiarith/fine-tune-cot/text-davinci-002/random-causal/D8/seed0"]
 
 
-@pytest.mark.parametrize("name", ["paper", "modern", "recorded", "quickstart"])
+STUDIES = ["paper-diverse", "paper-datasize", "paper-teachers", "paper-template", "paper-filtering", "paper-length"]
+
+
+@pytest.mark.parametrize("name", ["paper", *STUDIES, "modern", "recorded", "quickstart"])
 def test_built_in_matrices_plan_without_data(cli: Cli, name: str) -> None:
     """Without data no cell can run, and each says so; the matrix itself must be sound."""
     found = cli.json("plan", "--matrix", name, "--offline")

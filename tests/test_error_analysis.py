@@ -75,3 +75,14 @@ def test_counts_of_a_run(cli: Cli) -> None:
     table = cli("errors").stdout
     assert first["cell"] in table
     assert cli("errors", "nonsense", code=2).stderr.startswith("error: ")
+
+
+def test_extractors_are_compared_text_by_text(cli: Cli) -> None:
+    cli("run", "--tasks", "aqua", "--methods", "teacher", "--name", "r")
+    found: Any = cli.json("extractors", "strict", "flexible", "--run", "r")
+    apart = sum(int(cell["only_one"]) + int(cell["only_other"]) for cell in found["cells"])
+    assert apart == len(found["differing"]) > 0, "some texts of the scripted teacher are cut before the answer is said"
+    for told in found["differing"]:
+        assert told["one"][1] != told["other"][1]
+    assert f"{apart} verdicts differ" in cli("extractors", "strict", "flexible", "--run", "r").stdout
+    assert "'flexible'" in cli("extractors", "strict", "flexibel", "--run", "r", code=2).stderr

@@ -23,7 +23,7 @@ ROOMS = [
     {"plan"},
     {"steps", "history"},
     {"estimate", "readiness", "runs", "pilot", "judged"},
-    {"report", "reference", "spending", "comparing", "error_analysis"},
+    {"report", "reference", "spending", "comparing", "error_analysis", "paper_tables"},
     {"cli", "__main__"},
 ]
 """From the ground up: a room may import, when it is itself imported, what stands below it or beside it."""

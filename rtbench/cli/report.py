@@ -17,12 +17,23 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", required=False)
 @click.option("--reference", is_flag=True, help="Put the paper's reported rows beside ours.")
-@click.option("--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a plugin's.")
+@click.option("--paper", is_flag=True, help="Print the paper's tables and figures, each figure beside ours.")
+@click.option(
+    "--format", "format_", default="table", show_default=True, help="table, md, csv, json, tex, or a plugin's."
+)
+@click.option("--latex", is_flag=True, help="The same as --format tex: the paper's layout.")
 @click.option("--html", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a static site.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to a file.")
 @with_session
 def report(
-    session: Session, run: str | None, reference: bool, format_: str, html: Path | None, out: Path | None
+    session: Session,
+    run: str | None,
+    reference: bool,
+    paper: bool,
+    format_: str,
+    latex: bool,
+    html: Path | None,
+    out: Path | None,
 ) -> None:
     """Print the leaderboard of a run (the latest by default), from what is stored."""
     from rtbench.cli.added import summaries
@@ -30,7 +41,8 @@ def report(
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs
 
-    reporter = session.reporter("html" if html is not None else format_)
+    format_ = "html" if html is not None else "tex" if latex else format_
+    reporter = session.reporter(format_)
     record = Runs(session.workspace).load(run)
     rows: tuple[Row, ...] = ()
     if reference or html is not None:  # a site shows them when asked to
@@ -42,8 +54,13 @@ def report(
         reporter.write(board, record, session, html)
         click.echo(f"{html / 'index.html'}")
         return
-    text = reporter.render(board)
-    if format_ == "table":
+    if paper:
+        from rtbench.paper_tables import as_markdown, paper_tables
+
+        text = as_markdown(paper_tables(board), board)
+    else:
+        text = reporter.render(board)
+    if format_ == "table" and not paper:
         text = "\n\n".join([text, *summaries(session, record)])
     if out is None:
         click.echo(text)

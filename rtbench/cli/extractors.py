@@ -1,0 +1,77 @@
+"""``rtbench extractors``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from rtbench.cli.common import console, format_option, print_json, print_table, with_session
+from rtbench.cli.show import find_cell
+
+if TYPE_CHECKING:
+    from rtbench.judged import Judged
+    from rtbench.runs import CellRecord
+    from rtbench.session import Session
+
+
+@click.command()
+@click.argument("one")
+@click.argument("other")
+@click.option("--cell", metavar="CELL", help="Of this cell.  [default: all of the run]")
+@click.option("--run", "run_name", metavar="NAME", help="Of this run.  [default: the latest]")
+@click.option("--examples", type=click.IntRange(min=0), default=3, show_default=True, metavar="N", help="Show N texts.")
+@format_option("table", "json")
+@with_session
+def extractors(
+    session: Session, one: str, other: str, cell: str | None, run_name: str | None, examples: int, format_: str
+) -> None:
+    """Where two extractors, ONE and OTHER, come to different verdicts on the same texts."""
+    from rtbench.runs import Runs
+
+    record = Runs(session.workspace).load(run_name)
+    cells = [found for found in record.cells if found.score is not None and session.store.has("score", found.score)]
+    if cell is not None:
+        cells = [find_cell(record.name, record.cells, cell)]
+    rows: list[tuple[str, ...]] = []
+    differing: list[dict[str, Any]] = []
+    for found in cells:
+        pairs = _pairs(session, found, one, other)
+        apart = [(a, b) for a, b in pairs if a.score.correct != b.score.correct]
+        only = sum(a.score.correct for a, _ in apart)
+        rows.append((found.name, str(len(pairs)), str(only), str(len(apart) - only)))
+        differing += [_told(found, a, b) for a, b in apart]
+    if format_ == "json":
+        counted = [dict(zip(("cell", "n", "only_one", "only_other"), row, strict=True)) for row in rows]
+        print_json({"one": one, "other": other, "cells": counted, "differing": differing})
+        return
+    print_table(("cell", "n", f"right by {one} only", f"right by {other} only"), rows)
+    out = console()
+    for told in differing[:examples]:
+        out.rule(f"{told['cell']} {told['sample_index']}", align="left", style="dim")
+        for field in ("question", "text", "gold"):
+            out.print(f"{field}: {told[field]}", markup=False)
+        for name, extracted, right in ((one, *told["one"]), (other, *told["other"])):
+            out.print(f"{name}: {extracted!r}", style="green" if right else "red", markup=False)
+    out.print(f"{len(differing)} verdicts differ", style="dim")
+
+
+def _pairs(session: Session, cell: CellRecord, one: str, other: str) -> list[tuple[Judged, Judged]]:
+    """Both verdicts on each text; a text that only one of them voted for (self-consistency) has no pair."""
+    from rtbench.judged import judged
+
+    second = {(b.score.sample_index, b.score.completion_index): b for b in judged(session, cell, other)}
+    first = judged(session, cell, one)
+    return [(a, second[key]) for a in first if (key := (a.score.sample_index, a.score.completion_index)) in second]
+
+
+def _told(cell: CellRecord, one: Judged, other: Judged) -> dict[str, Any]:
+    return {
+        "cell": cell.name,
+        "sample_index": one.score.sample_index,
+        "question": one.sample.question,
+        "text": one.completion.full_text,
+        "gold": one.sample.answer,
+        "one": (one.score.extracted, one.score.correct),
+        "other": (other.score.extracted, other.score.correct),
+    }
