@@ -17,7 +17,8 @@ from typing import Any
 def head(title: str, what: str) -> None:
     """Prints what was run, where and when."""
     print(f"# {title}\n")
-    print(f"```sh\npython {' '.join([f'benchmarks/{Path(sys.argv[0]).name}', *sys.argv[1:]])}\n```\n")
+    stated = ["DIR" if one.startswith("/") else one for one in sys.argv[1:]]
+    print(f"```sh\npython {' '.join([f'benchmarks/{Path(sys.argv[0]).name}', *stated])}\n```\n")
     machine = f"one of two shared cores ({platform.machine()}), Python {platform.python_version()}"
     print(f"{datetime.now(UTC).date()}, {machine}; {what}.")
     print(

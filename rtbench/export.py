@@ -100,12 +100,13 @@ def _write_folds(task: Task, directory: Path, variant: str, split: str, files: D
         path = directory.resolve() / f"rtbench_{task.info.name}" / f"{fold}.jsonl"
         with atomic_write(path) as handle:
             for sample in samples:
-                handle.write(encoder.encode(_doc(sample)) + b"\n")
+                handle.write(encoder.encode(doc_of(sample)) + b"\n")
         out[fold] = path
     return out
 
 
-def _doc(sample: Sample) -> ExportedDoc:
+def doc_of(sample: Sample) -> ExportedDoc:
+    """A sample as exported tasks hold it."""
     return ExportedDoc(
         sample_index=sample.index,
         question=sample.question.strip(),

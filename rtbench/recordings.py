@@ -1,11 +1,12 @@
 """Recordings of completions made elsewhere: read, matched to samples by question text, counted.
 
-Four kinds of file are read:
+Five kinds of file are read:
 
 * JSON Lines of records with ``reasoning_completion`` and ``completion`` (gzip or not), named
   ``<model>__<key>__<task>.jsonl[.gz]``;
 * the original project's ``completion_data`` (one JSON document ``{"metadata": …, "data": {index: [record, …]}}``, as
   ``src/data/completion_dataset.py`` of itsnamgyu/reasoning-teacher states it);
+* samples that lm-eval logged (``samples_<task>_<date>.jsonl``; :mod:`rtbench.lm_eval_samples`);
 * logs of the zero-shot-CoT repository (``*.log``; :mod:`rtbench.kojima_log`);
 * plain JSON Lines with ``question`` or ``sample_index``, and ``completion`` or ``text``.
 """
@@ -157,9 +158,13 @@ def read_recording(
         BadInputError: the file cannot be read; names the file and the line.
         UnknownNameError: its prediction template is none of the original's.
     """
+    from rtbench import lm_eval_samples
+
     name = path.name.removesuffix(".gz")
     if name.endswith(".json"):
         return _read_completion_data(path, model, key, task)
+    if lm_eval_samples.NAME.fullmatch(path.name):
+        return lm_eval_samples.read_samples(path, model=model, key=key, task=task)
     if name.endswith(".log"):
         from rtbench.kojima_log import read_log
 

@@ -17,7 +17,7 @@ ROOMS = [
     {"hookspecs", "registry", "specs", "stats", "paired", "metrics", "download", "questions", "prompts", "answers"}
     | {"answer_text", "equations"},
     {"plugins", "data", "ledger", "store", "filters", "extraction"},
-    {"recordings", "kojima_log"},
+    {"recordings", "kojima_log", "lm_eval_samples"},
     {"asking", "session", "config", "scoring", "export", "importing"},
     {"asking_steps", "builder", "narrowing", "expansion"},
     {"plan"},

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtbench.cli.common import with_session
+from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
     from rtbench.report import Row
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 )
 @click.option("--latex", is_flag=True, help="The same as --format tex: the paper's layout.")
 @click.option("--html", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a static site.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to a file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), metavar="PATH", help="Write to a file; html and lm-eval: a folder."
+)
 @with_session
 def report(
     session: Session,
@@ -45,14 +48,14 @@ def report(
     reporter = session.reporter(format_)
     record = Runs(session.workspace).load(run)
     rows: tuple[Row, ...] = ()
-    if reference or html is not None:  # a site shows them when asked to
+    if reference or format_ == "html":  # a site shows them when asked to
         from rtbench.reference import reported_rows
 
         rows = reported_rows(record.tasks)
     board = build_leaderboard(record, session.store, session.ledger, reference=rows)
-    if html is not None:
-        reporter.write(board, record, session, html)
-        click.echo(f"{html / 'index.html'}")
+    if reporter.writes_folder and (folder := html or out) is not None:
+        reporter.write(board, record, session, folder)
+        click.echo(str(folder / "index.html" if html else folder))
         return
     if paper:
         from rtbench.paper_tables import as_markdown, paper_tables
@@ -64,5 +67,7 @@ def report(
         text = "\n\n".join([text, *summaries(session, record)])
     if out is None:
         click.echo(text)
+    elif out.is_dir():
+        raise BadInputError("is a folder", where=f"--out {out}", next_step="Name a file.")
     else:
         write_atomic(out, text.encode() + b"\n")

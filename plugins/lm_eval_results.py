@@ -1,0 +1,142 @@
+"""Reporter ``lm-eval``: a run as the results and samples files that ``lm_eval --output_path --log_samples`` writes, so that what
+reads those reads ours. Each student and method is a model, and each extractor a filter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtbench.errors import BadInputError
+from rtbench.export import doc_of
+from rtbench.files import write_atomic
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import Reporter
+from rtbench.judged import Judged, judged
+from rtbench.report import Leaderboard
+
+if TYPE_CHECKING:
+    from rtbench.registry import Register
+    from rtbench.runs import CellRecord, RunRecord
+    from rtbench.session import Session
+
+_UNSAFE = re.compile(r"[\"<>:/|\\?*\[\]]+")
+"""``sanitize_model_name`` of lm_eval/utils.py."""
+
+
+class LmEvalReporter(Reporter):
+    """``DIR/MODEL/results_DATE.json`` and ``samples_TASK_DATE.jsonl``."""
+
+    name = "lm-eval"
+    writes_folder = True
+
+    def render(self, leaderboard: Leaderboard) -> str:
+        raise BadInputError("its files are a folder", where="--format lm-eval", next_step="Write `--out DIR`.")
+
+    def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
+        """Adds files for each model; cells without a score are left out."""
+        models: dict[str, list[CellRecord]] = {}
+        for cell in run.cells:
+            if cell.score is not None and session.store.has("score", cell.score):
+                models.setdefault(cell.name.partition("/")[2], []).append(cell)
+        if not models:
+            raise BadInputError("no cell is scored", where=f"run {run.name}", next_step="`rtbench run` first.")
+        date = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
+        for model, cells in models.items():
+            place = folder / _UNSAFE.sub("__", model)
+            results: dict[str, Any] = {}
+            for cell in cells:
+                found = {name: judged(session, cell, name) for name in _extractors(session, cell)}
+                task = f"rtbench_{cell.task}" + ("" if cell.fold == "test" else f"_{cell.fold}")
+                results[task] = _metrics(task, found)
+                lines = [_sample(at, one, name) for name, answers in found.items() for at, one in enumerate(answers)]
+                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                write_atomic(place / f"samples_{task}_{date}.jsonl", text.encode())
+            whole = _whole(results, cells, model, run, leaderboard.version)
+            write_atomic(place / f"results_{date}.json", json.dumps(whole, indent=2, ensure_ascii=False).encode())
+
+
+def _extractors(session: Session, cell: CellRecord) -> list[str]:
+    assert cell.score is not None
+    names = [one["extractor"] for one in session.store.meta("score", cell.score).result["summaries"]]
+    return sorted(names, key=lambda name: name != cell.extractor)  # the leaderboard's first
+
+
+def _metrics(task: str, found: dict[str, list[Judged]]) -> dict[str, Any]:
+    out: dict[str, Any] = {"alias": task, "sample_len": max(map(len, found.values()))}
+    for name, answers in found.items():
+        n = len(answers)
+        share = sum(one.score.correct for one in answers) / n if n else 0.0
+        out[f"exact_match,{name}"] = share
+        # As lm-eval's mean_stderr: of the sample, with n - 1.
+        out[f"exact_match_stderr,{name}"] = math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else "N/A"
+    return out
+
+
+def _sample(at: int, one: Judged, extractor: str) -> dict[str, Any]:
+    doc = msgspec.to_builtins(doc_of(one.sample))
+    prompt, gold = one.completion.prompt, one.sample.answer
+    return {
+        "doc_id": at,
+        "doc": doc,
+        "target": gold,
+        "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": {}}},
+        "resps": [[one.completion.text]],
+        "filtered_resps": ["[invalid]" if one.score.extracted is None else one.score.extracted],
+        "filter": extractor,
+        "metrics": ["exact_match"],
+        "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
+        "prompt_hash": _hash(prompt),
+        "target_hash": _hash(gold),
+        "exact_match": float(one.score.correct),
+    }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _whole(
+    results: dict[str, Any], cells: list[CellRecord], model: str, run: RunRecord, version: str
+) -> dict[str, Any]:
+    sizes = {
+        task: {"original": found["sample_len"], "effective": found["sample_len"]} for task, found in results.items()
+    }
+    configs = {
+        task: {
+            "task": task,
+            "output_type": "generate_until",
+            "num_fewshot": 0,
+            "metadata": {
+                "rtbench": {"cell": cell.name, "run": run.name, "matrix": run.matrix, "variant": cell.variant}
+            },
+        }
+        for task, cell in zip(results, cells, strict=True)
+    }
+    return {
+        "results": results,
+        "group_subtasks": {task: [] for task in results},
+        "configs": configs,
+        "versions": dict.fromkeys(results, 1),
+        "n-shot": dict.fromkeys(results, 0),
+        "higher_is_better": {task: {"exact_match": True} for task in results},
+        "n-samples": sizes,
+        "config": {"model": "rtbench", "model_args": model, "limit": cells[0].limit},
+        "model_source": "rtbench",
+        "model_name": model,
+        "model_name_sanitized": _UNSAFE.sub("__", model),
+        "rtbench_version": version,
+    }
+
+
+@hookimpl
+def rtbench_register_reporters(register: Register) -> None:
+    register(
+        "lm-eval", "rtbench_plugins.lm_eval_results:LmEvalReporter", summary="results and samples files of lm-eval"
+    )
