@@ -1,4 +1,4 @@
-"""How a run is shown while it goes: bars in a terminal, plain lines elsewhere."""
+"""How a run is shown while it goes: plain lines; in a terminal, :mod:`rtbench.cli.live`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from rtbench.interfaces import Progress, StepState
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import TaskID
 
     from rtbench.errors import PluginError
     from rtbench.plan import Plan
@@ -106,54 +105,6 @@ class RunListener:
         self.console.print(text, markup=False, soft_wrap=True)
 
 
-class BarListener(RunListener):
-    """Bars with rate and time left; one for the run, one for each step under way."""
-
-    def __init__(self, plan: Plan, session: Session, console: Console) -> None:
-        super().__init__(plan, session, console)
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as Remaining
-
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            Remaining(),
-            console=console,
-            transient=True,
-        )
-        self._ids: dict[str, TaskID] = {}
-        self._all = self._bars.add_task("all steps", total=self.total, rate="")
-
-    def __enter__(self) -> Self:
-        self._bars.start()
-        return self
-
-    def __exit__(self, *ended: object) -> None:
-        self._bars.stop()
-
-    def show_started(self, step: Step) -> None:
-        self._ids[step.key] = self._bars.add_task(step.title, total=None, rate="")
-
-    def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
-        seconds = max(time.monotonic() - self._last[step.key], 1e-3)
-        self._bars.update(self._ids[step.key], completed=done, total=total, rate=f"{done / seconds:.1f} {unit}/s")
-
-    def show_waits(self, step: Step, why: str) -> None:
-        if step.key in self._ids:
-            self._bars.remove_task(self._ids.pop(step.key))
-        super().show_waits(step, why)
-
-    def show_finished(self, step: Step, state: StepState) -> None:
-        if step.key in self._ids:
-            self._bars.remove_task(self._ids.pop(step.key))
-        self._bars.update(self._all, completed=self.ended, rate=f"{self.failed} failed" if self.failed else "")
-        if state.state == "failed":
-            self._line(f"failed: {step.title}: {state.error}")
-
-
 def byte_progress() -> Progress:
     """Shows a download: a line that is rewritten in a terminal, one line every few seconds elsewhere."""
     stream = sys.stderr
@@ -175,5 +126,9 @@ def byte_progress() -> Progress:
 
 
 def listener_for(plan: Plan, session: Session, console: Console) -> RunListener:
-    """Bars where a person watches."""
-    return (BarListener if console.is_terminal else RunListener)(plan, session, console)
+    """A live view where a person watches."""
+    if not console.is_terminal:
+        return RunListener(plan, session, console)
+    from rtbench.cli.live import LiveListener
+
+    return LiveListener(plan, session, console)

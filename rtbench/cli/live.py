@@ -1,0 +1,139 @@
+"""A run in a terminal: its cells by method and task, the steps under way with rate and time left, and money."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Self
+
+from rich.console import Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Remaining
+from rich.table import Table
+from rich.text import Text
+
+from rtbench.cli.progress import RunListener
+from rtbench.interfaces import StepState
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.progress import TaskID
+
+    from rtbench.plan import Plan
+    from rtbench.session import Session
+    from rtbench.specs import Step
+
+MONEY_SECONDS = 2.0
+"""How often the account is read."""
+HEAD = 9
+"""Letters of a task's name that fit over its column."""
+
+
+class Cells:
+    """How many cells of each method and task are done, failed, or left."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.tasks: list[str] = list(dict.fromkeys(planned.cell.task.name for planned in plan.cells))
+        self.counts: dict[str, dict[str, list[int]]] = {}
+        """Done, failed and all, by method and task."""
+        self._waiting: dict[str, list[tuple[str, str]]] = {}
+        """Cells by the score step that they wait for: several cells may share one."""
+        for planned in plan.cells:
+            method, task = planned.cell.method, planned.cell.task.name
+            counts = self.counts.setdefault(method, {}).setdefault(task, [0, 0, 0])
+            counts[2] += 1
+            if planned.score is None:
+                counts[1] += 1
+            elif planned.score.key in plan.cached:
+                counts[0] += 1
+            else:
+                self._waiting.setdefault(planned.score.key, []).append((method, task))
+
+    def ended(self, key: str, state: StepState) -> None:
+        for method, task in self._waiting.pop(key, ()):
+            self.counts[method][task][0 if state.state == "done" else 1] += 1
+
+    def table(self) -> Table:
+        table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
+        table.add_column("cells done", style="bold")
+        for task in self.tasks:
+            table.add_column(task[:HEAD], justify="right")
+        for method, by_task in self.counts.items():
+            table.add_row(method, *(_count(by_task.get(task)) for task in self.tasks))
+        return table
+
+
+def _count(counts: list[int] | None) -> Text:
+    if counts is None:
+        return Text("")
+    done, failed, whole = counts
+    style = "red" if failed else "green" if done == whole else "yellow" if done else "dim"
+    return Text(f"{done}/{whole}" + (f" {failed}!" if failed else ""), style=style)
+
+
+class LiveListener(RunListener):
+    """The live view. What must stay (failures, warnings) is printed above it."""
+
+    def __init__(self, plan: Plan, session: Session, console: Console) -> None:
+        super().__init__(plan, session, console)
+        self._session = session
+        self._cells = Cells(plan)
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            Remaining(),
+            console=console,
+        )
+        self._ids: dict[str, TaskID] = {}
+        self._all = self._bars.add_task("all steps", total=self.total, rate="")
+        self._money = ""
+        self._money_read = float("-inf")
+        self._live = Live(console=console, get_renderable=self.view, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *ended: object) -> None:
+        self._live.stop()
+
+    def view(self) -> RenderableType:
+        parts: list[RenderableType] = [self._cells.table(), self._bars]
+        if money := self._spent():
+            parts.append(Text(money, style="dim"))
+        return Group(*parts)
+
+    def _spent(self) -> str:
+        """What the run has spent so far, where it has an account."""
+        budget = self._session.budget
+        if budget is not None and time.monotonic() - self._money_read >= MONEY_SECONDS:
+            from rtbench.budget import money
+
+            self._money_read = time.monotonic()
+            account, cap = budget.account(), budget.cap
+            most = "" if cap.nano is None else f" of {money(cap.nano, cap.currency)}"
+            self._money = f"spent {money(account.spent, cap.currency)}{most}"
+        return self._money
+
+    def show_started(self, step: Step) -> None:
+        self._ids[step.key] = self._bars.add_task(step.title, total=None, rate="")
+
+    def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
+        seconds = max(time.monotonic() - self._last[step.key], 1e-3)
+        self._bars.update(self._ids[step.key], completed=done, total=total, rate=f"{done / seconds:.1f} {unit}/s")
+
+    def show_waits(self, step: Step, why: str) -> None:
+        if step.key in self._ids:
+            self._bars.remove_task(self._ids.pop(step.key))
+        super().show_waits(step, why)
+
+    def show_finished(self, step: Step, state: StepState) -> None:
+        self._cells.ended(step.key, state)
+        if step.key in self._ids:
+            self._bars.remove_task(self._ids.pop(step.key))
+        self._bars.update(self._all, completed=self.ended, rate=f"{self.failed} failed" if self.failed else "")
+        if state.state == "failed":
+            self._line(f"failed: {step.title}: {state.error}")
