@@ -122,7 +122,7 @@ def test_rationales_are_those_that_were_learned_from(ran: Cli, hub: Hub) -> None
     stored = [
         json.loads(line)
         for path in (ran.workspace / "store" / "curate").rglob("examples.jsonl")
-        for line in path.open()
+        for line in path.read_bytes().splitlines()
     ]
     assert len(lines) == sum("rationale" in one for one in stored)
 
