@@ -12,6 +12,7 @@ from rtbench_plugins.printing import escaped, text_console, text_of
 
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Reporter
+from rtbench.overlap import RUN
 from rtbench.records import Spending
 from rtbench.report import CellResult, Leaderboard, Row
 
@@ -112,7 +113,7 @@ def notes(board: Leaderboard) -> list[str]:
             if "twin" in sources
             else f"(reported): {said}."
         )
-    lines += _sizes(board)
+    lines += _sizes(board) + _overlap(board)
     lines += [
         f"{row.method} {row.teacher or ''} on {task}: {result.missing} questions of the fold have no recording."
         for row in board.rows
@@ -159,6 +160,16 @@ def _sizes(board: Leaderboard) -> list[str]:
         if sizes:
             lines.append(("n: " if fold == "test" else f"n on {fold}: ") + ", ".join(sizes))
     return lines
+
+
+def _overlap(board: Leaderboard) -> list[str]:
+    """Of tasks whose test questions stand in their training questions."""
+    told = [
+        f"{task} {one.exact} exact, {one.up_to_numbers} up to numbers, {one.run} by {RUN} words in a row (of {one.test})"
+        for task, one in board.overlap.items()
+        if max(one.exact, one.up_to_numbers, one.run)
+    ]
+    return [f"Test questions that stand among the training questions: {'; '.join(told)}."] if told else []
 
 
 def _recipes(board: Leaderboard) -> list[str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from rtbench.files import read_jsonl
 from rtbench.interfaces import Recipe
+from rtbench.overlap import Overlap
 from rtbench.records import CurationYield, Fold, Record, Score, ScoreSummary, Source, Spending
 from rtbench.runs import CellRecord, RunRecord
 from rtbench.spending import Books, summed
@@ -111,6 +112,8 @@ class Leaderboard(Record, frozen=True):
     """What each priced teacher's completions cost, each counted once."""
     spending_on_students: dict[str, Spending] = {}
     """What each priced student's trainings and completions cost, each counted once."""
+    overlap: dict[str, Overlap] = {}
+    """Test questions that stand in the training fold, by task."""
 
 
 def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference: Iterable[Row] = ()) -> Leaderboard:
@@ -146,6 +149,7 @@ def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference
         rows=tuple(_with_mean(row) for row in sorted(rows, key=_order)),
         spending=books.by_teacher(run),
         spending_on_students=books.by_student(run),
+        overlap=run.overlap,
     )
 
 

@@ -6,7 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,12 +15,14 @@ import msgspec
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import read_json, write_atomic
 from rtbench.interfaces import Outcome, Recipe
+from rtbench.overlap import Overlap, overlap_of
 from rtbench.plan import Plan
 from rtbench.records import Fold, Price, Record, Source
 from rtbench.specs import CompleteSpec, Step
 
 if TYPE_CHECKING:
     from rtbench.plan import PlannedCell
+    from rtbench.session import Session
 
 
 class CellRecord(Record, frozen=True, omit_defaults=True):
@@ -77,9 +79,13 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     """By student, likewise."""
     random: dict[str, float] = {}
     """Expected accuracy of a uniform guess, by task."""
+    overlap: dict[str, Overlap] = {}
+    """Of test and training questions, by task; of upstream data alone, as twins' folds are disjoint by pattern."""
 
 
-def run_record(name: str, plan: Plan, outcome: Outcome | None, *, version: str) -> RunRecord:
+def run_record(
+    name: str, plan: Plan, outcome: Outcome | None, *, version: str, overlap: Mapping[str, Overlap] | None = None
+) -> RunRecord:
     """Sums up a plan and, once it has run, how it ended."""
     teachers = [planned.cell.models.teacher for planned in plan.cells]
     students = [planned.cell.models.student for planned in plan.cells]
@@ -94,7 +100,15 @@ def run_record(name: str, plan: Plan, outcome: Outcome | None, *, version: str) 
         prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},
         student_prices={student.name: student.price for student in students if student and student.price},
         random=tasks,
+        overlap=dict(overlap or {}),
     )
+
+
+def overlaps(session: Session, plan: Plan) -> dict[str, Overlap]:
+    """By task, for a run record."""
+    asked = {p.cell.task.name: p.cell.task for p in plan.cells if p.score is not None and p.cell.source == "upstream"}
+    found = {name: overlap_of(session.task_data(name, spec.variant), spec.split) for name, spec in asked.items()}
+    return {name: one for name, one in found.items() if one is not None}
 
 
 def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> CellRecord:

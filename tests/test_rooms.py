@@ -15,7 +15,7 @@ ROOMS = [
     {"twins"},
     {"interfaces"},
     {"hookspecs", "registry", "specs", "stats", "paired", "metrics", "download", "questions", "prompts", "answers"}
-    | {"answer_text", "equations"},
+    | {"answer_text", "equations", "overlap"},
     {"plugins", "data", "ledger", "store", "filters", "extraction"},
     {"recordings", "kojima_log", "lm_eval_samples"},
     {"asking", "session", "config", "scoring", "export", "importing"},

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.interfaces import Candidate, CurationContext, Curator
+from rtbench.overlap import RUN, runs_of, words_of
 from rtbench.records import Record
-
-_WORD = re.compile(r"\w+")
 
 
 class OverlapOptions(Record, frozen=True):
     """Options of ``decontaminated``."""
 
-    words: int = 13
+    words: int = RUN
     """Length of a run that counts (13 as in Brown et al. 2020, appendix C). A shorter test question counts as a whole."""
     look_at: Literal["question", "rationale", "both"] = "both"
 
@@ -37,16 +35,16 @@ class Decontaminated(Curator):
         runs: dict[int, set[tuple[str, ...]]] = {}
         """By length: a short question is one run of its own length."""
         for sample in context.test_samples:
-            words = _words(sample.question)
+            words = words_of(sample.question)
             size = min(length, len(words))
-            runs.setdefault(size, set()).update(_runs(words, size))
+            runs.setdefault(size, set()).update(runs_of(words, size))
         runs.pop(0, None)
         seen: dict[str, bool] = {}
 
         def tainted(text: str) -> bool:
             if text not in seen:
-                words = _words(text)
-                seen[text] = any(not found.isdisjoint(_runs(words, size)) for size, found in runs.items())
+                words = words_of(text)
+                seen[text] = any(not found.isdisjoint(runs_of(words, size)) for size, found in runs.items())
             return seen[text]
 
         return [c for c in candidates if not any(tainted(text) for text in self._texts(c))]
@@ -55,14 +53,6 @@ class Decontaminated(Curator):
         example = candidate.example
         texts = {"question": [example.question], "rationale": [example.rationale or ""]}
         return texts.get(self._options.look_at) or [*texts["question"], *texts["rationale"]]
-
-
-def _words(text: str) -> list[str]:
-    return _WORD.findall(text.casefold())
-
-
-def _runs(words: Sequence[str], size: int) -> set[tuple[str, ...]]:
-    return {tuple(words[i : i + size]) for i in range(len(words) - size + 1)}
 
 
 def decontaminated(options: dict[str, Any]) -> Curator:

@@ -38,7 +38,7 @@ def run(
     from rtbench.cli.progress import listener_for
     from rtbench.readiness import refuse_unready
     from rtbench.report import build_leaderboard
-    from rtbench.runs import Runs, run_record
+    from rtbench.runs import Runs, overlaps, run_record
 
     check_name(name)
     reporter = session.reporter(format_)
@@ -56,7 +56,7 @@ def run(
     keep_account(session, plan, name, budget)
     with listener_for(plan, session, console(stderr=True)) as listener:
         outcome = engine.run(plan, session, listener)
-    record = run_record(name, plan, outcome, version=__version__)
+    record = run_record(name, plan, outcome, version=__version__, overlap=overlaps(session, plan))
     runs.save(record)
     board = build_leaderboard(record, session.store, session.ledger)
     click.echo(reporter.render(board))

@@ -46,6 +46,40 @@ def tasks(session: Session, format_: str) -> None:
 
 
 @tasks.command()
+@click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these.  [default: all]")
+@click.option("--variant", default="original", show_default=True, help="Wording of the data.")
+@format_option("table", "json")
+@with_session
+def overlap(session: Session, names: list[str] | None, variant: str, format_: str) -> None:
+    """Count test questions that stand among the training questions, in every split that is at hand."""
+    from rtbench.errors import MissingDataError
+    from rtbench.overlap import RUN, overlap_of
+
+    found: dict[str, Any] = {}
+    for name in names or session.plugins.registries["tasks"].names():
+        task = session.task(name, where="--tasks")
+        try:
+            data = session.task_data(name, variant if variant in task.info.variants else task.info.variants[0])
+        except MissingDataError as error:
+            found[name] = str(error)
+            continue
+        for split in task.info.splits:
+            found[f"{name} {split}"] = overlap_of(data, split) or data.missing or "a fold is not at hand"
+    if format_ == "json":
+        print_json(found)
+        return
+    rows = [
+        (name, str(one.train), str(one.test), str(one.exact), str(one.up_to_numbers), str(one.run))
+        for name, one in found.items()
+        if not isinstance(one, str)
+    ]
+    print_table(("task and split", "train", "test", "exact", "up to numbers", f"{RUN} words in a row"), rows)
+    for name, why in found.items():
+        if isinstance(why, str):
+            click.echo(f"{name}: {why}")
+
+
+@tasks.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these.  [default: all]")
 @click.option("--variant", default="original", show_default=True, help="Wording of the data.")

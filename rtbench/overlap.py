@@ -1,0 +1,70 @@
+"""How much of a test fold stands in the training fold: data hygiene, said beside the numbers that rest on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from rtbench.interfaces import TaskData
+from rtbench.records import Record
+
+RUN = 13
+"""Words in a row that count as shared text (Brown et al. 2020, appendix C)."""
+_WORD = re.compile(r"\w+")
+_DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
+
+
+class Overlap(Record, frozen=True):
+    """Questions of a test fold that stand in the training fold, by three measures; a question may count in all of them."""
+
+    split: str
+    train: int
+    test: int
+    """Questions at hand."""
+    exact: int
+    """The same text, but for case and white space."""
+    up_to_numbers: int
+    """The same text once every number is the same: a template that was trained on."""
+    run: int
+    """A run of :data:`RUN` words in common; a shorter question counts as a whole."""
+
+
+def overlap_of(data: TaskData, split: str) -> Overlap | None:
+    """Of a split's folds ``train`` and ``test``; None where one of them is not at hand."""
+    train, test = ([sample.question for sample in data.fold(split, fold)] for fold in ("train", "test"))
+    if not train or not test:
+        return None
+    seen = {_plain(text) for text in train}
+    shapes = {_DIGITS.sub("#", text) for text in seen}
+    asked = [words_of(text) for text in test]
+    sizes = {min(RUN, len(words)) for words in asked} - {0}
+    runs: set[tuple[str, ...]] = set()
+    for text in train:
+        words = words_of(text)
+        for size in sizes:
+            runs |= runs_of(words, size)
+    return Overlap(
+        split=split,
+        train=len(train),
+        test=len(test),
+        exact=_count(_plain(text) in seen for text in test),
+        up_to_numbers=_count(_DIGITS.sub("#", _plain(text)) in shapes for text in test),
+        run=_count(not runs.isdisjoint(runs_of(words, min(RUN, len(words)))) for words in asked if words),
+    )
+
+
+def words_of(text: str) -> list[str]:
+    return _WORD.findall(text.casefold())
+
+
+def runs_of(words: Sequence[str], size: int) -> set[tuple[str, ...]]:
+    """All runs of so many words."""
+    return {tuple(words[i : i + size]) for i in range(len(words) - size + 1)}
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.casefold().split())
+
+
+def _count(found: Iterable[bool]) -> int:
+    return sum(found)
