@@ -252,6 +252,8 @@ def main() -> None:
     parser.add_argument("--only", choices=list(SHAPES))
     parser.add_argument("--tiny", action="store_true", help="On a CPU: that it runs.")
     given = parser.parse_args()
+    if given.prompts > given.rows:
+        sys.exit("there are no more prompts than rows")
     import torch
 
     device = "cpu" if given.tiny else "cuda"

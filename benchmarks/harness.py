@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import resource
 import statistics
@@ -19,11 +20,9 @@ def head(title: str, what: str) -> None:
     print(f"# {title}\n")
     stated = ["DIR" if one.startswith("/") else one for one in sys.argv[1:]]
     print(f"```sh\npython {' '.join([f'benchmarks/{Path(sys.argv[0]).name}', *stated])}\n```\n")
-    machine = f"one of two shared cores ({platform.machine()}), Python {platform.python_version()}"
+    machine = f"{os.cpu_count()} shared cores ({platform.machine()}), Python {platform.python_version()}"
     print(f"{datetime.now(UTC).date()}, {machine}; {what}.")
-    print(
-        f"Bare Python started in {started():.3f} s just then; 0.013 s is usual on such machines when their neighbours are quiet."
-    )
+    print(f"Bare Python started in {started():.3f} s just then; with quiet neighbours such a machine needs 0.013 s.")
 
 
 def started() -> float:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "—": "---", "×": r"$\times$", "≈": r"$\approx$",
-    "½": r"$\frac12$",
+    "½": r"$\frac12$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "→": r"$\to$", "−": "$-$",
 }  # fmt: skip
 _SPECIALS = re.compile("|".join(map(re.escape, _SPECIAL)))
 
@@ -32,7 +32,7 @@ class LatexReporter(Reporter):
         tasks = leaderboard.tasks
         best = {
             task: max(
-                (_shown(row.results.get(task)) or 0.0 for row in leaderboard.rows if row.kind == "measured"),
+                (_shown(row.results.get(task)) or 0.0 for row in leaderboard.rows if _counts(row)),
                 default=0.0,
             )
             for task in tasks
@@ -57,9 +57,14 @@ class LatexReporter(Reporter):
         for task in board.tasks:
             shown = _shown(row.results.get(task))
             text = "" if task not in row.results else "---" if shown is None else f"{shown:.1f}"
-            cells.append(rf"\textbf{{{text}}}" if row.kind == "measured" and shown and shown == best[task] else text)
+            cells.append(rf"\textbf{{{text}}}" if _counts(row) and shown and shown == best[task] else text)
         part = "" if row.measured in {0, len(board.tasks)} else f" ({row.measured}/{len(board.tasks)})"
         return _line([*cells, "" if row.mean is None else f"{100 * row.mean:.1f}{part}"])
+
+
+def _counts(row: Row) -> bool:
+    """It may be the best: measured, and on the fold that results are stated for."""
+    return row.kind == "measured" and row.fold == "test"
 
 
 def escape(text: str) -> str:

@@ -53,7 +53,7 @@ class LmEvalReporter(Reporter):
             results: dict[str, Any] = {}
             for cell in cells:
                 found = {name: judged(session, cell, name) for name in _extractors(session, cell)}
-                task = f"rtbench_{cell.task}" + ("" if cell.fold == "test" else f"_{cell.fold}")
+                task = f"rtbench_{cell.task}"
                 results[task] = _metrics(task, found)
                 lines = [_sample(at, one, name) for name, answers in found.items() for at, one in enumerate(answers)]
                 text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
@@ -69,7 +69,7 @@ def _extractors(session: Session, cell: CellRecord) -> list[str]:
 
 
 def _metrics(task: str, found: dict[str, list[Judged]]) -> dict[str, Any]:
-    out: dict[str, Any] = {"alias": task, "sample_len": max(map(len, found.values()))}
+    out: dict[str, Any] = {"alias": task, "sample_len": max(map(len, found.values()), default=0)}
     for name, answers in found.items():
         n = len(answers)
         share = sum(one.score.correct for one in answers) / n if n else 0.0

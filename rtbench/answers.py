@@ -58,7 +58,8 @@ class Found(NamedTuple):
     extracted: str | None
     """None: no candidate."""
     candidates: Sequence[str]
-    """Everything that could be an answer, in order of appearance."""
+    """Everything that could be an answer; in order of appearance, but for choices under our own rules, where those in
+    brackets come first."""
     correct_format: bool
     """The answer prefix is there, or none was asked for."""
 
@@ -81,6 +82,11 @@ class AnswerRule(ABC):
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
         """Finds the answer. ``prefix``: what stands before it in the prompt's format; ``choices``: texts in letter
         order, empty where the task has none."""
+
+    def last(self, text: str, choices: Sequence[str]) -> str | None:
+        """The answer that a text ends with, where nothing stands before it: a rationale's own conclusion."""
+        candidates = self.find(text, None, choices).candidates
+        return candidates[-1] if candidates else None
 
     @abstractmethod
     def matcher(self, gold: str) -> Callable[[str], bool]:
@@ -280,7 +286,7 @@ class FlexibleRule(StrictRule):
         # An answer that is stated but is none (a date that is no choice, "unknown") stays none: only where nothing is
         # stated does the rest of the text count.
         stated = rest is not None and _WORD.search(rest) is not None
-        picked = self._first(rest, choices) if rest is not None and stated else self._last(text, choices)
+        picked = self._first(rest, choices) if rest is not None and stated else self.last(text, choices)
         return Found(picked, candidates, rest is not None)
 
     def _first(self, text: str, choices: Sequence[str]) -> str | None:
@@ -299,7 +305,7 @@ class FlexibleRule(StrictRule):
             return value
         return super()._first(text, choices)
 
-    def _last(self, text: str, choices: Sequence[str]) -> str | None:
+    def last(self, text: str, choices: Sequence[str]) -> str | None:
         kind = self.options.answer_type
         if kind == "choice":
             bracketed, bare = self._letters(text)

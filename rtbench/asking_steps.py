@@ -74,7 +74,7 @@ class AskingSteps:
             self._asked[key] = self._ask_members(cell, teacher, fold, n, hint, unless_right)
         asked, without = self._asked[key]
         self.notes += without
-        return asked
+        return list(asked)
 
     def _ask_members(
         self, cell: Cell, teacher: Teacher, fold: Fold, n: int, hint: str, unless_right: Asked

@@ -7,7 +7,7 @@ interval decides alone. P values are Holm-adjusted over the table (statsmodels).
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rtbench.errors import BadInputError
@@ -70,7 +70,15 @@ class Comparison(Record, frozen=True):
         return "better" if self.effect > 0 else "worse"
 
 
-def compare(before: RunRecord, after: RunRecord, store_before: Store, store_after: Store) -> list[Comparison]:
+class Compared(Record, frozen=True):
+    """Two runs."""
+
+    rows: tuple[Comparison, ...]
+    left_out: tuple[str, ...]
+    """Rows that only one of them has, has scored, or has of the same questions."""
+
+
+def compare(before: RunRecord, after: RunRecord, store_before: Store, store_after: Store) -> Compared:
     """Compares the cells that both runs have and have scored.
 
     Raises:
@@ -78,26 +86,34 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
     """
     first, second = _rows(before), _rows(after)
     bootstrap = PairedBootstrap()
-    found = [_compare(first[key], second[key], store_before, store_after, bootstrap) for key in first if key in second]
-    pairs = [one for one in found if one is not None]
+    pairs: list[Comparison] = []
+    left_out: list[str] = []
+    for key in {**first, **second}:
+        one, other = first.get(key), second.get(key)
+        found = _compare(one, other, store_before, store_after, bootstrap) if one and other else None
+        if found is not None:
+            pairs.append(found)
+        else:
+            left_out.append(_name(one or other or {}))
     if not pairs:
         raise BadInputError(
             f"runs {before.name} and {after.name} have no scored cell in common",
             next_step="Cells are the same where task, data, method, teacher, student, degree, part and fold are.",
         )
-    return _adjusted(pairs)
+    return Compared(rows=tuple(_adjusted(pairs)), left_out=tuple(left_out))
 
 
 def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
-    """Per task, the first cell of each row that is the best of its fold, or that the paired interval does not tell from it."""
+    """Per task, the first cell of each row that is the best of its fold, or that the paired interval does not tell from it.
+    A row that shares no question with the best is not among them."""
     bootstrap = PairedBootstrap()
-    by_task: dict[tuple[Hashable, ...], list[dict[int, CellRecord]]] = {}
+    by_fold: dict[Key, list[dict[int, CellRecord]]] = {}
     for seeds in _rows(run).values():
         cell = next(iter(seeds.values()))
         if cell.method != "teacher":
-            by_task.setdefault((cell.task, cell.source, cell.split, cell.fold), []).append(seeds)
+            by_fold.setdefault((cell.task, cell.source, cell.split, cell.fold), []).append(seeds)
     found: dict[str, set[str]] = {}
-    for (task, *_), rows in by_task.items():
+    for (task, *_), rows in by_fold.items():
         scored = [(mean, seeds) for seeds in rows if (mean := _mean(seeds, store)) is not None]
         if not scored:
             continue
@@ -114,6 +130,10 @@ def _mean(seeds: dict[int, CellRecord], store: Store) -> float | None:
     found = [_scores(cell, store) for cell in seeds.values()]
     means = [sum(one.correct for one in scores.values()) / len(scores) for scores in found if scores]
     return sum(means) / len(means) if means and len(means) == len(seeds) else None
+
+
+def _name(seeds: dict[int, CellRecord]) -> str:
+    return next(iter(seeds.values())).name.rpartition("/")[0]
 
 
 def mcnemar(better: int, worse: int) -> float:
@@ -142,6 +162,22 @@ def _rows(run: RunRecord) -> dict[Key, dict[int, CellRecord]]:
     return rows
 
 
+def _pairs(first: dict[int, CellRecord], second: dict[int, CellRecord]) -> Iterator[tuple[int, CellRecord, CellRecord]]:
+    """Cells of the same questions, seed by seed. What is not trained has one cell for all seeds of the same questions, which is
+    paired with each."""
+
+    def of(seeds: dict[int, CellRecord], seed: int) -> CellRecord | None:
+        if seed in seeds:
+            return seeds[seed]
+        (only, *more) = seeds.values()
+        return only if not more and only.recipe is None else None
+
+    for seed in sorted(first.keys() | second.keys()):
+        one, other = of(first, seed), of(second, seed)
+        if one and other and (one.dataset, one.variant) == (other.dataset, other.variant):
+            yield seed, one, other
+
+
 def _compare(
     first: dict[int, CellRecord],
     second: dict[int, CellRecord],
@@ -149,44 +185,46 @@ def _compare(
     store_after: Store,
     bootstrap: PairedBootstrap,
 ) -> Comparison | None:
+    """None where no question was answered by both."""
     import numpy as np
 
+    scored = [
+        (seed, cells, sides)
+        for seed, *cells in _pairs(first, second)
+        if all(sides := [_scores(cells[0], store_before), _scores(cells[1], store_after)])
+    ]
+    questions = {seed: sides[0].keys() & sides[1].keys() for seed, _, sides in scored}
+    unpaired = sum(len(sides[0].keys() ^ sides[1].keys()) for _, _, sides in scored)
+    shared = len(scored) > 1 and len({cells[0].dataset for _, cells, _ in scored}) == 1
+    if shared:  # all seeds answer the same questions: those that all of them answered
+        common = set.intersection(*map(set, questions.values()))
+        questions = dict.fromkeys(questions, common)
+    scored = [one for one in scored if questions[one[0]]]
+    if not scored:
+        return None
+    means: list[tuple[float, float]] = []
     differences: list[NDArray[np.float64]] = []
     groups: list[list[Hashable]] = []
-    asked: list[list[int]] = []
     flips: list[Flip] = []
-    means: list[tuple[float, float]] = []
-    unpaired = 0
-    seeds = [seed for seed in sorted(first) if seed in second and first[seed].variant == second[seed].variant]
-    for seed in seeds:
-        one, other = _scores(first[seed], store_before), _scores(second[seed], store_after)
-        if one is None or other is None:
-            continue
-        both = sorted(one.keys() & other.keys())
-        unpaired += len(one.keys() ^ other.keys())
-        if not both:
-            continue
-        left, right = (np.array([side[at].correct for at in both], dtype=float) for side in (one, other))
-        differences.append(right - left)
-        groups.append([one[at].pattern for at in both])
-        asked.append(both)
+    for seed, cells, sides in scored:
+        asked = sorted(questions[seed])
+        left, right = (np.array([side[at].correct for at in asked], dtype=float) for side in sides)
         means.append((float(left.mean()), float(right.mean())))
-        cells = (first[seed].name, second[seed].name)
-        changed = np.flatnonzero(right != left)
-        flips += [Flip(seed=seed, sample_index=both[i], better=bool(right[i] > left[i]), cells=cells) for i in changed]
-    if not differences:
-        return None
-    cell = first[seeds[0]]
-    shared = len(differences) > 1 and len({first[seed].variant for seed in seeds}) == 1
-    shared = shared and all(one == asked[0] for one in asked)
+        differences.append(right - left)
+        groups.append([sides[0][at].pattern for at in asked])
+        names = (cells[0].name, cells[1].name)
+        flips += [
+            Flip(seed=seed, sample_index=asked[i], better=bool(right[i] > left[i]), cells=names)
+            for i in np.flatnonzero(right != left)
+        ]
     better, worse = sum(flip.better for flip in flips), sum(not flip.better for flip in flips)
-    single = len(differences) == 1 and len(set(groups[0])) == len(groups[0])
+    single = len(scored) == 1 and len(set(groups[0])) == len(groups[0])
     return Comparison(
-        name=cell.name.rpartition("/")[0],
-        task=cell.task,
-        questions=sum(map(len, asked)),
+        name=_name(first),
+        task=scored[0][1][0].task,
+        questions=sum(map(len, differences)),
         unpaired=unpaired,
-        seeds=len(differences),
+        seeds=len(scored),
         before=float(np.mean([mean for mean, _ in means])),
         after=float(np.mean([mean for _, mean in means])),
         effect=float(np.mean([one.mean() for one in differences])),
@@ -199,11 +237,16 @@ def _compare(
     )
 
 
-def _scores(cell: CellRecord, store: Store) -> dict[int, Score] | None:
+def _scores(cell: CellRecord, store: Store) -> dict[int, Score]:
+    """By question; empty where there are none."""
     if cell.score is None or not store.has("score", cell.score):
-        return None
+        return {}
     path = store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl"
-    return {score.sample_index: score for score in read_jsonl(path, Score)} if path.stat().st_size else None
+    return (
+        {score.sample_index: score for score in read_jsonl(path, Score)}
+        if path.is_file() and path.stat().st_size
+        else {}
+    )
 
 
 def _adjusted(found: Iterable[Comparison]) -> list[Comparison]:

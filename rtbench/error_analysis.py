@@ -98,6 +98,6 @@ def repeats(text: str) -> bool:
 
 
 def _concludes(rule: AnswerRule, rationale: str, sample: Sample) -> bool:
-    """The last candidate of the rationale is the gold answer."""
-    candidates = rule.find(rationale, None, sample.choices).candidates
-    return bool(candidates) and rule.matcher(sample.answer)(candidates[-1])
+    """The rationale ends with the gold answer."""
+    said = rule.last(rationale, sample.choices)
+    return said is not None and rule.matcher(sample.answer)(said)

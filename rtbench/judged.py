@@ -50,6 +50,13 @@ def judged(session: Session, cell: CellRecord, extractor: str | None = None) -> 
     if cell.score is None or not session.store.has("score", cell.score):
         raise BadInputError(cell.reason or "not run yet", where=f"cell {cell.name}", next_step="`rtbench run` first.")
     check_task(session, cell)
+    now = session.task(cell.task).dataset_id(cell.variant)
+    if now != cell.dataset:
+        raise BadInputError(
+            f"it was asked questions of {cell.dataset}, and {cell.task} now has {now}",
+            where=f"cell {cell.name}",
+            next_step="Run it again.",
+        )
     folder = session.store.path("score", cell.score)
     known = sorted(path.stem.removeprefix("scores-") for path in folder.glob("scores-*.jsonl"))
     name = extractor or cell.extractor

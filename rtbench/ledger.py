@@ -153,6 +153,8 @@ class Partition:
                 for number, line in enumerate(file, 1):
                     if line[-1:] != b"\n":  # a killed writer's last
                         break
+                    if line == b"\n":
+                        continue
                     try:
                         found = of_line(line)
                     except msgspec.MsgspecError as error:
@@ -253,6 +255,7 @@ def _folder(name: str) -> str:
 
 def _key_of(line: bytes) -> str:
     """A line's key; cut out where the line is as the writer writes it, which is several times faster than decoding."""
-    if line[:8] == b'{"key":"' and line[40:42] == b'",':
-        return line[8:40].decode()
+    key = line[8:40]
+    if line[:8] == b'{"key":"' and line[40:42] == b'",' and b'"' not in key:
+        return key.decode()
     return msgspec.json.decode(line, type=_Keyed).key

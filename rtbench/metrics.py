@@ -3,7 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from rtbench.records import Score
+
+
+def at_k(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[tuple[int, float, float]]:
+    """k, pass@k and maj@k, for k = 1, 2, 4 … and all completions that every question has; means over questions.
+
+    Args:
+        scores: of all completions.
+        canonical: one text for answers that are equal, None for what is no answer.
+    """
+    questions: dict[int, list[Score]] = {}
+    for one in scores:
+        questions.setdefault(one.sample_index, []).append(one)
+    least = min(map(len, questions.values()), default=0)
+    ks = [*(2**power for power in range(least.bit_length()) if 2**power < least), least] if least else []
+    counted = [_votes(found, canonical) for found in questions.values()]
+    return [
+        (
+            k,
+            sum(pass_at_k(len(found), sum(one.correct for one in found), k) for found in questions.values())
+            / len(counted),
+            sum(majority_at_k(votes, right, k, silent=silent) for votes, right, silent in counted) / len(counted),
+        )
+        for k in ks
+    ]
+
+
+def _votes(found: Sequence[Score], canonical: Callable[[str], str | None]) -> tuple[list[int], list[bool], int]:
+    """Votes and verdict of each different answer, and completions without one."""
+    answers = [None if one.extracted is None else canonical(one.extracted) for one in found]
+    votes = Counter(answer for answer in answers if answer is not None)
+    right = {answer: one.correct for answer, one in zip(answers, found, strict=True) if answer is not None}
+    return list(votes.values()), [right[answer] for answer in votes], answers.count(None)
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:

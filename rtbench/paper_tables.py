@@ -83,6 +83,7 @@ def _cell(row: ReferenceRow, part: float | None, measured: Sequence[Row]) -> Pap
             and (one.teacher == row.model if own else one.student == model)
             and (own or row.teacher is None or one.teacher in {None, row.teacher})
             and one.degree == degree
+            and not (row.method == "ft_cot" and one.temperature)  # the paper's single rationale is greedy
             and abs(one.fraction - (1.0 if part is None else part)) < _PART
             and row.task in one.results
         )
@@ -99,7 +100,9 @@ def as_markdown(tables: Sequence[PaperTable], board: Leaderboard) -> str:
         what: ", ".join(sorted({str(value) for row in ours if (value := getattr(row, what))})) or "–"
         for what in ("extractor", "variant", "selection")
     }
-    how = f"extractor {told['extractor']}, wording {told['variant']}, selection {told['selection']}, rtbench {board.version}"
+    limits = {row.limit for row in ours if row.limit is not None}
+    only = f", the first {min(limits)} questions of each fold" if limits else ""
+    how = f"extractor {told['extractor']}{only}, wording {told['variant']}, selection {told['selection']}, rtbench {board.version}"
     said = f"Percent: reported (by the authors) / measured (by us) [95 % interval] n questions. Measured: {how}."
     lines = [f"# The paper's tables and figures, beside run {board.run}", "", said, ""]
     for table in tables:

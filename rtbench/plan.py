@@ -83,10 +83,12 @@ def _nothing_collected() -> Iterator[None]:
 
 
 def _needed(steps: dict[str, Step], goals: Iterable[str], held: Container[str] = ()) -> dict[str, Step]:
-    """The steps that the goals rest on, in their order, in which each stands after its inputs; not those that are held, nor
-    what only they rest on."""
-    needed = set(goals)
-    for key, step in reversed(steps.items()):
-        if key in needed and key not in held:
-            needed.update(i.key for i in step.inputs)
-    return {key: step for key, step in steps.items() if key in needed and key not in held}
+    """The steps that the goals rest on, in their order; not those that are held, nor what only they rest on."""
+    needed: set[str] = set()
+    stack = list(goals)
+    while stack:
+        key = stack.pop()
+        if key not in needed and key not in held:
+            needed.add(key)
+            stack.extend([i.key for i in steps[key].inputs])
+    return {key: step for key, step in steps.items() if key in needed}

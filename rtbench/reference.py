@@ -101,7 +101,7 @@ def _row(key: tuple[object, ...], results: dict[str, CellResult], sources: list[
         kind="reported",
         method=METHODS[str(method)],
         teacher=str(model if own else teacher) if (model if own else teacher) else None,
-        student=None if own or model is None else str(model),
+        student=None if own or model is None else str(model).replace("_", "-"),
         degree=diversity if isinstance(diversity, int) else None,
         selection="best-test" if str(method).startswith("ft") else None,
         cited="; ".join(sources),

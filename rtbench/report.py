@@ -73,6 +73,8 @@ class Row(Record, frozen=True, omit_defaults=True):
     method: str
     teacher: str | None = None
     student: str | None = None
+    series: str | None = None
+    """Of the student; sizes are compared within one."""
     degree: int | None = None
     fraction: float = 1.0
     selection: str | None = None
@@ -197,6 +199,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], run: RunRecord, store: Sto
         method=first.method,
         teacher=first.teacher,
         student=first.student,
+        series=first.series,
         degree=first.degree,
         fraction=first.fraction,
         selection=first.selection,

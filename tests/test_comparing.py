@@ -44,7 +44,7 @@ def test_a_worse_teacher_is_told_from_a_better_one_and_a_run_not_from_itself(cli
     for name, errors in (("good", 0.0), ("bad", 0.8)):
         (cli.folder / "m.yaml").write_text(RUN.format(errors=errors))
         cli("run", "--matrix", "m.yaml", "--name", name)
-    (teacher,) = [row for row in cli.json("compare", "good", "bad") if "/teacher/" in row["name"]]  # type: ignore[attr-defined]
+    (teacher,) = [row for row in cli.json("compare", "good", "bad")["rows"] if "/teacher/" in row["name"]]  # type: ignore[index]
     wrong = teacher["worse"]
     assert wrong > 10
     assert (teacher["before"], teacher["after"], teacher["better"]) == (1.0, pytest.approx(1 - wrong / 20), 0)
@@ -55,7 +55,7 @@ def test_a_worse_teacher_is_told_from_a_better_one_and_a_run_not_from_itself(cli
     told = cli("compare", "good", "bad", "--flips", 1).stdout
     assert "worse" in told
     assert "question: Is the number of x" in told
-    same: Any = cli.json("compare", "good", "good")
+    same: Any = cli.json("compare", "good", "good")["rows"]  # type: ignore[index]
     assert {row["verdict"] for row in same} == {"not distinguishable"}
     assert {row["effect"] for row in same} == {0.0}
     assert {row["p"] for row in same} == {1.0}

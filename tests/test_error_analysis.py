@@ -47,6 +47,17 @@ def test_the_first_rule_that_applies_counts(text: str, fields: dict[str, Any], c
     assert category_of(judged(text, prefix=prefix, **fields), rule) == category
 
 
+def test_conclusion_of_a_choice_is_the_last_that_is_named() -> None:
+    """A letter that stands alone early on is no conclusion because letters in brackets are looked for first."""
+    rule = make_rule("flexible", RuleOptions(answer_type="choice", letters="ABC"))
+    extractor = FilterExtractor("flexible", default_steps("flexible", "choice", "ABC"), 1, "")
+    sample = Sample(index=0, question="Q", answer="B", choices=("red", "blue", "green"))
+    text = "Choice B looks right, and then it does not. So it must be (C). --> (C)"
+    given = Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=text)
+    (score,) = extractor.score([given], {0: sample}, "-->")
+    assert category_of(Judged(sample=sample, completion=given, score=score, answer_prefix="-->"), rule) == "other"
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtbench.metrics import majority_at_k, pass_at_k
+from rtbench.metrics import at_k, majority_at_k, pass_at_k
+from rtbench.records import Score
 
 
 @given(answers=st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=8), data=st.data())
@@ -52,3 +53,20 @@ def test_what_cannot_be_drawn_is_refused(votes: list[int], k: int) -> None:
         majority_at_k(votes, [True] * len(votes), k)
     with pytest.raises(ValueError, match="pass@"):
         pass_at_k(2, 3, 1)
+
+
+def test_means_over_questions_for_powers_of_two_and_all() -> None:
+    def score(question: int, answer: str | None) -> Score:
+        right = answer in {"5", "5.0"}
+        return Score(
+            sample_index=question, completion_index=0, extracted=answer, correct=right, contains_answer=right,
+            correct_format=True, complete=True,
+        )  # fmt: skip
+
+    first = [score(0, one) for one in ("5", "5.0", "4", "4", None, "3")]
+    second = [score(1, one) for one in ("1", "5", "1", "1", "1", "1")]
+    found = at_k([*first, *second], lambda text: text.removesuffix(".0"))
+    assert [k for k, _, _ in found] == [1, 2, 4, 6]
+    assert found[0][1:] == pytest.approx((0.25, 0.25))
+    assert found[-1][1:] == pytest.approx((1.0, 0.25)), "two votes each for 5 and 4, and 1 outvotes 5"
+    assert at_k([], str) == []

@@ -13,7 +13,7 @@ from rtbench_plugins.site.samples import CellPage
 
 from rtbench.report import CellResult, Leaderboard, Row
 
-Record = dict[str, Any]
+Datum = dict[str, Any]
 ACCURACY = {"field": "accuracy", "type": "quantitative", "title": "accuracy, %", "scale": {"zero": True}}
 
 
@@ -47,8 +47,8 @@ def charts_of(board: Leaderboard, pages: Sequence[CellPage]) -> list[Chart]:
     return [chart for chart in made if chart is not None]
 
 
-def _parameters(_row: Row, result: CellResult) -> float | None:
-    return result.parameters
+def _parameters(row: Row, result: CellResult) -> float | None:
+    return result.parameters if row.series is not None else None
 
 
 def _degree(row: Row, _result: CellResult) -> float | None:
@@ -75,7 +75,7 @@ def _points(
     ]
 
 
-def _record(board: Leaderboard, row: Row, task: str, result: CellResult, **more: Any) -> Record:
+def _record(board: Leaderboard, row: Row, task: str, result: CellResult, **more: Any) -> Datum:
     assert result.accuracy is not None
     interval = result.interval
     low, high = (interval.low, interval.high) if interval else (result.accuracy, result.accuracy)
@@ -96,11 +96,11 @@ def _line(
     log: bool,
 ) -> Chart | None:
     """A line for each set of rows that differ in the one thing, where there are at least two of them."""
-    series: dict[tuple[object, ...], list[tuple[float, Record]]] = {}
+    series: dict[tuple[object, ...], list[tuple[float, Datum]]] = {}
     for row, task, result, x in _points(rows, of):
         same = (task, row.method, row.teacher, row.temperature, row.selection, row.source, row.variant, row.split)
         rest = {
-            "size": (row.degree, row.fraction),
+            "size": (row.series, row.degree, row.fraction),
             "degree": (row.student, row.fraction),
             "part": (row.student, row.degree),
         }
@@ -114,7 +114,7 @@ def _line(
     ]
     if not records:
         return None
-    along: Record = {"field": "x", "type": "quantitative", "title": axis, **_scale(records, log=log)}
+    along: Datum = {"field": "x", "type": "quantitative", "title": axis, **_scale(records, log=log)}
     shared = {
         "x": along,
         "color": {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}},
@@ -131,7 +131,7 @@ def _line(
     return _chart(name, title, said, spec, (axis, "task", "row"), records, ("x", "task", "row"))
 
 
-def _scale(records: Sequence[Record], *, log: bool) -> Record:
+def _scale(records: Sequence[Datum], *, log: bool) -> Datum:
     """An axis that goes as far as the values do, marked where they are if they are few."""
     values = sorted({record["x"] for record in records})
     marks = {"values": values} if len(values) <= 8 else {}
@@ -140,9 +140,11 @@ def _scale(records: Sequence[Record], *, log: bool) -> Record:
 
 
 def _label(row: Row, name: str) -> str:
-    parts = [row.method, row.teacher or ""]
-    if name != "size":
-        parts.append(row.student or "")
+    parts = [row.method, row.teacher or "", (row.series if name == "size" else row.student) or ""]
+    if row.temperature is not None:
+        parts.append(f"T={row.temperature:g}")
+    if row.selection == "best-test":
+        parts.append(row.selection)
     if name != "degree" and row.degree is not None:
         parts.append(f"D={row.degree}")
     if name != "part" and row.fraction != 1:
@@ -183,7 +185,7 @@ def _pareto(
     of: Callable[[Row, CellResult], float | None],
 ) -> Chart | None:
     """Points of means over tasks, and the front: no other has less of the one and more of the other."""
-    points: list[Record] = []
+    points: list[Datum] = []
     for row in rows:
         found = [
             x for result in row.results.values() if result.accuracy is not None and (x := of(row, result)) is not None
@@ -199,7 +201,7 @@ def _pareto(
     for point in sorted(points, key=lambda p: (p["x"], -p["accuracy"])):
         point["front"] = point["accuracy"] > best
         best = max(best, point["accuracy"])
-    along: Record = {
+    along: Datum = {
         "field": "x", "type": "quantitative", "title": axis, **_scale(points, log=name.startswith("size")),
     }  # fmt: skip
     color = {"field": "line", "type": "nominal", "title": None}
@@ -256,7 +258,7 @@ def _errors(pages: Sequence[CellPage]) -> Chart | None:
         name = " ".join(part for part in (page.cell.method, page.cell.student or page.cell.teacher) if part)
         counts.setdefault(name, Counter()).update(page.categories)
         answers[name] += page.samples
-    records: list[Record] = [
+    records: list[Datum] = [
         {"row": name, "category": category, "count": count, "share": round(100 * count / answers[name], 2)}
         for name, found in counts.items()
         for category, count in found.items()
@@ -275,7 +277,7 @@ def _errors(pages: Sequence[CellPage]) -> Chart | None:
     return Chart("errors", "What went wrong", said, _json(spec), ("row", "category", "answers", "%"), rows)
 
 
-def _facets(board: Leaderboard, records: list[Record], inner: Record) -> Record:
+def _facets(board: Leaderboard, records: list[Datum], inner: Datum) -> Datum:
     return {
         "data": {"values": records},
         "facet": {"field": "task", "type": "nominal", "title": None, "sort": [SHORT.get(t, t) for t in board.tasks]},
@@ -284,7 +286,7 @@ def _facets(board: Leaderboard, records: list[Record], inner: Record) -> Record:
     }
 
 
-def _tooltip(first: str) -> list[Record]:
+def _tooltip(first: str) -> list[Datum]:
     return [{"field": name} for name in (first, "row", "accuracy", "low", "high")]
 
 
@@ -292,9 +294,9 @@ def _chart(
     name: str,
     title: str,
     said: str,
-    spec: Record,
+    spec: Datum,
     heads: tuple[str, ...],
-    records: Sequence[Record],
+    records: Sequence[Datum],
     fields: tuple[str, ...],
 ) -> Chart:
     rows = tuple(
@@ -316,6 +318,6 @@ def _text(value: Any) -> str:
     return f"{value:,g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _json(spec: Record) -> str:
+def _json(spec: Datum) -> str:
     whole = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec}
     return msgspec.json.encode(whole).decode().replace("<", "\\u003c")

@@ -13,15 +13,17 @@ from rtbench_plugins.site.samples import CellPage, write_samples
 from rtbench.comparing import close_to_best
 from rtbench.error_analysis import CATEGORIES
 from rtbench.errors import BadInputError
-from rtbench.files import write_atomic
+from rtbench.files import read_jsonl, write_atomic
 from rtbench.interfaces import Reporter
+from rtbench.metrics import at_k
+from rtbench.records import Score
 from rtbench.report import Leaderboard, Row
-from rtbench.stats import wilson
+from rtbench.stats import Answers, Interval, clustered_wilson, wilson
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from rtbench.runs import RunRecord
+    from rtbench.runs import CellRecord, RunRecord
     from rtbench.session import Session
 
 _HERE = Path(__file__).parent
@@ -54,7 +56,7 @@ class SiteReporter(Reporter):
             found = write_samples(session, cell, at, folder / "data")
             pages.append(found)
             text = page.render(
-                run=run, cell=cell, page=found, categories=CATEGORIES, summaries=_summaries(session, cell.score),
+                run=run, cell=cell, page=found, categories=CATEGORIES, summaries=_summaries(session, cell.score), curve=_curve(session, cell),
                 version=leaderboard.version,
             )  # fmt: skip
             write_atomic(folder / "cells" / f"{at}.html", text.encode())
@@ -105,8 +107,31 @@ def _summaries(session: Session, key: str | None) -> list[dict[str, Any]]:
     """Every extractor's, with an interval, of a cell that is scored."""
     if key is None or not session.store.has("score", key):
         return []
-    found = session.store.meta("score", key).result["summaries"]
-    return [{**one, "interval": wilson(one["correct"], one["n"]) if one["n"] else None} for one in found]
+    folder = session.store.path("score", key)
+    return [
+        {**one, "interval": _interval(one, folder / f"scores-{one['extractor']}.jsonl")}
+        for one in session.store.meta("score", key).result["summaries"]
+    ]
+
+
+def _interval(summary: dict[str, Any], scores: Path) -> Interval | None:
+    """As on the leaderboard of one seed: over patterns where questions share them."""
+    if not summary["n"]:
+        return None
+    if summary.get("patterns") in {None, summary["n"]}:
+        return wilson(summary["correct"], summary["n"])
+    found = read_jsonl(scores, Score)
+    return clustered_wilson(Answers([float(one.correct) for one in found], [one.pattern for one in found]))
+
+
+def _curve(session: Session, cell: CellRecord) -> list[tuple[int, float, float]]:
+    """pass@k and maj@k of a cell that asked several completions of each question."""
+    if cell.score is None or not session.store.has("score", cell.score):
+        return []
+    path = session.store.path("score", cell.score) / f"votes-{cell.extractor}.jsonl"
+    if not path.is_file():
+        return []
+    return at_k(read_jsonl(path, Score), session.task(cell.task).extractor(cell.extractor).canonical)
 
 
 def _shown(row: Row, board: Leaderboard, numbers: dict[str, int], close: dict[str, frozenset[str]]) -> dict[str, Any]:
@@ -124,10 +149,9 @@ def _shown(row: Row, board: Leaderboard, numbers: dict[str, int], close: dict[st
                 "close": bool(names) and names[0] in close.get(task, ()),
             }
         )
-    parameters = max((r.parameters or 0 for r in row.results.values()), default=0)
     return {
         "kind": row.kind, "method": row.method, "student": row.student or "", "teacher": row.teacher or "",
-        "fold": row.fold, "source": row.source, "parameters": parameters, "heads": describe(row, board), "cells": cells,
+        "fold": row.fold, "source": row.source, "heads": describe(row, board), "cells": cells,
         "mean": mean(row, board.tasks), "mean_value": "" if row.mean is None else f"{row.mean:.6f}",
     }  # fmt: skip
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rtbench.error_analysis import categories_of
-from rtbench.errors import BadInputError
+from rtbench.errors import RtbenchError
 from rtbench.judged import Judged, judged
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def write_samples(session: Session, cell: CellRecord, number: int, folder: Path)
     page = CellPage(number, cell)
     try:
         found = judged(session, cell)
-    except BadInputError as error:
+    except RtbenchError as error:  # data that are not here, completions that are lost: the other pages are still good
         page.reason = str(error)
         return page
     categories = categories_of(session.task(cell.task), found)

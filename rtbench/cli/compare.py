@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from rtbench.cli.common import console, format_option, print_json, print_table, 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rtbench.comparing import Comparison, Flip
+    from rtbench.comparing import Compared, Comparison, Flip
     from rtbench.runs import RunRecord
     from rtbench.session import Session
 
@@ -49,14 +50,14 @@ def compare(session: Session, run_a: str, run_b: str, other_workspace: str | Non
     before, after = Runs(session.workspace).load(run_a), Runs(second).load(run_b)
     found = compared(before, after, session.store, Store(second / "store"))
     if format_ == "json":
-        print_json([_as_data(one, flips) for one in found])
+        print_json({"rows": [_as_data(one, flips) for one in found.rows], "left_out": found.left_out})
         return
     click.echo(f"from {before.name} to {after.name}\n")
-    print_table(HEADS, [_row(one) for one in found])
+    print_table(HEADS, [_row(one) for one in found.rows])
     for said in _notes(found):
         click.echo(said)
     if flips:
-        _show_flips(session, second, (before, after), found, flips)
+        _show_flips(session, second, (before, after), found.rows, flips)
 
 
 def _row(one: Comparison) -> tuple[str, ...]:
@@ -75,11 +76,17 @@ def _row(one: Comparison) -> tuple[str, ...]:
     )
 
 
-def _notes(found: list[Comparison]) -> list[str]:
+def _notes(found: Compared) -> list[str]:
     notes = [_EFFECT, _P]
-    unpaired = sum(one.unpaired for one in found)
+    unpaired = sum(one.unpaired for one in found.rows)
     if unpaired:
         notes.append(f"{unpaired} answers have no partner in the other run and do not count.")
+    if found.left_out:
+        more = f" and {len(found.left_out) - 3} more" if len(found.left_out) > 3 else ""
+        notes.append(
+            f"{len(found.left_out)} rows are not compared, as only one run has them, has scored them, or has them of these "
+            f"questions: {', '.join(found.left_out[:3])}{more}."
+        )
     return notes
 
 
@@ -93,7 +100,7 @@ def _as_data(one: Comparison, flips: int) -> dict[str, Any]:
 
 
 def _show_flips(
-    session: Session, second: Path, runs: tuple[RunRecord, RunRecord], found: list[Comparison], count: int
+    session: Session, second: Path, runs: tuple[RunRecord, RunRecord], found: Sequence[Comparison], count: int
 ) -> None:
     import msgspec
 
@@ -110,12 +117,14 @@ def _show_flips(
             known[key] = {one.score.sample_index: one for one in judged((session, other)[side], cell)}
         return known[key][flip.sample_index]
 
+    from rich.markup import escape
+
     out = console()
     for one in found:
         for flip in one.flips[:count]:
             sides = (text_of(0, flip), text_of(1, flip))
             way = "better" if flip.better else "worse"
-            out.rule(f"{flip.cells[0]}, {flip.sample_index}: {way}", align="left", style="dim")
+            out.rule(escape(f"{flip.cells[0]}, {flip.sample_index}: {way}"), align="left", style="dim")
             out.print(f"question: {sides[0].sample.question}\ngold: {sides[0].sample.answer}", markup=False)
             for name, side in zip((runs[0].name, runs[1].name), sides, strict=True):
                 style = "green" if side.score.correct else "red"

@@ -51,12 +51,14 @@ def errors(
         for name, count in counts.items()
     ]
     print_table(("cell", "n", "wrong", *present), rows)
+    from rich.markup import escape
+
     out = console()
     for category in present:
         out.print(f"{category}: {CATEGORIES[category]}", style="dim", markup=False)
     for category in present:
         for name, answer in shown.get(category, []):
-            out.rule(f"{category}: {name} {answer.score.sample_index}", align="left", style="dim")
+            out.rule(escape(f"{category}: {name} {answer.score.sample_index}"), align="left", style="dim")
             for field, text in _told(name, answer).items():
                 out.print(f"{field}: {text}", markup=False)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def extractors(
     session: Session, one: str, other: str, cell: str | None, run_name: str | None, examples: int, format_: str
 ) -> None:
-    """Where two extractors, ONE and OTHER, come to different verdicts on the same texts."""
+    """Where two extractors, ONE and OTHER, come to different verdicts on the same completions."""
     from rtbench.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
@@ -46,9 +46,11 @@ def extractors(
         print_json({"one": one, "other": other, "cells": counted, "differing": differing})
         return
     print_table(("cell", "n", f"right by {one} only", f"right by {other} only"), rows)
+    from rich.markup import escape
+
     out = console()
     for told in differing[:examples]:
-        out.rule(f"{told['cell']} {told['sample_index']}", align="left", style="dim")
+        out.rule(escape(f"{told['cell']} {told['sample_index']}"), align="left", style="dim")
         for field in ("question", "text", "gold"):
             out.print(f"{field}: {told[field]}", markup=False)
         for name, extracted, right in ((one, *told["one"]), (other, *told["other"])):
@@ -57,12 +59,11 @@ def extractors(
 
 
 def _pairs(session: Session, cell: CellRecord, one: str, other: str) -> list[tuple[Judged, Judged]]:
-    """Both verdicts on each text; a text that only one of them voted for (self-consistency) has no pair."""
+    """Both verdicts on each question; where several completions vote, each extractor may have picked another."""
     from rtbench.judged import judged
 
-    second = {(b.score.sample_index, b.score.completion_index): b for b in judged(session, cell, other)}
-    first = judged(session, cell, one)
-    return [(a, second[key]) for a in first if (key := (a.score.sample_index, a.score.completion_index)) in second]
+    second = {b.score.sample_index: b for b in judged(session, cell, other)}
+    return [(a, second[a.score.sample_index]) for a in judged(session, cell, one)]
 
 
 def _told(cell: CellRecord, one: Judged, other: Judged) -> dict[str, Any]:

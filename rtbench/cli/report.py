@@ -44,6 +44,13 @@ def report(
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs
 
+    given = {"--html": html is not None, "--latex": latex, "--paper": paper, "--format": format_ != "table"}
+    if sum(given.values()) > 1:
+        raise BadInputError(
+            f"one at a time: {', '.join(name for name, is_given in given.items() if is_given)}", where="report"
+        )
+    if html is not None and out is not None:
+        raise BadInputError("--html names the folder", where="report --out", next_step="Leave --out out.")
     format_ = "html" if html is not None else "tex" if latex else format_
     reporter = session.reporter(format_)
     record = Runs(session.workspace).load(run)

@@ -72,8 +72,9 @@
     const narrowed = words || wrong.checked || category.value;
     const found = [];
     const until = (page + 1) * PER_PAGE;
+    let number = 0;
     try {
-      for (let number = 0; number < chunks; number += 1) {
+      for (; number < chunks; number += 1) {
         await load(number);
         if (turn !== asked) return;
         found.push(...loaded.get(number).filter((row) => fits(row, words)));
@@ -84,7 +85,7 @@
       return;
     }
     const all = [...loaded.values()].reduce((sum, rows) => sum + rows.length, 0);
-    const more = !narrowed && loaded.size < chunks;
+    const more = number < chunks - 1;
     document.getElementById("found").textContent = narrowed ? `${found.length} of ${all} samples` : "";
     const last = Math.max(0, Math.ceil(found.length / PER_PAGE) - 1);
     page = Math.min(page, last);
