@@ -47,22 +47,13 @@ def judged(session: Session, cell: CellRecord, extractor: str | None = None) -> 
         BadInputError: the cell has no scores, or its task is not known here.
         UnknownNameError: it was not scored with that extractor.
     """
-    if cell.score is None or not session.store.has("score", cell.score):
-        raise BadInputError(cell.reason or "not run yet", where=f"cell {cell.name}", next_step="`rtbench run` first.")
-    check_task(session, cell)
-    now = session.task(cell.task).dataset_id(cell.variant)
-    if now != cell.dataset:
-        raise BadInputError(
-            f"it was asked questions of {cell.dataset}, and {cell.task} now has {now}",
-            where=f"cell {cell.name}",
-            next_step="Run it again.",
-        )
-    folder = session.store.path("score", cell.score)
+    key = check_scored(session, cell)
+    folder = session.store.path("score", key)
     known = sorted(path.stem.removeprefix("scores-") for path in folder.glob("scores-*.jsonl"))
     name = extractor or cell.extractor
     if name not in known:
         raise UnknownNameError.of("extractor", name, known, where=f"cell {cell.name}")
-    meta = session.store.meta("score", cell.score)
+    meta = session.store.meta("score", key)
     prefix = msgspec.convert(meta.spec, ScoreSpec).answer_prefix
     epoch = meta.result.get("epoch", 1) if len(cell.completions) > 1 else 1
     completions = {
@@ -78,6 +69,25 @@ def judged(session: Session, cell: CellRecord, extractor: str | None = None) -> 
         )
         for score in read_jsonl(folder / f"scores-{name}.jsonl", Score)
     ]
+
+
+def check_scored(session: Session, cell: CellRecord) -> str:
+    """Key of a cell's score step.
+
+    Raises:
+        BadInputError: it has none, or its task or questions are not those of then.
+    """
+    if cell.score is None or not session.store.has("score", cell.score):
+        raise BadInputError(cell.reason or "not run yet", where=f"cell {cell.name}", next_step="`rtbench run` first.")
+    check_task(session, cell)
+    now = session.task(cell.task).dataset_id(cell.variant)
+    if now != cell.dataset:
+        raise BadInputError(
+            f"it was asked questions of {cell.dataset}, and {cell.task} now has {now}",
+            where=f"cell {cell.name}",
+            next_step="Run it again.",
+        )
+    return cell.score
 
 
 def check_task(session: Session, cell: CellRecord) -> None:

@@ -97,3 +97,18 @@ def test_extractors_are_compared_text_by_text(cli: Cli) -> None:
         assert told["one"][1] != told["other"][1]
     assert f"{apart} verdicts differ" in cli("extractors", "strict", "flexible", "--run", "r").stdout
     assert "'flexible'" in cli("extractors", "strict", "flexibel", "--run", "r", code=2).stderr
+
+
+def test_a_run_is_scored_again_beside_what_is_stored(cli: Cli) -> None:
+    cli("run", "--tasks", "aqua", "--methods", "teacher", "--name", "r")
+    (same,) = cli.json("score", "--run", "r")  # type: ignore[misc]
+    assert (same["changed"], same["stored"], same["n"]) == (0, same["correct"], 200)
+    (strict,) = cli.json("score", "--run", "r", "--extractor", "strict")  # type: ignore[misc]
+    apart: Any = cli.json("extractors", "strict", "flexible", "--run", "r")
+    assert same["correct"] - strict["correct"] == len(apart["differing"]) > 0
+    path = next((cli.workspace / "store" / "score").glob("*/scores-flexible.jsonl"))
+    path.write_text(path.read_text().replace('"correct":true', '"correct":false', 1))
+    (changed,) = cli.json("score", "--run", "r")  # type: ignore[misc]
+    assert (changed["changed"], changed["correct"] - changed["stored"]) == (1, 1)
+    assert "scores anew" in cli("score", "--run", "r").stdout
+    assert "give a file, or --run" in cli("score", code=2).stderr

@@ -22,7 +22,7 @@ ROOMS = [
     {"asking_steps", "builder", "narrowing", "expansion"},
     {"plan"},
     {"steps", "history"},
-    {"estimate", "readiness", "runs", "pilot", "judged"},
+    {"estimate", "readiness", "runs", "pilot", "judged", "rescoring"},
     {"report", "reference", "spending", "comparing", "error_analysis", "paper_tables"},
     {"cli", "__main__"},
 ]

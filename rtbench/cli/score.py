@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, with_session_of_one_task
+from rtbench.cli.common import console, format_option, print_json, print_table, with_session_of_one_task
+from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -16,8 +17,11 @@ NO_PREFIX = "none"
 
 
 @click.command()
-@click.argument("path", type=click.Path(path_type=Path))
-@click.option("--extractor", default="flexible", show_default=True, metavar="NAME", help="Extractor.")
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--run", "run_name", metavar="NAME", help="Instead of a file: a run's stored texts, beside its stored verdicts."
+)
+@click.option("--extractor", metavar="NAME", help="Extractor.  [default: flexible; of a run: the leaderboard's]")
 @click.option("--variant", metavar="NAME", help="Match questions in this wording only.  [default: in any]")
 @click.option(
     "--answer-prefix",
@@ -31,15 +35,22 @@ NO_PREFIX = "none"
 @with_session_of_one_task
 def score(
     session: Session,
-    path: Path,
+    path: Path | None,
+    run_name: str | None,
     task: str | None,
-    extractor: str,
+    extractor: str | None,
     variant: str | None,
     answer_prefix: str,
     scores: bool,
     format_: str,
 ) -> None:
-    """Score recorded completions (JSON Lines or completion_data JSON) offline."""
+    """Score recorded completions (JSON Lines or completion_data JSON), or a run's, offline."""
+    if (path is None) == (run_name is None):
+        raise BadInputError("give a file, or --run", where="score")
+    if run_name is not None:
+        _run(session, run_name, extractor, format_)
+        return
+    assert path is not None
     from rtbench.recordings import read_recording
     from rtbench.scoring import score_file
 
@@ -47,7 +58,7 @@ def score(
     found = score_file(
         path,
         session.task(name, where="--task" if task else str(path)),
-        extractor,
+        extractor or "flexible",
         session.files,
         variant=variant,
         answer_prefix=None if answer_prefix == NO_PREFIX else answer_prefix,
@@ -87,3 +98,30 @@ def score(
     )
     for one in found.unmatched:
         out.print(f"not scored: {one.where}: {one.reason}", style="yellow", markup=False)
+
+
+def _run(session: Session, name: str, extractor: str | None, format_: str) -> None:
+    """Every scored cell of a run, judged by the extractor as it is now; nothing is written."""
+    from rtbench.rescoring import rescore
+    from rtbench.runs import Runs
+
+    record = Runs(session.workspace).load(name)
+    cells = [cell for cell in record.cells if cell.score is not None and session.store.has("score", cell.score)]
+    found = [rescore(session, cell, extractor) for cell in cells]
+    if format_ == "json":
+        print_json(found)
+        return
+    rows = [
+        (
+            one.cell,
+            f"{one.extractor} v{one.version}",
+            str(one.n),
+            "–" if one.stored is None or not one.n else f"{100 * one.stored / one.n:.1f}",
+            f"{100 * one.correct / one.n:.1f}" if one.n else "–",
+            "–" if one.changed is None else str(one.changed),
+        )
+        for one in found
+    ]
+    print_table(("cell", "extractor", "n", "stored, %", "now, %", "verdicts changed"), rows)
+    if any(one.changed for one in found):
+        click.echo("The board shows the stored ones; `rtbench run` of the same matrix scores anew, offline.")

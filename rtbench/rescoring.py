@@ -1,0 +1,71 @@
+"""A run's stored texts, judged again by an extractor as it is now. Nothing is asked and nothing is written: what a run shows
+changes by ``rtbench run`` alone, which does the score steps of a changed extractor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rtbench.files import read_jsonl
+from rtbench.judged import check_scored
+from rtbench.records import Record, Score
+from rtbench.specs import ScoreSpec
+from rtbench.steps.complete import completions_of
+from rtbench.steps.score import majority
+
+if TYPE_CHECKING:
+    from rtbench.runs import CellRecord
+    from rtbench.session import Session
+
+
+class Rescored(Record, frozen=True):
+    """One cell."""
+
+    cell: str
+    extractor: str
+    version: int
+    """Of the extractor, now."""
+    n: int
+    correct: int
+    """By the extractor as it is now."""
+    stored: int | None
+    """Right answers by the stored verdicts; None where the run was not scored with it."""
+    changed: int | None
+    """Questions with another verdict than the stored one."""
+
+
+def rescore(session: Session, cell: CellRecord, extractor: str | None = None) -> Rescored:
+    """Judges a cell's completions again.
+
+    Args:
+        session: where.
+        cell: of a run.
+        extractor: its name; None: the one that the leaderboard shows.
+
+    Raises:
+        BadInputError: the cell has no scores, or its task or questions are not those of then.
+        UnknownNameError: the task has no such extractor.
+    """
+    key = check_scored(session, cell)
+    meta = session.store.meta("score", key)
+    spec = msgspec.convert(meta.spec, ScoreSpec)
+    epoch = meta.result.get("epoch", 1) if len(cell.completions) > 1 else 1
+    completions = completions_of(session, cell.completions[epoch - 1])
+    samples = session.task_data(cell.task, cell.variant).samples
+    name = extractor or cell.extractor
+    judge = session.task(cell.task).extractor(name)
+    scores = judge.score(completions, samples, spec.answer_prefix)
+    if spec.aggregate == "majority":
+        scores = majority(scores, judge.canonical)
+    path = session.store.path("score", key) / f"scores-{name}.jsonl"
+    before = {one.sample_index: one.correct for one in read_jsonl(path, Score)} if path.is_file() and scores else None
+    return Rescored(
+        cell=cell.name,
+        extractor=name,
+        version=judge.version,
+        n=len(scores),
+        correct=sum(one.correct for one in scores),
+        stored=None if before is None else sum(before.values()),
+        changed=None if before is None else sum(before.get(one.sample_index) != one.correct for one in scores),
+    )
