@@ -12,7 +12,21 @@ import pytest
 from rtbench.errors import UnknownNameError
 from tests.conftest import Cli, MakeCli
 
-COMMANDS = ["run", "plan", "report", "show", "score", "import", "tasks", "plugins", "data", "doctor"]
+COMMANDS = [
+    "run",
+    "plan",
+    "report",
+    "compare",
+    "errors",
+    "extractors",
+    "show",
+    "score",
+    "import",
+    "tasks",
+    "plugins",
+    "data",
+    "doctor",
+]
 
 
 def modules_after(*arguments: str) -> set[str]:
@@ -36,10 +50,10 @@ def test_help_imports_no_plugin_and_nothing_heavy() -> None:
 
 def test_help_names_the_commands_that_plugins_declare(cli: Cli) -> None:
     said = cli("--help").stdout
-    assert re.search(r"From plugins.*\n +claims, pocket", said)
+    assert re.search(r"From plugins.*\n +claims, hub, pocket", said)
     registered = {name for plugin in cli.json("plugins") for name in plugin["provides"].get("commands", [])}
-    assert registered == {"claims", "pocket"}, "what is registered is declared"
-    for name in ("claims", "pocket"):
+    assert registered == {"claims", "hub", "pocket"}, "what is registered is declared"
+    for name in ("claims", "hub", "pocket"):
         assert "Usage: rtbench" in cli(name, "--help").stdout
 
 

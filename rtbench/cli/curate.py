@@ -9,7 +9,6 @@ import click
 from rtbench.cli.common import console, format_option, print_json, print_table, with_session
 from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError
-from rtbench.judged import check_task
 
 if TYPE_CHECKING:
     from rtbench.runs import CellRecord
@@ -79,6 +78,7 @@ def _stages(
     """What each curator was given, and left; the first stage is all that there is."""
     import msgspec
 
+    from rtbench.judged import check_task
     from rtbench.questions import questions_of
     from rtbench.specs import CurateSpec
     from rtbench.steps.curate import Stage, candidates_of, context_of, curated
