@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -33,6 +34,16 @@ def started() -> float:
         subprocess.run([sys.executable, "-c", "pass"], check=True)
         taken.append(time.perf_counter() - before)
     return statistics.median(taken)
+
+
+def parser_of(described: str | None, children: int, rounds: int | None = 3) -> argparse.ArgumentParser:
+    """``--child`` with so many arguments, ``--data-dir``, and ``--rounds`` where there are several."""
+    parser = argparse.ArgumentParser(description=described)
+    parser.add_argument("--child", nargs=children)
+    parser.add_argument("--data-dir", type=Path)
+    if rounds is not None:
+        parser.add_argument("--rounds", type=int, default=rounds)
+    return parser
 
 
 def measured(script: str, *arguments: object) -> dict[str, Any]:

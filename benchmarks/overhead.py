@@ -11,7 +11,6 @@ written. lm-eval's is the same difference, once, of ``simple_evaluate`` on our e
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -21,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import head, measured, tell
+from harness import head, measured, parser_of, tell
 
 ALL, SOME, CELLS = 1319, 119, 16
 PLUGIN = Path(__file__).with_name("instant.py")
@@ -86,11 +85,7 @@ def lm_eval(limit: int, data_dir: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", nargs=3)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    given = parser_of(__doc__, 3).parse_args()
     if given.child:
         way, limit, data_dir = given.child
         if way == "whole":

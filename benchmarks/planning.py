@@ -10,7 +10,6 @@ which of them the store holds. The store is empty, or (second table) holds every
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -18,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from harness import head, measured, peak_mb, tell
+from harness import head, measured, parser_of, peak_mb, tell
 
 from rtbench.config import read_matrix
 from rtbench.interfaces import Environment
@@ -79,11 +78,7 @@ def child(folder: Path, data_dir: Path, seeds: int, *, fill: bool) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", nargs=4)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    given = parser_of(__doc__, 4).parse_args()
     if given.child:
         folder, data_dir, seeds, what = given.child
         child(Path(folder), Path(data_dir), int(seeds), fill=what == "fill")

@@ -10,13 +10,12 @@ texts in memory, which is what the original's evaluator is compared with in docs
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import time
 from pathlib import Path
 
-from harness import head, measured, peak_mb, tell
+from harness import head, measured, parser_of, peak_mb, tell
 
 from rtbench.config import read_matrix
 from rtbench.interfaces import Environment
@@ -58,9 +57,7 @@ def child(way: str, folder: Path, data_dir: Path, cells: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", nargs=4)
-    parser.add_argument("--data-dir", type=Path)
+    parser = parser_of(__doc__, 4, rounds=None)
     parser.add_argument("--cells", type=int, default=759)
     given = parser.parse_args()
     if given.child:

@@ -10,7 +10,6 @@ keeps all in one dictionary and writes it as JSON after each batch of 20 (its ``
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import itertools
 import json
@@ -21,7 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from harness import head, measured, peak_mb, tell
+from harness import head, measured, parser_of, peak_mb, tell
 
 from rtbench.ledger import Ledger, make_request
 from rtbench.records import Completion, Sampling
@@ -101,11 +100,7 @@ WAYS: dict[str, Callable[[Path, Path, int], dict[str, Any]]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--child", nargs=4)
-    parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--rounds", type=int, default=3)
-    given = parser.parse_args()
+    given = parser_of(__doc__, 4).parse_args()
     if given.child:
         way, folder, data_dir, count = given.child
         tell(WAYS[way](Path(folder), Path(data_dir), int(count)))

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from harness import head, measured, tell
+from harness import head, measured, parser_of, tell
 
 ROWS, BATCH, RATE = 400, 8, 5e-4
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -179,11 +179,8 @@ def recorded(data_dir: Path, count: int) -> list[tuple[str, str]]:
 
 def options(described: str | None) -> argparse.Namespace:
     """Of this benchmark, and of others of a small model."""
-    parser = argparse.ArgumentParser(description=described)
-    parser.add_argument("--child", nargs=3)
-    parser.add_argument("--data-dir", type=Path)
+    parser = parser_of(described, 3)
     parser.add_argument("--family", choices=list(CONFIGS), help="Only this one.")
-    parser.add_argument("--rounds", type=int, default=3)
     return parser.parse_args()
 
 

@@ -17,8 +17,8 @@ from rtbench.errors import BadInputError
 from rtbench.export import doc_of
 from rtbench.files import write_atomic
 from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Reporter
-from rtbench.judged import Judged, judged
+from rtbench.interfaces import FolderReporter
+from rtbench.judged import Judged, judged_by
 from rtbench.report import Leaderboard
 
 if TYPE_CHECKING:
@@ -30,14 +30,10 @@ _UNSAFE = re.compile(r"[\"<>:/|\\?*\[\]]+")
 """``sanitize_model_name`` of lm_eval/utils.py."""
 
 
-class LmEvalReporter(Reporter):
+class LmEvalReporter(FolderReporter):
     """``DIR/MODEL/results_DATE.json`` and ``samples_TASK_DATE.jsonl``."""
 
     name = "lm-eval"
-    writes_folder = True
-
-    def render(self, leaderboard: Leaderboard) -> str:
-        raise BadInputError("its files are a folder", where="--format lm-eval", next_step="Write `--out DIR`.")
 
     def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
         """Adds files for each model; cells without a score are left out."""
@@ -52,7 +48,7 @@ class LmEvalReporter(Reporter):
             place = folder / _UNSAFE.sub("__", model)
             results: dict[str, Any] = {}
             for cell in cells:
-                found = {name: judged(session, cell, name) for name in _extractors(session, cell)}
+                found = judged_by(session, cell, _extractors(session, cell))
                 task = f"rtbench_{cell.task}"
                 results[task] = _metrics(task, found)
                 lines = [_sample(at, one, name) for name, answers in found.items() for at, one in enumerate(answers)]

@@ -11,10 +11,10 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rtbench.errors import BadInputError
-from rtbench.files import read_jsonl
 from rtbench.paired import PairedBootstrap
 from rtbench.records import Record, Score
 from rtbench.stats import Interval
+from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +24,22 @@ if TYPE_CHECKING:
     from rtbench.store import Store
 
 Key = tuple[Hashable, ...]
+
+
+class _Verdicts:
+    """By question, of the cells of one store; each cell's are read once."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: dict[tuple[str | None, str], dict[int, Score]] = {}
+
+    def of(self, cell: CellRecord) -> dict[int, Score]:
+        """Empty where there are none."""
+        key = (cell.score, cell.extractor)
+        if key not in self._known:
+            found = scores_of(self._store, cell.score, cell.extractor) if cell.score else []
+            self._known[key] = {score.sample_index: score for score in found}
+        return self._known[key]
 
 
 class Flip(Record, frozen=True):
@@ -85,12 +101,13 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
         BadInputError: they have none in common.
     """
     first, second = _rows(before), _rows(after)
+    verdicts = (_Verdicts(store_before), _Verdicts(store_after))
     bootstrap = PairedBootstrap()
     pairs: list[Comparison] = []
     left_out: list[str] = []
     for key in {**first, **second}:
         one, other = first.get(key), second.get(key)
-        found = _compare(one, other, store_before, store_after, bootstrap) if one and other else None
+        found = _compare(one, other, verdicts, bootstrap) if one and other else None
         if found is not None:
             pairs.append(found)
         else:
@@ -106,7 +123,7 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
 def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
     """Per task, the first cell of each row that is the best of its fold, or that the paired interval does not tell from it.
     A row that shares no question with the best is not among them."""
-    bootstrap = PairedBootstrap()
+    bootstrap, verdicts = PairedBootstrap(), _Verdicts(store)
     by_fold: dict[Key, list[dict[int, CellRecord]]] = {}
     for seeds in _rows(run).values():
         cell = next(iter(seeds.values()))
@@ -114,20 +131,20 @@ def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
             by_fold.setdefault((cell.task, cell.source, cell.split, cell.fold), []).append(seeds)
     found: dict[str, set[str]] = {}
     for (task, *_), rows in by_fold.items():
-        scored = [(mean, seeds) for seeds in rows if (mean := _mean(seeds, store)) is not None]
+        scored = [(mean, seeds) for seeds in rows if (mean := _mean(seeds, verdicts)) is not None]
         if not scored:
             continue
         _, best = max(scored, key=lambda pair: pair[0])
         names = found.setdefault(str(task), set())
         for _, seeds in scored:
-            other = None if seeds is best else _compare(seeds, best, store, store, bootstrap)
+            other = None if seeds is best else _compare(seeds, best, (verdicts, verdicts), bootstrap)
             if seeds is best or (other is not None and other.interval.low <= 0):
                 names.add(next(iter(seeds.values())).name)
     return {task: frozenset(names) for task, names in found.items()}
 
 
-def _mean(seeds: dict[int, CellRecord], store: Store) -> float | None:
-    found = [_scores(cell, store) for cell in seeds.values()]
+def _mean(seeds: dict[int, CellRecord], verdicts: _Verdicts) -> float | None:
+    found = [verdicts.of(cell) for cell in seeds.values()]
     means = [sum(one.correct for one in scores.values()) / len(scores) for scores in found if scores]
     return sum(means) / len(means) if means and len(means) == len(seeds) else None
 
@@ -181,8 +198,7 @@ def _pairs(first: dict[int, CellRecord], second: dict[int, CellRecord]) -> Itera
 def _compare(
     first: dict[int, CellRecord],
     second: dict[int, CellRecord],
-    store_before: Store,
-    store_after: Store,
+    verdicts: tuple[_Verdicts, _Verdicts],
     bootstrap: PairedBootstrap,
 ) -> Comparison | None:
     """None where no question was answered by both."""
@@ -191,7 +207,7 @@ def _compare(
     scored = [
         (seed, cells, sides)
         for seed, *cells in _pairs(first, second)
-        if all(sides := [_scores(cells[0], store_before), _scores(cells[1], store_after)])
+        if all(sides := [one.of(cell) for one, cell in zip(verdicts, cells, strict=True)])
     ]
     questions = {seed: sides[0].keys() & sides[1].keys() for seed, _, sides in scored}
     unpaired = sum(len(sides[0].keys() ^ sides[1].keys()) for _, _, sides in scored)
@@ -234,18 +250,6 @@ def _compare(
         p=mcnemar(better, worse) if single else None,
         adjusted=None,
         flips=tuple(flips),
-    )
-
-
-def _scores(cell: CellRecord, store: Store) -> dict[int, Score]:
-    """By question; empty where there are none."""
-    if cell.score is None or not store.has("score", cell.score):
-        return {}
-    path = store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl"
-    return (
-        {score.sample_index: score for score in read_jsonl(path, Score)}
-        if path.is_file() and path.stat().st_size
-        else {}
     )
 
 

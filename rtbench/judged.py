@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.files import read_jsonl
 from rtbench.records import Completion, Record, Sample, Score
 from rtbench.specs import ScoreSpec
 from rtbench.steps.complete import completions_of
+from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
     from rtbench.runs import CellRecord
@@ -36,39 +37,55 @@ class Judged(Record, frozen=True):
 
 
 def judged(session: Session, cell: CellRecord, extractor: str | None = None) -> list[Judged]:
-    """The answers of a cell that has been scored, in the order of its questions.
+    """The answers of a cell that has been scored, in the order of its questions; as :func:`judged_by` of one extractor.
 
     Args:
         session: where.
         cell: of a run.
         extractor: whose verdicts; None: the one that the leaderboard shows.
+    """
+    name = extractor or cell.extractor
+    return judged_by(session, cell, [name])[name]
+
+
+def judged_by(session: Session, cell: CellRecord, extractors: Sequence[str]) -> dict[str, list[Judged]]:
+    """The answers of a cell by several extractors, whose texts are read once.
 
     Raises:
-        BadInputError: the cell has no scores, or its task is not known here.
-        UnknownNameError: it was not scored with that extractor.
+        BadInputError: the cell has no scores, or its task or questions are not those of then.
+        UnknownNameError: it was not scored with one of them.
+    """
+    key, spec, completions = stored_answers(session, cell)
+    known = [name for name, _ in spec.extractors]
+    for name in extractors:
+        if name not in known:
+            raise UnknownNameError.of("extractor", name, known, where=f"cell {cell.name}")
+    by_place = {(c.sample_index, c.completion_index): c for c in completions}
+    samples = session.task_data(cell.task, cell.variant).samples
+    return {
+        name: [
+            Judged(
+                sample=samples[score.sample_index],
+                completion=by_place[score.sample_index, score.completion_index],
+                score=score,
+                answer_prefix=spec.answer_prefix,
+            )
+            for score in scores_of(session.store, key, name)
+        ]
+        for name in extractors
+    }
+
+
+def stored_answers(session: Session, cell: CellRecord) -> tuple[str, ScoreSpec, list[Completion]]:
+    """Key and spec of a cell's score step, and the completions that it scored: of several epochs, the chosen one's.
+
+    Raises:
+        BadInputError: as :func:`judged_by`.
     """
     key = check_scored(session, cell)
-    folder = session.store.path("score", key)
-    known = sorted(path.stem.removeprefix("scores-") for path in folder.glob("scores-*.jsonl"))
-    name = extractor or cell.extractor
-    if name not in known:
-        raise UnknownNameError.of("extractor", name, known, where=f"cell {cell.name}")
     meta = session.store.meta("score", key)
-    prefix = msgspec.convert(meta.spec, ScoreSpec).answer_prefix
     epoch = meta.result.get("epoch", 1) if len(cell.completions) > 1 else 1
-    completions = {
-        (c.sample_index, c.completion_index): c for c in completions_of(session, cell.completions[epoch - 1])
-    }
-    samples = session.task_data(cell.task, cell.variant).samples
-    return [
-        Judged(
-            sample=samples[score.sample_index],
-            completion=completions[score.sample_index, score.completion_index],
-            score=score,
-            answer_prefix=prefix,
-        )
-        for score in read_jsonl(folder / f"scores-{name}.jsonl", Score)
-    ]
+    return key, msgspec.convert(meta.spec, ScoreSpec), completions_of(session, cell.completions[epoch - 1])
 
 
 def check_scored(session: Session, cell: CellRecord) -> str:

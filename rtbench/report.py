@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rtbench.files import read_jsonl
 from rtbench.interfaces import Recipe
 from rtbench.overlap import Overlap
-from rtbench.records import CurationYield, Fold, Record, Score, ScoreSummary, Source, Spending
+from rtbench.records import CurationYield, Fold, Record, ScoreSummary, Source, Spending
 from rtbench.runs import CellRecord, RunRecord
 from rtbench.spending import Books, summed
 from rtbench.stats import (
@@ -25,6 +24,7 @@ from rtbench.stats import (
     two_level_cluster_bootstrap,
     wilson,
 )
+from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
     from rtbench.ledger import Ledger
@@ -298,7 +298,7 @@ def _answers(cells: Sequence[CellRecord], store: Store) -> list[Answers]:
     for cell in cells:
         assert cell.score is not None
         here, labels = verdicts.setdefault(cell.variant, {}), groups.setdefault(cell.variant, {})
-        for score in read_jsonl(store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl", Score):
+        for score in scores_of(store, cell.score, cell.extractor):
             here.setdefault(score.sample_index, []).append(score.correct)
             labels[score.sample_index] = score.pattern
     return [

@@ -5,14 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from rtbench.files import read_jsonl
-from rtbench.judged import check_scored
-from rtbench.records import Record, Score
-from rtbench.specs import ScoreSpec
-from rtbench.steps.complete import completions_of
-from rtbench.steps.score import majority
+from rtbench.judged import stored_answers
+from rtbench.records import Record
+from rtbench.steps.score import majority, scores_of
 
 if TYPE_CHECKING:
     from rtbench.runs import CellRecord
@@ -47,19 +42,14 @@ def rescore(session: Session, cell: CellRecord, extractor: str | None = None) ->
         BadInputError: the cell has no scores, or its task or questions are not those of then.
         UnknownNameError: the task has no such extractor.
     """
-    key = check_scored(session, cell)
-    meta = session.store.meta("score", key)
-    spec = msgspec.convert(meta.spec, ScoreSpec)
-    epoch = meta.result.get("epoch", 1) if len(cell.completions) > 1 else 1
-    completions = completions_of(session, cell.completions[epoch - 1])
+    key, spec, completions = stored_answers(session, cell)
     samples = session.task_data(cell.task, cell.variant).samples
     name = extractor or cell.extractor
     judge = session.task(cell.task).extractor(name)
     scores = judge.score(completions, samples, spec.answer_prefix)
     if spec.aggregate == "majority":
         scores = majority(scores, judge.canonical)
-    path = session.store.path("score", key) / f"scores-{name}.jsonl"
-    before = {one.sample_index: one.correct for one in read_jsonl(path, Score)} if path.is_file() and scores else None
+    before = {one.sample_index: one.correct for one in scores_of(session.store, key, name)} or None
     return Rescored(
         cell=cell.name,
         extractor=name,

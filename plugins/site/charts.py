@@ -14,6 +14,7 @@ from rtbench_plugins.site.samples import CellPage
 from rtbench.report import CellResult, Leaderboard, Row
 
 Datum = dict[str, Any]
+LINES = {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}}
 ACCURACY = {"field": "accuracy", "type": "quantitative", "title": "accuracy, %", "scale": {"zero": True}}
 
 
@@ -117,7 +118,7 @@ def _line(
     along: Datum = {"field": "x", "type": "quantitative", "title": axis, **_scale(records, log=log)}
     shared = {
         "x": along,
-        "color": {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}},
+        "color": LINES,
     }
     layers = [
         {"mark": {"type": "line", "point": True}, "encoding": {**shared, "y": ACCURACY, "tooltip": _tooltip("x")}},
@@ -164,7 +165,7 @@ def _teachers(board: Leaderboard, rows: Sequence[Row]) -> Chart | None:
     encoding = {
         "y": {"field": "teacher", "type": "nominal", "title": None},
         "x": ACCURACY,
-        "color": {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}},
+        "color": LINES,
         "tooltip": _tooltip("teacher"),
     }
     spec = _facets(

@@ -13,32 +13,29 @@ from rtbench_plugins.site.samples import CellPage, write_samples
 from rtbench.comparing import close_to_best
 from rtbench.error_analysis import CATEGORIES
 from rtbench.errors import BadInputError
-from rtbench.files import read_jsonl, write_atomic
-from rtbench.interfaces import Reporter
+from rtbench.files import write_atomic
+from rtbench.interfaces import FolderReporter
 from rtbench.metrics import at_k
-from rtbench.records import Score
 from rtbench.report import Leaderboard, Row
 from rtbench.stats import Answers, Interval, clustered_wilson, wilson
+from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
     from rtbench.runs import CellRecord, RunRecord
     from rtbench.session import Session
+    from rtbench.store import Store
 
 _HERE = Path(__file__).parent
 _MARK = "rtbench-site"
 """A file that tells a folder of ours, which may be written over, from anything else."""
 
 
-class SiteReporter(Reporter):
+class SiteReporter(FolderReporter):
     """A folder with ``index.html``, ``cells/``, ``data/`` and ``assets/``."""
 
     name = "html"
-    writes_folder = True
-
-    def render(self, leaderboard: Leaderboard) -> str:
-        raise BadInputError("a site is a folder, not a text", where="--format html", next_step="Write `--html DIR`.")
 
     def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
         """Writes the site anew; a page whose cell is not scored says why.
@@ -107,20 +104,19 @@ def _summaries(session: Session, key: str | None) -> list[dict[str, Any]]:
     """Every extractor's, with an interval, of a cell that is scored."""
     if key is None or not session.store.has("score", key):
         return []
-    folder = session.store.path("score", key)
     return [
-        {**one, "interval": _interval(one, folder / f"scores-{one['extractor']}.jsonl")}
+        {**one, "interval": _interval(one, session.store, key)}
         for one in session.store.meta("score", key).result["summaries"]
     ]
 
 
-def _interval(summary: dict[str, Any], scores: Path) -> Interval | None:
+def _interval(summary: dict[str, Any], store: Store, key: str) -> Interval | None:
     """As on the leaderboard of one seed: over patterns where questions share them."""
     if not summary["n"]:
         return None
     if summary.get("patterns") in {None, summary["n"]}:
         return wilson(summary["correct"], summary["n"])
-    found = read_jsonl(scores, Score)
+    found = scores_of(store, key, summary["extractor"])
     return clustered_wilson(Answers([float(one.correct) for one in found], [one.pattern for one in found]))
 
 
@@ -128,10 +124,8 @@ def _curve(session: Session, cell: CellRecord) -> list[tuple[int, float, float]]
     """pass@k and maj@k of a cell that asked several completions of each question."""
     if cell.score is None or not session.store.has("score", cell.score):
         return []
-    path = session.store.path("score", cell.score) / f"votes-{cell.extractor}.jsonl"
-    if not path.is_file():
-        return []
-    return at_k(read_jsonl(path, Score), session.task(cell.task).extractor(cell.extractor).canonical)
+    votes = scores_of(session.store, cell.score, cell.extractor, votes=True)
+    return at_k(votes, session.task(cell.task).extractor(cell.extractor).canonical)
 
 
 def _shown(row: Row, board: Leaderboard, numbers: dict[str, int], close: dict[str, frozenset[str]]) -> dict[str, Any]:

@@ -60,10 +60,11 @@ def extractors(
 
 def _pairs(session: Session, cell: CellRecord, one: str, other: str) -> list[tuple[Judged, Judged]]:
     """Both verdicts on each question; where several completions vote, each extractor may have picked another."""
-    from rtbench.judged import judged
+    from rtbench.judged import judged_by
 
-    second = {b.score.sample_index: b for b in judged(session, cell, other)}
-    return [(a, second[a.score.sample_index]) for a in judged(session, cell, one)]
+    found = judged_by(session, cell, [one, other])
+    second = {b.score.sample_index: b for b in found[other]}
+    return [(a, second[a.score.sample_index]) for a in found[one]]
 
 
 def _told(cell: CellRecord, one: Judged, other: Judged) -> dict[str, Any]:

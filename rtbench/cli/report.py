@@ -41,6 +41,7 @@ def report(
     """Print the leaderboard of a run (the latest by default), from what is stored."""
     from rtbench.cli.added import summaries
     from rtbench.files import write_atomic
+    from rtbench.interfaces import FolderReporter
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs
 
@@ -60,7 +61,7 @@ def report(
 
         rows = reported_rows(record.tasks)
     board = build_leaderboard(record, session.store, session.ledger, reference=rows)
-    if reporter.writes_folder and (folder := html or out) is not None:
+    if isinstance(reporter, FolderReporter) and (folder := html or out) is not None:
         reporter.write(board, record, session, folder)
         click.echo(str(folder / "index.html" if html else folder))
         return

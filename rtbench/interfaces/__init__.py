@@ -9,7 +9,16 @@ from __future__ import annotations
 from rtbench.interfaces.methods import Candidate, CurationContext, Curator, Method
 from rtbench.interfaces.models import Progress, Recipe, Student, Teacher, TextModel, TrainJob, no_progress
 from rtbench.interfaces.prompts import PromptFormat, Template
-from rtbench.interfaces.running import Environment, Executor, Listener, Outcome, Reporter, Services, StepState
+from rtbench.interfaces.running import (
+    Environment,
+    Executor,
+    FolderReporter,
+    Listener,
+    Outcome,
+    Reporter,
+    Services,
+    StepState,
+)
 from rtbench.interfaces.tasks import (
     Demonstration,
     DemonstrationSource,
@@ -29,6 +38,7 @@ __all__ = [
     "Environment",
     "Executor",
     "Extractor",
+    "FolderReporter",
     "Listener",
     "Method",
     "Outcome",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from rtbench.budget import Budget, Cap
+from rtbench.errors import BadInputError
 from rtbench.interfaces.methods import Curator, Method
 from rtbench.interfaces.models import Student, Teacher
 from rtbench.interfaces.tasks import Task, TaskData
@@ -78,19 +79,20 @@ class Reporter(ABC):
     """Renders a leaderboard."""
 
     name: str
-    writes_folder: bool = False
-    """It writes a folder (:meth:`write`) and renders no text."""
 
     @abstractmethod
     def render(self, leaderboard: Leaderboard) -> str: ...
 
-    def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
-        """Writes a folder with the leaderboard and what stands behind it.
 
-        Raises:
-            BadInputError: the folder holds something that is not the reporter's.
-        """
-        raise NotImplementedError
+class FolderReporter(Reporter):
+    """Writes a folder with the leaderboard and what stands behind it, instead of a text."""
+
+    def render(self, leaderboard: Leaderboard) -> str:
+        raise BadInputError(f"{self.name} is a folder, not a text", where="--format", next_step="Write `--out DIR`.")
+
+    @abstractmethod
+    def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
+        """Raises BadInputError where the folder holds something that is not the reporter's."""
 
 
 class Services(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rtbench.extraction import summarise
-from rtbench.files import atomic_write
+from rtbench.files import atomic_write, read_jsonl
 from rtbench.questions import questions_of
 from rtbench.records import Sample, Score, ScoreSummary
 from rtbench.specs import ScoreSpec
@@ -18,6 +18,7 @@ from rtbench.steps.complete import completions_of
 
 if TYPE_CHECKING:
     from rtbench.steps import StepContext
+    from rtbench.store import Store
 
 
 def score(context: StepContext) -> dict[str, Any]:
@@ -57,6 +58,22 @@ def _grouped(scores: Sequence[Score], samples: Mapping[int, Sample]) -> list[Sco
     if not groups:
         return list(scores)
     return [msgspec.structs.replace(one, group=groups.get(one.sample_index)) for one in scores]
+
+
+def scores_of(store: Store, key: str, extractor: str, *, votes: bool = False) -> list[Score]:
+    """The verdicts of a finished score step.
+
+    Args:
+        store: where.
+        key: of the step.
+        extractor: whose.
+        votes: of each completion that had a vote, instead of one for each question.
+
+    Returns:
+        Empty where it has none by that extractor.
+    """
+    path = store.path("score", key) / f"{'votes' if votes else 'scores'}-{extractor}.jsonl"
+    return read_jsonl(path, Score) if path.is_file() and path.stat().st_size else []
 
 
 def _write(path: Path, scores: Sequence[Score]) -> None:
