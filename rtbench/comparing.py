@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 Key = tuple[Hashable, ...]
 
 
-class _Verdicts:
+class Verdicts:
     """By question, of the cells of one store; each cell's are read once."""
 
     def __init__(self, store: Store) -> None:
@@ -101,7 +101,7 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
         BadInputError: they have none in common.
     """
     first, second = _rows(before), _rows(after)
-    verdicts = (_Verdicts(store_before), _Verdicts(store_after))
+    verdicts = (Verdicts(store_before), Verdicts(store_after))
     bootstrap = PairedBootstrap()
     pairs: list[Comparison] = []
     left_out: list[str] = []
@@ -123,7 +123,7 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
 def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
     """Per task, the first cell of each row that is the best of its fold, or that the paired interval does not tell from it.
     A row that shares no question with the best is not among them."""
-    bootstrap, verdicts = PairedBootstrap(), _Verdicts(store)
+    bootstrap, verdicts = PairedBootstrap(), Verdicts(store)
     by_fold: dict[Key, list[dict[int, CellRecord]]] = {}
     for seeds in _rows(run).values():
         cell = next(iter(seeds.values()))
@@ -143,7 +143,7 @@ def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
     return {task: frozenset(names) for task, names in found.items()}
 
 
-def _mean(seeds: dict[int, CellRecord], verdicts: _Verdicts) -> float | None:
+def _mean(seeds: dict[int, CellRecord], verdicts: Verdicts) -> float | None:
     found = [verdicts.of(cell) for cell in seeds.values()]
     means = [sum(one.correct for one in scores.values()) / len(scores) for scores in found if scores]
     return sum(means) / len(means) if means and len(means) == len(seeds) else None
@@ -198,7 +198,7 @@ def _pairs(first: dict[int, CellRecord], second: dict[int, CellRecord]) -> Itera
 def _compare(
     first: dict[int, CellRecord],
     second: dict[int, CellRecord],
-    verdicts: tuple[_Verdicts, _Verdicts],
+    verdicts: tuple[Verdicts, Verdicts],
     bootstrap: PairedBootstrap,
 ) -> Comparison | None:
     """None where no question was answered by both."""

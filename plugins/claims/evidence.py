@@ -9,7 +9,7 @@ from functools import cached_property
 
 from rtbench_plugins.claims.records import Measured, Part
 
-from rtbench.files import read_jsonl
+from rtbench.comparing import Verdicts
 from rtbench.paired import PART_RESAMPLES, RESAMPLES, PairedBootstrap
 from rtbench.records import Fold, Record, Score, Source
 from rtbench.runs import CellRecord, RunRecord
@@ -91,7 +91,7 @@ class Evidence:
         self.teachers = [teacher for teacher, _ in asked.most_common()]
         """The one that most cells learn from first; of equals, the run's order."""
         self._bootstrap = PairedBootstrap()
-        self._scores: dict[tuple[str, str], dict[int, Score]] = {}
+        self._verdicts = Verdicts(store)
 
     def contexts(self, task: str) -> list[Context]:
         """Of the students that were trained for a task."""
@@ -109,12 +109,7 @@ class Evidence:
 
     def scores(self, cell: CellRecord) -> Mapping[int, Score]:
         """A cell's verdicts by sample index. Read once."""
-        assert cell.score is not None
-        key = (cell.score, cell.extractor)
-        if key not in self._scores:
-            path = self.store.path("score", cell.score) / f"scores-{cell.extractor}.jsonl"
-            self._scores[key] = {score.sample_index: score for score in read_jsonl(path, Score)}
-        return self._scores[key]
+        return self._verdicts.of(cell)
 
     def accuracy(self, cells: Sequence[CellRecord]) -> float | None:
         """Mean over cells; None where no question was answered."""
