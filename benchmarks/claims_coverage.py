@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from rtbench.paired import PairedBootstrap
+from rtbench.bootstrap import Bootstrap
 
 QUESTIONS, TRIALS, RESAMPLES, CHANGED = 180, 1000, 2000, 0.3
 """Questions per seed; simulated runs; resamples of each interval (claims draw 10,000); share of questions on which the
@@ -59,7 +59,7 @@ def answers(rng: np.random.Generator, setting: Setting, effect: float) -> list[n
 
 
 def main() -> None:
-    bootstrap = PairedBootstrap()
+    bootstrap = Bootstrap()
     print("seeds  questions  patterns  spread of seeds  covers  held without effect  covers, drawing questions")
     for setting in SETTINGS:
         rng = np.random.default_rng(5)

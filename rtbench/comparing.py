@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rtbench.bootstrap import Bootstrap
 from rtbench.errors import BadInputError
-from rtbench.paired import PairedBootstrap
+from rtbench.paired import difference, in_common
 from rtbench.records import Record, Score
 from rtbench.stats import Interval
 from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from rtbench.runs import CellRecord, RunRecord
     from rtbench.store import Store
 
@@ -102,7 +100,7 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
     """
     first, second = _rows(before), _rows(after)
     verdicts = (Verdicts(store_before), Verdicts(store_after))
-    bootstrap = PairedBootstrap()
+    bootstrap = Bootstrap()
     pairs: list[Comparison] = []
     left_out: list[str] = []
     for key in {**first, **second}:
@@ -123,7 +121,7 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
 def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
     """Per task, the first cell of each row that is the best of its fold, or that the paired interval does not tell from it.
     A row that shares no question with the best is not among them."""
-    bootstrap, verdicts = PairedBootstrap(), Verdicts(store)
+    bootstrap, verdicts = Bootstrap(), Verdicts(store)
     by_fold: dict[Key, list[dict[int, CellRecord]]] = {}
     for seeds in _rows(run).values():
         cell = next(iter(seeds.values()))
@@ -199,55 +197,46 @@ def _compare(
     first: dict[int, CellRecord],
     second: dict[int, CellRecord],
     verdicts: tuple[Verdicts, Verdicts],
-    bootstrap: PairedBootstrap,
+    bootstrap: Bootstrap,
 ) -> Comparison | None:
     """None where no question was answered by both."""
-    import numpy as np
-
-    scored = [
-        (seed, cells, sides)
+    answered = {
+        seed: (cells, sides)
         for seed, *cells in _pairs(first, second)
         if all(sides := [one.of(cell) for one, cell in zip(verdicts, cells, strict=True)])
-    ]
-    questions = {seed: sides[0].keys() & sides[1].keys() for seed, _, sides in scored}
-    unpaired = sum(len(sides[0].keys() ^ sides[1].keys()) for _, _, sides in scored)
-    shared = len(scored) > 1 and len({cells[0].dataset for _, cells, _ in scored}) == 1
-    if shared:  # all seeds answer the same questions: those that all of them answered
-        common = set.intersection(*map(set, questions.values()))
-        questions = dict.fromkeys(questions, common)
-    scored = [one for one in scored if questions[one[0]]]
-    if not scored:
+    }
+    both = {
+        seed: {at: (float(after[at].correct), float(before[at].correct)) for at in before.keys() & after.keys()}
+        for seed, (_, (before, after)) in answered.items()
+    }
+    shared = len(both) > 1 and len({cells[0].dataset for cells, _ in answered.values()}) == 1
+    asked = in_common(both, shared=shared)
+    if not asked:
         return None
-    means: list[tuple[float, float]] = []
-    differences: list[NDArray[np.float64]] = []
-    groups: list[list[Hashable]] = []
-    flips: list[Flip] = []
-    for seed, cells, sides in scored:
-        asked = sorted(questions[seed])
-        left, right = (np.array([side[at].correct for at in asked], dtype=float) for side in sides)
-        means.append((float(left.mean()), float(right.mean())))
-        differences.append(right - left)
-        groups.append([sides[0][at].pattern for at in asked])
-        names = (cells[0].name, cells[1].name)
-        flips += [
-            Flip(seed=seed, sample_index=asked[i], better=bool(right[i] > left[i]), cells=names)
-            for i in np.flatnonzero(right != left)
-        ]
-    better, worse = sum(flip.better for flip in flips), sum(not flip.better for flip in flips)
-    single = len(scored) == 1 and len(set(groups[0])) == len(groups[0])
+    patterns = {seed: {at: answered[seed][1][0][at].pattern for at in sides} for seed, sides in asked.items()}
+    found = difference(asked, patterns, bootstrap, shared=shared)
+    flips = [
+        Flip(seed=seed, sample_index=at, better=after > before, cells=(cells[0].name, cells[1].name))
+        for seed, sides in asked.items()
+        for cells in [answered[seed][0]]
+        for at, (after, before) in sorted(sides.items())
+        if after != before
+    ]
+    better = sum(flip.better for flip in flips)
+    worse = len(flips) - better
     return Comparison(
         name=_name(first),
-        task=scored[0][1][0].task,
-        questions=sum(map(len, differences)),
-        unpaired=unpaired,
-        seeds=len(scored),
-        before=float(np.mean([mean for mean, _ in means])),
-        after=float(np.mean([mean for _, mean in means])),
-        effect=float(np.mean([one.mean() for one in differences])),
-        interval=bootstrap.interval(differences, shared=shared, groups=groups),
+        task=next(iter(first.values())).task,
+        questions=found.n,
+        unpaired=sum(len(before.keys() ^ after.keys()) for _, (before, after) in answered.values()),
+        seeds=found.seeds,
+        before=found.right,
+        after=found.left,
+        effect=found.effect,
+        interval=found.interval,
         better=better,
         worse=worse,
-        p=mcnemar(better, worse) if single else None,
+        p=mcnemar(better, worse) if found.seeds == 1 and found.patterns == found.n else None,
         adjusted=None,
         flips=tuple(flips),
     )

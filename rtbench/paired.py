@@ -1,133 +1,80 @@
-"""The interval of a difference between paired answers."""
+"""The difference between two sides that answered the same questions."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
 
-from rtbench.stats import CONFIDENCE, Clusters, Interval, alike, tail
+from rtbench.bootstrap import RESAMPLES, Bootstrap
+from rtbench.records import Record
+from rtbench.stats import CONFIDENCE, Interval
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from rtbench.stats import Floats
-
-RESAMPLES = 10_000
-PART_RESAMPLES = 4_000
-"""For what stands beside a comparison."""
-_CHUNK = 1_000
-"""Resamples at once."""
-_KEPT = 64_000_000
-"""Bytes of draws that are kept for the next comparison."""
-_DIGITS = 9
-"""Far finer than one answer of all; an end at 0 must not lie above 0 by a rounding error."""
+Seed = TypeVar("Seed", bound=Hashable)
+Sides = Mapping[int, tuple[float, float]]
+"""By question: how right the left and the right side are, from 0 to 1."""
 
 
-class PairedBootstrap:
-    """Percentile bootstrap of the mean over seeds of the mean difference over questions: seeds are drawn with
-    replacement, then questions. With one seed only questions are drawn. Where questions share patterns, patterns are
-    drawn, each with all its questions, and the interval is the expanded one (:func:`rtbench.stats.tail`).
+class Difference(Record, frozen=True):
+    """A difference of accuracies over the same questions, as fractions."""
 
-    The draws are the same every time, and the same for all comparisons of one object, which keeps the latest.
+    effect: float
+    """Mean over seeds of the mean over questions of left minus right."""
+    interval: Interval
+    left: float
+    """Accuracy of the left side over the same questions."""
+    right: float
+    n: int
+    """Questions × seeds."""
+    patterns: int
+    """Likewise their patterns; as many as ``n`` where each question is of its own."""
+    seeds: int
+    changed: int
+    """Of ``n``, those on which the two sides differ."""
+
+
+def in_common(by_seed: Mapping[Seed, Sides], *, shared: bool) -> dict[Seed, Sides]:
+    """The seeds that have questions; of ``shared`` ones, which are the same for every seed, those that all of them have."""
+    found = {seed: sides for seed, sides in by_seed.items() if sides}
+    if not shared or not found:
+        return found
+    common = set.intersection(*(set(sides) for sides in found.values()))
+    return {seed: {index: sides[index] for index in common} for seed, sides in found.items()} if common else {}
+
+
+def difference(
+    by_seed: Mapping[Seed, Sides],
+    patterns: Mapping[Seed, Mapping[int, Hashable]],
+    bootstrap: Bootstrap,
+    *,
+    shared: bool,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> Difference:
+    """The difference with its interval.
+
+    Args:
+        by_seed: questions as :func:`in_common` leaves them, of one seed at least.
+        patterns: per seed and question, what the questions of one pattern share.
+        bootstrap: draws the questions.
+        shared: all seeds answered the same questions.
+        confidence: of the interval.
+        resamples: how many are drawn.
     """
+    import numpy as np
 
-    def __init__(self) -> None:
-        self._counts: dict[tuple[int, int, int], NDArray[np.uint8]] = {}
-        self._bytes = 0
-
-    def interval(
-        self,
-        by_seed: Sequence[Floats],
-        *,
-        shared: bool,
-        groups: Sequence[Sequence[Hashable]] | None = None,
-        confidence: float = CONFIDENCE,
-        resamples: int = RESAMPLES,
-    ) -> Interval:
-        """The interval of one comparison.
-
-        Args:
-            by_seed: per seed the difference on each question, between -1 and 1.
-            shared: all seeds answered the same questions, in this order. A draw of questions then holds for all seeds
-                of a resample, because answers of several seeds to one question are not independent; else each seed that
-                was drawn gets a draw of its own questions.
-            groups: per seed what the questions of one pattern share; None: each question is of its own.
-            confidence: of the interval.
-            resamples: how many.
-
-        Raises:
-            ValueError: there is no question.
-        """
-        import numpy as np
-
-        if not by_seed or any(len(values) == 0 for values in by_seed):
-            raise ValueError("no questions, no interval")
-        labels = [range(len(values)) for values in by_seed] if groups is None else groups
-        clusters = [Clusters.of(values, label) for values, label in zip(by_seed, labels, strict=True)]
-        units = len(clusters[0]) if shared else sum(map(len, clusters))
-        over_patterns = any(len(one) < len(values) for one, values in zip(clusters, by_seed, strict=True))
-        means = np.concatenate([one.means for one in clusters])
-        if alike(means) or units == 1:
-            return _of_equals(float(means.mean()), units, confidence)
-        seeds = len(by_seed)
-        drawn = np.random.default_rng(seeds).integers(seeds, size=(RESAMPLES, seeds))[:resamples]
-        parts = [
-            self._means(clusters, drawn[start : start + _CHUNK], start, shared=shared)
-            for start in range(0, len(drawn), _CHUNK)
-        ]
-        outside = 100 * tail(confidence, units if over_patterns else None)
-        low, high = np.round(np.percentile(np.concatenate(parts), [outside, 100 - outside]), _DIGITS) + 0.0
-        method = ("two-level bootstrap" if seeds > 1 else "bootstrap") + (" over patterns" if over_patterns else "")
-        return Interval(low=float(low), high=float(high), method=method)
-
-    def _means(self, by_seed: Sequence[Clusters], drawn: NDArray[np.int64], start: int, *, shared: bool) -> Floats:
-        """Of resamples ``start`` and following; ``drawn`` says which seeds each drew."""
-        import numpy as np
-
-        seeds = len(by_seed)
-        tables = [self._per_seed(by_seed, slot, start) for slot in range(1 if shared else seeds)]
-        picked = [np.take_along_axis(tables[0 if shared else k], drawn[:, k : k + 1], axis=1) for k in range(seeds)]
-        means: Floats = np.hstack(picked).mean(axis=1)
-        return means
-
-    def _per_seed(self, by_seed: Sequence[Clusters], slot: int, start: int) -> Floats:
-        """Mean of each seed's questions under one draw of their patterns: resamples × seeds."""
-        import numpy as np
-
-        # Seed by seed: these products are too small for a matrix product's threads, which wait for busy cores.
-        means: list[Floats] = []
-        for one in by_seed:
-            counts = self._draws(len(one), slot, start)
-            questions = float(len(one)) if (one.sizes == 1).all() else counts @ one.sizes
-            means.append(counts @ one.sums / questions)
-        return np.stack(means, axis=1)
-
-    def _draws(self, n: int, slot: int, start: int) -> Floats:
-        """How often each of n patterns was drawn: resamples × patterns. Each slot has draws of its own."""
-        import numpy as np
-
-        key = (n, slot, start)
-        counts = self._counts.get(key)
-        if counts is None:
-            indices = np.random.default_rng(key).integers(n, size=(_CHUNK, n))
-            indices += n * np.arange(_CHUNK)[:, None]
-            counts = np.bincount(indices.ravel(), minlength=_CHUNK * n).reshape(_CHUNK, n).astype(np.uint8)
-            self._keep(key, counts)
-        return counts.astype(np.float64)
-
-    def _keep(self, key: tuple[int, int, int], counts: NDArray[np.uint8]) -> None:
-        """The oldest make room."""
-        while self._counts and self._bytes + counts.nbytes > _KEPT:
-            self._bytes -= self._counts.pop(next(iter(self._counts))).nbytes
-        self._counts[key] = counts
-        self._bytes += counts.nbytes
-
-
-def _of_equals(value: float, n: int, confidence: float) -> Interval:
-    """All patterns alike: every resample has the same mean, which is no certainty. Up to a share u of other patterns may
-    come out otherwise (Wilson's upper limit for 0 of n), and then as far off as a difference can be."""
-    from scipy.stats import binomtest
-
-    share = float(binomtest(0, n).proportion_ci(confidence, method="wilson").high)
-    return Interval(low=value - share * (1 + value), high=value + share * (1 - value), method="wilson")
+    order = {seed: sorted(sides) for seed, sides in by_seed.items()}
+    tables = [np.array([by_seed[seed][index] for index in found], dtype=float) for seed, found in order.items()]
+    differences = [table[:, 0] - table[:, 1] for table in tables]
+    groups = [[patterns[seed][index] for index in found] for seed, found in order.items()]
+    return Difference(
+        effect=round(float(np.mean([values.mean() for values in differences])), 9) + 0.0,
+        interval=bootstrap.interval(
+            differences, shared=shared, groups=groups, confidence=confidence, resamples=resamples
+        ),
+        left=float(np.mean([table[:, 0].mean() for table in tables])),
+        right=float(np.mean([table[:, 1].mean() for table in tables])),
+        n=sum(len(values) for values in differences),
+        patterns=sum(len(set(found)) for found in groups),
+        seeds=len(differences),
+        changed=int(sum((values != 0).sum() for values in differences)),
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from rtbench.bootstrap import Bootstrap, accuracy_over_patterns
 from rtbench.interfaces import Recipe
 from rtbench.overlap import Overlap
 from rtbench.records import CurationYield, Fold, Record, ScoreSummary, Source, Spending
@@ -19,9 +20,7 @@ from rtbench.stats import (
     clustered_wilson,
     effective_n,
     mean_interval,
-    pattern_bootstrap,
     two_level_bootstrap,
-    two_level_cluster_bootstrap,
     wilson,
 )
 from rtbench.steps.score import scores_of
@@ -139,8 +138,14 @@ def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
-    books = Books(store, ledger)
-    rows += [_row(by_task, run, store, books) for by_task in groups.values()]
+    books, bootstrap = Books(store, ledger), Bootstrap()
+    results: dict[tuple[object, ...], dict[str, CellResult]] = {key: {} for key in groups}
+    for task in run.tasks:  # task by task, as cells of one task share the bootstrap's draws
+        for key, by_task in groups.items():
+            if task in by_task:
+                found = _result(by_task[task], store, bootstrap)
+                results[key][task] = _with_spending(found, by_task[task], run, books)
+    rows += [_row(by_task, results[key]) for key, by_task in groups.items()]
     rows += reference
     return Leaderboard(
         run=run.name,
@@ -191,7 +196,7 @@ def _random_row(run: RunRecord) -> Row:
     )
 
 
-def _row(by_task: Mapping[str, Sequence[CellRecord]], run: RunRecord, store: Store, books: Books) -> Row:
+def _row(by_task: Mapping[str, Sequence[CellRecord]], results: dict[str, CellResult]) -> Row:
     first = next(iter(by_task.values()))[0]
     variants = {cell.variant for cells in by_task.values() for cell in cells}
     return Row(
@@ -211,7 +216,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], run: RunRecord, store: Sto
         fold=first.fold,
         limit=first.limit,
         temperature=first.temperature,
-        results={task: _with_spending(_result(cells, store), cells, run, books) for task, cells in by_task.items()},
+        results=results,
     )
 
 
@@ -222,7 +227,7 @@ def _twin_variant(by_task: Mapping[str, Sequence[CellRecord]]) -> str:
     return f"twin ({said})" if said else "twin"
 
 
-def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
+def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> CellResult:
     names = tuple(cell.name for cell in cells)
     for cell in cells:
         if cell.score is None or not store.has("score", cell.score):
@@ -240,7 +245,7 @@ def _result(cells: Sequence[CellRecord], store: Store) -> CellResult:
     answers = _answers(cells, store) if patterns < n else None
     return CellResult(
         accuracy=sum(s.accuracy for s in primary) / len(primary),
-        interval=_interval_over_patterns(answers) if answers else _interval(cells, primary, store),
+        interval=_interval_over_patterns(answers, bootstrap) if answers else _interval(cells, primary, store),
         n=n,
         patterns=patterns if answers else None,
         effective_n=sum(effective_n(one) for one in answers) if answers else None,
@@ -284,11 +289,11 @@ def _interval(cells: Sequence[CellRecord], primary: Sequence[ScoreSummary], stor
     return clustered_bootstrap(answers.values)
 
 
-def _interval_over_patterns(answers: Sequence[Answers]) -> Interval:
+def _interval_over_patterns(answers: Sequence[Answers], bootstrap: Bootstrap) -> Interval:
     """Where questions share patterns; of one set of questions, or of one for each seed."""
-    if len(answers) > 1:
-        return two_level_cluster_bootstrap(answers)
-    return clustered_wilson(answers[0]) if set(answers[0].values) <= {0.0, 1.0} else pattern_bootstrap(answers[0])
+    if len(answers) == 1 and set(answers[0].values) <= {0.0, 1.0}:
+        return clustered_wilson(answers[0])
+    return accuracy_over_patterns(answers, bootstrap)
 
 
 def _answers(cells: Sequence[CellRecord], store: Store) -> list[Answers]:

@@ -166,24 +166,9 @@ def two_level_bootstrap(by_seed: Sequence[tuple[int, int]], *, seed: int = 0, re
     drawn = rng.integers(len(n), size=(resamples, len(n)))
     # The sum of n answers drawn with replacement, of which a share p is right, is binomial.
     means = (rng.binomial(n[drawn], (right / n)[drawn]) / n[drawn]).mean(axis=1)
-    return _percentiles(means, "two-level bootstrap")
-
-
-def two_level_cluster_bootstrap(by_seed: Sequence[Answers], *, seed: int = 0, resamples: int = 10_000) -> Interval:
-    """:func:`two_level_bootstrap` where questions share patterns: within each seed drawn, patterns are."""
-    import numpy as np
-
-    found = [Clusters.of(one.values, one.groups) for one in by_seed if len(one.values)]
-    together = Clusters(np.concatenate([c.sums for c in found]), np.concatenate([c.sizes for c in found]))
-    if alike(together.means):
-        return _wilson_of_equals(together)
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(found), size=(resamples, len(found)))
-    means = np.empty(drawn.shape)
-    for slot in range(len(found)):  # a seed that is drawn twice gets two draws of its patterns
-        tables = np.stack([_drawn_means(c, rng, resamples) for c in found], axis=1)
-        means[:, slot] = np.take_along_axis(tables, drawn[:, slot : slot + 1], axis=1)[:, 0]
-    return _percentiles(means.mean(axis=1), "two-level bootstrap over patterns", len(together))
+    outside = 100 * tail(CONFIDENCE)
+    low, high = np.percentile(means, [outside, 100 - outside])
+    return Interval(low=float(low), high=float(high), method="two-level bootstrap")
 
 
 def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resamples: int = 2000) -> Interval:
@@ -208,34 +193,6 @@ def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resample
     return Interval(low=float(found.low), high=float(found.high), method="bootstrap")
 
 
-def pattern_bootstrap(answers: Answers, *, seed: int = 0, resamples: int = 10_000) -> Interval:
-    """:func:`clustered_bootstrap` where questions share patterns: patterns are drawn, each with all its questions."""
-    import numpy as np
-
-    clusters = Clusters.of(answers.values, answers.groups)
-    if alike(clusters.means):
-        return _wilson_of_equals(clusters)
-    means = _drawn_means(clusters, np.random.default_rng(seed), resamples)
-    return _percentiles(means, "bootstrap over patterns", len(clusters))
-
-
-def _drawn_means(clusters: Clusters, rng: np.random.Generator, resamples: int) -> Floats:
-    import numpy as np
-
-    n = len(clusters)
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=resamples)
-    found: Floats = (counts @ clusters.sums) / (counts @ clusters.sizes)
-    return found
-
-
-def _percentiles(means: Floats, method: str, clusters: int | None = None) -> Interval:
-    import numpy as np
-
-    outside = 100 * tail(CONFIDENCE, clusters)
-    low, high = np.percentile(means, [outside, 100 - outside])
-    return Interval(low=float(low), high=float(high), method=method)
-
-
-def _wilson_of_equals(clusters: Clusters) -> Interval:
+def wilson_of_equals(clusters: Clusters) -> Interval:
     """All patterns alike is no certainty; the patterns are what there is."""
     return wilson(round(float(clusters.means[0]) * len(clusters)), len(clusters))

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter, describe
 
+from rtbench.bootstrap import Bootstrap, accuracy_over_patterns
 from rtbench.records import CurationYield
 from rtbench.reference import reported_rows
 from rtbench.report import CellResult, Leaderboard, Row
@@ -22,10 +23,8 @@ from rtbench.stats import (
     clustered_wilson,
     effective_n,
     mean_interval,
-    pattern_bootstrap,
     tail,
     two_level_bootstrap,
-    two_level_cluster_bootstrap,
     wilson,
 )
 from tests.conftest import DEMO, Cli
@@ -113,9 +112,9 @@ def test_spread_of_patterns_below_chance_gives_no_more_than_the_questions() -> N
 def test_patterns_without_a_difference_count_as_patterns(right: int, n: int) -> None:
     answers = by_pattern(*[right] * n, of=20)
     plain = wilson(n if right else 0, n)
-    for found in (clustered_wilson(answers), pattern_bootstrap(answers)):
+    for found in (clustered_wilson(answers), accuracy_over_patterns([answers], Bootstrap())):
         assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
-    both = two_level_cluster_bootstrap([answers, answers])
+    both = accuracy_over_patterns([answers, answers], Bootstrap())
     assert both == wilson(2 * n if right else 0, 2 * n)
 
 
@@ -163,7 +162,7 @@ def test_patterns_are_drawn_with_all_their_questions() -> None:
         outside = 100 * tail(0.95, patterns)
         return [float(end) for end in np.percentile(means, [outside, 100 - outside])]
 
-    one, two = pattern_bootstrap(sets[0]), two_level_cluster_bootstrap(sets)
+    one, two = accuracy_over_patterns(sets[:1], Bootstrap()), accuracy_over_patterns(sets, Bootstrap())
     units = [len(groups) for groups in split]
     assert [one.low, one.high] == pytest.approx(ends([drawn(0) for _ in range(8000)], units[0]), abs=0.02)
     means = [float(np.mean([drawn(s) for s in rng.integers(2, size=2)])) for _ in range(8000)]

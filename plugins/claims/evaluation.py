@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 from rtbench_plugins.claims.evidence import Context, Evidence, Pair, View
 from rtbench_plugins.claims.paper import Paper
-from rtbench_plugins.claims.records import CLAIMS, ClaimResult, Measured, Part, Verdict
+from rtbench_plugins.claims.records import CLAIMS, ClaimResult, Part, Verdict
 from rtbench_plugins.claims.verdicts import COMPARISONS, Comparison, UntestedError, cells_of
 
 if TYPE_CHECKING:
+    from rtbench.paired import Difference
     from rtbench.records import Fold
     from rtbench.runs import CellRecord, RunRecord
     from rtbench.store import Store
@@ -89,7 +90,7 @@ def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
     )
 
 
-def _verdict(measured: Measured, *, opposite: bool) -> Verdict:
+def _verdict(measured: Difference, *, opposite: bool) -> Verdict:
     ahead = measured.interval.low > 0
     return "held" if ahead != opposite else "not held"
 
@@ -124,7 +125,7 @@ def _parts(view: View, comparison: Comparison, axis: str, names: Sequence[str]) 
     ]
 
 
-def _notes(view: View, comparison: Comparison, measured: Measured, *, opposite: bool) -> list[str]:
+def _notes(view: View, comparison: Comparison, measured: Difference, *, opposite: bool) -> list[str]:
     """What must be known to judge the number."""
     notes: list[str] = []
     if measured.interval.high < 0:

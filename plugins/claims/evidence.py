@@ -7,10 +7,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rtbench_plugins.claims.records import Measured, Part
+from rtbench_plugins.claims.records import Part
 
+from rtbench.bootstrap import PART_RESAMPLES, RESAMPLES, Bootstrap
 from rtbench.comparing import Verdicts
-from rtbench.paired import PART_RESAMPLES, RESAMPLES, PairedBootstrap
+from rtbench.paired import Difference, difference, in_common
 from rtbench.records import Fold, Record, Score, Source
 from rtbench.runs import CellRecord, RunRecord
 from rtbench.stats import CONFIDENCE
@@ -90,7 +91,7 @@ class Evidence:
         asked = Counter(teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT)
         self.teachers = [teacher for teacher, _ in asked.most_common()]
         """The one that most cells learn from first; of equals, the run's order."""
-        self._bootstrap = PairedBootstrap()
+        self._bootstrap = Bootstrap()
         self._verdicts = Verdicts(store)
 
     def contexts(self, task: str) -> list[Context]:
@@ -126,37 +127,15 @@ class Evidence:
 
     def measure(
         self, pairs: Sequence[Pair], confidence: float = CONFIDENCE, *, resamples: int = RESAMPLES
-    ) -> Measured | None:
+    ) -> Difference | None:
         """The difference over all pairs, question by question: per seed a question's difference is its mean over pairs
         (students, say). None where the two sides answered no question in common."""
-        import numpy as np
-
-        sides = {key: seed for key, seed in self._by_seed(pairs).items() if seed}
+        shared = len({pair.left.variant for pair in pairs}) == 1
+        sides = in_common(self._by_seed(pairs), shared=shared)
         if not sides:
             return None
-        shared = len({pair.left.variant for pair in pairs}) == 1
-        if shared:  # the same questions for every seed
-            common = set.intersection(*(set(seed) for seed in sides.values()))
-            if not common:
-                return None
-            sides = {key: {index: seed[index] for index in common} for key, seed in sides.items()}
-        order = {key: sorted(seed) for key, seed in sides.items()}
-        means = [np.array([sides[key][index] for index in found], dtype=float) for key, found in order.items()]
-        differences = [table[:, 0] - table[:, 1] for table in means]
-        labels = self._groups(pairs)
-        groups = [[labels[variant, index] for index in found] for (variant, _), found in order.items()]
-        return Measured(
-            effect=round(float(np.mean([values.mean() for values in differences])), 9) + 0.0,
-            interval=self._bootstrap.interval(
-                differences, shared=shared, groups=groups, confidence=confidence, resamples=resamples
-            ),
-            left=float(np.mean([table[:, 0].mean() for table in means])),
-            right=float(np.mean([table[:, 1].mean() for table in means])),
-            n=sum(len(values) for values in differences),
-            patterns=sum(len(set(found)) for found in groups),
-            seeds=len(differences),
-            changed=int(sum((values != 0).sum() for values in differences)),
-        )
+        patterns = self._patterns(pairs)
+        return difference(sides, patterns, self._bootstrap, shared=shared, confidence=confidence, resamples=resamples)
 
     def _by_seed(self, pairs: Sequence[Pair]) -> dict[tuple[str, int], dict[int, tuple[float, float]]]:
         """By variant and seed, then question: the shares of pairs whose left and whose right side is right."""
@@ -171,13 +150,13 @@ class Evidence:
                 one[2] += 1
         return {key: {i: (a / n, b / n) for i, (a, b, n) in seed.items()} for key, seed in counts.items()}
 
-    def _groups(self, pairs: Sequence[Pair]) -> dict[tuple[str, int], Hashable]:
-        """By variant and question, what the questions of one pattern share; the question itself where it has none."""
-        return {
-            (pair.left.variant, index): score.pattern
-            for pair in pairs
-            for index, score in self.scores(pair.left).items()
-        }
+    def _patterns(self, pairs: Sequence[Pair]) -> dict[tuple[str, int], dict[int, Hashable]]:
+        """By variant and seed, then question: what the questions of one pattern share."""
+        found: dict[tuple[str, int], dict[int, Hashable]] = {}
+        for pair in pairs:
+            here = found.setdefault((pair.left.variant, pair.left.seed), {})
+            here.update((index, score.pattern) for index, score in self.scores(pair.left).items())
+        return found
 
     def part(self, axis: str, name: str, pairs: Sequence[Pair], confidence: float = CONFIDENCE) -> list[Part]:
         """A comparison of its own, as a list of one; of none where it cannot be made."""

@@ -21,24 +21,6 @@ CLAIMS = {
 """``C1 opposite`` takes the place of ``C1`` on the tasks where the paper's own figures show no lead."""
 
 
-class Measured(Record, frozen=True):
-    """A difference of accuracies over the same questions, as fractions."""
-
-    effect: float
-    """Mean over seeds of the mean over questions of left minus right."""
-    interval: Interval
-    left: float
-    """Accuracy of the left side over the same questions."""
-    right: float
-    n: int
-    """Questions × seeds."""
-    patterns: int
-    """Likewise their patterns; as many as ``n`` where each question is of its own."""
-    seeds: int
-    changed: int
-    """Of ``n``, those on which the two sides differ."""
-
-
 class Part(Record, frozen=True):
     """A part of a comparison, or one beside it."""
 

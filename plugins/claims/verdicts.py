@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from rtbench_plugins.claims.evidence import Pair, TeacherId, View, match, teacher_of
-from rtbench_plugins.claims.records import Measured, Part
+from rtbench_plugins.claims.records import Part
 
+from rtbench.paired import Difference
 from rtbench.runs import CellRecord
 from rtbench.stats import CONFIDENCE
 
@@ -214,7 +215,7 @@ class _Ranked:
 
     best: TeacherId
     worst: TeacherId
-    measured: Measured
+    measured: Difference
 
 
 def better_teacher(view: View) -> Comparison:

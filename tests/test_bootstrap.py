@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from rtbench.paired import PairedBootstrap
+from rtbench.bootstrap import Bootstrap
 from rtbench.stats import Interval, tail, wilson
 
 
 def paired_interval(by_seed: list[np.ndarray], **how: Any) -> Interval:
-    return PairedBootstrap().interval(by_seed, **how)
+    return Bootstrap().interval(by_seed, **how)
 
 
 def answers(seed: int, *shares: float, n: int = 60) -> list[np.ndarray]:
@@ -79,7 +79,7 @@ def test_end_at_zero_does_not_lie_above_zero_by_rounding() -> None:
 
 def test_object_that_is_used_again_gives_the_same_interval() -> None:
     first, second = answers(15, 0.2, 0.1), answers(16, 0.3, 0.4)
-    bootstrap_ = PairedBootstrap()
+    bootstrap_ = Bootstrap()
     bootstrap_.interval(first, shared=False)
     assert bootstrap_.interval(second, shared=False) == paired_interval(second, shared=False)
 
