@@ -11,7 +11,7 @@ from rtbench.interfaces import Recipe, Student, TextModel, TrainJob
 from rtbench.records import Completion, ModelSpec, Request, Resources, TrainReport, Usage
 
 TEXT = (
-    "There were 16 of them in the morning and 9 went away before noon, so 16 - 9 = 7 were left. In the afternoon 5 came "
+    "There were {} of them in the morning and 9 went away before noon, so {} - 9 = 7 were left. In the afternoon 5 came "
     "back with 2 friends each, that is 5 + 5 * 2 = 15 more. 7 + 15 = 22. --> 22"
 )
 
@@ -24,7 +24,8 @@ class InstantModel(TextModel):
         for request in requests:
             yield Completion(
                 key=request.key, task=request.task, sample_index=request.sample_index,
-                completion_index=request.completion_index, prompt=request.prompt, text=TEXT, finish_reason="stop",
+                completion_index=request.completion_index, prompt=request.prompt, finish_reason="stop",
+                text=TEXT.format(request.sample_index, request.sample_index),
                 usage=Usage(prompt_tokens=100, completion_tokens=60),
             )  # fmt: skip
 

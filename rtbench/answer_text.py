@@ -43,10 +43,9 @@ def behind(text: str, prefix: str | None) -> str | None:
     missing."""
     if prefix is None:
         return text
-    at = text.casefold().rfind(prefix.casefold())
+    folded = text.casefold()
     # casefold may change lengths outside ASCII; then the exact prefix is looked for.
-    if len(text.casefold()) != len(text):
-        at = text.rfind(prefix)
+    at = folded.rfind(prefix.casefold()) if len(folded) == len(text) else text.rfind(prefix)
     return None if at < 0 else text[at + len(prefix) :]
 
 
@@ -127,7 +126,8 @@ def string_in(line: str) -> str | None:
     return words[-1].strip(":*()[]") if words else None
 
 
-def numbers_in(text: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)  # several extractors look at one text, each at all of it and at its end
+def numbers_in(text: str) -> tuple[str, ...]:
     """All numbers, without thousands separators and currency signs."""
     text = text.replace("−", "-")
     found: list[str] = []
@@ -138,7 +138,7 @@ def numbers_in(text: str) -> list[str]:
         digits = match[0].replace(",", "")
         signed = at and text[at - 1] == "-" and not (at > 1 and _NO_SIGN.match(text, at - 2))
         found.append(f"-{digits}" if signed else digits)
-    return found
+    return tuple(found)
 
 
 def computed(line: str) -> str | None:

@@ -231,7 +231,7 @@ class StrictRule(AnswerRule):
         candidates = self._candidates(text, choices)
         return candidates[0] if candidates else None
 
-    def _candidates(self, text: str, choices: Sequence[str]) -> list[str]:
+    def _candidates(self, text: str, choices: Sequence[str]) -> Sequence[str]:
         kind = self.options.answer_type
         if kind == "choice":
             bracketed, bare = self._letters(text)
@@ -256,8 +256,7 @@ class StrictRule(AnswerRule):
 
     def matcher(self, gold: str) -> Callable[[str], bool]:
         if self.options.answer_type == "number":
-            value = as_number(gold)
-            return lambda extracted: math.isclose(float(extracted), value, rel_tol=1e-6, abs_tol=1e-6)
+            return _close_to(as_number(gold))
         folded = gold.strip().casefold()
         return lambda extracted: extracted.strip().casefold() == folded
 
@@ -316,13 +315,13 @@ class FlexibleRule(StrictRule):
         candidates = self._candidates(text, choices)
         return candidates[-1] if candidates else None
 
-    def _candidates(self, text: str, choices: Sequence[str]) -> list[str]:
-        out = super()._candidates(text, choices)
-        if self.options.answer_type == "choice":
-            out += texts_to_letters(text, choices)
+    def _candidates(self, text: str, choices: Sequence[str]) -> Sequence[str]:
         if self.options.answer_type == "string":
-            out = [found for line in text.splitlines() if (found := string_in(line))]
-        return out
+            return [found for line in text.splitlines() if (found := string_in(line))]
+        candidates = super()._candidates(text, choices)
+        if self.options.answer_type == "choice":
+            return [*candidates, *texts_to_letters(text, choices)]
+        return candidates
 
     def matcher(self, gold: str) -> Callable[[str], bool]:
         if self.options.answer_type == "string":
@@ -334,6 +333,17 @@ class FlexibleRule(StrictRule):
         if self.options.answer_type == "string":
             return JOINTS.sub("", extracted).casefold()
         return super().canonical(extracted)
+
+
+def _close_to(value: float) -> Callable[[str], bool]:
+    """Within a millionth of the larger of the two, or of 1."""
+    far = 2e-6 * (abs(value) + 1)  # nothing beyond it is; most candidates are, and are told so in half the time
+
+    def close(extracted: str) -> bool:
+        number = float(extracted)
+        return not abs(number - value) > far and math.isclose(number, value, rel_tol=1e-6, abs_tol=1e-6)
+
+    return close
 
 
 def _first_of(*lists: Sequence[str]) -> str | None:
