@@ -7,6 +7,7 @@ import functools
 import gzip
 import hashlib
 import os
+import re
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -43,6 +44,11 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def file_name(text: str) -> str:
+    """Any text as the name of a file: letters, digits and ``.=-`` stay."""
+    return re.sub(r"[^\w.=-]+", "_", text)
 
 
 def write_atomic(path: Path, data: bytes) -> None:

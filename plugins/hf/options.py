@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
 from rtbench_plugins.thoughts import Tags
 
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import convert
 from rtbench.interfaces import RationaleSource, Services
 from rtbench.records import Family, Price, Record
@@ -161,6 +162,16 @@ def gpus_for(device: str | None) -> int:
 
 
 @dataclass(frozen=True)
+class Tracking:
+    """Experiment trackers that a training reports to."""
+
+    names: tuple[str, ...]
+    """As transformers' ``report_to`` names them."""
+    folder: Path
+    """For trackers that keep files."""
+
+
+@dataclass(frozen=True)
 class Access:
     """What the session lets a model do."""
 
@@ -234,6 +245,30 @@ def access(services: Services, *, wanted: bool, where: str) -> Access:
             next_step="Read the model's code, then add --trust-remote-code; or take a model that needs none.",
         )
     return Access(trust_remote_code=wanted and allowed, offline=bool(getattr(services, "offline", False)))
+
+
+def tracking_of(services: Services) -> Tracking | None:
+    """The trackers that the command was given.
+
+    Raises:
+        UnknownNameError: transformers has no integration of that name.
+        BadInputError: the tracker's own package is not here.
+    """
+    names = services.environment.report_to
+    if not names:
+        return None
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
+
+    where, available = "--report-to", get_available_reporting_integrations()
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise UnknownNameError.of("tracker", name, sorted(INTEGRATION_TO_CALLBACK), where=where)
+        if name not in available:
+            raise BadInputError(f"{name} is not installed", where=where, next_step="Install its own package.")
+    return Tracking(names, services.workspace / "tracked")
 
 
 def plain(options: StudentOptions | TeacherOptions) -> dict[str, Any]:

@@ -14,11 +14,13 @@ from rtbench_plugins.hf.options import (
     RANDOM_CONFIGS,
     Access,
     StudentOptions,
+    Tracking,
     access,
     engine_for,
     gpus_for,
     plain,
     student_options,
+    tracking_of,
 )
 
 from rtbench.interfaces import Recipe, Services, Student, TextModel, TrainJob
@@ -41,9 +43,18 @@ class HfStudent(Student):
         family: of the base.
         options: see :class:`~rtbench_plugins.hf.options.StudentOptions`.
         access: what the session allows.
+        tracking: what trainings are told to.
     """
 
-    def __init__(self, name: str, plugin: str, family: Family, options: StudentOptions, access: Access) -> None:
+    def __init__(
+        self,
+        name: str,
+        plugin: str,
+        family: Family,
+        options: StudentOptions,
+        access: Access,
+        tracking: Tracking | None = None,
+    ) -> None:
         self.name = name
         self.family = family
         self.needs_corpus = options.config is not None
@@ -51,6 +62,7 @@ class HfStudent(Student):
         self.series = options.series or _random_series(family, options)
         self._plugin = plugin
         self._access = access
+        self._tracking = tracking
         self._hub = Hub(access)
 
     def model(self) -> ModelSpec:
@@ -93,6 +105,7 @@ class HfStudent(Student):
             packing=self.options.packing,
             sharded=self.options.sharded,
             keep_after=self.options.resume_seconds,
+            tracking=self._tracking,
         )
         return fine_tune(base, codec, job, computing, identity=student_fingerprint(self.family, self._pinned()))
 
@@ -230,4 +243,4 @@ def seq2seq_student(name: str, options: dict[str, Any], services: Services) -> H
 def _student(name: str, plugin: str, family: Family, options: dict[str, Any], services: Services) -> HfStudent:
     found = student_options(name, options)
     allowed = access(services, wanted=found.trust_remote_code, where=f"options of student {name!r}")
-    return HfStudent(name, plugin, family, found, allowed)
+    return HfStudent(name, plugin, family, found, allowed, tracking_of(services))

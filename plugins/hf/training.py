@@ -17,7 +17,9 @@ from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, k
 from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loading import Loaded, save
 from rtbench_plugins.hf.optimizers import Optimizers
+from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes, Several, process_count
+from rtbench_plugins.hf.trackers import Trackers
 from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, load_trained
 from torch.nn import functional
 
@@ -44,6 +46,8 @@ class Computing:
     """Of several processes, each holds a part of the weights."""
     keep_after: float = math.inf
     """Seconds between two states kept for resuming."""
+    tracking: Tracking | None = None
+    """Whom losses are told to while it trains."""
 
 
 def fine_tune(base: Loaded, codec: Codec, job: TrainJob, computing: Computing, *, identity: str) -> TrainReport:
@@ -88,6 +92,7 @@ class _Trainer:
         parts = [identity, job.rows, job.validation, recipe, job.seed, job.corpus, computing.bf16]
         parts += ["sharded"] if processes.sharded else []
         self.state, self.best = self._taken_up(content_key(*parts, str(torch.__version__)))
+        self.trackers = Trackers(computing.tracking, base, job, self.total, processes)
 
     def run(self) -> TrainReport:
         state, kept = self.state, time.monotonic()
@@ -135,6 +140,7 @@ class _Trainer:
                 )
         state.epoch = epoch
         state.history.append(record)
+        self.trackers.epoch(state.steps, record)
         if self.recipe.selection == "val" and record.get("validation_loss", math.inf) < state.best_loss:
             state.best_epoch, state.best_loss = epoch, record["validation_loss"]
             self.best = self.processes.weights(self.base)
@@ -149,11 +155,12 @@ class _Trainer:
         dropout = derived_seed(seed, "dropout", epoch) + self.processes.rank
         with _seeded(dropout, self.base.device):
             for rows in epoch_batches(self.rows, self.recipe.batch_size, derived_seed(seed, "order", epoch)):
-                nats += self._gradients(rows)
+                part, supervised = self._gradients(rows), sum(row.supervised for row in rows)
                 self.processes.clip(self.model)
                 self.optimizer.step(steps)
-                tokens += sum(row.supervised for row in rows)
+                nats, tokens = nats + part, tokens + supervised
                 steps += 1
+                self.trackers.step(steps, part, supervised)
                 self.job.progress(steps, self.total, "steps")
                 if steps == self.total:
                     break
@@ -267,6 +274,7 @@ class _Trainer:
         self._save("checkpoint", self.best if self.processes.sharded else None)
         if self.processes.rank == 0:
             self.file.remove()
+        self.trackers.end()
         return TrainReport(
             rows=len(self.rows),
             validation_rows=len(self.validation),

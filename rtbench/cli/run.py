@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench import __version__
-from rtbench.cli.common import NAME, check_name, console, matrix_options, planned, run_name, with_session
+from rtbench.cli.common import NAME, check_name, console, matrix_options, name_list, planned, run_name, with_session
 from rtbench.cli.money import keep_account
 from rtbench.errors import BadInputError
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 @click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
 @click.option("--executor", default="local", show_default=True, help="Where steps run.")
 @click.option("--budget", metavar="AMOUNT", help="Most that paid teachers may cost this run, such as 25usd.")
+@click.option(
+    "--report-to", callback=name_list, metavar="A,B", help="Trackers of trainings: wandb, tensorboard, mlflow …"
+)
 @click.option("--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a plugin's.")
 @with_session
 def run(
@@ -30,9 +33,12 @@ def run(
     workers: int | None,
     executor: str,
     budget: str | None,
+    report_to: list[str] | None,
     **arguments: Any,
 ) -> int:
     """Do what each cell of a matrix needs, exactly once, and print the leaderboard."""
+    from msgspec.structs import replace
+
     from rtbench.budget import parse_budget
     from rtbench.cli.added import summaries
     from rtbench.cli.progress import listener_for
@@ -44,6 +50,7 @@ def run(
     reporter = session.reporter(format_)
     if budget is not None:
         parse_budget(budget)  # a slip is told before anything is planned
+    session.environment = replace(session.environment, report_to=tuple(report_to or ()))
     engine = session.executor(executor, {} if workers is None else {"workers": workers})
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):

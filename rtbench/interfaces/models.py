@@ -137,6 +137,8 @@ class TrainJob:
     corpus: Sequence[str]
     """Texts of the training fold, for students that make their own tokenizer."""
     progress: Progress = no_progress
+    title: str = "training"
+    """What is trained, in words."""
 
 
 class Student(ABC):

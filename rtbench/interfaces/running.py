@@ -147,5 +147,7 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     blocked: tuple[str, ...] = ()
     trust_remote_code: bool = False
     offline: bool = False
+    report_to: tuple[str, ...] = ()
+    """Experiment trackers that trainings report to."""
     budget: Cap | None = None
     """What the run may spend."""

@@ -53,6 +53,7 @@ def train(context: StepContext) -> dict[str, Any]:
             workdir=context.folder,
             corpus=corpus,
             progress=context.progress,
+            title=step.title,
         )
     )
     # Time is kept in timing.json: a result is the same however long it took.

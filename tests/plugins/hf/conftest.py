@@ -13,7 +13,7 @@ import pytest
 import torch
 from rtbench_plugins.hf.students import HfStudent, causal_student, seq2seq_student
 
-from rtbench.interfaces import Recipe, TrainJob
+from rtbench.interfaces import Environment, Recipe, TrainJob
 from rtbench.records import Request, Row, Sampling
 
 TINY = {
@@ -41,6 +41,7 @@ class NoFlags:
 
     trust_remote_code: bool = False
     offline: bool = True
+    environment: Environment = Environment(workspace="rtbench-workspace")
 
 
 @pytest.fixture(autouse=True)
