@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 from rtbench.interfaces import TaskData
 from rtbench.overlap import Overlap, overlap_of
 from rtbench.records import Sample, Split
-from tests.conftest import MakeCli
+from tests.conftest import ROOT, MakeCli
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
 
@@ -35,6 +36,22 @@ def test_each_measure_counts_what_it_says() -> None:
 
 def test_a_fold_that_is_not_here_has_none() -> None:
     assert overlap_of(data([], ["x"]), "default") is None
+
+
+def test_every_card_says_what_is_counted(make_cli: MakeCli, data_dir: Path) -> None:
+    names = [path.parent.name for path in (ROOT / "tasks").glob("*/task.yaml")]
+    found: Any = make_cli(data=data_dir).json("tasks", "overlap", "--tasks", ",".join(names))
+    assert {key.partition(" ")[0] for key in found} == set(names)
+    for name in names:
+        said = (ROOT / "tasks" / name / "README.md").read_text().partition("## Overlap")[2].partition("\n## ")[0]
+        stated = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|$", said, re.MULTILINE)
+        counted = [
+            (key.partition(" ")[2], *(str(one[column]) for column in ("test", "exact", "up_to_numbers", "run")))
+            for key, one in found.items()
+            if key.partition(" ")[0] == name and not isinstance(one, str)
+        ]
+        assert stated == counted, name
+        assert stated or said.startswith("\n\nNot known"), name
 
 
 def test_it_stands_below_the_board_and_in_the_list(make_cli: MakeCli, data_dir: Path) -> None:
