@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.errors import BadInputError
 from rtbench.export import doc_of
 from rtbench.files import write_atomic
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import FolderReporter
-from rtbench.judged import Judged, judged_by
+from rtbench.judged import Judged, judged_by, scored_by, scored_cells
+from rtbench.prompts import shots
 from rtbench.report import Leaderboard
+from rtbench.specs import CompleteSpec
 
 if TYPE_CHECKING:
     from rtbench.registry import Register
@@ -38,30 +39,22 @@ class LmEvalReporter(FolderReporter):
     def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
         """Adds files for each model; cells without a score are left out."""
         models: dict[str, list[CellRecord]] = {}
-        for cell in run.cells:
-            if cell.score is not None and session.store.has("score", cell.score):
-                models.setdefault(cell.name.partition("/")[2], []).append(cell)
-        if not models:
-            raise BadInputError("no cell is scored", where=f"run {run.name}", next_step="`rtbench run` first.")
+        for cell in scored_cells(session, run):
+            models.setdefault(cell.name.partition("/")[2], []).append(cell)
         date = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
         for model, cells in models.items():
             place = folder / _UNSAFE.sub("__", model)
             results: dict[str, Any] = {}
             for cell in cells:
-                found = judged_by(session, cell, _extractors(session, cell))
+                found = judged_by(session, cell, scored_by(session, cell))
                 task = f"rtbench_{cell.task}"
                 results[task] = _metrics(task, found)
                 lines = [_sample(at, one, name) for name, answers in found.items() for at, one in enumerate(answers)]
                 text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
                 write_atomic(place / f"samples_{task}_{date}.jsonl", text.encode())
-            whole = _whole(results, cells, model, run, leaderboard.version)
+            few = {f"rtbench_{cell.task}": _shots(session, cell) for cell in cells}
+            whole = _whole(results, cells, few, model, run, leaderboard.version)
             write_atomic(place / f"results_{date}.json", json.dumps(whole, indent=2, ensure_ascii=False).encode())
-
-
-def _extractors(session: Session, cell: CellRecord) -> list[str]:
-    assert cell.score is not None
-    names = [one["extractor"] for one in session.store.meta("score", cell.score).result["summaries"]]
-    return sorted(names, key=lambda name: name != cell.extractor)  # the leaderboard's first
 
 
 def _metrics(task: str, found: dict[str, list[Judged]]) -> dict[str, Any]:
@@ -98,8 +91,14 @@ def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _shots(session: Session, cell: CellRecord) -> int:
+    """Demonstrations in the prompts of a cell."""
+    spec = msgspec.convert(session.store.meta("complete", cell.completions[0]).spec, CompleteSpec)
+    return shots(spec.demonstrations)
+
+
 def _whole(
-    results: dict[str, Any], cells: list[CellRecord], model: str, run: RunRecord, version: str
+    results: dict[str, Any], cells: list[CellRecord], few: dict[str, int], model: str, run: RunRecord, version: str
 ) -> dict[str, Any]:
     sizes = {
         task: {"original": found["sample_len"], "effective": found["sample_len"]} for task, found in results.items()
@@ -108,7 +107,7 @@ def _whole(
         task: {
             "task": task,
             "output_type": "generate_until",
-            "num_fewshot": 0,
+            "num_fewshot": few[task],
             "metadata": {
                 "rtbench": {"cell": cell.name, "run": run.name, "matrix": run.matrix, "variant": cell.variant}
             },
@@ -120,7 +119,7 @@ def _whole(
         "group_subtasks": {task: [] for task in results},
         "configs": configs,
         "versions": dict.fromkeys(results, 1),
-        "n-shot": dict.fromkeys(results, 0),
+        "n-shot": few,
         "higher_is_better": {task: {"exact_match": True} for task in results},
         "n-samples": sizes,
         "config": {"model": "rtbench", "model_args": model, "limit": cells[0].limit},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -14,8 +14,15 @@ from rtbench.errors import BadInputError, PluginError, UnknownNameError
 from rtbench.extraction import FILTER, FilterExtractor
 from rtbench.files import atomic_write, write_atomic
 from rtbench.interfaces import PromptFormat, Task, Template
+from rtbench.judged import check_scored
 from rtbench.prompts import demonstrations_text
+from rtbench.questions import questions_of
 from rtbench.records import Family, Record, Sample
+from rtbench.specs import CompleteSpec
+
+if TYPE_CHECKING:
+    from rtbench.runs import CellRecord
+    from rtbench.session import Session
 
 ZERO_SHOT = PromptFormat(
     name="zero-shot",
@@ -76,12 +83,54 @@ def export_tasks(
         folds = _write_folds(task, directory, variant, split, files)
         for i, prompt_format in enumerate(formats):
             name = f"rtbench_{task.info.name}" + (f"__{prompt_format.name.replace('-', '_')}" if i else "")
-            config = _config(name, task, folds, prompt_format, prompt_format.template(family), files)
-            config["generation_kwargs"]["max_gen_toks"] = max_new_tokens
+            shown = (
+                demonstrations_text(prompt_format, task.demonstrations(files)) if prompt_format.demonstrations else ""
+            )
+            template = prompt_format.template(family)
+            config = _config(name, task, folds, template, shown, prompt_format.answer_prefix)
+            config["generation_kwargs"] |= {"until": list(template.stop), "max_gen_toks": max_new_tokens}
             config["metadata"]["rtbench_export"] = {"task": task.info.name, "variant": variant, "split": split}
             path = directory / f"{name}.yaml"
             write_atomic(path, _as_yaml(config))
             written.append(path)
+    return written
+
+
+def export_cell(session: Session, cell: CellRecord, directory: Path) -> Path:
+    """Writes the questions and prompts of one cell for lm-eval, as its student was asked.
+
+    Returns:
+        The config, as of :func:`export_tasks`.
+
+    Raises:
+        BadInputError: lm-eval cannot ask as the cell did: in two stages, or several times.
+    """
+    check_scored(session, cell)
+    spec = msgspec.convert(session.store.meta("complete", cell.completions[0]).spec, CompleteSpec)
+    for wrong, why in (
+        (spec.stage != "input", "it asks in two stages"),
+        (spec.n != 1, f"it asks {spec.n} times"),
+        (spec.recorded is not None, "its answers are recordings, without the prompts"),
+    ):
+        if wrong:
+            raise BadInputError(f"{why}, and an lm-eval task asks once", where=f"cell {cell.name}")
+    data = session.task_data(cell.task, cell.variant)
+    name = f"rtbench_{cell.task}"
+    path = directory.resolve() / name / "test.jsonl"
+    _write_docs(questions_of(data, spec.task.split, spec.questions), path)
+    template = spec.format.template(spec.family)
+    task = session.task(cell.task)
+    config = _config(name, task, {"test": path}, template, spec.demonstrations, spec.format.answer_prefix)
+    sampling = spec.sampling
+    config["generation_kwargs"] = {
+        "until": list(sampling.stop),
+        "max_gen_toks": sampling.max_new_tokens,
+        "do_sample": sampling.temperature > 0,
+        **({"temperature": sampling.temperature} if sampling.temperature > 0 else {}),
+    }
+    config["metadata"]["rtbench_export"] = {"cell": cell.name, "variant": cell.variant, "split": cell.split}
+    written = directory / f"{name}.yaml"
+    write_atomic(written, _as_yaml(config))
     return written
 
 
@@ -90,7 +139,6 @@ def _write_folds(task: Task, directory: Path, variant: str, split: str, files: D
     if split not in data.splits:
         raise UnknownNameError.of(f"split of task {task.info.name}", split, data.splits)
     out: dict[str, Path] = {}
-    encoder = msgspec.json.Encoder()
     for fold in ("train", "test"):
         samples: Sequence[Sample] = data.fold(split, fold)
         if not samples:
@@ -98,11 +146,16 @@ def _write_folds(task: Task, directory: Path, variant: str, split: str, files: D
                 raise BadInputError(f"no sample of {task.info.name}'s test fold is at hand", next_step=data.missing)
             continue
         path = directory.resolve() / f"rtbench_{task.info.name}" / f"{fold}.jsonl"
-        with atomic_write(path) as handle:
-            for sample in samples:
-                handle.write(encoder.encode(doc_of(sample)) + b"\n")
+        _write_docs(samples, path)
         out[fold] = path
     return out
+
+
+def _write_docs(samples: Sequence[Sample], path: Path) -> None:
+    encoder = msgspec.json.Encoder()
+    with atomic_write(path) as handle:
+        for sample in samples:
+            handle.write(encoder.encode(doc_of(sample)) + b"\n")
 
 
 def doc_of(sample: Sample) -> ExportedDoc:
@@ -117,7 +170,7 @@ def doc_of(sample: Sample) -> ExportedDoc:
 
 
 def _config(
-    name: str, task: Task, folds: dict[str, Path], prompt_format: PromptFormat, template: Template, files: DataFiles
+    name: str, task: Task, folds: dict[str, Path], template: Template, demonstrations: str, answer_prefix: str | None
 ) -> dict[str, Any]:
     config: dict[str, Any] = {
         "task": name,
@@ -127,14 +180,13 @@ def _config(
     }
     if "train" in folds:
         config["training_split"] = "train"
-    text = demonstrations_text(prompt_format, task.demonstrations(files)) if prompt_format.demonstrations else ""
     config |= {
         "test_split": "test",
         "output_type": "generate_until",
-        "doc_to_text": jinja(template.input, {"demonstrations": text, "trigger": task.info.answer_trigger}),
+        "doc_to_text": jinja(template.input, {"demonstrations": demonstrations, "trigger": task.info.answer_trigger}),
         "doc_to_target": "{{answer}}",
-        "generation_kwargs": {"until": list(template.stop), "do_sample": False},
-        "filter_list": _filters(task, prompt_format.answer_prefix),
+        "generation_kwargs": {"do_sample": False},
+        "filter_list": _filters(task, answer_prefix),
         "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
         "metadata": {"version": 1},
     }

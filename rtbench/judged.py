@@ -14,7 +14,7 @@ from rtbench.steps.complete import completions_of
 from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
-    from rtbench.runs import CellRecord
+    from rtbench.runs import CellRecord, RunRecord
     from rtbench.session import Session
 
 
@@ -74,6 +74,25 @@ def judged_by(session: Session, cell: CellRecord, extractors: Sequence[str]) -> 
         ]
         for name in extractors
     }
+
+
+def scored_cells(session: Session, run: RunRecord) -> list[CellRecord]:
+    """The cells of a run that have scores.
+
+    Raises:
+        BadInputError: none has.
+    """
+    found = [cell for cell in run.cells if cell.score is not None and session.store.has("score", cell.score)]
+    if not found:
+        raise BadInputError("no cell is scored", where=f"run {run.name}", next_step="`rtbench run` first.")
+    return found
+
+
+def scored_by(session: Session, cell: CellRecord) -> list[str]:
+    """The extractors that a scored cell was scored with, the leaderboard's first."""
+    assert cell.score is not None
+    names = [one["extractor"] for one in session.store.meta("score", cell.score).result["summaries"]]
+    return sorted(names, key=lambda name: name != cell.extractor)
 
 
 def stored_answers(session: Session, cell: CellRecord) -> tuple[str, ScoreSpec, list[Completion]]:

@@ -53,6 +53,11 @@ def demonstrations_text(prompt_format: PromptFormat, demonstrations: Sequence[De
     return "\n".join(shown)
 
 
+def shots(demonstrations: str) -> int:
+    """How many question-answer pairs :func:`demonstrations_text` has put into a text."""
+    return sum(line.startswith("Q: ") for line in demonstrations.splitlines())
+
+
 def training_row(template: Template, example: Example) -> Row:
     """Prompt and label of one example. Texts are stripped first, as in the original's ``Formatter.__call__``."""
     if template.label is None:

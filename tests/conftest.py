@@ -91,20 +91,30 @@ def _hears_ctrl_c() -> None:
 MakeCli = Callable[..., Cli]
 
 
+def cli_in(folder: Path, *, site: Path | None = None, data: Path | None = None) -> Cli:
+    """A command line in a folder of its own.
+
+    Args:
+        folder: made if it is not there; downloads are kept beside it.
+        site: with installed distributions.
+        data: with the data sets.
+    """
+    folder.mkdir(exist_ok=True)
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("RTBENCH_") and k != "PYTHONPATH"}
+    environment["RTBENCH_CACHE"] = str(folder.parent / "cache")
+    if site is not None:
+        environment["PYTHONPATH"] = str(site)
+    if data is not None:
+        environment["RTBENCH_DATA_DIR"] = str(data)
+    return Cli(folder, environment)
+
+
 @pytest.fixture
 def make_cli(tmp_path: Path, parrot_site: Path) -> MakeCli:
     """Makes command lines with the parrot installed, each in a folder of its own."""
 
     def make(name: str = "user", *, site: Path | None = parrot_site, data: Path | None = None) -> Cli:
-        folder = tmp_path / name
-        folder.mkdir(exist_ok=True)
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("RTBENCH_") and k != "PYTHONPATH"}
-        environment["RTBENCH_CACHE"] = str(tmp_path / "cache")
-        if site is not None:
-            environment["PYTHONPATH"] = str(site)
-        if data is not None:
-            environment["RTBENCH_DATA_DIR"] = str(data)
-        return Cli(folder, environment)
+        return cli_in(tmp_path / name, site=site, data=data)
 
     return make
 

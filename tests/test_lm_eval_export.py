@@ -1,5 +1,7 @@
 """lm-eval itself reads our configs, and finds the answers that we find."""
 
+import gzip
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from rtbench.export import ZERO_SHOT, export_tasks, jinja
 from rtbench.filters import INVALID
 from rtbench.interfaces import PromptFormat, Template
 from rtbench.records import Completion
+from tests.conftest import MakeCli
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.parent.name for path in (ROOT / "tasks").glob("*/task.yaml"))
@@ -134,48 +137,122 @@ def _check_same_answers(name: str, samples: list[dict[str, Any]], results: dict[
         assert results[f"exact_match,{extractor}"] == sum(o.correct for o in ours) / 8
 
 
-def test_recorded_completions_get_one_verdict_from_both(exported: Path, data_dir: Path) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_recorded_completions_get_one_verdict_from_both(
+    name: str, files: DataFiles, data_dir: Path, tmp_path: Path
+) -> None:
     """A random model seldom answers; on real completions the pipelines of lm-eval's own task must agree as well."""
-    import gzip
-    import json
-
     from lm_eval.api.instance import Instance
     from lm_eval.filters import build_filter_ensemble
     from lm_eval.tasks._yaml_loader import load_yaml
 
-    for name in ONE_OF_EACH:
-        task = task_named(name)
-        raw = gzip.decompress((data_dir / "teacher" / f"text-davinci-002__zs_cot__{name}.jsonl.gz").read_bytes())
-        texts = {r["sample_index"]: r["completion"] for r in map(json.loads, raw.strip().split(b"\n"))}
-        lines = (exported / f"rtbench_{name}" / "test.jsonl").read_bytes().strip().split(b"\n")
-        docs = [json.loads(line) for line in lines]
-        data = task.load(DataFiles(data_dir, Path("/nonexistent"), offline=True), "original")
-        for entry in load_yaml(exported / f"rtbench_{name}.yaml")["filter_list"]:
-            steps = [[step.pop("function"), step] for step in entry["filter"]]
-            instances = [
-                Instance("generate_until", doc, ("", {}), 0, resps=[texts[doc["sample_index"]]]) for doc in docs
-            ]
-            build_filter_ensemble(entry["name"], steps).apply(instances)
-            completions = [
-                Completion(
-                    key="",
-                    task=name,
-                    sample_index=doc["sample_index"],
-                    completion_index=0,
-                    prompt="",
-                    text=texts[doc["sample_index"]],
-                )
-                for doc in docs
-            ]
-            ours = task.extractor(entry["name"]).score(completions, data.samples, None)
-            theirs = [instance.filtered_resps[entry["name"]] for instance in instances]
-            assert [str(t) for t in theirs] == [INVALID if o.extracted is None else o.extracted for o in ours]
-            assert [t.correct for t in theirs] == [o.correct for o in ours]
+    task = task_named(name)
+    (config,) = export_tasks([task], tmp_path, "original", "default", files)
+    raw = gzip.decompress((data_dir / "teacher" / f"text-davinci-002__zs_cot__{name}.jsonl.gz").read_bytes())
+    texts = {r["sample_index"]: r["completion"] for r in map(json.loads, raw.strip().split(b"\n"))}
+    lines = (tmp_path / f"rtbench_{name}" / "test.jsonl").read_bytes().strip().split(b"\n")
+    docs = [json.loads(line) for line in lines]
+    data = task.load(files, "original")
+    completions = [
+        Completion(
+            key="", task=name, sample_index=doc["sample_index"], completion_index=0, prompt="",
+            text=texts[doc["sample_index"]],
+        )
+        for doc in docs
+    ]  # fmt: skip
+    found = load_yaml(config)["filter_list"]
+    assert [entry["name"] for entry in found] == list(task.info.extractors)
+    for entry in found:
+        steps = [[step.pop("function"), step] for step in entry["filter"]]
+        instances = [
+            Instance("generate_until", doc, ("", {}), 0, resps=[one.text])
+            for doc, one in zip(docs, completions, strict=True)
+        ]
+        build_filter_ensemble(entry["name"], steps).apply(instances)
+        ours = task.extractor(entry["name"]).score(completions, data.samples, None)
+        theirs = [instance.filtered_resps[entry["name"]] for instance in instances]
+        assert [str(t) for t in theirs] == [INVALID if o.extracted is None else o.extracted for o in ours]
+        assert [t.correct for t in theirs] == [o.correct for o in ours]
+        assert any(o.correct for o in ours)
+
+
+STUDENTS = {
+    "hf-causal": {"n_layer": 2, "n_embd": 64, "n_inner": 128, "n_head": 2},
+    "hf-seq2seq": {"num_layers": 2, "num_decoder_layers": 2, "d_model": 64, "d_kv": 32, "d_ff": 128, "num_heads": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("plugin", "method", "recipe"),
+    [
+        ("hf-causal", "fine-tune", {"epochs": 4, "max_new_tokens": 8}),
+        ("hf-causal", "fine-tune-cot", {"epochs": 2, "max_new_tokens": 96}),
+        # Of an encoder-decoder lm-eval lets a text become longer by the prompt's length: these end before.
+        ("hf-seq2seq", "fine-tune", {"epochs": 4, "max_new_tokens": 8}),
+    ],
+)
+def test_a_trained_student_gets_the_same_score_from_lm_eval(
+    plugin: str,
+    method: str,
+    recipe: dict[str, int],
+    make_cli: MakeCli,
+    data_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """Trained by us, on gold answers or recorded rationales, then asked by lm-eval: the same texts, answers and accuracy."""
+    cli = make_cli(data=data_dir)
+    student = {"name": "small", "use": plugin, "vocab_size": 500, "config": STUDENTS[plugin]}
+    matrix = {
+        "name": "one", "tasks": ["coin_flip"], "methods": [method], "students": [student],
+        "recipe": {"learning_rate": 2e-3, "selection": "last"} | recipe,
+        "teachers": ["text-davinci-002"], "variant": "kojima",
+    }  # fmt: skip
+    (cli.folder / "one.yaml").write_text(json.dumps(matrix))
+    cli("run", "--matrix", "one.yaml", "--name", "one")
+    cli("report", "one", "--format", "lm-eval", "--out", "ours")
+    said = cli("tasks", "export", "theirs", "--cell", f"coin_flip/{method}").stdout
+    checkpoint = said.partition("pretrained=")[2].partition(" ")[0]
+
+    for variable in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "datasets"))
+    import lm_eval
+    from lm_eval.tasks import TaskManager
+
+    theirs = lm_eval.simple_evaluate(
+        model="hf",
+        model_args=f"pretrained={checkpoint},device=cpu",
+        tasks=["rtbench_coin_flip"],
+        task_manager=TaskManager(include_defaults=False, include_path=str(cli.folder / "theirs")),
+        bootstrap_iters=0,
+        log_samples=True,
+    )
+    (results,) = (cli.folder / "ours").glob(f"{method}*/results_*.json")
+    ours = json.loads(results.read_text())["results"]["rtbench_coin_flip"]
+    (path,) = (cli.folder / "ours").glob(f"{method}*/samples_*.jsonl")
+    mine = {(one["filter"], one["doc_id"]): one for one in map(json.loads, path.read_text().splitlines())}
+    for one in theirs["samples"]["rtbench_coin_flip"]:
+        expected = mine[one["filter"], one["doc_id"]]
+        assert one["arguments"][0][0] == expected["arguments"]["gen_args_0"]["arg_0"]
+        assert one["resps"][0][0].strip() == expected["resps"][0][0].strip()
+        assert str(one["filtered_resps"][0]) == expected["filtered_resps"][0]
+        assert one["exact_match"] == expected["exact_match"]
+    assert len(theirs["samples"]["rtbench_coin_flip"]) == len(mine)
+    scores = {name: value for name, value in ours.items() if name.startswith("exact_match,")}
+    assert {name: theirs["results"]["rtbench_coin_flip"][name] for name in scores} == pytest.approx(scores)
+    assert method == "fine-tune-cot" or max(scores.values()) > 0
+
+
+def test_a_cell_that_lm_eval_cannot_ask_is_refused(make_cli: MakeCli, data_dir: Path) -> None:
+    cli = make_cli(data=data_dir)
+    cli("run", "--matrix", "recorded", "--tasks", "coin_flip", "--methods", "teacher", "--limit", 20)
+    done = cli("tasks", "export", "out", "--cell", "coin_flip", code=2)
+    assert "an lm-eval task asks once" in done.stderr
+    assert not (cli.folder / "out").exists()
 
 
 def test_folds_are_exactly_ours(exported: Path, files: DataFiles) -> None:
-    import json
-
     data = task_named("multiarith").load(files, "original")
     for fold in ("train", "test"):
         lines = (exported / "rtbench_multiarith" / f"{fold}.jsonl").read_bytes().strip().split(b"\n")

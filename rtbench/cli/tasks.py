@@ -84,10 +84,24 @@ def overlap(session: Session, names: list[str] | None, variant: str, format_: st
 @click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these.  [default: all]")
 @click.option("--variant", default="original", show_default=True, help="Wording of the data.")
 @click.option("--split", default="default", show_default=True, help="Split of the data.")
+@click.option("--cell", metavar="CELL", help="Only what this cell of a run was asked, in its prompts.")
+@click.option("--run", "run_name", metavar="NAME", help="Whose cell.  [default: the latest]")
 @with_session
-def export(session: Session, directory: Path, names: list[str] | None, variant: str, split: str) -> None:
+def export(
+    session: Session,
+    directory: Path,
+    names: list[str] | None,
+    variant: str,
+    split: str,
+    cell: str | None,
+    run_name: str | None,
+) -> None:
     """Write lm-eval configs over JSONL files with exactly our records and folds."""
     from rtbench.export import export_tasks
+
+    if cell is not None:
+        _export_cell(session, directory, cell, run_name)
+        return
 
     registry = session.plugins.registries["tasks"]
     found = [session.task(name, where="--tasks") for name in names or registry.names()]
@@ -95,6 +109,19 @@ def export(session: Session, directory: Path, names: list[str] | None, variant: 
     for path in written:
         click.echo(path)
     click.echo(f"lm_eval run --include_path {directory} --tasks {written[0].stem} …")
+
+
+def _export_cell(session: Session, directory: Path, name: str, run_name: str | None) -> None:
+    from rtbench.cli.show import find_cell
+    from rtbench.export import export_cell
+    from rtbench.runs import Runs
+
+    record = Runs(session.workspace).load(run_name)
+    cell = find_cell(record.name, record.cells, name)
+    path = export_cell(session, cell, directory)
+    click.echo(path)
+    model = "…" if cell.checkpoint is None else session.store.path("train", cell.checkpoint) / "checkpoint"
+    click.echo(f"lm_eval run --model hf --model_args pretrained={model} --include_path {directory} --tasks {path.stem}")
 
 
 def knob_list(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, object]:

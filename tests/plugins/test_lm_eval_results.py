@@ -10,14 +10,14 @@ import pytest
 
 from rtbench.errors import BadInputError
 from rtbench.recordings import read_recording
-from tests.conftest import Cli, MakeCli
+from tests.conftest import Cli, cli_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-@pytest.fixture
-def exported(make_cli: MakeCli, data_dir: Path) -> tuple[Cli, Path]:
-    cli = make_cli(data=data_dir)
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory, data_dir: Path) -> tuple[Cli, Path]:
+    cli = cli_in(tmp_path_factory.mktemp("exported"), data=data_dir)
     part = ("--tasks", "multiarith,aqua,coin_flip", "--methods", "teacher", "--limit", 60)
     cli("run", "--matrix", "recorded", *part, "--name", "r")
     cli("report", "r", "--format", "lm-eval", "--out", "out")

@@ -1,0 +1,140 @@
+"""Reporter ``inspect``: a run as ``.eval`` logs of inspect_ai, which ``inspect view`` opens. Needs the extra ``inspect``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from rtbench.errors import MissingExtraError
+from rtbench.files import file_name
+from rtbench.hookspecs import hookimpl
+from rtbench.interfaces import FolderReporter
+from rtbench.judged import Judged, judged_by, scored_by, scored_cells
+from rtbench.keys import content_key
+from rtbench.records import FinishReason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inspect_ai.log import EvalLog, EvalSample, EvalScore
+
+    from rtbench.registry import Register
+    from rtbench.report import Leaderboard
+    from rtbench.runs import CellRecord, RunRecord
+    from rtbench.session import Session
+
+_ENDED: dict[FinishReason | None, Literal["stop", "max_tokens", "unknown"]] = {
+    "stop": "stop", "length": "max_tokens", None: "unknown",
+}  # fmt: skip
+
+
+class InspectReporter(FolderReporter):
+    """``DIR/CELL.eval`` for each cell that is scored; each extractor is a scorer, the leaderboard's the first."""
+
+    name = "inspect"
+
+    def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
+        """Adds a log for each cell; cells without a score are left out."""
+        try:
+            from inspect_ai.log import write_eval_log
+        except ImportError:
+            raise MissingExtraError.of("inspect_ai", "inspect") from None
+        cells = scored_cells(session, run)
+        folder.mkdir(parents=True, exist_ok=True)
+        for cell in cells:
+            found = judged_by(session, cell, scored_by(session, cell))
+            log = _log(cell, found, run, leaderboard.version)
+            write_eval_log(log, str(folder / f"{file_name(cell.name)}.eval"), format="eval")
+
+
+def _log(cell: CellRecord, found: dict[str, list[Judged]], run: RunRecord, version: str) -> EvalLog:
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalResults, EvalSpec
+
+    model = cell.student or cell.teacher or "rtbench"
+    samples = _samples(found, model)
+    questions = sorted({int(sample.id) for sample in samples})
+    several = max(sample.epoch for sample in samples)
+    spec = EvalSpec(
+        eval_id=content_key(run.name, cell.name, cell.score),
+        run_id=run.name,
+        created=datetime.now(UTC).isoformat(),
+        task=f"rtbench_{cell.task}",
+        task_id=cell.task,
+        task_args={"method": cell.method, "variant": cell.variant, "split": cell.split, "fold": cell.fold},
+        dataset=EvalDataset(name=cell.dataset, samples=len(questions), sample_ids=questions),
+        model=f"rtbench/{model}",
+        config=EvalConfig(epochs=several, epochs_reducer=["mean"], limit=cell.limit),
+        packages={"rtbench": version},
+        metadata={"rtbench": msgspec.to_builtins(cell), "matrix": run.matrix},
+    )
+    results = EvalResults(
+        total_samples=len(samples),
+        completed_samples=len(samples),
+        scores=[_score(name, answers) for name, answers in found.items()],
+    )
+    return EvalLog(status="success", eval=spec, results=results, samples=samples)
+
+
+def _score(name: str, answers: Sequence[Judged]) -> EvalScore:
+    """Accuracy, and inspect's standard error of it: over the questions' means, whose number less one divides."""
+    from inspect_ai.log import EvalMetric, EvalScore
+
+    by_question: dict[int, list[bool]] = {}
+    for one in answers:
+        by_question.setdefault(one.sample.index, []).append(one.score.correct)
+    means = [sum(each) / len(each) for each in by_question.values()]
+    n, mean = len(means), sum(means) / len(means)
+    spread = math.sqrt(sum((one - mean) ** 2 for one in means) / (n - 1) / n) if n > 1 else 0.0
+    metrics = {"accuracy": mean, "stderr": spread}
+    return EvalScore(
+        name=name, scorer=name, reducer="mean", scored_samples=n, unscored_samples=0,
+        metrics={key: EvalMetric(name=key, value=value) for key, value in metrics.items()},
+    )  # fmt: skip
+
+
+def _samples(found: dict[str, list[Judged]], model: str) -> list[EvalSample]:
+    """One per completion, with every extractor's verdict."""
+    columns: list[Sequence[Judged]] = list(found.values())
+    return [_sample(dict(zip(found, row, strict=True)), model) for row in zip(*columns, strict=True)]
+
+
+def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
+    from inspect_ai.log import EvalSample
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageUser, ModelOutput, ModelUsage
+    from inspect_ai.scorer import Score
+
+    one = next(iter(verdicts.values()))
+    sample, completion = one.sample, one.completion
+    output = ModelOutput.from_content(model, completion.text, stop_reason=_ENDED[completion.finish_reason])
+    if completion.usage is not None:
+        prompt, written = completion.usage.prompt_tokens, completion.usage.completion_tokens
+        output.usage = ModelUsage(input_tokens=prompt, output_tokens=written, total_tokens=prompt + written)
+    metadata: dict[str, Any] = {"question": sample.question}
+    if completion.reasoning is not None:
+        metadata["rationale"] = completion.reasoning
+    return EvalSample(
+        id=sample.index,
+        epoch=completion.completion_index + 1,
+        input=sample.question,
+        choices=list(sample.choices) or None,
+        target=sample.answer,
+        messages=[
+            ChatMessageUser(content=completion.prompt),
+            ChatMessageAssistant(content=completion.text, source="generate"),
+        ],
+        output=output,
+        scores={
+            name: Score(value="C" if judged.score.correct else "I", answer=judged.score.extracted)
+            for name, judged in verdicts.items()
+        },
+        metadata=metadata,
+    )
+
+
+@hookimpl
+def rtbench_register_reporters(register: Register) -> None:
+    register("inspect", "rtbench_plugins.inspect_logs:InspectReporter", summary="logs of inspect_ai (.eval)")
