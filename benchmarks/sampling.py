@@ -22,7 +22,7 @@ from typing import Any
 from harness import head, measured, tell
 from training import CONFIGS, options, recorded
 
-EPOCHS, PROMPTS, LIMIT, BATCH = 6, 128, 256, 16
+EPOCHS, PROMPTS, LIMIT, BATCH = 20, 128, 256, 16
 
 
 class Setup:
