@@ -32,6 +32,8 @@ from rtbench.records import Record
 AnswerType = Literal["number", "choice", "yes_no", "string"]
 
 _CAPITALS = re.compile(r"[A-Z]+")
+_SIGNED = r"[-\d](?:(?<=-)\d|(?<=\d))\d*"
+"""``-?[0-9]+``, written so that it begins with a plain set of characters: the engine then passes over all others faster."""
 _YES_NO_WORD = re.compile(r"(?:yes(?<![^\"'.\s:,]yes)|no(?<![^\"'.\s:,]no))(?![^\"'.\s:,])")
 """Where text is cut at these separators, the words that are yes or no."""
 
@@ -133,7 +135,7 @@ class PaperRule(_Published):
     name = "paper"
     version = 1
     cites = "itsnamgyu/reasoning-teacher, src/evaluation/evaluator.py (Ho et al. 2023)"
-    number = re.compile(r"-?\d+(?:\.\d+)?")
+    number = re.compile(_SIGNED + r"(?:\.\d+)?")
 
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
         found = True
@@ -173,7 +175,7 @@ class KojimaRule(_Published):
     name = "kojima"
     version = 1
     cites = "kojima-takeshi188/zero_shot_cot, utils.py and main.py (Kojima et al. 2022)"
-    number = re.compile(r"-?\d+\.?\d*")
+    number = re.compile(_SIGNED + r"\.?\d*")
 
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
         found = True

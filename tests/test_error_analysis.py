@@ -88,15 +88,23 @@ def test_counts_of_a_run(cli: Cli) -> None:
     assert cli("errors", "nonsense", code=2).stderr.startswith("error: ")
 
 
+def test_extractors_are_listed_with_what_they_reproduce(cli: Cli) -> None:
+    listed: Any = cli.json("extractors")
+    assert {"paper", "kojima", "strict", "flexible"} <= {one["extractor"] for one in listed}
+    (paper,) = (one for one in listed if one["extractor"] == "paper")
+    assert len(paper["tasks"]) >= 12 and "evaluator.py" in paper["cites"]
+    assert "evaluator.py" in cli("extractors").stdout
+
+
 def test_extractors_are_compared_text_by_text(cli: Cli) -> None:
     cli("run", "--tasks", "aqua", "--methods", "teacher", "--name", "r")
-    found: Any = cli.json("extractors", "strict", "flexible", "--run", "r")
+    found: Any = cli.json("extractors", "diff", "strict", "flexible", "--run", "r")
     apart = sum(int(cell["only_one"]) + int(cell["only_other"]) for cell in found["cells"])
     assert apart == len(found["differing"]) > 0, "some texts of the scripted teacher are cut before the answer is said"
     for told in found["differing"]:
         assert told["one"][1] != told["other"][1]
-    assert f"{apart} verdicts differ" in cli("extractors", "strict", "flexible", "--run", "r").stdout
-    assert "'flexible'" in cli("extractors", "strict", "flexibel", "--run", "r", code=2).stderr
+    assert f"{apart} verdicts differ" in cli("extractors", "diff", "strict", "flexible", "--run", "r").stdout
+    assert "'flexible'" in cli("extractors", "diff", "strict", "flexibel", "--run", "r", code=2).stderr
 
 
 def test_a_run_is_scored_again_beside_what_is_stored(cli: Cli) -> None:
@@ -104,7 +112,7 @@ def test_a_run_is_scored_again_beside_what_is_stored(cli: Cli) -> None:
     (same,) = cli.json("score", "--run", "r")  # type: ignore[misc]
     assert (same["changed"], same["stored"], same["n"]) == (0, same["correct"], 200)
     (strict,) = cli.json("score", "--run", "r", "--extractor", "strict")  # type: ignore[misc]
-    apart: Any = cli.json("extractors", "strict", "flexible", "--run", "r")
+    apart: Any = cli.json("extractors", "diff", "strict", "flexible", "--run", "r")
     assert same["correct"] - strict["correct"] == len(apart["differing"]) > 0
     path = next((cli.workspace / "store" / "score").glob("*/scores-flexible.jsonl"))
     path.write_text(path.read_text().replace('"correct":true', '"correct":false', 1))

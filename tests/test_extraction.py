@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import math
+import re
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rtbench_plugins.yaml_tasks import load_task
 
-from rtbench.answers import RULES, RuleOptions, make_rule
+from rtbench.answers import RULES, KojimaRule, PaperRule, RuleOptions, make_rule
 from rtbench.data import DataFiles
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
 from rtbench.extraction import FilterExtractor, FilterStep, default_steps
@@ -104,6 +106,19 @@ def extracted(rule: str, kind: str, text: str, prefix: str | None = None, choice
 
 def equal(rule: str, kind: str, one: str, gold: str, **options: Any) -> bool:
     return make_rule(rule, RuleOptions(answer_type=kind, **options)).equal(one, gold)
+
+
+@given(st.text(st.sampled_from("-−.,0123456789٣ ab$"), max_size=20))
+def test_published_number_patterns_find_what_the_plain_ones_do(text: str) -> None:
+    assert PaperRule.number.findall(text) == re.findall(r"-?\d+(?:\.\d+)?", text)
+    assert KojimaRule.number.findall(text) == re.findall(r"-?\d+\.?\d*", text)
+
+
+@given(st.floats(-1e9, 1e9), st.floats(-2e-6, 2e-6))
+def test_numbers_are_equal_within_a_millionth(gold: float, off: float) -> None:
+    for number in (gold + off, gold * (1 + off), gold + 3 * off * (abs(gold) + 1)):
+        same = math.isclose(number, gold, rel_tol=1e-6, abs_tol=1e-6)
+        assert make_rule("strict", RuleOptions(answer_type="number")).equal(repr(number), repr(gold)) == same
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""``rtbench extractors``."""
+"""``rtbench extractors`` and its subcommand."""
 
 from __future__ import annotations
 
@@ -15,7 +15,27 @@ if TYPE_CHECKING:
     from rtbench.session import Session
 
 
-@click.command()
+@click.group(invoke_without_command=True)
+@format_option("table", "json")
+@with_session
+def extractors(session: Session, format_: str) -> None:
+    """List the extractors that tasks have, with their versions and what they reproduce."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
+    found: dict[tuple[str, int, str], list[str]] = {}
+    for name in session.plugins.registries["tasks"].names():
+        task = session.task(name)
+        for extractor in map(task.extractor, task.info.extractors):
+            found.setdefault((extractor.name, extractor.version, extractor.cites), []).append(name)
+    if format_ == "json":
+        heads = ("extractor", "version", "cites", "tasks")
+        print_json([dict(zip(heads, (*key, tasks), strict=True)) for key, tasks in found.items()])
+        return
+    rows = [(name, str(version), str(len(tasks)), cites) for (name, version, cites), tasks in found.items()]
+    print_table(("extractor", "version", "tasks", "reproduces"), rows)
+
+
+@extractors.command()
 @click.argument("one")
 @click.argument("other")
 @click.option("--cell", metavar="CELL", help="Of this cell.  [default: all of the run]")
@@ -23,7 +43,7 @@ if TYPE_CHECKING:
 @click.option("--examples", type=click.IntRange(min=0), default=3, show_default=True, metavar="N", help="Show N texts.")
 @format_option("table", "json")
 @with_session
-def extractors(
+def diff(
     session: Session, one: str, other: str, cell: str | None, run_name: str | None, examples: int, format_: str
 ) -> None:
     """Where two extractors, ONE and OTHER, come to different verdicts on the same completions."""
