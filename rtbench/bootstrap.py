@@ -48,21 +48,24 @@ class Bootstrap:
         """The interval of one number.
 
         Args:
-            by_seed: per seed the value of each question: a difference between -1 and 1, or right (1) or wrong (0).
+            by_seed: per seed the value of each question, between -1 and 1: a difference; or an accuracy, but not one that is the
+                same for all patterns (:func:`accuracy_over_patterns` sees to that).
             shared: all seeds answered the same questions, in this order. A draw of questions then holds for all seeds
                 of a resample, because answers of several seeds to one question are not independent; else each seed that
                 was drawn gets a draw of its own questions.
             groups: per seed what the questions of one pattern share; None: each question is of its own.
             confidence: of the interval.
-            resamples: how many.
+            resamples: how many; thousands, 10,000 at most.
 
         Raises:
-            ValueError: there is no question.
+            ValueError: there is no question, or another number of resamples.
         """
         import numpy as np
 
         if not by_seed or any(len(values) == 0 for values in by_seed):
             raise ValueError("no questions, no interval")
+        if resamples % _CHUNK or not 0 < resamples <= RESAMPLES:
+            raise ValueError(f"{resamples} resamples: thousands are drawn, {RESAMPLES} at most")
         labels = [range(len(values)) for values in by_seed] if groups is None else groups
         clusters = [Clusters.of(values, label) for values, label in zip(by_seed, labels, strict=True)]
         units = len(clusters[0]) if shared else sum(map(len, clusters))
@@ -125,8 +128,15 @@ class Bootstrap:
 
 
 def accuracy_over_patterns(by_seed: Sequence[Answers], bootstrap: Bootstrap) -> Interval:
-    """Of the mean accuracy where questions share patterns and each seed has questions of its own; or of one set of questions,
-    each with its mean over seeds."""
+    """The interval of a mean accuracy where questions share patterns.
+
+    Args:
+        by_seed: of each seed, which has questions of its own; or of one set of questions, each with its mean over seeds.
+        bootstrap: draws the patterns.
+
+    Raises:
+        ValueError: there is no question.
+    """
     import numpy as np
 
     found = [one for one in by_seed if len(one.values)]

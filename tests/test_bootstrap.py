@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from rtbench.bootstrap import Bootstrap
@@ -33,6 +35,23 @@ def test_one_seed_is_scipys_percentile_bootstrap() -> None:
     assert found.low == pytest.approx(other.confidence_interval.low, abs=0.01)
     assert found.high == pytest.approx(other.confidence_interval.high, abs=0.01)
     assert found.method == "bootstrap"
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), min_size=8, max_size=60))
+def test_any_values_give_scipys_interval(values: list[float]) -> None:
+    found = paired_interval([np.array(values)], shared=False)
+    if len(set(values)) == 1:
+        return  # no certainty: see test_equal_differences_are_no_certainty
+    other = bootstrap((values,), np.mean, method="percentile", n_resamples=10_000, rng=np.random.default_rng(9))
+    assert found.low == pytest.approx(other.confidence_interval.low, abs=2.1 / len(values))
+    assert found.high == pytest.approx(other.confidence_interval.high, abs=2.1 / len(values))
+
+
+@pytest.mark.parametrize("resamples", [0, 1, 999, 1500, 20_000])
+def test_resamples_come_in_thousands_and_not_above_ten(resamples: int) -> None:
+    with pytest.raises(ValueError, match="resamples"):
+        paired_interval(answers(1, 0.2), shared=False, resamples=resamples)
 
 
 def test_own_questions_are_drawn_for_each_seed_that_was_drawn() -> None:

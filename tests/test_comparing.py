@@ -68,3 +68,34 @@ def test_runs_without_a_common_cell_are_an_error(cli: Cli) -> None:
     said = cli("compare", "one", "other", code=2).stderr
     assert "no scored cell in common" in said
     assert "unknown run 'ones'" in cli("compare", "ones", "other", code=2).stderr
+
+
+SEEDS = """
+name: m
+tasks: [parity]
+methods: [zero-shot, fine-tune-cot]
+teachers: [{{name: t, use: counter, errors: {errors}}}]
+students: [parrot]
+seeds: {seeds}
+recipe: {{epochs: 1}}
+"""
+
+
+def test_seeds_are_paired_and_what_is_not_trained_stands_for_every_seed(cli: Cli) -> None:
+    """Of three seeds and two, the two in common count; the base student's one cell is compared once."""
+    for name, errors, seeds in (("good", 0.0, [0, 1, 2]), ("bad", 0.8, [1, 2])):
+        (cli.folder / "m.yaml").write_text(SEEDS.format(errors=errors, seeds=seeds))
+        cli("run", "--matrix", "m.yaml", "--name", name)
+    rows: Any = cli.json("compare", "good", "bad", "--flips", 99)["rows"]  # type: ignore[index]
+    scores: Any = {name: cli.json("report", name) for name in ("good", "bad")}
+    trained = next(row for row in rows if row["name"].startswith("parity/fine-tune-cot"))
+    base = next(row for row in rows if "zero-shot" in row["name"])
+    assert (trained["seeds"], trained["p"], trained["unpaired"]) == (2, None, 0), "answers of seeds are not independent"
+    assert trained["questions"] == 2 * base["questions"]
+    assert {flip["seed"] for flip in trained["flips"]} <= {1, 2}
+    assert len(trained["flips"]) == trained["better"] + trained["worse"]
+    (after,) = [
+        row["results"]["parity"]["accuracy"] for row in scores["bad"]["rows"] if row["method"] == "fine-tune-cot"
+    ]
+    assert trained["after"] == pytest.approx(after)
+    assert (base["effect"], base["verdict"]) == (0.0, "not distinguishable")
