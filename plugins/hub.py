@@ -15,6 +15,7 @@ from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError, MissingDataError, RtbenchError
 from rtbench.files import read_jsonl, write_atomic
 from rtbench.hookspecs import hookimpl
+from rtbench.judged import checkpoint_of
 
 if TYPE_CHECKING:
     from rtbench.registry import Register
@@ -129,12 +130,7 @@ def _rationales(session: Session, record: RunRecord, cell: CellRecord | None, fo
 
 
 def _student(session: Session, record: RunRecord, cell: CellRecord, folder: Path) -> None:
-    if cell.checkpoint is None or not session.store.has("train", cell.checkpoint):
-        raise BadInputError(cell.reason or "it has no trained student", where=f"cell {cell.name}")
-    checkpoint = session.store.path("train", cell.checkpoint) / "checkpoint"
-    if not any(checkpoint.glob("*.safetensors")):
-        raise BadInputError("its student has no weights here", where=f"cell {cell.name}")
-    shutil.copytree(checkpoint, folder, dirs_exist_ok=True)
+    shutil.copytree(checkpoint_of(session, cell), folder, dirs_exist_ok=True)
     lines = [
         f"# {cell.student}, {cell.method} on {cell.task}",
         "",

@@ -100,20 +100,15 @@ def export_cell(session: Session, cell: CellRecord, directory: Path) -> Path:
     """Writes the questions and prompts of one cell for lm-eval, as its student was asked.
 
     Returns:
-        The config, as of :func:`export_tasks`.
+        The config, as of :func:`export_tasks`; another one of that task in the folder is replaced.
 
     Raises:
-        BadInputError: lm-eval cannot ask as the cell did: in two stages, or several times.
+        BadInputError: the cell is not scored, its questions are not those of then, or lm-eval cannot ask as it did.
     """
     check_scored(session, cell)
     spec = msgspec.convert(session.store.meta("complete", cell.completions[0]).spec, CompleteSpec)
-    for wrong, why in (
-        (spec.stage != "input", "it asks in two stages"),
-        (spec.n != 1, f"it asks {spec.n} times"),
-        (spec.recorded is not None, "its answers are recordings, without the prompts"),
-    ):
-        if wrong:
-            raise BadInputError(f"{why}, and an lm-eval task asks once", where=f"cell {cell.name}")
+    if (why := _cannot_be_asked(spec)) is not None:
+        raise BadInputError(why, where=f"cell {cell.name}")
     data = session.task_data(cell.task, cell.variant)
     name = f"rtbench_{cell.task}"
     path = directory.resolve() / name / "test.jsonl"
@@ -121,17 +116,25 @@ def export_cell(session: Session, cell: CellRecord, directory: Path) -> Path:
     template = spec.format.template(spec.family)
     task = session.task(cell.task)
     config = _config(name, task, {"test": path}, template, spec.demonstrations, spec.format.answer_prefix)
-    sampling = spec.sampling
-    config["generation_kwargs"] = {
-        "until": list(sampling.stop),
-        "max_gen_toks": sampling.max_new_tokens,
-        "do_sample": sampling.temperature > 0,
-        **({"temperature": sampling.temperature} if sampling.temperature > 0 else {}),
-    }
+    until, longest = list(spec.sampling.stop), spec.sampling.max_new_tokens
+    config["generation_kwargs"] = {"until": until, "max_gen_toks": longest, "do_sample": False}
     config["metadata"]["rtbench_export"] = {"cell": cell.name, "variant": cell.variant, "split": cell.split}
     written = directory / f"{name}.yaml"
     write_atomic(written, _as_yaml(config))
     return written
+
+
+def _cannot_be_asked(spec: CompleteSpec) -> str | None:
+    """Why an lm-eval task cannot ask as a step did; None: it can."""
+    if spec.recorded is not None:
+        return "its answers are recordings, whose prompts were not kept"
+    if spec.stage != "input":
+        return "it asks in two stages, and an lm-eval task in one"
+    if spec.n != 1:
+        return f"it asks each question {spec.n} times, and an lm-eval task once"
+    if spec.sampling.temperature > 0:
+        return "its texts are drawn, and lm-eval would draw others"
+    return None
 
 
 def _write_folds(task: Task, directory: Path, variant: str, split: str, files: DataFiles) -> dict[str, Path]:

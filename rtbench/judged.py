@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -48,8 +49,16 @@ def judged(session: Session, cell: CellRecord, extractor: str | None = None) -> 
     return judged_by(session, cell, [name])[name]
 
 
-def judged_by(session: Session, cell: CellRecord, extractors: Sequence[str]) -> dict[str, list[Judged]]:
+def judged_by(
+    session: Session, cell: CellRecord, extractors: Sequence[str], *, votes: bool = False
+) -> dict[str, list[Judged]]:
     """The answers of a cell by several extractors, whose texts are read once.
+
+    Args:
+        session: where.
+        cell: of a run.
+        extractors: whose verdicts.
+        votes: where several completions of a question vote, all of them instead of the one chosen; none where they do not.
 
     Raises:
         BadInputError: the cell has no scores, or its task or questions are not those of then.
@@ -70,7 +79,7 @@ def judged_by(session: Session, cell: CellRecord, extractors: Sequence[str]) -> 
                 score=score,
                 answer_prefix=spec.answer_prefix,
             )
-            for score in scores_of(session.store, key, name)
+            for score in scores_of(session.store, key, name, votes=votes)
         ]
         for name in extractors
     }
@@ -105,6 +114,25 @@ def stored_answers(session: Session, cell: CellRecord) -> tuple[str, ScoreSpec, 
     meta = session.store.meta("score", key)
     epoch = meta.result.get("epoch", 1) if len(cell.completions) > 1 else 1
     return key, msgspec.convert(meta.spec, ScoreSpec), completions_of(session, cell.completions[epoch - 1])
+
+
+def checkpoint_of(session: Session, cell: CellRecord) -> Path:
+    """Folder with the weights that a cell's numbers are of: of several epochs, the chosen one's.
+
+    Raises:
+        BadInputError: nothing was trained, or the weights are not here.
+    """
+    where = f"cell {cell.name}"
+    if cell.checkpoint is None or not session.store.has("train", cell.checkpoint):
+        raise BadInputError(cell.reason or "it has no trained student", where=where)
+    name = "checkpoint"
+    if cell.score is not None and session.store.has("score", cell.score):
+        epoch = session.store.meta("score", cell.score).result.get("epoch")
+        name = name if epoch is None else f"epoch-{epoch}"
+    folder = session.store.path("train", cell.checkpoint) / name
+    if not any(folder.glob("*.safetensors")):
+        raise BadInputError("its student has no weights here", where=where)
+    return folder
 
 
 def check_scored(session: Session, cell: CellRecord) -> str:

@@ -138,42 +138,49 @@ def _check_same_answers(name: str, samples: list[dict[str, Any]], results: dict[
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_recorded_completions_get_one_verdict_from_both(
-    name: str, files: DataFiles, data_dir: Path, tmp_path: Path
+def test_recorded_completions_get_one_score_from_both(
+    name: str, files: DataFiles, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A random model seldom answers; on real completions the pipelines of lm-eval's own task must agree as well."""
-    from lm_eval.api.instance import Instance
-    from lm_eval.filters import build_filter_ensemble
-    from lm_eval.tasks._yaml_loader import load_yaml
+    """A random model seldom answers; on real completions lm-eval's own evaluation must come to our numbers as well."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    from lm_eval import simple_evaluate
+    from lm_eval.api.model import LM
+    from lm_eval.tasks import TaskManager
 
-    task = task_named(name)
-    (config,) = export_tasks([task], tmp_path, "original", "default", files)
     raw = gzip.decompress((data_dir / "teacher" / f"text-davinci-002__zs_cot__{name}.jsonl.gz").read_bytes())
     texts = {r["sample_index"]: r["completion"] for r in map(json.loads, raw.strip().split(b"\n"))}
-    lines = (tmp_path / f"rtbench_{name}" / "test.jsonl").read_bytes().strip().split(b"\n")
-    docs = [json.loads(line) for line in lines]
+
+    class Recorded(LM):
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            return [texts[request.doc["sample_index"]] for request in requests]
+
+        def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Any]:
+            raise NotImplementedError
+
+        loglikelihood_rolling = loglikelihood
+
+    task = task_named(name)
+    export_tasks([task], tmp_path / "out", "original", "default", files)
+    manager = TaskManager(include_defaults=False, include_path=str(tmp_path / "out"))
+    asked = f"rtbench_{name}"
+    found = simple_evaluate(Recorded(), tasks=[asked], task_manager=manager, bootstrap_iters=0, log_samples=True)
     data = task.load(files, "original")
+    test = data.fold("default", "test")
     completions = [
-        Completion(
-            key="", task=name, sample_index=doc["sample_index"], completion_index=0, prompt="",
-            text=texts[doc["sample_index"]],
-        )
-        for doc in docs
-    ]  # fmt: skip
-    found = load_yaml(config)["filter_list"]
-    assert [entry["name"] for entry in found] == list(task.info.extractors)
-    for entry in found:
-        steps = [[step.pop("function"), step] for step in entry["filter"]]
-        instances = [
-            Instance("generate_until", doc, ("", {}), 0, resps=[one.text])
-            for doc, one in zip(docs, completions, strict=True)
-        ]
-        build_filter_ensemble(entry["name"], steps).apply(instances)
-        ours = task.extractor(entry["name"]).score(completions, data.samples, None)
-        theirs = [instance.filtered_resps[entry["name"]] for instance in instances]
-        assert [str(t) for t in theirs] == [INVALID if o.extracted is None else o.extracted for o in ours]
-        assert [t.correct for t in theirs] == [o.correct for o in ours]
-        assert any(o.correct for o in ours)
+        Completion(key="", task=name, sample_index=one.index, completion_index=0, prompt="", text=texts[one.index])
+        for one in test
+    ]
+    for extractor in task.info.extractors:
+        ours = task.extractor(extractor).score(completions, data.samples, None)
+        theirs = {s["doc"]["sample_index"]: s for s in found["samples"][asked] if s["filter"] == extractor}
+        assert list(theirs) == [one.index for one in test]
+        for one in ours:
+            sample = theirs[one.sample_index]
+            assert str(sample["filtered_resps"][0]) == (INVALID if one.extracted is None else one.extracted)
+            assert sample["exact_match"] == one.correct
+        share = sum(one.correct for one in ours) / len(ours)
+        assert found["results"][asked][f"exact_match,{extractor}"] == pytest.approx(share)
+        assert share > 0.2
 
 
 STUDENTS = {
@@ -185,7 +192,7 @@ STUDENTS = {
 @pytest.mark.parametrize(
     ("plugin", "method", "recipe"),
     [
-        ("hf-causal", "fine-tune", {"epochs": 4, "max_new_tokens": 8}),
+        ("hf-causal", "fine-tune", {"epochs": 4, "max_new_tokens": 8, "selection": "best-test"}),
         ("hf-causal", "fine-tune-cot", {"epochs": 2, "max_new_tokens": 96}),
         # Of an encoder-decoder lm-eval lets a text become longer by the prompt's length: these end before.
         ("hf-seq2seq", "fine-tune", {"epochs": 4, "max_new_tokens": 8}),
@@ -194,7 +201,7 @@ STUDENTS = {
 def test_a_trained_student_gets_the_same_score_from_lm_eval(
     plugin: str,
     method: str,
-    recipe: dict[str, int],
+    recipe: dict[str, object],
     make_cli: MakeCli,
     data_dir: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -241,6 +248,8 @@ def test_a_trained_student_gets_the_same_score_from_lm_eval(
     assert len(theirs["samples"]["rtbench_coin_flip"]) == len(mine)
     scores = {name: value for name, value in ours.items() if name.startswith("exact_match,")}
     assert {name: theirs["results"]["rtbench_coin_flip"][name] for name in scores} == pytest.approx(scores)
+    if recipe.get("selection") == "best-test":
+        assert "/epoch-" in checkpoint
     assert method == "fine-tune-cot" or max(scores.values()) > 0
 
 
@@ -248,8 +257,10 @@ def test_a_cell_that_lm_eval_cannot_ask_is_refused(make_cli: MakeCli, data_dir: 
     cli = make_cli(data=data_dir)
     cli("run", "--matrix", "recorded", "--tasks", "coin_flip", "--methods", "teacher", "--limit", 20)
     done = cli("tasks", "export", "out", "--cell", "coin_flip", code=2)
-    assert "an lm-eval task asks once" in done.stderr
+    assert "recordings, whose prompts were not kept" in done.stderr
     assert not (cli.folder / "out").exists()
+    assert "--split" in cli("tasks", "export", "out", "--cell", "coin_flip", "--split", "default", code=2).stderr
+    assert "goes with --cell" in cli("tasks", "export", "out", "--run", "r", code=2).stderr
 
 
 def test_folds_are_exactly_ours(exported: Path, files: DataFiles) -> None:

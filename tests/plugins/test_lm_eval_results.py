@@ -10,7 +10,7 @@ import pytest
 
 from rtbench.errors import BadInputError
 from rtbench.recordings import read_recording
-from tests.conftest import Cli, cli_in
+from tests.conftest import ROOT, Cli, cli_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -65,6 +65,20 @@ def test_samples_come_back_as_a_recording_with_the_same_verdicts(exported: tuple
     assert scored["correct"] == sum(line["exact_match"] for line in strict)
     said = cli("import", path).stdout
     assert "multiarith" in said
+
+
+def test_demonstrations_in_the_prompt_are_counted(tmp_path: Path) -> None:
+    cli = cli_in(tmp_path / "shots")
+    part = ("--tasks", "coin_flip", "--students", "pocket-0.5m", "--limit", 3, "--methods", "zero-shot,few-shot-cot")
+    cli("run", *part, "--name", "r")
+    cli("report", "r", "--format", "lm-eval", "--out", "out")
+    found = {path.parent.name: json.loads(path.read_text()) for path in (cli.folder / "out").rglob("results_*.json")}
+    shots = {name.partition("__")[0]: one["n-shot"]["rtbench_coin_flip"] for name, one in found.items()}
+    written = (ROOT / "tasks" / "coin_flip" / "demonstrations.yaml").read_text().count("question:")
+    assert {name: n for name, n in shots.items() if not name.startswith("teacher")} == {
+        "zero-shot": 0, "few-shot-cot": written,
+    }  # fmt: skip
+    assert written > 2
 
 
 def test_what_is_no_sample_is_named(tmp_path: Path) -> None:
