@@ -11,7 +11,7 @@ import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
 from rtbench_plugins.thoughts import Tags
 
-from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.interfaces import RationaleSource, Services
 from rtbench.records import Family, Price, Record
@@ -248,26 +248,13 @@ def access(services: Services, *, wanted: bool, where: str) -> Access:
 
 
 def tracking_of(services: Services) -> Tracking | None:
-    """The trackers that the command was given.
-
-    Raises:
-        UnknownNameError: transformers has no integration of that name.
-        BadInputError: the tracker's own package is not here.
-    """
+    """The trackers that the command was given; raises as :func:`rtbench_plugins.hf.trackers.check`."""
     names = services.environment.report_to
     if not names:
         return None
-    from transformers.integrations.integration_utils import (
-        INTEGRATION_TO_CALLBACK,
-        get_available_reporting_integrations,
-    )
+    from rtbench_plugins.hf.trackers import check
 
-    where, available = "--report-to", get_available_reporting_integrations()
-    for name in names:
-        if name not in INTEGRATION_TO_CALLBACK:
-            raise UnknownNameError.of("tracker", name, sorted(INTEGRATION_TO_CALLBACK), where=where)
-        if name not in available:
-            raise BadInputError(f"{name} is not installed", where=where, next_step="Install its own package.")
+    check(names)
     return Tracking(names, services.workspace / "tracked")
 
 

@@ -1,26 +1,53 @@
 """Experiment trackers (TensorBoard, Weights & Biases, MLflow …): transformers' own integrations, told of our loop's losses.
-Imports transformers."""
+Imports torch and transformers."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import importlib
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
 import torch
 from rtbench_plugins.hf.loading import Loaded
 from rtbench_plugins.hf.optimizers import rate_factor
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes
 
+from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import file_name
 from rtbench.interfaces import TrainJob
 
 EVERY = 10
 """Steps between two losses that are told: on a GPU each waits for what is being computed."""
+_CLOSED_BY = {"wandb": ("wandb", "finish"), "swanlab": ("swanlab", "finish"), "comet_ml": ("comet_ml", "end")}
+"""Trackers whose integration leaves its run open at the end of a training, and what closes it: the next training of the same
+process would go into it."""
+
+
+def check(names: tuple[str, ...]) -> None:
+    """Raises where trackers cannot be told, before anything is trained.
+
+    Raises:
+        UnknownNameError: transformers has no integration of that name.
+        BadInputError: the tracker's own package is not here.
+    """
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
+
+    where, available = "--report-to", get_available_reporting_integrations()
+    for name in names:
+        if name not in INTEGRATION_TO_CALLBACK:
+            raise UnknownNameError.of("tracker", name, sorted(INTEGRATION_TO_CALLBACK), where=where)
+        if name not in available:
+            raise BadInputError(f"{name} is not installed", where=where, next_step="Install its own package.")
 
 
 class Trackers:
-    """Those of one training; none of them where there is nothing to track.
+    """The trackers of one training. One that fails is told nothing more, and the training goes on.
 
     Args:
         tracking: which; None for none.
@@ -28,39 +55,59 @@ class Trackers:
         job: what is trained; its title is the run's name.
         total: steps of the whole training.
         processes: that train it together; the first one tells.
+        bf16: what is computed in bfloat16.
     """
 
     def __init__(
-        self, tracking: Tracking | None, base: Loaded, job: TrainJob, total: int, processes: Processes
+        self,
+        tracking: Tracking | None,
+        base: Loaded,
+        job: TrainJob,
+        total: int,
+        processes: Processes,
+        *,
+        bf16: bool = False,
     ) -> None:
         self._on, self._total, self._processes, self._recipe = tracking is not None, total, processes, job.recipe
         self._nats, self._tokens = torch.zeros((), dtype=torch.float64, device=base.device), 0
-        self._handler: Any = None
+        self._callbacks: dict[str, Any] = {}
+        self.notes: list[str] = []
+        """What could not be told."""
         if tracking is not None and processes.rank == 0:
-            self._begin(tracking, base, job)
+            self._begin(tracking, base, job, bf16=bf16)
 
-    def _begin(self, tracking: Tracking, base: Loaded, job: TrainJob) -> None:
+    def _begin(self, tracking: Tracking, base: Loaded, job: TrainJob, *, bf16: bool) -> None:
         from transformers import TrainerControl, TrainerState
         from transformers.integrations import get_reporting_integration_callbacks
-        from transformers.trainer_callback import CallbackHandler
 
-        recipe = job.recipe
-        given = _arguments(base.device)(
-            output_dir=str(tracking.folder / f"{file_name(job.title)}-{job.workdir.name[:8]}"),
+        recipe, key = job.recipe, job.workdir.name.rpartition("-")[2]
+        self._given = _arguments(base.device)(
+            output_dir=str(tracking.folder / f"{file_name(job.title)}-{key[:12]}"),
             run_name=job.title,
             report_to=list(tracking.names),
             seed=job.seed,
             max_steps=self._total,
             num_train_epochs=recipe.epochs,
             learning_rate=recipe.learning_rate,
-            per_device_train_batch_size=recipe.batch_size,
+            lr_scheduler_type=recipe.schedule,
+            warmup_steps=recipe.warmup_steps,
+            weight_decay=recipe.weight_decay,
+            per_device_train_batch_size=-(-recipe.batch_size // self._processes.count),
             logging_steps=EVERY,
         )
+        self._given.rtbench = {
+            "title": job.title,
+            "rows": len(job.rows),
+            "bf16": bf16,
+            "recipe": msgspec.to_builtins(recipe),
+        }
         self._state = TrainerState(max_steps=self._total, is_world_process_zero=True, is_local_process_zero=True)
-        self._given, self._control = given, TrainerControl()
-        callbacks = [made() for made in get_reporting_integration_callbacks(list(tracking.names))]
-        self._handler = CallbackHandler(callbacks, base.model, base.tokenizer, None, None)
-        self._handler.on_train_begin(given, self._state, self._control)
+        self._rest = {"control": TrainerControl(), "model": base.model, "processing_class": base.tokenizer}
+        for name in tracking.names:
+            with self._apart(name):
+                (made,) = get_reporting_integration_callbacks([name])
+                self._callbacks[name] = made()
+        self._call("on_train_begin")
 
     def step(self, step: int, nats: torch.Tensor, tokens: int) -> None:
         """After a step.
@@ -85,13 +132,32 @@ class Trackers:
         self._tell(step, {named.get(name, name): value for name, value in record.items()})
 
     def end(self) -> None:
-        if self._handler is not None:
-            self._handler.on_train_end(self._given, self._state, self._control)
+        """Closes the trackers' runs, however the training ended."""
+        self._call("on_train_end")
+        for name in list(self._callbacks):
+            if name in _CLOSED_BY:
+                module, function = _CLOSED_BY[name]
+                with self._apart(name):
+                    getattr(importlib.import_module(module), function)()
 
     def _tell(self, step: int, values: dict[str, float]) -> None:
-        if self._handler is not None:
+        if self._callbacks:
             self._state.global_step = step
-            self._handler.on_log(self._given, self._state, self._control, values)
+            self._call("on_log", logs=values)
+
+    def _call(self, event: str, **more: Any) -> None:
+        for name, callback in list(self._callbacks.items()):
+            with self._apart(name):
+                getattr(callback, event)(self._given, self._state, **self._rest, **more)
+
+    @contextlib.contextmanager
+    def _apart(self, name: str) -> Iterator[None]:
+        """A tracker may fail in any way that a network can; what is trained is worth more than what is told of it."""
+        try:
+            yield
+        except Exception as error:
+            self._callbacks.pop(name, None)
+            self.notes.append(f"tracker {name} failed and was told nothing more: {type(error).__name__}: {error}")
 
 
 def _arguments(device: torch.device) -> Any:
@@ -101,5 +167,10 @@ def _arguments(device: torch.device) -> Any:
     class Arguments(TrainingArguments):  # type: ignore[misc]
         _n_gpu = 1
         _setup_devices = device
+        rtbench: dict[str, Any] = {}
+
+        def to_dict(self) -> dict[str, Any]:
+            """With the recipe as it stands, which several trackers write down."""
+            return super().to_dict() | {"rtbench": self.rtbench}
 
     return Arguments

@@ -92,9 +92,15 @@ class _Trainer:
         parts = [identity, job.rows, job.validation, recipe, job.seed, job.corpus, computing.bf16]
         parts += ["sharded"] if processes.sharded else []
         self.state, self.best = self._taken_up(content_key(*parts, str(torch.__version__)))
-        self.trackers = Trackers(computing.tracking, base, job, self.total, processes)
+        self.trackers = Trackers(computing.tracking, base, job, self.total, processes, bf16=computing.bf16)
 
     def run(self) -> TrainReport:
+        try:
+            return self._run()
+        finally:
+            self.trackers.end()
+
+    def _run(self) -> TrainReport:
         state, kept = self.state, time.monotonic()
         self.job.progress(state.steps, self.total, "steps")
         while state.epoch < self.epochs and not self._stalled(state):
@@ -274,7 +280,6 @@ class _Trainer:
         self._save("checkpoint", self.best if self.processes.sharded else None)
         if self.processes.rank == 0:
             self.file.remove()
-        self.trackers.end()
         return TrainReport(
             rows=len(self.rows),
             validation_rows=len(self.validation),
@@ -293,6 +298,7 @@ class _Trainer:
         now, size, before = self.at_once, self.recipe.batch_size, self.halved_from
         if before is not None:
             yield f"memory was not enough for {before} rows at once: {now} from then on, in batches of {size}"
+        yield from self.trackers.notes
         if state.epoch < self.epochs:
             yield (
                 f"ended after epoch {state.epoch} of {self.epochs}: the validation loss was lowest in epoch {state.best_epoch}"

@@ -56,6 +56,15 @@ def test_a_tracker_changes_no_key(cli: Cli) -> None:
     assert not (cli.workspace / "tracked").exists(), "it is trained already"
 
 
+def test_a_tracker_that_fails_is_a_note_and_the_training_goes_on(cli: Cli) -> None:
+    (cli.folder / "file").write_text("no folder")
+    cli.environment["TENSORBOARD_LOGGING_DIR"] = str(cli.folder / "file")
+    done = cli("run", "--matrix", matrix(cli, SMALL), "--report-to", "tensorboard")
+    assert "tracker tensorboard failed and was told nothing more" in done.stdout + done.stderr
+    result, _ = trained(cli)
+    assert result["epochs"] == 3
+
+
 @pytest.mark.parametrize(
     ("name", "said"), [("tensorbord", "unknown tracker 'tensorbord'"), ("wandb", "wandb is not installed")]
 )
