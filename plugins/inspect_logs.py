@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -15,12 +15,13 @@ from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import FolderReporter
 from rtbench.judged import Judged, judged_by, scored_by, scored_cells
 from rtbench.keys import content_key
-from rtbench.records import FinishReason
+from rtbench.records import Completion, FinishReason
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from inspect_ai.log import EvalLog, EvalSample, EvalScore
+    from inspect_ai.model import ChatMessage
 
     from rtbench.registry import Register
     from rtbench.report import Leaderboard
@@ -46,65 +47,70 @@ class InspectReporter(FolderReporter):
         cells = scored_cells(session, run)
         folder.mkdir(parents=True, exist_ok=True)
         for cell in cells:
-            found = judged_by(session, cell, scored_by(session, cell))
-            log = _log(cell, found, run, leaderboard.version)
+            log = _log(session, cell, run, leaderboard.version)
             write_eval_log(log, str(folder / f"{file_name(cell.name)}.eval"), format="eval")
 
 
-def _log(cell: CellRecord, found: dict[str, list[Judged]], run: RunRecord, version: str) -> EvalLog:
+def _log(session: Session, cell: CellRecord, run: RunRecord, version: str) -> EvalLog:
+    """Where several completions of a question vote, each is a sample with verdicts of its own, and the results are those of the
+    answers chosen."""
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalResults, EvalSpec
 
     model = cell.student or cell.teacher or "rtbench"
-    samples = _samples(found, model)
+    names = scored_by(session, cell)
+    chosen, votes = judged_by(session, cell, names), judged_by(session, cell, names, votes=True)
+    several = any(votes.values())
+    samples = _samples(votes if several else chosen, model)
     questions = sorted({int(sample.id) for sample in samples})
-    several = max(sample.epoch for sample in samples)
+    facts = ("method", "teacher", "degree", "fraction", "seed", "variant", "split", "fold")
+    stated = {fact: getattr(cell, fact) for fact in facts}
     spec = EvalSpec(
         eval_id=content_key(run.name, cell.name, cell.score),
         run_id=run.name,
         created=datetime.now(UTC).isoformat(),
         task=f"rtbench_{cell.task}",
         task_id=cell.task,
-        task_args={"method": cell.method, "variant": cell.variant, "split": cell.split, "fold": cell.fold},
+        task_args={fact: value for fact, value in stated.items() if value is not None},
         dataset=EvalDataset(name=cell.dataset, samples=len(questions), sample_ids=questions),
         model=f"rtbench/{model}",
-        config=EvalConfig(epochs=several, epochs_reducer=["mean"], limit=cell.limit),
+        config=EvalConfig(
+            epochs=max((sample.epoch for sample in samples), default=1),
+            epochs_reducer=["majority" if several else "mean"],
+            limit=cell.limit,
+        ),
         packages={"rtbench": version},
         metadata={"rtbench": msgspec.to_builtins(cell), "matrix": run.matrix},
     )
     results = EvalResults(
         total_samples=len(samples),
         completed_samples=len(samples),
-        scores=[_score(name, answers) for name, answers in found.items()],
+        scores=[_score(name, answers, "majority" if several else "mean") for name, answers in chosen.items()],
     )
     return EvalLog(status="success", eval=spec, results=results, samples=samples)
 
 
-def _score(name: str, answers: Sequence[Judged]) -> EvalScore:
-    """Accuracy, and inspect's standard error of it: over the questions' means, whose number less one divides."""
+def _score(name: str, answers: Sequence[Judged], reducer: str) -> EvalScore:
+    """Accuracy over questions, and inspect's standard error of it; nothing where there is no answer."""
     from inspect_ai.log import EvalMetric, EvalScore
 
-    by_question: dict[int, list[bool]] = {}
-    for one in answers:
-        by_question.setdefault(one.sample.index, []).append(one.score.correct)
-    means = [sum(each) / len(each) for each in by_question.values()]
-    n, mean = len(means), sum(means) / len(means)
-    spread = math.sqrt(sum((one - mean) ** 2 for one in means) / (n - 1) / n) if n > 1 else 0.0
-    metrics = {"accuracy": mean, "stderr": spread}
+    n, metrics = len(answers), {}
+    if n:
+        share = sum(one.score.correct for one in answers) / n
+        metrics = {"accuracy": share, "stderr": math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else 0.0}
     return EvalScore(
-        name=name, scorer=name, reducer="mean", scored_samples=n, unscored_samples=0,
+        name=name, scorer=name, reducer=reducer, scored_samples=n, unscored_samples=0,
         metrics={key: EvalMetric(name=key, value=value) for key, value in metrics.items()},
     )  # fmt: skip
 
 
 def _samples(found: dict[str, list[Judged]], model: str) -> list[EvalSample]:
     """One per completion, with every extractor's verdict."""
-    columns: list[Sequence[Judged]] = list(found.values())
-    return [_sample(dict(zip(found, row, strict=True)), model) for row in zip(*columns, strict=True)]
+    return [_sample(dict(zip(found, row, strict=True)), model) for row in zip(*found.values(), strict=True)]
 
 
 def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
     from inspect_ai.log import EvalSample
-    from inspect_ai.model import ChatMessageAssistant, ChatMessageUser, ModelOutput, ModelUsage
+    from inspect_ai.model import ModelOutput, ModelUsage
     from inspect_ai.scorer import Score
 
     one = next(iter(verdicts.values()))
@@ -113,19 +119,14 @@ def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
     if completion.usage is not None:
         prompt, written = completion.usage.prompt_tokens, completion.usage.completion_tokens
         output.usage = ModelUsage(input_tokens=prompt, output_tokens=written, total_tokens=prompt + written)
-    metadata: dict[str, Any] = {"question": sample.question}
-    if completion.reasoning is not None:
-        metadata["rationale"] = completion.reasoning
+    metadata = {} if completion.reasoning is None else {"rationale": completion.reasoning}
     return EvalSample(
         id=sample.index,
         epoch=completion.completion_index + 1,
         input=sample.question,
         choices=list(sample.choices) or None,
         target=sample.answer,
-        messages=[
-            ChatMessageUser(content=completion.prompt),
-            ChatMessageAssistant(content=completion.text, source="generate"),
-        ],
+        messages=_messages(sample.question, completion),
         output=output,
         scores={
             name: Score(value="C" if judged.score.correct else "I", answer=judged.score.extracted)
@@ -133,6 +134,20 @@ def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
         },
         metadata=metadata,
     )
+
+
+def _messages(question: str, completion: Completion) -> list[ChatMessage]:
+    """What was said in turn. A recording may lack the first prompt: the question stands for it."""
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageUser
+
+    said: list[ChatMessage] = []
+    if question.strip() not in completion.prompt:
+        said.append(ChatMessageUser(content=question))
+        if completion.reasoning is not None:
+            said.append(ChatMessageAssistant(content=completion.reasoning, source="generate"))
+    if completion.prompt:
+        said.append(ChatMessageUser(content=completion.prompt))
+    return [*said, ChatMessageAssistant(content=completion.text, source="generate")]
 
 
 @hookimpl

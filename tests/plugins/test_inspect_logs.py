@@ -88,8 +88,32 @@ def test_samples_hold_question_text_and_prompt(exported: tuple[Cli, Path], data_
         assert (
             sample.metadata["rationale"] + sample.output.completion == one["reasoning_completion"] + one["completion"]
         )
-        assert sample.messages[1].text == sample.output.completion
+        assert [message.role for message in sample.messages] == ["user", "assistant", "user", "assistant"]
+        assert sample.messages[3].text == sample.output.completion
     assert len({(one.id, one.epoch) for one in samples}) == len(samples) == 40
+
+
+def test_completions_that_vote_are_samples_of_their_own(tmp_path: Path) -> None:
+    """Eight texts a question, and a student that was shown demonstrations: prompts as sent, majority as on the board."""
+    from inspect_ai.log import read_eval_log
+
+    cli = cli_in(tmp_path / "votes")
+    part = ("--tasks", "coin_flip", "--students", "pocket-0.5m", "--limit", 6, "--epochs", 1)
+    cli("run", *part, "--methods", "self-consistency", "--name", "votes")
+    cli("report", "votes", "--format", "inspect", "--out", "logs")
+    board: Any = cli.json("report", "votes")
+    (row,) = [one for one in board["rows"] if one["method"] == "self-consistency"]
+    (path,) = [one for one in (cli.folder / "logs").glob("*.eval") if "self-consistency" in one.name]
+    log = read_eval_log(str(path))
+    assert log.results is not None and log.samples is not None
+    assert log.results.scores[0].metrics["accuracy"].value == pytest.approx(row["results"]["coin_flip"]["accuracy"])
+    assert log.results.scores[0].scored_samples == 6
+    questions, texts = {one.id for one in log.samples}, len(log.samples) // 6
+    assert texts > 1
+    assert {(one.id, one.epoch) for one in log.samples} == {(at, 1 + i) for at in questions for i in range(texts)}
+    for sample in log.samples:
+        assert str(sample.input).strip() in sample.messages[0].text
+        assert sample.output.completion == sample.messages[-1].text
 
 
 def test_inspects_command_line_reads_them(exported: tuple[Cli, Path]) -> None:
