@@ -35,6 +35,8 @@ def describe(row: Row, board: Leaderboard | None = None) -> list[str]:
         method += " (reported, upstream)" if board and "twin" in _sources(board) else " (reported)"
     if row.fold != "test":
         method += f" on {row.fold}"
+    if row.split and row.split != "default" and row.kind != "random":
+        method += f" on the {row.split} split"
     if row.fraction != 1.0:
         method += f" {100 * row.fraction:g}% of questions"
     teacher = row.teacher or "–"

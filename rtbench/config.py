@@ -38,6 +38,8 @@ class Block(Record, frozen=True, omit_defaults=True):
     degrees: list[int] | None = None
     seeds: list[int] | None = None
     fractions: list[float] | None = None
+    splits: list[str] | None = None
+    """Of upstream data; None: the matrix's ``split`` alone."""
     folds: list[str] | None = None
     """Of :data:`TEST_FOLDS`."""
     curators: list[str | dict[str, Any]] | None = None

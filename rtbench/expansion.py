@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rtbench.session import Session
 
 
-_DataKey = tuple[str, str, Fold]
-"""Task, variant and fold."""
+_DataKey = tuple[str, str, str, Fold]
+"""Task, variant, split and fold."""
 
 
 def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]]:
@@ -30,7 +30,8 @@ def expand(session: Session, matrix: Matrix) -> Iterator[tuple[Cell, str | None]
         BadInputError: two blocks mean different things by one name, or there is no cell at all.
     """
     _check_variant(session, matrix.file.variant)
-    _check_known(session, "split", matrix.file.split)
+    for split in {matrix.file.split}.union(*(block.splits or () for block in matrix.blocks)):
+        _check_known(session, "split", split)
     _check_knobs(session, matrix)
     settings: dict[str, object] = {}
     entries: dict[tuple[str, str], Entry] = {}
@@ -161,10 +162,13 @@ class _Expansion:
             if method.uses_degree:
                 degrees = (teacher.degrees if teacher else None) or self.block.degrees or [1]
             cell = self._cells_of(method, task, teacher, student)
-            seeds, folds = self._seeds(method), self._folds()
-            data = {(seed, fold): self._data(task, seed, fold) for seed in seeds for fold in folds}
-            for degree, seed, fraction, fold in itertools.product(degrees, seeds, self._fractions(method), folds):
-                spec, reason = data[seed, fold]
+            parts = (self._splits(), self._seeds(method), self._folds())
+            data = {place: self._data(task, *place) for place in itertools.product(*parts)}
+            splits, seeds, folds = parts
+            for split, degree, seed, fraction, fold in itertools.product(
+                splits, degrees, seeds, self._fractions(method), folds
+            ):
+                spec, reason = data[split, seed, fold]
                 draws = seed if self.matrix.file.teacher_draws == "per-seed" or self._twins else 0
                 yield (
                     cell(task=spec, degree=degree, seed=seed, fraction=fraction, fold=fold, teacher_seed=draws),
@@ -176,6 +180,9 @@ class _Expansion:
         questions of its own."""
         seeds = self.block.seeds or [0]
         return seeds if method.trains or self._twins else seeds[:1]
+
+    def _splits(self) -> Sequence[str]:
+        return self.block.splits or [self.matrix.file.split]
 
     def _folds(self) -> Sequence[Fold]:
         return [cast("Fold", fold) for fold in self.block.folds or ["test"]]
@@ -222,12 +229,12 @@ class _Expansion:
             raise UnknownNameError.of("extractor", wanted, known, where=f"task {task.info.name}")
         return wanted
 
-    def _data(self, task: Task, seed: int, fold: Fold) -> tuple[TaskSpec, str | None]:
+    def _data(self, task: Task, split: str, seed: int, fold: Fold) -> tuple[TaskSpec, str | None]:
         """The data that a cell stands on, and why it cannot run where they are not at hand."""
         variant = self._twin_variant(task, seed) if self._twins else self._wording(task)
-        key = (task.info.name, variant, fold)
+        key = (task.info.name, variant, split, fold)
         if key not in self.tasks:
-            self.tasks[key] = self._read_data(task, variant, fold)
+            self.tasks[key] = self._read_data(task, variant, split, fold)
         return self.tasks[key]
 
     def _twin_variant(self, task: Task, seed: int) -> str:
@@ -245,8 +252,8 @@ class _Expansion:
         wanted = self.matrix.file.variant
         return wanted if wanted in task.info.variants else task.info.variants[0]
 
-    def _read_data(self, task: Task, variant: str, fold: Fold) -> tuple[TaskSpec, str | None]:
-        name, split = task.info.name, self.matrix.file.split
+    def _read_data(self, task: Task, variant: str, split: str, fold: Fold) -> tuple[TaskSpec, str | None]:
+        name = task.info.name
         owner = f"{name}'s twin" if self._twins else name
         splits = ("default",) if self._twins else task.info.splits
         fingerprint, dataset, reason = "", f"{name}@{variant}", None

@@ -63,6 +63,8 @@ def narrow(session: Session, matrix: Matrix, by: Narrowing) -> Matrix:
     cut = _Cut(session, by)
     for axis in (cut.methods, cut.tasks, cut.students, cut.teachers, cut.degrees, cut.folds):
         blocks = axis(blocks)
+    if by.split is not None:
+        blocks = [with_axis(block, "splits", None) for block in blocks]
     if by.seeds is not None:
         blocks = [with_axis(block, "seeds", list(by.seeds)) for block in blocks]
     if not blocks:

@@ -14,6 +14,8 @@ MATRICES = {
     "fig:teacher_performance": "paper-teachers",
 }
 """Matrix that fills a table; ``paper`` for those that are not here."""
+STUDIES = {"template splits": "paper-template", "sample filtering": "paper-filtering", "length": "paper-length"}
+"""Studies whose figures the authors' files do not hold, so that only what was measured can stand there."""
 _PART = 2e-3
 """Parts of the training questions that differ by less are the same: a matrix states them rounded."""
 
@@ -47,8 +49,36 @@ def paper_tables(board: Leaderboard) -> list[PaperTable]:
     for row in load_reference():
         if row.method in METHODS:
             tables.setdefault(row.table, []).append(row)
-    measured = [row for row in board.rows if row.source == "upstream" and row.fold == "test" and row.split == "default"]
-    return [_table(name, rows, measured) for name, rows in tables.items()]
+    rows = [row for row in board.rows if row.source == "upstream" and row.fold == "test"]
+    measured = [row for row in rows if row.split == "default"]
+    printed = [_table(name, reported, measured) for name, reported in tables.items()]
+    return [*printed, *(_study(name, matrix, board, rows) for name, matrix in STUDIES.items())]
+
+
+def _study(name: str, matrix: str, board: Leaderboard, rows: Sequence[Row]) -> PaperTable:
+    """Of a run of the study's matrix, or of the rows of a template split in any."""
+    if matrix != "paper-template":
+        rows = [row for row in rows if board.matrix == matrix]
+    elif any(row.split == "template" for row in rows):
+        tasks = {task for row in rows if row.split == "template" for task in row.results}
+        rows = [row for row in rows if tasks & row.results.keys()]
+    else:
+        rows = []
+    tasks_ = tuple(task for task in board.tasks if any(task in row.results for row in rows))
+    cells = [
+        tuple(PaperCell(reported=None, measured=found, why=found.reason) if found else None for found in results)
+        for results in ([row.results.get(task) for task in tasks_] for row in rows)
+    ]
+    labels = [
+        " ".join(
+            part for part in (
+                row.method, row.student, f"from {row.teacher}" if row.teacher else "",
+                "" if row.degree is None else f"D={row.degree}", f"{row.split} split" if matrix == "paper-template" else "",
+            ) if part
+        )
+        for row in rows
+    ]  # fmt: skip
+    return PaperTable(name=name, matrix=matrix, tasks=tasks_, rows=tuple(zip(labels, cells, strict=True)))
 
 
 def _table(name: str, reported: Sequence[ReferenceRow], measured: Sequence[Row]) -> PaperTable:
@@ -110,12 +140,11 @@ def as_markdown(tables: Sequence[PaperTable], board: Leaderboard) -> str:
             c is not None and c.measured is not None and c.why is None for _, cells in table.rows for c in cells
         )
         printed = sum(c is not None for _, cells in table.rows for c in cells)
-        lines += [
-            f"## {table.name}",
-            "",
-            f"{filled} of {printed} figures measured; `rtbench run --matrix {table.matrix}` asks for them.",
-            "",
-        ]
+        said = f"{filled} of {printed} figures measured" if table.name not in STUDIES else f"{filled} figures measured"
+        held = "; the paper's are not in its files" if table.name in STUDIES else ""
+        lines += [f"## {table.name}", "", f"{said}{held}; `rtbench run --matrix {table.matrix}` asks for them.", ""]
+        if not table.rows:
+            continue
         lines += ["| | " + " | ".join(table.tasks) + " |", "|---" * (len(table.tasks) + 1) + "|"]
         why: dict[str, list[str]] = {}
         for label, cells in table.rows:

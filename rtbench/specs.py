@@ -283,4 +283,6 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             parts.append(f"T{self.temperature:g}")
         if self.fraction != 1.0:
             parts.append(f"{self.fraction:g}")
+        if self.task.split != "default":
+            parts.append(self.task.split)
         return parts

@@ -302,6 +302,23 @@ def test_cell_says_why_it_has_no_such_questions(cli: Cli, demo: Path) -> None:
     assert {cell["reason"] for cell in found["cells"]} == {"multiarith's twin has no split 'template' (has: default)"}
 
 
+def test_splits_are_an_axis(make_cli: MakeCli, data_dir: Path) -> None:
+    cli = make_cli(data=data_dir)
+    path = cli.folder / "m.yaml"
+    path.write_text(
+        "{name: m, tasks: [multiarith, svamp], methods: [fine-tune], students: [parrot], splits: [default, template]}"
+    )
+    cells = {cell["name"]: cell["reason"] for cell in plan(cli, path.read_text())["cells"]}
+    assert set(cells) == {
+        f"{task}/fine-tune/parrot{split}/seed0" for task in ("multiarith", "svamp") for split in ("", "/template")
+    }
+    assert cells["multiarith/fine-tune/parrot/template/seed0"] is None
+    assert "svamp has no split 'template'" in cells["svamp/fine-tune/parrot/template/seed0"]
+    assert len(plan(cli, path.read_text(), "--split", "template")["cells"]) == 2
+    path.write_text(path.read_text().replace("template", "templates"))
+    assert "unknown split 'templates'" in cli("plan", "--matrix", path, code=2).stderr
+
+
 def test_split_that_no_task_has_and_task_that_no_model_is_for_are_told_with_the_nearest(cli: Cli, demo: Path) -> None:
     said = cli("plan", "--matrix", demo, "--split", "defalt", code=2).stderr
     assert "unknown split 'defalt'\nDid you mean 'default'?" in said

@@ -66,3 +66,17 @@ def test_both_figures_are_printed_with_n_and_what_is_missing_with_its_reason() -
     assert "not measured: fine-tune-cot gpt2-large from text-davinci-002 on multiarith: it failed" in as_markdown(
         paper_tables(failed), failed
     )
+
+
+def test_studies_without_printed_figures_show_what_was_measured() -> None:
+    plain, apart = row(degree=1), row(degree=1, split="template")
+    tables = {one.name: one for one in paper_tables(board(plain, apart))}
+    assert [
+        label.endswith(f"{split} split")
+        for (label, _), split in zip(tables["template splits"].rows, ("default", "template"), strict=True)
+    ] == [True, True]
+    assert tables["sample filtering"].rows == ()
+    text = as_markdown(paper_tables(board(plain, apart)), board(plain, apart))
+    assert "fine-tune-cot gpt2-large from text-davinci-002 D=1 template split | – / 25.0 [20–30] n=180" in text
+    assert "rtbench run --matrix paper-filtering" in text
+    assert {one.name: one.rows for one in paper_tables(board(plain))}["template splits"] == ()
