@@ -1,4 +1,5 @@
-"""A student that learns nothing and writes one text at once, for benchmarks of everything around models."""
+"""A student that learns nothing and writes a text at once, another one for each request, for benchmarks of everything around
+models."""
 
 from __future__ import annotations
 
@@ -16,6 +17,12 @@ TEXT = (
 )
 
 
+def text_of(key: str) -> str:
+    """No two requests get the same, so that nothing is gained by remembering what was found in a text."""
+    number = int(key[:8], 16)
+    return TEXT.format(number, number)
+
+
 class InstantModel(TextModel):
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
@@ -25,7 +32,7 @@ class InstantModel(TextModel):
             yield Completion(
                 key=request.key, task=request.task, sample_index=request.sample_index,
                 completion_index=request.completion_index, prompt=request.prompt, finish_reason="stop",
-                text=TEXT.format(request.sample_index, request.sample_index),
+                text=text_of(request.key),
                 usage=Usage(prompt_tokens=100, completion_tokens=60),
             )  # fmt: skip
 

@@ -83,7 +83,7 @@ def lm_eval(limit: int, data_dir: str, *, one: bool) -> dict[str, Any]:
 
     class Instant(LM):  # type: ignore[misc]
         def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
-            return [instant.TEXT.format(at, at) for at in range(len(requests))]
+            return [instant.text_of(f"{at:08x}") for at in range(len(requests))]
 
         def loglikelihood(self, requests: list[Any], disable_tqdm: bool = False) -> list[Any]:
             raise NotImplementedError

@@ -141,11 +141,11 @@ def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference
     books, bootstrap = Books(store, ledger), Bootstrap()
     results: dict[tuple[object, ...], dict[str, CellResult]] = {key: {} for key in groups}
     for task in run.tasks:  # task by task, as cells of one task share the bootstrap's draws
-        for key, by_task in groups.items():
+        for row, by_task in groups.items():
             if task in by_task:
                 found = _result(by_task[task], store, bootstrap)
-                results[key][task] = _with_spending(found, by_task[task], run, books)
-    rows += [_row(by_task, results[key]) for key, by_task in groups.items()]
+                results[row][task] = _with_spending(found, by_task[task], run, books)
+    rows += [_row(by_task, results[row]) for row, by_task in groups.items()]
     rows += reference
     return Leaderboard(
         run=run.name,

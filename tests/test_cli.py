@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rtbench.errors import UnknownNameError
-from tests.conftest import Cli, MakeCli
+from tests.conftest import ROOT, Cli, MakeCli
 
 COMMANDS = [
     "run",
@@ -352,3 +352,12 @@ def test_strangers_twin_of_the_guide_is_whole(cli: Cli) -> None:
     found = {row["method"]: row["results"]["mine"] for row in board["rows"]}
     assert found["teacher"]["accuracy"] == 1.0
     assert found["fine-tune-cot"]["curation"]["kept"] == 20
+
+
+def test_doctor_names_every_extra() -> None:
+    import tomllib
+
+    from rtbench.cli.doctor import EXTRAS
+
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    assert set(EXTRAS) == set(declared)

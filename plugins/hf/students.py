@@ -89,7 +89,7 @@ class HfStudent(Student):
             thinking=None,
             name=self.name,
         )
-        bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and base.device.type == "cuda")
+        bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and _has_bf16(base.device))
         if _checkpoints(self.options, base):
             # The older name goes away in transformers 6.
             enable = getattr(base.model, "activation_checkpointing_enable", None)
@@ -221,6 +221,13 @@ def _random_series(family: Family, options: StudentOptions) -> str | None:
     if options.config is None:
         return None
     return f"random {(RANDOM_CONFIGS[family] | options.config)['model_type']}"
+
+
+def _has_bf16(device: Any) -> bool:
+    """The device is a GPU with arithmetic in bfloat16 of its own."""
+    import torch
+
+    return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _checkpoints(options: StudentOptions, base: Loaded) -> bool:

@@ -171,6 +171,6 @@ def _arguments(device: torch.device) -> Any:
 
         def to_dict(self) -> dict[str, Any]:
             """With the recipe as it stands, which several trackers write down."""
-            return super().to_dict() | {"rtbench": self.rtbench}
+            return {**super().to_dict(), "rtbench": self.rtbench}
 
     return Arguments

@@ -57,11 +57,11 @@ class SiteReporter(FolderReporter):
                 version=leaderboard.version,
             )  # fmt: skip
             write_atomic(folder / "cells" / f"{at}.html", text.encode())
-        close = close_to_best(run, session.store)
+        close, sizes = close_to_best(run, session.store), _sizes(leaderboard)
         text = templates.get_template("index.html").render(
             board=leaderboard, run=run, heads=HEADS, tasks=leaderboard.tasks, notes=notes(leaderboard),
-            rows=[_shown(row, leaderboard, numbers, close) for row in leaderboard.rows],
-            filters=_filters(leaderboard), charts=charts_of(leaderboard, pages), version=leaderboard.version,
+            rows=[_shown(row, leaderboard, numbers, close, sizes) for row in leaderboard.rows],
+            filters=_filters(leaderboard, sizes), charts=charts_of(leaderboard, pages), version=leaderboard.version,
         )  # fmt: skip
         write_atomic(folder / "index.html", text.encode())
 
@@ -128,7 +128,24 @@ def _curve(session: Session, cell: CellRecord) -> list[tuple[int, float, float]]
     return at_k(votes, session.task(cell.task).extractor(cell.extractor).canonical)
 
 
-def _shown(row: Row, board: Leaderboard, numbers: dict[str, int], close: dict[str, frozenset[str]]) -> dict[str, Any]:
+def _sizes(board: Leaderboard) -> dict[str | None, int]:
+    """Parameters of each student that was trained in the run."""
+    return {row.student: found.parameters for row in board.rows for found in row.results.values() if found.parameters}
+
+
+def _size(row: Row, sizes: dict[str | None, int]) -> str:
+    """Parameters with three digits; empty where they are not known."""
+    count = sizes.get(row.student, 0)
+    return f"{count / 1e9:.3g}B" if count >= 1e9 else f"{count / 1e6:.3g}M" if count else ""
+
+
+def _shown(
+    row: Row,
+    board: Leaderboard,
+    numbers: dict[str, int],
+    close: dict[str, frozenset[str]],
+    sizes: dict[str | None, int],
+) -> dict[str, Any]:
     """A row as the table shows it."""
     cells: list[dict[str, Any]] = []
     for task in board.tasks:
@@ -145,17 +162,20 @@ def _shown(row: Row, board: Leaderboard, numbers: dict[str, int], close: dict[st
         )
     return {
         "kind": row.kind, "method": row.method, "student": row.student or "", "teacher": row.teacher or "",
-        "fold": row.fold, "source": row.source, "heads": describe(row, board), "cells": cells,
+        "fold": row.fold, "source": row.source, "family": row.series or "", "size": _size(row, sizes),
+        "parameters": sizes.get(row.student, ""), "heads": describe(row, board), "cells": cells,
         "mean": mean(row, board.tasks), "mean_value": "" if row.mean is None else f"{row.mean:.6f}",
     }  # fmt: skip
 
 
-def _filters(board: Leaderboard) -> dict[str, list[str]]:
+def _filters(board: Leaderboard, sizes: dict[str | None, int]) -> dict[str, list[str]]:
     """What can be chosen of, where there are several."""
     rows = [row for row in board.rows if row.kind != "reported"]
     named: dict[str, list[str]] = {
         "method": [row.method for row in rows],
         "student": [row.student or "" for row in rows],
+        "family": [row.series or "" for row in rows],
+        "size": [_size(row, sizes) for row in sorted(rows, key=lambda row: sizes.get(row.student, 0))],
         "teacher": [row.teacher or "" for row in rows],
         "fold": [str(row.fold) for row in rows],
         "source": [str(row.source) for row in rows],

@@ -18,7 +18,9 @@ EXTRAS = {
     "lora": (("peft",), "trains adapters instead of all weights (students' option `lora`)"),
     "qlora": (("accelerate", "bitsandbytes", "peft"), "holds the base in 4 bits meanwhile (`lora: {quantize: nf4}`)"),
     "distributed": (("accelerate",), "trains a student in several processes (students' option `processes`)"),
-    "vllm": (("vllm",), "teachers in vLLM's engine on this machine's GPUs"),
+    "vllm": (("vllm",), "teachers, and causal students' texts, in vLLM's engine on this machine's GPUs"),
+    "slurm": (("submitit",), "trainings and other heavy steps as jobs of a Slurm cluster (`--executor slurm`)"),
+    "inspect": (("inspect_ai",), "a run as inspect_ai's logs (`report --format inspect`)"),
     "test": (("pytest", "hypothesis", "mypy", "ruff"), "runs the project's own tests"),
 }
 """Extra: its packages and what it adds."""
@@ -60,6 +62,7 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
             "cpu cores": cpu_count(),
             "memory": f"{memory_gb():.0f} GiB",
             "gpu": f"{gpu_count()} NVIDIA" if gpu_count() else "none",
+            "students' texts": _engine(),
         },
         "packages": packages,
         "extras": extras,
@@ -70,6 +73,15 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
         },
         "data": data,
     }
+
+
+def _engine() -> str:
+    """What writes them by default, and why."""
+    if not gpu_count():
+        return "the own loop, as there is no GPU"
+    if _version("vllm") == "missing":
+        return "the own loop, as vLLM is not installed"
+    return "vLLM for causal models with weights, the own loop for all others"
 
 
 def _version(name: str) -> str:

@@ -163,6 +163,13 @@ def test_board_is_sorted_filtered_and_compared_with_the_paper(
     chosen = select.get_property("value")
     assert page.rows()
     assert all(row.startswith((chosen, "random")) for row in page.rows())
+    select.find_elements("css selector", "option")[0].click()
+    size = page.one("select[data-filter=size]") if page.all("select[data-filter=size]") else None
+    if size is not None:
+        size.find_elements("css selector", "option")[-1].click()
+        chosen = size.get_property("value")
+        assert page.rows()
+        assert all(row.endswith(chosen) or row.startswith("random") for row in page.rows())
     assert not page.errors()
 
 
