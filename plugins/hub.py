@@ -13,7 +13,7 @@ import msgspec
 from rtbench.cli.common import with_session
 from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError, MissingDataError, RtbenchError
-from rtbench.files import read_jsonl, write_atomic
+from rtbench.files import file_name, read_jsonl, write_atomic
 from rtbench.hookspecs import hookimpl
 from rtbench.judged import checkpoint_of
 
@@ -106,7 +106,7 @@ def _rationales(session: Session, record: RunRecord, cell: CellRecord | None, fo
         lines = b"".join(msgspec.json.encode(example) + b"\n" for example in found if example.rationale is not None)
         if not lines:
             continue
-        write_atomic(folder / "data" / f"{name.replace('/', '_')}.jsonl", lines)
+        write_atomic(folder / "data" / f"{file_name(name)}.jsonl", lines)
         made = msgspec.convert(session.store.meta("curate", key).result, CurationYield, strict=False)
         source = "recorded elsewhere" if one.recorded else "asked in this run"
         told.append(

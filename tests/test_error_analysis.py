@@ -94,6 +94,8 @@ def test_extractors_are_listed_with_what_they_reproduce(cli: Cli) -> None:
     (paper,) = (one for one in listed if one["extractor"] == "paper")
     assert len(paper["tasks"]) >= 12 and "evaluator.py" in paper["cites"]
     assert "evaluator.py" in cli("extractors").stdout
+    done = cli("extractors", "--workspace", "elsewhere", "diff", "strict", "flexible", code=2)
+    assert "Write `rtbench extractors diff … --workspace`" in done.stderr
 
 
 def test_extractors_are_compared_text_by_text(cli: Cli) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.files import atomic_write, convert, read_json, read_jsonl, read_yaml
+from rtbench.files import atomic_write, convert, file_name, read_json, read_jsonl, read_yaml
 from rtbench.records import Sampling, Usage
 
 
@@ -75,3 +75,8 @@ def test_truncated_gzip_is_an_error(tmp_path: Path) -> None:
 def test_unknown_key_comes_with_the_nearest_known_one() -> None:
     with pytest.raises(UnknownNameError, match="Did you mean 'temperature'"):
         convert({"max_new_tokens": 1, "temprature": 0.5}, Sampling, where="here")
+
+
+def test_any_text_is_the_name_of_a_file() -> None:
+    assert file_name("train gsm8k/fine-tune-cot/a b: T0.7/seed0") == "train_gsm8k_fine-tune-cot_a_b_T0.7_seed0"
+    assert "/" not in file_name("../../etc/passwd")

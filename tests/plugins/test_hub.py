@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Cli
+from tests.conftest import Cli, MakeCli
+from tests.plugins.hf.test_several_processes import matrix
 
 TOKEN = "hf_planted_token"
 
@@ -153,3 +154,21 @@ def test_files_can_be_looked_at_first(ran: Cli, hub: Hub) -> None:
     assert "is not empty" in ran("hub", "push", "demo", "--out", "look", code=2).stderr
     assert not hub.files
     assert not hub.created
+
+
+def test_a_student_is_pushed_with_the_weights_that_its_score_is_of(make_cli: MakeCli) -> None:
+    """Under best-test the weights of the best epoch, which need not be the last."""
+    import safetensors.torch
+    import torch
+
+    cli = make_cli()
+    path = matrix(cli, {"use": "hf-causal"}, selection="best-test", epochs=4, learning_rate=3e-3)
+    cli("run", "--matrix", path, "--name", "r")
+    cli("hub", "push", "r", "--what", "student", "--cell", "fine-tune", "--out", "out")
+    (meta,) = (cli.workspace / "store" / "score").glob("*/meta.json")
+    result = json.loads(meta.read_text())["result"]
+    (trained,) = (cli.workspace / "store" / "train").iterdir()
+    chosen = safetensors.torch.load_file(trained / f"epoch-{result['epoch']}" / "model.safetensors")
+    pushed = safetensors.torch.load_file(cli.folder / "out" / "model.safetensors")
+    assert all(torch.equal(tensor, chosen[name]) for name, tensor in pushed.items())
+    assert f"{100 * max(result['accuracy_per_epoch']):.1f}" in (cli.folder / "out" / "README.md").read_text()
