@@ -1,7 +1,7 @@
 """A step that several processes do together, started by torch's elastic agent.
 
-A process learns its rank as torchrun's processes do and what to do from a file, so that an executor over several machines could
-start the same module on each; none comes with rtbench yet.
+A process learns its rank as torchrun's processes do and what to do from a file. Over several machines Slurm starts them
+(:mod:`rtbench_plugins.executors.slurm_task`).
 """
 
 from __future__ import annotations

@@ -13,9 +13,7 @@ import os
 import signal
 import threading
 import time
-import traceback
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -23,8 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from rtbench_plugins.executors.schedule import Schedule, attempt, use_threads, visible
 
-from rtbench.errors import BadInputError, NotYetError, RtbenchError
+from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Environment, Executor, Listener, Outcome, Progress, Services, StepState
@@ -58,17 +57,22 @@ class LocalExecutor(Executor):
         self.options = options
 
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:
-        cores = cpu_count()
-        todo = plan.todo
-        count = max(1, min(self.options.workers or cores, len(todo)))
-        outcome = Outcome()
-        for key in plan.steps:
-            if key in plan.cached:
-                outcome.states[key] = StepState(key=key, state="cached")
-        if not todo:
-            return outcome
-        _Run(plan, services.environment, listener, outcome, count, cores).go()
-        return outcome
+        schedule = Schedule(plan, listener)
+        if not schedule.steps:
+            return schedule.outcome
+        count = max(1, min(self.options.workers or cpu_count(), len(schedule.steps)))
+        workers = Workers(services.environment, listener, count)
+        try:
+            while schedule.open or workers.busy:
+                schedule.begin(workers.take, workers.free)
+                for step, state in workers.listen(schedule.pause()):
+                    schedule.ended(step, state)
+        except KeyboardInterrupt:
+            schedule.outcome.interrupted = True
+        finally:
+            workers.stop()
+            schedule.close()
+        return schedule.outcome
 
 
 @dataclass
@@ -82,70 +86,42 @@ class _Worker:
     """GPUs of the step it has."""
 
 
-class _Run:
-    """One run of a plan. The main process only schedules."""
+class Workers:
+    """Worker processes of this machine. The main process only hands out steps.
 
-    def __init__(
-        self, plan: Plan, environment: Environment, listener: Listener, outcome: Outcome, count: int, cores: int
-    ) -> None:
+    Args:
+        environment: for their sessions.
+        listener: told how far steps are.
+        count: so many at most; one is started when a step needs it.
+    """
+
+    def __init__(self, environment: Environment, listener: Listener, count: int) -> None:
         self.environment = environment
         self.listener = listener
-        self.outcome = outcome
         self.count = count
-        self.cores = cores
-        self.steps = {step.key: step for step in plan.todo}
-        self.waiting = {key: {i.key for i in step.inputs if i.key in self.steps} for key, step in self.steps.items()}
-        self.dependants: dict[str, list[str]] = {key: [] for key in self.steps}
-        for key, inputs in self.waiting.items():
-            for i in inputs:
-                self.dependants[i].append(key)
-        self.ready = deque(key for key, inputs in self.waiting.items() if not inputs)
-        self.workers: list[_Worker] = []
+        self.cores = cpu_count()
         self.gpus = gpu_count()
         self.memory_gb = memory_gb()
-        self.waits: dict[str, float] = {}
-        """When steps that wait for something outside are to be tried again."""
-        self.stopping = False
-        """A step met what all others would meet (an account without money, say): none is begun any more."""
+        self.workers: list[_Worker] = []
 
-    def go(self) -> None:
-        try:
-            while ((self.ready or self.waits) and not self.stopping) or any(w.step for w in self.workers):
-                if not self.stopping:
-                    self._wake()
-                    self._assign()
-                self._listen()
-        except KeyboardInterrupt:
-            self.outcome.interrupted = True
-        finally:
-            self._stop()
-            for key in self.steps:
-                self.outcome.states.setdefault(key, StepState(key=key, state="pending"))
+    @property
+    def busy(self) -> bool:
+        return any(worker.step is not None for worker in self.workers)
 
-    def _wake(self) -> None:
-        """Steps whose wait is over are ready again, after those that have not begun."""
-        now = time.monotonic()
-        for key in [key for key, at in self.waits.items() if at <= now]:
-            del self.waits[key]
-            self.ready.append(key)
+    def free(self) -> bool:
+        return len(self.workers) < self.count or any(worker.step is None for worker in self.workers)
 
-    def _assign(self) -> None:
-        """Gives ready steps to workers, in order; one that does not fit yet lets later ones pass."""
-        passed: list[str] = []
-        while self.ready and (len(self.workers) < self.count or any(w.step is None for w in self.workers)):
-            key = self.ready.popleft()
-            step = self.steps[key]
-            worker = self._worker_for(step)
-            if worker is None:
-                passed.append(key)
-            elif not self._give(step, worker):
-                self.ready.appendleft(key)
-        self.ready.extendleft(reversed(passed))
+    def take(self, step: Step) -> bool:
+        """Gives a step to a worker; False: it does not fit beside those under way."""
+        while (worker := self._worker_for(step)) is not None:
+            if self._give(step, worker):
+                return True
+        return False
 
     def _give(self, step: Step, worker: _Worker) -> bool:
         """False: it died while it was idle; nothing is lost, another one takes the step."""
         gpus = self._gpus_for(step, worker)
-        message = (step, self._threads(step), _visible(gpus) if len(gpus) > 1 else None)
+        message = (step, self._threads(step), visible(gpus) if len(gpus) > 1 else None)
         try:
             worker.pipe.send_bytes(msgspec.msgpack.encode(message))
         except OSError:
@@ -154,7 +130,6 @@ class _Run:
             return False
         worker.step = step
         worker.taken = frozenset(gpus)
-        self.listener.started(step)
         return True
 
     def _worker_for(self, step: Step) -> _Worker | None:
@@ -209,10 +184,9 @@ class _Run:
         self.workers.append(worker)
         return worker
 
-    def _listen(self) -> None:
+    def listen(self, pause: float | None) -> Iterator[tuple[Step, StepState]]:
+        """Waits for what workers say, for some seconds at most; yields the steps that ended."""
         by_pipe = {worker.pipe: worker for worker in self.workers if worker.step is not None}
-        soonest = min(self.waits.values(), default=None)
-        pause = None if soonest is None else max(0.0, soonest - time.monotonic())
         if not by_pipe:
             time.sleep(pause or 0.0)
             return
@@ -227,37 +201,15 @@ class _Run:
                 self.workers.remove(worker)
                 code = worker.process.exitcode
                 how = f"killed by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
-                self._finished(step, StepState(key=step.key, state="failed", error=f"its worker process was {how}"))
+                yield step, StepState(key=step.key, state="failed", error=f"its worker process was {how}")
                 continue
             if message[0] == "progress":
                 self.listener.progressed(step, *message[1:])
             else:
                 worker.step = None
-                self._ended(step, message[1])
+                yield step, message[1]
 
-    def _ended(self, step: Step, state: StepState) -> None:
-        if state.state != "waiting":
-            self._finished(step, state)
-            return
-        self.waits[step.key] = time.monotonic() + state.after
-        self.listener.waits(step, state.error or "")
-
-    def _finished(self, step: Step, state: StepState) -> None:
-        self.outcome.states[step.key] = state
-        self.stopping = self.stopping or state.stops_run
-        self.listener.finished(step, state)
-        for key in self.dependants[step.key]:
-            if state.state in {"failed", "skipped"}:
-                if key not in self.outcome.states:
-                    reason = state.error if state.state == "skipped" else f"{step.title}: {state.error}"
-                    self._finished(self.steps[key], StepState(key=key, state="skipped", error=reason))
-                continue
-            self.waiting[key].discard(step.key)
-            if not self.waiting[key] and key not in self.outcome.states:
-                # Depth first: what a finished step leads to comes before new beginnings, so that cells end early.
-                self.ready.appendleft(key)
-
-    def _stop(self) -> None:
+    def stop(self) -> None:
         """Idle workers are told to end; busy ones are interrupted and given time to close their segments."""
         for worker in self.workers:
             if worker.step is None:
@@ -284,24 +236,29 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = _visible([gpu])
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible([gpu])
     with contextlib.suppress(KeyboardInterrupt):
         from rtbench.session import Session
 
         session = Session(msgspec.msgpack.decode(environment, type=Environment))
         for message in _messages(pipe):
             step, threads, devices = msgspec.msgpack.decode(message, type=tuple[Step, int, str | None])
-            # Read by the models when they open; OpenMP's own variables count only until torch is imported.
-            for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-                os.environ[name] = str(threads)
-            pipe.send(("finished", _do(session, step, pipe, devices)))
+            use_threads(threads)
+            # Processes of its own are given theirs when they are started.
+            with _seeing(devices if step.resources.processes == 1 else None):
+                state = _do(session, step, pipe, devices)
+            pipe.send(("finished", state))
 
 
-def _visible(gpus: Sequence[int]) -> str:
-    """``CUDA_VISIBLE_DEVICES`` for some of the GPUs that this process sees."""
-    named = os.environ.get("CUDA_VISIBLE_DEVICES")
-    names = named.split(",") if named else None
-    return ",".join(str(gpu) if names is None else names[gpu] for gpu in gpus)
+@contextlib.contextmanager
+def _seeing(devices: str | None) -> Iterator[None]:
+    """A step that takes several GPUs, as vLLM's engine may, finds them; what it starts looks when it is started."""
+    before = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if devices is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = devices
+    yield
+    if devices is not None and before is not None:
+        os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 def _messages(pipe: Connection) -> Iterator[bytes]:
@@ -316,9 +273,7 @@ def _messages(pipe: Connection) -> Iterator[bytes]:
 
 
 def _do(session: Session, step: Step, pipe: Connection, devices: str | None) -> StepState:
-    from rtbench.steps import run_step
-
-    started = last = time.monotonic()
+    last = time.monotonic()
 
     def progress(done: int, total: int, unit: str) -> None:
         nonlocal last
@@ -332,29 +287,7 @@ def _do(session: Session, step: Step, pipe: Connection, devices: str | None) -> 
 
         return launched(session.environment, step, folder, progress, devices)
 
-    stops = False
-    notes: tuple[str, ...] = ()
-    try:
-        notes = tuple(run_step(session, step, progress, launch))
-    except NotYetError as error:
-        return StepState(key=step.key, state="waiting", error=str(error), after=error.after)
-    except RtbenchError as error:
-        stops = error.stops_run
-        state, said, trace = "failed", str(error), traceback.format_exc()
-    except Exception as error:
-        state, said, trace = "failed", f"{type(error).__name__}: {error}", traceback.format_exc()
-    else:
-        state, said, trace = "done", "", ""
-    seconds = round(time.monotonic() - started, 3)
-    return StepState(
-        key=step.key,
-        state=state,
-        error=said or None,
-        trace=trace or None,
-        seconds=seconds,
-        notes=notes,
-        stops_run=stops,
-    )
+    return attempt(session, step, progress, launch)
 
 
 def _raise_interrupted(_signal: int, _frame: Any) -> None:

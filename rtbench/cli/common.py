@@ -96,6 +96,7 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
         from rtbench.interfaces import Environment
         from rtbench.session import Session
 
+        _refuse_options_before_subcommand(click.get_current_context())
         for option, path in (("--data-dir", data_dir), ("--recordings", recordings)):
             if path is not None and not Path(path).is_dir():
                 raise BadInputError("no such folder", where=f"{option} {path}", next_step="Name an existing folder.")
@@ -116,6 +117,16 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
     for option in reversed(options):
         made = option(made)
     return made
+
+
+def _refuse_options_before_subcommand(context: click.Context) -> None:
+    """A group's own options say nothing to its subcommands, which would go on with others."""
+    if context.invoked_subcommand is None:
+        return
+    for parameter in context.command.params:
+        if context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE:
+            name, subcommand = parameter.opts[-1], f"{context.command_path} {context.invoked_subcommand}"
+            raise BadInputError("stands before the subcommand", where=name, next_step=f"Write `{subcommand} … {name}`.")
 
 
 def _absolute(path: str | None) -> str | None:
@@ -157,6 +168,24 @@ def number_list(ctx: click.Context, parameter: click.Parameter, value: str | Non
         if not name.isdigit():
             raise BadInputError(f"{name!r} is no whole number", where=f"--{parameter.name}")
     return [int(name) for name in names]
+
+
+def value_map(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, object]:
+    """Callback of repeatable options that take a name and a value: JSON, or a word without quotes."""
+    import msgspec
+
+    del ctx
+    option, form = parameter.opts[0], parameter.metavar
+    values: dict[str, object] = {}
+    for item in value:
+        key, equals, given = item.partition("=")
+        if not key or not equals:
+            raise BadInputError("not understood", where=f"{option} {item}", next_step=f"Write {option} {form}.")
+        try:
+            values[key] = msgspec.json.decode(given)
+        except msgspec.DecodeError:
+            values[key] = given
+    return values
 
 
 def matrix_options(command: Command) -> Command:

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 @click.option("--latex", is_flag=True, help="The same as --format tex: the paper's layout.")
 @click.option("--html", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a static site.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), metavar="PATH", help="Write to a file; html, lm-eval and inspect: a folder."
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write to a file; html, lm-eval and inspect: a folder.",
 )
 @with_session
 def report(

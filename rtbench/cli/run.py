@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench import __version__
-from rtbench.cli.common import NAME, check_name, console, matrix_options, name_list, planned, run_name, with_session
+from rtbench.cli.common import (
+    NAME,
+    check_name,
+    console,
+    matrix_options,
+    name_list,
+    planned,
+    run_name,
+    value_map,
+    with_session,
+)
 from rtbench.cli.money import keep_account
 from rtbench.errors import BadInputError
 
@@ -19,7 +29,15 @@ if TYPE_CHECKING:
 @matrix_options
 @NAME
 @click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
-@click.option("--executor", default="local", show_default=True, help="Where steps run.")
+@click.option("--executor", default="local", show_default=True, help="Where steps run: local, slurm, or a plugin's.")
+@click.option(
+    "--executor-option",
+    "executor_options",
+    multiple=True,
+    callback=value_map,
+    metavar="NAME=VALUE",
+    help="An option of the executor; repeatable.",
+)
 @click.option("--budget", metavar="AMOUNT", help="Most that paid teachers may cost this run, such as 25usd.")
 @click.option(
     "--report-to", callback=name_list, metavar="A,B", help="Trackers of trainings: wandb, tensorboard, mlflow …"
@@ -32,6 +50,7 @@ def run(
     name: str | None,
     workers: int | None,
     executor: str,
+    executor_options: dict[str, object],
     budget: str | None,
     report_to: list[str] | None,
     **arguments: Any,
@@ -51,7 +70,7 @@ def run(
     if budget is not None:
         parse_budget(budget)  # a slip is told before anything is planned
     session.environment = replace(session.environment, report_to=tuple(report_to or ()))
-    engine = session.executor(executor, {} if workers is None else {"workers": workers})
+    engine = session.executor(executor, executor_options | ({} if workers is None else {"workers": workers}))
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
         reasons = sorted({p.reason or "" for p in plan.cells})

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
-from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
+from rtbench.cli.common import format_option, name_list, print_json, print_table, value_map, with_session
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -99,10 +100,17 @@ def export(
     """Write lm-eval configs over JSONL files with exactly our records and folds."""
     from rtbench.export import export_tasks
 
+    given = click.get_current_context().get_parameter_source
     if cell is not None:
+        for name in ("names", "variant", "split"):
+            if given(name) is not ParameterSource.DEFAULT:
+                raise BadInputError(
+                    "the cell says which questions these are", where=f"--{name.replace('names', 'tasks')}"
+                )
         _export_cell(session, directory, cell, run_name)
         return
-
+    if run_name is not None:
+        raise BadInputError("goes with --cell", where="--run", next_step="Name the cell too.")
     registry = session.plugins.registries["tasks"]
     found = [session.task(name, where="--tasks") for name in names or registry.names()]
     written = export_tasks(found, directory, variant, split, session.files)
@@ -114,31 +122,24 @@ def export(
 def _export_cell(session: Session, directory: Path, name: str, run_name: str | None) -> None:
     from rtbench.cli.show import find_cell
     from rtbench.export import export_cell
+    from rtbench.judged import checkpoint_of
     from rtbench.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
     cell = find_cell(record.name, record.cells, name)
     path = export_cell(session, cell, directory)
     click.echo(path)
-    model = "…" if cell.checkpoint is None else session.store.path("train", cell.checkpoint) / "checkpoint"
-    click.echo(f"lm_eval run --model hf --model_args pretrained={model} --include_path {directory} --tasks {path.stem}")
+    model = "…" if cell.checkpoint is None else checkpoint_of(session, cell)
+    chat = cell.checkpoint is not None and _wraps_prompts(session, cell.checkpoint)
+    click.echo(
+        f"lm_eval run --model hf --model_args pretrained={model} --include_path {directory} --tasks {path.stem}"
+        + (" --apply_chat_template" if chat else "")
+    )
 
 
-def knob_list(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, object]:
-    """Callback of ``--knob``."""
-    import msgspec
-
-    del ctx, parameter
-    knobs: dict[str, object] = {}
-    for item in value:
-        key, equals, given = item.partition("=")
-        if not key or not equals:
-            raise BadInputError("not understood", where=f"--knob {item}", next_step="Write --knob NAME=VALUE.")
-        try:
-            knobs[key] = msgspec.json.decode(given)
-        except msgspec.DecodeError:
-            knobs[key] = given  # a word needs no quotes
-    return knobs
+def _wraps_prompts(session: Session, key: str) -> bool:
+    """A train step's student puts prompts into its chat template."""
+    return bool(session.store.meta("train", key).spec["model"]["options"].get("chat_template"))
 
 
 @tasks.command("twin")
@@ -149,7 +150,7 @@ def knob_list(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     "--knob",
     "knobs",
     multiple=True,
-    callback=knob_list,
+    callback=value_map,
     metavar="NAME=VALUE",
     help="Instead of the twin's; repeatable.",
 )
