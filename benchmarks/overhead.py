@@ -4,10 +4,10 @@
 
 The model answers at once (``benchmarks/instant.py``). Per cell: ``rtbench run`` of a whole matrix (12 tasks' twins; zero-shot-cot,
 fine-tune, fine-tune-cot of degree 1 and 8, the teacher's rows; two students), one worker, start, scripted teacher, leaderboard
-and claims and all, divided by its cells. Per document: ``rtbench run`` of 16 cells on gsm8k, the time of 1,319 questions each less
-that of 119, divided by 16 × 1,200; every question is asked, synced to the ledger, read again, scored and written; by the task's
-four extractors, or by one. lm-eval's is the same difference, once, of ``simple_evaluate`` on the same task, exported, whose
-filters the extractors are.
+and claims and all, divided by its cells. Per document: ``rtbench run`` of 48 cells on gsm8k, the time of 1,319 questions each less
+that of 119, divided by 48 × 1,200; every question is asked, synced to the ledger, read again, scored and written, by
+the task's four extractors. lm-eval's is the same difference, once, of ``simple_evaluate`` on the same task, exported, whose four
+filters they are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 from harness import head, measured, parser_of, tell
 
-ALL, SOME, CELLS = 1319, 119, 16
+ALL, SOME, CELLS = 1319, 119, 48
 PLUGIN = Path(__file__).with_name("instant.py")
 STUDENTS = [{"name": name, "use": "instant"} for name in ("one", "two")]
 WHOLE = {
@@ -33,19 +33,7 @@ WHOLE = {
 }  # fmt: skip
 
 
-def task_with_one(folder: Path) -> Path:
-    """gsm8k as a file of its own, with one extractor."""
-    import yaml
-
-    config = yaml.safe_load((Path(__file__).parents[1] / "tasks" / "gsm8k" / "task.yaml").read_text())
-    config["task"] = "one"
-    config["filter_list"] = [entry for entry in config["filter_list"] if entry["name"] == "strict"]
-    path = folder / "one.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-def run(matrix: dict[str, Any], data_dir: str, *, task: bool = False) -> dict[str, Any]:
+def run(matrix: dict[str, Any], data_dir: str) -> dict[str, Any]:
     """Wall seconds of the command, and its cells."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "matrix.yaml"
@@ -54,8 +42,6 @@ def run(matrix: dict[str, Any], data_dir: str, *, task: bool = False) -> dict[st
             Path(sys.executable).with_name("rtbench"), "run", "--matrix", path, "--plugin", PLUGIN, "--workers", "1",
             "--workspace", folder, "--data-dir", data_dir, "--format", "json", "--name", "benchmark",
         ]  # fmt: skip
-        if task:
-            command += ["--task", task_with_one(Path(folder)), "--extractor", "strict"]
         before = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         seconds = time.perf_counter() - before
@@ -65,13 +51,13 @@ def run(matrix: dict[str, Any], data_dir: str, *, task: bool = False) -> dict[st
     return {"seconds": seconds, "cells": len(record["cells"])}
 
 
-def ours(limit: int, data_dir: str, *, one: bool) -> dict[str, Any]:
+def ours(limit: int, data_dir: str) -> dict[str, Any]:
     students = [{"name": f"s{at}", "use": "instant"} for at in range(CELLS)]
-    matrix = {"tasks": ["one" if one else "gsm8k"], "methods": ["zero-shot"], "students": students, "limit": limit}
-    return run(matrix, data_dir, task=one)
+    matrix = {"tasks": ["gsm8k"], "methods": ["zero-shot"], "students": students, "limit": limit}
+    return run(matrix, data_dir)
 
 
-def lm_eval(limit: int, data_dir: str, *, one: bool) -> dict[str, Any]:
+def lm_eval(limit: int, data_dir: str) -> dict[str, Any]:
     import instant
     from lm_eval import simple_evaluate
     from lm_eval.api.model import LM
@@ -92,11 +78,10 @@ def lm_eval(limit: int, data_dir: str, *, one: bool) -> dict[str, Any]:
 
     session = Session(Environment(workspace="unused", data_dir=data_dir, offline=True))
     with tempfile.TemporaryDirectory() as folder:
-        name = session.add_task_file(task_with_one(Path(folder))) if one else "gsm8k"
-        export_tasks([session.task(name)], Path(folder) / "out", "original", "default", session.files)
+        export_tasks([session.task("gsm8k")], Path(folder) / "out", "original", "default", session.files)
         manager = TaskManager(include_path=f"{folder}/out", include_defaults=False)
         before = time.perf_counter()
-        simple_evaluate(Instant(), tasks=[f"rtbench_{name}"], limit=limit, task_manager=manager, bootstrap_iters=0)
+        simple_evaluate(Instant(), tasks=["rtbench_gsm8k"], limit=limit, task_manager=manager, bootstrap_iters=0)
         return {"seconds": time.perf_counter() - before}
 
 
@@ -104,30 +89,28 @@ WAYS = {"ours": ours, "lm-eval": lm_eval}
 
 
 def main() -> None:
-    given = parser_of(__doc__, 4).parse_args()
+    given = parser_of(__doc__, 3).parse_args()
     if given.child:
-        way, limit, extractors, data_dir = given.child
-        tell(run(WHOLE, data_dir) if way == "whole" else WAYS[way](int(limit), data_dir, one=extractors == "1"))
+        way, limit, data_dir = given.child
+        tell(run(WHOLE, data_dir) if way == "whole" else WAYS[way](int(limit), data_dir))
         return
-    found: dict[tuple[str, int, int], list[dict[str, Any]]] = {}
-    asked = [(way, limit, extractors) for limit in (ALL, SOME) for extractors in (4, 1) for way in WAYS]
+    found: dict[tuple[str, int], list[dict[str, Any]]] = {}
+    asked = [(way, limit) for limit in (ALL, SOME) for way in WAYS]
     for _ in range(given.rounds):
-        for key in (("whole", 0, 0), *asked):
+        for key in (("whole", 0), *asked):
             found.setdefault(key, []).append(measured(__file__, *key, given.data_dir.resolve()))
     seconds = {key: statistics.median(one["seconds"] for one in rounds) for key, rounds in found.items()}
     head("Overhead: what is not the model", f"wall seconds, medians of {given.rounds} interleaved rounds")
-    cells, whole = found["whole", 0, 0][0]["cells"], seconds["whole", 0, 0]
+    cells, whole = found["whole", 0][0]["cells"], seconds["whole", 0]
     each = whole / cells
     print(f"\n## Per cell\n\n{cells} cells in {whole:.1f} s: {each:.3f} s a cell, {each / 60:.2%} of a minute.\n")
     print("## Per document\n")
-    print("| | extractors | µs per document | times rtbench's | 119 documents a cell, s | 1,319 a cell, s |")
-    print("|---|---:|---:|---:|---:|---:|")
-    for extractors in (4, 1):
-        few, many = ({way: seconds[way, limit, extractors] for way in WAYS} for limit in (SOME, ALL))
-        per = {way: (many[way] - few[way]) / (ALL - SOME) * 1e6 / (CELLS if way == "ours" else 1) for way in WAYS}
-        for way, name in (("ours", "rtbench"), ("lm-eval", "lm-eval")):
-            times = per[way] / per["ours"]
-            print(f"| {name} | {extractors} | {per[way]:.0f} | {times:.1f} | {few[way]:.2f} | {many[way]:.2f} |")
+    print("| | µs per document | times rtbench's | 119 documents a cell, s | 1,319 a cell, s |")
+    print("|---|---:|---:|---:|---:|")
+    few, many = ({way: seconds[way, limit] for way in WAYS} for limit in (SOME, ALL))
+    per = {way: (many[way] - few[way]) / (ALL - SOME) * 1e6 / (CELLS if way == "ours" else 1) for way in WAYS}
+    for way, name in (("ours", "rtbench"), ("lm-eval", "lm-eval")):
+        print(f"| {name} | {per[way]:.0f} | {per[way] / per['ours']:.1f} | {few[way]:.2f} | {many[way]:.2f} |")
 
 
 if __name__ == "__main__":

@@ -145,7 +145,7 @@ def computed(line: str) -> str | None:
     """What an answer given as a calculation comes to: the right side of an equation, or the value of a term. None where
     the line is neither."""
     left, equals, right = line.rpartition("=")
-    if equals and numbers_in(left):
+    if equals and _DIGITS.search(left):
         found = numbers_in(right)
         return found[0] if found else None
     term = line.strip().rstrip(".").replace("$", "").replace(",", "")
