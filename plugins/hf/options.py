@@ -249,7 +249,7 @@ def access(services: Services, *, wanted: bool, where: str) -> Access:
 
 def tracking_of(services: Services) -> Tracking | None:
     """The trackers that the command was given; raises as :func:`rtbench_plugins.hf.trackers.check`."""
-    names = services.environment.report_to
+    names: tuple[str, ...] = getattr(getattr(services, "environment", None), "report_to", ())
     if not names:
         return None
     from rtbench_plugins.hf.trackers import check

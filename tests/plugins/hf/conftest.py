@@ -114,12 +114,12 @@ class Tiny:
         tokenizer.save_pretrained(path)
         return lambda size: self.student(family, model=str(path), generation_batch=size).load(None, (), "f")
 
-    def folder(self, family: str, path: Path) -> Path:
-        """A model folder as a user would have one: a base saved with save_pretrained."""
+    def folder(self, family: str, path: Path, **config: object) -> Path:
+        """A model folder as a user would have one: a base saved with save_pretrained; ``config``: what is otherwise."""
         from rtbench_plugins.hf.loading import pick_device, random_base, save
         from rtbench_plugins.hf.options import StudentOptions
 
-        options = StudentOptions(config=TINY[family], vocab_size=400)
+        options = StudentOptions(config=TINY[family] | config, vocab_size=400)
         save(random_base(family, options, self.corpus, pick_device("cpu")), path)  # type: ignore[arg-type]
         return path
 
