@@ -17,10 +17,9 @@ from rtbench.export import doc_of
 from rtbench.files import write_atomic
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import FolderReporter
-from rtbench.judged import Judged, judged_by, scored_by, scored_cells
+from rtbench.judged import Judged, asked_as, judged_by, scored_by, scored_cells
 from rtbench.prompts import shots
 from rtbench.report import Leaderboard
-from rtbench.specs import CompleteSpec
 
 if TYPE_CHECKING:
     from rtbench.registry import Register
@@ -52,7 +51,7 @@ class LmEvalReporter(FolderReporter):
                 lines = [_sample(at, one, name) for name, answers in found.items() for at, one in enumerate(answers)]
                 text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
                 write_atomic(place / f"samples_{task}_{date}.jsonl", text.encode())
-            few = {f"rtbench_{cell.task}": _shots(session, cell) for cell in cells}
+            few = {f"rtbench_{cell.task}": shots(asked_as(session, cell).demonstrations) for cell in cells}
             whole = _whole(results, cells, few, model, run, leaderboard.version)
             write_atomic(place / f"results_{date}.json", json.dumps(whole, indent=2, ensure_ascii=False).encode())
 
@@ -89,12 +88,6 @@ def _sample(at: int, one: Judged, extractor: str) -> dict[str, Any]:
 
 def _hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _shots(session: Session, cell: CellRecord) -> int:
-    """Demonstrations in the prompts of a cell."""
-    spec = msgspec.convert(session.store.meta("complete", cell.completions[0]).spec, CompleteSpec)
-    return shots(spec.demonstrations)
 
 
 def _whole(

@@ -14,7 +14,7 @@ from rtbench.errors import BadInputError, PluginError, UnknownNameError
 from rtbench.extraction import FILTER, FilterExtractor
 from rtbench.files import atomic_write, write_atomic
 from rtbench.interfaces import PromptFormat, Task, Template
-from rtbench.judged import check_scored
+from rtbench.judged import asked_as, check_scored
 from rtbench.prompts import demonstrations_text
 from rtbench.questions import questions_of
 from rtbench.records import Family, Record, Sample
@@ -106,7 +106,7 @@ def export_cell(session: Session, cell: CellRecord, directory: Path) -> Path:
         BadInputError: the cell is not scored, its questions are not those of then, or lm-eval cannot ask as it did.
     """
     check_scored(session, cell)
-    spec = msgspec.convert(session.store.meta("complete", cell.completions[0]).spec, CompleteSpec)
+    spec = asked_as(session, cell)
     if (why := _cannot_be_asked(spec)) is not None:
         raise BadInputError(why, where=f"cell {cell.name}")
     data = session.task_data(cell.task, cell.variant)

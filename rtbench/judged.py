@@ -10,8 +10,8 @@ import msgspec
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.records import Completion, Record, Sample, Score
-from rtbench.specs import ScoreSpec
-from rtbench.steps.complete import completions_of
+from rtbench.specs import CompleteSpec, ScoreSpec
+from rtbench.steps.complete import completions_of, weights_of
 from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
@@ -116,6 +116,11 @@ def stored_answers(session: Session, cell: CellRecord) -> tuple[str, ScoreSpec, 
     return key, msgspec.convert(meta.spec, ScoreSpec), completions_of(session, cell.completions[epoch - 1])
 
 
+def asked_as(session: Session, cell: CellRecord) -> CompleteSpec:
+    """How a scored cell's model was asked; of several epochs, alike for all."""
+    return msgspec.convert(session.store.meta("complete", cell.completions[0]).spec, CompleteSpec)
+
+
 def checkpoint_of(session: Session, cell: CellRecord) -> Path:
     """Folder with the weights that a cell's numbers are of: of several epochs, the chosen one's.
 
@@ -125,11 +130,10 @@ def checkpoint_of(session: Session, cell: CellRecord) -> Path:
     where = f"cell {cell.name}"
     if cell.checkpoint is None or not session.store.has("train", cell.checkpoint):
         raise BadInputError(cell.reason or "it has no trained student", where=where)
-    name = "checkpoint"
+    epoch = None
     if cell.score is not None and session.store.has("score", cell.score):
         epoch = session.store.meta("score", cell.score).result.get("epoch")
-        name = name if epoch is None else f"epoch-{epoch}"
-    folder = session.store.path("train", cell.checkpoint) / name
+    folder = weights_of(session.store, cell.checkpoint, epoch)
     if not any(folder.glob("*.safetensors")):
         raise BadInputError("its student has no weights here", where=where)
     return folder

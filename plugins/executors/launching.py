@@ -100,19 +100,25 @@ def main(path: Path) -> None:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     job = msgspec.msgpack.decode(path.read_bytes(), type=Job)
     first = os.environ["RANK"] == "0"
+    progress = progress_into(_progress_file(path), _POLL_SECONDS) if first else no_progress
+    context = StepContext(Session(job.environment), job.step, Path(job.folder), progress)
+    result = work_of(job.step)(context)
+    if first:
+        write_atomic(_result_file(path), msgspec.msgpack.encode(result))
+
+
+def progress_into(file: Path, seconds: float) -> Progress:
+    """Writes :class:`Done` into a file for another process to read, at most once in so many seconds."""
     last = 0.0
 
     def progress(done: int, total: int, unit: str) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= _POLL_SECONDS or done == total:
+        if now - last >= seconds or done == total:
             last = now
-            write_atomic(_progress_file(path), msgspec.msgpack.encode(Done(done, total, unit)))
+            write_atomic(file, msgspec.msgpack.encode(Done(done, total, unit)))
 
-    context = StepContext(Session(job.environment), job.step, Path(job.folder), progress if first else no_progress)
-    result = work_of(job.step)(context)
-    if first:
-        write_atomic(_result_file(path), msgspec.msgpack.encode(result))
+    return progress
 
 
 def _progress_file(job: Path) -> Path:

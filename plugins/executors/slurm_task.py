@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from rtbench_plugins.executors.launching import Done
+from rtbench_plugins.executors.launching import progress_into
 from rtbench_plugins.executors.schedule import attempt, use_threads, visible
 
 from rtbench.errors import RtbenchError, StepFailedError
@@ -106,7 +106,7 @@ def _lead(task: Task) -> None:
             with _telling(task, rank=0):
                 return work_of(step)(StepContext(session, step, private, progress))
 
-        state = attempt(session, task.step, _progress_into(folder / PROGRESS), launch)
+        state = attempt(session, task.step, progress_into(folder / PROGRESS, PROGRESS_SECONDS), launch)
         write_atomic(folder / STATE, msgspec.msgpack.encode(state))
     if state.state == "failed":
         raise StepFailedError(state.error or "")
@@ -193,19 +193,6 @@ def _free_port() -> int:
     with socket.socket() as one:
         one.bind(("", 0))
         return int(one.getsockname()[1])
-
-
-def _progress_into(file: Path) -> Progress:
-    last = 0.0
-
-    def progress(done: int, total: int, unit: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_SECONDS or done == total:
-            last = now
-            write_atomic(file, msgspec.msgpack.encode(Done(done, total, unit)))
-
-    return progress
 
 
 def _hear() -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rtbench.interfaces import TextModel
     from rtbench.session import Session
     from rtbench.steps import StepContext
+    from rtbench.store import Store
 
 
 class IndexEntry(Record, frozen=True):
@@ -209,12 +210,16 @@ def open_model(session: Session, step: Step) -> TextModel:
     student = session.student(model.plugin, model.name, model.options)
     checkpoint: Path | None = None
     if spec.trained:
-        folder = session.store.path("train", step.inputs_as("checkpoint")[0].key)
-        checkpoint = folder / ("checkpoint" if spec.epoch is None else f"epoch-{spec.epoch}")
+        checkpoint = weights_of(session.store, step.inputs_as("checkpoint")[0].key, spec.epoch)
     corpus: list[str] = []
     if student.needs_corpus and checkpoint is None:
         corpus = corpus_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split)
     return student.load(checkpoint, corpus, address_of(step).fingerprint)
+
+
+def weights_of(store: Store, key: str, epoch: int | None) -> Path:
+    """Folder of a train step's weights; ``epoch``: None for the selected ones."""
+    return store.path("train", key) / ("checkpoint" if epoch is None else f"epoch-{epoch}")
 
 
 def completions_of(session: Session, key: str) -> list[Completion]:
