@@ -96,3 +96,8 @@ def rtbench_step_finished(step: Step, state: StepState) -> None:
 @hookspec
 def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
     """Text below the leaderboard of a run in the table format; None for none."""
+
+
+@hookspec
+def rtbench_machine_facts() -> dict[str, str] | None:
+    """Facts of this machine that ``rtbench doctor`` shows, by name; None for none."""

@@ -114,6 +114,10 @@ class PluginManager:
         """Texts for below a run's table; what went wrong in a plugin must not cost the leaderboard."""
         return self._call_each("rtbench_run_summary", returns=str, run=run, services=services)
 
+    def machine_facts(self) -> HookResults:
+        """Facts for ``rtbench doctor``, by name."""
+        return self._call_each("rtbench_machine_facts", returns=dict)
+
     def _call_each(self, hook: str, *, returns: type = object, **arguments: Any) -> HookResults:
         """Calls a hook plugin by plugin, so that one that raises is known by name and keeps none from being told.
         Raising counts, and so does a result that is not a ``returns``."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -278,6 +279,20 @@ def test_summary_that_fails_is_a_warning_that_names_the_plugin(cli: Cli, demo: P
 def test_plugin_without_a_summary_adds_nothing(cli: Cli, demo: Path) -> None:
     without = cli("run", "--matrix", demo)
     assert cli("report", "--plugin", summary(cli, "return None")).stdout == without.stdout
+
+
+def test_plugins_state_facts_of_the_machine(cli: Cli) -> None:
+    path = cli.folder / "facts.py"
+    path.write_text(
+        "from rtbench.hookspecs import hookimpl\n@hookimpl\ndef rtbench_machine_facts(): return {'tape': 'nine-track'}\n"
+    )
+    found: Any = cli.json("doctor", "--plugin", path)
+    assert found["machine"]["tape"] == "nine-track"
+    assert "loop" in found["machine"]["students' texts"]
+    path.write_text(path.read_text().replace("{'tape': 'nine-track'}", "1 / 0"))
+    done = cli("doctor", "--plugin", path)
+    assert "warning: plugin 'facts': rtbench_machine_facts" in done.stderr
+    assert "students' texts" in done.stdout
 
 
 @pytest.mark.parametrize("hook", HOOKS)

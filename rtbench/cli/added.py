@@ -1,16 +1,16 @@
-"""What plugins add to the command line: subcommands, and text below the table of a run."""
+"""What plugins add to the command line: subcommands, text below the table of a run, and facts of the machine."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from rtbench.cli.common import PLUGIN_FILES, SWITCHES, blocked, console
 from rtbench.errors import PluginError
-from rtbench.plugins import PluginManager
+from rtbench.plugins import HookResults, PluginManager
 
 if TYPE_CHECKING:
     from rtbench.runs import RunRecord
@@ -50,8 +50,17 @@ def _plugins(arguments: Sequence[str]) -> PluginManager:
 
 
 def summaries(session: Session, run: RunRecord) -> list[str]:
-    """What plugins have to say below a run's table; what went wrong in them is a warning."""
-    found = session.plugins.run_summaries(run, session)
+    """What plugins have to say below a run's table."""
+    return _told(session.plugins.run_summaries(run, session))
+
+
+def facts(session: Session) -> dict[str, str]:
+    """What plugins have to say of this machine."""
+    return {name: said for found in _told(session.plugins.machine_facts()) for name, said in found.items()}
+
+
+def _told(found: HookResults) -> list[Any]:
+    """What hooks returned; what went wrong in them is a warning."""
     for error in found.errors:
         console(stderr=True).print(f"warning: {error}", style="yellow", markup=False, soft_wrap=True)
     return found.values

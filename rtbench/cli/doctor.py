@@ -46,6 +46,8 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
     """Sections of facts. Holds no secrets: of keys only whether a variable is set."""
     import platform
 
+    from rtbench.cli.added import facts
+
     packages = {name: _version(name) for name in ("rtbench", *REQUIRED)}
     extras = {
         name: ("installed" if all(_version(p) != "missing" for p in needs) else f"pip install 'rtbench[{name}]'")
@@ -62,7 +64,7 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
             "cpu cores": cpu_count(),
             "memory": f"{memory_gb():.0f} GiB",
             "gpu": f"{gpu_count()} NVIDIA" if gpu_count() else "none",
-            "students' texts": _engine(),
+            **facts(session),
         },
         "packages": packages,
         "extras": extras,
@@ -73,15 +75,6 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
         },
         "data": data,
     }
-
-
-def _engine() -> str:
-    """What writes them by default, and why."""
-    if not gpu_count():
-        return "the own loop, as there is no GPU"
-    if _version("vllm") == "missing":
-        return "the own loop, as vLLM is not installed"
-    return "vLLM for causal models with weights, the own loop for all others"
 
 
 def _version(name: str) -> str:
