@@ -6,7 +6,8 @@ import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rtbench_plugins.reporters import HEADS, SHORT, describe, notes
+from rtbench_plugins.footnotes import notes
+from rtbench_plugins.wording import HEADS, SHORT, describe
 
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Reporter

@@ -30,11 +30,8 @@ class Judged(Record, frozen=True):
 
     @property
     def rationale(self) -> str:
-        """What was written before the answer: the first stage's text, or what stands before the prefix."""
-        if self.completion.reasoning is not None:
-            return self.completion.reasoning
-        before, found, _ = self.completion.text.rpartition(self.answer_prefix) if self.answer_prefix else ("", "", "")
-        return before if found else self.completion.text
+        """What was written before the answer (:meth:`Completion.rationale`)."""
+        return self.completion.rationale(self.answer_prefix)
 
 
 def judged(session: Session, cell: CellRecord, extractor: str | None = None) -> list[Judged]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from rtbench.records import Score
+from rtbench.records import AtK, Score
 
 
-def at_k(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[tuple[int, float, float]]:
-    """k, pass@k and maj@k, for k = 1, 2, 4 … and all completions that every question has; means over questions.
+def at_k(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[AtK]:
+    """pass@k and maj@k, for k = 1, 2, 4 … and all completions that every question has; means over questions.
 
     Args:
         scores: of all completions.
@@ -20,25 +21,27 @@ def at_k(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> lis
     for one in scores:
         questions.setdefault(one.sample_index, []).append(one)
     least = min(map(len, questions.values()), default=0)
-    ks = [*(2**power for power in range(least.bit_length()) if 2**power < least), least] if least else []
-    counted = [_votes(found, canonical) for found in questions.values()]
+    if not least:
+        return []
+    ks = (*(2**power for power in range(least.bit_length()) if 2**power < least), least)
+    right = [(len(found), sum(one.correct for one in found)) for found in questions.values()]
+    won = [_majorities(*_votes(found, canonical), ks) for found in questions.values()]
     return [
-        (
-            k,
-            sum(pass_at_k(len(found), sum(one.correct for one in found), k) for found in questions.values())
-            / len(counted),
-            sum(majority_at_k(votes, right, k, silent=silent) for votes, right, silent in counted) / len(counted),
+        AtK(
+            k=k,
+            pass_at_k=sum(pass_at_k(n, correct, k) for n, correct in right) / len(right),
+            maj_at_k=sum(curve[at] for curve in won) / len(won),
         )
-        for k in ks
+        for at, k in enumerate(ks)
     ]
 
 
-def _votes(found: Sequence[Score], canonical: Callable[[str], str | None]) -> tuple[list[int], list[bool], int]:
-    """Votes and verdict of each different answer, and completions without one."""
+def _votes(found: Sequence[Score], canonical: Callable[[str], str | None]) -> tuple[tuple[tuple[int, bool], ...], int]:
+    """Votes and verdict of each different answer, most votes first, and completions without one."""
     answers = [None if one.extracted is None else canonical(one.extracted) for one in found]
     votes = Counter(answer for answer in answers if answer is not None)
     right = {answer: one.correct for answer, one in zip(answers, found, strict=True) if answer is not None}
-    return list(votes.values()), [right[answer] for answer in votes], answers.count(None)
+    return tuple(sorted(((votes[answer], right[answer]) for answer in votes), reverse=True)), answers.count(None)
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:
@@ -70,30 +73,47 @@ def majority_at_k(votes: Sequence[int], right: Sequence[bool], k: int, *, silent
     n = sum(votes) + silent
     if not 1 <= k <= n or min(votes, default=1) < 1 or len(votes) != len(right):
         raise ValueError(f"maj@{k} of {n} completions")
-    wins = 0.0
-    for at, count in enumerate(votes):
-        if right[at]:
-            others = [one for place, one in enumerate(votes) if place != at]
-            wins += sum(
-                math.comb(count, mine) * _ways_to_win(others, silent, mine, k - mine)
-                for mine in range(1, min(count, k) + 1)
-            )
-    return wins / math.comb(n, k)
+    return _majorities(tuple(sorted(zip(votes, right, strict=True), reverse=True)), silent, (k,))[0]
 
 
-def _ways_to_win(others: Sequence[int], silent: int, mine: int, rest: int) -> float:
-    """Choices of ``rest`` completions among the others in which no answer has more than ``mine``; where t answers have as
-    many, one in t + 1 counts."""
-    ways: dict[tuple[int, int], int] = {(0, 0): 1}
+@functools.lru_cache(maxsize=65536)
+def _majorities(answers: tuple[tuple[int, bool], ...], silent: int, ks: tuple[int, ...]) -> tuple[float, ...]:
+    """:func:`majority_at_k` for several k; many questions share their votes, and so do extractors."""
+    wins = [0.0] * len(ks)
+    for at, (count, right) in enumerate(answers):
+        if not right:
+            continue
+        others = [votes for place, (votes, _) in enumerate(answers) if place != at]
+        for mine in range(1, min(count, max(ks)) + 1):
+            ways = _ways(others, mine, max(ks) - mine)
+            for place, k in enumerate(ks):
+                wins[place] += math.comb(count, mine) * _to_win(ways, silent, k - mine)
+    n = sum(count for count, _ in answers) + silent
+    return tuple(won / math.comb(n, k) for won, k in zip(wins, ks, strict=True))
+
+
+def _ways(others: Sequence[int], mine: int, most: int) -> dict[tuple[int, int], int]:
+    """In how many ways so many completions, ``most`` at most, are drawn of other answers, none of which gets more votes than
+    ``mine``; by their number and the number of answers that get as many."""
+    single = sum(count == 1 for count in others)
+    ways = {(drawn, drawn if mine == 1 else 0): math.comb(single, drawn) for drawn in range(min(single, most) + 1)}
     for count in others:
+        if count == 1:
+            continue
         grown: dict[tuple[int, int], int] = {}
-        for (chosen, ties), number in ways.items():
-            for more in range(min(count, mine, rest - chosen) + 1):
-                key = (chosen + more, ties + (more == mine))
+        for (drawn, ties), number in ways.items():
+            for more in range(min(count, mine, most - drawn) + 1):
+                key = (drawn + more, ties + (more == mine))
                 grown[key] = grown.get(key, 0) + number * math.comb(count, more)
         ways = grown
+    return ways
+
+
+def _to_win(ways: dict[tuple[int, int], int], silent: int, rest: int) -> float:
+    """Those of them in which ``rest`` completions are drawn, silent ones with them; of t + 1 answers with equally many votes
+    each wins as often as the others."""
     return sum(
-        number * math.comb(silent, rest - chosen) / (ties + 1)
-        for (chosen, ties), number in ways.items()
-        if rest - chosen <= silent
+        number * math.comb(silent, rest - drawn) / (ties + 1)
+        for (drawn, ties), number in ways.items()
+        if 0 <= rest - drawn <= silent
     )

@@ -128,6 +128,14 @@ class Completion(Record, frozen=True, omit_defaults=True):
         """Rationale and answer in one text, in the order written."""
         return (self.reasoning or "") + self.text
 
+    def rationale(self, answer_prefix: str | None) -> str:
+        """What was written before the answer: the first stage's text, or what stands before the last prefix; all of it
+        where there is no prefix."""
+        if self.reasoning is not None:
+            return self.reasoning
+        before, found, _ = self.text.rpartition(answer_prefix) if answer_prefix else ("", "", "")
+        return before if found else self.text
+
 
 def completion_of(request: Request, text: str, **rest: Any) -> Completion:
     """A request's completion; ``rest`` are further fields of :class:`Completion`."""
@@ -222,6 +230,16 @@ class Score(Record, frozen=True, omit_defaults=True):
         return self.sample_index if self.group is None else self.group
 
 
+class AtK(Record, frozen=True):
+    """Unbiased estimates from several completions of each question, means over questions; as fractions."""
+
+    k: int
+    pass_at_k: float
+    """At least one of k completions is right."""
+    maj_at_k: float
+    """The answer that most of k completions give is right."""
+
+
 class ScoreSummary(Record, frozen=True):
     """Accuracy of one extractor over a fold. All shares are fractions of ``n``."""
 
@@ -238,6 +256,8 @@ class ScoreSummary(Record, frozen=True):
     """Questions of the fold without a completion (recordings only); not part of ``n``."""
     patterns: int | None = None
     """Groups that the ``n`` questions are of, each without one counted for itself; None: none of them has one."""
+    at_k: tuple[AtK, ...] = ()
+    """Where several completions vote, what could be had of them."""
 
 
 class TrainReport(Record, frozen=True):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from rtbench.bootstrap import Bootstrap, accuracy_over_patterns
 from rtbench.interfaces import Recipe
 from rtbench.overlap import Overlap
-from rtbench.records import CurationYield, Fold, Record, ScoreSummary, Source, Spending
+from rtbench.records import AtK, CurationYield, Fold, Record, ScoreSummary, Source, Spending
 from rtbench.runs import CellRecord, RunRecord
 from rtbench.spending import Books, summed
 from rtbench.stats import (
@@ -32,6 +33,18 @@ if TYPE_CHECKING:
 RowKind = Literal["measured", "teacher", "random", "reported"]
 
 
+class Metrics(Record, frozen=True, omit_defaults=True):
+    """What else was measured, by the row's extractor: shares of the questions, means over seeds."""
+
+    contains_answer: float
+    correct_format: float
+    complete: float
+    rationale_words: float | None = None
+    """Mean length of the rationales in words, of all completions."""
+    at_k: tuple[AtK, ...] = ()
+    """Where several completions of a question were asked for."""
+
+
 class CellResult(Record, frozen=True, omit_defaults=True):
     """What the leaderboard shows for a row and a task."""
 
@@ -48,6 +61,7 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     missing: int = 0
     """Questions of the fold that a recording lacks; not in ``n``."""
     seeds: int = 0
+    metrics: Metrics | None = None
     summaries: tuple[ScoreSummary, ...] = ()
     """Every extractor's, for a single seed."""
     curation: CurationYield | None = None
@@ -251,6 +265,7 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         effective_n=sum(effective_n(one) for one in answers) if answers else None,
         missing=sum(s.missing for s in counted),
         seeds=len(cells),
+        metrics=_metrics(primary, [meta.result for meta in metas]),
         summaries=tuple(summaries[0]) if single else (),
         curation=_curation(cells if _own_questions(cells) else cells[:1], store),
         epoch=_epoch(cells[0], store, metas[0].result) if single else None,
@@ -261,6 +276,22 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         ),
         recipe=cells[0].recipe,
         cells=names,
+    )
+
+
+def _metrics(primary: Sequence[ScoreSummary], results: Sequence[Mapping[str, Any]]) -> Metrics:
+    """Means over seeds; each seed has asked as many completions of a question as the others."""
+    words = [found["rationale_words"] for found in results if found["rationale_words"] is not None]
+    return Metrics(
+        contains_answer=fmean(one.contains_answer for one in primary),
+        correct_format=fmean(one.correct_format for one in primary),
+        complete=fmean(one.complete for one in primary),
+        rationale_words=fmean(words) if words else None,
+        at_k=tuple(
+            AtK(k=at[0].k, pass_at_k=fmean(a.pass_at_k for a in at), maj_at_k=fmean(a.maj_at_k for a in at))
+            for at in zip(*(one.at_k for one in primary), strict=False)
+            if len({a.k for a in at}) == 1
+        ),
     )
 
 

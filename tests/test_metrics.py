@@ -66,7 +66,9 @@ def test_means_over_questions_for_powers_of_two_and_all() -> None:
     first = [score(0, one) for one in ("5", "5.0", "4", "4", None, "3")]
     second = [score(1, one) for one in ("1", "5", "1", "1", "1", "1")]
     found = at_k([*first, *second], lambda text: text.removesuffix(".0"))
-    assert [k for k, _, _ in found] == [1, 2, 4, 6]
-    assert found[0][1:] == pytest.approx((0.25, 0.25))
-    assert found[-1][1:] == pytest.approx((1.0, 0.25)), "two votes each for 5 and 4, and 1 outvotes 5"
+    assert [one.k for one in found] == [1, 2, 4, 6]
+    assert (found[0].pass_at_k, found[0].maj_at_k) == pytest.approx((0.25, 0.25))
+    assert (found[-1].pass_at_k, found[-1].maj_at_k) == pytest.approx((1.0, 0.25)), (
+        "two votes each for 5 and 4, and 1 outvotes 5"
+    )
     assert at_k([], str) == []

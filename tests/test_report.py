@@ -10,7 +10,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter, describe
+from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter
+from rtbench_plugins.wording import describe
 
 from rtbench.bootstrap import Bootstrap, accuracy_over_patterns
 from rtbench.records import CurationYield

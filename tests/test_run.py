@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import signal
@@ -381,3 +383,29 @@ def test_self_consistency_takes_the_majority(cli: Cli, demo: Path) -> None:
     assert row["results"]["parity"]["n"] == 20
     votes = next((cli.workspace / "store" / "score").glob("*/votes-last-word.jsonl"))
     assert len(votes.read_text().splitlines()) == 160
+
+
+def test_other_metrics_stand_beside_accuracy_as_means_over_seeds(cli: Cli, demo: Path) -> None:
+    options = ("--matrix", demo, "--methods", "self-consistency", "--seeds", "0,1")
+    board = json.loads(cli("run", *options, "--format", "json").stdout)
+    row = next(row for row in board["rows"] if (row["method"], row.get("student")) == ("self-consistency", "parrot"))
+    result = row["results"]["parity"]
+    metrics = result["metrics"]
+    cells = json.loads(next((cli.workspace / "runs").glob("*.json")).read_text())["cells"]
+    scores = [cli.workspace / "store" / "score" / one["score"] for one in cells if one["name"] in result["cells"]]
+    drawn = [[json.loads(line) for line in (at / "votes-last-word.jsonl").read_text().splitlines()] for at in scores]
+    assert len(drawn) == 2
+    assert [at["k"] for at in metrics["at_k"]] == [1, 2, 4, 8]
+    for share, value in (("pass_at_k", metrics["at_k"][0]), ("maj_at_k", metrics["at_k"][0])):
+        each = [sum(one["correct"] for one in votes) / len(votes) for votes in drawn]
+        assert value[share] == pytest.approx(sum(each) / 2), "k=1 is the accuracy of single completions"
+    solved = [len({one["sample_index"] for one in votes if one["correct"]}) / 20 for votes in drawn]
+    assert metrics["at_k"][-1]["pass_at_k"] == pytest.approx(sum(solved) / 2), "k=all: any of them is right"
+    assert metrics["rationale_words"] > 0
+    lines = list(csv.DictReader(io.StringIO(cli("report", "--format", "csv").stdout)))
+    line = next(
+        one for one in lines if (one["method"], one["student"], one["task"]) == ("self-consistency", "parrot", "parity")
+    )
+    assert (line["k"], float(line["pass_at_k"])) == ("8", metrics["at_k"][-1]["pass_at_k"])
+    assert all(float(line[name]) == metrics[name] for name in ("contains_answer", "correct_format", "complete"))
+    assert f"k=8 {100 * metrics['at_k'][-1]['pass_at_k']:.1f} and" in cli("report", "--format", "md").stdout

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from rtbench_plugins.reporters import SHORT, describe
 from rtbench_plugins.site.samples import CellPage
+from rtbench_plugins.wording import SHORT, describe
 
 from rtbench.report import CellResult, Leaderboard, Row
 

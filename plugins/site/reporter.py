@@ -6,16 +6,16 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtbench_plugins.reporters import HEADS, describe, mean, notes, percent
+from rtbench_plugins.footnotes import notes
 from rtbench_plugins.site.charts import charts_of
 from rtbench_plugins.site.samples import CellPage, write_samples
+from rtbench_plugins.wording import HEADS, describe, mean, percent
 
 from rtbench.comparing import close_to_best
 from rtbench.error_analysis import CATEGORIES
 from rtbench.errors import BadInputError
 from rtbench.files import write_atomic
 from rtbench.interfaces import FolderReporter
-from rtbench.metrics import at_k
 from rtbench.report import Leaderboard, Row
 from rtbench.stats import Answers, Interval, clustered_wilson, wilson
 from rtbench.steps.score import scores_of
@@ -53,8 +53,8 @@ class SiteReporter(FolderReporter):
             found = write_samples(session, cell, at, folder / "data")
             pages.append(found)
             text = page.render(
-                run=run, cell=cell, page=found, categories=CATEGORIES, summaries=_summaries(session, cell.score), curve=_curve(session, cell),
-                version=leaderboard.version,
+                run=run, cell=cell, page=found, categories=CATEGORIES, summaries=_summaries(session, cell.score),
+                scored=_scored(session, cell), version=leaderboard.version,
             )  # fmt: skip
             write_atomic(folder / "cells" / f"{at}.html", text.encode())
         close, sizes = close_to_best(run, session.store), _sizes(leaderboard)
@@ -120,12 +120,11 @@ def _interval(summary: dict[str, Any], store: Store, key: str) -> Interval | Non
     return clustered_wilson(Answers([float(one.correct) for one in found], [one.pattern for one in found]))
 
 
-def _curve(session: Session, cell: CellRecord) -> list[tuple[int, float, float]]:
-    """pass@k and maj@k of a cell that asked several completions of each question."""
+def _scored(session: Session, cell: CellRecord) -> dict[str, Any]:
+    """What a cell's score step found besides the verdicts; empty where it is not scored."""
     if cell.score is None or not session.store.has("score", cell.score):
-        return []
-    votes = scores_of(session.store, cell.score, cell.extractor, votes=True)
-    return at_k(votes, session.task(cell.task).extractor(cell.extractor).canonical)
+        return {}
+    return session.store.meta("score", cell.score).result
 
 
 def _sizes(board: Leaderboard) -> dict[str | None, int]:

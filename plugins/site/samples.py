@@ -36,8 +36,6 @@ class CellPage:
     wrong: int = 0
     chunks: int = 0
     categories: Counter[str] = field(default_factory=Counter)
-    words: float | None = None
-    """Mean length of the rationales, in words."""
     reason: str | None = None
     """Why there are none."""
 
@@ -53,8 +51,6 @@ def write_samples(session: Session, cell: CellRecord, number: int, folder: Path)
     categories = categories_of(session.task(cell.task), found)
     page.samples, page.wrong = len(found), sum(category is not None for category in categories)
     page.categories = Counter(category for category in categories if category is not None)
-    if found:
-        page.words = sum(len(one.rationale.split()) for one in found) / len(found)
     page.chunks = -(-len(found) // CHUNK)
     for chunk in range(page.chunks):
         part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)

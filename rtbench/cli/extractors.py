@@ -47,12 +47,11 @@ def diff(
     session: Session, one: str, other: str, cell: str | None, run_name: str | None, examples: int, format_: str
 ) -> None:
     """Where two extractors, ONE and OTHER, come to different verdicts on the same completions."""
+    from rtbench.judged import scored_cells
     from rtbench.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
-    cells = [found for found in record.cells if found.score is not None and session.store.has("score", found.score)]
-    if cell is not None:
-        cells = [find_cell(record.name, record.cells, cell)]
+    cells = [find_cell(record.name, record.cells, cell)] if cell is not None else scored_cells(session, record)
     rows: list[tuple[str, ...]] = []
     differing: list[dict[str, Any]] = []
     for found in cells:

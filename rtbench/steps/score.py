@@ -11,8 +11,9 @@ import msgspec
 
 from rtbench.extraction import summarise
 from rtbench.files import atomic_write, read_jsonl
+from rtbench.metrics import at_k
 from rtbench.questions import questions_of
-from rtbench.records import Sample, Score, ScoreSummary
+from rtbench.records import AtK, Completion, Sample, Score, ScoreSummary
 from rtbench.specs import ScoreSpec
 from rtbench.steps.complete import completions_of
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 
 def score(context: StepContext) -> dict[str, Any]:
-    """Writes scores-<extractor>.jsonl for each extractor (one score per question) and reports their summaries."""
+    """Writes scores-<extractor>.jsonl for each extractor (one score per question) and reports their summaries and
+    the rationales' mean length."""
     session, step = context.session, context.step
     spec = step.spec
     assert isinstance(spec, ScoreSpec)
@@ -37,16 +39,21 @@ def score(context: StepContext) -> dict[str, Any]:
         epoch = per_epoch.index(max(per_epoch))
     summaries: list[ScoreSummary] = []
     for name, _ in spec.extractors:
+        curve: list[AtK] = []
         extractor = task.extractor(name)
         scores = _grouped(extractor.score(runs[epoch], samples, spec.answer_prefix), samples)
         if spec.aggregate == "majority":
             _write(context.folder / f"votes-{name}.jsonl", scores)
+            curve = at_k(scores, extractor.canonical)
             scores = majority(scores, extractor.canonical)
         _write(context.folder / f"scores-{name}.jsonl", scores)
-        summaries.append(
-            summarise(name, extractor.version, scores, missing=len(samples) - len({s.sample_index for s in scores}))
-        )
-    result: dict[str, Any] = {"summaries": msgspec.to_builtins(summaries)}
+        missing = len(samples) - len({s.sample_index for s in scores})
+        summary = summarise(name, extractor.version, scores, missing)
+        summaries.append(msgspec.structs.replace(summary, at_k=tuple(curve)))
+    result: dict[str, Any] = {
+        "summaries": msgspec.to_builtins(summaries),
+        "rationale_words": _mean_words(runs[epoch], spec.answer_prefix),
+    }
     if per_epoch:
         result |= {"epoch": epoch + 1, "accuracy_per_epoch": per_epoch}
     return result
@@ -99,6 +106,12 @@ def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) ->
         winner = votes.most_common(1)[0][0] if votes else answers[0]
         chosen.append(group[answers.index(winner)])
     return chosen
+
+
+def _mean_words(completions: Sequence[Completion], answer_prefix: str | None) -> float | None:
+    """Mean length of their rationales, in words between white space."""
+    words = [len(one.rationale(answer_prefix).split()) for one in completions]
+    return sum(words) / len(words) if words else None
 
 
 def _accuracy(scores: Sequence[Score]) -> float:

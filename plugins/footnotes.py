@@ -1,0 +1,201 @@
+"""What stands below a leaderboard, whoever prints it: what the numbers are of, what they cost, what is missing and why."""
+
+from __future__ import annotations
+
+from rtbench_plugins.wording import describe, sources
+
+from rtbench.overlap import RUN
+from rtbench.records import Spending
+from rtbench.report import Leaderboard
+
+
+def notes(board: Leaderboard) -> list[str]:
+    """What must stand beside the numbers."""
+    extractors = sorted({row.extractor for row in board.rows if row.extractor and row.kind != "reported"})
+    splits = sorted({row.split for row in board.rows if row.split})
+    found_in = sources(board)
+    wordings = sorted({v for row in board.rows if row.source == "upstream" for v in row.variant.split("/") if v})
+    data = ", ".join(found_in) + (f" (wording: {', '.join(wordings)})" if wordings else "")
+    seeds = sorted({r.seeds for row in board.rows for r in row.results.values() if r.seeds})
+    lines = [
+        (
+            "Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several, "
+            "Jeffreys for the mean; over patterns where questions share them); "
+            f"extractor: {', '.join(extractors) or 'none'}; source: {data}; split: {', '.join(splits)}; "
+            f"seeds per cell: {', '.join(map(str, seeds)) or 'none'}; rtbench {board.version}."
+        )
+    ]
+    lines += _about_twins(board)
+    lines += _recipes(board)
+    for task in board.tasks:
+        found = [row.results[task] for row in board.rows if task in row.results]
+        cut, prompts = max((r.rows_cut for r in found), default=0), max((r.prompts_cut for r in found), default=0)
+        if cut or prompts:
+            lines.append(f"{task}: up to {cut} training rows and {prompts} test prompts of a cell were cut to fit.")
+    limits = sorted({row.limit for row in board.rows if row.limit is not None})
+    if limits:
+        lines.append(f"Only the first {limits[0]} questions of each fold were used.")
+    if any(row.selection == "best-test" for row in board.rows):
+        lines.append("best-test: the epoch is chosen by test accuracy (the paper's protocol); it flatters.")
+    if any(row.completions == "recorded" for row in board.rows):
+        lines.append("(recorded): the teacher's completions are recordings made elsewhere.")
+    if any(row.kind == "reported" for row in board.rows):
+        said = "figures printed in the paper, measured by its authors"
+        lines.append(
+            f"(reported, upstream): {said} on the published questions: no yardstick for rows of the twins' questions."
+            if "twin" in found_in
+            else f"(reported): {said}."
+        )
+    lines += _sizes(board) + _overlap(board)
+    lines += [
+        f"{row.method} {row.teacher or ''} on {task}: {result.missing} questions of the fold have no recording."
+        for row in board.rows
+        for task, result in row.results.items()
+        if result.missing
+    ]
+    return lines
+
+
+def _about_twins(board: Leaderboard) -> list[str]:
+    """What another kind of question means for the numbers."""
+    lines: list[str] = []
+    if any(row.source == "twin" for row in board.rows):
+        lines.append(
+            "Source twin: questions drawn by the tasks' procedural twins, not the published ones. Each seed has its own "
+            "questions, folds and teacher's draws: n adds up over seeds, and the interval is a bootstrap over seeds and "
+            "their questions."
+        )
+    turned = sorted({row.variant.removeprefix("twin ") for row in board.rows if row.variant.startswith("twin (")})
+    lines += [f"Knobs that were turned: {knobs.strip('()')}." for knobs in turned]
+    folds = {row.fold for row in board.rows}
+    if "ood" in folds:
+        harder = "questions of the knobs for ood" if turned else "questions harder than any that was trained on"
+        lines.append(f"ood: {harder}.")
+    if "validation" in folds:
+        lines.append("validation: the fold to choose settings on; no result.")
+    return lines
+
+
+def _sizes(board: Leaderboard) -> list[str]:
+    """Questions by task; where seeds have questions of their own, how many each has; and patterns, where fewer."""
+    lines: list[str] = []
+    for fold in dict.fromkeys(row.fold for row in board.rows if row.kind not in {"random", "reported"}):
+        sizes: list[str] = []
+        for task in board.tasks:
+            rows = [row for row in board.rows if row.fold == fold and task in row.results and row.results[task].n]
+            if rows:
+                largest = max(rows, key=lambda row: row.results[task].n)
+                n, seeds = largest.results[task].n, largest.results[task].seeds
+                more = [f"{seeds} seeds × {n // seeds}"] if largest.source == "twin" and seeds > 1 else []
+                if (patterns := largest.results[task].patterns) is not None:
+                    more.append(f"of {patterns} patterns")
+                sizes.append(f"{task} {n}" + (f" ({', '.join(more)})" if more else ""))
+        if sizes:
+            lines.append(("n: " if fold == "test" else f"n on {fold}: ") + ", ".join(sizes))
+    return lines
+
+
+def _overlap(board: Leaderboard) -> list[str]:
+    """Of tasks whose test questions stand in their training questions."""
+    told = [
+        f"{task} {one.exact} exact, {one.up_to_numbers} up to numbers, {one.run} by {RUN} words in a row (of {one.test})"
+        for task, one in board.overlap.items()
+        if max(one.exact, one.up_to_numbers, one.run)
+    ]
+    return [f"Test questions that stand among the training questions: {'; '.join(told)}."] if told else []
+
+
+def _recipes(board: Leaderboard) -> list[str]:
+    """The recipes that students were trained with, and where."""
+    found: dict[str, dict[str, None]] = {}
+    for row in board.rows:
+        for task, result in row.results.items():
+            if result.recipe is not None:
+                r = result.recipe
+                length = f"epochs {r.epochs}" if r.steps is None else f"steps {r.steps}"
+                said = f"{length}, batch {r.batch_size}, {r.optimizer}, learning rate {r.learning_rate:g} {r.schedule}"
+                place = f"{row.method} {task}" if row.degree in {None, 1} else f"{row.method} D={row.degree} {task}"
+                found.setdefault(said, {})[place] = None
+    usual = max(found, key=lambda said: len(found[said]), default=None)
+    lines = [f"Training: {usual}."] if usual else []
+    lines += [f"Training, {said}: {', '.join(places)}." for said, places in found.items() if said != usual]
+    return lines
+
+
+def curated(board: Leaderboard) -> list[str]:
+    """Yield of curation, one line per teacher, degree and task."""
+    lines: dict[str, None] = {}
+    for row in board.rows:
+        if not row.teacher:
+            continue
+        part = "" if row.fraction == 1.0 else f" {100 * row.fraction:g}% of questions"
+        for task, result in row.results.items():
+            found = result.curation
+            if found is not None and found.completions:
+                lines[
+                    f"{row.teacher} D={row.degree}{part} {task}: kept {found.kept} of {found.completions} completions, "
+                    f"{found.covered} of {found.questions} questions covered"
+                ] = None
+    return list(lines)
+
+
+def spent(board: Leaderboard) -> list[str]:
+    """Money: by teacher and student, and for the rationales of each teacher, degree and task."""
+    lines: dict[str, None] = {}
+    for teacher, found in board.spending.items():
+        dated = f", price of {found.as_of}" if found.as_of else ""
+        lines[
+            f"{teacher}: {_money(found)} for {found.completions:,} completions of finished steps ({found.prompt_tokens:,} prompt and "
+            f"{found.completion_tokens:,} written tokens{dated})"
+        ] = None
+    for student, found in board.spending_on_students.items():
+        lines[f"{student}: {_money(found)} for {found.trainings} trainings and {found.completions:,} completions"] = (
+            None
+        )
+    for row in board.rows:
+        for task, result in row.results.items():
+            for judge, found in (result.curation.judged if result.curation else {}).items():
+                lines[f"judge {judge}: {_money(found)} for {found.completions:,} rationales of {task}"] = None
+            if result.spending is None or result.curation is None:
+                continue
+            kept = result.curation.kept
+            each = (
+                f"{result.spending.money / kept:.3g} {result.spending.currency} per kept rationale"
+                if kept
+                else "none kept"
+            )
+            name = f"{row.teacher} D={row.degree} {task}" + (f" {row.fraction:.0%}" if row.fraction != 1 else "")
+            lines[f"{name}: {_money(result.spending)}, {each}"] = None
+    return list(lines)
+
+
+def several(board: Leaderboard) -> list[str]:
+    """pass@k and maj@k of the rows whose model was asked for several completions of a question."""
+    lines: list[str] = []
+    for row in board.rows:
+        for task, result in row.results.items():
+            if result.metrics is None or not result.metrics.at_k:
+                continue
+            name = " ".join(part for part in describe(row)[:4] if part != "–")
+            curve = [f"k={at.k} {100 * at.pass_at_k:.1f} and {100 * at.maj_at_k:.1f}" for at in result.metrics.at_k]
+            lines.append(f"{name} on {task}: pass@k and maj@k in percent, {', '.join(curve)}")
+    return lines
+
+
+def _money(found: Spending) -> str:
+    more = f" and what {found.uncounted} uncounted completions cost" if found.uncounted else ""
+    return f"{found.money:.4g} {found.currency}{more}"
+
+
+def gaps(board: Leaderboard) -> list[str]:
+    """Why cells have no number."""
+    out: dict[str, list[str]] = {}
+    for row in board.rows:
+        for task, result in row.results.items():
+            if result.reason:
+                name = " ".join(part for part in describe(row)[:4] if part != "–")
+                out.setdefault(result.reason, []).append(f"{task} {name}")
+    return [
+        f"{', '.join(cells[:3])}{f' and {len(cells) - 3} more' if len(cells) > 3 else ''}: {reason}"
+        for reason, cells in out.items()
+    ]
