@@ -3,7 +3,7 @@
     python benchmarks/store.py --data-dir DIR [--rounds 3] > docs/benchmarks/store.md
 
 Texts are recorded rationales of gsm8k under their questions, over and over; each amount is a process of its own on an empty
-folder. Appending is the ledger's writer, which syncs every 64 completions; finding is every key (what a plan and a topping-up
+folder. Appending is the ledger's writer, which syncs every 256 completions; finding is every key (what a plan and a topping-up
 need), and 1,000 completions with their texts by key. The files are in the page cache, as after writing. The original's way
 keeps all in one dictionary and writes it as JSON after each batch of 20 (its ``data/completion_dataset.py``).
 """

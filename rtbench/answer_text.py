@@ -18,12 +18,16 @@ JOINTS = re.compile(r"[\s\-.,'\"*]+")
 """What may stand between the letters of a string that is spelled one by one."""
 # Digits inside a word ("Q1") are no number. The pattern begins with a plain set of characters, by which the engine passes over
 # all others; what stands before is looked at behind the first one, and the sign apart.
-_DIGITS = re.compile(
-    r"[\d.](?<![A-Za-z_\d].)(?<!\d\..)(?:(?<=\.)\d+|(?<=\d)(?:\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d*(?:\.\d+)?))"
-)
+_START = r"[\d.](?<![A-Za-z_\d].)(?<!\d\..)"
+_DIGITS = re.compile(rf"{_START}(?:(?<=\.)\d+|(?<=\d)(?:\d{{0,2}}(?:,\d{{3}})+(?!\d)(?:\.\d+)?|\d*(?:\.\d+)?))")
+_PLAIN = re.compile(rf"{_START}(?:(?<=\d)\d*(?:\.\d+)?|(?<=\.)\d+)", re.ASCII)
+"""The same, faster, where a text is of ASCII alone and no number in it has a separator."""
 # A sign counts only where it cannot be a minus between two terms or a hyphen.
 _NO_SIGN = re.compile(r"[\w)\]]")
 _CURRENCIES = "$€£"
+_BEFORE = frozenset(_CURRENCIES + "-")
+_MARKED = re.compile(rf"[-,{_CURRENCIES}][\d.]")
+"""Where a number may have a sign or a thousands separator."""
 _QUOTED = re.compile(r"[\"“]([^\"”\n]+)[\"”]")
 _LEADING_ZERO = re.compile(r"\b0+(?=\d)")
 _TERM = re.compile(r"[\d\s.()]*\d\s*[-+*/][-+*/\d\s.()]*")
@@ -130,15 +134,24 @@ def string_in(line: str) -> str | None:
 def numbers_in(text: str) -> tuple[str, ...]:
     """All numbers, without thousands separators and currency signs."""
     text = text.replace("−", "-")
+    if text.isascii() and _MARKED.search(text) is None:
+        return tuple(_PLAIN.findall(text))
     found: list[str] = []
     for match in _DIGITS.finditer(text):
-        at = match.start()
-        if at and text[at - 1] in _CURRENCIES:
-            at -= 1
-        digits = match[0].replace(",", "")
-        signed = at and text[at - 1] == "-" and not (at > 1 and _NO_SIGN.match(text, at - 2))
-        found.append(f"-{digits}" if signed else digits)
+        digits, at = match[0], match.start()
+        if "," in digits:
+            digits = digits.replace(",", "")
+        if text[at - 1] in _BEFORE and _signed(text, at):
+            digits = f"-{digits}"
+        found.append(digits)
     return tuple(found)
+
+
+def _signed(text: str, at: int) -> bool:
+    """Before the number that begins there stands a minus sign, with a currency's between them or not."""
+    if at and text[at - 1] in _CURRENCIES:
+        at -= 1
+    return at > 0 and text[at - 1] == "-" and not (at > 1 and _NO_SIGN.match(text, at - 2))
 
 
 def computed(line: str) -> str | None:

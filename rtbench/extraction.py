@@ -184,7 +184,7 @@ def summarise(extractor: str, version: int, scores: Sequence[Score], missing: in
 
 
 def _patterns(scores: Sequence[Score]) -> int | None:
-    if all(score.group is None for score in scores):
+    if {score.group for score in scores} <= {None}:
         return None
     return len({score.pattern for score in scores})
 
@@ -193,15 +193,17 @@ def _verdicts(
     rule: AnswerRule, completions: Sequence[Completion], samples: Mapping[int, Sample], answer_prefix: str | None
 ) -> list[Score]:
     """What our rule finds, as :class:`rtbench.filters.AnswerFilter` judges it."""
-    matchers: dict[str, Callable[[str], bool]] = {}
+    judges: dict[str, tuple[Callable[[str], bool], Callable[[Sequence[str]], bool]]] = {}
     scores: list[Score] = []
+    find = rule.find
     for completion in completions:
         sample = samples[completion.sample_index]
-        gold = sample.answer
-        if gold not in matchers:
-            matchers[gold] = rule.matcher(gold)
-        matches = matchers[gold]
-        extracted, candidates, formatted = rule.find(completion.text, answer_prefix, sample.choices)
+        judge = judges.get(sample.answer)
+        if judge is None:
+            judge = judges[sample.answer] = (rule.matcher(sample.answer), rule.among(sample.answer))
+        matches, among = judge
+        found = find(completion.text, answer_prefix, sample.choices)
+        extracted = found.extracted
         correct = extracted is not None and matches(extracted)
         scores.append(
             Score(
@@ -209,8 +211,8 @@ def _verdicts(
                 completion_index=completion.completion_index,
                 extracted=extracted,
                 correct=correct,
-                contains_answer=correct or any(map(matches, candidates)),
-                correct_format=formatted,
+                contains_answer=correct or among(found.candidates),
+                correct_format=found.correct_format,
                 complete=completion.finish_reason == "stop",
             )
         )

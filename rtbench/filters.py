@@ -57,9 +57,8 @@ class AnswerFilter(Filter):  # type: ignore[misc]  # lm_eval ships no types
         found = rule.find(text, self.answer_prefix, doc.get("choices") or ())
         answer = Answer(INVALID if found.extracted is None else found.extracted)
         answer.found = found
-        matches = rule.matcher(gold)
-        answer.correct = found.extracted is not None and matches(found.extracted)
-        answer.contains_answer = answer.correct or any(map(matches, found.candidates))
+        answer.correct = found.extracted is not None and rule.matcher(gold)(found.extracted)
+        answer.contains_answer = answer.correct or rule.among(gold)(found.candidates)
         return answer
 
 

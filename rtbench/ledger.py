@@ -28,7 +28,7 @@ from rtbench.files import locked, write_atomic
 from rtbench.keys import content_key, derived_seed
 from rtbench.records import Completion, Request, Sampling, Usage
 
-SYNC_EVERY = 64
+SYNC_EVERY = 256
 """Completions at most that a power cut can lose. (A killed process loses none: each append is a write of its own.)"""
 SYNC_SECONDS = 1.0
 """Seconds after which what was appended is synced."""
@@ -169,7 +169,7 @@ class Partition:
 
 
 class Writer:
-    """Appends completions to a segment of its own and syncs them to disk at most a second or 64 completions later, by a
+    """Appends completions to a segment of its own and syncs them to disk at most a second or 256 completions later, by a
     thread of its own where the model lets one wait longer for the next."""
 
     def __init__(self, folder: Path) -> None:
@@ -197,7 +197,7 @@ class Writer:
             unsynced = self._appended - self._synced
         if unsynced >= SYNC_EVERY:
             self.sync()
-        elif unsynced >= SYNC_EVERY // 2:  # the thread does it meanwhile: a disk's milliseconds hold nobody up
+        elif unsynced == SYNC_EVERY // 2:  # the thread does it meanwhile: a disk's milliseconds hold nobody up
             self._wake.set()
 
     def sync(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from string import Formatter
@@ -20,7 +21,7 @@ def render(template: str, **fields: str) -> str:
         PluginError: the template names a field that there is not.
     """
     parts: list[str] = []
-    for literal, name, _, _ in _FORMATTER.parse(template):
+    for literal, name in _parsed(template):
         parts.append(literal)
         if name is None:
             continue
@@ -30,6 +31,12 @@ def render(template: str, **fields: str) -> str:
             )
         parts.append(fields[name])
     return "".join(parts)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(template: str) -> tuple[tuple[str, str | None], ...]:
+    """Literal texts, each with the name of the field behind it."""
+    return tuple((literal, name) for literal, name, _, _ in _FORMATTER.parse(template))
 
 
 def demonstrations_text(prompt_format: PromptFormat, demonstrations: Sequence[Demonstration]) -> str:

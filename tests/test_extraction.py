@@ -14,6 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rtbench_plugins.yaml_tasks import load_task
 
+from rtbench.answer_text import finite, numbers_in
 from rtbench.answers import RULES, KojimaRule, PaperRule, RuleOptions, make_rule
 from rtbench.data import DataFiles
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
@@ -110,8 +111,23 @@ def equal(rule: str, kind: str, one: str, gold: str, **options: Any) -> bool:
 
 @given(st.text(st.sampled_from("-−.,0123456789٣ ab$"), max_size=20))
 def test_published_number_patterns_find_what_the_plain_ones_do(text: str) -> None:
-    assert PaperRule.number.findall(text) == re.findall(r"-?\d+(?:\.\d+)?", text)
-    assert KojimaRule.number.findall(text) == re.findall(r"-?\d+\.?\d*", text)
+    assert PaperRule.number(text) == re.findall(r"-?\d+(?:\.\d+)?", text)
+    assert KojimaRule.number(text) == re.findall(r"-?\d+\.?\d*", text)
+
+
+@given(st.text(st.sampled_from("-.,0123456789 ab$("), max_size=20))
+def test_numbers_in_plain_text_are_those_in_any_script(text: str) -> None:
+    assert numbers_in(text) == numbers_in(f"{text} é"), "one is read by the faster pattern"
+
+
+@pytest.mark.parametrize("rule", RULES)
+@given(st.lists(st.sampled_from(["5", "5.0", "-5", "4.9999999", "1e3", "1000", "yes", "Yes", "A", ""])))
+def test_among_is_any_match(rule: str, candidates: list[str]) -> None:
+    for kind, gold in (("number", "1,000"), ("number", "5"), ("yes_no", "yes"), ("choice", "A"), ("string", "yes")):
+        for options in ({}, {"tolerance": 1e-4}):
+            made = make_rule(rule, RuleOptions(answer_type=kind, **options))  # type: ignore[arg-type]
+            numbers = [one for one in candidates if kind != "number" or finite(one) is not None]
+            assert made.among(gold)(numbers) == any(made.equal(one, gold) for one in numbers)
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-2e-6, 2e-6))
