@@ -12,7 +12,6 @@ import msgspec
 from rtbench.errors import UnavailableError
 from rtbench.interfaces import PromptFormat, Student, Teacher
 from rtbench.keys import content_key, derived_seed
-from rtbench.machine import gpu_count, memory_gb
 from rtbench.questions import questions_of
 from rtbench.records import Family, Fold, ModelSpec, Questions, Resources, Sampling
 from rtbench.specs import (
@@ -303,18 +302,22 @@ class AskingSteps:
 
     def _check_machine(self, spec: Spec, key: str, resources: Resources) -> None:
         """A single GPU is no matter here: whoever asks for one where there is none computes on the CPU, or says so itself."""
-        too_wide = resources.processes > 1 and resources.gpus > gpu_count()
-        too_large = not resources.gpus and resources.least_gb > 0 and resources.least_gb > memory_gb()
+        machine = self._session.machine
+        too_wide = resources.processes > 1 and machine.most_gpus is not None and resources.gpus > machine.most_gpus
+        there = machine.gpu_memory_gb if resources.gpus else machine.memory_gb
+        least = resources.least_gb / max(1, resources.gpus)
+        too_large = there is not None and least > there
         if not (too_wide or too_large) or self._session.store.has(kind_of(spec), key):
             return
         who = spec.model.name if isinstance(spec, TrainSpec | CompleteSpec) else "the judge"
         if too_wide:
             raise UnavailableError(
-                f"{who} asks for {resources.gpus} GPUs, and this machine has {gpu_count()}",
+                f"{who} asks for {resources.gpus} GPUs, and this machine has {machine.most_gpus}",
                 next_step="Lower its `processes`.",
             )
         what = "to train it" if isinstance(spec, TrainSpec) else "to ask it"
+        where = "its smallest GPU" if resources.gpus else "this machine"
         raise UnavailableError(
-            f"{who} needs at least {resources.least_gb:,.1f} GiB of memory {what}, and this machine has {memory_gb():,.1f}",
+            f"{who} needs at least {least:,.1f} GiB of memory {what}, and {where} has {there:,.1f}",
             next_step="Take a smaller one, `lora`, or a machine with more; the option `memory_gb` overrules the estimate.",
         )

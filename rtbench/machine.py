@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import os
+from dataclasses import dataclass
 from pathlib import Path
+
+NVIDIA_SMI_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a step finds where it runs. None: nobody here knows."""
+
+    gpus: int
+    """A step that names no device takes one of them, where there are any."""
+    most_gpus: int | None
+    """All that one step may ask for."""
+    gpu_memory_gb: float | None
+    """GiB of the smallest of them."""
+    memory_gb: float | None
+    """Main memory, in GiB."""
+
+
+def here() -> Machine:
+    """The one that this process runs on."""
+    gpus = gpu_count()
+    return Machine(gpus=gpus, most_gpus=gpus, gpu_memory_gb=gpu_memory_gb() if gpus else None, memory_gb=memory_gb())
 
 
 def cpu_count() -> int:
@@ -16,6 +40,25 @@ def gpu_count() -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     nodes = len([node for node in Path("/dev").glob("nvidia*") if node.name.removeprefix("nvidia").isdigit()])
     return nodes if visible is None else min(nodes, len([name for name in visible.split(",") if name.strip()]))
+
+
+@functools.lru_cache(maxsize=1)
+def gpu_memory_gb() -> float | None:
+    """Memory of the smallest GPU, in GiB, as nvidia-smi has it; None where it cannot be asked."""
+    import shutil
+    import subprocess  # neither is needed where there is no GPU
+
+    command = shutil.which("nvidia-smi")
+    if command is None:
+        return None
+    try:
+        said = subprocess.run(  # noqa: S603 - a fixed command
+            [command, "--query-gpu=memory.total", "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, check=True, timeout=NVIDIA_SMI_SECONDS,
+        ).stdout  # fmt: skip
+        return min(float(line) for line in said.splitlines() if line.strip()) / 1024
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
 
 
 def memory_gb() -> float:

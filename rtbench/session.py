@@ -11,6 +11,7 @@ from rtbench.budget import Budget
 from rtbench.errors import BadInputError, PluginError
 from rtbench.interfaces import Environment
 from rtbench.ledger import Ledger
+from rtbench.machine import here
 from rtbench.plugins import PluginManager
 from rtbench.registry import make
 from rtbench.store import Store
@@ -38,6 +39,7 @@ class Session:
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
+        self.machine = here()
         self.plugins = PluginManager(environment.blocked, [Path(p) for p in environment.plugin_files])
         self.workspace = Path(environment.workspace)
         self.ledger = Ledger(self.workspace / "ledger")

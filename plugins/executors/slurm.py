@@ -19,7 +19,7 @@ from rtbench.errors import BadInputError, MissingExtraError
 from rtbench.files import convert
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Executor, Listener, Outcome, Services
-from rtbench.machine import cpu_count
+from rtbench.machine import Machine, cpu_count, here
 from rtbench.plan import Plan
 from rtbench.specs import CompleteSpec, Step, TrainSpec
 
@@ -54,6 +54,12 @@ class SlurmExecutor(Executor):
                 next_step="Run where jobs are submitted; `--executor-option cluster=local` tries it without Slurm.",
             )
         self.options = options
+
+    def machine(self) -> Machine:
+        """Of the nodes it is known what the options say."""
+        if self.options.cluster == "local":
+            return here()
+        return Machine(gpus=self.options.gpus_per_process, most_gpus=None, gpu_memory_gb=None, memory_gb=None)
 
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:
         schedule = Schedule(plan, listener)

@@ -48,7 +48,9 @@ def rtbench_machine_facts() -> dict[str, str]:
     """What writes students' texts by default, by the rule that students go by."""
     from rtbench_plugins.hf.options import StudentOptions, engine_for
 
-    found = engine_for(StudentOptions(model="any"), "decoder", has_weights=True)
+    from rtbench.machine import here
+
+    found = engine_for(StudentOptions(model="any"), "decoder", here(), has_weights=True)
     said = {
         "own": "the own loop, as vLLM or a GPU is missing",
         "vllm": "vLLM for causal models with weights, the own loop for all others",

@@ -14,6 +14,7 @@ from rtbench_plugins.thoughts import Tags
 from rtbench.errors import BadInputError
 from rtbench.files import convert
 from rtbench.interfaces import RationaleSource, Services
+from rtbench.machine import Machine, here
 from rtbench.records import Family, Price, Record
 
 RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
@@ -139,26 +140,27 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     memory_gb: float | None = None
 
 
-def engine_for(options: StudentOptions, family: Family, *, has_weights: bool) -> Literal["own", "vllm"]:
+def engine_for(
+    options: StudentOptions, family: Family, machine: Machine, *, has_weights: bool
+) -> Literal["own", "vllm"]:
     """What writes a student's texts, by what is here. The own loop computes a prefix that prompts share once, keeps its batch
     full and draws by each completion's seed; vLLM does so too, and has kernels for GPUs.
 
     Args:
         options: the student's.
         family: of its model.
+        machine: where it is asked.
         has_weights: there is a folder or a hub model to be opened.
     """
     if options.engine is not None:
         return options.engine
-    able = family == "decoder" and has_weights and gpus_for(options.device) > 0
+    able = family == "decoder" and has_weights and gpus_for(options.device, machine) > 0
     return "vllm" if able and find_spec("vllm") is not None else "own"
 
 
-def gpus_for(device: str | None) -> int:
+def gpus_for(device: str | None, machine: Machine) -> int:
     """GPUs that a step takes: the one named, or one where there is one and none is named."""
-    from rtbench.machine import gpu_count
-
-    return 1 if (device or "").startswith("cuda") or (device is None and gpu_count() > 0) else 0
+    return 1 if (device or "").startswith("cuda") or (device is None and machine.gpus > 0) else 0
 
 
 @dataclass(frozen=True)
@@ -256,6 +258,11 @@ def tracking_of(services: Services) -> Tracking | None:
 
     check(names)
     return Tracking(names, services.workspace / "tracked")
+
+
+def machine_of(services: Services) -> Machine:
+    """Where models are trained and asked; this machine without a session."""
+    return getattr(services, "machine", None) or here()
 
 
 def plain(options: StudentOptions | TeacherOptions) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, student_fingerprint
-from rtbench_plugins.hf.memory import PROCESS, Need, Shape, generation_need, shape_of, training_need
+from rtbench_plugins.hf.memory import PROCESS, Need, generation_need, training_need
 from rtbench_plugins.hf.options import (
     RANDOM_CONFIGS,
     Access,
@@ -18,12 +18,15 @@ from rtbench_plugins.hf.options import (
     access,
     engine_for,
     gpus_for,
+    machine_of,
     plain,
     student_options,
     tracking_of,
 )
+from rtbench_plugins.hf.shapes import Shape, shape_of, shape_of_config
 
 from rtbench.interfaces import Recipe, Services, Student, TextModel, TrainJob
+from rtbench.machine import Machine
 from rtbench.records import Family, ModelSpec, Resources, TrainReport
 
 if TYPE_CHECKING:
@@ -43,6 +46,7 @@ class HfStudent(Student):
         family: of the base.
         options: see :class:`~rtbench_plugins.hf.options.StudentOptions`.
         access: what the session allows.
+        machine: where it is trained and asked.
         tracking: what trainings are told to.
     """
 
@@ -53,6 +57,7 @@ class HfStudent(Student):
         family: Family,
         options: StudentOptions,
         access: Access,
+        machine: Machine,
         tracking: Tracking | None = None,
     ) -> None:
         self.name = name
@@ -62,6 +67,7 @@ class HfStudent(Student):
         self.series = options.series or _random_series(family, options)
         self._plugin = plugin
         self._access = access
+        self._machine = machine
         self._tracking = tracking
         self._hub = Hub(access)
 
@@ -111,12 +117,17 @@ class HfStudent(Student):
 
     def engine(self, *, trained: bool) -> str:
         has_weights = trained or self.options.model is not None
-        return {"own": "the own loop", "vllm": "vLLM"}[engine_for(self.options, self.family, has_weights=has_weights)]
+        return {"own": "the own loop", "vllm": "vLLM"}[
+            engine_for(self.options, self.family, self._machine, has_weights=has_weights)
+        ]
 
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         dtype = self.options.dtype or "float32"
         source = self.options.model if checkpoint is None else str(checkpoint)
-        if engine_for(self.options, self.family, has_weights=source is not None) == "vllm" and source is not None:
+        if (
+            engine_for(self.options, self.family, self._machine, has_weights=source is not None) == "vllm"
+            and source is not None
+        ):
             return self._in_vllm(source, dtype, fingerprint, pinned=checkpoint is None)
         from rtbench_plugins.hf.models import HfModel
 
@@ -144,7 +155,7 @@ class HfStudent(Student):
         return VllmModel(fingerprint, options, where=f"student {self.name!r}")
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
-        """By the weights' headers, where they are on this machine. Several processes are counted together."""
+        """By the weights' headers, where they are on this machine, else by what is known of the model. Several processes are counted together."""
         options = self.options
         count = options.processes if kind == "train" else 1
         alone = self._memory(kind, recipe)
@@ -153,7 +164,7 @@ class HfStudent(Student):
         )
         return Resources(
             cpus=options.cpus * count,
-            gpus=gpus_for(options.device) * count,
+            gpus=gpus_for(options.device, self._machine) * count,
             processes=count,
             memory_gb=round(memory.expected, 1),
             least_gb=round(memory.least, 1),
@@ -162,8 +173,8 @@ class HfStudent(Student):
     def _memory(self, kind: str, recipe: Recipe) -> Need:
         """Of one process that holds all."""
         options = self.options
-        if options.memory_gb is not None or options.config is not None:
-            return Need(0.0, options.memory_gb or 1.5)
+        if options.memory_gb is not None:
+            return Need(0.0, options.memory_gb)
         need = self._need(kind, recipe)
         return need or Need(0.0, 8.0 if kind == "train" else 4.0)
 
@@ -177,8 +188,11 @@ class HfStudent(Student):
 
     @cached_property
     def _shape(self) -> Shape | None:
+        if self.options.config is not None:
+            return shape_of_config(RANDOM_CONFIGS[self.family] | self.options.config, self.options.vocab_size)
         pinned = self._pinned()
-        return shape_of(pinned.model, pinned.revision) if pinned.model is not None else None
+        assert pinned.model is not None
+        return shape_of(pinned.model, pinned.revision)
 
     def _pinned(self) -> StudentOptions:
         """The options with the commit that the model's revision stands for."""
@@ -250,4 +264,4 @@ def seq2seq_student(name: str, options: dict[str, Any], services: Services) -> H
 def _student(name: str, plugin: str, family: Family, options: dict[str, Any], services: Services) -> HfStudent:
     found = student_options(name, options)
     allowed = access(services, wanted=found.trust_remote_code, where=f"options of student {name!r}")
-    return HfStudent(name, plugin, family, found, allowed, tracking_of(services))
+    return HfStudent(name, plugin, family, found, allowed, machine_of(services), tracking_of(services))

@@ -8,11 +8,12 @@ from typing import Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, teacher_fingerprint
-from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, plain, teacher_options
+from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, machine_of, plain, teacher_options
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
 
 from rtbench.errors import BadInputError
 from rtbench.interfaces import Services, Teacher, TextModel
+from rtbench.machine import Machine
 from rtbench.records import Family, ModelSpec, Resources
 
 
@@ -23,9 +24,10 @@ class HfTeacher(Teacher):
         name: as in the matrix.
         options: see :class:`~rtbench_plugins.hf.options.TeacherOptions`.
         access: what the session allows.
+        machine: where it is asked.
     """
 
-    def __init__(self, name: str, options: TeacherOptions, access: Access) -> None:
+    def __init__(self, name: str, options: TeacherOptions, access: Access, machine: Machine) -> None:
         self.name = name
         self.options = options
         self.format = TEACHER_FORMATS[options.format]
@@ -33,6 +35,7 @@ class HfTeacher(Teacher):
         self.price = options.price
         self.learns_from = learns_from(options.format, options.rationale)
         self._access = access
+        self._machine = machine
         self._hub = Hub(access)
 
     @cached_property
@@ -84,7 +87,9 @@ class HfTeacher(Teacher):
 
     def resources(self) -> Resources:
         options = self.options
-        return Resources(cpus=options.cpus, gpus=gpus_for(options.device), memory_gb=options.memory_gb or 8.0)
+        return Resources(
+            cpus=options.cpus, gpus=gpus_for(options.device, self._machine), memory_gb=options.memory_gb or 8.0
+        )
 
     def _pinned(self) -> TeacherOptions:
         """The options with the commit that the model's revision stands for."""
@@ -95,4 +100,4 @@ def hf_teacher(name: str, options: dict[str, Any], services: Services) -> HfTeac
     """Factory of the ``hf`` teacher."""
     found = teacher_options(name, options)
     allowed = access(services, wanted=found.trust_remote_code, where=f"options of teacher {name!r}")
-    return HfTeacher(name, found, allowed)
+    return HfTeacher(name, found, allowed, machine_of(services))

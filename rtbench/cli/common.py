@@ -216,6 +216,20 @@ def matrix_options(command: Command) -> Command:
     return command
 
 
+def with_executor(command: Command) -> Command:
+    """Where steps run; plans go by what is there."""
+    options = [
+        click.option("--executor", default="local", show_default=True, help="Where steps run: local, slurm, or a plugin's."),
+        click.option(
+            "--executor-option", "executor_options", multiple=True, callback=value_map, metavar="NAME=VALUE",
+            help="An option of the executor; repeatable.",
+        ),
+    ]  # fmt: skip
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 def planned(session: Session, arguments: dict[str, Any]) -> Any:
     """Reads, narrows and plans a matrix from the options of :func:`matrix_options`."""
     from rtbench.cli.progress import byte_progress

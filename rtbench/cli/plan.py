@@ -17,6 +17,7 @@ from rtbench.cli.common import (
     print_json,
     print_table,
     run_name,
+    with_executor,
     with_session,
 )
 from rtbench.cli.money import keep_account
@@ -40,6 +41,7 @@ SHORT = 60
 )
 @click.option("--budget", metavar="AMOUNT", help="Most that the run may cost; the pilot counts.")
 @NAME
+@with_executor
 @click.option("--steps", is_flag=True, help="List every step, cached ones too.")
 @format_option("table", "json")
 @with_session
@@ -50,6 +52,8 @@ def plan(
     pilot: int | None,
     budget: str | None,
     name: str | None,
+    executor: str,
+    executor_options: dict[str, object],
     **arguments: Any,
 ) -> None:
     """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
@@ -59,6 +63,7 @@ def plan(
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
     check_name(name)
+    session.machine = session.executor(executor, executor_options).machine()
     made = planned(session, dict(arguments))
     if budget is not None or pilot is not None:
         keep_account(session, made, name or run_name(made, arguments), budget)

@@ -15,7 +15,7 @@ from rtbench.cli.common import (
     name_list,
     planned,
     run_name,
-    value_map,
+    with_executor,
     with_session,
 )
 from rtbench.cli.money import keep_account
@@ -29,15 +29,7 @@ if TYPE_CHECKING:
 @matrix_options
 @NAME
 @click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
-@click.option("--executor", default="local", show_default=True, help="Where steps run: local, slurm, or a plugin's.")
-@click.option(
-    "--executor-option",
-    "executor_options",
-    multiple=True,
-    callback=value_map,
-    metavar="NAME=VALUE",
-    help="An option of the executor; repeatable.",
-)
+@with_executor
 @click.option("--budget", metavar="AMOUNT", help="Most that paid teachers may cost this run, such as 25usd.")
 @click.option(
     "--report-to", callback=name_list, metavar="A,B", help="Trackers of trainings: wandb, tensorboard, mlflow …"
@@ -71,6 +63,7 @@ def run(
         parse_budget(budget)  # a slip is told before anything is planned
     session.environment = replace(session.environment, report_to=tuple(report_to or ()))
     engine = session.executor(executor, executor_options | ({} if workers is None else {"workers": workers}))
+    session.machine = engine.machine()
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
         reasons = sorted({p.reason or "" for p in plan.cells})

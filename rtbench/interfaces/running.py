@@ -14,6 +14,7 @@ from rtbench.errors import BadInputError
 from rtbench.interfaces.methods import Curator, Method
 from rtbench.interfaces.models import Student, Teacher
 from rtbench.interfaces.tasks import Task, TaskData
+from rtbench.machine import Machine, here
 from rtbench.records import Record
 
 if TYPE_CHECKING:
@@ -74,6 +75,10 @@ class Executor(ABC):
     @abstractmethod
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome: ...
 
+    def machine(self) -> Machine:
+        """What models find where it runs their steps; plans go by it."""
+        return here()
+
 
 class Reporter(ABC):
     """Renders a leaderboard."""
@@ -121,6 +126,10 @@ class Services(Protocol):
     @property
     def recordings(self) -> Path | None:
         """Folder with recorded completions, where there is one."""
+
+    @property
+    def machine(self) -> Machine:
+        """Where models are trained and asked."""
 
     @property
     def trust_remote_code(self) -> bool: ...

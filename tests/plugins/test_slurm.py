@@ -227,6 +227,18 @@ def test_sixteen_gpus_are_asked_for_as_two_nodes(cli: Cli) -> None:
     assert "--cpus-per-task=6" in srun
 
 
+def test_plan_goes_by_the_cluster_and_not_by_the_machine_that_submits(cli: Cli) -> None:
+    config = {"n_layer": 100, "n_embd": 10_000, "n_head": 100}  # 120e9 parameters
+    path = matrix(cli, {"use": "hf-causal", "config": config, "processes": 16})
+    cluster = with_slurm(cli)
+    reason = cluster.json("plan", "--matrix", path)["cells"][0]["reason"]
+    assert "and this machine has" in reason
+    found: Any = cluster.json("plan", "--matrix", path, *slurm("gpus_per_process=1"))
+    assert found["cells"][0]["reason"] is None
+    needs = {step["kind"]: step["resources"] for step in found["steps"]}
+    assert (needs["train"]["gpus"], needs["complete"]["gpus"]) == (16, 1), "what names no device takes the nodes' GPUs"
+
+
 @pytest.mark.parametrize(("processes", "shape"), [(9, ("3", "3")), (12, ("2", "6")), (3, ("1", "3"))])
 def test_nodes_take_equal_parts(cli: Cli, processes: int, shape: tuple[str, str]) -> None:
     path = matrix(cli, {"use": "hf-causal", "processes": processes, "memory_gb": 1})

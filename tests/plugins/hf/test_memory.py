@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rtbench_plugins.hf import loading, memory
-from rtbench_plugins.hf.options import LoraOptions, StudentOptions
+from rtbench_plugins.hf import causal_plugin, loading, memory, seq2seq_plugin, shapes
+from rtbench_plugins.hf.options import RANDOM_CONFIGS, LoraOptions, StudentOptions
 from rtbench_plugins.pocket.students import MODELS
 
-from rtbench.interfaces import Recipe
+from rtbench import machine
+from rtbench.config import read_matrix
+from rtbench.interfaces import Environment, Recipe
+from rtbench.plan import make_plan
+from rtbench.session import Session
 from tests.conftest import Cli
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
@@ -31,7 +36,7 @@ recipe: {{epochs: 1, max_new_tokens: 5}}
 def test_shape_is_read_from_headers_and_config(tiny: Any, tmp_path: Path, family: str) -> None:
     base = loading.random_base(family, tiny.student(family).options, tiny.corpus, torch.device("cpu"))
     loading.save(base, tmp_path / "model")
-    found = memory.shape_of(str(tmp_path / "model"), None)
+    found = shapes.shape_of(str(tmp_path / "model"), None)
     assert found is not None
     stored = {id(p): p.numel() for p in base.model.parameters()}
     assert found.parameters == sum(stored.values())
@@ -40,20 +45,52 @@ def test_shape_is_read_from_headers_and_config(tiny: Any, tmp_path: Path, family
 
 
 def test_what_is_not_on_this_machine_or_unheard_of_has_no_shape(tmp_path: Path) -> None:
-    assert memory.shape_of("nobody/nothing", "0" * 40) is None
+    assert shapes.shape_of("nobody/nothing", "0" * 40) is None
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "odd", "depth": 3}))
     (tmp_path / "model.safetensors").write_bytes((MODELS / "pocket-0.5m" / "model.safetensors").read_bytes())
-    assert memory.shape_of(str(tmp_path), None) is None
+    assert shapes.shape_of(str(tmp_path), None) is None
+
+
+@pytest.mark.parametrize(
+    ("family", "config"),
+    [
+        ("decoder", {}),
+        ("decoder", {"n_embd": 96, "n_inner": 200, "n_positions": 64}),
+        ("encoder_decoder", {}),
+        ("encoder_decoder", {"d_model": 96, "d_ff": 200, "d_kv": 16, "num_decoder_layers": 5}),
+    ],
+)
+def test_shape_of_random_weights_is_about_that_of_the_model(tiny: Any, family: str, config: dict[str, int]) -> None:
+    stated = RANDOM_CONFIGS[family] | config
+    options = StudentOptions(config=stated, vocab_size=300)
+    base = loading.random_base(family, options, tiny.corpus, torch.device("cpu"))
+    found = shapes.shape_of_config(stated, len(base.tokenizer))
+    assert found is not None
+    assert found.parameters == pytest.approx(base.model.num_parameters(), rel=0.03)
+    assert shapes.shape_of_config({"depth": 3}, 300) is None
+
+
+def test_built_in_students_have_a_shape_before_their_weights_are_here() -> None:
+    for plugin, family in ((causal_plugin, "decoder"), (seq2seq_plugin, "encoder_decoder")):
+        for model, *_ in [*plugin._PINNED.values(), *getattr(plugin, "_MODERN", {}).values()]:
+            assert shapes.shape_of(model, "0" * 40) == shapes.KNOWN[model], family
+    small, large = shapes.KNOWN["openai-community/gpt2"], shapes.KNOWN["google-t5/t5-large"]
+    stated = {"n_layer": 12, "n_embd": 768, "n_head": 12, "n_positions": 1024}
+    assert shapes.shape_of_config(stated, 50257).parameters == pytest.approx(small.parameters, rel=0.01)  # type: ignore[union-attr]
+    stated = {"num_layers": 24, "num_decoder_layers": 24, "d_model": 1024, "num_heads": 16, "d_ff": 4096, "d_kv": 64}
+    assert shapes.shape_of_config(stated, 32128).parameters == pytest.approx(large.parameters, rel=0.01)  # type: ignore[union-attr]
 
 
 def test_training_needs_four_numbers_a_weight_and_adapters_one() -> None:
-    shape = memory.Shape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
+    shape = shapes.Shape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
     recipe = Recipe(selection="last")
     whole = memory.training_need(shape, StudentOptions(model="m"), recipe)
     assert whole.least == pytest.approx(1 + 16e9 / 2**30)
     assert whole.expected > whole.least
     adapters = memory.training_need(shape, StudentOptions(model="m", lora=LoraOptions()), recipe)
     assert adapters.least == pytest.approx(1 + 4e9 / 2**30)
+    muon = memory.training_need(shape, StudentOptions(model="m"), Recipe(selection="last", optimizer="muon"))
+    assert muon.least == pytest.approx(1 + 12e9 / 2**30)
     quantized = memory.training_need(shape, StudentOptions(model="m", lora=LoraOptions(quantize="nf4")), recipe)
     assert quantized.least == pytest.approx(1 + 0.53e9 / 2**30)
     parts = memory.training_need(shape, StudentOptions(model="m", micro_batch=1), recipe)
@@ -86,6 +123,28 @@ def test_plan_states_the_peak_and_a_run_refuses_what_cannot_fit(cli: Cli, tmp_pa
     path.write_text(MATRIX.format(model=huge, more=", memory_gb: 1"))
     found = cli.json("plan", "--matrix", path)
     assert found["cells"][0]["reason"] is None, "who states it knows better"
+
+
+def test_what_a_gpu_cannot_hold_is_refused(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The GPU, and the command that says what it has, are stand-ins."""
+    path = tmp_path / "m.yaml"
+    path.write_text(MATRIX.format(model=grown(tmp_path / "large", 10**9), more=", device: cuda"))
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 16384\necho 8192\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(machine, "gpu_count", lambda: 2)
+    machine.gpu_memory_gb.cache_clear()
+    try:
+        session = Session(Environment(workspace=str(cli.workspace), offline=True))
+        plan = make_plan(session, read_matrix(session, str(path)))
+    finally:
+        machine.gpu_memory_gb.cache_clear()
+    (reason,) = {cell.reason for cell in plan.cells}
+    assert reason is not None
+    assert "needs at least 15.9 GiB of memory to train it, and its smallest GPU has 8.0" in reason
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    assert machine.gpu_memory_gb() is None, "who cannot be asked refuses nothing"
+    machine.gpu_memory_gb.cache_clear()
 
 
 def test_plan_shows_what_steps_need(cli: Cli, tmp_path: Path) -> None:

@@ -1,0 +1,135 @@
+"""How large a model is, from the headers of its weights and its config. Imports no torch."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rtbench_plugins.hf.identity import cached_file, local_folder
+
+from rtbench.files import read_json
+
+_HEADER = struct.Struct("<Q")
+_MOST_HEADER = 100 * 10**6
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a model its memory follows from."""
+
+    parameters: int
+    layers: int
+    width: int
+    """Of hidden states."""
+    heads: int
+    vocabulary: int
+
+
+def shape_of(model: str, revision: str | None) -> Shape | None:
+    """The shape of a folder's, or a cached hub model's, weights; of one that is not on this machine, what its card says, where
+    it is one of the built-in students; else None, and where its config uses other words for the numbers."""
+    parts = list(_weight_files(model, revision))
+    config = _config(model, revision)
+    if not parts or config is None:
+        return KNOWN.get(model)
+    return _shape(config, sum(map(parameters_in, parts)))
+
+
+def shape_of_config(config: Mapping[str, Any], vocabulary: int) -> Shape | None:
+    """About the shape of a model with random weights: attention, two matrices of a feed-forward layer, and embeddings.
+
+    Args:
+        config: fields of its transformers config.
+        vocabulary: tokens, where the config names none.
+    """
+    config = {"vocab_size": vocabulary, **config}
+    found = _shape(config, 0)
+    if found is None:
+        return None
+    inner = _first(config, "n_inner", "d_ff", "intermediate_size") or 4 * found.width
+    heads = found.heads * (_first(config, "d_kv", "head_dim") or found.width // found.heads)
+    decoder = _first(config, "num_decoder_layers") or 0
+    each = 4 * found.width * heads + 2 * found.width * inner
+    across = decoder * 4 * found.width * heads
+    positions = _first(config, "n_positions", "max_position_embeddings") or 0
+    total = found.layers * each + across + (found.vocabulary + positions) * found.width
+    return replace(found, parameters=total)
+
+
+def _shape(config: Mapping[str, Any], parameters: int) -> Shape | None:
+    layers = _first(config, "num_hidden_layers", "n_layer", "num_layers")
+    width = _first(config, "hidden_size", "n_embd", "d_model")
+    heads = _first(config, "num_attention_heads", "n_head", "num_heads")
+    vocabulary = _first(config, "vocab_size")
+    if layers is None or width is None or heads is None or vocabulary is None:
+        return None
+    layers += _first(config, "num_decoder_layers") or 0
+    return Shape(parameters, layers, width, heads, vocabulary)
+
+
+def parameters_in(path: Path) -> int:
+    """Numbers in a safetensors file, by its header alone."""
+    with path.open("rb") as handle:
+        (length,) = _HEADER.unpack(handle.read(_HEADER.size))
+        if length > _MOST_HEADER:
+            return 0
+        header: dict[str, Any] = json.loads(handle.read(length))
+    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+
+
+def _weight_files(model: str, revision: str | None) -> Iterator[Path]:
+    folder = local_folder(model)
+    if folder is not None:
+        yield from sorted(folder.glob("*.safetensors"))
+        return
+    single = cached_file(model, "model.safetensors", revision)
+    if single is not None:
+        yield single
+        return
+    index = cached_file(model, "model.safetensors.index.json", revision)
+    if index is None:
+        return
+    names = sorted(set(read_json(index)["weight_map"].values()))
+    parts = [cached_file(model, name, revision) for name in names]
+    yield from (part for part in parts if part is not None) if all(parts) else ()
+
+
+def _config(model: str, revision: str | None) -> Mapping[str, Any] | None:
+    folder = local_folder(model)
+    path = folder / "config.json" if folder is not None else cached_file(model, "config.json", revision)
+    found = read_json(path) if path is not None and path.is_file() else None
+    return found if isinstance(found, dict) else None
+
+
+def _first(config: Mapping[str, Any], *names: str) -> int | None:
+    return next((config[name] for name in names if isinstance(config.get(name), int)), None)
+
+
+_M = 10**6
+KNOWN = {
+    "openai-community/gpt2": Shape(124 * _M, 12, 768, 12, 50257),
+    "openai-community/gpt2-medium": Shape(355 * _M, 24, 1024, 16, 50257),
+    "openai-community/gpt2-large": Shape(774 * _M, 36, 1280, 20, 50257),
+    "google-t5/t5-small": Shape(61 * _M, 12, 512, 8, 32128),
+    "google-t5/t5-base": Shape(223 * _M, 24, 768, 12, 32128),
+    "google-t5/t5-large": Shape(738 * _M, 48, 1024, 16, 32128),
+    "google/flan-t5-small": Shape(77 * _M, 16, 512, 6, 32128),
+    "google/flan-t5-base": Shape(248 * _M, 24, 768, 12, 32128),
+    "google/flan-t5-large": Shape(783 * _M, 48, 1024, 16, 32128),
+    "HuggingFaceTB/SmolLM2-135M": Shape(135 * _M, 30, 576, 9, 49152),
+    "HuggingFaceTB/SmolLM2-360M": Shape(362 * _M, 32, 960, 15, 49152),
+    "HuggingFaceTB/SmolLM2-1.7B": Shape(1711 * _M, 24, 2048, 32, 49152),
+    "Qwen/Qwen3-0.6B-Base": Shape(596 * _M, 28, 1024, 16, 151936),
+    "Qwen/Qwen3-1.7B-Base": Shape(1721 * _M, 28, 2048, 16, 151936),
+    "Qwen/Qwen3-4B-Base": Shape(4022 * _M, 36, 2560, 32, 151936),
+    "meta-llama/Llama-3.2-1B": Shape(1236 * _M, 16, 2048, 32, 128256),
+    "meta-llama/Llama-3.2-3B": Shape(3213 * _M, 28, 3072, 24, 128256),
+    "google/gemma-3-270m": Shape(268 * _M, 18, 640, 4, 262144),
+    "google/gemma-3-1b-pt": Shape(1000 * _M, 26, 1152, 4, 262144),
+}
+"""The built-in students, for plans made before their weights are here; layers of encoder and decoder together."""
