@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,9 @@ import torch
 from rtbench_plugins.hf.encoding import IGNORED, EncodedRow
 from rtbench_plugins.hf.loading import Loaded
 
-_GROUP = 16
+from rtbench.records import Family
+
+_GROUP = {"decoder": 16, "encoder_decoder": 50}
 """Batches that are shuffled together and then sorted by length, so that little is padded."""
 
 
@@ -83,16 +86,34 @@ def forward(base: Loaded, model: Any, batch: Batch) -> tuple[torch.Tensor, torch
     return logits[:, :-1], targets[:, batch.first :] if fewer else targets
 
 
-def epoch_batches(rows: Sequence[EncodedRow], size: int, seed: int) -> Iterator[list[EncodedRow]]:
+def epoch_batches(rows: Sequence[EncodedRow], size: int, seed: int, family: Family) -> Iterator[list[EncodedRow]]:
     """Yields every row once, in random batches of rows of like length."""
+    many = size * _GROUP[family]
     generator = torch.Generator().manual_seed(seed)
     order: list[int] = torch.randperm(len(rows), generator=generator).tolist()
     batches: list[list[int]] = []
-    for at in range(0, len(order), size * _GROUP):
-        group = sorted(order[at : at + size * _GROUP], key=lambda index: rows[index].length)
+    for at in range(0, len(order), many):
+        drawn = order[at : at + many]
+        if family == "decoder":
+            group = sorted(drawn, key=lambda index: rows[index].length)
+        else:
+            group = _by_both_lengths(drawn, rows, size)
         batches += [group[start : start + size] for start in range(0, len(group), size)]
     for index in torch.randperm(len(batches), generator=generator).tolist():
         yield [rows[row] for row in batches[index]]
+
+
+def _by_both_lengths(group: Sequence[int], rows: Sequence[EncodedRow], size: int) -> list[int]:
+    """Input and labels are padded apart: in order of the labels' lengths, and runs of some batches in order of the inputs',
+    up and down in turn, so that a batch over the end of a run is of like rows too."""
+    run = size * max(1, math.isqrt(-(-len(group) // size)))
+    ordered = sorted(group, key=lambda index: len(rows[index].labels))
+    runs = (ordered[start : start + run] for start in range(0, len(ordered), run))
+    return [
+        index
+        for number, part in enumerate(runs)
+        for index in sorted(part, key=lambda index: len(rows[index].input_ids), reverse=number % 2 == 1)
+    ]
 
 
 @torch.no_grad()

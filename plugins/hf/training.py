@@ -160,7 +160,8 @@ class _Trainer:
         self.model.train()
         dropout = derived_seed(seed, "dropout", epoch) + self.processes.rank
         with _seeded(dropout, self.base.device):
-            for rows in epoch_batches(self.rows, self.recipe.batch_size, derived_seed(seed, "order", epoch)):
+            order = derived_seed(seed, "order", epoch)
+            for rows in epoch_batches(self.rows, self.recipe.batch_size, order, self.base.family):
                 part, supervised = self._gradients(rows), sum(row.supervised for row in rows)
                 self.processes.clip(self.model)
                 self.optimizer.step(steps)

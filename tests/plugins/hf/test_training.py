@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import torch
 from rtbench_plugins.hf import loading
 from rtbench_plugins.hf.batches import collate, epoch_batches, forward
-from rtbench_plugins.hf.encoding import IGNORED, Codec, encode_rows
+from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.muon import orthogonal
 from rtbench_plugins.hf.optimizers import rate_factor
 from rtbench_plugins.hf.options import StudentOptions
@@ -296,8 +297,28 @@ def test_every_row_is_seen_once_per_epoch(tiny):
     _, codec = base_and_codec(tiny, "decoder")
     rows = encode_rows(codec, tiny.rows, tiny.job(Path("/tmp")).recipe)
     for seed in (1, 2):
-        seen = [id(row) for batch in epoch_batches(rows, 5, seed) for row in batch]
-        assert sorted(seen) == sorted(map(id, rows))
+        for family in ("decoder", "encoder_decoder"):
+            seen = [id(row) for batch in epoch_batches(rows, 5, seed, family) for row in batch]
+            assert sorted(seen) == sorted(map(id, rows))
+
+
+@pytest.mark.parametrize(("family", "most"), [("decoder", 1.07), ("encoder_decoder", 1.2)])
+def test_little_is_padded(family, most):
+    """Prompts and labels of 20 to 150 tokens; batches as they come would be padded by a half."""
+    draw = random.Random(0)
+    rows = []
+    for _ in range(400):
+        prompt, label = [1] * draw.randint(20, 150), [1] * draw.randint(20, 150)
+        decoder = EncodedRow(prompt + label, [IGNORED] * len(prompt) + label, truncated=False)
+        rows.append(decoder if family == "decoder" else EncodedRow(prompt, label, truncated=False))
+    batches = list(epoch_batches(rows, 8, 0, family))
+    held = sum(len(row.input_ids) + len(row.labels) for row in rows)
+    padded = sum(
+        len(batch) * (max(len(row.input_ids) for row in batch) + max(len(row.labels) for row in batch))
+        for batch in batches
+    )
+    assert padded / held < most
+    assert len({tuple(sorted(map(id, one))) for one in [*batches, *epoch_batches(rows, 8, 1, family)]}) > len(batches)
 
 
 @both_families
