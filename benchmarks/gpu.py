@@ -8,7 +8,7 @@ explained by the scripted teacher, so that nothing is downloaded. Training: bflo
 useful tokens are those of prompts and labels, not padding. Utilisation: 6 × parameters × useful tokens per second, of the chip's
 dense bfloat16 peak (attention's own products left out, so it is a lower bound). Sampling: each prompt 8 times at temperature 0.7,
 at most 256 new tokens; useful tokens are those up to a text's end. A random model ends next to no text: all run to the limit, alike
-for all ways.
+for all ways. Where vLLM is installed, decoders are sampled with it as well.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,7 @@ class Setup:
         )
         self.recipe = Recipe(learning_rate=1e-4, batch_size=BATCH, epochs=1, selection="last")
         self.encoded = encode_rows(self.codec, self.rows, self.recipe)
+        self.vllm: Any = None
 
     @property
     def parameters(self) -> int:
@@ -157,14 +159,12 @@ def train_trainer(setup: Setup, rows: int, device: str) -> float:
         return settled(device) - before
 
 
-def sample_ours(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
-    from rtbench_plugins.hf.models import HfModel  # noqa: TID251
-
+def asked(setup: Setup, prompts: int) -> list[Any]:
+    """Each prompt several times, with seeds of their own."""
     from rtbench.records import Request, Sampling
 
-    model = HfModel(setup.base, "f", name="benchmark", chat=False, thinking=None, most_rows=256)
     sampling = Sampling(max_new_tokens=NEW, temperature=0.7)
-    requests = [
+    return [
         Request(
             task="t", sample_index=at, completion_index=n, prompt=row.prompt, sampling=sampling, key=f"{at}-{n}",
             seed=at * DRAWS + n,
@@ -172,6 +172,30 @@ def sample_ours(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
         for at, row in enumerate(setup.rows[:prompts])
         for n in range(DRAWS)
     ]  # fmt: skip
+
+
+def sample_ours(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
+    from rtbench_plugins.hf.models import HfModel  # noqa: TID251
+
+    model = HfModel(setup.base, "f", name="benchmark", chat=False, thinking=None, most_rows=256)
+    return timed(model, asked(setup, prompts), device)
+
+
+def sample_vllm(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
+    """vLLM's engine as rtbench drives it, opened at the first call, on the same weights."""
+    from rtbench_plugins.hf.loading import save  # noqa: TID251
+    from rtbench_plugins.vllm_engine import VllmModel, VllmOptions  # noqa: TID251
+
+    if setup.vllm is None:
+        with tempfile.TemporaryDirectory() as folder:
+            save(setup.base, Path(folder))
+            engine = {"dtype": "bfloat16", "gpu_memory_utilization": 0.7}
+            options = VllmOptions(model=folder, chat_template=False, thinking=None, engine=engine)
+            setup.vllm = VllmModel("f", options, where="benchmark")
+    return timed(setup.vllm, asked(setup, prompts), device)
+
+
+def timed(model: Any, requests: Sequence[Any], device: str) -> tuple[float, int]:
     before = settled(device)
     found = list(model.generate(requests))
     return settled(device) - before, sum(one.usage.completion_tokens for one in found if one.usage is not None)
@@ -231,6 +255,8 @@ def measure(
     samplings: dict[str, Callable[[Setup, int, str], tuple[float, int]]] = {
         "rtbench": sample_ours, "`generate`, in order": sample_plain,
     }  # fmt: skip
+    if device == "cuda" and family == "decoder" and find_spec("vllm") is not None:
+        samplings["vLLM, as rtbench drives it"] = sample_vllm
     print(
         f"\n| sampling {prompts} prompts × {DRAWS} | rtbench is so many times faster | useful tokens/s |\n|---|---:|---:|"
     )

@@ -145,17 +145,15 @@ def child(name: str, folder: str, family: str) -> None:
 
 def prepare(folder: Path, family: Any, data_dir: Path) -> None:
     """Fine-tunes the model and writes it down with the questions."""
-    from rtbench_plugins.hf.options import Access, StudentOptions  # noqa: TID251
-    from rtbench_plugins.hf.students import HfStudent  # noqa: TID251
+    from rtbench_plugins.hf.students import causal_student, seq2seq_student  # noqa: TID251
 
     from rtbench.interfaces import Recipe, TrainJob
     from rtbench.records import Row
 
     found = recorded(data_dir, 400 + PROMPTS)
-    plugin = "hf-causal" if family == "decoder" else "hf-seq2seq"
-    student = HfStudent(
-        "benchmark", plugin, family, StudentOptions(config=CONFIGS[family], vocab_size=5000, device="cpu"), Access()
-    )
+    made = causal_student if family == "decoder" else seq2seq_student
+    options = {"config": CONFIGS[family], "vocab_size": 5000, "device": "cpu"}
+    student = made("benchmark", options, None)  # type: ignore[arg-type]
     rows = [Row(sample_index=at, prompt=prompt, label=label) for at, (prompt, label) in enumerate(found[:400])]
     recipe = Recipe(learning_rate=1e-3, batch_size=8, epochs=EPOCHS, selection="last")
     corpus = [prompt + label for prompt, label in found[:400]]
