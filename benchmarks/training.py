@@ -146,19 +146,14 @@ def loss_after(setup: Setup) -> float:
     """Mean loss per supervised token of the trained model, in nats."""
     import torch
     from rtbench_plugins.hf.batches import collate, forward  # noqa: TID251
-    from rtbench_plugins.hf.encoding import IGNORED  # noqa: TID251
 
     setup.base.model.eval()
     nats = 0.0
     with torch.no_grad():
         for row in setup.encoded:
             batch = collate([row], setup.codec.pad, setup.base.device, causal=setup.family == "decoder")
-            logits, labels = forward(setup.base, setup.base.model, batch)
-            nats += float(
-                torch.nn.functional.cross_entropy(
-                    logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
-                )
-            )
+            logits = forward(setup.base, setup.base.model, batch, picks=False)
+            nats += float(torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum"))
     return nats / sum(row.supervised for row in setup.encoded)
 
 

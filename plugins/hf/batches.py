@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import math
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from rtbench_plugins.hf.encoding import IGNORED, EncodedRow
 from rtbench_plugins.hf.loading import Loaded
+from torch.nn import functional
 
 from rtbench.records import Family
 
@@ -29,8 +31,10 @@ class Batch:
     labels: torch.Tensor
     position_ids: torch.Tensor | None
     """Of packed rows: each begins at 0."""
-    first: int
-    """Decoder: columns before it have no label to predict, in any row."""
+    needed: torch.Tensor
+    """Positions whose next token is a label, counted through all rows of the output, shape (labels,)."""
+    targets: torch.Tensor
+    """Those labels, shape (labels,)."""
 
 
 def collate(rows: Sequence[EncodedRow], pad: int, device: torch.device, *, causal: bool) -> Batch:
@@ -46,8 +50,7 @@ def collate(rows: Sequence[EncodedRow], pad: int, device: torch.device, *, causa
         inputs[at, : len(row.input_ids)] = torch.tensor(row.input_ids)
         mask[at, : len(row.input_ids)] = 1
         labels[at, : len(row.labels)] = torch.tensor(row.labels)
-    first = min(row.labels.index(next(label for label in row.labels if label != IGNORED)) for row in rows) - 1
-    return Batch(inputs.to(device), mask.to(device), labels.to(device), None, max(0, first))
+    return _batch(inputs, mask, labels, None, device, causal=causal)
 
 
 def pack(rows: Sequence[EncodedRow], device: torch.device) -> Batch:
@@ -57,33 +60,63 @@ def pack(rows: Sequence[EncodedRow], device: torch.device) -> Batch:
     inputs = torch.cat([torch.tensor(row.input_ids) for row in rows])[None]
     labels = torch.cat([torch.tensor(row.labels) for row in rows])[None]
     positions = torch.cat([torch.arange(len(row.input_ids)) for row in rows])[None]
-    return Batch(inputs.to(device), None, labels.to(device), positions.to(device), 0)
+    return _batch(inputs, None, labels, positions, device, causal=True)
 
 
-def forward(base: Loaded, model: Any, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Logits and the labels they are to meet, aligned, shapes (…, vocabulary) and (…). Logits are the largest tensor by
-    far; most of those that no label needs are not computed.
+def _batch(
+    inputs: torch.Tensor,
+    mask: torch.Tensor | None,
+    labels: torch.Tensor,
+    positions: torch.Tensor | None,
+    device: torch.device,
+    *,
+    causal: bool,
+) -> Batch:
+    # A decoder's output at a token is of the one after it.
+    following = functional.pad(labels[:, 1:], (0, 1), value=IGNORED) if causal else labels
+    needed = (following.flatten() != IGNORED).nonzero()[:, 0]  # here, where no GPU must be waited for
+    targets = following.flatten()[needed]
+    there = (None if one is None else one.to(device) for one in (inputs, mask, labels, positions, needed, targets))
+    return Batch(*there)  # type: ignore[arg-type]
+
+
+def forward(base: Loaded, model: Any, batch: Batch, *, picks: bool) -> torch.Tensor:
+    """Logits of the positions that a label needs, shape (labels, vocabulary): the largest tensor by far.
 
     Args:
         base: its model tells what can be asked of it.
         model: the same, or what it is wrapped in.
         batch: rows.
+        picks: :func:`picks_positions` of it: no others are computed.
     """
-    if base.family == "encoder_decoder":
-        shifted = base.model.prepare_decoder_input_ids_from_labels(labels=batch.labels)
-        inputs = {"input_ids": batch.input_ids, "attention_mask": batch.attention_mask}
-        return model(**inputs, decoder_input_ids=shifted, use_cache=False).logits, batch.labels
-    fewer = "logits_to_keep" in inspect.signature(base.model.forward).parameters
-    targets = batch.labels[:, 1:]
-    more: dict[str, Any]
+    inputs: dict[str, Any] = {"input_ids": batch.input_ids}
+    if batch.attention_mask is not None:
+        inputs["attention_mask"] = batch.attention_mask
     if batch.position_ids is not None:
-        needed = (targets[0] != IGNORED).nonzero()[:, 0]
-        more = {"logits_to_keep": needed} if fewer else {}
-        logits = model(input_ids=batch.input_ids, position_ids=batch.position_ids, use_cache=False, **more).logits
-        return logits if fewer else logits[:, needed], targets[:, needed]
-    more = {"logits_to_keep": batch.labels.shape[1] - batch.first} if fewer else {}
-    logits = model(input_ids=batch.input_ids, attention_mask=batch.attention_mask, use_cache=False, **more).logits
-    return logits[:, :-1], targets[:, batch.first :] if fewer else targets
+        inputs["position_ids"] = batch.position_ids
+    if base.family == "encoder_decoder":
+        inputs["decoder_input_ids"] = base.model.prepare_decoder_input_ids_from_labels(labels=batch.labels)
+    logits: torch.Tensor
+    if not picks:
+        logits = model(**inputs, use_cache=False).logits.flatten(0, 1)[batch.needed]
+        return logits
+    with _output_of(base.model, batch.needed):
+        logits = model(**inputs, use_cache=False).logits
+    return logits
+
+
+@contextlib.contextmanager
+def _output_of(model: Any, needed: torch.Tensor) -> Iterator[None]:
+    """The output layer computes these positions alone."""
+
+    def pick(_: Any, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (given[0].flatten(0, 1)[needed], *given[1:])
+
+    handle = model.get_output_embeddings().register_forward_pre_hook(pick)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 def epoch_batches(rows: Sequence[EncodedRow], size: int, seed: int, family: Family) -> Iterator[list[EncodedRow]]:
@@ -117,6 +150,37 @@ def _by_both_lengths(group: Sequence[int], rows: Sequence[EncodedRow], size: int
 
 
 @torch.no_grad()
+def picks_positions(base: Loaded) -> bool:
+    """Whether the model computes logits by one output layer, each position for itself, which may be given some of them:
+    tried on a few tokens."""
+    if not hasattr(base.model, "get_output_embeddings") or base.model.get_output_embeddings() is None:
+        return False
+    tokens = torch.arange(6, device=base.device)[None] % base.model.get_input_embeddings().weight.shape[0]
+    inputs = {"input_ids": tokens, "attention_mask": torch.ones_like(tokens)}
+    if base.family == "encoder_decoder":
+        inputs["decoder_input_ids"] = tokens
+    needed = torch.tensor([1, 4], device=base.device)
+    with _evaluated(base.model):
+        whole = base.model(**inputs, use_cache=False).logits[0, needed]
+        try:
+            with _output_of(base.model, needed):
+                part = base.model(**inputs, use_cache=False).logits
+        except (RuntimeError, IndexError, ValueError):  # it goes on with a shape that this is not
+            return False
+    return whole.shape == part.shape and torch.allclose(whole, part, rtol=1e-3, atol=1e-3)
+
+
+@contextlib.contextmanager
+def _evaluated(model: Any) -> Iterator[None]:
+    was_training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+@torch.no_grad()
 def keeps_rows_apart(base: Loaded) -> bool:
     """Whether a packed row's logits are its own: what stands before it is changed, and they must stay as they are. Not so
     where a layer looks at neighbours without regard to positions (convolutions, recurrent states) or the model has no
@@ -126,13 +190,12 @@ def keeps_rows_apart(base: Loaded) -> bool:
     vocabulary, length = base.model.get_input_embeddings().weight.shape[0], 8
     own = torch.arange(length, device=base.device) % vocabulary
     positions = torch.arange(length, device=base.device).repeat(2)[None]
-    model = base.model
-    was_training = model.training
-    model.eval()
     before = [own.roll(1), (own + 1) % vocabulary]
-    first, second = (
-        model(input_ids=torch.cat([one, own])[None], position_ids=positions, use_cache=False).logits[0, length:]
-        for one in before
-    )
-    model.train(was_training)
+    with _evaluated(base.model):
+        first, second = (
+            base.model(input_ids=torch.cat([one, own])[None], position_ids=positions, use_cache=False).logits[
+                0, length:
+            ]
+            for one in before
+        )
     return torch.equal(first, second)

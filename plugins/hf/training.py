@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack
-from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, encode_rows
+from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack, picks_positions
+from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loading import Loaded, save
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.options import Tracking
@@ -86,6 +86,7 @@ class _Trainer:
         self.total = per_epoch * recipe.epochs if recipe.steps is None else recipe.steps
         self.epochs = math.ceil(self.total / per_epoch)
         self.packs = self._packs()
+        self.picks = picks_positions(base)
         self.optimizer = Optimizers(base, recipe, self.total)
         self.model = processes.prepare(base, self.optimizer)
         self.file = StateFile(job.workdir)
@@ -262,10 +263,9 @@ class _Trainer:
     def _loss(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         """Summed cross entropy of the supervised tokens, in nats."""
         with self._precision():
-            logits, labels = forward(self.base, self.model, self._batch(rows))
-        return functional.cross_entropy(
-            logits.float().flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
-        )
+            batch = self._batch(rows)
+            logits = forward(self.base, self.model, batch, picks=self.picks)
+        return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
 
     def _save(self, name: str, weights: Weights | None = None) -> None:
         """Leaves the model in a folder; ``weights`` in place of those that it has, where these lie in several processes."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from rtbench_plugins.hf import loading
-from rtbench_plugins.hf.batches import collate, forward, keeps_rows_apart, pack
+from rtbench_plugins.hf.batches import collate, forward, keeps_rows_apart, pack, picks_positions
 from rtbench_plugins.hf.encoding import Codec, encode_rows
 from rtbench_plugins.hf.options import StudentOptions
 
@@ -33,8 +35,8 @@ def nats_and_gradients(base, batches):
     base.model.zero_grad()
     nats = 0.0
     for batch in batches:
-        logits, labels = forward(base, base.model, batch)
-        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        logits = forward(base, base.model, batch, picks=picks_positions(base))
+        loss = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
         loss.backward()
         nats += float(loss.detach())
     return nats, {name: parameter.grad.clone() for name, parameter in base.model.named_parameters()}
@@ -85,3 +87,32 @@ def test_model_that_lets_rows_see_each_other_is_never_packed(tiny, tmp_path):
 def test_encoder_decoder_is_never_packed(tiny, tmp_path):
     with pytest.raises(BadInputError, match="keep packed rows apart"):
         tiny.student("encoder_decoder", packing=True).train(tiny.job(tmp_path))
+
+
+class Reshaping(torch.nn.Module):
+    """Its logits take the shape of its input again, so that its output layer cannot be given some positions alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.head = torch.nn.Embedding(9, 4), torch.nn.Linear(4, 9)
+
+    def get_input_embeddings(self) -> torch.nn.Module:
+        return self.embedding
+
+    def get_output_embeddings(self) -> torch.nn.Module:
+        return self.head
+
+    def forward(self, input_ids, attention_mask, use_cache):
+        del attention_mask, use_cache
+        return SimpleNamespace(logits=self.head(self.embedding(input_ids)).view(*input_ids.shape, -1))
+
+
+def test_model_that_cannot_pick_positions_computes_all(tiny):
+    base, codec, rows = base_and_rows(tiny, GPT2)
+    odd = replace(base, model=Reshaping())
+    assert not picks_positions(odd)
+    batch = collate(rows, codec.pad, base.device, causal=True)
+    batch = replace(batch, input_ids=batch.input_ids % 9)
+    assert forward(odd, odd.model, batch, picks=False).shape == (len(batch.targets), 9)
+    odd.model.get_output_embeddings = lambda: None
+    assert not picks_positions(odd)

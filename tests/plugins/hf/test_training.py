@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 from rtbench_plugins.hf import loading
-from rtbench_plugins.hf.batches import collate, epoch_batches, forward
+from rtbench_plugins.hf.batches import collate, epoch_batches, forward, picks_positions
 from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.muon import orthogonal
 from rtbench_plugins.hf.optimizers import rate_factor
@@ -49,8 +49,11 @@ def test_loss_is_taken_on_label_and_end_mark_only(tiny, family):
         assert supervised[-1] == base.tokenizer.eos_token_id
     batch = collate(encoded, codec.pad, base.device, causal=family == "decoder")
     with torch.no_grad():
-        logits, labels = forward(base, base.model, batch)
-        nats = torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum")
+        assert picks_positions(base)
+        logits = forward(base, base.model, batch, picks=True)
+        nats = torch.nn.functional.cross_entropy(logits, batch.targets, reduction="sum")
+        whole = forward(base, base.model, batch, picks=False)
+        assert torch.allclose(whole, logits, atol=1e-5), "whether all positions are computed or those alone"
         by_hand = sum(nats_by_hand(base, one) for one in encoded)
     assert float(nats) == pytest.approx(by_hand, rel=1e-4)
     assert sum(one.supervised for one in encoded) == sum(len(codec.label_ids([r.label])[0]) + 1 for r in tiny.rows[:5])
