@@ -165,6 +165,10 @@ class PaperRule(_Published):
     cites = "itsnamgyu/reasoning-teacher, src/evaluation/evaluator.py (Ho et al. 2023)"
     number = staticmethod(_finder(_SIGNED + r"(?:\.[#]+)?"))
 
+    def __init__(self, options: RuleOptions) -> None:
+        super().__init__(options)
+        self._tolerance = options.tolerance if options.answer_type == "number" else None
+
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
         found = True
         if prefix is not None:
@@ -182,20 +186,21 @@ class PaperRule(_Published):
         return gold.replace(",", "") if kind == "number" else gold
 
     def matcher(self, gold: str) -> Callable[[str], bool]:
-        tolerance = self.options.tolerance
-        if self.options.answer_type != "number" or tolerance is None:
+        tolerance = self._tolerance
+        if tolerance is None:
             return super().matcher(gold)
         value = as_number(self.spelled(gold))
         return lambda extracted: abs(float(extracted) - value) <= tolerance
 
     def among(self, gold: str) -> Callable[[Sequence[str]], bool]:
-        if self.options.answer_type != "number" or self.options.tolerance is None:
+        if self._tolerance is None:
             return super().among(gold)
-        return AnswerRule.among(self, gold)
+        matches = self.matcher(gold)
+        return lambda candidates: any(map(matches, candidates))
 
     def canonical(self, extracted: str) -> str:
-        tolerance = self.options.tolerance
-        value = finite(extracted) if self.options.answer_type == "number" and tolerance is not None else None
+        tolerance = self._tolerance
+        value = None if tolerance is None else finite(extracted)
         if value is None or tolerance is None:
             return extracted
         digits = max(0, math.ceil(-math.log10(tolerance))) if tolerance > 0 else None
