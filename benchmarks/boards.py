@@ -40,7 +40,7 @@ def matrix() -> dict[str, Any]:
 
 
 def command(folder: Path, *arguments: str) -> dict[str, Any]:
-    """Runs rtbench; wall seconds and peak memory of it and what it started."""
+    """Runs rtbench; wall seconds, and the peak memory of its largest process."""
     plugin = str(Path(__file__).with_name("instant.py"))
     before = time.perf_counter()
     done = subprocess.run(
@@ -73,7 +73,7 @@ def main() -> None:
         megabytes = sum(path.stat().st_size for path in written) / 1e6
         samples = sum(path.read_bytes().count(b'"ok":') for path in (folder / "site" / "data").glob("*.js"))
     head("Leaderboards and sites", f"wall seconds, medians of {given.rounds} interleaved rounds; {cells} cells")
-    print("\n| | seconds | peak memory, MB |\n|---|---:|---:|")
+    print("\n| | seconds | peak memory of one process, MB |\n|---|---:|---:|")
     print(f"| the run, with two workers, once | {run['seconds']:.1f} | {run['mb']:.0f} |")
     for name, rounds in found.items():
         seconds = statistics.median(one["seconds"] for one in rounds)

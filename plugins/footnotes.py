@@ -6,7 +6,7 @@ from rtbench_plugins.wording import describe, sources
 
 from rtbench.overlap import RUN
 from rtbench.records import Spending
-from rtbench.report import Leaderboard
+from rtbench.report import Leaderboard, Row
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -176,10 +176,14 @@ def several(board: Leaderboard) -> list[str]:
         for task, result in row.results.items():
             if result.metrics is None or not result.metrics.at_k:
                 continue
-            name = " ".join(part for part in describe(row)[:4] if part != "–")
             curve = [f"k={at.k} {100 * at.pass_at_k:.1f} and {100 * at.maj_at_k:.1f}" for at in result.metrics.at_k]
-            lines.append(f"{name} on {task}: pass@k and maj@k in percent, {', '.join(curve)}")
+            lines.append(f"{_name(row)} on {task}: pass@k and maj@k in percent, {', '.join(curve)}")
     return lines
+
+
+def _name(row: Row) -> str:
+    """Method, student, teacher and degree, as far as it has them."""
+    return " ".join(part for part in describe(row)[:4] if part != "–")
 
 
 def _money(found: Spending) -> str:
@@ -193,8 +197,7 @@ def gaps(board: Leaderboard) -> list[str]:
     for row in board.rows:
         for task, result in row.results.items():
             if result.reason:
-                name = " ".join(part for part in describe(row)[:4] if part != "–")
-                out.setdefault(result.reason, []).append(f"{task} {name}")
+                out.setdefault(result.reason, []).append(f"{task} {_name(row)}")
     return [
         f"{', '.join(cells[:3])}{f' and {len(cells) - 3} more' if len(cells) > 3 else ''}: {reason}"
         for reason, cells in out.items()

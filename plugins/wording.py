@@ -44,7 +44,7 @@ HEADS = ["method", "student", "teacher", "D", "selection"]
 
 
 def percent(result: CellResult | None) -> str:
-    """Accuracy in percent with the half-width of its interval; a dash where there is none."""
+    """Accuracy in percent with its interval; a dash where there is none."""
     if result is None:
         return ""
     if result.accuracy is None:

@@ -14,6 +14,7 @@ from rtbench.errors import BadInputError
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MARKS = re.compile(r"[\"'\n.\s]")
 """What never belongs to a string answer."""
+_PLAIN_MARKS = {ord(one): None for one in map(chr, range(128)) if MARKS.match(one)}
 JOINTS = re.compile(r"[\s\-.,'\"*]+")
 """What may stand between the letters of a string that is spelled one by one."""
 # Digits inside a word ("Q1") are no number. The pattern begins with a plain set of characters, by which the engine passes over
@@ -119,6 +120,11 @@ def choices_in(question: str, letters: str = LETTERS) -> tuple[str, ...]:
     )
 
 
+def without_marks(text: str) -> str:
+    """The text without :data:`MARKS`."""
+    return text.translate(_PLAIN_MARKS) if text.isascii() else MARKS.sub("", text)
+
+
 def string_in(line: str) -> str | None:
     """The string a line gives as its answer: the last quoted one, letters spelled one by one joined, else the last
     word."""
@@ -126,7 +132,7 @@ def string_in(line: str) -> str | None:
         return JOINTS.sub("", quoted[-1]) or None
     if _SPELLED.match(line):
         return JOINTS.sub("", line) or None
-    words = [word for word in (MARKS.sub("", word) for word in line.split()) if word.strip(":*()[]")]
+    words = [word for word in map(without_marks, line.split()) if word.strip(":*()[]")]
     return words[-1].strip(":*()[]") if words else None
 
 

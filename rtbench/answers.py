@@ -19,7 +19,6 @@ import msgspec
 
 from rtbench.answer_text import (
     JOINTS,
-    MARKS,
     as_number,
     behind,
     computed,
@@ -27,6 +26,7 @@ from rtbench.answer_text import (
     numbers_in,
     string_in,
     texts_to_letters,
+    without_marks,
     written,
 )
 from rtbench.errors import UnknownNameError
@@ -140,7 +140,7 @@ class _Published(AnswerRule):
             "choice": re.compile(f"[{options.letters}]").findall,
             "number": lambda text: numbers(text.replace(",", "")),
             "yes_no": lambda text: _YES_NO_WORD.findall(text.lower()),
-            "string": lambda text: [MARKS.sub("", text)],
+            "string": lambda text: [without_marks(text)],
         }
         self.candidates = of_type[options.answer_type]
 
@@ -193,10 +193,7 @@ class PaperRule(_Published):
         return lambda extracted: abs(float(extracted) - value) <= tolerance
 
     def among(self, gold: str) -> Callable[[Sequence[str]], bool]:
-        if self._tolerance is None:
-            return super().among(gold)
-        matches = self.matcher(gold)
-        return lambda candidates: any(map(matches, candidates))
+        return super().among(gold) if self._tolerance is None else AnswerRule.among(self, gold)
 
     def canonical(self, extracted: str) -> str:
         tolerance = self._tolerance
@@ -280,7 +277,7 @@ class StrictRule(AnswerRule):
             return numbers_in(text)
         if kind == "yes_no":
             return [match.group(1).lower() for match in _YES_NO.finditer(text) if match.group(1)]
-        lines = [MARKS.sub("", line) for line in text.splitlines()]
+        lines = [without_marks(line) for line in text.splitlines()]
         return [line for line in lines if line]
 
     def _letters(self, text: str) -> tuple[list[str], list[str]]:
@@ -389,6 +386,8 @@ def _close_to(value: float) -> Callable[[float], bool]:
 
 @functools.lru_cache(maxsize=4096)  # several extractors look at one text
 def _any_close(candidates: tuple[str, ...], value: float) -> bool:
+    if not math.isfinite(value):
+        return any(map(_close_to(value), map(float, candidates)))
     far = 2e-6 * (abs(value) + 1)  # nothing beyond it is close; most candidates are
     low, high = value - far, value + far
     return any(map(_close_to(value), [number for number in map(float, candidates) if low <= number <= high]))

@@ -304,8 +304,9 @@ class AskingSteps:
         """A single GPU is no matter here: whoever asks for one where there is none computes on the CPU, or says so itself."""
         machine = self._session.machine
         too_wide = resources.processes > 1 and machine.most_gpus is not None and resources.gpus > machine.most_gpus
-        there = machine.gpu_memory_gb if resources.gpus else machine.memory_gb
-        least = resources.least_gb / max(1, resources.gpus)
+        least, there = resources.least_gb / max(1, resources.gpus), None
+        if least > 0:
+            there = machine.gpu_memory_gb() if resources.gpus else machine.memory_gb
         too_large = there is not None and least > there
         if not (too_wide or too_large) or self._session.store.has(kind_of(spec), key):
             return

@@ -76,20 +76,28 @@ def majority_at_k(votes: Sequence[int], right: Sequence[bool], k: int, *, silent
     return _majorities(tuple(sorted(zip(votes, right, strict=True), reverse=True)), silent, (k,))[0]
 
 
-@functools.lru_cache(maxsize=65536)
+@functools.lru_cache(maxsize=4096)
 def _majorities(answers: tuple[tuple[int, bool], ...], silent: int, ks: tuple[int, ...]) -> tuple[float, ...]:
     """:func:`majority_at_k` for several k; many questions share their votes, and so do extractors."""
-    wins = [0.0] * len(ks)
+    wins: list[dict[int, int]] = [{} for _ in ks]
+    """Choices in which a right answer has most votes, by how many others have as many."""
     for at, (count, right) in enumerate(answers):
         if not right:
             continue
         others = [votes for place, (votes, _) in enumerate(answers) if place != at]
         for mine in range(1, min(count, max(ks)) + 1):
-            ways = _ways(others, mine, max(ks) - mine)
-            for place, k in enumerate(ks):
-                wins[place] += math.comb(count, mine) * _to_win(ways, silent, k - mine)
+            chosen = math.comb(count, mine)
+            for (drawn, ties), number in _ways(others, mine, max(ks) - mine).items():
+                for won, k in zip(wins, ks, strict=True):
+                    if 0 <= k - mine - drawn <= silent:
+                        more = chosen * number * math.comb(silent, k - mine - drawn)
+                        won[ties] = won.get(ties, 0) + more
     n = sum(count for count, _ in answers) + silent
-    return tuple(won / math.comb(n, k) for won, k in zip(wins, ks, strict=True))
+    # Of t + 1 answers with equally many votes each wins as often as the others.
+    return tuple(
+        sum(number / (math.comb(n, k) * (ties + 1)) for ties, number in won.items())
+        for won, k in zip(wins, ks, strict=True)
+    )
 
 
 def _ways(others: Sequence[int], mine: int, most: int) -> dict[tuple[int, int], int]:
@@ -107,13 +115,3 @@ def _ways(others: Sequence[int], mine: int, most: int) -> dict[tuple[int, int], 
                 grown[key] = grown.get(key, 0) + number * math.comb(count, more)
         ways = grown
     return ways
-
-
-def _to_win(ways: dict[tuple[int, int], int], silent: int, rest: int) -> float:
-    """Those of them in which ``rest`` completions are drawn, silent ones with them; of t + 1 answers with equally many votes
-    each wins as often as the others."""
-    return sum(
-        number * math.comb(silent, rest - drawn) / (ties + 1)
-        for (drawn, ties), number in ways.items()
-        if 0 <= rest - drawn <= silent
-    )

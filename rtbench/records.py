@@ -130,7 +130,7 @@ class Completion(Record, frozen=True, omit_defaults=True):
 
     def rationale(self, answer_prefix: str | None) -> str:
         """What was written before the answer: the first stage's text, or what stands before the last prefix; all of it
-        where there is no prefix."""
+        where the prefix is missing, or none is asked for."""
         if self.reasoning is not None:
             return self.reasoning
         before, found, _ = self.text.rpartition(answer_prefix) if answer_prefix else ("", "", "")
@@ -300,7 +300,7 @@ class Resources(Record, frozen=True):
     memory_gb: float = 1.0
     """GiB at its peak, as expected."""
     least_gb: float = 0.0
-    """GiB that it certainly needs: it is not begun where there are fewer."""
+    """GiB that it certainly needs, of its GPUs' memory where it takes some: it is not begun where there are fewer."""
     lane: str = ""
     """Steps of one lane run one after the other: they share an endpoint, whose limits are for all of them together."""
 
@@ -333,7 +333,8 @@ class Price(Record, frozen=True, omit_defaults=True):
 
 
 class ModelSpec(Record, frozen=True, omit_defaults=True):
-    """Names a text model without loading it. Only ``fingerprint`` enters keys; the rest says how to load it."""
+    """Names a text model without loading it. Only ``fingerprint`` enters keys, and ``training`` those of
+    trainings; the rest says how to load it."""
 
     role: Literal["teacher", "student"]
     plugin: str
@@ -342,3 +343,5 @@ class ModelSpec(Record, frozen=True, omit_defaults=True):
     options: dict[str, Any]
     fingerprint: str
     """Identifies weights or endpoint model; for a trained student, its base."""
+    training: int = 1
+    """Version of how a student is trained: of another one, the same rows and recipe give other weights."""

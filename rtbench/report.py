@@ -62,6 +62,7 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     """Questions of the fold that a recording lacks; not in ``n``."""
     seeds: int = 0
     metrics: Metrics | None = None
+    """Beside accuracy."""
     summaries: tuple[ScoreSummary, ...] = ()
     """Every extractor's, for a single seed."""
     curation: CurationYield | None = None
@@ -280,8 +281,9 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
 
 
 def _metrics(primary: Sequence[ScoreSummary], results: Sequence[Mapping[str, Any]]) -> Metrics:
-    """Means over seeds; each seed has asked as many completions of a question as the others."""
-    words = [found["rationale_words"] for found in results if found["rationale_words"] is not None]
+    """Means over seeds; those of several completions for the k that all seeds have. Scores of before there were these do
+    without."""
+    words = [found["rationale_words"] for found in results if found.get("rationale_words") is not None]
     return Metrics(
         contains_answer=fmean(one.contains_answer for one in primary),
         correct_format=fmean(one.correct_format for one in primary),

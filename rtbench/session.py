@@ -11,7 +11,7 @@ from rtbench.budget import Budget
 from rtbench.errors import BadInputError, PluginError
 from rtbench.interfaces import Environment
 from rtbench.ledger import Ledger
-from rtbench.machine import here
+from rtbench.machine import Machine, here
 from rtbench.plugins import PluginManager
 from rtbench.registry import make
 from rtbench.store import Store
@@ -39,7 +39,7 @@ class Session:
 
     def __init__(self, environment: Environment) -> None:
         self.environment = environment
-        self.machine = here()
+        self._machine: Machine | None = None
         self.plugins = PluginManager(environment.blocked, [Path(p) for p in environment.plugin_files])
         self.workspace = Path(environment.workspace)
         self.ledger = Ledger(self.workspace / "ledger")
@@ -50,6 +50,17 @@ class Session:
         self._models: dict[tuple[str, str, str, str], Any] = {}
         for path in environment.task_files:
             self.add_task_file(Path(path))
+
+    @property
+    def machine(self) -> Machine:
+        """Where models are trained and asked: here, unless an executor says otherwise."""
+        if self._machine is None:
+            self._machine = here()
+        return self._machine
+
+    @machine.setter
+    def machine(self, machine: Machine) -> None:
+        self._machine = machine
 
     @property
     def trust_remote_code(self) -> bool:

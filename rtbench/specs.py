@@ -147,14 +147,17 @@ class Step(Record, frozen=True):
 
 
 def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
-    """Hash of kind, spec, implementation version and the inputs' keys. A model counts by its fingerprint alone."""
+    """Hash of kind, spec, implementation version and the inputs' keys. A model counts by its fingerprint alone, in
+    trainings also by the version of how it is trained."""
     kind = kind_of(spec)
     counted: Any = spec
     if isinstance(spec, CompleteSpec):
         counted = msgspec.structs.replace(spec, model=spec.model.fingerprint)
     elif isinstance(spec, TrainSpec):
-        model, recipe = spec.model.fingerprint, _counted_recipe(spec.recipe)
-        counted = msgspec.structs.replace(spec, model=model, recipe=recipe)
+        trained = spec.model.fingerprint
+        if spec.model.training != 1:
+            trained += f"+training-{spec.model.training}"
+        counted = msgspec.structs.replace(spec, model=trained, recipe=_counted_recipe(spec.recipe))
     elif isinstance(spec, CurateSpec) and spec.judges:
         counted = msgspec.structs.replace(spec, judges={})
     # Encoded here, where structs can be sorted as they are: plans have hundreds of thousands of steps.

@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rtbench_plugins.yaml_tasks import load_task
 
-from rtbench.answer_text import finite, numbers_in
+from rtbench.answer_text import finite, numbers_in, without_marks
 from rtbench.answers import RULES, KojimaRule, PaperRule, RuleOptions, make_rule
 from rtbench.data import DataFiles
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
@@ -128,6 +128,14 @@ def test_among_is_any_match(rule: str, candidates: list[str]) -> None:
             made = make_rule(rule, RuleOptions(answer_type=kind, **options))  # type: ignore[arg-type]
             numbers = [one for one in candidates if kind != "number" or finite(one) is not None]
             assert made.among(gold)(numbers) == any(made.equal(one, gold) for one in numbers)
+    endless = "9" * 400
+    made = make_rule(rule, RuleOptions(answer_type="number"))
+    assert made.among(endless)([endless]) == made.equal(endless, endless), "a number beyond what a float holds"
+
+
+@given(st.text(st.sampled_from("a.\"' \t\n\x0b\x1c\x1f\x85\xa0\u2003é-"), max_size=12))
+def test_marks_are_dropped_in_any_script(text: str) -> None:
+    assert without_marks(text) == re.sub(r"[\"'\n.\s]", "", text)
 
 
 @given(st.floats(-1e9, 1e9), st.floats(-2e-6, 2e-6))

@@ -409,3 +409,21 @@ def test_other_metrics_stand_beside_accuracy_as_means_over_seeds(cli: Cli, demo:
     assert (line["k"], float(line["pass_at_k"])) == ("8", metrics["at_k"][-1]["pass_at_k"])
     assert all(float(line[name]) == metrics[name] for name in ("contains_answer", "correct_format", "complete"))
     assert f"k=8 {100 * metrics['at_k'][-1]['pass_at_k']:.1f} and" in cli("report", "--format", "md").stdout
+
+
+def test_scores_of_before_there_were_other_metrics_are_still_shown(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo, "--methods", "self-consistency")
+    shown = cli("report", "--format", "table").stdout
+    assert "several completions" in shown
+    for path in (cli.workspace / "store" / "score").glob("*/meta.json"):
+        meta = json.loads(path.read_text())
+        del meta["result"]["rationale_words"]
+        for one in meta["result"]["summaries"]:
+            one.pop("at_k", None)
+        path.write_text(json.dumps(meta))
+    kept = [line for line in shown.splitlines() if "several completions" not in line]
+    assert cli("report", "--format", "table").stdout.splitlines() == kept
+    cli("report", "--html", "site")
+    pages = [path.read_text() for path in (cli.folder / "site" / "cells").glob("*.html")]
+    assert pages
+    assert not any("pass@k" in page or "words on average" in page for page in pages)

@@ -59,7 +59,7 @@ class SlurmExecutor(Executor):
         """Of the nodes it is known what the options say."""
         if self.options.cluster == "local":
             return here()
-        return Machine(gpus=self.options.gpus_per_process, most_gpus=None, gpu_memory_gb=None, memory_gb=None)
+        return Machine(gpus=self.options.gpus_per_process, most_gpus=None, gpu_memory_gb=lambda: None, memory_gb=None)
 
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:
         schedule = Schedule(plan, listener)

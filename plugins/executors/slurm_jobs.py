@@ -66,8 +66,8 @@ class SlurmOptions(Record, frozen=True):
     """Other steps at once, on the submitting machine; never more than it has CPU cores."""
     gpus_per_node: int = 8
     gpus_per_process: int = 0
-    """Of a job whose step states none: what a student would take is found out where it is planned, and a machine that jobs
-    are submitted from may have no GPU."""
+    """Each process of a job gets at least so many, whatever its step states; above 0, a student or teacher that names no
+    device takes one."""
     processes_per_node: int | None = None
     """None: as many as there are GPUs for; without GPUs, all."""
     time_minutes: int = 240
@@ -91,7 +91,7 @@ class Shape:
     @classmethod
     def of(cls, step: Step, options: SlurmOptions) -> Shape:
         needs = step.resources
-        gpus = needs.gpus // needs.processes or options.gpus_per_process
+        gpus = max(needs.gpus // needs.processes, options.gpus_per_process)
         room = options.processes_per_node or (max(1, options.gpus_per_node // gpus) if gpus else needs.processes)
         nodes = math.ceil(needs.processes / room)
         while needs.processes % nodes:

@@ -28,7 +28,8 @@ class Batch:
     """Shape (rows, longest), padded on the right; packed: (1, tokens of all rows)."""
     attention_mask: torch.Tensor | None
     """None where it is packed: each row looks at itself alone."""
-    labels: torch.Tensor
+    labels: torch.Tensor | None
+    """Of an encoder-decoder, which makes its decoder's input of them, shape (rows, longest)."""
     position_ids: torch.Tensor | None
     """Of packed rows: each begins at 0."""
     needed: torch.Tensor
@@ -76,8 +77,14 @@ def _batch(
     following = functional.pad(labels[:, 1:], (0, 1), value=IGNORED) if causal else labels
     needed = (following.flatten() != IGNORED).nonzero()[:, 0]  # here, where no GPU must be waited for
     targets = following.flatten()[needed]
-    there = (None if one is None else one.to(device) for one in (inputs, mask, labels, positions, needed, targets))
-    return Batch(*there)  # type: ignore[arg-type]
+    return Batch(
+        input_ids=inputs.to(device),
+        attention_mask=None if mask is None else mask.to(device),
+        labels=None if causal else labels.to(device),
+        position_ids=None if positions is None else positions.to(device),
+        needed=needed.to(device),
+        targets=targets.to(device),
+    )
 
 
 def forward(base: Loaded, model: Any, batch: Batch, *, picks: bool) -> torch.Tensor:
@@ -137,16 +144,11 @@ def epoch_batches(rows: Sequence[EncodedRow], size: int, seed: int, family: Fami
 
 
 def _by_both_lengths(group: Sequence[int], rows: Sequence[EncodedRow], size: int) -> list[int]:
-    """Input and labels are padded apart: in order of the labels' lengths, and runs of some batches in order of the inputs',
-    up and down in turn, so that a batch over the end of a run is of like rows too."""
+    """Input and labels are padded apart: in order of the labels' lengths, and runs of some batches in order of the inputs'."""
     run = size * max(1, math.isqrt(-(-len(group) // size)))
     ordered = sorted(group, key=lambda index: len(rows[index].labels))
     runs = (ordered[start : start + run] for start in range(0, len(ordered), run))
-    return [
-        index
-        for number, part in enumerate(runs)
-        for index in sorted(part, key=lambda index: len(rows[index].input_ids), reverse=number % 2 == 1)
-    ]
+    return [index for part in runs for index in sorted(part, key=lambda index: len(rows[index].input_ids))]
 
 
 @torch.no_grad()
@@ -167,7 +169,8 @@ def picks_positions(base: Loaded) -> bool:
                 part = base.model(**inputs, use_cache=False).logits
         except (RuntimeError, IndexError, ValueError):  # it goes on with a shape that this is not
             return False
-    return whole.shape == part.shape and torch.allclose(whole, part, rtol=1e-3, atol=1e-3)
+    # Two hundredths: what bfloat16 rounds, and far below what other positions' logits would differ by.
+    return whole.shape == part.shape and bool((whole - part).abs().max() <= 0.02 * whole.abs().max())
 
 
 @contextlib.contextmanager

@@ -47,15 +47,10 @@ _PARTS = (
 )
 
 
-_TRAINED: dict[Family, int] = {"encoder_decoder": 2}
-"""Version of how a family is trained, where it has changed since the first."""
-
-
 def student_fingerprint(family: Family, options: StudentOptions) -> str:
     """Identifies a student's base. For a random one, that is all but the tokenizer's corpus, which the core adds."""
     settings: dict[str, object] = {"dtype": options.dtype, "chat_template": options.chat_template}
     settings["lora"] = options.lora
-    settings["trained"] = _TRAINED.get(family)
     if options.config is not None:
         recipe = {"config": RANDOM_CONFIGS[family] | options.config, "tokenizer": TOKENIZER_RECIPE}
         recipe |= {"vocab_size": options.vocab_size, "init_seed": options.init_seed}

@@ -38,9 +38,10 @@ def training_need(shape: Shape, options: StudentOptions, recipe: Recipe) -> Need
     tokens = min(TYPICAL_TOKENS, recipe.max_prompt_tokens + recipe.max_label_tokens)
     each = 2 * rows * tokens * shape.width * (34 + 5 * shape.heads * tokens / shape.width)
     kept = 1 if options.gradient_checkpointing else shape.layers
-    logits = 3 * 4 * rows * tokens * shape.vocabulary
+    logits = 3 * 4 * rows * min(tokens, recipe.max_label_tokens) * shape.vocabulary
     best = 4 * shape.parameters if recipe.selection == "val" else 0
-    return Need(least, least + (each * kept + logits + best) / GIB)
+    embeddings = 4 * shape.vocabulary * shape.width if recipe.optimizer == "muon" else 0  # AdamW's second moment
+    return Need(least, least + (each * kept + logits + best + embeddings) / GIB)
 
 
 def generation_need(shape: Shape, options: StudentOptions) -> Need:

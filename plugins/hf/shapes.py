@@ -16,6 +16,10 @@ from rtbench.files import read_json
 
 _HEADER = struct.Struct("<Q")
 _MOST_HEADER = 100 * 10**6
+_GATED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"}
+"""Types with three matrices in a feed-forward layer."""
+_TIED = {"gpt2", "t5", "gemma", "gemma2", "gemma3_text"}
+"""Types whose output layer is the embeddings, unless the config says otherwise."""
 
 
 @dataclass(frozen=True)
@@ -41,24 +45,35 @@ def shape_of(model: str, revision: str | None) -> Shape | None:
 
 
 def shape_of_config(config: Mapping[str, Any], vocabulary: int) -> Shape | None:
-    """About the shape of a model with random weights: attention, two matrices of a feed-forward layer, and embeddings.
+    """The shape of a model with random weights: attention, feed-forward layers and embeddings, without norms and biases.
 
     Args:
-        config: fields of its transformers config.
-        vocabulary: tokens, where the config names none.
+        config: fields of its transformers config, with its ``model_type``.
+        vocabulary: tokens.
+
+    Returns:
+        None for a type whose parts are not known here, and where a number is left to the type's own default.
     """
-    config = {"vocab_size": vocabulary, **config}
-    found = _shape(config, 0)
-    if found is None:
+    kind = config.get("model_type")
+    found = _shape({**config, "vocab_size": vocabulary}, 0)
+    inner = _first(config, "n_inner", "d_ff", "intermediate_size")
+    if found is None or inner is None or kind not in {"gpt2", "t5", *_GATED}:
         return None
-    inner = _first(config, "n_inner", "d_ff", "intermediate_size") or 4 * found.width
-    heads = found.heads * (_first(config, "d_kv", "head_dim") or found.width // found.heads)
-    decoder = _first(config, "num_decoder_layers") or 0
-    each = 4 * found.width * heads + 2 * found.width * inner
-    across = decoder * 4 * found.width * heads
-    positions = _first(config, "n_positions", "max_position_embeddings") or 0
-    total = found.layers * each + across + (found.vocabulary + positions) * found.width
-    return replace(found, parameters=total)
+    size = _first(config, "d_kv", "head_dim") or found.width // found.heads
+    queries = found.width * found.heads * size
+    keys = found.width * (_first(config, "num_key_value_heads") or found.heads) * size
+    gated = kind in _GATED or "gated" in str(config.get("feed_forward_proj", ""))
+    decoder = 0
+    if kind == "t5":
+        layers = _first(config, "num_layers") or 0
+        decoder = _first(config, "num_decoder_layers") or layers
+        found = replace(found, layers=layers + decoder)
+    attention = (found.layers + decoder) * 2 * (queries + keys)
+    forward = found.layers * (3 if gated else 2) * found.width * inner
+    tables = 1 if config.get("tie_word_embeddings", kind in _TIED) else 2
+    positions = _first(config, "n_positions") or 0 if kind == "gpt2" else 0
+    embeddings = (tables * vocabulary + positions) * found.width
+    return replace(found, parameters=attention + forward + embeddings)
 
 
 def _shape(config: Mapping[str, Any], parameters: int) -> Shape | None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from rtbench_plugins.hf.loading import Loaded
 
 
+TRAINING: dict[Family, int] = {"decoder": 1, "encoder_decoder": 2}
+"""Versions of how students are trained (:attr:`ModelSpec.training`)."""
 LARGE = 10**9
 """Parameters from which on activations are not kept on a GPU, unless the options say otherwise."""
 
@@ -79,6 +81,7 @@ class HfStudent(Student):
             name=self.name,
             options=plain(replace(pinned, series=None)),  # says nothing about how to load it
             fingerprint=student_fingerprint(self.family, pinned),
+            training=TRAINING[self.family],
         )
 
     def train(self, job: TrainJob) -> TrainReport:
@@ -162,12 +165,14 @@ class HfStudent(Student):
         memory = Need(
             *(one + (count - 1) * (PROCESS if options.sharded else one) for one in (alone.least, alone.expected))
         )
+        gpus = gpus_for(options.device, self._machine) * count
+        beside = PROCESS * count if gpus else 0.0  # lies in main memory, where the least is of the GPUs'
         return Resources(
             cpus=options.cpus * count,
-            gpus=gpus_for(options.device, self._machine) * count,
+            gpus=gpus,
             processes=count,
             memory_gb=round(memory.expected, 1),
-            least_gb=round(memory.least, 1),
+            least_gb=round(max(0.0, memory.least - beside), 1),
         )
 
     def _memory(self, kind: str, recipe: Recipe) -> Need:
@@ -189,7 +194,10 @@ class HfStudent(Student):
     @cached_property
     def _shape(self) -> Shape | None:
         if self.options.config is not None:
-            return shape_of_config(RANDOM_CONFIGS[self.family] | self.options.config, self.options.vocab_size)
+            stated, laid_over = self.options.config, RANDOM_CONFIGS[self.family]
+            if stated.get("model_type", laid_over["model_type"]) == laid_over["model_type"]:
+                stated = laid_over | stated
+            return shape_of_config(stated, self.options.vocab_size)
         pinned = self._pinned()
         assert pinned.model is not None
         return shape_of(pinned.model, pinned.revision)

@@ -86,7 +86,8 @@ class _Trainer:
         self.total = per_epoch * recipe.epochs if recipe.steps is None else recipe.steps
         self.epochs = math.ceil(self.total / per_epoch)
         self.packs = self._packs()
-        self.picks = picks_positions(base)
+        with self._precision():
+            self.picks = picks_positions(base)
         self.optimizer = Optimizers(base, recipe, self.total)
         self.model = processes.prepare(base, self.optimizer)
         self.file = StateFile(job.workdir)

@@ -50,11 +50,11 @@ class SiteReporter(FolderReporter):
         pages: list[CellPage] = []
         page = templates.get_template("cell.html")
         for at, cell in enumerate(run.cells):
-            found = write_samples(session, cell, at, folder / "data")
+            found, scored = write_samples(session, cell, at, folder / "data"), _scored(session, cell)
             pages.append(found)
             text = page.render(
-                run=run, cell=cell, page=found, categories=CATEGORIES, summaries=_summaries(session, cell.score),
-                scored=_scored(session, cell), version=leaderboard.version,
+                run=run, cell=cell, page=found, categories=CATEGORIES, scored=scored,
+                summaries=_with_intervals(session.store, cell, scored), version=leaderboard.version,
             )  # fmt: skip
             write_atomic(folder / "cells" / f"{at}.html", text.encode())
         close, sizes = close_to_best(run, session.store), _sizes(leaderboard)
@@ -100,14 +100,9 @@ def _templates() -> Environment:
     )  # fmt: skip
 
 
-def _summaries(session: Session, key: str | None) -> list[dict[str, Any]]:
-    """Every extractor's, with an interval, of a cell that is scored."""
-    if key is None or not session.store.has("score", key):
-        return []
-    return [
-        {**one, "interval": _interval(one, session.store, key)}
-        for one in session.store.meta("score", key).result["summaries"]
-    ]
+def _with_intervals(store: Store, cell: CellRecord, scored: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every extractor's summary, of a cell that is scored."""
+    return [{**one, "interval": _interval(one, store, cell.score or "")} for one in scored.get("summaries", ())]
 
 
 def _interval(summary: dict[str, Any], store: Store, key: str) -> Interval | None:
@@ -121,7 +116,7 @@ def _interval(summary: dict[str, Any], store: Store, key: str) -> Interval | Non
 
 
 def _scored(session: Session, cell: CellRecord) -> dict[str, Any]:
-    """What a cell's score step found besides the verdicts; empty where it is not scored."""
+    """What a cell's score step reports; empty where it is not scored."""
     if cell.score is None or not session.store.has("score", cell.score):
         return {}
     return session.store.meta("score", cell.score).result

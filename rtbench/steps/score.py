@@ -109,8 +109,12 @@ def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) ->
 
 
 def _mean_words(completions: Sequence[Completion], answer_prefix: str | None) -> float | None:
-    """Mean length of their rationales, in words between white space."""
-    words = [len(one.rationale(answer_prefix).split()) for one in completions]
+    """Mean length of their rationales, in words between white space; None where nothing tells a rationale from the answer."""
+    words = [
+        len(one.rationale(answer_prefix).split())
+        for one in completions
+        if answer_prefix is not None or one.reasoning is not None
+    ]
     return sum(words) / len(words) if words else None
 
 

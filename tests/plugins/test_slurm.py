@@ -228,7 +228,7 @@ def test_sixteen_gpus_are_asked_for_as_two_nodes(cli: Cli) -> None:
 
 
 def test_plan_goes_by_the_cluster_and_not_by_the_machine_that_submits(cli: Cli) -> None:
-    config = {"n_layer": 100, "n_embd": 10_000, "n_head": 100}  # 120e9 parameters
+    config = {"n_layer": 100, "n_embd": 10_000, "n_inner": 40_000, "n_head": 100}  # 120e9 parameters
     path = matrix(cli, {"use": "hf-causal", "config": config, "processes": 16})
     cluster = with_slurm(cli)
     reason = cluster.json("plan", "--matrix", path)["cells"][0]["reason"]
@@ -237,6 +237,14 @@ def test_plan_goes_by_the_cluster_and_not_by_the_machine_that_submits(cli: Cli) 
     assert found["cells"][0]["reason"] is None
     needs = {step["kind"]: step["resources"] for step in found["steps"]}
     assert (needs["train"]["gpus"], needs["complete"]["gpus"]) == (16, 1), "what names no device takes the nodes' GPUs"
+
+
+def test_each_process_gets_the_gpus_that_the_option_says(cli: Cli) -> None:
+    path = matrix(cli, {"use": "hf-causal", "processes": 4, "memory_gb": 1})
+    with_slurm(cli, REFUSED="no")("run", "--matrix", path, *slurm("gpus_per_process=2"), code=1)
+    script = (cli.folder / "slurm" / "1.sh").read_text()
+    assert "--nodes=1\n" in script
+    assert "--gpus-per-node=8\n" in script
 
 
 @pytest.mark.parametrize(("processes", "shape"), [(9, ("3", "3")), (12, ("2", "6")), (3, ("1", "3"))])

@@ -11,6 +11,7 @@ import pytest
 import torch
 from rtbench_plugins.hf import causal_plugin, loading, memory, seq2seq_plugin, shapes
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, LoraOptions, StudentOptions
+from rtbench_plugins.hf.students import causal_student, seq2seq_student
 from rtbench_plugins.pocket.students import MODELS
 
 from rtbench import machine
@@ -67,7 +68,30 @@ def test_shape_of_random_weights_is_about_that_of_the_model(tiny: Any, family: s
     found = shapes.shape_of_config(stated, len(base.tokenizer))
     assert found is not None
     assert found.parameters == pytest.approx(base.model.num_parameters(), rel=0.03)
-    assert shapes.shape_of_config({"depth": 3}, 300) is None
+    assert random_student(family, config, len(base.tokenizer))._shape == found
+
+
+def random_student(family: str, config: dict[str, Any], vocabulary: int = 300) -> Any:
+    make = causal_student if family == "decoder" else seq2seq_student
+    return make("mine", {"config": config, "vocab_size": vocabulary}, None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "gemma"])
+@pytest.mark.parametrize("tied", [{}, {"tie_word_embeddings": True}])
+def test_shape_of_another_type_goes_by_its_own_numbers(tiny: Any, kind: str, tied: dict[str, bool]) -> None:
+    config = {
+        "model_type": kind, "num_hidden_layers": 2, "hidden_size": 64, "intermediate_size": 160, "num_attention_heads": 4,
+        "num_key_value_heads": 2, "head_dim": 24, **tied,
+    }  # fmt: skip
+    base = loading.random_base(
+        "decoder", StudentOptions(config=config, vocab_size=300), tiny.corpus, torch.device("cpu")
+    )
+    found = random_student("decoder", config, len(base.tokenizer))._shape
+    assert found is not None
+    assert found.parameters == pytest.approx(base.model.num_parameters(), rel=0.02)
+    del config["intermediate_size"]
+    assert random_student("decoder", config)._shape is None, "what is left to the type is not guessed"
+    assert random_student("decoder", config | {"model_type": "bart", "d_ff": 9})._shape is None
 
 
 def test_built_in_students_have_a_shape_before_their_weights_are_here() -> None:
@@ -75,9 +99,24 @@ def test_built_in_students_have_a_shape_before_their_weights_are_here() -> None:
         for model, *_ in [*plugin._PINNED.values(), *getattr(plugin, "_MODERN", {}).values()]:
             assert shapes.shape_of(model, "0" * 40) == shapes.KNOWN[model], family
     small, large = shapes.KNOWN["openai-community/gpt2"], shapes.KNOWN["google-t5/t5-large"]
-    stated = {"n_layer": 12, "n_embd": 768, "n_head": 12, "n_positions": 1024}
+    stated: dict[str, Any] = {
+        "model_type": "gpt2",
+        "n_layer": 12,
+        "n_embd": 768,
+        "n_inner": 3072,
+        "n_head": 12,
+        "n_positions": 1024,
+    }
     assert shapes.shape_of_config(stated, 50257).parameters == pytest.approx(small.parameters, rel=0.01)  # type: ignore[union-attr]
-    stated = {"num_layers": 24, "num_decoder_layers": 24, "d_model": 1024, "num_heads": 16, "d_ff": 4096, "d_kv": 64}
+    stated = {
+        "model_type": "t5",
+        "num_layers": 24,
+        "num_decoder_layers": 24,
+        "d_model": 1024,
+        "num_heads": 16,
+        "d_ff": 4096,
+        "d_kv": 64,
+    }
     assert shapes.shape_of_config(stated, 32128).parameters == pytest.approx(large.parameters, rel=0.01)  # type: ignore[union-attr]
 
 
@@ -129,22 +168,25 @@ def test_what_a_gpu_cannot_hold_is_refused(cli: Cli, tmp_path: Path, monkeypatch
     """The GPU, and the command that says what it has, are stand-ins."""
     path = tmp_path / "m.yaml"
     path.write_text(MATRIX.format(model=grown(tmp_path / "large", 10**9), more=", device: cuda"))
-    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho 16384\necho 8192\n")
+    (tmp_path / "nvidia-smi").write_text('#!/bin/sh\ncase "$*" in *--id=0*) ;; *) echo 8192 ;; esac\necho 16384\n')
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(machine, "gpu_count", lambda: 2)
-    machine.gpu_memory_gb.cache_clear()
-    try:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+    def reason() -> str | None:
+        machine._smallest_gpu.cache_clear()
         session = Session(Environment(workspace=str(cli.workspace), offline=True))
-        plan = make_plan(session, read_matrix(session, str(path)))
-    finally:
-        machine.gpu_memory_gb.cache_clear()
-    (reason,) = {cell.reason for cell in plan.cells}
-    assert reason is not None
-    assert "needs at least 15.9 GiB of memory to train it, and its smallest GPU has 8.0" in reason
+        (found,) = {cell.reason for cell in make_plan(session, read_matrix(session, str(path))).cells}
+        return found
+
+    assert "needs at least 14.9 GiB of memory to train it, and its smallest GPU has 8.0" in (reason() or "")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    assert reason() is None, "the small one is not to be seen"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
-    assert machine.gpu_memory_gb() is None, "who cannot be asked refuses nothing"
-    machine.gpu_memory_gb.cache_clear()
+    assert reason() is None, "who cannot be asked refuses nothing"
+    machine._smallest_gpu.cache_clear()
 
 
 def test_plan_shows_what_steps_need(cli: Cli, tmp_path: Path) -> None:
