@@ -155,6 +155,8 @@ def _by_both_lengths(group: Sequence[int], rows: Sequence[EncodedRow], size: int
 def picks_positions(base: Loaded) -> bool:
     """Whether the model computes logits by one output layer, each position for itself, which may be given some of them:
     tried on a few tokens."""
+    if getattr(base.model, "is_loaded_in_4bit", False):
+        return False  # bitsandbytes on a CPU repacks weights for good when a model is but once put into evaluation
     if not hasattr(base.model, "get_output_embeddings") or base.model.get_output_embeddings() is None:
         return False
     tokens = torch.arange(6, device=base.device)[None] % base.model.get_input_embeddings().weight.shape[0]
