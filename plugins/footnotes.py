@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rtbench_plugins.wording import describe, sources
+from rtbench_plugins.wording import describe, intervals, sources
 
 from rtbench.overlap import RUN
 from rtbench.records import Spending
@@ -11,18 +11,15 @@ from rtbench.report import Leaderboard, Row
 
 def notes(board: Leaderboard) -> list[str]:
     """What must stand beside the numbers."""
-    extractors = sorted({row.extractor for row in board.rows if row.extractor and row.kind != "reported"})
     splits = sorted({row.split for row in board.rows if row.split})
     found_in = sources(board)
     wordings = sorted({v for row in board.rows if row.source == "upstream" for v in row.variant.split("/") if v})
     data = ", ".join(found_in) + (f" (wording: {', '.join(wordings)})" if wordings else "")
-    seeds = sorted({r.seeds for row in board.rows for r in row.results.values() if r.seeds})
     lines = [
         (
-            "Accuracy in percent with a 95 % interval (Wilson for one seed, bootstrap over questions for several, "
-            "Jeffreys for the mean; over patterns where questions share them); "
-            f"extractor: {', '.join(extractors) or 'none'}; source: {data}; split: {', '.join(splits)}; "
-            f"seeds per cell: {', '.join(map(str, seeds)) or 'none'}; rtbench {board.version}."
+            f"Accuracy in percent with a 95 % interval ({_intervals(board)}); "
+            f"extractor: {_extractors(board)}; source: {data}; split: {', '.join(splits)}; "
+            f"{_seeds(board)}; rtbench {board.version}{f', {board.made}' if board.made else ''}."
         )
     ]
     lines += _about_twins(board)
@@ -32,9 +29,7 @@ def notes(board: Leaderboard) -> list[str]:
         cut, prompts = max((r.rows_cut for r in found), default=0), max((r.prompts_cut for r in found), default=0)
         if cut or prompts:
             lines.append(f"{task}: up to {cut} training rows and {prompts} test prompts of a cell were cut to fit.")
-    limits = sorted({row.limit for row in board.rows if row.limit is not None})
-    if limits:
-        lines.append(f"Only the first {limits[0]} questions of each fold were used.")
+    lines += _limits(board) + _random_weights(board)
     if any(row.selection == "best-test" for row in board.rows):
         lines.append("best-test: the epoch is chosen by test accuracy (the paper's protocol); it flatters.")
     if any(row.completions == "recorded" for row in board.rows):
@@ -46,7 +41,7 @@ def notes(board: Leaderboard) -> list[str]:
             if "twin" in found_in
             else f"(reported): {said}."
         )
-    lines += _sizes(board) + _overlap(board)
+    lines += _sizes(board) + _overlap(board) + _below_guessing(board)
     lines += [
         f"{row.method} {row.teacher or ''} on {task}: {result.missing} questions of the fold have no recording."
         for row in board.rows
@@ -56,14 +51,79 @@ def notes(board: Leaderboard) -> list[str]:
     return lines
 
 
+def _intervals(board: Leaderboard) -> str:
+    """How the intervals that are shown were made."""
+    results = [result for row in board.rows for result in row.results.values()]
+    found = {result.interval.method for result in results if result.interval}
+    said = [intervals(found)]
+    if any(row.measured > 1 and row.mean_interval for row in board.rows):
+        said.append("of the mean: Jeffreys")
+    return "; ".join(said)
+
+
+def _extractors(board: Leaderboard) -> str:
+    """Names, with the versions that judged."""
+    found: dict[str, set[int]] = {}
+    for row in board.rows:
+        if row.extractor and row.kind != "reported":
+            versions = {r.extractor_version for r in row.results.values() if r.extractor_version is not None}
+            found.setdefault(row.extractor, set()).update(versions)
+    named = [f"{name} {'/'.join(f'v{one}' for one in sorted(found[name]))}".rstrip() for name in sorted(found)]
+    return ", ".join(named) or "none"
+
+
+def _seeds(board: Leaderboard) -> str:
+    """The seeds of the cells; what is not trained has fewer."""
+    found = {r.seed_values for row in board.rows for r in row.results.values() if r.seed_values}
+    if len(found) <= 1:
+        values = [str(seed) for seeds in found for seed in seeds]
+        return f"seed{'s' if len(values) > 1 else ''}: {', '.join(values) or 'none'}"
+    each = [", ".join(map(str, seeds)) for seeds in sorted(found, key=lambda seeds: (-len(seeds), seeds))]
+    return f"seeds: {' or '.join(each)} by row"
+
+
+def _limits(board: Leaderboard) -> list[str]:
+    limits = sorted({row.limit for row in board.rows if row.limit is not None})
+    if not limits:
+        return []
+    parts = any(row.fraction != 1.0 for row in board.rows)
+    of_part = "; of a part of the training questions, the first of that part" if parts else ""
+    return [f"Only the first {limits[0]} questions of each fold were used{of_part}."]
+
+
+def _random_weights(board: Leaderboard) -> list[str]:
+    """Of students that show that things work, not what can be learned."""
+    found = sorted({row.student for row in board.rows if row.random_weights and row.student})
+    if not found:
+        return []
+    said = "it knows no language, so that its figures say nothing of what a pre-trained model would learn"
+    return [f"{', '.join(found)}: random weights before training; {said}, nor of the paper's claims."]
+
+
+def _below_guessing(board: Leaderboard) -> list[str]:
+    """Rows that are worse than a guess, which is what texts without an answer come to."""
+    guess = {task: r.accuracy for row in board.rows if row.kind == "random" for task, r in row.results.items()}
+    found: dict[str, list[str]] = {}
+    for row in board.rows:
+        for task, result in row.results.items():
+            chance = guess.get(task)
+            if row.kind == "measured" and result.interval and chance and result.interval.high < chance:
+                found.setdefault(_name(row), []).append(task)
+    if not found:
+        return []
+    said = "; ".join(f"{name} on {', '.join(tasks)}" for name, tasks in found.items())
+    return [
+        f"Below what guessing gets: {said}. A text without an answer counts as wrong (`rtbench errors` says what went wrong)."
+    ]
+
+
 def _about_twins(board: Leaderboard) -> list[str]:
     """What another kind of question means for the numbers."""
     lines: list[str] = []
     if any(row.source == "twin" for row in board.rows):
         lines.append(
             "Source twin: questions drawn by the tasks' procedural twins, not the published ones. Each seed has its own "
-            "questions, folds and teacher's draws: n adds up over seeds, and the interval is a bootstrap over seeds and "
-            "their questions."
+            "questions, folds and teacher's draws: n adds up over seeds."
         )
     turned = sorted({row.variant.removeprefix("twin ") for row in board.rows if row.variant.startswith("twin (")})
     lines += [f"Knobs that were turned: {knobs.strip('()')}." for knobs in turned]
@@ -183,7 +243,10 @@ def several(board: Leaderboard) -> list[str]:
 
 def _name(row: Row) -> str:
     """Method, student, teacher and degree, as far as it has them."""
-    return " ".join(part for part in describe(row)[:4] if part != "–")
+    method, student, teacher, degree, _ = describe(row)
+    return " ".join(
+        [part for part in (method, student, teacher) if part != "–"] + ([f"D={degree}"] if row.degree else [])
+    )
 
 
 def _money(found: Spending) -> str:

@@ -55,16 +55,20 @@ def push(
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs
 
-    if (repo is None) == (out is None):
-        raise BadInputError("give --repo, or --out to look at the files first", where="hub push")
+    if repo is not None and out is not None:
+        raise BadInputError("--out pushes nothing", where="hub push --repo --out", next_step="Give one of the two.")
+    if repo is None and out is None:
+        raise BadInputError(
+            "where to?", where="hub push", next_step="Give --repo OWNER/NAME, or --out DIR to look at the files first."
+        )
     record = Runs(session.workspace).load(run)
     board = build_leaderboard(record, session.store, session.ledger)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         if what == "student":
-            _student(session, record, _one_cell(record, cell), folder)
+            _student(session, record, _one_cell(session, record, cell), folder)
         elif what == "rationales":
-            _rationales(session, record, None if cell is None else _one_cell(record, cell), folder)
+            _rationales(session, record, None if cell is None else _one_cell(session, record, cell), folder)
         else:
             _leaderboard(board, record, folder)
         if out is not None:
@@ -77,10 +81,10 @@ def push(
         click.echo(_upload(folder, repo, REPO_TYPES[what], f"{what} of run {record.name}", public=public))
 
 
-def _one_cell(record: RunRecord, name: str | None) -> CellRecord:
+def _one_cell(session: Session, record: RunRecord, name: str | None) -> CellRecord:
     if name is None:
         raise BadInputError("whose?", where="--what student", next_step="Give --cell (`rtbench show` lists them).")
-    return find_cell(record.name, record.cells, name)
+    return find_cell(session, record, name)
 
 
 def _leaderboard(board: Leaderboard, record: RunRecord, folder: Path) -> None:

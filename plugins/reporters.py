@@ -100,22 +100,25 @@ class CsvReporter(Reporter):
     def render(self, leaderboard: Leaderboard) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([*_ROW_FIELDS, "task", *_RESULT_FIELDS])
+        writer.writerow(["run", "version", *_ROW_FIELDS, "task", *_RESULT_FIELDS])
         for row in leaderboard.rows:
-            facts = [getattr(row, field) for field in _ROW_FIELDS]
+            own = [getattr(row, field) for field in _ROW_FIELDS]
+            facts = [leaderboard.run, leaderboard.version, *own]
             for task, result in row.results.items():
                 writer.writerow([*facts, task, *_csv_result(result)])
-            overall = CellResult(accuracy=row.mean, interval=row.mean_interval)
+            n = sum(result.n for result in row.results.values() if result.accuracy is not None)
+            overall = CellResult(accuracy=row.mean, interval=row.mean_interval, n=n)
             writer.writerow([*facts, "mean", *_csv_result(overall)])
         return out.getvalue().rstrip("\n")
 
 
 _ROW_FIELDS = [
-    "kind", "method", "student", "teacher", "completions", "degree", "temperature", "fraction", "selection",
+    "kind", "method", "student", "random_weights", "teacher", "completions", "degree", "temperature", "fraction", "selection",
     "extractor", "source", "variant", "split", "fold", "limit",
 ]  # fmt: skip
 _RESULT_FIELDS = [
-    "accuracy", "low", "high", "n", "patterns", "missing", "seeds", "contains_answer", "correct_format", "complete",
+    "accuracy", "low", "high", "interval", "n", "patterns", "missing", "seeds", "seed_values", "extractor_version",
+    "training_rows", "contains_answer", "correct_format", "complete",
     "rationale_words", "k", "pass_at_k", "maj_at_k", "parameters", "kept", "covered", "money", "currency", "rows_cut",
     "prompts_cut", "reason",
 ]  # fmt: skip
@@ -129,10 +132,14 @@ def _csv_result(r: CellResult) -> list[object]:
         r.accuracy,
         r.interval.low if r.interval else None,
         r.interval.high if r.interval else None,
+        r.interval.method if r.interval else None,
         r.n or None,
         r.patterns,
         r.missing,
         r.seeds or None,
+        " ".join(map(str, r.seed_values)),
+        r.extractor_version,
+        r.training_rows,
         *(
             (shares.contains_answer, shares.correct_format, shares.complete, shares.rationale_words)
             if shares

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rtbench.report import CellResult, Leaderboard, Row
 
@@ -63,3 +63,18 @@ def mean(row: Row, tasks: Sequence[str]) -> str:
 def sources(board: Leaderboard) -> list[str]:
     """Of the rows that were measured."""
     return sorted({row.source for row in board.rows if row.kind not in {"random", "reported"}})
+
+
+_METHODS = {
+    "wilson": "Wilson",
+    "jeffreys": "Jeffreys",
+    "bootstrap": "bootstrap over questions",
+    "two-level bootstrap": "bootstrap over seeds, then questions",
+    "wilson over patterns": "Wilson over patterns",
+    "two-level bootstrap over patterns": "bootstrap over seeds, then patterns",
+}
+
+
+def intervals(methods: Iterable[str]) -> str:
+    """How intervals were made (:attr:`rtbench.stats.Interval.method`), in words."""
+    return " or ".join(_METHODS.get(method, method) for method in sorted(set(methods))) or "none"

@@ -65,7 +65,9 @@ def parse_budget(text: str) -> tuple[int, str]:
     found = _WRITTEN.fullmatch(text.strip().removeprefix("$"))
     if found is None:
         raise BadInputError(
-            f"{text!r} is no amount", where="--budget", next_step="Such as 25usd or 2.50eur, with a decimal point."
+            f"{text!r} is no amount",
+            where="--budget",
+            next_step="Such as 25usd or 2.50eur, with a decimal point; without a currency US dollars.",
         )
     return int(Decimal(found[1].replace(",", "")) * NANO), (found[2] or "usd").upper()
 

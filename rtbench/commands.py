@@ -5,6 +5,7 @@ from __future__ import annotations
 COMMANDS = {
     "run": "rtbench.cli.run:run",
     "plan": "rtbench.cli.plan:plan",
+    "runs": "rtbench.cli.runs:runs",
     "report": "rtbench.cli.report:report",
     "compare": "rtbench.cli.compare:compare",
     "errors": "rtbench.cli.errors:errors",

@@ -104,7 +104,9 @@ def read_matrix(session: Session, name: str) -> Matrix:
         raise BadInputError("a matrix is a mapping of keys", where=str(path), next_step="See docs/matrix.md.")
     file = convert(data, MatrixFile, where=str(path))
     if file.limit is not None and file.limit < 1:
-        raise BadInputError(f"limit must be at least 1, not {file.limit}", where=str(path))
+        raise BadInputError(
+            f"limit must be at least 1, not {file.limit}", where=str(path), next_step="Leave it out for all."
+        )
     blocks = tuple(_merged(file, block) for block in file.blocks or [Block()])
     for number, block in enumerate(blocks):
         check_numbers(block, where=f"{path}, blocks[{number}]" if file.blocks else str(path))
@@ -172,8 +174,15 @@ def entries_of(session: Session, block: Block, axis: Literal["teachers", "studen
         given: dict[str, Any] = {"name": item} if isinstance(item, str) else dict(item)
         name = given.pop("name", None)
         _check(isinstance(name, str), "needs a name", "Write `name: …`.", place)
+        stated = "use" in given
         use = given.pop("use", name)
         _check(isinstance(use, str), "`use` is no name", "Write `use: REGISTERED_NAME`.", place)
+        if given and not stated and use not in registry:
+            raise BadInputError(
+                f"{name!r} is not registered, and no `use` says what it is (keys: {', '.join(given)})",
+                where=place,
+                next_step=f"Write `use: NAME`, one of: {', '.join(registry.names())}.",
+            )
         own = {key: given.pop(key) for key in ("tasks", "degrees") if key in given}
         options = {**registry.get(use, where=place).options, **given}
         entry = convert({"name": name, "use": use, "options": options, **own}, Entry, where=place)

@@ -190,7 +190,7 @@ class DataFiles:
 
     def _download(self, pin: PinnedFile, progress: Progress) -> Path:
         if self.offline:
-            raise self._missing(pin, "it is not at hand, and downloads are switched off (--offline)")
+            raise self._missing(pin, "downloads are switched off (--offline)")
         url = self.url(pin)
         if (failed := self._failed.get(url) or self._unreachable) is not None:
             raise self._missing(pin, failed)
@@ -231,9 +231,11 @@ class DataFiles:
         return target
 
     def _missing(self, pin: PinnedFile, why: str) -> MissingDataError:
+        looked = f"it is not in {self.data_dir}, and " if self.data_dir is not None else ""
         return MissingDataError(
-            f"data file {pin.name} is missing: {why}",
-            where=self.url(pin),
-            next_step=f"Run `rtbench data pull` on a machine with a network, or give a folder that holds {pin.name} "
-            "with --data-dir.",
+            f"data file {pin.name} is missing: {looked}{why}",
+            where=self.url(pin) if self.data_dir is None else f"--data-dir {self.data_dir}",
+            next_step=f"Run `rtbench data pull` on a machine with a network"
+            + (f" (from {self.url(pin)})" if self.data_dir is not None else "")
+            + f", or give a folder that holds {pin.name} with --data-dir.",
         )

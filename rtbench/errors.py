@@ -51,13 +51,20 @@ class UnknownNameError(RtbenchError):
 
     @classmethod
     def of(
-        cls, kind: str, name: str, known: Iterable[str], *, where: str | None = None, listing: str | None = None
+        cls,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        *,
+        where: str | None = None,
+        listing: str | None = None,
+        most: int = 20,
     ) -> UnknownNameError:
-        """``listing``: the command that lists the known names, for when there are many."""
+        """``listing``: the command that lists the known names, for when there are more than ``most``, which are told."""
         known = sorted(known)
         near = _nearest(name, known)
         hint = f"Did you mean {near!r}? " if near else ""
-        shown = ", ".join(known[:20]) + (", …" if len(known) > 20 else "") if known else "none"
+        shown = ", ".join(known[:most]) + (", …" if len(known) > most else "") if known else "none"
         more = f" (`{listing}` lists them)" if listing else ""
         return cls(f"unknown {kind} {name!r}", where=where, next_step=f"{hint}Available: {shown}{more}.")
 

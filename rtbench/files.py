@@ -152,7 +152,9 @@ def read_yaml(path: Path) -> Any:
         return yaml.load(text, Loader=_yaml_loader())  # noqa: S506 - always a safe loader
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise BadInputError(f"not valid YAML: {error.problem}", where=f"{path}{line}") from None
+        raise BadInputError(
+            f"not valid YAML: {error.problem}", where=f"{path}{line}", next_step="Mend that line, or the one before."
+        ) from None
     except yaml.YAMLError as error:
         raise BadInputError(f"not valid YAML: {error}", where=str(path)) from None
 

@@ -42,7 +42,8 @@ def mistake(error: msgspec.ValidationError, data: Any, type_: Any, *, where: str
     if of_key:
         odd = next((key for key in given if not isinstance(key, str)), "") if isinstance(given, dict) else ""
         return BadInputError(f"the key {odd!r} is not text", where=place, next_step="Put it into quotes.")
-    return _unknown(what, given, types, place) or BadInputError(_misfit(what, given), where=place)
+    next_step = f"Write [{given}]." if "Expected `array" in what and isinstance(given, str) else None
+    return _unknown(what, given, types, place) or BadInputError(_misfit(what, given), where=place, next_step=next_step)
 
 
 def _unknown(what: str, given: Any, types: list[Any], place: str) -> RtbenchError | None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.config import TEST_FOLDS, Block, Matrix, name_of, names_on, with_axis
+from rtbench.config import SELECTIONS, TEST_FOLDS, Block, Matrix, name_of, names_on, with_axis
 from rtbench.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -48,14 +48,7 @@ def narrow(session: Session, matrix: Matrix, by: Narrowing) -> Matrix:
         UnknownNameError: a name is neither in the matrix nor registered.
         BadInputError: nothing is left, or a number cannot be.
     """
-    if by.limit is not None and by.limit < 1:
-        raise BadInputError(f"must be at least 1, not {by.limit}", where="--limit")
-    for degree in by.degrees or []:
-        if degree < 1:
-            raise BadInputError(f"must be at least 1, not {degree}", where="--degrees")
-    for fold in by.folds or []:
-        if fold not in TEST_FOLDS:
-            raise UnknownNameError.of("fold", fold, TEST_FOLDS, where="--folds")
+    _check(by)
     settings = ("extractor", "source", "variant", "split", "limit")
     changes = {key: getattr(by, key) for key in settings if getattr(by, key) is not None}
     recipe = {key: value for key, value in (("epochs", by.epochs), ("selection", by.selection)) if value is not None}
@@ -72,6 +65,22 @@ def narrow(session: Session, matrix: Matrix, by: Narrowing) -> Matrix:
             "nothing of the matrix is left", where=f"matrix {matrix.name}", next_step="Ask for what it has, or more."
         )
     return Matrix(matrix.name, matrix.path, msgspec.structs.replace(matrix.file, **changes), tuple(blocks))
+
+
+def _check(by: Narrowing) -> None:
+    """Raises as :func:`narrow` where a number or a word cannot be."""
+    if by.limit is not None and by.limit < 1:
+        raise BadInputError(f"must be at least 1, not {by.limit}", where="--limit", next_step="Leave it out for all.")
+    for degree in by.degrees or []:
+        if degree < 1:
+            raise BadInputError(f"must be at least 1, not {degree}", where="--degrees", next_step="Such as 1,8.")
+    if by.epochs is not None and by.epochs < 1:
+        raise BadInputError(f"must be at least 1, not {by.epochs}", where="--epochs", next_step="Such as 20.")
+    if by.selection is not None and by.selection not in SELECTIONS:
+        raise UnknownNameError.of("selection", by.selection, SELECTIONS, where="--selection")
+    for fold in by.folds or []:
+        if fold not in TEST_FOLDS:
+            raise UnknownNameError.of("fold", fold, TEST_FOLDS, where="--folds")
 
 
 class _Cut:

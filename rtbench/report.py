@@ -61,6 +61,12 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     missing: int = 0
     """Questions of the fold that a recording lacks; not in ``n``."""
     seeds: int = 0
+    """How many."""
+    seed_values: tuple[int, ...] = ()
+    """Which."""
+    extractor_version: int | None = None
+    training_rows: int | None = None
+    """That a student was trained on, for a single seed."""
     metrics: Metrics | None = None
     """Beside accuracy."""
     summaries: tuple[ScoreSummary, ...] = ()
@@ -89,6 +95,8 @@ class Row(Record, frozen=True, omit_defaults=True):
     student: str | None = None
     series: str | None = None
     """Of the student; sizes are compared within one."""
+    random_weights: bool = False
+    """Of the student, before training."""
     degree: int | None = None
     fraction: float = 1.0
     selection: str | None = None
@@ -124,6 +132,8 @@ class Leaderboard(Record, frozen=True):
     version: str
     tasks: tuple[str, ...]
     rows: tuple[Row, ...]
+    made: str = ""
+    """When it was run."""
     spending: dict[str, Spending] = {}
     """What each priced teacher's completions cost, each counted once."""
     spending_on_students: dict[str, Spending] = {}
@@ -167,6 +177,7 @@ def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference
         matrix=run.matrix,
         description=run.description,
         version=run.version,
+        made=run.made,
         tasks=run.tasks,
         rows=tuple(_with_mean(row) for row in sorted(rows, key=_order)),
         spending=books.by_teacher(run),
@@ -204,7 +215,7 @@ def _with_mean(row: Row) -> Row:
 
 
 def _random_row(run: RunRecord) -> Row:
-    results = {task: CellResult(accuracy=run.random[task]) for task in run.tasks}
+    results = {task: CellResult(accuracy=run.random[task]) for task in run.tasks if task in run.random}
     sources = {cell.source for cell in run.cells}
     return Row(
         kind="random", method="random", source=sources.pop() if len(sources) == 1 else "upstream", results=results
@@ -220,6 +231,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], results: dict[str, CellRes
         teacher=first.teacher,
         student=first.student,
         series=first.series,
+        random_weights=first.random_weights,
         degree=first.degree,
         fraction=first.fraction,
         selection=first.selection,
@@ -266,6 +278,9 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         effective_n=sum(effective_n(one) for one in answers) if answers else None,
         missing=sum(s.missing for s in counted),
         seeds=len(cells),
+        seed_values=tuple(sorted(cell.seed for cell in cells)),
+        extractor_version=primary[0].version,
+        training_rows=_trained(cells[0], store, "rows") if single else None,
         metrics=_metrics(primary, [meta.result for meta in metas]),
         summaries=tuple(summaries[0]) if single else (),
         curation=_curation(cells if _own_questions(cells) else cells[:1], store),

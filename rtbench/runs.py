@@ -7,10 +7,13 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec.structs import replace
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import read_json, write_atomic
@@ -23,6 +26,7 @@ from rtbench.specs import CompleteSpec, Step
 if TYPE_CHECKING:
     from rtbench.plan import PlannedCell
     from rtbench.session import Session
+    from rtbench.store import Store
 
 
 class CellRecord(Record, frozen=True, omit_defaults=True):
@@ -53,6 +57,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     fold: Fold = "test"
     series: str | None = None
     """Of the student (:attr:`rtbench.interfaces.Student.series`)."""
+    random_weights: bool = False
+    """Of the student, before training."""
     score: str | None = None
     """Key of the score step."""
     completions: tuple[str, ...] = ()
@@ -73,6 +79,8 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     version: str
     tasks: tuple[str, ...]
     cells: tuple[CellRecord, ...]
+    made: str = ""
+    """When, as ``2026-11-27T14:03Z``."""
     prices: dict[str, Price] = {}
     """By teacher, as they were when it ran; teachers without one are not here."""
     student_prices: dict[str, Price] = {}
@@ -84,24 +92,47 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
 
 
 def run_record(
-    name: str, plan: Plan, outcome: Outcome | None, *, version: str, overlap: Mapping[str, Overlap] | None = None
+    name: str,
+    plan: Plan,
+    outcome: Outcome | None,
+    *,
+    version: str,
+    random: Mapping[str, float] | None = None,
+    overlap: Mapping[str, Overlap] | None = None,
 ) -> RunRecord:
     """Sums up a plan and, once it has run, how it ended."""
     teachers = [planned.cell.models.teacher for planned in plan.cells]
     students = [planned.cell.models.student for planned in plan.cells]
-    tasks = {planned.cell.task.name: planned.cell.models.task.info.random_accuracy for planned in plan.cells}
     return RunRecord(
         name=name,
         matrix=plan.matrix.name,
         description=plan.matrix.file.description,
         version=version,
-        tasks=tuple(tasks),
+        made=f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
+        tasks=tuple(dict.fromkeys(planned.cell.task.name for planned in plan.cells)),
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
         prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},
         student_prices={student.name: student.price for student in students if student and student.price},
-        random=tasks,
+        random=dict(random or {}),
         overlap=dict(overlap or {}),
     )
+
+
+def random_accuracies(session: Session, plan: Plan) -> dict[str, float]:
+    """Expected accuracy of a uniform guess, by task, for a run record: as the task has it, else by the choices of the
+    questions that are asked first. Without choices there is none."""
+    found: dict[str, float] = {}
+    for planned in plan.cells:
+        spec, stated = planned.cell.task, planned.cell.models.task.info.random_accuracy
+        if spec.name in found:
+            continue
+        if stated is not None:
+            found[spec.name] = stated
+        elif planned.score is not None:
+            samples = session.task_data(spec.name, spec.variant).fold(spec.split, planned.cell.fold)
+            if samples and all(sample.choices for sample in samples):
+                found[spec.name] = fmean(1 / len(sample.choices) for sample in samples)
+    return found
 
 
 def overlaps(session: Session, plan: Plan) -> dict[str, Overlap]:
@@ -144,6 +175,7 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         source=cell.source,
         fold=cell.fold,
         series=cell.models.student.series if cell.models.student else None,
+        random_weights=bool(cell.models.student and cell.models.student.random_weights),
         score=score.key if score else None,
         completions=tuple(i.key for i in score.inputs) if score else (),
         asked=tuple(step.key for step in below if isinstance(step.spec, CompleteSpec) and _of_teacher(step.spec)),
@@ -178,6 +210,27 @@ def _below(plan: Plan, score: Step | None) -> list[Step]:
                 found[i.key] = plan.steps[i.key]
                 stack.append(plan.steps[i.key])
     return list(found.values())
+
+
+def shown_by(run: RunRecord, extractor: str, store: Store) -> RunRecord:
+    """The run with another extractor's verdicts on display. What was kept to train on, and the epochs that were chosen,
+    stay as they were.
+
+    Raises:
+        UnknownNameError: no cell was scored by it.
+    """
+    known: dict[str, None] = {}
+    cells: list[CellRecord] = []
+    for cell in run.cells:
+        by: list[str] = []
+        if cell.score is not None and store.has("score", cell.score):
+            by = [one["extractor"] for one in store.meta("score", cell.score).result["summaries"]]
+        known |= dict.fromkeys(by)
+        lacks = {"score": None, "reason": f"not scored by {extractor}"} if by and extractor not in by else {}
+        cells.append(replace(cell, extractor=extractor, **lacks))
+    if extractor not in known:
+        raise UnknownNameError.of("extractor", extractor, known, where=f"run {run.name}", listing="rtbench extractors")
+    return replace(run, cells=tuple(cells))
 
 
 class Runs:

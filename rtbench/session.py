@@ -48,8 +48,8 @@ class Session:
         self._data: dict[tuple[str, str], TaskData] = {}
         self._methods: dict[str, Method] = {}
         self._models: dict[tuple[str, str, str, str], Any] = {}
-        for path in environment.task_files:
-            self.add_task_file(Path(path))
+        self.own_tasks = [self.add_task_file(Path(path)) for path in environment.task_files]
+        """Names of the tasks given as files."""
 
     @property
     def machine(self) -> Machine:

@@ -199,9 +199,11 @@ def board(reason: str | None = None) -> Leaderboard:
         interval=Interval(low=0.4, high=0.6, method="wilson"),
         n=100,
         seeds=1,
+        seed_values=(0,),
+        extractor_version=3,
         curation=CurationYield(questions=10, completions=10, kept=7, covered=6, removed={"correct": 3}),
     )
-    other = CellResult(reason=reason) if reason else CellResult(accuracy=1.0, n=10, seeds=1)
+    other = CellResult(reason=reason) if reason else CellResult(accuracy=1.0, n=10, seeds=1, seed_values=(0,))
     row = Row(
         kind="measured",
         method="fine-tune-cot",
@@ -218,7 +220,9 @@ def board(reason: str | None = None) -> Leaderboard:
         mean_interval=Interval(low=0.3, high=0.9, method="jeffreys"),
         measured=1 if reason else 2,
     )
-    return Leaderboard(run="r", matrix="m", description="", version="0", tasks=("a", "b"), rows=(row,))
+    return Leaderboard(
+        run="r", matrix="m", description="", version="0", tasks=("a", "b"), rows=(row,), made="2026-11-27T02:27Z"
+    )
 
 
 def test_everything_that_must_stand_beside_a_number_does() -> None:
@@ -232,7 +236,10 @@ def test_everything_that_must_stand_beside_a_number_does() -> None:
             "it flatters",
             "(recorded)",
             "kept 7 of 10 completions",
-            "seeds per cell: 1",
+            "seed: 0",
+            "95 % interval (Wilson; of the mean: Jeffreys)",
+            "extractor: flexible v3",
+            "rtbench 0, 2026-11-27T02:27Z",
         ):
             assert said in text, said
 
@@ -370,7 +377,8 @@ def test_twins_and_folds_have_rows_of_their_own(cli: Cli) -> None:
 
 def twin_board(*more: Row) -> Leaderboard:
     def row(fold: str) -> Row:
-        result = CellResult(accuracy=0.5, interval=Interval(low=0.4, high=0.6, method="x"), n=600, seeds=3)
+        interval = Interval(low=0.4, high=0.6, method="two-level bootstrap")
+        result = CellResult(accuracy=0.5, interval=interval, n=600, seeds=3, seed_values=(0, 1, 4))
         return Row(
             kind="measured",
             method="fine-tune",
@@ -395,7 +403,8 @@ def test_source_fold_and_questions_per_seed_stand_beside_the_numbers() -> None:
             "n: multiarith 600 (3 seeds × 200)",
             "n on ood: multiarith 600 (3 seeds × 200)",
             "ood: questions harder",
-            "bootstrap over seeds",
+            "95 % interval (bootstrap over seeds, then questions)",
+            "seeds: 0, 1, 4",
         ):
             assert said in text, said
         assert "wording" not in text

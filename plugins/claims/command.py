@@ -18,17 +18,20 @@ if TYPE_CHECKING:
 @click.option(
     "--fold", type=click.Choice(["test", "ood"]), default="test", show_default=True, help="Where students were tested."
 )
+@click.option("--extractor", metavar="NAME", help="By verdicts of another extractor than the leaderboard's.")
 @format_option("table", "md", "json")
 @with_session
-def claims(session: Session, run: str | None, fold: str, format_: str) -> None:
+def claims(session: Session, run: str | None, fold: str, extractor: str | None, format_: str) -> None:
     """Test the paper's claims on a finished run (the latest by default): held, not held or not tested, with effect,
     interval and cells."""
     from rtbench_plugins.claims.evaluation import evaluate
     from rtbench_plugins.claims.rendering import markdown, table
 
-    from rtbench.runs import Runs
+    from rtbench.runs import Runs, shown_by
 
     record = Runs(session.workspace).load(run)
+    if extractor is not None:
+        record = shown_by(record, extractor, session.store)
     chosen = cast("Fold", fold)
     found = evaluate(record, session.store, chosen)
     if format_ == "json":

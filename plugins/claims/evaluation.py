@@ -85,6 +85,9 @@ def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
         by_seed=tuple(_by_seed(view, comparison)),
         also=tuple(comparison.also),
         notes=(*comparison.notes, *_notes(view, comparison, measured, opposite=opposite)),
+        random_weights=tuple(
+            sorted({cell.student for cell in cells_of(comparison) if cell.random_weights and cell.student})
+        ),
         cells=tuple(cell.name for cell in cells_of(comparison)),
         compared=compared(comparison),
     )

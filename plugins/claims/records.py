@@ -79,7 +79,14 @@ class ClaimResult(Record, frozen=True):
     """Comparisons beside this one, of its students, degrees and seeds: sizes, degrees and fractions in between, other
     teachers, other series."""
     notes: tuple[str, ...] = ()
+    random_weights: tuple[str, ...] = ()
+    """Of its students, those that had learned nothing before: it is no test of the claim then."""
     cells: tuple[str, ...] = ()
     """Names of the cells it rests on."""
     compared: str = ""
     """The same in short: left side − right side."""
+
+    @property
+    def reversed(self) -> bool:
+        """The difference is significantly the other way round."""
+        return self.claim != "C1 opposite" and self.interval is not None and self.interval.high < 0

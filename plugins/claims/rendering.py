@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from rtbench_plugins.claims.records import CLAIMS, ClaimResult
 from rtbench_plugins.printing import escaped, text_console, text_of
+from rtbench_plugins.wording import intervals
 
 from rtbench.records import Fold
 
@@ -81,13 +82,19 @@ def _line(one: ClaimResult, results: Sequence[ClaimResult]) -> tuple[str, ...]:
     return (
         one.claim,
         _task(one, results),
-        "held (no lead)" if one.claim == "C1 opposite" and one.verdict == "held" else one.verdict,
+        _verdict(one),
         points(one.effect),
         f"[{points(one.interval.low)}, {points(one.interval.high)}]",
         f"{one.n} in {one.seeds}" if rest else f"{per_seed}×{one.seeds}",
         str(one.patterns) if one.patterns < one.n else "–",
         points(one.paper.effect) if one.paper else "–",
     )
+
+
+def _verdict(one: ClaimResult) -> str:
+    if one.claim == "C1 opposite" and one.verdict == "held":
+        return "held (no lead)"
+    return "not held (reversed)" if one.reversed else one.verdict
 
 
 def _task(one: ClaimResult, results: Sequence[ClaimResult]) -> str:
@@ -133,9 +140,11 @@ def overall(results: Sequence[ClaimResult]) -> list[str]:
             lines.append(f"{claim}, {statement}: not tested.")
             continue
         held = [_task(one, results) for one in tested if one.verdict == "held"]
-        others = [_task(one, results) for one in tested if one.verdict != "held"]
+        reverse = [_task(one, results) for one in tested if one.reversed]
+        others = [_task(one, results) for one in tested if one.verdict != "held" and not one.reversed]
         said = f"{claim}, {statement}: held on {', '.join(held) or 'no task'} ({len(held)} of {len(tested)} tested)"
-        lines.append(f"{said}; not on {', '.join(others)}." if others else f"{said}.")
+        said += f"; not on {', '.join(others)}" if others else ""
+        lines.append(said + (f"; reversed on {', '.join(reverse)}." if reverse else "."))
     return lines
 
 
@@ -159,9 +168,10 @@ def legend(results: Sequence[ClaimResult]) -> list[str]:
 
     lines = [
         (
-            "effect: difference of accuracies in points over the same questions, with a 95 % interval (bootstrap over "
-            "seeds, then questions); held: the interval lies above 0; n: questions; patterns: how many these are of, "
-            "where fewer, and what is drawn then; "
+            "effect: difference of accuracies in points over the same questions, with a 95 % interval "
+            f"({intervals({one.interval.method for one in tested if one.interval})}); held: the interval lies above 0; "
+            "not held: it holds 0, and nothing is decided; reversed: it lies below 0; n: questions; patterns: how many "
+            "these are of, where fewer; "
             f"source: {all_of('source')}; extractor: {all_of('extractor')}; selection: {all_of('selection')}."
         )
     ]
@@ -169,6 +179,10 @@ def legend(results: Sequence[ClaimResult]) -> list[str]:
         lines.append(
             "C1 opposite, where the paper found no lead: held means no more than that the interval does not lie above 0, "
             "that is, no significant lead of fine-tune-cot; not that fine-tune is as good."
+        )
+    if untaught := sorted({name for one in tested for name in one.random_weights}):
+        lines.append(
+            f"{', '.join(untaught)}: random weights before training, so that this is no test of the paper's claims."
         )
     if any(one.claim == "C6" for one in tested):
         lines.append("C6: the best of all students tried; its interval is Bonferroni-adjusted for their number.")

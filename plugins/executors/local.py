@@ -53,7 +53,9 @@ class LocalExecutor(Executor):
 
     def __init__(self, options: LocalOptions) -> None:
         if options.workers is not None and options.workers < 1:
-            raise BadInputError(f"must be at least 1, not {options.workers}", where="--workers")
+            raise BadInputError(
+                f"must be at least 1, not {options.workers}", where="--workers", next_step="Leave it out: one a core."
+            )
         self.options = options
 
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:

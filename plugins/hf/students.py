@@ -67,6 +67,7 @@ class HfStudent(Student):
         self.needs_corpus = options.config is not None
         self.options = options
         self.series = options.series or _random_series(family, options)
+        self.random_weights = options.config is not None
         self._plugin = plugin
         self._access = access
         self._machine = machine

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from click import unstyle
 from rtbench_plugins.footnotes import notes
 from rtbench_plugins.site.charts import charts_of
 from rtbench_plugins.site.samples import CellPage, write_samples
@@ -62,6 +63,7 @@ class SiteReporter(FolderReporter):
             board=leaderboard, run=run, heads=HEADS, tasks=leaderboard.tasks, notes=notes(leaderboard),
             rows=[_shown(row, leaderboard, numbers, close, sizes) for row in leaderboard.rows],
             filters=_filters(leaderboard, sizes), charts=charts_of(leaderboard, pages), version=leaderboard.version,
+            told=[unstyle(str(one)) for one in session.plugins.run_summaries(run, session).values],
         )  # fmt: skip
         write_atomic(folder / "index.html", text.encode())
 

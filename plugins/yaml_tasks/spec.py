@@ -134,7 +134,7 @@ class TaskSpec(Record, frozen=True, omit_defaults=True):
     """Variants that hold exactly the records of another: alias to variant."""
     splits: dict[str, SplitSpec] = {}
     groups: GroupSpec | None = None
-    random_accuracy: Share = 0.0
+    random_accuracy: Share | None = None
     train_size: Count | None = None
     test_size: Count | None = None
     answer_trigger: str = "Therefore, the answer is"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from rtbench.records import Fold, Sample, Split
 from rtbench.twins import Twin, setting_of, twin_data, twin_fingerprint
 
 from . import few_shot, loaders, splits
-from .spec import FileSpec, SplitSpec, TaskFile, read_task_file
+from .spec import FileSpec, SplitSpec, TaskFile, TaskSpec, read_task_file
 from .twin import load_twin
 
 
@@ -41,7 +41,7 @@ class YamlTask(Task):
             name=file.name,
             title=self.spec.title or file.name,
             answer_type=self.spec.answer_type,
-            random_accuracy=self.spec.random_accuracy,
+            random_accuracy=_random_accuracy(self.spec),
             splits=tuple(self.spec.splits or {"default": None}),
             variants=(*self.spec.variants, *self.spec.aliases),
             extractors={name: self._version(name) for name in self._pipelines},
@@ -85,7 +85,7 @@ class YamlTask(Task):
         variant = self._variant(variant)
         if (setting := setting_of(variant)) is not None and self._twin is not None:
             drawn = twin_data(self._twin, setting)
-            self._check_golds(drawn.samples, knobs=variant.partition("+")[2].replace("+", ", "))
+            self._check_golds(drawn.samples.values(), knobs=variant.partition("+")[2].replace("+", ", "))
             return TaskData(samples=drawn.samples, splits={"default": drawn.split})
         loader = loaders.LOADERS[self.spec.loader]
         samples: dict[int, Sample] = {}
@@ -102,6 +102,7 @@ class YamlTask(Task):
                 loaded = self._read(loader, path, variant)
                 count = len(loaded.samples)
                 self._check_count(spec, count, path)
+                self._check_golds(loaded.samples, path)
                 for sample in loaded.samples:
                     samples[first + sample.index] = _moved(sample, first)
                 folds.update({first + i: fold for i, fold in loaded.folds.items()})
@@ -112,7 +113,6 @@ class YamlTask(Task):
             raise BadInputError(
                 "two files claim one sample index", where=f"{self.file.path}: files", next_step="Mend `first_index`."
             )
-        self._check_golds(samples)
         self._group(samples)
         groups = {i: sample.group for i, sample in samples.items() if sample.group is not None}
         made: dict[str, Split] = {
@@ -193,15 +193,16 @@ class YamlTask(Task):
             return self.spec.splits
         return {"default": SplitSpec(by="file" if folds else "random")}
 
-    def _check_golds(self, samples: dict[int, Sample], knobs: str = "") -> None:
+    def _check_golds(self, samples: Iterable[Sample], path: Path | None = None, knobs: str = "") -> None:
         """A gold of the wrong type would count every answer as wrong, and teach it.
 
         Args:
-            samples: all of them.
+            samples: of a file, numbered from 0, or a twin's.
+            path: of the file.
             knobs: of a twin, those that were turned.
         """
         letters = set(self.spec.letters or "ABCDEFGHIJ")
-        for sample in samples.values():
+        for sample in samples:
             gold = sample.answer.strip()
             kind = self.info.answer_type
             right = bool(gold)
@@ -213,15 +214,18 @@ class YamlTask(Task):
                 right = gold in letters
             if not right:
                 among = f" ({self.spec.letters})" if kind == "choice" and self.spec.letters else ""
-                what = f"sample {sample.index}: the gold answer {sample.answer!r} is not of type {kind}{among}"
-                next_step = "Mend the data (or the twin), or `answer_type`."
+                what = f"the gold answer {sample.answer!r} is not of type {kind}{among}"
+                where = (
+                    f"{path}, record {sample.index + 1}" if path else f"{self.file.path}: twin, sample {sample.index}"
+                )
+                next_step = f"Mend the {'data' if path else 'twin'}, or `answer_type` in {self.file.path}."
                 if knobs:
                     what += f", with the knobs {knobs}"
                     next_step = (
                         f"The task's extractors do not read what these knobs make; leave them as they are. "
                         f"`rtbench tasks twin {self.info.name}` takes them."
                     )
-                raise BadInputError(what, where=self.file.path, next_step=next_step)
+                raise BadInputError(what, where=where, next_step=next_step)
 
     def _group(self, samples: dict[int, Sample]) -> None:
         import msgspec
@@ -300,6 +304,13 @@ def _pipelines(file: TaskFile) -> dict[str, tuple[FilterStep, ...]]:
     for rule in RULES:
         out.setdefault(rule, default_steps(rule, file.spec.answer_type, file.spec.letters))
     return out
+
+
+def _random_accuracy(spec: TaskSpec) -> float | None:
+    """As stated, else of a coin for yes or no and none for what is open; the choices are in the data."""
+    if spec.random_accuracy is not None:
+        return spec.random_accuracy
+    return {"yes_no": 0.5, "choice": None}.get(spec.answer_type, 0.0)
 
 
 def _is_number(text: str) -> bool:

@@ -49,9 +49,12 @@ def _plugins(arguments: Sequence[str]) -> PluginManager:
     )
 
 
-def summaries(session: Session, run: RunRecord) -> list[str]:
-    """What plugins have to say below a run's table."""
-    return _told(session.plugins.run_summaries(run, session))
+def with_summaries(text: str, session: Session, run: RunRecord, format_: str) -> str:
+    """A leaderboard for people, and below it what plugins have to say of the run."""
+    if format_ not in {"table", "md"}:
+        return text
+    told = _told(session.plugins.run_summaries(run, session))
+    return "\n\n".join([text, *(told if format_ == "table" else (f"```\n{click.unstyle(one)}\n```" for one in told))])
 
 
 def facts(session: Session) -> dict[str, str]:

@@ -166,7 +166,9 @@ def number_list(ctx: click.Context, parameter: click.Parameter, value: str | Non
         return None
     for name in names:
         if not name.isdigit():
-            raise BadInputError(f"{name!r} is no whole number", where=f"--{parameter.name}")
+            raise BadInputError(
+                f"{name!r} is no whole number", where=f"--{parameter.name}", next_step=f"Such as {parameter.metavar}."
+            )
     return [int(name) for name in names]
 
 
@@ -199,7 +201,9 @@ def matrix_options(command: Command) -> Command:
         click.option("--degrees", callback=number_list, metavar="1,8", help="Rationales per question."),
         click.option("--seeds", callback=number_list, metavar="0,1", help="Seeds."),
         click.option("--folds", callback=name_list, metavar="A,B", help="Answered and scored: test, ood, validation."),
-        click.option("--limit", type=int, metavar="N", help="Only the first N questions of each fold."),
+        click.option(
+            "--limit", type=int, metavar="N", help="Only the first N questions of each fold; steps of training stay."
+        ),
         click.option("--epochs", type=int, metavar="N", help="Instead of the recipe's."),
         click.option("--selection", metavar="HOW", help="last, val or best-test (the paper's protocol)."),
         click.option("--extractor", metavar="NAME", help="The one the leaderboard shows."),
@@ -240,7 +244,13 @@ def planned(session: Session, arguments: dict[str, Any]) -> Any:
     session.files.progress = byte_progress()
     name = arguments.pop("matrix")
     matrix = narrow(session, read_matrix(session, name), Narrowing(**arguments))
-    return make_plan(session, matrix)
+    plan = make_plan(session, matrix)
+    asked = {planned.cell.task.name for planned in plan.cells}
+    for task in session.own_tasks:
+        if task not in asked:
+            said = f"{task} stands in no block of the matrix: --tasks {task} asks it"
+            console(stderr=True).print(said, style="yellow", markup=False)
+    return plan
 
 
 NAME = click.option(
@@ -277,8 +287,14 @@ def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console: wide where the output is no terminal, so that nothing is cut."""
+    """A rich console. Where the output is no terminal it is wide and wraps nothing, so that a line stays a line."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
-    return Console(file=stream, width=None if stream.isatty() else 220, highlight=False, soft_wrap=False)
+    terminal = stream.isatty()
+    return Console(file=stream, width=None if terminal else 220, highlight=False, soft_wrap=not terminal)
+
+
+def heading(out: Console, text: str) -> None:
+    """Parts one sample from the next."""
+    out.print(f"── {text} ──", style="dim", markup=False)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, print_table, with_session
+from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,14 +117,12 @@ def _show_flips(
             known[key] = {one.score.sample_index: one for one in judged((session, other)[side], cell)}
         return known[key][flip.sample_index]
 
-    from rich.markup import escape
-
     out = console()
     for one in found:
         for flip in one.flips[:count]:
             sides = (text_of(0, flip), text_of(1, flip))
             way = "better" if flip.better else "worse"
-            out.rule(escape(f"{flip.cells[0]}, {flip.sample_index}: {way}"), align="left", style="dim")
+            heading(out, f"{flip.cells[0]}, {flip.sample_index}: {way}")
             out.print(f"question: {sides[0].sample.question}\ngold: {sides[0].sample.answer}", markup=False)
             for name, side in zip((runs[0].name, runs[1].name), sides, strict=True):
                 style = "green" if side.score.correct else "red"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, print_table, with_session
+from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
 from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError
 
@@ -44,7 +44,7 @@ def curate(
     cells = [found for found in record.cells if found.examples is not None and found.teacher is not None]
     if not cells:
         raise BadInputError("no cell was trained on rationales", where=f"run {record.name}")
-    picked = cells[0] if cell is None else find_cell(record.name, cells, cell)
+    picked = cells[0] if cell is None else find_cell(session, record, cell, cells)
     stages = _stages(session, picked, others, record.name, budget)
     if format_ == "json":
         for stage in stages:
@@ -59,9 +59,7 @@ def curate(
     out = console()
     for stage in stages:
         for example in stage["examples"][:examples]:
-            out.rule(
-                f"removed by {stage['curator']}: {picked.task} {example['sample_index']}", align="left", style="dim"
-            )
+            heading(out, f"removed by {stage['curator']}: {picked.task} {example['sample_index']}")
             out.print(example["question"], markup=False)
             out.print(example["rationale"], markup=False, style="yellow")
             verdict = "right" if example["correct"] else "wrong"

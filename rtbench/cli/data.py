@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, MissingDataError
 
 if TYPE_CHECKING:
     from rtbench.data import PinnedFile
@@ -69,7 +69,6 @@ def list_(session: Session, names: list[str] | None, format_: str) -> None:
 def pull(session: Session, names: list[str] | None) -> None:
     """Download what is not at hand; a download that broke off goes on where it stopped."""
     from rtbench.cli.progress import byte_progress
-    from rtbench.errors import MissingDataError
 
     session.files.progress = byte_progress()
     pins = _pins(session, names)
@@ -93,7 +92,7 @@ def pull(session: Session, names: list[str] | None) -> None:
 @format_option("text", "json")
 @with_session
 def verify(session: Session, names: list[str] | None, format_: str) -> None:
-    """Check the digest of every file at hand."""
+    """Check the digest of every file at hand; an error where one is wrong, or where none is there."""
     results: dict[str, str] = {}
     wrong: list[BadInputError] = []
     for pin in _pins(session, names).values():
@@ -109,3 +108,9 @@ def verify(session: Session, names: list[str] | None, format_: str) -> None:
             click.echo(f"{name}: {result}")
     if wrong:
         raise wrong[0]
+    if results and set(results.values()) == {"absent"}:
+        raise MissingDataError(
+            "none of the files is at hand",
+            where=f"--data-dir {session.files.data_dir}" if session.files.data_dir else str(session.files.cache_dir),
+            next_step="Run `rtbench data pull`, or give a folder that holds them with --data-dir.",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,10 +55,9 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
         + f" — {adds}"
         for name, (needs, adds) in EXTRAS.items()
     }
-    data: dict[str, Any] = {}
-    for name in session.plugins.registries["tasks"].names():
-        data[name] = _data(session, name)
+    states = {name: _states(session, name) for name in session.plugins.registries["tasks"].names()}
     return {
+        "ready": _ready(packages, states),
         "machine": {
             "python": platform.python_version(),
             "system": platform.platform(),
@@ -73,7 +73,22 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
             "data": session.environment.data_dir or "not given (--data-dir, RTBENCH_DATA_DIR)",
             "recordings": str(session.recordings or "not given (--recordings, RTBENCH_RECORDINGS)"),
         },
-        "data": data,
+        "data": {
+            name: ", ".join(f"{file}: {state}" for file, state in found.items()) or "own files"
+            for name, found in states.items()
+        },
+    }
+
+
+def _ready(packages: Mapping[str, str], states: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """What can be run as things stand."""
+    missing = [name for name, version in packages.items() if version == "missing"]
+    files = {file: state for found in states.values() for file, state in found.items()}
+    there = sum(state in {"data-dir", "cache"} for state in files.values())
+    more = "" if there == len(files) else "; the rest is downloaded when needed, or named with --data-dir"
+    return {
+        "rtbench run": f"no, missing: {', '.join(missing)}" if missing else "yes (needs no data, key, GPU or network)",
+        "runs on published data": f"{there} of {len(files)} data files at hand{more}",
     }
 
 
@@ -86,6 +101,6 @@ def _version(name: str) -> str:
         return "missing"
 
 
-def _data(session: Session, name: str) -> str:
-    states = {pin.name: session.files.status(pin) for pin in getattr(session.task(name), "pins", ())}
-    return ", ".join(f"{file}: {state}" for file, state in states.items()) or "own files"
+def _states(session: Session, name: str) -> dict[str, str]:
+    """A task's pinned files, and whether they are at hand."""
+    return {pin.name: session.files.status(pin) for pin in getattr(session.task(name), "pins", ())}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, print_table, with_session
+from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
 from rtbench.cli.show import find_cell
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def errors(
     if cell is None:
         cells = [one for one in record.cells if one.score is not None and session.store.has("score", one.score)]
     else:
-        cells = [find_cell(record.name, record.cells, cell)]
+        cells = [find_cell(session, record, cell)]
     answers, counts, shown = _looked_into(session, cells, extractor, examples)
     if format_ == "json":
         data = [
@@ -51,14 +51,12 @@ def errors(
         for name, count in counts.items()
     ]
     print_table(("cell", "n", "wrong", *present), rows)
-    from rich.markup import escape
-
     out = console()
     for category in present:
         out.print(f"{category}: {CATEGORIES[category]}", style="dim", markup=False)
     for category in present:
         for name, answer in shown.get(category, []):
-            out.rule(escape(f"{category}: {name} {answer.score.sample_index}"), align="left", style="dim")
+            heading(out, f"{category}: {name} {answer.score.sample_index}")
             for field, text in _told(name, answer).items():
                 out.print(f"{field}: {text}", markup=False)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, print_table, with_session
+from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
 from rtbench.cli.show import find_cell
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def diff(
     from rtbench.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
-    cells = [find_cell(record.name, record.cells, cell)] if cell is not None else scored_cells(session, record)
+    cells = [find_cell(session, record, cell)] if cell is not None else scored_cells(session, record)
     rows: list[tuple[str, ...]] = []
     differing: list[dict[str, Any]] = []
     for found in cells:
@@ -65,11 +65,9 @@ def diff(
         print_json({"one": one, "other": other, "cells": counted, "differing": differing})
         return
     print_table(("cell", "n", f"right by {one} only", f"right by {other} only"), rows)
-    from rich.markup import escape
-
     out = console()
     for told in differing[:examples]:
-        out.rule(escape(f"{told['cell']} {told['sample_index']}"), align="left", style="dim")
+        heading(out, f"{told['cell']} {told['sample_index']}")
         for field in ("question", "text", "gold"):
             out.print(f"{field}: {told[field]}", markup=False)
         for name, extracted, right in ((one, *told["one"]), (other, *told["other"])):

@@ -31,6 +31,9 @@ def keep_account(session: Session, plan: Plan, name: str, budget: str | None) ->
         return
     nano, currency = parse_budget(budget)
     _check_prices(session, plan, currency)
+    if not any(True for _ in _prices(session, plan)):
+        said = "--budget has nothing to guard: no teacher, student or judge of this run costs money"
+        console(stderr=True).print(said, style="yellow", markup=False)
     spent = open_account(session, name, nano, currency)
     if spent:
         said = f"this run has spent {money(spent, currency)} of {money(nano, currency)} before"

@@ -134,6 +134,8 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
         rows = _summed(listed, estimates)
     if rows:
         print_table(HEADS, rows)
+        if any(row[HEADS.index("time ≈")].endswith("?") for row in rows):
+            click.echo("time: as such steps took in this workspace before; ? where none did yet")
         _totals(listed, estimates)
     _by_teacher(made, estimates)
     _by_student(made, estimates)
@@ -290,12 +292,16 @@ def _sum_up(made: Plan, todo: set[str]) -> None:
     for kind, (new, held) in kinds.items():
         out.print(f"{kind:9} {new:5} to do, {held:5} cached or not needed")
     unable = [p for p in made.cells if p.reason]
-    out.print(f"{len(made.cells)} cells: {len(made.cells) - len(unable)} can run, {len(unable)} cannot")
+    out.print(
+        f"{len(made.cells)} cell{'s' if len(made.cells) != 1 else ''}: {len(made.cells) - len(unable)} can run, {len(unable)} cannot"
+    )
     reasons: dict[str, list[str]] = {}
     for p in unable:
         reasons.setdefault(p.reason or "", []).append(p.cell.name)
     for reason, names in reasons.items():
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         out.print(f"  {', '.join(names[:3])}{more}: {reason}", style="yellow", markup=False)
+    if made.cells and len(unable) == len(made.cells):
+        out.print("no cell can run: `rtbench run` would stop with that", style="yellow", markup=False)
     for note in sorted({note for p in made.cells for note in p.notes}):
         out.print(f"  note: {note}", style="dim", markup=False)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--format", "format_", default="table", show_default=True, help="table, md, csv, json, tex, or a plugin's."
 )
+@click.option("--extractor", metavar="NAME", help="Show verdicts of another extractor: nothing is done again.")
 @click.option("--latex", is_flag=True, help="The same as --format tex: the paper's layout.")
 @click.option("--html", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a static site.")
 @click.option(
@@ -37,16 +38,17 @@ def report(
     reference: bool,
     paper: bool,
     format_: str,
+    extractor: str | None,
     latex: bool,
     html: Path | None,
     out: Path | None,
 ) -> None:
     """Print the leaderboard of a run (the latest by default), from what is stored."""
-    from rtbench.cli.added import summaries
+    from rtbench.cli.added import with_summaries
     from rtbench.files import write_atomic
     from rtbench.interfaces import FolderReporter
     from rtbench.report import build_leaderboard
-    from rtbench.runs import Runs
+    from rtbench.runs import Runs, shown_by
 
     given = {"--html": html is not None, "--latex": latex, "--paper": paper, "--format": format_ != "table"}
     if sum(given.values()) > 1:
@@ -58,6 +60,8 @@ def report(
     format_ = "html" if html is not None else "tex" if latex else format_
     reporter = session.reporter(format_)
     record = Runs(session.workspace).load(run)
+    if extractor is not None:
+        record = shown_by(record, extractor, session.store)
     rows: tuple[Row, ...] = ()
     if reference or format_ == "html":  # a site shows them when asked to
         from rtbench.reference import reported_rows
@@ -73,12 +77,11 @@ def report(
 
         text = as_markdown(paper_tables(board), board)
     else:
-        text = reporter.render(board)
-    if format_ == "table" and not paper:
-        text = "\n\n".join([text, *summaries(session, record)])
+        text = with_summaries(reporter.render(board), session, record, format_)
     if out is None:
         click.echo(text)
     elif out.is_dir():
         raise BadInputError("is a folder", where=f"--out {out}", next_step="Name a file.")
     else:
         write_atomic(out, text.encode() + b"\n")
+        click.echo(str(out))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @NAME
 @click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
 @with_executor
-@click.option("--budget", metavar="AMOUNT", help="Most that paid teachers may cost this run, such as 25usd.")
+@click.option("--budget", metavar="AMOUNT", help="Most that this run may cost, such as 25usd or 20eur.")
 @click.option(
     "--report-to", callback=name_list, metavar="A,B", help="Trackers of trainings: wandb, tensorboard, mlflow …"
 )
@@ -51,11 +51,11 @@ def run(
     from msgspec.structs import replace
 
     from rtbench.budget import parse_budget
-    from rtbench.cli.added import summaries
+    from rtbench.cli.added import with_summaries
     from rtbench.cli.progress import listener_for
     from rtbench.readiness import refuse_unready
     from rtbench.report import build_leaderboard
-    from rtbench.runs import Runs, overlaps, run_record
+    from rtbench.runs import Runs, overlaps, random_accuracies, run_record
 
     check_name(name)
     reporter = session.reporter(format_)
@@ -66,22 +66,26 @@ def run(
     session.machine = engine.machine()
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
-        reasons = sorted({p.reason or "" for p in plan.cells})
+        reasons = dict.fromkeys(p.reason or "" for p in plan.cells)
         raise BadInputError("no cell can run:\n  " + "\n  ".join(reasons), where=f"matrix {plan.matrix.name}")
     refuse_unready(session, plan)
     name = name or run_name(plan, arguments)
     runs = Runs(session.workspace)
-    runs.save(run_record(name, plan, None, version=__version__))
+    random = random_accuracies(session, plan)
+    runs.save(run_record(name, plan, None, version=__version__, random=random))
     keep_account(session, plan, name, budget)
     with listener_for(plan, session, console(stderr=True)) as listener:
         outcome = engine.run(plan, session, listener)
-    record = run_record(name, plan, outcome, version=__version__, overlap=overlaps(session, plan))
+    record = run_record(name, plan, outcome, version=__version__, random=random, overlap=overlaps(session, plan))
     runs.save(record)
     board = build_leaderboard(record, session.store, session.ledger)
-    click.echo(reporter.render(board))
-    for text in summaries(session, record) if format_ == "table" else ():
-        click.echo(f"\n{text}")
+    click.echo(with_summaries(reporter.render(board), session, record, format_))
     errors = console(stderr=True)
+    if format_ == "table":
+        said = (
+            f"to look closer: rtbench show --run {name}; rtbench errors --run {name}; rtbench report {name} --html DIR"
+        )
+        errors.print(said, style="dim", markup=False, soft_wrap=True)
     for state in outcome.failed:
         errors.print(f"failed: {plan.steps[state.key].title}: {state.error}", style="red", markup=False)
     if outcome.interrupted:

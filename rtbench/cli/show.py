@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, with_session
+from rtbench.cli.common import console, format_option, heading, print_json, with_session
 
 if TYPE_CHECKING:
     from rtbench.runs import CellRecord, RunRecord
@@ -41,14 +41,14 @@ def show(
     if cell is None:
         _list(record, format_)
         return
-    rows = _samples(session, find_cell(record.name, record.cells, cell), extractor)
+    rows = _samples(session, find_cell(session, record, cell), extractor)
     rows = [row for row in rows if only is None or row["correct"] == (only == "right")][:limit]
     if format_ == "json":
         print_json(rows)
         return
     out = console()
     for row in rows:
-        out.rule(f"{row['task']} {row['sample_index']}", align="left", style="dim")
+        heading(out, f"{row['task']} {row['sample_index']}")
         for field in ("prompt", "question", "reasoning", "completion"):
             if row[field] and (field != "prompt" or prompts):
                 out.print(f"{field}: ", style="bold", end="")
@@ -68,20 +68,42 @@ def _list(record: RunRecord, format_: str) -> None:
         out.print(cell.name + (f"   ({cell.reason})" if cell.reason else ""), markup=False)
 
 
-def find_cell(run: str, cells: Sequence[CellRecord], name: str) -> CellRecord:
-    """A cell by name, or by a part of it that only one has."""
+def find_cell(session: Session, run: RunRecord, name: str, cells: Sequence[CellRecord] | None = None) -> CellRecord:
+    """A cell by name, or by a part of it that only one has.
+
+    Args:
+        session: whose other runs are looked through where this one lacks it.
+        run: to look in.
+        name: or a part of it.
+        cells: the run's that can be meant; None: all.
+    """
     from rtbench.errors import BadInputError, UnknownNameError
 
-    hits = [c for c in cells if c.name == name] or [c for c in cells if name in c.name]
-    if not hits:
-        raise UnknownNameError.of("cell", name, [c.name for c in cells], where=f"run {run}", listing="rtbench show")
-    if len(hits) > 1:
+    among = run.cells if cells is None else cells
+    hits = [c for c in among if c.name == name] or [c for c in among if name in c.name]
+    if len(hits) == 1:
+        return hits[0]
+    if hits:
+        more = f" and {len(hits) - 5} more" if len(hits) > 5 else ""
         raise BadInputError(
-            f"{len(hits)} cells match: {', '.join(c.name for c in hits[:5])}",
+            f"{len(hits)} cells match: {', '.join(c.name for c in hits[:5])}{more}",
             where=name,
             next_step="Give more of the name.",
         )
-    return hits[0]
+    listing = f"rtbench show --run {run.name}"
+    error = UnknownNameError.of("cell", name, [c.name for c in among], where=f"run {run.name}", listing=listing, most=4)
+    if (other := _run_with(session, run.name, name)) is not None:
+        raise UnknownNameError(error.what, where=error.where, next_step=f"Run {other} has it: --run {other}.")
+    raise error
+
+
+def _run_with(session: Session, but: str, name: str) -> str | None:
+    """The latest other run that has a cell of that name."""
+    from rtbench.runs import Runs
+
+    runs = Runs(session.workspace)
+    others = (one for one in reversed(runs.names()) if one != but)
+    return next((one for one in others if any(name == cell.name for cell in runs.load(one).cells)), None)
 
 
 def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[dict[str, Any]]:
@@ -97,6 +119,7 @@ def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[
             "prompt": one.completion.prompt,
             "reasoning": one.completion.reasoning,
             "completion": one.completion.text,
+            "rationale": one.rationale,
             "extracted": one.score.extracted,
             "correct": one.score.correct,
             "contains_answer": one.score.contains_answer,

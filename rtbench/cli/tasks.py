@@ -36,7 +36,7 @@ def tasks(session: Session, format_: str) -> None:
             info.answer_type,
             "?" if info.train_size is None else str(info.train_size),
             "?" if info.test_size is None else str(info.test_size),
-            f"{100 * info.random_accuracy:.1f}",
+            "?" if info.random_accuracy is None else f"{100 * info.random_accuracy:.1f}",
             ", ".join(info.splits),
             "yes" if info.twin else "no",
             ", ".join(f"{name} v{version}" for name, version in info.extractors.items()),
@@ -126,7 +126,7 @@ def _export_cell(session: Session, directory: Path, name: str, run_name: str | N
     from rtbench.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
-    cell = find_cell(record.name, record.cells, name)
+    cell = find_cell(session, record, name)
     path = export_cell(session, cell, directory)
     click.echo(path)
     model = "…" if cell.checkpoint is None else checkpoint_of(session, cell)

@@ -150,6 +150,8 @@ class Student(ABC):
     """True where the base itself depends on the training fold (tokenizer trained on it)."""
     series: str | None = None
     """Name that all sizes of one model share, by which sizes are compared; None: it is no size of anything."""
+    random_weights: bool = False
+    """Its base has learned nothing before."""
     price: Price | None = None
     """Of training and asking it, where that costs money."""
 

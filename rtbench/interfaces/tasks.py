@@ -27,8 +27,8 @@ class TaskInfo(Record, frozen=True, omit_defaults=True):
     title: str
     answer_type: str
     """``number``, ``choice``, ``yes_no``, ``string``."""
-    random_accuracy: float
-    """Expected accuracy of a uniform guess, as a fraction."""
+    random_accuracy: float | None
+    """Expected accuracy of a uniform guess, as a fraction. None: as the choices of the questions have it."""
     splits: tuple[str, ...] = ("default",)
     variants: tuple[str, ...] = ("original",)
     """Data variants that differ in text or gold; the first is the default."""

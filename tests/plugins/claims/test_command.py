@@ -128,10 +128,40 @@ def test_claims_stand_below_the_table_of_a_run_and_its_report(cli: Cli) -> None:
     assert done.index("mean") < done.index("The paper's claims (demo, test)")
     assert "C3, accuracy grows with student size: not tested." in done
     assert cli("report").stdout == done
-    assert "claims" not in cli("report", "--format", "md").stdout
+    assert "```\nThe paper's claims (demo, test)" in cli("report", "--format", "md").stdout
+    assert "claims" not in cli("report", "--format", "csv").stdout
     json.loads(cli("report", "--format", "json").stdout)
 
 
 def test_run_that_tests_no_claim_says_nothing_of_them(cli: Cli, demo: Path) -> None:
     done = cli("run", "--matrix", demo, "--methods", "zero-shot")
     assert "claims" not in done.stdout
+
+
+def test_reversed_and_undecided_lines_are_told_apart(bench: Bench, cli: Cli) -> None:
+    bench.seeds("fine-tune", share(60))
+    bench.cot(share(20))
+    bench.cot(share(20), degree=8)
+    bench.record()
+    said = cli("claims", "bench").stdout
+    lines = {line.split()[0]: line for line in said.splitlines() if line.split()[1:2] == ["multiarith"]}
+    assert "not held (reversed)" in lines["C1"]
+    assert "not held" in lines["C2"]
+    assert "reversed" not in lines["C2"]
+    assert "C1, fine-tune-cot beats fine-tune: held on no task (0 of 1 tested); reversed on multiarith." in said
+    assert "C2, a higher degree helps: held on no task (0 of 1 tested); not on multiarith." in said
+    assert {one["verdict"] for one in cli.json("claims", "bench")} == {"not held", "not tested"}  # type: ignore[attr-defined]
+
+
+def test_students_with_random_weights_are_named_as_no_test(bench: Bench, cli: Cli) -> None:
+    import msgspec
+
+    bench.seeds("fine-tune", share(20))
+    bench.cot(share(60))
+    assert "random weights" not in (bench.record() and cli("claims", "bench").stdout)
+    bench.cells = [msgspec.structs.replace(cell, random_weights=True) for cell in bench.cells]
+    bench.record()
+    assert (
+        "small: random weights before training, so that this is no test of the paper's claims." in cli("claims").stdout
+    )
+    assert "small: random weights before training; it knows no language" in cli("report", "bench").stdout

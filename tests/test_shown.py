@@ -1,0 +1,148 @@
+"""What stands beside a number, and ways to look at a run again: the guess, the extractor, the runs there are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+
+MINE = """
+task: mine
+dataset_path: json
+doc_to_text: "Q: {{question}}\\nA:"
+doc_to_target: "{{answer}}"
+metadata:
+  version: 1
+  rtbench:
+    answer_type: ANSWER
+    files: [{name: mine.jsonl}]
+"""
+MATRIX = "name: m\ntasks: [mine]\nmethods: [fine-tune]\nstudents: [parrot]\nrecipe: {epochs: 1}\n"
+
+
+def own_task(cli: Cli, answer_type: str, lines: list[dict[str, Any]], more: str = "") -> tuple[str, ...]:
+    (cli.folder / "mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (cli.folder / "mine.yaml").write_text(MINE.replace("ANSWER", answer_type) + more)
+    (cli.folder / "m.yaml").write_text(MATRIX)
+    return ("--task", "mine.yaml", "--matrix", "m.yaml")
+
+
+def guess(board: Any) -> float | None:
+    found: list[float] = [row["results"]["mine"]["accuracy"] for row in board["rows"] if row["kind"] == "random"]
+    return found[0] if found else None
+
+
+@pytest.mark.parametrize(
+    ("answer_type", "lines", "more", "expected"),
+    [
+        ("choice", [{"choices": ["a", "b", "c", "d"], "answer": "A"}], "    options: {choices: choices}\n", 0.25),
+        ("yes_no", [{"answer": "yes"}], "", 0.5),
+        ("number", [{"answer": "4"}], "", 0.0),
+        ("number", [{"answer": "4"}], "    random_accuracy: 0.1\n", 0.1),
+        ("choice", [{"answer": "A"}], "", None),
+    ],
+)
+def test_guess_of_a_task_of_ones_own_goes_by_its_answers(
+    cli: Cli, answer_type: str, lines: list[dict[str, Any]], more: str, expected: float | None
+) -> None:
+    many = [{"question": f"What of {i}?", **line} for i in range(20) for line in lines]
+    assert guess(cli.json("run", *own_task(cli, answer_type, many, more))) == expected
+
+
+def test_task_file_that_the_matrix_does_not_ask_is_told(cli: Cli, demo: Path) -> None:
+    own_task(cli, "number", [{"question": f"How many of {i}?", "answer": "4"} for i in range(20)])
+    assert "--tasks mine asks it" in cli("plan", "--task", "mine.yaml", "--matrix", demo).stderr
+
+
+def test_gold_of_the_wrong_type_names_file_and_record(cli: Cli) -> None:
+    lines = [{"question": f"How many of {i}?", "answer": "many" if i == 6 else "4"} for i in range(20)]
+    said = cli("plan", *own_task(cli, "number", lines), code=2).stderr
+    assert "mine.jsonl, record 7: the gold answer 'many' is not of type number" in said
+
+
+FILTERS = """filter_list:
+  - name: first
+    filter: [{function: rtbench, rule: flexible, answer_type: number}, {function: take_first}]
+  - name: nine
+    filter: [{function: regex, regex_pattern: "(9)"}, {function: take_first}]
+"""
+
+
+def test_board_claims_and_site_by_another_extractor(cli: Cli) -> None:
+    """The parrot says again what it has learned; one extractor finds it, the other finds nines alone."""
+    lines = [{"question": f"How many of {i}?", "answer": "4"} for i in range(20)]
+    arguments = own_task(cli, "number", lines)
+    text = (cli.folder / "mine.yaml").read_text()
+    (cli.folder / "mine.yaml").write_text(text.replace("metadata:", FILTERS + "metadata:"))
+    cli("run", *arguments, "--extractor", "first")
+
+    def shown(*options: object) -> tuple[str, float]:
+        board: Any = cli.json("report", *options)
+        (row,) = [row for row in board["rows"] if row["kind"] == "measured"]
+        return row["extractor"], row["results"]["mine"]["accuracy"]
+
+    assert shown() == ("first", 1.0)
+    assert shown("--extractor", "nine") == ("nine", 0.0)
+    assert shown() == ("first", 1.0), "nothing was changed"
+    assert "Did you mean 'first'? Available: first, flexible," in cli("report", "--extractor", "frist", code=2).stderr
+    assert "extractor: nine" in cli("report", "--extractor", "nine", "--format", "md").stdout
+    assert {one["extractor"] for one in cli.json("claims", "--extractor", "nine")} == {"nine"}  # type: ignore[attr-defined]
+    page = cli("report", "--extractor", "nine", "--html", "site").stdout.strip()
+    assert "extractor: nine" in (cli.folder / page).read_text()
+
+
+def test_runs_are_listed_and_a_cell_of_another_run_is_found(cli: Cli, demo: Path) -> None:
+    assert cli.json("runs") == []
+    cli("run", "--matrix", demo, "--name", "one")
+    cli("run", "--matrix", demo, "--methods", "zero-shot", "--name", "two")
+    first, second = cli.json("runs")  # type: ignore[misc]
+    assert (first["run"], first["matrix"], first["tasks"]) == ("one", "demo", ["parity"])
+    assert (first["cells"], first["scored"]) == (5, 5)
+    assert (second["run"], second["cells"]) == ("two", 1)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ", first["made"])
+    assert "two" in cli("runs").stdout.splitlines()[-1]
+    name = next(one["name"] for one in cli.json("show", "--run", "one") if one["method"] == "fine-tune")  # type: ignore[attr-defined]
+    assert "Run one has it: --run one." in cli("show", name, code=2).stderr
+    assert "(`rtbench show --run two` lists them)" in cli("show", "nothing", code=2).stderr
+
+
+def test_csv_says_which_run_seeds_and_extractor_it_is_of(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo, "--seeds", "3,5", "--name", "mine")
+    lines = list(csv.DictReader(io.StringIO(cli("report", "--format", "csv").stdout)))
+    assert {line["run"] for line in lines} == {"mine"}
+    assert {line["seed_values"] for line in lines if line["method"] == "fine-tune" and line["task"] == "parity"} == {
+        "3 5"
+    }
+    measured = [line for line in lines if line["kind"] == "measured"]
+    assert {line["extractor_version"] for line in measured if line["task"] == "parity"} == {"1"}
+    assert {line["n"] for line in measured} == {"20"}
+    assert "seeds: 3, 5 or 3 by row" in cli("report").stdout
+
+
+def test_plan_of_nothing_that_can_run_says_so(cli: Cli, demo: Path) -> None:
+    assert "no cell can run" in cli("plan", "--matrix", demo, "--source", "twin").stdout
+    said = cli("run", "--matrix", demo, "--source", "twin", code=2).stderr
+    assert "no cell can run:\n  parity has no twin" in said
+
+
+def test_budget_that_guards_nothing_is_told(cli: Cli, demo: Path) -> None:
+    assert "nothing to guard" in cli("run", "--matrix", demo, "--budget", "5").stderr
+    assert "without a currency US dollars" in cli("run", "--matrix", demo, "--budget", "five", code=2).stderr
+
+
+def test_doctor_says_what_can_be_run(cli: Cli) -> None:
+    assert "rtbench run: yes" in cli("doctor").stdout
+
+
+def test_verifying_files_that_are_not_there_is_an_error(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    done = cli("data", "verify", "--data-dir", tmp_path / "empty", code=2)
+    assert "none of the files is at hand" in done.stderr
+    assert f"--data-dir {tmp_path / 'empty'}" in done.stderr
