@@ -231,11 +231,11 @@ class DataFiles:
         return target
 
     def _missing(self, pin: PinnedFile, why: str) -> MissingDataError:
-        looked = f"it is not in {self.data_dir}, and " if self.data_dir is not None else ""
+        looked = f"it is not in --data-dir {self.data_dir}, and " if self.data_dir is not None else ""
         return MissingDataError(
             f"data file {pin.name} is missing: {looked}{why}",
-            where=self.url(pin) if self.data_dir is None else f"--data-dir {self.data_dir}",
-            next_step=f"Run `rtbench data pull` on a machine with a network"
+            where=self.url(pin) if self.data_dir is None else None,
+            next_step="Run `rtbench data pull` on a machine with a network"
             + (f" (from {self.url(pin)})" if self.data_dir is not None else "")
             + f", or give a folder that holds {pin.name} with --data-dir.",
         )
