@@ -179,7 +179,23 @@ def _recipes(board: Leaderboard) -> list[str]:
     usual = max(found, key=lambda said: len(found[said]), default=None)
     lines = [f"Training: {usual}."] if usual else []
     lines += [f"Training, {said}: {', '.join(places)}." for said, places in found.items() if said != usual]
-    return lines
+    return lines + _training_rows(board)
+
+
+def _training_rows(board: Leaderboard) -> list[str]:
+    """On how many rows students were trained, by what they learned from."""
+    found: dict[str, list[int]] = {}
+    for row in board.rows:
+        part = "" if row.fraction == 1.0 else f" {100 * row.fraction:g}%"
+        name = " ".join([row.method, *([f"D={row.degree}"] if row.degree else [])]) + part
+        counts = [r.training_rows for r in row.results.values() if r.training_rows is not None]
+        found.setdefault(name, []).extend(counts)
+    said = [
+        f"{name} {min(rows):,}" + (f" to {max(rows):,}" if max(rows) > min(rows) else "")
+        for name, rows in found.items()
+        if rows
+    ]
+    return [f"Rows trained on: {'; '.join(said)}."] if said else []
 
 
 def curated(board: Leaderboard) -> list[str]:

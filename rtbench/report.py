@@ -66,7 +66,7 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     """Which."""
     extractor_version: int | None = None
     training_rows: int | None = None
-    """That a student was trained on, for a single seed."""
+    """That a student was trained on; the mean over seeds."""
     metrics: Metrics | None = None
     """Beside accuracy."""
     summaries: tuple[ScoreSummary, ...] = ()
@@ -280,7 +280,7 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         seeds=len(cells),
         seed_values=tuple(sorted(cell.seed for cell in cells)),
         extractor_version=primary[0].version,
-        training_rows=_trained(cells[0], store, "rows") if single else None,
+        training_rows=_training_rows(cells, store),
         metrics=_metrics(primary, [meta.result for meta in metas]),
         summaries=tuple(summaries[0]) if single else (),
         curation=_curation(cells if _own_questions(cells) else cells[:1], store),
@@ -382,6 +382,11 @@ def _epoch(cell: CellRecord, store: Store, result: Mapping[str, object]) -> int 
     if cell.checkpoint is None or not store.has("train", cell.checkpoint):
         return None
     return int(store.meta("train", cell.checkpoint).result["selected"])
+
+
+def _training_rows(cells: Sequence[CellRecord], store: Store) -> int | None:
+    found = [rows for cell in cells if (rows := _trained(cell, store, "rows")) is not None]
+    return round(fmean(found)) if found else None
 
 
 def _trained(cell: CellRecord, store: Store, fact: str) -> int | None:

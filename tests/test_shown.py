@@ -124,6 +124,13 @@ def test_csv_says_which_run_seeds_and_extractor_it_is_of(cli: Cli, demo: Path) -
     assert {line["extractor_version"] for line in measured if line["task"] == "parity"} == {"1"}
     assert {line["n"] for line in measured} == {"20"}
     assert "seeds: 3, 5 or 3 by row" in cli("report").stdout
+    told = re.search(
+        r"Rows trained on: fine-tune (\d+); fine-tune-cot D=1 (\d+); fine-tune-cot D=4 (\d+)\.", cli("report").stdout
+    )
+    assert told
+    trained = [line["training_rows"] for line in measured if line["task"] == "parity" and line["training_rows"]]
+    assert sorted(told.groups(), key=int) == sorted(trained, key=int)
+    assert int(told[3]) > int(told[2]) > 0
 
 
 def test_plan_of_nothing_that_can_run_says_so(cli: Cli, demo: Path) -> None:
