@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from rtbench_plugins.wording import describe, intervals, sources
 
+from rtbench.board import Leaderboard, Row
 from rtbench.overlap import RUN
 from rtbench.records import Spending
-from rtbench.report import Leaderboard, Row
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -22,6 +22,8 @@ def notes(board: Leaderboard) -> list[str]:
             f"{_seeds(board)}; rtbench {board.version}{f', {board.made}' if board.made else ''}."
         )
     ]
+    if board.kept_by:
+        lines.append(f"Another extractor is shown: rationales were kept, and epochs chosen, by {board.kept_by}.")
     lines += _about_twins(board)
     lines += _recipes(board)
     for task in board.tasks:
@@ -103,12 +105,12 @@ def _random_weights(board: Leaderboard) -> list[str]:
 def _below_guessing(board: Leaderboard) -> list[str]:
     """Rows that are worse than a guess, which is what texts without an answer come to."""
     guess = {task: r.accuracy for row in board.rows if row.kind == "random" for task, r in row.results.items()}
-    found: dict[str, list[str]] = {}
+    found: dict[str, dict[str, None]] = {}
     for row in board.rows:
         for task, result in row.results.items():
             chance = guess.get(task)
             if row.kind == "measured" and result.interval and chance and result.interval.high < chance:
-                found.setdefault(_name(row), []).append(task)
+                found.setdefault(_name(row), {})[task] = None
     if not found:
         return []
     said = "; ".join(f"{name} on {', '.join(tasks)}" for name, tasks in found.items())

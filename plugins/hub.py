@@ -18,8 +18,8 @@ from rtbench.hookspecs import hookimpl
 from rtbench.judged import checkpoint_of
 
 if TYPE_CHECKING:
+    from rtbench.board import Leaderboard
     from rtbench.registry import Register
-    from rtbench.report import Leaderboard
     from rtbench.runs import CellRecord, RunRecord
     from rtbench.session import Session
 

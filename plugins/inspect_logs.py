@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample, EvalScore
     from inspect_ai.model import ChatMessage
 
+    from rtbench.board import Leaderboard
     from rtbench.registry import Register
-    from rtbench.report import Leaderboard
     from rtbench.runs import CellRecord, RunRecord
     from rtbench.session import Session
 

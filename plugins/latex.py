@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from rtbench_plugins.footnotes import notes
 from rtbench_plugins.wording import HEADS, SHORT, describe
 
+from rtbench.board import CellResult, Leaderboard, Row
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Reporter
-from rtbench.report import CellResult, Leaderboard, Row
 
 if TYPE_CHECKING:
     from rtbench.registry import Register

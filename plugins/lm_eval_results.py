@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from rtbench.board import Leaderboard
 from rtbench.export import doc_of
 from rtbench.files import write_atomic
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import FolderReporter
 from rtbench.judged import Judged, asked_as, judged_by, scored_by, scored_cells
 from rtbench.prompts import shots
-from rtbench.report import Leaderboard
 
 if TYPE_CHECKING:
     from rtbench.registry import Register

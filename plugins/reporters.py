@@ -11,9 +11,9 @@ from rtbench_plugins.footnotes import curated, gaps, notes, several, spent
 from rtbench_plugins.printing import escaped, text_console, text_of
 from rtbench_plugins.wording import HEADS, SHORT, describe, mean, percent
 
+from rtbench.board import CellResult, Leaderboard
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Reporter
-from rtbench.report import CellResult, Leaderboard
 
 if TYPE_CHECKING:
     from rtbench.registry import Register

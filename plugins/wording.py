@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rtbench.report import CellResult, Leaderboard, Row
+from rtbench.board import CellResult, Leaderboard, Row
 
 SHORT = {
     "tracking_shuffled_objects": "shuffled_objects",
@@ -71,6 +71,8 @@ _METHODS = {
     "bootstrap": "bootstrap over questions",
     "two-level bootstrap": "bootstrap over seeds, then questions",
     "wilson over patterns": "Wilson over patterns",
+    "wilson limit": "Wilson's limit, where all differ alike",
+    "bootstrap over patterns": "bootstrap over patterns",
     "two-level bootstrap over patterns": "bootstrap over seeds, then patterns",
 }
 

@@ -154,4 +154,4 @@ def _of_equals(value: float, n: int, confidence: float) -> Interval:
     from scipy.stats import binomtest
 
     share = float(binomtest(0, n).proportion_ci(confidence, method="wilson").high)
-    return Interval(low=value - share * (1 + value), high=value + share * (1 - value), method="wilson")
+    return Interval(low=value - share * (1 + value), high=value + share * (1 - value), method="wilson limit")

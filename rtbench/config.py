@@ -174,16 +174,15 @@ def entries_of(session: Session, block: Block, axis: Literal["teachers", "studen
         given: dict[str, Any] = {"name": item} if isinstance(item, str) else dict(item)
         name = given.pop("name", None)
         _check(isinstance(name, str), "needs a name", "Write `name: …`.", place)
-        stated = "use" in given
-        use = given.pop("use", name)
-        _check(isinstance(use, str), "`use` is no name", "Write `use: REGISTERED_NAME`.", place)
-        if given and not stated and use not in registry:
+        own = {key: given.pop(key) for key in ("tasks", "degrees") if key in given}
+        if given and "use" not in given and name not in registry:
             raise BadInputError(
                 f"{name!r} is not registered, and no `use` says what it is (keys: {', '.join(given)})",
                 where=place,
                 next_step=f"Write `use: NAME`, one of: {', '.join(registry.names())}.",
             )
-        own = {key: given.pop(key) for key in ("tasks", "degrees") if key in given}
+        use = given.pop("use", name)
+        _check(isinstance(use, str), "`use` is no name", "Write `use: REGISTERED_NAME`.", place)
         options = {**registry.get(use, where=place).options, **given}
         entry = convert({"name": name, "use": use, "options": options, **own}, Entry, where=place)
         for task in entry.tasks or ():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from rtbench.board import CellResult, Leaderboard, Row
 from rtbench.records import Record
 from rtbench.reference import METHODS, ReferenceRow, load_reference
-from rtbench.report import CellResult, Leaderboard, Row
 
 MATRICES = {
     "fig:diverse_reasoning": "paper-diverse",

@@ -13,7 +13,7 @@ from rtbench.files import convert
 from rtbench.records import Record
 
 if TYPE_CHECKING:
-    from rtbench.report import CellResult, Row
+    from rtbench.board import CellResult, Row
 
 METHODS = {
     "zs": "zero-shot",
@@ -74,7 +74,7 @@ def reported_rows(tasks: Sequence[str]) -> tuple[Row, ...]:
     """The paper's rows for a leaderboard: one per method, model, teacher and degree that has a figure for one of the
     tasks. A figure that two tables print counts once; printed tables come before plots. Figures for parts of the
     training questions are another experiment (:func:`load_reference` has them)."""
-    from rtbench.report import CellResult, Row
+    from rtbench.board import CellResult, Row
 
     groups: dict[tuple[object, ...], dict[str, CellResult]] = {}
     sources: dict[tuple[object, ...], list[str]] = {}

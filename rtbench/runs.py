@@ -81,6 +81,8 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     cells: tuple[CellRecord, ...]
     made: str = ""
     """When, as ``2026-11-27T14:03Z``."""
+    kept_by: str = ""
+    """Where another extractor is shown (:func:`shown_by`): the one by which rationales were kept and epochs chosen."""
     prices: dict[str, Price] = {}
     """By teacher, as they were when it ran; teachers without one are not here."""
     student_prices: dict[str, Price] = {}
@@ -230,7 +232,8 @@ def shown_by(run: RunRecord, extractor: str, store: Store) -> RunRecord:
         cells.append(replace(cell, extractor=extractor, **lacks))
     if extractor not in known:
         raise UnknownNameError.of("extractor", extractor, known, where=f"run {run.name}", listing="rtbench extractors")
-    return replace(run, cells=tuple(cells))
+    kept_by = ", ".join(sorted({cell.extractor for cell in run.cells} - {extractor}))
+    return replace(run, cells=tuple(cells), kept_by=kept_by)
 
 
 class Runs:

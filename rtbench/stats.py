@@ -195,4 +195,5 @@ def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resample
 
 def wilson_of_equals(clusters: Clusters) -> Interval:
     """All patterns alike is no certainty; the patterns are what there is."""
-    return wilson(round(float(clusters.means[0]) * len(clusters)), len(clusters))
+    found = wilson(round(float(clusters.means[0]) * len(clusters)), len(clusters))
+    return Interval(low=found.low, high=found.high, method="wilson over patterns")

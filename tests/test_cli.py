@@ -138,6 +138,13 @@ def test_workspace_of_a_matrix_without_data_stays_clean(cli: Cli) -> None:
     assert not cli.workspace.exists()
 
 
+@pytest.mark.parametrize("command", [(), ("data",), ("hub",)])
+def test_command_without_a_subcommand_shows_its_help(cli: Cli, command: tuple[str, ...]) -> None:
+    said = cli(*command, code=2).stderr
+    assert said.startswith(f"Usage: {' '.join(('rtbench', *command))} ")
+    assert "--help" in said
+
+
 def test_report_of_an_unknown_run_names_the_known_ones(cli: Cli, demo: Path) -> None:
     cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "mine")
     assert "Did you mean 'mine'" in cli("report", "mien", code=2).stderr

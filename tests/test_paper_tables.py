@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from rtbench.board import CellResult, Leaderboard, Row
 from rtbench.paper_tables import PaperCell, as_markdown, paper_tables
-from rtbench.report import CellResult, Leaderboard, Row
 from rtbench.stats import Interval
 
 RESULT = CellResult(accuracy=0.25, interval=Interval(low=0.2, high=0.3, method="wilson"), n=180)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter
 from rtbench_plugins.wording import describe
 
+from rtbench.board import CellResult, Leaderboard, Row
 from rtbench.bootstrap import Bootstrap, accuracy_over_patterns
 from rtbench.records import CurationYield
 from rtbench.reference import reported_rows
-from rtbench.report import CellResult, Leaderboard, Row
 from rtbench.stats import (
     Answers,
     Interval,
@@ -116,7 +116,8 @@ def test_patterns_without_a_difference_count_as_patterns(right: int, n: int) -> 
     for found in (clustered_wilson(answers), accuracy_over_patterns([answers], Bootstrap())):
         assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
     both = accuracy_over_patterns([answers, answers], Bootstrap())
-    assert both == wilson(2 * n if right else 0, 2 * n)
+    plain = wilson(2 * n if right else 0, 2 * n)
+    assert both == Interval(low=plain.low, high=plain.high, method="wilson over patterns")
 
 
 def test_interval_over_nine_patterns_covers_and_one_over_their_questions_does_not() -> None:
@@ -437,3 +438,18 @@ def test_record_of_an_older_run_is_still_read(cli: Cli, demo: Path) -> None:
     cells = json.loads(path.read_text())["cells"]
     assert not any("source" in cell or "fold" in cell for cell in cells)
     assert ",upstream," in cli("report", "--format", "csv").stdout
+
+
+def test_rows_below_the_guess_and_parts_under_a_limit_are_told() -> None:
+    def row(method: str, accuracy: float, high: float, **facts: object) -> Row:
+        result = CellResult(accuracy=accuracy, interval=Interval(low=0.0, high=high, method="wilson"), n=100)
+        return Row(kind="measured", method=method, student="s", extractor="e", results={"a": result}, **facts)  # type: ignore[arg-type]
+
+    guess = Row(kind="random", method="random", results={"a": CellResult(accuracy=0.5)})
+    low = [row("zero-shot", 0.1, 0.2, selection=selection) for selection in (None, "val")]
+    rows = (guess, *low, row("fine-tune", 0.45, 0.55, fraction=0.5, limit=20))
+    text = TableReporter().render(
+        Leaderboard(run="r", matrix="m", description="", version="0", tasks=("a",), rows=rows)
+    )
+    assert "Below what guessing gets: zero-shot s on a. A text without an answer counts as wrong" in text
+    assert "Only the first 20 questions of each fold were used; of a part of the training questions, the first" in text

@@ -35,7 +35,7 @@ ROOMS = [
     {"plan"},
     {"steps", "history"},
     {"estimate", "readiness", "runs", "pilot", "judged", "rescoring", "export"},
-    {"report", "reference", "spending", "comparing", "error_analysis", "paper_tables"},
+    {"board", "report", "reference", "spending", "comparing", "error_analysis", "paper_tables"},
     {"cli", "__main__"},
 ]
 """From the ground up: a room may import, when it is itself imported, what stands below it or beside it."""

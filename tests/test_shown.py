@@ -67,6 +67,18 @@ def test_gold_of_the_wrong_type_names_file_and_record(cli: Cli) -> None:
     assert "mine.jsonl, record 7: the gold answer 'many' is not of type number" in said
 
 
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{name: mine, teacher: openai}", "'mine' is not registered, and no `use` says what it is (keys: teacher)"),
+        ("{name: parot, tasks: [parity]}", "Did you mean 'parrot'"),
+    ],
+)
+def test_student_that_is_none_is_told(cli: Cli, entry: str, said: str) -> None:
+    (cli.folder / "m.yaml").write_text(f"name: m\ntasks: [parity]\nmethods: [fine-tune]\nstudents: [{entry}]\n")
+    assert said in cli("plan", "--matrix", "m.yaml", code=2).stderr
+
+
 FILTERS = """filter_list:
   - name: first
     filter: [{function: rtbench, rule: flexible, answer_type: number}, {function: take_first}]
@@ -90,6 +102,8 @@ def test_board_claims_and_site_by_another_extractor(cli: Cli) -> None:
 
     assert shown() == ("first", 1.0)
     assert shown("--extractor", "nine") == ("nine", 0.0)
+    assert "rationales were kept, and epochs chosen, by first." in cli("report", "--extractor", "nine").stdout
+    assert "Another extractor" not in cli("report", "--extractor", "first").stdout
     assert shown() == ("first", 1.0), "nothing was changed"
     assert "Did you mean 'first'? Available: first, flexible," in cli("report", "--extractor", "frist", code=2).stderr
     assert "extractor: nine" in cli("report", "--extractor", "nine", "--format", "md").stdout
@@ -109,8 +123,14 @@ def test_runs_are_listed_and_a_cell_of_another_run_is_found(cli: Cli, demo: Path
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\dZ", first["made"])
     assert "two" in cli("runs").stdout.splitlines()[-1]
     name = next(one["name"] for one in cli.json("show", "--run", "one") if one["method"] == "fine-tune")  # type: ignore[attr-defined]
-    assert "Run one has it: --run one." in cli("show", name, code=2).stderr
+    assert "Run one has it: name that run." in cli("show", name, code=2).stderr
+    assert "none of the cells that this is about" in cli("curate", name, "--run", "one", code=2).stderr
     assert "(`rtbench show --run two` lists them)" in cli("show", "nothing", code=2).stderr
+    (cli.workspace / "runs" / "one.json").write_text("{}")
+    assert "unknown cell" in cli("show", name, "--run", "two", code=2).stderr, (
+        "a record that cannot be read is no reason"
+    )
+    assert "cannot be read" in cli("runs").stdout
 
 
 def test_csv_says_which_run_seeds_and_extractor_it_is_of(cli: Cli, demo: Path) -> None:

@@ -132,7 +132,7 @@ def _notes(view: View, comparison: Comparison, measured: Difference, *, opposite
     """What must be known to judge the number."""
     notes: list[str] = []
     if measured.interval.high < 0:
-        notes.append("fine-tune is significantly ahead" if opposite else "significantly the other way round")
+        notes.append("fine-tune is significantly ahead" if opposite else "significantly reversed")
     if 0 < measured.changed < FEW:
         notes.append(f"the sides differ on {measured.changed} answers only")
     if measured.patterns < min(FEW * measured.seeds, measured.n):

@@ -170,15 +170,16 @@ def legend(results: Sequence[ClaimResult]) -> list[str]:
         (
             "effect: difference of accuracies in points over the same questions, with a 95 % interval "
             f"({intervals({one.interval.method for one in tested if one.interval})}); held: the interval lies above 0; "
-            "not held: it holds 0, and nothing is decided; reversed: it lies below 0; n: questions; patterns: how many "
-            "these are of, where fewer; "
+            "not held: it holds 0, and nothing is decided; reversed: it lies below 0 (C1 opposite is its own); n: questions; "
+            "patterns: how many these are of, where fewer; "
             f"source: {all_of('source')}; extractor: {all_of('extractor')}; selection: {all_of('selection')}."
         )
     ]
     if any(one.claim == "C1 opposite" for one in tested):
         lines.append(
             "C1 opposite, where the paper found no lead: held means no more than that the interval does not lie above 0, "
-            "that is, no significant lead of fine-tune-cot; not that fine-tune is as good."
+            "that is, no significant lead of fine-tune-cot; not that fine-tune is as good. Not held: it lies above 0, and "
+            "fine-tune-cot leads."
         )
     if untaught := sorted({name for one in tested for name in one.random_weights}):
         lines.append(

@@ -11,7 +11,7 @@ import msgspec
 from rtbench_plugins.site.samples import CellPage
 from rtbench_plugins.wording import SHORT, describe
 
-from rtbench.report import CellResult, Leaderboard, Row
+from rtbench.board import CellResult, Leaderboard, Row
 
 Datum = dict[str, Any]
 LINES = {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}}

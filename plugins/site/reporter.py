@@ -12,12 +12,13 @@ from rtbench_plugins.site.charts import charts_of
 from rtbench_plugins.site.samples import CellPage, write_samples
 from rtbench_plugins.wording import HEADS, describe, mean, percent
 
+from rtbench.board import Leaderboard, Row
+from rtbench.cli.added import told
 from rtbench.comparing import close_to_best
 from rtbench.error_analysis import CATEGORIES
 from rtbench.errors import BadInputError
 from rtbench.files import write_atomic
 from rtbench.interfaces import FolderReporter
-from rtbench.report import Leaderboard, Row
 from rtbench.stats import Answers, Interval, clustered_wilson, wilson
 from rtbench.steps.score import scores_of
 
@@ -63,7 +64,7 @@ class SiteReporter(FolderReporter):
             board=leaderboard, run=run, heads=HEADS, tasks=leaderboard.tasks, notes=notes(leaderboard),
             rows=[_shown(row, leaderboard, numbers, close, sizes) for row in leaderboard.rows],
             filters=_filters(leaderboard, sizes), charts=charts_of(leaderboard, pages), version=leaderboard.version,
-            told=[unstyle(str(one)) for one in session.plugins.run_summaries(run, session).values],
+            told=[unstyle(str(one)) for one in told(session.plugins.run_summaries(run, session))],
         )  # fmt: skip
         write_atomic(folder / "index.html", text.encode())
 

@@ -53,16 +53,16 @@ def with_summaries(text: str, session: Session, run: RunRecord, format_: str) ->
     """A leaderboard for people, and below it what plugins have to say of the run."""
     if format_ not in {"table", "md"}:
         return text
-    told = _told(session.plugins.run_summaries(run, session))
-    return "\n\n".join([text, *(told if format_ == "table" else (f"```\n{click.unstyle(one)}\n```" for one in told))])
+    texts = told(session.plugins.run_summaries(run, session))
+    return "\n\n".join([text, *(texts if format_ == "table" else (f"```\n{click.unstyle(one)}\n```" for one in texts))])
 
 
 def facts(session: Session) -> dict[str, str]:
     """What plugins have to say of this machine."""
-    return {name: said for found in _told(session.plugins.machine_facts()) for name, said in found.items()}
+    return {name: said for found in told(session.plugins.machine_facts()) for name, said in found.items()}
 
 
-def _told(found: HookResults) -> list[Any]:
+def told(found: HookResults) -> list[Any]:
     """What hooks returned; what went wrong in them is a warning."""
     for error in found.errors:
         console(stderr=True).print(f"warning: {error}", style="yellow", markup=False, soft_wrap=True)

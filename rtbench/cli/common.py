@@ -248,7 +248,7 @@ def planned(session: Session, arguments: dict[str, Any]) -> Any:
     asked = {planned.cell.task.name for planned in plan.cells}
     for task in session.own_tasks:
         if task not in asked:
-            said = f"{task} stands in no block of the matrix: --tasks {task} asks it"
+            said = f"{task} is not among the tasks that are asked: --tasks {task} asks it"
             console(stderr=True).print(said, style="yellow", markup=False)
     return plan
 

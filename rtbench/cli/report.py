@@ -11,7 +11,7 @@ from rtbench.cli.common import with_session
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
-    from rtbench.report import Row
+    from rtbench.board import Row
     from rtbench.session import Session
 
 

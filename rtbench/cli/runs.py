@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,27 +17,24 @@ if TYPE_CHECKING:
 @with_session
 def runs(session: Session, format_: str) -> None:
     """List the runs of the workspace; the last one is what commands take that are given none."""
+    from rtbench.errors import BadInputError
     from rtbench.runs import Runs
 
     found = Runs(session.workspace)
-    records = [found.load(name) for name in found.names()]
-    scored = [sum(c.score is not None and session.store.has("score", c.score) for c in r.cells) for r in records]
+    rows: list[tuple[str, ...]] = []
+    facts: list[dict[str, Any]] = []
+    for name in found.names():
+        try:
+            run = found.load(name)
+        except BadInputError as error:
+            rows.append((name, "?", "?", "?", f"cannot be read: {error.what}"))
+            facts.append({"run": name, "error": error.what})
+            continue
+        scored = sum(cell.score is not None and session.store.has("score", cell.score) for cell in run.cells)
+        rows.append((name, run.made or "?", run.matrix, f"{scored} of {len(run.cells)}", ", ".join(run.tasks)))
+        told = {"made": run.made or None, "matrix": run.matrix, "tasks": run.tasks}
+        facts.append({"run": name, **told, "cells": len(run.cells), "scored": scored})
     if format_ == "json":
-        facts = [
-            {
-                "run": r.name,
-                "made": r.made or None,
-                "matrix": r.matrix,
-                "tasks": r.tasks,
-                "cells": len(r.cells),
-                "scored": n,
-            }
-            for r, n in zip(records, scored, strict=True)
-        ]
         print_json(facts)
-        return
-    rows = [
-        (r.name, r.made or "?", r.matrix, f"{n} of {len(r.cells)}", ", ".join(r.tasks))
-        for r, n in zip(records, scored, strict=True)
-    ]
-    print_table(("run", "made", "matrix", "cells scored", "tasks"), rows)
+    else:
+        print_table(("run", "made", "matrix", "cells scored", "tasks"), rows)

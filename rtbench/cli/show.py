@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -90,20 +91,27 @@ def find_cell(session: Session, run: RunRecord, name: str, cells: Sequence[CellR
             where=name,
             next_step="Give more of the name.",
         )
-    listing = f"rtbench show --run {run.name}"
-    error = UnknownNameError.of("cell", name, [c.name for c in among], where=f"run {run.name}", listing=listing, most=4)
+    if any(name in cell.name for cell in run.cells):
+        raise BadInputError("it is none of the cells that this is about", where=f"run {run.name}, cell {name}")
     if (other := _run_with(session, run.name, name)) is not None:
-        raise UnknownNameError(error.what, where=error.where, next_step=f"Run {other} has it: --run {other}.")
-    raise error
+        raise UnknownNameError(
+            f"unknown cell {name!r}", where=f"run {run.name}", next_step=f"Run {other} has it: name that run."
+        )
+    listing = f"rtbench show --run {run.name}"
+    raise UnknownNameError.of("cell", name, [c.name for c in among], where=f"run {run.name}", listing=listing, most=4)
 
 
 def _run_with(session: Session, but: str, name: str) -> str | None:
-    """The latest other run that has a cell of that name."""
+    """The latest other run that has a cell of that name, of those whose record can be read."""
+    from rtbench.errors import BadInputError
     from rtbench.runs import Runs
 
     runs = Runs(session.workspace)
-    others = (one for one in reversed(runs.names()) if one != but)
-    return next((one for one in others if any(name == cell.name for cell in runs.load(one).cells)), None)
+    for other in reversed(runs.names()):
+        with contextlib.suppress(BadInputError):
+            if other != but and any(name == cell.name for cell in runs.load(other).cells):
+                return other
+    return None
 
 
 def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[dict[str, Any]]:

@@ -18,10 +18,10 @@ from rtbench.machine import Machine, here
 from rtbench.records import Record
 
 if TYPE_CHECKING:
+    from rtbench.board import Leaderboard
     from rtbench.data import DataFiles
     from rtbench.ledger import Ledger
     from rtbench.plan import Plan
-    from rtbench.report import Leaderboard
     from rtbench.runs import RunRecord
     from rtbench.session import Session
     from rtbench.specs import Step

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtbench_plugins.latex import LatexReporter, escape
 
-from rtbench.report import CellResult, Leaderboard, Row
+from rtbench.board import CellResult, Leaderboard, Row
 
 
 def test_special_characters_are_text() -> None:

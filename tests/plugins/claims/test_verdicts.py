@@ -31,7 +31,7 @@ def test_c1_the_other_way_round_says_so(bench: Bench) -> None:
     bench.cot(share(20))
     found = bench.line("C1")
     assert found.verdict == "not held"
-    assert "significantly the other way round" in found.notes
+    assert "significantly reversed" in found.notes
 
 
 @pytest.mark.parametrize("task", ["svamp", "single_eq", "addsub", "commonsense_qa", "strategy_qa"])
