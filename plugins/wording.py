@@ -49,9 +49,10 @@ def percent(result: CellResult | None) -> str:
         return ""
     if result.accuracy is None:
         return "—"
+    points = round(100 * result.accuracy, 6)  # a share of 0.5345 is 53.45, not a little less
     if result.interval is None:
-        return f"{100 * result.accuracy:.1f}"
-    return f"{100 * result.accuracy:.1f} [{100 * result.interval.low:.0f}–{100 * result.interval.high:.0f}]"
+        return f"{points:.1f}"
+    return f"{points:.1f} [{100 * result.interval.low:.0f}–{100 * result.interval.high:.0f}]"
 
 
 def mean(row: Row, tasks: Sequence[str]) -> str:

@@ -125,6 +125,7 @@ def _merged(file: MatrixFile, block: Block) -> Block:
 
 def check_numbers(block: Block, *, where: str) -> None:
     """Raises BadInputError naming the key whose number, or fold, cannot be."""
+    _check(block.tasks != [], "tasks: an empty list", "Name some, or leave `tasks` out for all.", where)
     for degree in block.degrees or []:
         _check(degree >= 1, f"degrees: {degree} is no number of rationales", "At least 1.", where)
     for seed in block.seeds or []:

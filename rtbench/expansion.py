@@ -128,7 +128,7 @@ class _Expansion:
         self.where = f"matrix {matrix.name}"
         self.teachers = entries_of(session, block, "teachers", where=self.where)
         self.students = entries_of(session, block, "students", where=self.where)
-        self.recipe = recipe_of(block, where=self.where)
+        self.recipe = recipe_of(block, where=matrix.path)
         self.curators = curators_of(session, block, where=self.where)
 
     def named(self) -> Iterator[tuple[Literal["teachers", "students"], Entry]]:

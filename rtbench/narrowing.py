@@ -51,7 +51,9 @@ def narrow(session: Session, matrix: Matrix, by: Narrowing) -> Matrix:
     _check(by)
     settings = ("extractor", "source", "variant", "split", "limit")
     changes = {key: getattr(by, key) for key in settings if getattr(by, key) is not None}
-    recipe = {key: value for key, value in (("epochs", by.epochs), ("selection", by.selection)) if value is not None}
+    recipe: dict[str, object] = {} if by.selection is None else {"selection": by.selection}
+    if by.epochs is not None:
+        recipe |= {"epochs": by.epochs, "steps": None}  # a matrix that counts steps counts epochs now
     blocks = [with_axis(block, "recipe", {**(block.recipe or {}), **recipe}) for block in matrix.blocks]
     cut = _Cut(session, by)
     for axis in (cut.methods, cut.tasks, cut.students, cut.teachers, cut.degrees, cut.folds):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rtbench.errors import BadInputError
 from rtbench.estimate import StepEstimate, estimate
+from rtbench.interfaces import Student
 from rtbench.specs import CompleteSpec, CurateSpec, Step, TrainSpec
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import Student, Teacher
     from rtbench.plan import Plan
     from rtbench.session import Session
 
@@ -32,9 +32,9 @@ def unready(
     """
     lacking: list[tuple[Step, BadInputError]] = []
     for step in plan.todo if steps is None else steps:
-        for model in _models(session, step):
+        for check in _checks(session, step):
             try:
-                model.check_ready()
+                check()
             except BadInputError as error:
                 lacking.append((step, error))
     if lacking and estimates is None:
@@ -55,9 +55,13 @@ def refuse_unready(session: Session, plan: Plan, *, steps: Iterable[Step] | None
         raise BadInputError("\n".join(map(str, lacking)))
 
 
-def _models(session: Session, step: Step) -> Iterator[Teacher | Student]:
+def _checks(session: Session, step: Step) -> Iterator[Callable[[], None]]:
+    """What a step's models have to say before it begins."""
     spec = step.spec
-    if isinstance(spec, CompleteSpec | TrainSpec):
-        yield session.source(spec.model)
-    elif isinstance(spec, CurateSpec):
-        yield from session.judges(spec)
+    if isinstance(spec, CurateSpec):
+        yield from (judge.check_ready for judge in session.judges(spec))
+    elif isinstance(spec, CompleteSpec | TrainSpec):
+        model = session.source(spec.model)
+        yield model.check_ready
+        if isinstance(model, Student) and (isinstance(spec, TrainSpec) or not spec.trained):
+            yield model.check_base

@@ -163,14 +163,16 @@ def test_local_model_as_teacher_writes_rationales_in_two_stages(
     assert {row["method"] for row in board["rows"]} == {"random", "teacher", "fine-tune-cot"}
 
 
-def test_missing_hub_model_is_one_clear_failure(make_cli: MakeCli, data_dir: Path) -> None:
+def test_missing_hub_model_is_told_before_anything_begins(make_cli: MakeCli, data_dir: Path) -> None:
     cli = make_cli(data=data_dir)
-    done = cli(
-        "run", "--matrix", "quickstart", "--tasks", "coin_flip", "--methods", "zero-shot", "--students", "gpt2",
-        "--limit", "2", "--offline", code=1,
+    narrowed = (
+        "--matrix", "quickstart", "--tasks", "coin_flip", "--methods", "zero-shot,fine-tune", "--students", "gpt2",
+        "--limit", "2", "--offline",
     )  # fmt: skip
-    assert "openai-community/gpt2" in done.stderr
-    assert "Traceback" not in done.stderr
+    told = "student 'gpt2': the weights of openai-community/gpt2 are not on this machine (this run is offline)"
+    assert cli("run", *narrowed, code=2).stderr.count(told) == 1
+    assert not (cli.workspace / "runs").exists()
+    assert f"before it can run: {told}" in cli("plan", *narrowed).stdout
 
 
 TWINS = """

@@ -61,6 +61,18 @@ def test_task_file_that_the_matrix_does_not_ask_is_told(cli: Cli, demo: Path) ->
     assert "--tasks mine asks it" in cli("plan", "--task", "mine.yaml", "--matrix", demo).stderr
 
 
+def test_doubled_questions_of_ones_own_task_are_told_by_the_plan(cli: Cli) -> None:
+    lines = [{"question": f"How many of {i % 12}?", "answer": "4"} for i in range(20)]
+    said = cli("plan", *own_task(cli, "number", lines)).stdout
+    found = re.search(r"mine: (\d) of 6 test questions stand among the training questions too", said)
+    assert found
+    assert int(found[1]) > 0
+    assert (
+        "stand among"
+        not in cli("plan", *own_task(cli, "number", [{**lines[0], "question": f"{i}?"} for i in range(20)])).stdout
+    )
+
+
 def test_gold_of_the_wrong_type_names_file_and_record(cli: Cli) -> None:
     lines = [{"question": f"How many of {i}?", "answer": "many" if i == 6 else "4"} for i in range(20)]
     said = cli("plan", *own_task(cli, "number", lines), code=2).stderr
@@ -173,3 +185,46 @@ def test_verifying_files_that_are_not_there_is_an_error(cli: Cli, tmp_path: Path
     done = cli("data", "verify", "--data-dir", tmp_path / "empty", code=2)
     assert "none of the files is at hand" in done.stderr
     assert f"--data-dir {tmp_path / 'empty'}" in done.stderr
+
+
+def test_epochs_asked_for_count_where_the_matrix_counts_steps(cli: Cli, demo: Path) -> None:
+    demo.write_text(demo.read_text().replace("recipe: {epochs: 2}", "recipe: {steps: 7}"))
+    board: Any = cli.json("run", "--matrix", demo, "--methods", "fine-tune", "--epochs", "1")
+    (row,) = [row for row in board["rows"] if row["kind"] == "measured"]
+    assert row["results"]["parity"]["recipe"]["epochs"] == 1
+    assert row["results"]["parity"]["recipe"].get("steps") is None
+
+
+def test_runs_of_other_limits_are_compared_with_a_word_of_it(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "whole")
+    cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "trial", "--limit", "10")
+    assert "training too: all in whole, the first 10 in trial." in cli("compare", "whole", "trial").stdout
+    assert "training too" not in cli("compare", "whole", "whole").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "--budget", "25xyz"), "unknown currency 'XYZ'"),
+        (("plan", "--seeds", ""), "--seeds: an empty list\nSuch as 0,1."),
+        (("rnu",), "(`rtbench --help` lists them)"),
+    ],
+)
+def test_slips_are_told_with_what_could_stand_there(
+    cli: Cli, demo: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    matrix = ("--matrix", demo) if arguments[0] != "rnu" else ()
+    assert said in cli(*arguments, *matrix, code=2).stderr
+    assert not (cli.workspace / "runs").exists()
+
+
+def test_slips_in_files_and_the_environment_are_told(cli: Cli, demo: Path) -> None:
+    arguments = own_task(cli, "number", [{"questoin": "How many?", "answer": "4"}] * 20)
+    assert (
+        "line 1: the record has no field 'question' (it has: questoin, answer)"
+        in cli("plan", *arguments, code=2).stderr
+    )
+    demo.write_text(demo.read_text().replace("tasks: [parity]", "tasks: []"))
+    assert "tasks: an empty list" in cli("plan", "--matrix", demo, code=2).stderr
+    elsewhere = Cli(cli.folder, cli.environment | {"RTBENCH_DATA_DIR": "/nowhere"})
+    assert "RTBENCH_DATA_DIR /nowhere: no such folder" in elsewhere("doctor", code=2).stderr

@@ -272,7 +272,10 @@ def more_questions(view: View) -> Comparison:
         found = parts(teacher)
         return against(teacher, found[0]) if found else []
 
-    main = _main_teacher(view, smallest, "no part of the training questions beside all of them")
+    lacks = "no part of the training questions beside all of them"
+    if view.whole < 1:
+        lacks = f"students of {view.whole:g} of the training questions only"
+    main = _main_teacher(view, smallest, lacks)
     least, *between = parts(main.teacher)
     also = _other_teachers(view, main, lambda teacher: against(teacher, least), _SAME_RUN)
     for fraction in between:

@@ -32,6 +32,8 @@ _SEQ2SEQ_TYPES = frozenset(
     }
 )
 """Model types whose older configs leave it to the class that they are encoder-decoders."""
+_MAIN = ("model.safetensors", "model.safetensors.index.json")
+"""A model has one of them."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*")
@@ -148,6 +150,20 @@ class Hub:
         """As :func:`pinned_revision`."""
         found: str | None = self._once(pinned_revision, model, revision)
         return found
+
+    def check_weights(self, model: str, revision: str | None, *, whose: str) -> None:
+        """Raises BadInputError where a hub model's weights are not on this machine and must not be fetched."""
+        from huggingface_hub import constants
+
+        if local_folder(model) is not None or not (self._access.offline or constants.HF_HUB_OFFLINE):
+            return
+        if not any(cached_file(model, name, revision) for name in _MAIN):
+            why = "this run is offline" if self._access.offline else "HF_HUB_OFFLINE is set"
+            raise BadInputError(
+                f"the weights of {model} are not on this machine ({why})",
+                where=whose,
+                next_step=f"Run `hf download {model}` with a network, or give a local folder as the option `model`.",
+            )
 
     def is_encoder_decoder(self, model: str, revision: str | None) -> bool:
         """As :func:`is_encoder_decoder`."""

@@ -203,6 +203,11 @@ class HfStudent(Student):
         assert pinned.model is not None
         return shape_of(pinned.model, pinned.revision)
 
+    def check_base(self) -> None:
+        pinned = self._pinned()
+        if pinned.model is not None:
+            self._hub.check_weights(pinned.model, pinned.revision, whose=f"student {self.name!r}")
+
     def _pinned(self) -> StudentOptions:
         """The options with the commit that the model's revision stands for."""
         if self.options.model is None:

@@ -85,6 +85,10 @@ class HfTeacher(Teacher):
             most_rows=options.generation_batch,
         )
 
+    def check_ready(self) -> None:
+        pinned = self._pinned()
+        self._hub.check_weights(pinned.model, pinned.revision, whose=f"teacher {self.name!r}")
+
     def resources(self) -> Resources:
         options = self.options
         return Resources(

@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.errors import BadInputError
 from rtbench.files import convert, jsonl_lines, read_json, read_jsonl
 from rtbench.records import Fold, Record, Sample
 from rtbench.twins import lettered
@@ -355,7 +355,11 @@ def _letter(answer: Any, choices: tuple[str, ...], where: str) -> str:
 
 def _field(raw: dict[str, Any], name: str, where: str) -> Any:
     if name not in raw:
-        raise UnknownNameError.of("field", name, raw, where=where)
+        raise BadInputError(
+            f"the record has no field {name!r} (it has: {', '.join(raw) or 'none'})",
+            where=where,
+            next_step=f"Mend the line, or say under `options` what stands for {name!r}.",
+        )
     return raw[name]
 
 

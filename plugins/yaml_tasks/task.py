@@ -218,7 +218,8 @@ class YamlTask(Task):
                 where = (
                     f"{path}, record {sample.index + 1}" if path else f"{self.file.path}: twin, sample {sample.index}"
                 )
-                next_step = f"Mend the {'data' if path else 'twin'}, or `answer_type` in {self.file.path}."
+                key = "letters" if kind == "choice" and gold in "ABCDEFGHIJ" else "answer_type"
+                next_step = f"Mend the {'data' if path else 'twin'}, or `{key}` in {self.file.path}."
                 if knobs:
                     what += f", with the knobs {knobs}"
                     next_step = (

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench.cli.common import PLUGIN_FILES, SWITCHES, blocked, console
-from rtbench.errors import PluginError
+from rtbench.commands import COMMANDS
+from rtbench.errors import PluginError, UnknownNameError
 from rtbench.plugins import HookResults, PluginManager
 
 if TYPE_CHECKING:
@@ -25,7 +26,11 @@ def plugin_command(name: str, arguments: Sequence[str]) -> click.Command:
         PluginError: what it registered is no click command, or some plugin cannot be loaded.
     """
     plugins = _plugins(arguments)
-    entry = plugins.registries["commands"].get(name, where="rtbench")
+    registry = plugins.registries["commands"]
+    if name not in registry:
+        known = [*COMMANDS, *registry.names()]
+        raise UnknownNameError.of("command", name, known, where="rtbench", listing="rtbench --help")
+    entry = registry.get(name)
     command = entry.resolve()
     if not isinstance(command, click.Command):
         raise PluginError(

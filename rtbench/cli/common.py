@@ -97,9 +97,11 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
         from rtbench.session import Session
 
         _refuse_options_before_subcommand(click.get_current_context())
-        for option, path in (("--data-dir", data_dir), ("--recordings", recordings)):
+        for name, path in (("data_dir", data_dir), ("recordings", recordings)):
             if path is not None and not Path(path).is_dir():
-                raise BadInputError("no such folder", where=f"{option} {path}", next_step="Name an existing folder.")
+                raise BadInputError(
+                    "no such folder", where=f"{_given_by(name)} {path}", next_step="Name an existing folder."
+                )
         environment = Environment(
             workspace=str(Path(workspace).resolve()),
             data_dir=_absolute(data_dir),
@@ -117,6 +119,15 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
     for option in reversed(options):
         made = option(made)
     return made
+
+
+def _given_by(name: str) -> str:
+    """The option of that name as it was given: on the command line, or as a variable of the environment."""
+    context = click.get_current_context()
+    parameter = next(one for one in context.command.params if one.name == name)
+    if context.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT:
+        return str(parameter.envvar)
+    return parameter.opts[0]
 
 
 def _refuse_options_before_subcommand(context: click.Context) -> None:
@@ -155,7 +166,7 @@ def name_list(ctx: click.Context, parameter: click.Parameter, value: str | None)
         return None
     names = [name.strip() for name in value.split(",") if name.strip()]
     if not names:
-        raise BadInputError("an empty list", where=f"--{parameter.name}", next_step="Give names, separated by commas.")
+        raise BadInputError("an empty list", where=f"--{parameter.name}", next_step=f"Such as {parameter.metavar}.")
     return names
 
 

@@ -20,7 +20,7 @@ HEADS = ("cells", "before", "after", "effect", "95 % interval", "better", "worse
 
 
 _EFFECT = (
-    "effect: difference of accuracies in points, paired by question (bootstrap over seeds, then questions); better, worse: "
+    "effect: difference of accuracies in points, paired by question (bootstrap over seeds, then questions or patterns); better, worse: "
     "questions that only RUN_B, or only RUN_A has right; n: questions of all seeds together."
 )
 _P = (
@@ -54,7 +54,7 @@ def compare(session: Session, run_a: str, run_b: str, other_workspace: str | Non
         return
     click.echo(f"from {before.name} to {after.name}\n")
     print_table(HEADS, [_row(one) for one in found.rows])
-    for said in _notes(found):
+    for said in [*_notes(found), *_limits(before, after)]:
         click.echo(said)
     if flips:
         _show_flips(session, second, (before, after), found.rows, flips)
@@ -88,6 +88,17 @@ def _notes(found: Compared) -> list[str]:
             f"questions: {', '.join(found.left_out[:3])}{more}."
         )
     return notes
+
+
+def _limits(before: RunRecord, after: RunRecord) -> list[str]:
+    """Trained on fewer questions is another student."""
+    found = [sorted({cell.limit for cell in run.cells}, key=str) for run in (before, after)]
+    if found[0] == found[1]:
+        return []
+    said = [", ".join("all" if limit is None else f"the first {limit}" for limit in limits) for limits in found]
+    return [
+        f"The runs differ in questions of each fold, training too: {said[0]} in {before.name}, {said[1]} in {after.name}."
+    ]
 
 
 def _as_data(one: Comparison, flips: int) -> dict[str, Any]:

@@ -6,13 +6,57 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rtbench.cli.common import console
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, UnknownNameError
 
 if TYPE_CHECKING:
     from rtbench.interfaces import Teacher
     from rtbench.plan import Plan
     from rtbench.records import Price
     from rtbench.session import Session
+
+
+CURRENCIES = frozenset(
+    [
+        "AED",
+        "AUD",
+        "BRL",
+        "CAD",
+        "CHF",
+        "CLP",
+        "CNY",
+        "COP",
+        "CZK",
+        "DKK",
+        "EUR",
+        "GBP",
+        "HKD",
+        "HUF",
+        "IDR",
+        "ILS",
+        "INR",
+        "JPY",
+        "KRW",
+        "MXN",
+        "MYR",
+        "NOK",
+        "NZD",
+        "PHP",
+        "PLN",
+        "RON",
+        "RUB",
+        "SAR",
+        "SEK",
+        "SGD",
+        "THB",
+        "TRY",
+        "TWD",
+        "UAH",
+        "USD",
+        "VND",
+        "ZAR",
+    ]
+)
+"""That a budget may be in where no price says in which; a slip would else go unseen."""
 
 
 def keep_account(session: Session, plan: Plan, name: str, budget: str | None) -> None:
@@ -32,6 +76,8 @@ def keep_account(session: Session, plan: Plan, name: str, budget: str | None) ->
     nano, currency = parse_budget(budget)
     _check_prices(session, plan, currency)
     if not any(True for _ in _prices(session, plan)):
+        if currency not in CURRENCIES:
+            raise UnknownNameError.of("currency", currency, CURRENCIES, where=f"--budget {budget}", most=8)
         said = "--budget has nothing to guard: no teacher, student or judge of this run costs money"
         console(stderr=True).print(said, style="yellow", markup=False)
     spent = open_account(session, name, nano, currency)

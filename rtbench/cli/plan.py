@@ -59,6 +59,7 @@ def plan(
     """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
     from rtbench.estimate import estimate
     from rtbench.readiness import unready
+    from rtbench.runs import overlaps
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
@@ -81,6 +82,10 @@ def plan(
     show(made, estimates, every_step=steps)
     for engine, names in engines(session, made).items():
         console().print(f"texts of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
+    for task, found in overlaps(session, made, session.own_tasks).items():
+        if found.exact:
+            said = f"{task}: {found.exact} of {found.test} test questions stand among the training questions too"
+            console().print(said, style="yellow", markup=False)
     for said in lacking:
         console().print(f"before it can run: {said}", style="yellow", markup=False, soft_wrap=True)
 

@@ -70,10 +70,10 @@ def run(
         raise BadInputError("no cell can run:\n  " + "\n  ".join(reasons), where=f"matrix {plan.matrix.name}")
     refuse_unready(session, plan)
     name = name or run_name(plan, arguments)
+    keep_account(session, plan, name, budget)
     runs = Runs(session.workspace)
     random = random_accuracies(session, plan)
     runs.save(run_record(name, plan, None, version=__version__, random=random))
-    keep_account(session, plan, name, budget)
     with listener_for(plan, session, console(stderr=True)) as listener:
         outcome = engine.run(plan, session, listener)
     record = run_record(name, plan, outcome, version=__version__, random=random, overlap=overlaps(session, plan))

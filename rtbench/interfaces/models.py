@@ -191,6 +191,14 @@ class Student(ABC):
         """
         return
 
+    def check_base(self) -> None:
+        """Called once before a run in which the base is trained, or asked untrained.
+
+        Raises:
+            BadInputError: it is not here, and only the user can bring it.
+        """
+        return
+
     def resources(self, kind: str, recipe: Recipe) -> Resources:
         """Needs of a ``train`` or ``complete`` step under a recipe."""
         return Resources()
