@@ -32,8 +32,9 @@ def notes(board: Leaderboard) -> list[str]:
         if cut or prompts:
             lines.append(f"{task}: up to {cut} training rows and {prompts} test prompts of a cell were cut to fit.")
     lines += _limits(board) + _random_weights(board)
-    if any(row.selection == "best-test" for row in board.rows):
-        lines.append("best-test: the epoch is chosen by test accuracy (the paper's protocol); it flatters.")
+    if flattered := {row.kind == "reported" for row in board.rows if row.selection == "best-test"}:
+        whose = " (of the paper's rows alone)" if flattered == {True} else ""
+        lines.append(f"best-test{whose}: the epoch is chosen by test accuracy (the paper's protocol); it flatters.")
     if any(row.completions == "recorded" for row in board.rows):
         lines.append("(recorded): the teacher's completions are recordings made elsewhere.")
     if any(row.kind == "reported" for row in board.rows):

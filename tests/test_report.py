@@ -426,6 +426,7 @@ def test_papers_figures_are_marked_as_of_other_questions_beside_a_twins() -> Non
         assert "fine-tune (reported, upstream)" in text
         assert "(reported)" not in text
         assert "no yardstick" in text
+        assert "best-test (of the paper's rows alone): the epoch is chosen by test accuracy" in text
         assert "fine-tune (reported)" in render(
             Leaderboard(run="r", matrix="m", description="", version="0", tasks=("multiarith",), rows=reported)
         )
