@@ -165,8 +165,8 @@ def _overlap(board: Leaderboard) -> list[str]:
         for task, one in board.overlap.items()
         if max(one.exact, one.up_to_numbers, one.run)
     ]
-    whole = ", all of both folds counted" if any(row.limit is not None for row in board.rows) else ""
-    return [f"Test questions that stand among the training questions{whole}: {'; '.join(told)}."] if told else []
+    whole = " The whole folds are counted." if any(row.limit is not None for row in board.rows) else ""
+    return [f"Test questions that stand among the training questions: {'; '.join(told)}.{whole}"] if told else []
 
 
 def _recipes(board: Leaderboard) -> list[str]:

@@ -112,7 +112,7 @@ class Leaderboard(Record, frozen=True):
     tasks: tuple[str, ...]
     rows: tuple[Row, ...]
     made: str = ""
-    """When it was run."""
+    """The day it was run."""
     kept_by: str = ""
     """As :attr:`rtbench.runs.RunRecord.kept_by`."""
     spending: dict[str, Spending] = {}

@@ -95,7 +95,7 @@ def rtbench_step_finished(step: Step, state: StepState) -> None:
 
 @hookspec
 def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
-    """Text below the leaderboard of a run in the table format; None for none."""
+    """Text below the leaderboard of a run, where people read it (table, md, the site); None for none."""
 
 
 @hookspec

@@ -80,7 +80,7 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     tasks: tuple[str, ...]
     cells: tuple[CellRecord, ...]
     made: str = ""
-    """When, as ``2026-11-27T14:03Z``."""
+    """The day, in UTC: ``2026-11-27``."""
     kept_by: str = ""
     """Where another extractor is shown (:func:`shown_by`): the one by which rationales were kept and epochs chosen."""
     prices: dict[str, Price] = {}
@@ -110,7 +110,7 @@ def run_record(
         matrix=plan.matrix.name,
         description=plan.matrix.file.description,
         version=version,
-        made=f"{datetime.now(UTC):%Y-%m-%dT%H:%MZ}",
+        made=f"{datetime.now(UTC):%Y-%m-%d}",
         tasks=tuple(dict.fromkeys(planned.cell.task.name for planned in plan.cells)),
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
         prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},

@@ -253,13 +253,14 @@ def summary(cli: Cli, body: str) -> Path:
     return path
 
 
-def test_summary_of_a_plugin_stands_below_the_table_only(cli: Cli, demo: Path) -> None:
+def test_summary_of_a_plugin_stands_below_what_people_read(cli: Cli, demo: Path) -> None:
     plugin = summary(cli, "return f'{run.name} has {len(run.cells)} cells, {services.store.root.name}'")
     arguments = ("--plugin", plugin, "-p", "no:claims")
     done = cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "r", *arguments)
     assert done.stdout.endswith("\n\nr has 1 cells, store\n")
     assert cli("report", *arguments).stdout == done.stdout
-    assert "has 1 cells" not in cli("report", "--format", "md", *arguments).stdout
+    assert cli("report", "--format", "md", *arguments).stdout.endswith("```\nr has 1 cells, store\n```\n")
+    assert "has 1 cells" not in cli("report", "--format", "csv", *arguments).stdout
     cli("report", "--out", "board.txt", *arguments)
     assert (cli.folder / "board.txt").read_text() == done.stdout
 

@@ -191,7 +191,8 @@ class View:
     def whole(self) -> float:
         """The largest part of the training questions that a student was to learn from: all of them, 1, unless the run
         has parts only."""
-        return max(cell.fraction for cell in (*self.cells, *self.lost) if cell.method in {FINE_TUNE, FINE_TUNE_COT})
+        trained = [cell for cell in (*self.cells, *self.lost) if cell.method in {FINE_TUNE, FINE_TUNE_COT}]
+        return max((cell.fraction for cell in trained), default=1.0)
 
     def vanilla(self) -> list[CellRecord]:
         """Students fine-tuned on the answers of all training questions that the run has."""
