@@ -22,9 +22,7 @@ def notes(board: Leaderboard) -> list[str]:
             f"{_seeds(board)}; rtbench {board.version}{f', {board.made}' if board.made else ''}."
         )
     ]
-    if board.kept_by:
-        lines.append(f"Another extractor is shown: rationales were kept, and epochs chosen, by {board.kept_by}.")
-    lines += _about_twins(board)
+    lines += _kept_by(board) + _about_twins(board)
     lines += _recipes(board)
     for task in board.tasks:
         found = [row.results[task] for row in board.rows if task in row.results]
@@ -52,6 +50,16 @@ def notes(board: Leaderboard) -> list[str]:
         if result.missing
     ]
     return lines
+
+
+def _kept_by(board: Leaderboard) -> list[str]:
+    """Where another extractor is shown than the run's own: what that one decided."""
+    measured = [row for row in board.rows if row.kind == "measured"]
+    decided = ["rationales were kept"] if any(row.degree for row in measured) else []
+    decided += ["epochs were chosen"] if any(row.selection == "best-test" for row in measured) else []
+    if not board.kept_by or not decided:
+        return []
+    return [f"Another extractor is shown than the one by which {' and '.join(decided)}: {board.kept_by}."]
 
 
 def _intervals(board: Leaderboard) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rtbench_plugins.footnotes import notes
 from rtbench_plugins.wording import HEADS, SHORT, describe
 
-from rtbench.board import CellResult, Leaderboard, Row
+from rtbench.board import CellResult, Leaderboard, Row, in_percent
 from rtbench.hookspecs import hookimpl
 from rtbench.interfaces import Reporter
 
@@ -60,7 +60,7 @@ class LatexReporter(Reporter):
             text = "" if task not in row.results else "---" if shown is None else f"{shown:.1f}"
             cells.append(rf"\textbf{{{text}}}" if _counts(row) and shown and shown == best[task] else text)
         part = "" if row.measured in {0, len(board.tasks)} else f" ({row.measured}/{len(board.tasks)})"
-        return _line([*cells, "" if row.mean is None else f"{100 * row.mean:.1f}{part}"])
+        return _line([*cells, "" if row.mean is None else f"{in_percent(row.mean)}{part}"])
 
 
 def _counts(row: Row) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rtbench.board import CellResult, Leaderboard, Row
+from rtbench.board import CellResult, Leaderboard, Row, in_percent
 
 SHORT = {
     "tracking_shuffled_objects": "shuffled_objects",
@@ -49,10 +49,9 @@ def percent(result: CellResult | None) -> str:
         return ""
     if result.accuracy is None:
         return "—"
-    points = round(100 * result.accuracy, 6)  # a share of 0.5345 is 53.45, not a little less
     if result.interval is None:
-        return f"{points:.1f}"
-    return f"{points:.1f} [{100 * result.interval.low:.0f}–{100 * result.interval.high:.0f}]"
+        return in_percent(result.accuracy)
+    return f"{in_percent(result.accuracy)} [{100 * result.interval.low:.0f}–{100 * result.interval.high:.0f}]"
 
 
 def mean(row: Row, tasks: Sequence[str]) -> str:

@@ -121,3 +121,9 @@ class Leaderboard(Record, frozen=True):
     """What each priced student's trainings and completions cost, each counted once."""
     overlap: dict[str, Overlap] = {}
     """Test questions that stand in the training fold, by task."""
+
+
+def in_percent(share: float) -> str:
+    """A share in percent with one digit, wherever it is printed: 0.5345 is 53.45, and not the little less that 100 times its
+    float is."""
+    return f"{round(100 * share, 6):.1f}"

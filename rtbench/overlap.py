@@ -53,6 +53,13 @@ def overlap_of(data: TaskData, split: str) -> Overlap | None:
     )
 
 
+def doubled(data: TaskData, split: str) -> int:
+    """Test questions that stand among the training questions, but for case and white space: :attr:`Overlap.exact` alone,
+    which takes no time."""
+    seen = {_plain(sample.question) for sample in data.fold(split, "train")}
+    return _count(_plain(sample.question) in seen for sample in data.fold(split, "test"))
+
+
 def words_of(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 

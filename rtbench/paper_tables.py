@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtbench.board import CellResult, Leaderboard, Row
+from rtbench.board import CellResult, Leaderboard, Row, in_percent
 from rtbench.records import Record
 from rtbench.reference import METHODS, ReferenceRow, load_reference
 
@@ -172,4 +172,4 @@ def _shown(cell: PaperCell | None) -> str:
         return f"{reported} / –"
     interval = result.interval
     spread = "" if interval is None else f" [{100 * interval.low:.0f}–{100 * interval.high:.0f}]"
-    return f"{reported} / {100 * result.accuracy:.1f}{spread} n={result.n}"
+    return f"{reported} / {in_percent(result.accuracy)}{spread} n={result.n}"

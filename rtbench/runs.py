@@ -137,13 +137,9 @@ def random_accuracies(session: Session, plan: Plan) -> dict[str, float]:
     return found
 
 
-def overlaps(session: Session, plan: Plan, tasks: Sequence[str] | None = None) -> dict[str, Overlap]:
-    """Of the tasks of a plan whose questions are their own, or of these among them."""
-    asked = {
-        p.cell.task.name: p.cell.task
-        for p in plan.cells
-        if p.score is not None and p.cell.source == "upstream" and (tasks is None or p.cell.task.name in tasks)
-    }
+def overlaps(session: Session, plan: Plan) -> dict[str, Overlap]:
+    """By task, for a run record."""
+    asked = {p.cell.task.name: p.cell.task for p in plan.cells if p.score is not None and p.cell.source == "upstream"}
     found = {name: overlap_of(session.task_data(name, spec.variant), spec.split) for name, spec in asked.items()}
     return {name: one for name, one in found.items() if one is not None}
 

@@ -169,7 +169,8 @@ def test_missing_hub_model_is_told_before_anything_begins(make_cli: MakeCli, dat
         "--matrix", "quickstart", "--tasks", "coin_flip", "--methods", "zero-shot,fine-tune", "--students", "gpt2",
         "--limit", "2", "--offline",
     )  # fmt: skip
-    told = "student 'gpt2': the weights of openai-community/gpt2 are not on this machine (this run is offline)"
+    cli = Cli(cli.folder, cli.environment | {"HF_HOME": str(cli.folder / "hf")})
+    told = "student 'gpt2': the safetensors of openai-community/gpt2 are not all on this machine (this run is offline)"
     assert cli("run", *narrowed, code=2).stderr.count(told) == 1
     assert not (cli.workspace / "runs").exists()
     assert f"before it can run: {told}" in cli("plan", *narrowed).stdout

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter
 from rtbench_plugins.wording import describe
 
-from rtbench.board import CellResult, Leaderboard, Row
+from rtbench.board import CellResult, Leaderboard, Row, in_percent
 from rtbench.bootstrap import Bootstrap, accuracy_over_patterns
 from rtbench.records import CurationYield
 from rtbench.reference import reported_rows
@@ -454,3 +454,18 @@ def test_rows_below_the_guess_and_parts_under_a_limit_are_told() -> None:
     )
     assert "Below what guessing gets: zero-shot s on a. A text without an answer counts as wrong" in text
     assert "Only the first 20 questions of each fold were used; of a part of the training questions, the first" in text
+
+
+def test_what_another_extractor_than_the_shown_one_decided_is_told() -> None:
+    import msgspec
+
+    whole = msgspec.structs.replace(board(), kept_by="strict")
+    said = "Another extractor is shown than the one by which rationales were kept and epochs were chosen: strict."
+    assert said in TableReporter().render(whole)
+    rows = tuple(msgspec.structs.replace(row, degree=None, selection="val") for row in whole.rows)
+    assert "Another extractor" not in TableReporter().render(msgspec.structs.replace(whole, rows=rows))
+    assert "Another extractor" not in TableReporter().render(board())
+
+
+def test_one_share_is_printed_alike_everywhere() -> None:
+    assert [in_percent(share) for share in (0.5345, 0.5344, 1.0, 0.0)] == ["53.5", "53.4", "100.0", "0.0"]

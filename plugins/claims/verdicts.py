@@ -273,7 +273,7 @@ def more_questions(view: View) -> Comparison:
         return against(teacher, found[0]) if found else []
 
     lacks = "no part of the training questions beside all of them"
-    if view.whole < 1:
+    if view.whole < 1 and not view.parts():
         lacks = f"students of {view.whole:g} of the training questions only"
     main = _main_teacher(view, smallest, lacks)
     least, *between = parts(main.teacher)

@@ -32,8 +32,6 @@ _SEQ2SEQ_TYPES = frozenset(
     }
 )
 """Model types whose older configs leave it to the class that they are encoder-decoders."""
-_MAIN = ("model.safetensors", "model.safetensors.index.json")
-"""A model has one of them."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*")
@@ -151,18 +149,28 @@ class Hub:
         found: str | None = self._once(pinned_revision, model, revision)
         return found
 
-    def check_weights(self, model: str, revision: str | None, *, whose: str) -> None:
-        """Raises BadInputError where a hub model's weights are not on this machine and must not be fetched."""
+    def check_weights(self, model: str, revision: str | None, *, whose: str, any_format: bool = False) -> None:
+        """Raises BadInputError where a hub model's weights are not on this machine and must not be fetched.
+
+        Args:
+            model: local folder or hub id.
+            revision: of a hub id: its commit.
+            whose: says so.
+            any_format: other formats than safetensors are read too.
+        """
         from huggingface_hub import constants
 
         if local_folder(model) is not None or not (self._access.offline or constants.HF_HUB_OFFLINE):
             return
-        if not any(cached_file(model, name, revision) for name in _MAIN):
+        config = cached_file(model, "config.json", revision)
+        if config is None or not _has_weights(config.parent, any_format=any_format):
+            what = "weights" if any_format else "safetensors"
             why = "this run is offline" if self._access.offline else "HF_HUB_OFFLINE is set"
             raise BadInputError(
-                f"the weights of {model} are not on this machine ({why})",
+                f"the {what} of {model} are not all on this machine ({why})",
                 where=whose,
-                next_step=f"Run `hf download {model}` with a network, or give a local folder as the option `model`.",
+                next_step=f"Run `hf download {model} --revision {revision}` with a network, or give a local folder as the "
+                "option `model`.",
             )
 
     def is_encoder_decoder(self, model: str, revision: str | None) -> bool:
@@ -194,6 +202,15 @@ def is_encoder_decoder(model: str, revision: str | None, *, offline: bool) -> bo
     if not isinstance(config, dict):
         raise BadInputError("not a model's config", where=str(path or model))
     return bool(config.get("is_encoder_decoder", config.get("model_type") in _SEQ2SEQ_TYPES))
+
+
+def _has_weights(folder: Path, *, any_format: bool) -> bool:
+    """Whether a model's folder in the cache has weights: all the parts that an index names, where there is one."""
+    for index in folder.glob("*.safetensors.index.json"):
+        parts = read_json(index)["weight_map"].values()
+        return all((folder / part).is_file() for part in parts)
+    formats = ("*.safetensors", "*.bin") if any_format else ("*.safetensors",)
+    return any(next(folder.glob(one), None) for one in formats)
 
 
 def cached_file(model: str, name: str, revision: str | None) -> Path | None:

@@ -91,14 +91,13 @@ def _notes(found: Compared) -> list[str]:
 
 
 def _limits(before: RunRecord, after: RunRecord) -> list[str]:
-    """Trained on fewer questions is another student."""
+    """A student of fewer training questions is another student."""
     found = [sorted({cell.limit for cell in run.cells}, key=str) for run in (before, after)]
     if found[0] == found[1]:
         return []
     said = [", ".join("all" if limit is None else f"the first {limit}" for limit in limits) for limits in found]
-    return [
-        f"The runs differ in questions of each fold, training too: {said[0]} in {before.name}, {said[1]} in {after.name}."
-    ]
+    trained = ", also in training" if any(cell.recipe for run in (before, after) for cell in run.cells) else ""
+    return [f"Questions of each fold that were used{trained}: {said[0]} in {before.name}, {said[1]} in {after.name}."]
 
 
 def _as_data(one: Comparison, flips: int) -> dict[str, Any]:

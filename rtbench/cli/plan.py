@@ -59,7 +59,6 @@ def plan(
     """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
     from rtbench.estimate import estimate
     from rtbench.readiness import unready
-    from rtbench.runs import overlaps
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
@@ -82,12 +81,23 @@ def plan(
     show(made, estimates, every_step=steps)
     for engine, names in engines(session, made).items():
         console().print(f"texts of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
-    for task, found in overlaps(session, made, session.own_tasks).items():
-        if found.exact:
-            said = f"{task}: {found.exact} of {found.test} test questions stand among the training questions too"
-            console().print(said, style="yellow", markup=False)
+    for said in _doubled(session, made):
+        console().print(said, style="yellow", markup=False)
     for said in lacking:
         console().print(f"before it can run: {said}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _doubled(session: Session, made: Plan) -> list[str]:
+    """Of tasks given as files, the test questions that are training questions too."""
+    from rtbench.overlap import doubled
+
+    own = {p.cell.task.name: p.cell.task for p in made.cells if p.score and p.cell.task.name in session.own_tasks}
+    counts = {name: doubled(session.task_data(name, spec.variant), spec.split) for name, spec in own.items()}
+    return [
+        f"{name}: {count} questions of the test fold stand among the training questions too"
+        for name, count in counts.items()
+        if count
+    ]
 
 
 def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ class Flags:
     trust_remote_code: bool = False
     offline: bool = False
 
-kind, options, load = json.loads(sys.argv[1])
+kind, options, load, ready = json.loads(sys.argv[1])
 make = {"student": causal_student, "seq2seq": seq2seq_student, "teacher": hf_teacher}[kind]
 said = {"error": None}
 try:
@@ -39,6 +39,9 @@ try:
     spec = one.members()[0] if kind == "teacher" else one.model()
     said |= {"fingerprint": spec.fingerprint, "options": spec.options}
     said |= {"family": one.family, "torch": "torch" in sys.modules}
+    if ready:
+        offline = make(spec.name, spec.options, Flags(offline=True))
+        (offline.check_ready if kind == "teacher" else offline.check_base)()
     if load:
         again = make(spec.name, spec.options, Flags())
         model = again.open(spec) if kind == "teacher" else again.load(None, (), spec.fingerprint)
@@ -105,14 +108,17 @@ class FakeHub:
         self.server.shutdown()
         self.server.server_close()
 
-    def __call__(self, kind: str = "student", *, load: bool = False, **options: Any) -> dict[str, Any]:
-        """What a process of its own says of a model; the requests it made stand in ``asked``."""
+    def __call__(
+        self, kind: str = "student", *, load: bool = False, ready: bool = False, **options: Any
+    ) -> dict[str, Any]:
+        """What a process of its own says of a model, once it is planned, loaded, or asked whether an offline run could begin;
+        the requests it made stand in ``asked``."""
         self.asked.clear()
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE"))}
         environment |= {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1"}
         options = {"model": "org/tiny", "device": "cpu"} | options
         done = subprocess.run(
-            [sys.executable, "-c", ASK, json.dumps([kind, options, load])],
+            [sys.executable, "-c", ASK, json.dumps([kind, options, load, ready])],
             env=environment,
             capture_output=True,
             text=True,
@@ -194,6 +200,21 @@ def test_teacher_is_asked_in_the_way_of_its_family(hub, tiny, tmp_path):
     assert (said["family"], said["fingerprint"]) == ("encoder_decoder", f"org/tiny@{FIRST}")
     assert said["parameters"] > 1000
     other.stop()
+
+
+@pytest.mark.parametrize("kind", ["student", "teacher"])
+def test_offline_run_begins_where_the_weights_are_here_and_only_there(hub, kind):
+    said = hub(kind, ready=True)
+    assert "'mine': the safetensors of org/tiny are not all on this machine (this run is offline)" in said["text"]
+    assert f"hf download org/tiny --revision {FIRST}" in said["text"]
+    assert hub(kind, load=True)["error"] is None
+    assert hub(kind, ready=True)["error"] is None
+    (config,) = hub.home.rglob("config.json")
+    index = config.with_name("model.safetensors.index.json")
+    index.write_text(json.dumps({"weight_map": {"a": "model.safetensors", "b": "model-00002.safetensors"}}))
+    assert "not all on this machine" in hub(kind, ready=True)["text"], "a download that broke off"
+    index.write_text(json.dumps({"weight_map": {"a": "model.safetensors"}}))
+    assert hub(kind, ready=True)["error"] is None
 
 
 def test_offline_run_does_not_ask(tiny, monkeypatch):
