@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtbench_plugins.wording import describe, intervals, sources
 
-from rtbench.board import Leaderboard, Row
+from rtbench.board import Leaderboard, Row, in_percent
 from rtbench.overlap import RUN
 from rtbench.records import Spending
 
@@ -264,17 +264,15 @@ def several(board: Leaderboard) -> list[str]:
         for task, result in row.results.items():
             if result.metrics is None or not result.metrics.at_k:
                 continue
-            curve = [f"k={at.k} {100 * at.pass_at_k:.1f} and {100 * at.maj_at_k:.1f}" for at in result.metrics.at_k]
+            curve = [f"k={at.k} {in_percent(at.pass_at_k)} and {in_percent(at.maj_at_k)}" for at in result.metrics.at_k]
             lines.append(f"{_name(row)} on {task}: pass@k and maj@k in percent, {', '.join(curve)}")
     return lines
 
 
 def _name(row: Row) -> str:
     """Method, student, teacher and degree, as far as it has them."""
-    method, student, teacher, degree, _ = describe(row)
-    return " ".join(
-        [part for part in (method, student, teacher) if part != "–"] + ([f"D={degree}"] if row.degree else [])
-    )
+    degree = [f"D={row.degree}"] if row.degree else []
+    return " ".join([part for part in describe(row)[:3] if part != "–"] + degree)
 
 
 def _money(found: Spending) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import msgspec
 
+from rtbench.board import in_percent
 from rtbench.cli.common import with_session
 from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError, MissingDataError, RtbenchError
@@ -153,7 +154,8 @@ def _student(session: Session, record: RunRecord, cell: CellRecord, folder: Path
         lines += ["| extractor | accuracy, % | n |", "|---|---|---|"]
         summaries = session.store.meta("score", cell.score).result["summaries"]
         lines += [
-            f"| {one['extractor']} v{one['version']} | {100 * one['accuracy']:.1f} | {one['n']} |" for one in summaries
+            f"| {one['extractor']} v{one['version']} | {in_percent(one['accuracy'])} | {one['n']} |"
+            for one in summaries
         ]
     _card(folder, {"library_name": "transformers", "tags": ["rtbench", "reasoning", cell.task]}, "\n".join(lines))
 

@@ -75,7 +75,7 @@ def escape(text: str) -> str:
 
 def _shown(result: CellResult | None) -> float | None:
     """Percent with one digit: what is equal as it is printed is equally bold."""
-    return None if result is None or result.accuracy is None else round(100 * result.accuracy, 1)
+    return None if result is None or result.accuracy is None else float(in_percent(result.accuracy))
 
 
 def _line(cells: list[str]) -> str:

@@ -114,7 +114,7 @@ class Leaderboard(Record, frozen=True):
     made: str = ""
     """The day it was run."""
     kept_by: str = ""
-    """As :attr:`rtbench.runs.RunRecord.kept_by`."""
+    """Where another extractor than the run's own is shown: its own, by which rationales were kept and epochs chosen."""
     spending: dict[str, Spending] = {}
     """What each priced teacher's completions cost, each counted once."""
     spending_on_students: dict[str, Spending] = {}
@@ -124,6 +124,5 @@ class Leaderboard(Record, frozen=True):
 
 
 def in_percent(share: float) -> str:
-    """A share in percent with one digit, wherever it is printed: 0.5345 is 53.45, and not the little less that 100 times its
-    float is."""
+    """A share in percent with one digit: 0.5345 is 53.45, and not the little less that 100 times its float is."""
     return f"{round(100 * share, 6):.1f}"

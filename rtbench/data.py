@@ -231,11 +231,12 @@ class DataFiles:
         return target
 
     def _missing(self, pin: PinnedFile, why: str) -> MissingDataError:
-        looked = f"it is not in --data-dir {self.data_dir}, and " if self.data_dir is not None else ""
+        where, looked, source = self.url(pin), "", ""
+        if self.data_dir is not None:
+            looked, source = f"it is not in --data-dir {self.data_dir}, and ", f" (from {where})"
         return MissingDataError(
             f"data file {pin.name} is missing: {looked}{why}",
-            where=self.url(pin) if self.data_dir is None else None,
-            next_step="Run `rtbench data pull` on a machine with a network"
-            + (f" (from {self.url(pin)})" if self.data_dir is not None else "")
-            + f", or give a folder that holds {pin.name} with --data-dir.",
+            where=None if looked else where,
+            next_step=f"Run `rtbench data pull` on a machine with a network{source}, or give a folder that holds {pin.name} "
+            "with --data-dir.",
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.records import Completion, Record, Sample, Score
@@ -88,7 +89,7 @@ def scored_cells(session: Session, run: RunRecord) -> list[CellRecord]:
     Raises:
         BadInputError: none has.
     """
-    found = [cell for cell in run.cells if cell.score is not None and session.store.has("score", cell.score)]
+    found = [cell for cell in run.cells if cell.scored_in(session.store)]
     if not found:
         raise BadInputError("no cell is scored", where=f"run {run.name}", next_step="`rtbench run` first.")
     return found
@@ -99,6 +100,25 @@ def scored_by(session: Session, cell: CellRecord) -> list[str]:
     assert cell.score is not None
     names = [one["extractor"] for one in session.store.meta("score", cell.score).result["summaries"]]
     return sorted(names, key=lambda name: name != cell.extractor)
+
+
+def shown_by(session: Session, run: RunRecord, extractor: str) -> RunRecord:
+    """The run with another extractor's verdicts on display. What was kept to train on, and the epochs that were chosen, stay as
+    they were.
+
+    Raises:
+        UnknownNameError: no cell was scored by it.
+    """
+    scored = {cell.name: scored_by(session, cell) for cell in run.cells if cell.scored_in(session.store)}
+    if not any(extractor in names for names in scored.values()):
+        known = {name for names in scored.values() for name in names}
+        raise UnknownNameError.of("extractor", extractor, known, where=f"run {run.name}", listing="rtbench extractors")
+    lacks: dict[str, Any] = {"score": None, "reason": f"not scored by {extractor}"}
+    cells = [
+        replace(cell, extractor=extractor, **({} if extractor in scored.get(cell.name, [extractor]) else lacks))
+        for cell in run.cells
+    ]
+    return replace(run, cells=tuple(cells))
 
 
 def stored_answers(session: Session, cell: CellRecord) -> tuple[str, ScoreSpec, list[Completion]]:

@@ -20,7 +20,7 @@ _WORDS = {
     "int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "array": "a list",
     "object": "a mapping", "null": "nothing",
 }  # fmt: skip
-_WORD = (inspect.StrType, inspect.IntType, inspect.FloatType)
+_PLAIN = (inspect.StrType, inspect.IntType, inspect.FloatType)
 _BOUNDS = {">=": "at least", ">": "above", "<=": "at most", "<": "below"}
 
 
@@ -43,7 +43,7 @@ def mistake(error: msgspec.ValidationError, data: Any, type_: Any, *, where: str
     if of_key:
         odd = next((key for key in given if not isinstance(key, str)), "") if isinstance(given, dict) else ""
         return BadInputError(f"the key {odd!r} is not text", where=place, next_step="Put it into quotes.")
-    listed = isinstance(given, str) and any(isinstance(inner, _WORD) for one in types for inner in _inside(one, 0))
+    listed = isinstance(given, str) and any(isinstance(inner, _PLAIN) for one in types for inner in _inside(one, 0))
     next_step = f"Write [{given}]." if listed and "Expected `array" in what else None
     return _unknown(what, given, types, place) or BadInputError(_misfit(what, given), where=place, next_step=next_step)
 

@@ -34,8 +34,7 @@ def overlap_of(data: TaskData, split: str) -> Overlap | None:
     train, test = ([sample.question for sample in data.fold(split, fold)] for fold in ("train", "test"))
     if not train or not test:
         return None
-    seen = {_plain(text) for text in train}
-    shapes = {_DIGITS.sub("#", text) for text in seen}
+    shapes = {_DIGITS.sub("#", _plain(text)) for text in train}
     asked = [words_of(text) for text in test]
     sizes = {min(RUN, len(words)) for words in asked} - {0}
     runs: set[tuple[str, ...]] = set()
@@ -47,7 +46,7 @@ def overlap_of(data: TaskData, split: str) -> Overlap | None:
         split=split,
         train=len(train),
         test=len(test),
-        exact=_count(_plain(text) in seen for text in test),
+        exact=doubled(data, split),
         up_to_numbers=_count(_DIGITS.sub("#", _plain(text)) in shapes for text in test),
         run=_count(not runs.isdisjoint(runs_of(words, min(RUN, len(words)))) for words in asked if words),
     )

@@ -30,8 +30,18 @@ if TYPE_CHECKING:
     from rtbench.store import Store
 
 
-def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference: Iterable[Row] = ()) -> Leaderboard:
-    """Groups a run's cells into rows; seeds are averaged."""
+def build_leaderboard(
+    run: RunRecord, store: Store, ledger: Ledger, *, reference: Iterable[Row] = (), kept_by: Iterable[str] = ()
+) -> Leaderboard:
+    """Groups a run's cells into rows; seeds are averaged.
+
+    Args:
+        run: its record, which may show another extractor than its own (:func:`rtbench.judged.shown_by`).
+        store: of its steps.
+        ledger: of its completions.
+        reference: rows of others to stand among them.
+        kept_by: its own extractors then.
+    """
     groups: dict[tuple[object, ...], dict[str, list[CellRecord]]] = {}
     for cell in run.cells:
         key = (
@@ -66,7 +76,7 @@ def build_leaderboard(run: RunRecord, store: Store, ledger: Ledger, *, reference
         description=run.description,
         version=run.version,
         made=run.made,
-        kept_by=run.kept_by,
+        kept_by=", ".join(sorted(kept_by)),
         tasks=run.tasks,
         rows=tuple(_with_mean(row) for row in sorted(rows, key=_order)),
         spending=books.by_teacher(run),

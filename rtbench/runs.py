@@ -13,7 +13,6 @@ from statistics import fmean
 from typing import TYPE_CHECKING
 
 import msgspec
-from msgspec.structs import replace
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import read_json, write_atomic
@@ -69,6 +68,10 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     reason: str | None = None
     """Why it could not run or failed."""
 
+    def scored_in(self, store: Store) -> bool:
+        """Whether its scores are there."""
+        return self.score is not None and store.has("score", self.score)
+
 
 class RunRecord(Record, frozen=True, omit_defaults=True):
     """One run."""
@@ -81,8 +84,6 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     cells: tuple[CellRecord, ...]
     made: str = ""
     """The day, in UTC: ``2026-11-27``."""
-    kept_by: str = ""
-    """Where another extractor is shown (:func:`shown_by`): the one by which rationales were kept and epochs chosen."""
     prices: dict[str, Price] = {}
     """By teacher, as they were when it ran; teachers without one are not here."""
     student_prices: dict[str, Price] = {}
@@ -212,28 +213,6 @@ def _below(plan: Plan, score: Step | None) -> list[Step]:
                 found[i.key] = plan.steps[i.key]
                 stack.append(plan.steps[i.key])
     return list(found.values())
-
-
-def shown_by(run: RunRecord, extractor: str, store: Store) -> RunRecord:
-    """The run with another extractor's verdicts on display. What was kept to train on, and the epochs that were chosen,
-    stay as they were.
-
-    Raises:
-        UnknownNameError: no cell was scored by it.
-    """
-    known: dict[str, None] = {}
-    cells: list[CellRecord] = []
-    for cell in run.cells:
-        by: list[str] = []
-        if cell.score is not None and store.has("score", cell.score):
-            by = [one["extractor"] for one in store.meta("score", cell.score).result["summaries"]]
-        known |= dict.fromkeys(by)
-        lacks = {"score": None, "reason": f"not scored by {extractor}"} if by and extractor not in by else {}
-        cells.append(replace(cell, extractor=extractor, **lacks))
-    if extractor not in known:
-        raise UnknownNameError.of("extractor", extractor, known, where=f"run {run.name}", listing="rtbench extractors")
-    kept_by = ", ".join(sorted({cell.extractor for cell in run.cells} - {extractor}))
-    return replace(run, cells=tuple(cells), kept_by=kept_by)
 
 
 class Runs:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -12,24 +11,13 @@ from typing import Any
 import pytest
 
 from tests.conftest import Cli
+from tests.test_own_tasks import MINE, write
 
-MINE = """
-task: mine
-dataset_path: json
-doc_to_text: "Q: {{question}}\\nA:"
-doc_to_target: "{{answer}}"
-metadata:
-  version: 1
-  rtbench:
-    answer_type: ANSWER
-    files: [{name: mine.jsonl}]
-"""
 MATRIX = "name: m\ntasks: [mine]\nmethods: [fine-tune]\nstudents: [parrot]\nrecipe: {epochs: 1}\n"
 
 
 def own_task(cli: Cli, answer_type: str, lines: list[dict[str, Any]], more: str = "") -> tuple[str, ...]:
-    (cli.folder / "mine.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    (cli.folder / "mine.yaml").write_text(MINE.replace("ANSWER", answer_type) + more)
+    write(cli.folder, MINE.replace("answer_type: number", f"answer_type: {answer_type}") + more, lines)
     (cli.folder / "m.yaml").write_text(MATRIX)
     return ("--task", "mine.yaml", "--matrix", "m.yaml")
 

@@ -27,11 +27,12 @@ def claims(session: Session, run: str | None, fold: str, extractor: str | None, 
     from rtbench_plugins.claims.evaluation import evaluate
     from rtbench_plugins.claims.rendering import markdown, table
 
-    from rtbench.runs import Runs, shown_by
+    from rtbench.judged import shown_by
+    from rtbench.runs import Runs
 
     record = Runs(session.workspace).load(run)
     if extractor is not None:
-        record = shown_by(record, extractor, session.store)
+        record = shown_by(session, record, extractor)
     chosen = cast("Fold", fold)
     found = evaluate(record, session.store, chosen)
     if format_ == "json":

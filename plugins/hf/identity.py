@@ -17,6 +17,7 @@ from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions, T
 from rtbench.errors import BadInputError, MissingDataError
 from rtbench.files import file_digest, read_json
 from rtbench.keys import content_key
+from rtbench.machine import Machine
 from rtbench.records import Family
 
 TOKENIZER_RECIPE = 1
@@ -149,18 +150,22 @@ class Hub:
         found: str | None = self._once(pinned_revision, model, revision)
         return found
 
-    def check_weights(self, model: str, revision: str | None, *, whose: str, any_format: bool = False) -> None:
-        """Raises BadInputError where a hub model's weights are not on this machine and must not be fetched.
+    def check_weights(
+        self, model: str, revision: str | None, machine: Machine, *, whose: str, any_format: bool = False
+    ) -> None:
+        """Raises BadInputError where a hub model's weights are not on this machine, are wanted here, and must not be fetched.
 
         Args:
             model: local folder or hub id.
             revision: of a hub id: its commit.
+            machine: where it is to be loaded; what another one has is not known here.
             whose: says so.
             any_format: other formats than safetensors are read too.
         """
         from huggingface_hub import constants
 
-        if local_folder(model) is not None or not (self._access.offline or constants.HF_HUB_OFFLINE):
+        elsewhere = machine.memory_gb is None
+        if elsewhere or local_folder(model) is not None or not (self._access.offline or constants.HF_HUB_OFFLINE):
             return
         config = cached_file(model, "config.json", revision)
         if config is None or not _has_weights(config.parent, any_format=any_format):
@@ -206,9 +211,8 @@ def is_encoder_decoder(model: str, revision: str | None, *, offline: bool) -> bo
 
 def _has_weights(folder: Path, *, any_format: bool) -> bool:
     """Whether a model's folder in the cache has weights: all the parts that an index names, where there is one."""
-    for index in folder.glob("*.safetensors.index.json"):
-        parts = read_json(index)["weight_map"].values()
-        return all((folder / part).is_file() for part in parts)
+    if (index := next(folder.glob("*.safetensors.index.json"), None)) is not None:
+        return all((folder / part).is_file() for part in read_json(index)["weight_map"].values())
     formats = ("*.safetensors", "*.bin") if any_format else ("*.safetensors",)
     return any(next(folder.glob(one), None) for one in formats)
 

@@ -205,9 +205,10 @@ class HfStudent(Student):
 
     def check_base(self) -> None:
         pinned = self._pinned()
-        if pinned.model is not None and self._machine.memory_gb is not None:  # else it is loaded elsewhere
+        if pinned.model is not None:
             vllm = engine_for(self.options, self.family, self._machine, has_weights=True) == "vllm"
-            self._hub.check_weights(pinned.model, pinned.revision, whose=f"student {self.name!r}", any_format=vllm)
+            whose = f"student {self.name!r}"
+            self._hub.check_weights(pinned.model, pinned.revision, self._machine, whose=whose, any_format=vllm)
 
     def _pinned(self) -> StudentOptions:
         """The options with the commit that the model's revision stands for."""

@@ -87,8 +87,7 @@ class HfTeacher(Teacher):
 
     def check_ready(self) -> None:
         pinned = self._pinned()
-        if self._machine.memory_gb is not None:  # else it is loaded elsewhere
-            self._hub.check_weights(pinned.model, pinned.revision, whose=f"teacher {self.name!r}")
+        self._hub.check_weights(pinned.model, pinned.revision, self._machine, whose=f"teacher {self.name!r}")
 
     def resources(self) -> Resources:
         options = self.options

@@ -21,6 +21,9 @@ from . import few_shot, loaders, splits
 from .spec import FileSpec, SplitSpec, TaskFile, TaskSpec, read_task_file
 from .twin import load_twin
 
+_LETTERS = "ABCDEFGHIJ"
+"""Of choices, where the task states none."""
+
 
 class YamlTask(Task):
     """A task whose YAML is an lm-eval task config with our part under ``metadata.rtbench``.
@@ -201,32 +204,37 @@ class YamlTask(Task):
             path: of the file.
             knobs: of a twin, those that were turned.
         """
-        letters = set(self.spec.letters or "ABCDEFGHIJ")
         for sample in samples:
-            gold = sample.answer.strip()
-            kind = self.info.answer_type
-            right = bool(gold)
-            if kind == "number":
-                right = _is_number(gold)
-            elif kind == "yes_no":
-                right = gold.lower() in {"yes", "no"}
-            elif kind == "choice":
-                right = gold in letters
-            if not right:
-                among = f" ({self.spec.letters})" if kind == "choice" and self.spec.letters else ""
-                what = f"the gold answer {sample.answer!r} is not of type {kind}{among}"
-                where = (
-                    f"{path}, record {sample.index + 1}" if path else f"{self.file.path}: twin, sample {sample.index}"
-                )
-                key = "letters" if kind == "choice" and gold in "ABCDEFGHIJ" else "answer_type"
-                next_step = f"Mend the {'data' if path else 'twin'}, or `{key}` in {self.file.path}."
-                if knobs:
-                    what += f", with the knobs {knobs}"
-                    next_step = (
-                        f"The task's extractors do not read what these knobs make; leave them as they are. "
-                        f"`rtbench tasks twin {self.info.name}` takes them."
-                    )
-                raise BadInputError(what, where=where, next_step=next_step)
+            if not self._is_gold(sample.answer.strip()):
+                raise self._wrong_gold(sample, path, knobs)
+
+    def _is_gold(self, gold: str) -> bool:
+        kind = self.info.answer_type
+        if kind == "number":
+            return _is_number(gold)
+        if kind == "yes_no":
+            return gold.lower() in {"yes", "no"}
+        if kind == "choice":
+            return gold in set(self.spec.letters or _LETTERS)
+        return bool(gold)
+
+    def _wrong_gold(self, sample: Sample, path: Path | None, knobs: str) -> BadInputError:
+        kind, letters = self.info.answer_type, self.spec.letters
+        among = f" ({letters})" if kind == "choice" and letters else ""
+        what = f"the gold answer {sample.answer!r} is not of type {kind}{among}"
+        if path is not None:
+            where, whose = f"{path}, record {sample.index + 1}", "data"
+        else:
+            where, whose = f"{self.file.path}: twin, sample {sample.index}", "twin"
+        key = "letters" if kind == "choice" and sample.answer.strip() in set(_LETTERS) else "answer_type"
+        next_step = f"Mend the {whose}, or `{key}` in {self.file.path}."
+        if knobs:
+            what += f", with the knobs {knobs}"
+            next_step = (
+                f"The task's extractors do not read what these knobs make; leave them as they are. "
+                f"`rtbench tasks twin {self.info.name}` takes them."
+            )
+        return BadInputError(what, where=where, next_step=next_step)
 
     def _group(self, samples: dict[int, Sample]) -> None:
         import msgspec

@@ -20,8 +20,8 @@ HEADS = ("cells", "before", "after", "effect", "95 % interval", "better", "worse
 
 
 _EFFECT = (
-    "effect: difference of accuracies in points, paired by question (bootstrap over seeds, then questions or patterns); better, worse: "
-    "questions that only RUN_B, or only RUN_A has right; n: questions of all seeds together."
+    "effect: difference of accuracies in points, paired by question (bootstrap over seeds, then questions or patterns); "
+    "better, worse: questions that only RUN_B, or only RUN_A has right; n: questions of all seeds together."
 )
 _P = (
     "p: McNemar's exact test, Holm-adjusted over this table in brackets; – where it does not apply (several seeds, or "
@@ -61,11 +61,13 @@ def compare(session: Session, run_a: str, run_b: str, other_workspace: str | Non
 
 
 def _row(one: Comparison) -> tuple[str, ...]:
+    from rtbench.board import in_percent
+
     p = "–" if one.p is None else f"{one.p:.3g} ({one.adjusted:.3g})"
     return (
         one.name,
-        f"{100 * one.before:.1f}",
-        f"{100 * one.after:.1f}",
+        in_percent(one.before),
+        in_percent(one.after),
         f"{100 * one.effect:+.1f}",
         f"[{100 * one.interval.low:+.1f}, {100 * one.interval.high:+.1f}]",
         str(one.better),

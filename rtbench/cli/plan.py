@@ -307,9 +307,8 @@ def _sum_up(made: Plan, todo: set[str]) -> None:
     for kind, (new, held) in kinds.items():
         out.print(f"{kind:9} {new:5} to do, {held:5} cached or not needed")
     unable = [p for p in made.cells if p.reason]
-    out.print(
-        f"{len(made.cells)} cell{'s' if len(made.cells) != 1 else ''}: {len(made.cells) - len(unable)} can run, {len(unable)} cannot"
-    )
+    cells = f"{len(made.cells)} cell{'s' if len(made.cells) != 1 else ''}"
+    out.print(f"{cells}: {len(made.cells) - len(unable)} can run, {len(unable)} cannot")
     reasons: dict[str, list[str]] = {}
     for p in unable:
         reasons.setdefault(p.reason or "", []).append(p.cell.name)

@@ -47,8 +47,9 @@ def report(
     from rtbench.cli.added import with_summaries
     from rtbench.files import write_atomic
     from rtbench.interfaces import FolderReporter
+    from rtbench.judged import shown_by
     from rtbench.report import build_leaderboard
-    from rtbench.runs import Runs, shown_by
+    from rtbench.runs import Runs
 
     given = {"--html": html is not None, "--latex": latex, "--paper": paper, "--format": format_ != "table"}
     if sum(given.values()) > 1:
@@ -60,14 +61,16 @@ def report(
     format_ = "html" if html is not None else "tex" if latex else format_
     reporter = session.reporter(format_)
     record = Runs(session.workspace).load(run)
+    kept_by: set[str] = set()
     if extractor is not None:
-        record = shown_by(record, extractor, session.store)
+        kept_by = {cell.extractor for cell in record.cells} - {extractor}
+        record = shown_by(session, record, extractor)
     rows: tuple[Row, ...] = ()
     if reference or format_ == "html":  # a site shows them when asked to
         from rtbench.reference import reported_rows
 
         rows = reported_rows(record.tasks)
-    board = build_leaderboard(record, session.store, session.ledger, reference=rows)
+    board = build_leaderboard(record, session.store, session.ledger, reference=rows, kept_by=kept_by)
     if isinstance(reporter, FolderReporter) and (folder := html or out) is not None:
         reporter.write(board, record, session, folder)
         click.echo(str(folder / "index.html" if html else folder))

@@ -102,11 +102,12 @@ def score(
 
 def _run(session: Session, name: str, extractor: str | None, format_: str) -> None:
     """Every scored cell of a run, judged by the extractor as it is now; nothing is written."""
+    from rtbench.board import in_percent
     from rtbench.rescoring import rescore
     from rtbench.runs import Runs
 
     record = Runs(session.workspace).load(name)
-    cells = [cell for cell in record.cells if cell.score is not None and session.store.has("score", cell.score)]
+    cells = [cell for cell in record.cells if cell.scored_in(session.store)]
     found = [rescore(session, cell, extractor) for cell in cells]
     if format_ == "json":
         print_json(found)
@@ -116,8 +117,8 @@ def _run(session: Session, name: str, extractor: str | None, format_: str) -> No
             one.cell,
             f"{one.extractor} v{one.version}",
             str(one.n),
-            "–" if one.stored is None or not one.n else f"{100 * one.stored / one.n:.1f}",
-            f"{100 * one.correct / one.n:.1f}" if one.n else "–",
+            "–" if one.stored is None or not one.n else in_percent(one.stored / one.n),
+            in_percent(one.correct / one.n) if one.n else "–",
             "–" if one.changed is None else str(one.changed),
         )
         for one in found
