@@ -16,6 +16,7 @@ import msgspec
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import convert, read_yaml
 from rtbench.interfaces import DemonstrationSource, Recipe
+from rtbench.places import as_name, check_name
 from rtbench.records import Fold, Record, Source
 from rtbench.specs import Entry
 
@@ -110,7 +111,8 @@ def read_matrix(session: Session, name: str) -> Matrix:
     blocks = tuple(_merged(file, block) for block in file.blocks or [Block()])
     for number, block in enumerate(blocks):
         check_numbers(block, where=f"{path}, blocks[{number}]" if file.blocks else str(path))
-    return Matrix(file.name or path.stem, str(path), file, blocks)
+    named = as_name(path.stem) if file.name is None else check_name(file.name, where=f"{path}, name")
+    return Matrix(named, str(path), file, blocks)
 
 
 def _merged(file: MatrixFile, block: Block) -> Block:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from rtbench.errors import BadInputError, MissingDataError
 from rtbench.files import file_digest
 from rtbench.interfaces import Progress, no_progress
+from rtbench.places import NAME, check_relative, inside
 from rtbench.records import Record
 
 BASE_URL = "https://raw.githubusercontent.com"
@@ -34,6 +35,26 @@ class PinnedFile(Record, frozen=True, omit_defaults=True):
     sha256: str | None = None
     """None where the digest is not known; then nothing can be checked here, and the loader checks what it can."""
     bytes: int | None = None
+
+    def check(self, *, where: str) -> None:
+        """Check that the file stays in the folder meant for it, on disk and at its address.
+
+        Args:
+            where: who states the pin; the field is added.
+
+        Raises:
+            BadInputError: names the field.
+        """
+        check_relative(self.name, where=f"{where}.name")
+        check_relative(self.path, where=f"{where}.path")
+        for field, stated, names in (("repository", self.repository, 2), ("commit", self.commit, 1)):
+            parts = stated.split("/")
+            if len(parts) != names or not all(NAME.fullmatch(part) for part in parts):
+                raise BadInputError(
+                    f"{stated!r} is no {field}",
+                    where=f"{where}.{field}",
+                    next_step="Write owner/name." if names == 2 else "Write the commit's hexadecimal name.",
+                )
 
     @property
     def url(self) -> str:
@@ -121,6 +142,7 @@ class DataFiles:
         Raises:
             BadInputError: a copy is there but its digest is wrong.
         """
+        pin.check(where=f"pin of {pin.name!r}")
         for path in (self._in_data_dir(pin), self._in_cache(pin)):
             if path is not None:
                 self._check(pin, path)
@@ -129,6 +151,7 @@ class DataFiles:
 
     def status(self, pin: PinnedFile) -> State:
         """Whether the file is at hand. Downloads nothing; a wrong digest is a state here, not an error."""
+        pin.check(where=f"pin of {pin.name!r}")
         places: tuple[tuple[State, Path | None], ...] = (
             ("data-dir", self._in_data_dir(pin)),
             ("cache", self._in_cache(pin)),
@@ -173,7 +196,8 @@ class DataFiles:
 
     def _cached(self, pin: PinnedFile) -> Path:
         """One file name in two commits is two files."""
-        return self.cache_dir / pin.repository.replace("/", "--") / pin.commit[:12] / pin.path
+        folder = self.cache_dir / pin.repository.replace("/", "--") / pin.commit[:12]
+        return inside(folder, pin.path, where=f"pin of {pin.name}")
 
     def _check(self, pin: PinnedFile, path: Path) -> None:
         if pin.sha256 is None:

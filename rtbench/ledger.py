@@ -23,7 +23,7 @@ from typing import IO, Any, TypeVar
 
 import msgspec
 
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, StepFailedError
 from rtbench.files import locked, write_atomic
 from rtbench.keys import content_key, derived_seed
 from rtbench.records import Completion, Request, Sampling, Usage
@@ -180,12 +180,19 @@ class Writer:
         self._synced = 0
         """Of those appended, so many from the first on are on the disk for certain."""
         self._lock = threading.Lock()
-        self._fault: OSError | None = None
+        self._fault: StepFailedError | None = None
+        """Why the disk did not take what was appended."""
         self._wake = threading.Event()
         self._closing = False
         self._syncer: threading.Thread | None = None
 
     def append(self, completion: Completion) -> None:
+        """Append one completion.
+
+        Raises:
+            StepFailedError: the disk refused to sync what was appended before.
+            OSError: it refuses this one.
+        """
         line = self._encoder.encode(completion) + b"\n"
         with self._lock:
             if self._fault is not None:
@@ -201,11 +208,25 @@ class Writer:
             self._wake.set()
 
     def sync(self) -> None:
-        """Everything appended so far is on the disk when it returns."""
+        """Return when everything appended so far is on the disk.
+
+        A failure is final: the kernel may have dropped the pages that it could not write, and then reports the next fsync
+        of them as a success.
+
+        Raises:
+            StepFailedError: the disk refuses, or refused before.
+        """
         with self._lock:
+            if self._fault is not None:
+                raise self._fault
             file, appended = self._file, self._appended
         if file is not None and appended > self._synced:
-            os.fsync(file.fileno())
+            try:
+                os.fsync(file.fileno())
+            except OSError as error:
+                with self._lock:
+                    self._fault = self._fault or _not_synced(error, file.name)
+                raise self._fault from error
             with self._lock:  # thread and owner may sync at once
                 self._synced = max(self._synced, appended)
 
@@ -215,8 +236,7 @@ class Writer:
             self._wake.clear()
             try:
                 self.sync()
-            except OSError as error:  # raised where the work goes on
-                self._fault = error
+            except StepFailedError:  # raised again where the work goes on, or ends
                 return
 
     def __enter__(self) -> Writer:
@@ -225,15 +245,27 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Whatever ended the work, what is finished is kept."""
+        """Keep what is finished, whatever ended the work.
+
+        Raises:
+            StepFailedError: it is not certain to be on the disk. Where the work has failed already, its error carries this
+                as a note.
+        """
         self._closing = True
         self._wake.set()
         if self._syncer is not None:
             self._syncer.join()
-        self.sync()
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        try:
+            self.sync()
+        except StepFailedError as fault:
+            if error is None:
+                raise
+            if error is not fault:
+                error.add_note(str(fault))
+        finally:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
     def _open(self) -> IO[bytes]:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -243,6 +275,15 @@ class Writer:
         self._syncer = threading.Thread(target=self._sync_each_second, daemon=True, name="ledger sync")
         self._syncer.start()
         return self._file
+
+
+def _not_synced(error: OSError, segment: str) -> StepFailedError:
+    return StepFailedError(
+        f"the disk did not take all completions ({error.strerror or error})",
+        where=segment,
+        next_step="Check the disk, then run again to go on. Delete this segment first where its completions may be damaged: "
+        "they are asked for again.",
+    )
 
 
 def _folder(name: str) -> str:

@@ -7,7 +7,7 @@ reads, checks and writes all of it.
 from __future__ import annotations
 
 from math import isfinite
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -21,6 +21,19 @@ FinishReason = Literal["stop", "length"]
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Base of all records: immutable, and an unknown field is an error."""
+
+
+T = TypeVar("T")
+
+
+def keyed_default(value: T) -> T:
+    """Return a field's default that counts in step keys also where nobody overrides it.
+
+    Step keys are hashes of encoded records. Keyed records leave out defaults (``omit_defaults``), so that a new field with a
+    plain default changes no key. The fields that were there when keys were first computed keep their place in every key: they
+    take their default from here, and msgspec never leaves out a field whose default comes from a factory.
+    """
+    return msgspec.field(default_factory=lambda: value)
 
 
 class Sample(Record, frozen=True, omit_defaults=True):
@@ -53,13 +66,13 @@ class Split(Record, frozen=True):
         return found
 
 
-class Questions(Record, frozen=True):
+class Questions(Record, frozen=True, omit_defaults=True):
     """Which questions of a fold."""
 
     fold: Fold
-    limit: int | None = None
+    limit: int | None = keyed_default(None)
     """The first so many, after ``fraction``."""
-    fraction: float = 1.0
+    fraction: float = keyed_default(1.0)
     """A random part, drawn as in the original's ``subsample_indices``."""
 
 

@@ -18,6 +18,7 @@ from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.files import read_json, write_atomic
 from rtbench.interfaces import Outcome, Recipe
 from rtbench.overlap import Overlap, overlap_of
+from rtbench.places import inside
 from rtbench.plan import Plan
 from rtbench.records import Fold, Price, Record, Source
 from rtbench.specs import CompleteSpec, Step
@@ -227,7 +228,7 @@ class Runs:
         return [path.stem for path in found]
 
     def save(self, record: RunRecord) -> None:
-        write_atomic(self.root / f"{record.name}.json", msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+        write_atomic(inside(self.root, f"{record.name}.json"), msgspec.json.format(msgspec.json.encode(record)) + b"\n")
 
     def load(self, name: str | None = None) -> RunRecord:
         """A run by name, or the latest.

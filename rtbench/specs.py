@@ -22,7 +22,7 @@ VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 1, "train": 1, "score"
 # ------------------------------------------------------------------------------------------------------------ steps
 
 
-class TaskSpec(Record, frozen=True):
+class TaskSpec(Record, frozen=True, omit_defaults=True):
     """Names a task's data."""
 
     name: str
@@ -42,7 +42,7 @@ class Input(Record, frozen=True):
     key: str
 
 
-class UnlessRight(Record, frozen=True):
+class UnlessRight(Record, frozen=True, omit_defaults=True):
     """Leaves out questions to which one of the step's ``answered`` inputs has a right answer."""
 
     extractor: str
@@ -103,7 +103,7 @@ class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defau
         ]
 
 
-class TrainSpec(Record, frozen=True, tag="train", tag_field="type"):
+class TrainSpec(Record, frozen=True, tag="train", tag_field="type", omit_defaults=True):
     """Examples and a base student in, a checkpoint out."""
 
     task: TaskSpec
@@ -114,7 +114,7 @@ class TrainSpec(Record, frozen=True, tag="train", tag_field="type"):
     seed: int
 
 
-class ScoreSpec(Record, frozen=True, tag="score", tag_field="type"):
+class ScoreSpec(Record, frozen=True, tag="score", tag_field="type", omit_defaults=True):
     """Completions in, scores out. Pure."""
 
     task: TaskSpec
@@ -157,7 +157,7 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
         trained = spec.model.fingerprint
         if spec.model.training != 1:
             trained += f"+training-{spec.model.training}"
-        counted = msgspec.structs.replace(spec, model=trained, recipe=_counted_recipe(spec.recipe))
+        counted = msgspec.structs.replace(spec, model=trained)
     elif isinstance(spec, CurateSpec) and spec.judges:
         counted = msgspec.structs.replace(spec, judges={})
     # Encoded here, where structs can be sorted as they are: plans have hundreds of thousands of steps.
@@ -167,15 +167,6 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
 
 def kind_of(spec: Spec) -> StepKind:
     return spec.__struct_config__.tag  # type: ignore[return-value]
-
-
-@functools.lru_cache(maxsize=64)
-def _counted_recipe(recipe: Recipe) -> msgspec.Raw:
-    """As it counts in keys: trainings from before there was patience are the same ones."""
-    plain = msgspec.to_builtins(recipe)
-    if recipe.patience is None:
-        del plain["patience"]
-    return msgspec.Raw(msgspec.json.encode(plain, order="sorted"))
 
 
 # ------------------------------------------------------------------------------------------------------------ cells

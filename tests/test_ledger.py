@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, StepFailedError
 from rtbench.ledger import Ledger, Partition, make_request
 from rtbench.records import Completion, Request, Sampling
 
@@ -176,6 +178,55 @@ def test_what_was_appended_is_synced_while_nothing_more_comes(tmp_path: Path, mo
     with Ledger(tmp_path).partition("f", "d", "p").writer() as writer:
         writer.append(Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=""))
         assert synced.wait(30)
+
+
+def failing_once(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Make the next fsync fail, and later ones succeed, as Linux does."""
+    failed = threading.Event()
+
+    def fsync(_: int) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("rtbench.ledger.os.fsync", fsync)
+    return failed
+
+
+def test_a_sync_that_fails_behind_the_work_is_reported_at_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = failing_once(monkeypatch)
+    with pytest.raises(StepFailedError, match="Input/output error") as caught, partition(tmp_path).writer() as writer:
+        writer.append(completion(requests(1)[0]))
+        assert failed.wait(30)
+    assert str(caught.value.where).endswith(".jsonl")
+
+
+def test_a_sync_that_fails_at_the_end_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtbench.ledger.SYNC_SECONDS", 3600.0)
+    failing_once(monkeypatch)
+    with pytest.raises(StepFailedError, match="the disk did not take"), partition(tmp_path).writer() as writer:
+        writer.append(completion(requests(1)[0]))
+
+
+def test_nothing_more_is_appended_after_a_failed_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtbench.ledger.SYNC_SECONDS", 3600.0)
+    failing_once(monkeypatch)
+    with pytest.raises(StepFailedError), partition(tmp_path).writer() as writer:
+        with pytest.raises(StepFailedError):
+            for request in requests(300):
+                writer.append(completion(request))
+        assert writer._appended < 300
+        writer.append(completion(requests(301)[300]))
+
+
+def test_the_fault_of_the_work_itself_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing_once(monkeypatch)
+    with pytest.raises(RuntimeError, match="the model broke") as caught, partition(tmp_path).writer() as writer:
+        writer.append(completion(requests(1)[0]))
+        raise RuntimeError("the model broke")
+    assert "the disk did not take" in caught.value.__notes__[0]
 
 
 def test_no_more_than_256_are_ever_unsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

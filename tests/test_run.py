@@ -309,6 +309,33 @@ def test_kill_9_loses_nothing_that_was_finished(make_cli: MakeCli, demo: Path, w
     assert not list((killed.workspace / "store" / ".work").glob("*/"))
 
 
+BROKEN_DISK = """
+import errno
+import os
+from pathlib import Path
+
+real, broken = os.fsync, Path(__file__).with_name("broken")
+
+
+def fsync(descriptor):
+    if "/ledger/" in os.readlink(f"/proc/self/fd/{descriptor}") and not broken.exists():
+        broken.touch()
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    real(descriptor)
+
+
+os.fsync = fsync
+"""
+
+
+def test_disk_that_does_not_take_completions_is_said_and_the_run_goes_on_later(cli: Cli, demo: Path) -> None:
+    (cli.folder / "disk.py").write_text(BROKEN_DISK)
+    said = cli("run", "--plugin", "disk.py", "--matrix", demo, "--methods", "fine-tune", code=1).stderr
+    assert "the disk did not take all completions (Input/output error)" in said
+    assert "run again to go on" in said
+    cli("run", "--plugin", "disk.py", "--matrix", demo, "--methods", "fine-tune")
+
+
 def test_report_is_written_whole_or_not_at_all(cli: Cli, demo: Path) -> None:
     """The report is killed between the writing and the renaming of its file."""
     plugin = cli.folder / "slow.py"

@@ -207,14 +207,22 @@ def _spec(data: dict[str, Any], where: str) -> TaskSpec:
     spec = convert(data, TaskSpec, where=where)
     if not spec.files:
         raise BadInputError("`files` names no file", where=where, next_step="Name at least one data file.")
-    for file in spec.files:
-        if file.pin is None and (file.repository or file.commit or file.path):
-            raise BadInputError(
-                f"file {file.name!r}: a pinned file needs repository, commit and path, all three", where=where
-            )
+    for number, file in enumerate(spec.files):
+        _check_file(file, f"{where}.files[{number}]")
+    if spec.paper_prompt is not None:
+        _check_file(spec.paper_prompt.file, f"{where}.paper_prompt.file")
     _check_patterns(spec, where)
     _check_variants(spec, where)
     return spec
+
+
+def _check_file(file: FileSpec, where: str) -> None:
+    if file.pin is not None:
+        file.pin.check(where=where)
+    elif file.repository or file.commit or file.path:
+        raise BadInputError(
+            f"file {file.name!r}: a pinned file needs repository, commit and path, all three", where=where
+        )
 
 
 def _check_patterns(spec: TaskSpec, where: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench.errors import BadInputError
+from rtbench.places import check_name
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -264,15 +264,17 @@ def planned(session: Session, arguments: dict[str, Any]) -> Any:
     return plan
 
 
+def _checked_name(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    del ctx, parameter
+    return None if value is None else check_name(value, where="--name")
+
+
 NAME = click.option(
-    "--name", metavar="NAME", help="Name of the run.  [default: the matrix's, with a digest if narrowed]"
+    "--name",
+    metavar="NAME",
+    callback=_checked_name,
+    help="Name of the run.  [default: the matrix's, with a digest if narrowed]",
 )
-
-
-def check_name(name: str | None) -> None:
-    """Raises BadInputError where a name does not do for a file."""
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise BadInputError("letters, digits, '.', '_' and '-' only", where=f"--name {name}")
 
 
 def run_name(plan: Plan, arguments: dict[str, Any]) -> str:

@@ -47,8 +47,10 @@ def open_account(session: Session, name: str, nano: int | None, currency: str) -
     from msgspec.structs import replace
 
     from rtbench.budget import Budget, Cap
+    from rtbench.places import inside
 
-    cap = Cap(path=str(session.workspace.resolve() / "runs" / f"{name}.spend"), nano=nano, currency=currency)
+    account = inside(session.workspace.resolve() / "runs", f"{name}.spend")
+    cap = Cap(path=str(account), nano=nano, currency=currency)
     before = Budget(cap).begin()
     session.environment = replace(session.environment, budget=cap)
     return before.spent

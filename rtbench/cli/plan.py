@@ -9,7 +9,6 @@ import click
 
 from rtbench.cli.common import (
     NAME,
-    check_name,
     console,
     format_option,
     matrix_options,
@@ -62,7 +61,6 @@ def plan(
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
-    check_name(name)
     session.machine = session.executor(executor, executor_options).machine()
     made = planned(session, dict(arguments))
     if budget is not None or pilot is not None:

@@ -9,7 +9,6 @@ import click
 from rtbench import __version__
 from rtbench.cli.common import (
     NAME,
-    check_name,
     console,
     matrix_options,
     name_list,
@@ -57,7 +56,6 @@ def run(
     from rtbench.report import build_leaderboard
     from rtbench.runs import Runs, overlaps, random_accuracies, run_record
 
-    check_name(name)
     reporter = session.reporter(format_)
     if budget is not None:
         parse_budget(budget)  # a slip is told before anything is planned

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Literal
 
 from rtbench.interfaces.prompts import PromptFormat
 from rtbench.interfaces.tasks import RationaleSource, Task
-from rtbench.records import Completion, Family, ModelSpec, Price, Record, Request, Resources, Row, TrainReport
+from rtbench.records import (
+    Completion,
+    Family,
+    ModelSpec,
+    Price,
+    Record,
+    Request,
+    Resources,
+    Row,
+    TrainReport,
+    keyed_default,
+)
 
 if TYPE_CHECKING:
     from rtbench.interfaces.running import Services
@@ -95,29 +106,29 @@ class Teacher(ABC):
         return Resources()
 
 
-class Recipe(Record, frozen=True):
+class Recipe(Record, frozen=True, omit_defaults=True):
     """Hyper-parameters of fine-tuning; defaults are the paper's (App. A) where it states them."""
 
-    learning_rate: float = 3e-4
-    batch_size: int = 8
-    epochs: int = 20
-    steps: int | None = None
+    learning_rate: float = keyed_default(3e-4)
+    batch_size: int = keyed_default(8)
+    epochs: int = keyed_default(20)
+    steps: int | None = keyed_default(None)
     """Exactly so many optimiser steps, however many rows there are; ``epochs`` does not count then. None: whole
     epochs."""
-    optimizer: Literal["adamw", "muon"] = "adamw"
+    optimizer: Literal["adamw", "muon"] = keyed_default("adamw")
     """``muon``: for hidden matrices (Jordan 2024), AdamW for the rest."""
-    schedule: Literal["constant", "linear"] = "constant"
+    schedule: Literal["constant", "linear"] = keyed_default("constant")
     """Of the learning rate; ``linear`` falls to 0 at the last step."""
-    warmup_steps: int = 0
-    weight_decay: float = 0.01
-    max_prompt_tokens: int = 512
-    max_label_tokens: int = 512
-    max_new_tokens: int = 1024
+    warmup_steps: int = keyed_default(0)
+    weight_decay: float = keyed_default(0.01)
+    max_prompt_tokens: int = keyed_default(512)
+    max_label_tokens: int = keyed_default(512)
+    max_new_tokens: int = keyed_default(1024)
     """Cap on generated tokens at test time."""
-    selection: str = "val"
+    selection: str = keyed_default("val")
     """Which epoch's weights count: ``last``, ``val`` (lowest loss on held-out training questions) or ``best-test``
     (the paper's protocol: the epoch with the best *test* accuracy)."""
-    validation_fraction: float = 0.1
+    validation_fraction: float = keyed_default(0.1)
     """Part of the training questions held out under ``val``."""
     patience: int | None = None
     """Under ``val``: training ends once the loss on them has not fallen for so many epochs. None: it goes on to the end."""
