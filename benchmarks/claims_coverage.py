@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import norm
 
-from rtbench.bootstrap import Bootstrap
+from rtbench.stats.bootstrap import Bootstrap
 
 QUESTIONS, TRIALS, RESAMPLES, CHANGED = 180, 1000, 2000, 0.3
 """Questions per seed; simulated runs; resamples of each interval (claims draw 10,000); share of questions on which the

@@ -14,7 +14,7 @@ import random
 from collections import Counter
 from pathlib import Path
 
-from rtbench.equations import equations_in
+from rtbench.scoring.equations import equations_in
 
 TASKS = ("gsm8k", "multiarith", "svamp", "aqua")
 

@@ -54,17 +54,17 @@ BATCH, WARM_UP, NEW, DRAWS = 32, 20, 256, 8
 
 def rows_of(count: int) -> list[tuple[str, str]]:
     """Questions of the gsm8k twin and explanations, worded as in fine-tune-cot."""
-    from rtbench.interfaces import Environment
+    from rtbench.schema.environment import Environment
     from rtbench.session import Session
-    from rtbench.twins import Pen
+    from rtbench.twins import Narrator
 
     twin = Session(Environment(workspace="unused")).task("gsm8k").twin()
     assert twin is not None
     rows: list[tuple[str, str]] = []
     for at, problem in enumerate(itertools.islice(twin.problems(0), count)):
-        pen = Pen(random.Random(at), fine=True)
-        twin.explain(problem, pen)
-        rows.append((f"{problem.question} ###", f" {pen.text} --> {problem.answer} END"))
+        narrator = Narrator(random.Random(at), fine=True)
+        twin.explain(problem, narrator)
+        rows.append((f"{problem.question} ###", f" {narrator.text} --> {problem.answer} END"))
     return rows
 
 
@@ -77,11 +77,12 @@ class Setup:
         from rtbench_plugins.hf.loading import random_base  # noqa: TID251
         from rtbench_plugins.hf.options import StudentOptions  # noqa: TID251
 
-        from rtbench.interfaces import Recipe
-        from rtbench.records import Row
+        from rtbench.schema.training import Recipe, TrainingRow
 
         self.family = family
-        self.rows = [Row(sample_index=at, prompt=prompt, label=label) for at, (prompt, label) in enumerate(found)]
+        self.rows = [
+            TrainingRow(sample_index=at, prompt=prompt, label=label) for at, (prompt, label) in enumerate(found)
+        ]
         self.corpus = [prompt + label for prompt, label in found]
         options = StudentOptions(config=config, vocab_size=5000)
         self.base = random_base(family, options, self.corpus, torch.device(device))
@@ -113,7 +114,7 @@ def settled(device: str) -> float:
 def train_ours(setup: Setup, rows: int, device: str) -> float:
     from rtbench_plugins.hf.training import Computing, fine_tune  # noqa: TID251
 
-    from rtbench.interfaces import TrainJob
+    from rtbench.plugin.models import TrainJob
 
     with tempfile.TemporaryDirectory() as folder:
         job = TrainJob(
@@ -161,7 +162,7 @@ def train_trainer(setup: Setup, rows: int, device: str) -> float:
 
 def asked(setup: Setup, prompts: int) -> list[Any]:
     """Each prompt several times, with seeds of their own."""
-    from rtbench.records import Request, Sampling
+    from rtbench.schema.completions import Request, Sampling
 
     sampling = Sampling(max_new_tokens=NEW, temperature=0.7)
     return [
@@ -184,7 +185,7 @@ def sample_ours(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
 def sample_vllm(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
     """vLLM's engine as rtbench drives it, opened at the first call, on the same weights."""
     from rtbench_plugins.hf.loading import save  # noqa: TID251
-    from rtbench_plugins.vllm_engine import VllmModel, VllmOptions  # noqa: TID251
+    from rtbench_plugins.teachers.vllm import VllmModel, VllmOptions  # noqa: TID251
 
     if setup.vllm is None:
         with tempfile.TemporaryDirectory() as folder:

@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Recipe, Student, TextModel, TrainJob
-from rtbench.records import Completion, ModelSpec, Request, Resources, TrainReport, Usage
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.models import Student, TextModel, TrainJob
+from rtbench.schema.completions import Completion, ModelSpec, Request, Usage
+from rtbench.schema.steps import Resources
+from rtbench.schema.training import Recipe, TrainReport
 
 TEXT = (
     "There were {} of them in the morning and 9 went away before noon, so {} - 9 = 7 were left. In the afternoon 5 came "

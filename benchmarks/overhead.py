@@ -62,9 +62,9 @@ def lm_eval(limit: int, data_dir: str) -> dict[str, Any]:
     from lm_eval import simple_evaluate
     from lm_eval.api.model import LM
     from lm_eval.tasks import TaskManager
+    from rtbench_plugins.lm_eval.export import export_tasks
 
-    from rtbench.export import export_tasks
-    from rtbench.interfaces import Environment
+    from rtbench.schema.environment import Environment
     from rtbench.session import Session
 
     class Instant(LM):  # type: ignore[misc]

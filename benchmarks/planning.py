@@ -4,7 +4,7 @@
 
 A matrix of 11 tasks, the paper's six methods, a teacher that can be asked, six students of a given config, degrees,
 seeds and parts of the training questions; most of its cells are fine-tuned on rationales, each with a curation, a training, a
-test and a score of its own or shared. Measured is :func:`rtbench.plan.make_plan`: cells, steps with their content keys, and
+test and a score of its own or shared. Measured is :func:`rtbench.planning.plan.make_plan`: cells, steps with their content keys, and
 which of them the store holds. The store is empty, or (second table) holds every step.
 """
 
@@ -19,9 +19,10 @@ from typing import Any
 
 from harness import head, measured, parser_of, peak_mb, tell
 
-from rtbench.config import read_matrix
-from rtbench.interfaces import Environment
-from rtbench.plan import Plan, make_plan
+from rtbench.matrix.read import read_matrix
+from rtbench.planning.plan import make_plan
+from rtbench.plugin.plans import Plan
+from rtbench.schema.environment import Environment
 from rtbench.session import Session
 
 SEEDS = (10, 19, 38, 76)

@@ -17,12 +17,13 @@ from pathlib import Path
 
 from harness import head, measured, parser_of, peak_mb, tell
 
-from rtbench.config import read_matrix
-from rtbench.interfaces import Environment
-from rtbench.plan import Plan, make_plan
+from rtbench.matrix.read import read_matrix
+from rtbench.planning.plan import make_plan
+from rtbench.plugin.plans import Plan
+from rtbench.schema.environment import Environment
 from rtbench.session import Session
-from rtbench.steps import run_step
 from rtbench.steps.complete import completions_of
+from rtbench.steps.run import run_step
 
 
 def planned(folder: Path, data_dir: Path, cells: int) -> tuple[Session, Plan]:

@@ -69,7 +69,7 @@ class Setup:
 def ours(setup: Setup, size: int) -> list[str]:
     from rtbench_plugins.hf.models import HfModel  # noqa: TID251
 
-    from rtbench.records import Request, Sampling
+    from rtbench.schema.completions import Request, Sampling
 
     model = HfModel(setup.base, "f", name="benchmark", chat=False, thinking=None, most_rows=size)
     sampling = Sampling(max_new_tokens=LIMIT)
@@ -147,14 +147,14 @@ def prepare(folder: Path, family: Any, data_dir: Path) -> None:
     """Fine-tunes the model and writes it down with the questions."""
     from rtbench_plugins.hf.students import causal_student, seq2seq_student  # noqa: TID251
 
-    from rtbench.interfaces import Recipe, TrainJob
-    from rtbench.records import Row
+    from rtbench.plugin.models import TrainJob
+    from rtbench.schema.training import Recipe, TrainingRow
 
     found = recorded(data_dir, 400 + PROMPTS)
     made = causal_student if family == "decoder" else seq2seq_student
     options = {"config": CONFIGS[family], "vocab_size": 5000, "device": "cpu"}
     student = made("benchmark", options, None)  # type: ignore[arg-type]
-    rows = [Row(sample_index=at, prompt=prompt, label=label) for at, (prompt, label) in enumerate(found[:400])]
+    rows = [TrainingRow(sample_index=at, prompt=prompt, label=label) for at, (prompt, label) in enumerate(found[:400])]
     recipe = Recipe(learning_rate=1e-3, batch_size=8, epochs=EPOCHS, selection="last")
     corpus = [prompt + label for prompt, label in found[:400]]
     student.train(TrainJob(rows=rows, validation=(), recipe=recipe, seed=0, workdir=folder, corpus=corpus))

@@ -27,9 +27,12 @@ from typing import Any
 import pandas as pd
 from harness import head
 
-from rtbench.extraction import FilterExtractor, FilterStep, summarise
-from rtbench.interfaces import Environment, Extractor
-from rtbench.records import Completion, Sample, Score
+from rtbench.plugin.tasks import Extractor
+from rtbench.schema.completions import Completion
+from rtbench.schema.environment import Environment
+from rtbench.schema.scores import Score
+from rtbench.schema.tasks import Sample
+from rtbench.scoring.extraction import FilterExtractor, FilterStep, summarise
 from rtbench.session import Session
 
 COUNT = 20_000

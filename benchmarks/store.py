@@ -22,8 +22,8 @@ from typing import Any
 
 from harness import head, measured, parser_of, peak_mb, tell
 
-from rtbench.ledger import Ledger, make_request
-from rtbench.records import Completion, Sampling
+from rtbench.schema.completions import Completion, Sampling
+from rtbench.storage.ledger import Ledger, make_request
 
 AMOUNTS, REWRITTEN = (10_000, 100_000, 1_000_000), (1_000, 2_000, 4_000)
 PER_QUESTION, LOADED = 64, 1000

@@ -47,8 +47,8 @@ def ours(url: str, n: int, at_once: int) -> int:
     from rtbench_plugins.remote.options import remote_options  # noqa: TID251 - what is measured here
     from rtbench_plugins.remote.teacher import RemoteTeacher  # noqa: TID251
 
-    from rtbench.ledger import Ledger, make_request
-    from rtbench.records import Sampling
+    from rtbench.schema.completions import Sampling
+    from rtbench.storage.ledger import Ledger, make_request
 
     class Session:
         budget = None

@@ -44,12 +44,11 @@ class Setup:
         from rtbench_plugins.hf.loading import random_base  # noqa: TID251
         from rtbench_plugins.hf.options import StudentOptions  # noqa: TID251
 
-        from rtbench.interfaces import Recipe
-        from rtbench.records import Row
+        from rtbench.schema.training import Recipe, TrainingRow
 
         torch.set_num_threads(1)
         found = json.loads(rows.read_text())
-        self.rows = [Row(sample_index=i, prompt=prompt, label=label) for i, (prompt, label) in enumerate(found)]
+        self.rows = [TrainingRow(sample_index=i, prompt=prompt, label=label) for i, (prompt, label) in enumerate(found)]
         self.corpus = [prompt + label for prompt, label in found]
         self.family: Any = family
         options = StudentOptions(config=CONFIGS[family], vocab_size=5000)
@@ -69,7 +68,7 @@ class Setup:
 def ours(setup: Setup, *, packing: bool = False) -> float:
     from rtbench_plugins.hf.training import Computing, fine_tune  # noqa: TID251
 
-    from rtbench.interfaces import TrainJob
+    from rtbench.plugin.models import TrainJob
 
     with tempfile.TemporaryDirectory() as folder:
         job = TrainJob(

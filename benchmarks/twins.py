@@ -14,9 +14,9 @@ import statistics
 import time
 from pathlib import Path
 
-from rtbench.interfaces import Environment
+from rtbench.schema.environment import Environment
 from rtbench.session import Session
-from rtbench.twins import Pen
+from rtbench.twins import Narrator
 
 ROUNDS, PROBLEMS = 5, 2000
 
@@ -56,10 +56,10 @@ def main() -> None:
         harder = list(itertools.islice(twin.problems(0, twin.harder), PROBLEMS))
         told = {}
         for fine in (True, False):
-            pens = [Pen(random.Random(at), fine=fine) for at in range(PROBLEMS)]
-            for problem, pen in zip(usual, pens, strict=True):
-                twin.explain(problem, pen)
-            told[fine] = quantiles([pen.text for pen in pens])
+            pens = [Narrator(random.Random(at), fine=fine) for at in range(PROBLEMS)]
+            for problem, narrator in zip(usual, pens, strict=True):
+                twin.explain(problem, narrator)
+            told[fine] = quantiles([narrator.text for narrator in pens])
         print(
             f"| {entry.name} | {rate(twin, twin.knobs):,.0f} | {rate(twin, twin.harder):,.0f} | {quantiles(real)} "
             f"| {quantiles([p.question for p in usual])} | {quantiles([p.question for p in harder])} "

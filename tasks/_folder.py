@@ -6,11 +6,11 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.hookspecs import hookimpl
+from rtbench.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import Task
-    from rtbench.registry import Register
+    from rtbench.plugin.registry import Register
+    from rtbench.plugin.tasks import Task
 
 
 class TaskFolder:

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
-from rtbench.bootstrap import Bootstrap
-from rtbench.stats import Interval, tail, wilson
+from rtbench.schema.scores import Interval
+from rtbench.stats.bootstrap import Bootstrap
+from rtbench.stats.intervals import tail, wilson
 
 
 def paired_interval(by_seed: list[np.ndarray], **how: Any) -> Interval:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rtbench.budget import NANO, Budget, Cap, money, nano, parse_budget
 from rtbench.errors import BadInputError
-from rtbench.files import convert
-from rtbench.records import Price
+from rtbench.schema.money import BudgetCap, Price
+from rtbench.storage.budget import NANO, Budget, money, nano, parse_budget
+from rtbench.storage.files import convert
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_price_counts_cached_tokens_for_less() -> None:
 
 
 def test_reserve_and_settle(tmp_path: Path) -> None:
-    budget = Budget(Cap(path=str(tmp_path / "runs" / "a.spend"), nano=100))
+    budget = Budget(BudgetCap(path=str(tmp_path / "runs" / "a.spend"), nano=100))
     budget.begin()
     assert budget.reserve(60)
     assert not budget.reserve(41)
@@ -58,7 +58,7 @@ def test_reserve_and_settle(tmp_path: Path) -> None:
 
 RESERVER = """
 import os, signal, sys
-from rtbench.budget import Budget, Cap
+from rtbench.storage.budget import Budget, Cap
 Budget(Cap(path=sys.argv[1], nano=100)).reserve(70)
 if sys.argv[2] == "killed":
     os.kill(os.getpid(), signal.SIGKILL)
@@ -67,14 +67,14 @@ sys.stdin.read()
 """
 
 
-def reserver(cap: Cap, how: str) -> subprocess.Popen[str]:
+def reserver(cap: BudgetCap, how: str) -> subprocess.Popen[str]:
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return subprocess.Popen([sys.executable, "-c", RESERVER, cap.path, how], **pipes)  # type: ignore[call-overload,no-any-return]
 
 
 def test_what_a_killed_process_reserved_counts_as_spent(tmp_path: Path) -> None:
     """For the others at once: nobody waits for money that will never come back."""
-    cap = Cap(path=str(tmp_path / "a.spend"), nano=100)
+    cap = BudgetCap(path=str(tmp_path / "a.spend"), nano=100)
     Budget(cap).begin()
     with reserver(cap, "killed") as process:
         process.wait()
@@ -85,7 +85,7 @@ def test_what_a_killed_process_reserved_counts_as_spent(tmp_path: Path) -> None:
 
 
 def test_what_a_living_process_reserved_is_neither_spent_nor_free(tmp_path: Path) -> None:
-    cap = Cap(path=str(tmp_path / "a.spend"), nano=100)
+    cap = BudgetCap(path=str(tmp_path / "a.spend"), nano=100)
     Budget(cap).begin()
     with reserver(cap, "waits") as process:
         assert process.stdout is not None
@@ -99,12 +99,12 @@ def test_what_a_living_process_reserved_is_neither_spent_nor_free(tmp_path: Path
 
 
 def test_account_without_a_cap_keeps_what_was_spent(tmp_path: Path) -> None:
-    cap = Cap(path=str(tmp_path / "a.spend"), nano=None)
+    cap = BudgetCap(path=str(tmp_path / "a.spend"), nano=None)
     Budget(cap).begin()
     assert Budget(cap).reserve(10**15)
     Budget(cap).settle(10**15, 60)
     assert Budget(cap).left is None
-    assert not Budget(Cap(path=cap.path, nano=100)).reserve(41)
+    assert not Budget(BudgetCap(path=cap.path, nano=100)).reserve(41)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_prices_are_numbers_from_0_on(amounts: dict[str, float]) -> None:
 
 SPENDER = """
 import sys
-from rtbench.budget import Budget, Cap
+from rtbench.storage.budget import Budget, Cap
 budget = Budget(Cap(path=sys.argv[1], nano=10_000))
 for _ in range(700):
     if budget.reserve(7):
@@ -126,7 +126,7 @@ for _ in range(700):
 
 
 def test_processes_share_one_account(tmp_path: Path) -> None:
-    cap = Cap(path=str(tmp_path / "a.spend"), nano=10_000)
+    cap = BudgetCap(path=str(tmp_path / "a.spend"), nano=10_000)
     Budget(cap).begin()
     processes = [subprocess.Popen([sys.executable, "-c", SPENDER, cap.path]) for _ in range(3)]
     assert [process.wait() for process in processes] == [0, 0, 0]
@@ -139,4 +139,4 @@ def test_file_that_is_no_account_is_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "a.spend"
     path.write_text("hello there\n")
     with pytest.raises(BadInputError, match="no account"):
-        Budget(Cap(path=str(path), nano=1)).begin()
+        Budget(BudgetCap(path=str(path), nano=1)).begin()

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtbench.comparing import holm, mcnemar
+from rtbench.reporting.compare import holm, mcnemar
 from tests.conftest import DEMO, Cli
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rtbench.data import DataFiles, PinnedFile
-from rtbench.download import CHUNK
+from rtbench.data.download import CHUNK
+from rtbench.data.files import DataFiles
+from rtbench.data.pins import PinnedFile
 from rtbench.errors import BadInputError, MissingDataError
 
 
@@ -154,7 +155,7 @@ def says(status: int) -> Answer:
 
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[Mirror]:
-    monkeypatch.setattr("rtbench.download.PAUSE", 0.001)
+    monkeypatch.setattr("rtbench.data.download.PAUSE", 0.001)
     made = Mirror()
     handler = type("OneHandler", (Handler,), {"mirror": made})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -306,7 +307,7 @@ def test_without_a_network_the_first_file_waits_and_the_others_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("rtbench.download.time.sleep", waits.append)
+    monkeypatch.setattr("rtbench.data.download.time.sleep", waits.append)
     files = DataFiles(None, tmp_path / "cache", base_url="http://127.0.0.1:9")
     for path in ("one.json", "two.json"):
         with pytest.raises(MissingDataError, match="download failed .*refused"):

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from rtbench.answers import RuleOptions, make_rule
-from rtbench.error_analysis import CATEGORIES, category_of, repeats
-from rtbench.extraction import FilterExtractor, default_steps
-from rtbench.judged import Judged
-from rtbench.records import Completion, Sample
+from rtbench.reporting.answers import Judged
+from rtbench.reporting.wrong_answers import CATEGORIES, category_of, repeats
+from rtbench.schema.completions import Completion
+from rtbench.schema.tasks import Sample
+from rtbench.scoring.extraction import FilterExtractor, default_steps
+from rtbench.scoring.rules import RuleOptions, make_rule
 from tests.conftest import DEMO, Cli
 
 NUMBER = FilterExtractor("flexible", default_steps("flexible", "number"), 1, "")

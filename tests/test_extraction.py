@@ -14,13 +14,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rtbench_plugins.yaml_tasks import load_task
 
-from rtbench.answer_text import finite, numbers_in, without_marks
-from rtbench.answers import RULES, KojimaRule, PaperRule, RuleOptions, make_rule
-from rtbench.data import DataFiles
+from rtbench.data.files import DataFiles
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
-from rtbench.extraction import FilterExtractor, FilterStep, default_steps
-from rtbench.records import Completion, Sample, Score
-from rtbench.scoring import FileScore, score_file
+from rtbench.recordings.scoring import FileScore, score_file
+from rtbench.schema.completions import Completion
+from rtbench.schema.scores import Score
+from rtbench.schema.tasks import Sample
+from rtbench.scoring.extraction import FilterExtractor, FilterStep, default_steps
+from rtbench.scoring.rules import RULES, KojimaRule, PaperRule, RuleOptions, make_rule
+from rtbench.scoring.text import finite, numbers_in, without_marks
 
 ROOT = Path(__file__).parent.parent
 ACCURACY = {

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.files import atomic_write, convert, file_name, read_json, read_jsonl, read_yaml
-from rtbench.records import Sampling, Usage
+from rtbench.schema.completions import Sampling, Usage
+from rtbench.storage.files import atomic_write, convert, file_name, read_json, read_jsonl, read_yaml
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:

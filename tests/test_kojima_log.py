@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from rtbench_plugins.yaml_tasks import load_task
 
-from rtbench.data import DataFiles
+from rtbench.data.files import DataFiles
 from rtbench.errors import BadInputError
-from rtbench.interfaces import TaskData
-from rtbench.recordings import Matched, Recording, match, read_recording
-from rtbench.records import Sample
-from rtbench.scoring import score_file
+from rtbench.recordings.read import match, read_recording
+from rtbench.recordings.scoring import score_file
+from rtbench.schema.recordings import Matched, Recording
+from rtbench.schema.tasks import Sample, TaskData
 
 ROOT = Path(__file__).parent.parent
 STARS = "*" * 25

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtbench.errors import BadInputError, StepFailedError
-from rtbench.ledger import Ledger, Partition, make_request
-from rtbench.records import Completion, Request, Sampling
+from rtbench.schema.completions import Completion, Request, Sampling
+from rtbench.storage.ledger import Ledger, Partition, make_request
 
 GREEDY = Sampling(max_new_tokens=8)
 WARM = Sampling(max_new_tokens=8, temperature=0.7)
@@ -174,7 +174,7 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str) 
 def test_what_was_appended_is_synced_while_nothing_more_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model may take minutes for the next completion."""
     synced = threading.Event()
-    monkeypatch.setattr("rtbench.ledger.os.fsync", lambda _: synced.set())
+    monkeypatch.setattr("rtbench.storage.ledger.os.fsync", lambda _: synced.set())
     with Ledger(tmp_path).partition("f", "d", "p").writer() as writer:
         writer.append(Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=""))
         assert synced.wait(30)
@@ -189,7 +189,7 @@ def failing_once(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
             failed.set()
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("rtbench.ledger.os.fsync", fsync)
+    monkeypatch.setattr("rtbench.storage.ledger.os.fsync", fsync)
     return failed
 
 
@@ -204,14 +204,14 @@ def test_a_sync_that_fails_behind_the_work_is_reported_at_its_end(
 
 
 def test_a_sync_that_fails_at_the_end_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench.ledger.SYNC_SECONDS", 3600.0)
+    monkeypatch.setattr("rtbench.storage.ledger.SYNC_SECONDS", 3600.0)
     failing_once(monkeypatch)
     with pytest.raises(StepFailedError, match="the disk did not take"), partition(tmp_path).writer() as writer:
         writer.append(completion(requests(1)[0]))
 
 
 def test_nothing_more_is_appended_after_a_failed_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench.ledger.SYNC_SECONDS", 3600.0)
+    monkeypatch.setattr("rtbench.storage.ledger.SYNC_SECONDS", 3600.0)
     failing_once(monkeypatch)
     with pytest.raises(StepFailedError), partition(tmp_path).writer() as writer:
         with pytest.raises(StepFailedError):
@@ -230,10 +230,10 @@ def test_the_fault_of_the_work_itself_comes_first(tmp_path: Path, monkeypatch: p
 
 
 def test_no_more_than_256_are_ever_unsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench.ledger.SYNC_SECONDS", 3600.0)
+    monkeypatch.setattr("rtbench.storage.ledger.SYNC_SECONDS", 3600.0)
     counts: list[int] = []
     with Ledger(tmp_path).partition("f", "d", "p").writer() as writer:
-        monkeypatch.setattr("rtbench.ledger.os.fsync", lambda _: counts.append(writer._appended))
+        monkeypatch.setattr("rtbench.storage.ledger.os.fsync", lambda _: counts.append(writer._appended))
         for i in range(1000):
             writer.append(Completion(key=f"{i}", task="t", sample_index=i, completion_index=0, prompt="", text=""))
             assert writer._appended - writer._synced < 256

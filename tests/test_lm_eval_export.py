@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rtbench_plugins.lm_eval.export import ZERO_SHOT, export_tasks, jinja
 from rtbench_plugins.yaml_tasks import load_task
 
-from rtbench.data import DataFiles
+from rtbench.data.files import DataFiles
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.export import ZERO_SHOT, export_tasks, jinja
-from rtbench.filters import INVALID
-from rtbench.interfaces import PromptFormat, Template
-from rtbench.records import Completion
+from rtbench.schema.completions import Completion
+from rtbench.schema.prompts import PromptFormat, Template
+from rtbench.scoring.filters import INVALID
 from tests.conftest import MakeCli
 
 ROOT = Path(__file__).parent.parent

@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 from rtbench_plugins.methods import formats
 
-from rtbench.interfaces import Demonstration
-from rtbench.prompts import demonstrations_text, render, training_row
-from rtbench.records import Example, Family, Score
+from rtbench.schema.base import Family
+from rtbench.schema.scores import Score
+from rtbench.schema.tasks import Demonstration
+from rtbench.schema.training import Example
+from rtbench.steps.prompts import demonstrations_text, render, training_row
 from rtbench.steps.score import majority
 
 EXAMPLE = Example(sample_index=0, completion_index=0, question="How many?", answer="7", rationale="3 + 4 = 7.")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rtbench.metrics import at_k, majority_at_k, pass_at_k
-from rtbench.records import Score
+from rtbench.schema.scores import Score
+from rtbench.scoring.metrics import at_k, majority_at_k, pass_at_k
 
 
 @given(answers=st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=8), data=st.data())

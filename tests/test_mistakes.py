@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.files import convert
-from rtbench.records import Record
+from rtbench.schema.base import Record
+from rtbench.storage.files import convert
 
 
 class Inner(Record, frozen=True):

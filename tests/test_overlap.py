@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from rtbench.interfaces import TaskData
-from rtbench.overlap import Overlap, overlap_of
-from rtbench.records import Sample, Split
+from rtbench.data.overlap import overlap_of
+from rtbench.schema.tasks import Overlap, Sample, Split, TaskData
 from tests.conftest import ROOT, MakeCli
 
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"

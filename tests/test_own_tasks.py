@@ -9,9 +9,9 @@ import pytest
 import yaml
 from rtbench_plugins.yaml_tasks import load_task, splits
 
-from rtbench.data import DataFiles
+from rtbench.data.files import DataFiles
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
-from rtbench.records import Completion
+from rtbench.schema.completions import Completion
 
 MINE = """
 task: mine

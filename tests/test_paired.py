@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtbench.bootstrap import Bootstrap
-from rtbench.paired import difference, in_common
+from rtbench.stats.bootstrap import Bootstrap
+from rtbench.stats.paired import difference, in_common
 
 SIDES = st.dictionaries(st.integers(0, 9), st.tuples(st.sampled_from([0.0, 1.0]), st.sampled_from([0.0, 1.0])))
 RUNS = st.dictionaries(st.integers(0, 3), SIDES)

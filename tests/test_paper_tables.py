@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from rtbench.board import CellResult, Leaderboard, Row
-from rtbench.paper_tables import PaperCell, as_markdown, paper_tables
-from rtbench.stats import Interval
+from rtbench_plugins.paper.tables import PaperCell, as_markdown, paper_tables
+
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
+from rtbench.schema.scores import Interval
 
 RESULT = CellResult(accuracy=0.25, interval=Interval(low=0.2, high=0.3, method="wilson"), n=180)
 
 
-def board(*rows: Row) -> Leaderboard:
+def board(*rows: LeaderboardRow) -> Leaderboard:
     return Leaderboard(run="r", matrix="m", description="", version="1", tasks=("multiarith",), rows=rows)
 
 
-def row(**fields: object) -> Row:
+def row(**fields: object) -> LeaderboardRow:
     stated = {"kind": "measured", "method": "fine-tune-cot", "teacher": "text-davinci-002", "student": "gpt2-large",
               "split": "default", "results": {"multiarith": RESULT}}  # fmt: skip
-    return Row(**{**stated, **fields})  # type: ignore[arg-type]
+    return LeaderboardRow(**{**stated, **fields})  # type: ignore[arg-type]
 
 
 def cells(measured: Leaderboard, table: str) -> dict[str, PaperCell]:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtbench.errors import BadInputError
-from rtbench.places import NAME, as_name, check_name, check_relative, inside
+from rtbench.storage.paths import NAME, as_name, check_name, check_relative, inside
 from tests.conftest import Cli
 
 CLIMBS = ["../x", "a/../../x", "/etc/x", "..", "", "a\\..\\..\\x", "a/\n/x", "C:/x", "a\0b"]

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from rtbench.errors import PluginError
-from rtbench.interfaces import Template
-from rtbench.prompts import render, split_rationale, training_row
-from rtbench.records import Example
+from rtbench.schema.prompts import Template
+from rtbench.schema.training import Example
+from rtbench.steps.prompts import render, split_rationale, training_row
 
 
 def test_hostile_braces_stay_text() -> None:

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 from rtbench_plugins.yaml_tasks import load_task
 
-from rtbench.data import DataFiles
+from rtbench.data.files import DataFiles
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.interfaces import TaskData
-from rtbench.recordings import match, read_recording
-from rtbench.records import Sample
-from rtbench.scoring import score_file
+from rtbench.recordings.read import match, read_recording
+from rtbench.recordings.scoring import score_file
+from rtbench.schema.tasks import Sample, TaskData
 
 ROOT = Path(__file__).parent.parent
 

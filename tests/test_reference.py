@@ -4,8 +4,7 @@ import json
 from pathlib import Path
 
 import msgspec
-
-from rtbench.reference import ReferenceRow, load_reference, reported_rows
+from rtbench_plugins.paper.reference import ReferenceRow, load_reference, reported_rows
 
 
 def test_every_figure_equals_the_published_one(data_dir: Path) -> None:

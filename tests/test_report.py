@@ -8,15 +8,13 @@ from typing import Any
 
 import msgspec
 import pytest
-from rtbench_plugins.reporters import CsvReporter, MarkdownReporter, TableReporter
-from rtbench_plugins.wording import describe
+from rtbench_plugins.paper.reference import reported_rows
+from rtbench_plugins.reporters.tables import CsvReporter, MarkdownReporter, TableReporter
+from rtbench_plugins.reporters.wording import describe
 
-from rtbench.board import CellResult, Leaderboard, Row, in_percent
-from rtbench.records import CurationYield
-from rtbench.reference import reported_rows
-from rtbench.stats import (
-    Interval,
-)
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
+from rtbench.schema.scores import Interval
+from rtbench.schema.training import CurationYield
 from tests.conftest import DEMO, Cli
 from tests.test_cli import BUILT_IN
 from tests.test_config import TWIN
@@ -56,7 +54,7 @@ def board(reason: str | None = None) -> Leaderboard:
         curation=CurationYield(questions=10, completions=10, kept=7, covered=6, removed={"correct": 3}),
     )
     other = CellResult(reason=reason) if reason else CellResult(accuracy=1.0, n=10, seeds=1, seed_values=(0,))
-    row = Row(
+    row = LeaderboardRow(
         kind="measured",
         method="fine-tune-cot",
         teacher="t|eacher",
@@ -201,11 +199,11 @@ def test_twins_and_folds_have_rows_of_their_own(cli: Cli) -> None:
     assert both["teacher", "ood"]["results"]["multiarith"]["interval"]["method"] == "two-level bootstrap"
 
 
-def twin_board(*more: Row) -> Leaderboard:
-    def row(fold: str) -> Row:
+def twin_board(*more: LeaderboardRow) -> Leaderboard:
+    def row(fold: str) -> LeaderboardRow:
         interval = Interval(low=0.4, high=0.6, method="two-level bootstrap")
         result = CellResult(accuracy=0.5, interval=interval, n=600, seeds=3, seed_values=(0, 1, 4))
-        return Row(
+        return LeaderboardRow(
             kind="measured",
             method="fine-tune",
             student="s",
@@ -267,11 +265,13 @@ def test_record_of_an_older_run_is_still_read(cli: Cli, demo: Path) -> None:
 
 
 def test_rows_below_the_guess_and_parts_under_a_limit_are_told() -> None:
-    def row(method: str, accuracy: float, high: float, **facts: object) -> Row:
+    def row(method: str, accuracy: float, high: float, **facts: object) -> LeaderboardRow:
         result = CellResult(accuracy=accuracy, interval=Interval(low=0.0, high=high, method="wilson"), n=100)
-        return Row(kind="measured", method=method, student="s", extractor="e", results={"a": result}, **facts)  # type: ignore[arg-type]
+        return LeaderboardRow(
+            kind="measured", method=method, student="s", extractor="e", results={"a": result}, **facts
+        )  # type: ignore[arg-type]
 
-    guess = Row(kind="random", method="random", results={"a": CellResult(accuracy=0.5)})
+    guess = LeaderboardRow(kind="random", method="random", results={"a": CellResult(accuracy=0.5)})
     low = [row("zero-shot", 0.1, 0.2, selection=selection) for selection in (None, "val")]
     rows = (guess, *low, row("fine-tune", 0.45, 0.55, fraction=0.5, limit=20))
     text = TableReporter().render(

@@ -11,21 +11,13 @@ import msgspec
 import pytest
 from rtbench_plugins.methods.formats import DISTILL_STEP_BY_STEP, FEW_SHOT_COT, FINE_TUNE_COT
 
-from rtbench.interfaces import Recipe
-from rtbench.keys import content_key, derived_seed
-from rtbench.ledger import make_request
-from rtbench.records import ModelSpec, Questions, Record, Sampling
-from rtbench.specs import (
-    CompleteSpec,
-    CurateSpec,
-    Input,
-    ScoreSpec,
-    Spec,
-    TaskSpec,
-    TrainSpec,
-    UnlessRight,
-    step_key,
-)
+from rtbench.schema.base import Record
+from rtbench.schema.completions import ModelSpec, Sampling
+from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, ScoreSpec, Spec, TaskSpec, TrainSpec, UnlessRight
+from rtbench.schema.tasks import Questions
+from rtbench.schema.training import Recipe
+from rtbench.storage.keys import content_key, derived_seed, step_key
+from rtbench.storage.ledger import make_request
 from tests.conftest import MakeCli
 
 TASK = TaskSpec(name="svamp", variant="original", split="default", fingerprint="f", dataset="svamp")

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtbench.bootstrap import Bootstrap, accuracy_over_patterns
-from rtbench.stats import (
+from rtbench.schema.scores import Interval
+from rtbench.stats.bootstrap import Bootstrap, accuracy_over_patterns
+from rtbench.stats.intervals import (
     Answers,
-    Interval,
     clustered_bootstrap,
     clustered_wilson,
     effective_n,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from rtbench.errors import BadInputError
-from rtbench.store import Meta, Store, Timing
+from rtbench.storage.store import Meta, Store, Timing
 
 
 def meta(key: str = "k") -> Meta:

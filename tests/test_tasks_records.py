@@ -11,10 +11,10 @@ import pytest
 from rtbench_plugins.yaml_tasks import load_task
 from rtbench_plugins.yaml_tasks.task import YamlTask
 
-from rtbench.answer_text import choices_in
-from rtbench.data import DataFiles
+from rtbench.data.files import DataFiles
 from rtbench.errors import BadInputError, MissingDataError
-from rtbench.interfaces import TaskData
+from rtbench.schema.tasks import TaskData
+from rtbench.scoring.text import choices_in
 
 ROOT = Path(__file__).parent.parent
 NAMES = sorted(path.parent.name for path in (ROOT / "tasks").glob("*/task.yaml"))

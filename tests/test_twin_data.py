@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rtbench_plugins.lm_eval.export import export_tasks
 
-from rtbench.answer_text import choices_in
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
-from rtbench.export import export_tasks
-from rtbench.interfaces import Environment, Task
+from rtbench.plugin.tasks import Task
+from rtbench.schema.environment import Environment
+from rtbench.scoring.text import choices_in
 from rtbench.session import Session
 from rtbench.twins import FOLDS, Knobs, Problem, Twin, TwinSetting, twin_data
 from tests.test_cli import BUILT_IN

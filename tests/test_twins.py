@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from rtbench.answer_text import choices_in
 from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.scoring.text import choices_in
 from rtbench.twins import (
     FOLDS,
     Knobs,
-    Pen,
+    Narrator,
     Problem,
     Twin,
     TwinSetting,
@@ -42,12 +42,12 @@ class SumTwin(Twin[SumKnobs]):
         asked = rng.choice(("What is {}?", "How much is {}?")).format(" + ".join(map(str, terms)))
         return Problem(question=asked, answer=str(sum(terms)), pattern=str(sorted(terms)), facts=terms)
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
         total, *rest = problem.facts
-        pen.restate("The first is {n}.", "We begin with {n}.", n=total)
+        narrator.restate("The first is {n}.", "We begin with {n}.", n=total)
         for term in rest:
-            after = pen.result(total + term, near(total + term))
-            pen.say("{a} + {b} = {c}.", "Adding {b} to {a} gives {c}.", a=total, b=term, c=after)
+            after = narrator.result(total + term, near(total + term))
+            narrator.say("{a} + {b} = {c}.", "Adding {b} to {a} gives {c}.", a=total, b=term, c=after)
             total = after
         return str(total)
 
@@ -59,24 +59,24 @@ class FewTwin(SumTwin):
     sizes = {"train": 20, "validation": 5, "test": 5, "ood": 5}
 
 
-def pen(seed: int = 0, **options: object) -> Pen:
-    return Pen(random.Random(f"w{seed}"), random.Random(f"e{seed}"), **options)  # type: ignore[arg-type]
+def narrator(seed: int = 0, **options: object) -> Narrator:
+    return Narrator(random.Random(f"w{seed}"), random.Random(f"e{seed}"), **options)  # type: ignore[arg-type]
 
 
 def problems(count: int = 100) -> list[Problem]:
     return SumTwin().fresh(0, count)
 
 
-# --------------------------------------------------------------------------------------------------------- the pen
+# --------------------------------------------------------------------------------------------------------- the narrator
 
 
 def test_pen_without_errors_reaches_the_gold_answer() -> None:
-    assert all(SumTwin().explain(problem, pen(i)) == problem.answer for i, problem in enumerate(problems()))
+    assert all(SumTwin().explain(problem, narrator(i)) == problem.answer for i, problem in enumerate(problems()))
 
 
 def test_error_rate_changes_results_and_no_wording() -> None:
     for i, problem in enumerate(problems()):
-        right, wrong = pen(i), pen(i, error_rate=1.0)
+        right, wrong = narrator(i), narrator(i, error_rate=1.0)
         answers = SumTwin().explain(problem, right), SumTwin().explain(problem, wrong)
         assert wrong.slips == 1
         assert answers[1] != answers[0]
@@ -87,7 +87,7 @@ def test_slip_is_what_the_next_steps_build_on() -> None:
     twin = SumTwin()
     slipped = 0
     for i, problem in enumerate(twin.fresh(0, 200, SumKnobs(terms=4))):
-        writes = pen(i, error_rate=0.3)
+        writes = narrator(i, error_rate=0.3)
         answer = int(twin.explain(problem, writes))
         # Whatever went wrong at one step is carried on: the last sum is right for the sum before it.
         said = [int(n) for n in writes.text.replace(".", " ").replace("+", " ").split() if n.isdigit()]
@@ -98,14 +98,14 @@ def test_slip_is_what_the_next_steps_build_on() -> None:
 
 def test_malformed_and_truncated_are_told_to_the_writer() -> None:
     problem = problems(1)[0]
-    malformed = pen(error_rate=1.0, mix=(0.0, 1.0, 0.0))
+    malformed = narrator(error_rate=1.0, mix=(0.0, 1.0, 0.0))
     assert SumTwin().explain(problem, malformed) == problem.answer
     assert malformed.malformed
     assert not malformed.truncated
-    cut = pen(error_rate=1.0, mix=(0.0, 0.0, 1.0), verbosity=2)
+    cut = narrator(error_rate=1.0, mix=(0.0, 0.0, 1.0), verbosity=2)
     SumTwin().explain(problem, cut)
     assert cut.truncated
-    whole = pen(verbosity=2)
+    whole = narrator(verbosity=2)
     SumTwin().explain(problem, whole)
     assert whole.text.startswith(cut.text)
     assert len(cut.text) < len(whole.text)
@@ -114,7 +114,7 @@ def test_malformed_and_truncated_are_told_to_the_writer() -> None:
 def test_truncated_text_is_the_same_however_often_it_is_read() -> None:
     first: list[str] = []
     for i, problem in enumerate(problems(20)):
-        cut = pen(i, error_rate=1.0, mix=(0.0, 0.0, 1.0), verbosity=2)
+        cut = narrator(i, error_rate=1.0, mix=(0.0, 0.0, 1.0), verbosity=2)
         SumTwin().explain(problem, cut)
         first.append(cut.text)
         assert [cut.text for _ in range(5)] == [first[-1]] * 5
@@ -125,7 +125,7 @@ def test_verbosity_says_how_often_the_question_is_restated() -> None:
     def restated(verbosity: int) -> int:
         count = 0
         for i, problem in enumerate(problems()):
-            writes = pen(i, verbosity=verbosity)
+            writes = narrator(i, verbosity=verbosity)
             SumTwin().explain(problem, writes)
             count += "first is" in writes.text or "begin with" in writes.text
         return count
@@ -138,8 +138,8 @@ def test_verbosity_says_how_often_the_question_is_restated() -> None:
 @pytest.mark.parametrize("wording", ["So {total}.", "The set {1, 2}.", "A brace { alone.", "{a.b}", "{a[0]}", "{}"])
 def test_wording_that_cannot_be_filled_in_is_named_with_its_twin(wording: str) -> None:
     class Braced(SumTwin):
-        def explain(self, problem: Problem, pen: Pen) -> str:
-            pen.say(wording, a=1)
+        def explain(self, problem: Problem, narrator: Narrator) -> str:
+            narrator.say(wording, a=1)
             return problem.answer
 
     with pytest.raises(BadInputError, match="Braced") as error:
@@ -149,7 +149,7 @@ def test_wording_that_cannot_be_filled_in_is_named_with_its_twin(wording: str) -
 
 
 def test_brace_written_twice_is_a_brace() -> None:
-    writes = pen()
+    writes = narrator()
     writes.say("The set {{{a}}}.", a=1)
     assert writes.text == "The set {1}."
 

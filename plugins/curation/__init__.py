@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtbench.hookspecs import hookimpl
+from rtbench.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.registry import Register
+    from rtbench.plugin.registry import Register
 
 
 @hookimpl

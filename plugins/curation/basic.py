@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from rtbench.errors import BadInputError
-from rtbench.files import convert
-from rtbench.interfaces import Candidate, CurationContext, Curator
-from rtbench.records import Record
+from rtbench.plugin.curators import CurationContext, Curator
+from rtbench.schema.base import Record
+from rtbench.schema.training import Candidate
+from rtbench.storage.files import convert
 
 _HINT = re.compile(r"\bhint(?:s|ed)?\b", re.IGNORECASE)
 
 
-class NoOptions(Record, frozen=True):
+class NoCuratorOptions(Record, frozen=True):
     """A curator without options."""
 
 
@@ -130,27 +131,27 @@ class Cap(Curator):
 
 
 def correct(options: dict[str, Any]) -> Curator:
-    convert(options, NoOptions, where="curator correct")
+    convert(options, NoCuratorOptions, where="curator correct")
     return Correct()
 
 
 def distinct(options: dict[str, Any]) -> Curator:
-    convert(options, NoOptions, where="curator distinct")
+    convert(options, NoCuratorOptions, where="curator distinct")
     return Distinct()
 
 
 def non_empty(options: dict[str, Any]) -> Curator:
-    convert(options, NoOptions, where="curator non-empty")
+    convert(options, NoCuratorOptions, where="curator non-empty")
     return NonEmpty()
 
 
 def complete(options: dict[str, Any]) -> Curator:
-    convert(options, NoOptions, where="curator complete")
+    convert(options, NoCuratorOptions, where="curator complete")
     return Complete()
 
 
 def unhinted(options: dict[str, Any]) -> Curator:
-    convert(options, NoOptions, where="curator unhinted")
+    convert(options, NoCuratorOptions, where="curator unhinted")
     return Unhinted()
 
 

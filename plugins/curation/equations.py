@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench_plugins.curation.basic import NoOptions
+from rtbench_plugins.curation.basic import NoCuratorOptions
 
-from rtbench.equations import equations_in
-from rtbench.files import convert
-from rtbench.interfaces import Candidate, CurationContext, Curator
+from rtbench.plugin.curators import CurationContext, Curator
+from rtbench.schema.training import Candidate
+from rtbench.scoring.equations import equations_in
+from rtbench.storage.files import convert
 
 
 class Equations(Curator):
@@ -22,5 +23,5 @@ class Equations(Curator):
 
 
 def equations(options: dict[str, Any]) -> Curator:
-    convert(options, NoOptions, where="curator equations")
+    convert(options, NoCuratorOptions, where="curator equations")
     return Equations()

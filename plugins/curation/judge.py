@@ -6,13 +6,16 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.asking import answered
 from rtbench.errors import BadInputError, StepFailedError
-from rtbench.files import convert
-from rtbench.interfaces import Candidate, CurationContext, Curator, Services, Teacher
-from rtbench.ledger import make_request
-from rtbench.records import Completion, Record, Sampling
-from rtbench.spending import spending_of, summed
+from rtbench.plugin.curators import CurationContext, Curator
+from rtbench.plugin.models import ModelServices, Teacher
+from rtbench.reporting.spending import spending_of, summed
+from rtbench.schema.base import Record
+from rtbench.schema.completions import Completion, Sampling
+from rtbench.schema.training import Candidate
+from rtbench.steps.generation import answered
+from rtbench.storage.files import convert
+from rtbench.storage.ledger import make_request
 
 PROMPT = """Question:
 {question}
@@ -60,7 +63,7 @@ class Judge(Curator):
             if field not in options.prompt:
                 raise BadInputError(f"`prompt` lacks {field}", where="curator judge")
 
-    def asks(self, services: Services) -> Teacher:
+    def asks(self, services: ModelServices) -> Teacher:
         return services.teacher(self._use, self._name, self._model)
 
     def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:

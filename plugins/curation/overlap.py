@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from rtbench.data.overlap import RUN, runs_of, words_of
 from rtbench.errors import BadInputError
-from rtbench.files import convert
-from rtbench.interfaces import Candidate, CurationContext, Curator
-from rtbench.overlap import RUN, runs_of, words_of
-from rtbench.records import Record
+from rtbench.plugin.curators import CurationContext, Curator
+from rtbench.schema.base import Record
+from rtbench.schema.training import Candidate
+from rtbench.storage.files import convert
 
 
 class OverlapOptions(Record, frozen=True):

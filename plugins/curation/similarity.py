@@ -9,9 +9,10 @@ from typing import Any
 from rtbench_plugins.curation.basic import MostOptions, positive
 
 from rtbench.errors import BadInputError
-from rtbench.files import convert
-from rtbench.interfaces import Candidate, CurationContext, Curator
-from rtbench.records import Record
+from rtbench.plugin.curators import CurationContext, Curator
+from rtbench.schema.base import Record
+from rtbench.schema.training import Candidate
+from rtbench.storage.files import convert
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 SHINGLE = 3

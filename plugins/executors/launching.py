@@ -20,14 +20,15 @@ from typing import Any
 import msgspec
 
 from rtbench.errors import StepFailedError
-from rtbench.files import write_atomic
-from rtbench.interfaces import Environment, Progress, no_progress
-from rtbench.specs import Step
+from rtbench.schema.base import Progress, no_progress
+from rtbench.schema.environment import Environment
+from rtbench.schema.steps import Step
+from rtbench.storage.files import write_atomic
 
 _POLL_SECONDS = 0.2
 
 
-class Job(msgspec.Struct, frozen=True):
+class ProcessJob(msgspec.Struct, frozen=True):
     """What each process reads to know what to do."""
 
     environment: Environment
@@ -67,7 +68,7 @@ def launched(
 
     with tempfile.TemporaryDirectory(prefix="rtbench-") as logs, _handlers_kept(), _environment(step, devices):
         job = Path(logs) / "job"
-        job.write_bytes(msgspec.msgpack.encode(Job(environment, step, str(folder))))
+        job.write_bytes(msgspec.msgpack.encode(ProcessJob(environment, step, str(folder))))
         config = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
@@ -95,10 +96,10 @@ def launched(
 def main(path: Path) -> None:
     """One process of a step."""
     from rtbench.session import Session
-    from rtbench.steps import StepContext, work_of
+    from rtbench.steps.run import StepContext, work_of
 
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    job = msgspec.msgpack.decode(path.read_bytes(), type=Job)
+    job = msgspec.msgpack.decode(path.read_bytes(), type=ProcessJob)
     first = os.environ["RANK"] == "0"
     progress = progress_into(_progress_file(path), _POLL_SECONDS) if first else no_progress
     context = StepContext(Session(job.environment), job.step, Path(job.folder), progress)

@@ -24,16 +24,18 @@ import msgspec
 from rtbench_plugins.executors.schedule import Schedule, attempt, use_threads, visible
 
 from rtbench.errors import BadInputError
-from rtbench.files import convert
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Environment, Executor, Listener, Outcome, Progress, Services, StepState
 from rtbench.machine import cpu_count, gpu_count, memory_gb
-from rtbench.plan import Plan
-from rtbench.records import Record
-from rtbench.specs import Step
+from rtbench.plugin.execution import Executor, Listener
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.plans import Plan
+from rtbench.plugin.services import Services
+from rtbench.schema.base import Progress, Record
+from rtbench.schema.environment import Environment
+from rtbench.schema.steps import Outcome, Step, StepState
+from rtbench.storage.files import convert
 
 if TYPE_CHECKING:
-    from rtbench.registry import Register
+    from rtbench.plugin.registry import Register
     from rtbench.session import Session
 
 PROGRESS_SECONDS = 0.2

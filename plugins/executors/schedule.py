@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from rtbench.errors import NotYetError, RtbenchError
-from rtbench.interfaces import Listener, Outcome, Progress, StepState
-from rtbench.plan import Plan
-from rtbench.specs import Step
+from rtbench.plugin.execution import Listener
+from rtbench.plugin.plans import Plan
+from rtbench.schema.base import Progress
+from rtbench.schema.steps import Outcome, Step, StepState
 
 if TYPE_CHECKING:
-    from rtbench.session import Session
-    from rtbench.steps import Launch
+    from rtbench.plugin.services import Services
+    from rtbench.steps.run import Launch
 
 
 class Schedule:
@@ -102,15 +103,15 @@ class Schedule:
                 self._ready.appendleft(key)
 
 
-def attempt(session: Session, step: Step, progress: Progress, launch: Launch) -> StepState:
+def attempt(services: Services, step: Step, progress: Progress, launch: Launch) -> StepState:
     """Does a step; whatever it raises is its state."""
-    from rtbench.steps import run_step
+    from rtbench.steps.run import run_step
 
     started = time.monotonic()
     stops = False
     notes: Sequence[str] = ()
     try:
-        notes = run_step(session, step, progress, launch)
+        notes = run_step(services, step, progress, launch)
     except NotYetError as error:
         return StepState(key=step.key, state="waiting", error=str(error), after=error.after)
     except RtbenchError as error:

@@ -16,15 +16,16 @@ from rtbench_plugins.executors.schedule import Schedule
 from rtbench_plugins.executors.slurm_jobs import Jobs, SlurmOptions
 
 from rtbench.errors import BadInputError, MissingExtraError
-from rtbench.files import convert
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Executor, Listener, Outcome, Services
 from rtbench.machine import Machine, cpu_count, here
-from rtbench.plan import Plan
-from rtbench.specs import CompleteSpec, Step, TrainSpec
+from rtbench.plugin.execution import Executor, Listener
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.plans import Plan
+from rtbench.plugin.services import Services
+from rtbench.schema.steps import CompleteSpec, Outcome, Step, TrainSpec
+from rtbench.storage.files import convert
 
 if TYPE_CHECKING:
-    from rtbench.registry import Register
+    from rtbench.plugin.registry import Register
 
 POLL_SECONDS = 0.5
 

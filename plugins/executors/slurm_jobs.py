@@ -21,11 +21,12 @@ from typing import Any, Literal
 import msgspec
 from msgspec.structs import replace
 from rtbench_plugins.executors.launching import Done
-from rtbench_plugins.executors.slurm_task import FAILURE, PROGRESS, STATE, Task, work
+from rtbench_plugins.executors.slurm_task import FAILURE, PROGRESS, STATE, SlurmTask, work
 
-from rtbench.interfaces import Listener, Services, StepState
-from rtbench.records import Record
-from rtbench.specs import Step
+from rtbench.plugin.execution import Listener
+from rtbench.plugin.services import Services
+from rtbench.schema.base import Record
+from rtbench.schema.steps import Step, StepState
 
 LEAST_SECONDS, MOST_SECONDS = 2.0, 60.0
 """Between two looks at the queue: ever longer, and short again after a submission."""
@@ -81,7 +82,7 @@ class SlurmOptions(Record, frozen=True):
 
 
 @dataclass(frozen=True)
-class Shape:
+class JobShape:
     """How a step's processes lie on nodes: as many on each."""
 
     nodes: int
@@ -89,7 +90,7 @@ class Shape:
     gpus_per_process: int
 
     @classmethod
-    def of(cls, step: Step, options: SlurmOptions) -> Shape:
+    def of(cls, step: Step, options: SlurmOptions) -> JobShape:
         needs = step.resources
         gpus = max(needs.gpus // needs.processes, options.gpus_per_process)
         room = options.processes_per_node or (max(1, options.gpus_per_node // gpus) if gpus else needs.processes)
@@ -101,7 +102,7 @@ class Shape:
 
 def parameters(step: Step, options: SlurmOptions) -> dict[str, Any]:
     """What :meth:`submitit.AutoExecutor.update_parameters` takes for a step."""
-    shape = Shape.of(step, options)
+    shape = JobShape.of(step, options)
     cpus = _threads(step)
     beside = GPU_HOST_GB * shape.processes_per_node if shape.gpus_per_process else 0
     return {
@@ -126,7 +127,7 @@ def _threads(step: Step) -> int:
 
 
 @dataclass
-class _Job:
+class _SlurmJob:
     step: Step
     folder: Path
     """Of its script, logs and files."""
@@ -157,7 +158,7 @@ class Jobs:
         self.listener = listener
         self.count = options.workers or (64 if options.cluster == "slurm" else 1)
         self.root = services.workspace.absolute() / "slurm"
-        self._jobs: list[_Job] = []
+        self._jobs: list[_SlurmJob] = []
         self._refused: list[tuple[Step, StepState]] = []
         self._queue: dict[str, str] = {}
         """States of the user's jobs, by number, as Slurm said last."""
@@ -180,7 +181,7 @@ class Jobs:
         self.root.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f"{step.kind}-{step.key[:8]}-", dir=self.root))
         try:
-            self._jobs.append(_Job(step, folder, self._submit(step, folder)))
+            self._jobs.append(_SlurmJob(step, folder, self._submit(step, folder)))
             self._next, self._pause = time.monotonic() + LEAST_SECONDS, LEAST_SECONDS
         except Exception as error:
             said = f"its job could not be submitted: {error}"
@@ -190,12 +191,12 @@ class Jobs:
     def _submit(self, step: Step, folder: Path) -> Any:
         import submitit
 
-        task = Task(
+        task = SlurmTask(
             self.environment,
             step,
             str(folder),
             threads=_threads(step),
-            gpus=Shape.of(step, self.options).gpus_per_process,
+            gpus=JobShape.of(step, self.options).gpus_per_process,
             minutes=self.options.time_minutes,
         )
         executor = submitit.AutoExecutor(folder=folder, cluster=self.options.cluster)
@@ -229,21 +230,21 @@ class Jobs:
         self._queue = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
         self._asked = now
 
-    def _word(self, job: _Job) -> str:
+    def _word(self, job: _SlurmJob) -> str:
         """What Slurm says of a job."""
         if self.options.cluster == "local":
             return str(job.handle.state)
         known = self._asked > job.begun + GRACE_SECONDS
         return self._queue.get(job.handle.job_id, "GONE" if known else "UNKNOWN")
 
-    def _pass_progress(self, job: _Job) -> None:
+    def _pass_progress(self, job: _SlurmJob) -> None:
         said = _read(job.folder / PROGRESS)
         if said is not None and said != job.told:
             job.told = said
             found = msgspec.msgpack.decode(said, type=Done)
             self.listener.progressed(job.step, found.done, found.total, found.unit)
 
-    def _state(self, job: _Job) -> StepState | None:
+    def _state(self, job: _SlurmJob) -> StepState | None:
         """How a job's step ended; None: it has not. Folders of failed ones are kept for their logs."""
         left = _read(job.folder / STATE)
         state = None if left is None else msgspec.msgpack.decode(left, type=StepState)
@@ -254,7 +255,7 @@ class Jobs:
         shutil.rmtree(job.folder, ignore_errors=True)
         return state
 
-    def _failure(self, job: _Job, state: StepState | None) -> StepState | None:
+    def _failure(self, job: _SlurmJob, state: StepState | None) -> StepState | None:
         """What the process that failed first said, else what the first one did, else what Slurm says of a job's end."""
         if said := _read(job.folder / FAILURE):
             error = said.decode()
@@ -274,7 +275,7 @@ class Jobs:
         for job in self._jobs:
             self._cancel(job)
 
-    def _cancel(self, job: _Job) -> None:
+    def _cancel(self, job: _SlurmJob) -> None:
         if self.options.cluster == "slurm":
             with contextlib.suppress(OSError):  # submitit would have it complain of jobs that have ended
                 subprocess.run(["scancel", "--quiet", job.handle.job_id], check=False, capture_output=True)  # noqa: S603, S607
@@ -302,7 +303,7 @@ def _read(file: Path) -> bytes | None:
         return None
 
 
-def _obituary(job: _Job, word: str) -> str:
+def _obituary(job: _SlurmJob, word: str) -> str:
     """What is known of a job that left no word of its own."""
     lines = [line for task in range(job.handle.num_tasks) for line in _log(job.handle.task(task).paths.stderr)]
     lines = [line for line in lines if line.startswith(("srun: error: ", "slurmstepd"))] or lines[-1:]

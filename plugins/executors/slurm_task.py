@@ -21,9 +21,10 @@ from rtbench_plugins.executors.launching import progress_into
 from rtbench_plugins.executors.schedule import attempt, use_threads, visible
 
 from rtbench.errors import RtbenchError, StepFailedError
-from rtbench.files import write_atomic
-from rtbench.interfaces import Environment, Progress
-from rtbench.specs import Step
+from rtbench.schema.base import Progress
+from rtbench.schema.environment import Environment
+from rtbench.schema.steps import Step
+from rtbench.storage.files import write_atomic
 
 PROGRESS_SECONDS = 1.0
 LOOK_SECONDS = 0.5
@@ -36,7 +37,7 @@ _PART = "part"
 """File: what the other processes need for their parts."""
 
 
-class Task(msgspec.Struct, frozen=True):
+class SlurmTask(msgspec.Struct, frozen=True):
     """What each process is given."""
 
     environment: Environment
@@ -50,7 +51,7 @@ class Task(msgspec.Struct, frozen=True):
     """That the job may take."""
 
 
-class Part(msgspec.Struct, frozen=True):
+class SlurmProcess(msgspec.Struct, frozen=True):
     """What the first process has found out for the others."""
 
     folder: str
@@ -77,7 +78,7 @@ def work(message: bytes) -> None:
     from submitit import JobEnvironment
 
     place = JobEnvironment()
-    task = msgspec.msgpack.decode(message, type=Task)
+    task = msgspec.msgpack.decode(message, type=SlurmTask)
     _hear()
     use_threads(task.threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
@@ -90,17 +91,17 @@ def work(message: bytes) -> None:
         _follow(task, place.global_rank)
 
 
-def _lead(task: Task) -> None:
+def _lead(task: SlurmTask) -> None:
     """The first process does the step; where several do it, it lets the others begin once it knows that there is work."""
     from rtbench.session import Session
-    from rtbench.steps import StepContext, work_of
+    from rtbench.steps.run import StepContext, work_of
 
     folder = Path(task.folder)
     with _telling(task, rank=0):
         session = Session(task.environment)
 
         def launch(step: Step, private: Path, progress: Progress) -> dict[str, Any]:
-            part = Part(str(private.absolute()), _address(), _free_port())
+            part = SlurmProcess(str(private.absolute()), _address(), _free_port())
             _meet(part)
             write_atomic(folder / _PART, msgspec.msgpack.encode(part))
             with _telling(task, rank=0):
@@ -112,11 +113,11 @@ def _lead(task: Task) -> None:
         raise StepFailedError(state.error or "")
 
 
-def _follow(task: Task, rank: int) -> None:
+def _follow(task: SlurmTask, rank: int) -> None:
     """Another process waits until the first one has work for it, or has ended."""
-    from rtbench.interfaces import no_progress
+    from rtbench.schema.base import no_progress
     from rtbench.session import Session
-    from rtbench.steps import StepContext, work_of
+    from rtbench.steps.run import StepContext, work_of
 
     folder = Path(task.folder)
     with _telling(task, rank):
@@ -125,13 +126,13 @@ def _follow(task: Task, rank: int) -> None:
             if (folder / STATE).exists():
                 return
             time.sleep(LOOK_SECONDS)
-        part = msgspec.msgpack.decode((folder / _PART).read_bytes(), type=Part)
+        part = msgspec.msgpack.decode((folder / _PART).read_bytes(), type=SlurmProcess)
         _meet(part)
         work_of(task.step)(StepContext(session, task.step, Path(part.folder), no_progress))
 
 
 @contextlib.contextmanager
-def _telling(task: Task, rank: int) -> Iterator[None]:
+def _telling(task: SlurmTask, rank: int) -> Iterator[None]:
     """Keeps what was said first: once one process has failed, the others fail for want of it."""
     started = time.monotonic()
     try:
@@ -175,7 +176,7 @@ def _join(place: Any, gpus: int) -> None:
         os.environ["LOCAL_RANK"] = "0"  # among the GPUs that it sees
 
 
-def _meet(part: Part) -> None:
+def _meet(part: SlurmProcess) -> None:
     os.environ |= {"MASTER_ADDR": part.address, "MASTER_PORT": str(part.port)}
 
 

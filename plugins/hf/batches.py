@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 from rtbench_plugins.hf.encoding import IGNORED, EncodedRow
-from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.loading import LoadedModel
 from torch.nn import functional
 
-from rtbench.records import Family
+from rtbench.schema.base import Family
 
 _GROUP = {"decoder": 16, "encoder_decoder": 50}
 """Batches that are shuffled together and then sorted by length, so that little is padded."""
@@ -87,7 +87,7 @@ def _batch(
     )
 
 
-def forward(base: Loaded, model: Any, batch: Batch, *, picks: bool) -> torch.Tensor:
+def forward(base: LoadedModel, model: Any, batch: Batch, *, picks: bool) -> torch.Tensor:
     """Logits of the positions that a label needs, shape (labels, vocabulary): the largest tensor by far.
 
     Args:
@@ -152,7 +152,7 @@ def _by_both_lengths(group: Sequence[int], rows: Sequence[EncodedRow], size: int
 
 
 @torch.no_grad()
-def picks_positions(base: Loaded) -> bool:
+def picks_positions(base: LoadedModel) -> bool:
     """Whether the model computes logits by one output layer, each position for itself, which may be given some of them:
     tried on a few tokens."""
     if getattr(base.model, "is_loaded_in_4bit", False):
@@ -186,7 +186,7 @@ def _evaluated(model: Any) -> Iterator[None]:
 
 
 @torch.no_grad()
-def keeps_rows_apart(base: Loaded) -> bool:
+def keeps_rows_apart(base: LoadedModel) -> bool:
     """Whether a packed row's logits are its own: what stands before it is changed, and they must stay as they are. Not so
     where a layer looks at neighbours without regard to positions (convolutions, recurrent states) or the model has no
     ``position_ids``."""

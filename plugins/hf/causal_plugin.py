@@ -3,8 +3,8 @@ machines without weights."""
 
 from __future__ import annotations
 
-from rtbench.hookspecs import hookimpl
-from rtbench.registry import Register
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.registry import Register
 
 _TARGET = "rtbench_plugins.hf.students:causal_student"
 _PINNED = {

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 import torch
 
-from rtbench.records import FinishReason, Sampling
+from rtbench.schema.base import FinishReason
+from rtbench.schema.completions import Sampling
 
 
 @dataclass
-class Row:
+class SamplingRow:
     """One completion being written."""
 
     index: int
@@ -38,7 +39,7 @@ class Chooser:
     error of 1e-6 in the logits changes a token about once in a million; with a search in cumulated probabilities it would
     be once in thousands, as every token's border moves."""
 
-    def __init__(self, rows: Sequence[Row], device: torch.device) -> None:
+    def __init__(self, rows: Sequence[SamplingRow], device: torch.device) -> None:
         temperatures = [row.sampling.temperature for row in rows]
         self.sampling = any(temperature > 0 for temperature in temperatures)
         self.nucleus = self.sampling and any(row.sampling.top_p < 1 for row in rows)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from rtbench_plugins.hf.encoding import position_limit
 from rtbench_plugins.hf.growing_cache import grow, has_gaps, keep_rows, put_columns, put_rows, shift_columns, takes_rows
-from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.loading import LoadedModel
 
 LEAST_SHARED = 32
 """Tokens that prompts must begin with together before they are read once for all."""
@@ -43,7 +43,7 @@ class Read:
 class Decoder(ABC):
     """A batch in the middle of being written."""
 
-    def __init__(self, base: Loaded) -> None:
+    def __init__(self, base: LoadedModel) -> None:
         self.model, self.device = base.model, base.device
         self.limit = position_limit(base.model.config)
         self.cache: Any = None
@@ -163,7 +163,7 @@ class CausalDecoder(Decoder):
         texts: all prompts that it will be given.
     """
 
-    def __init__(self, base: Loaded, texts: Sequence[Sequence[int]]) -> None:
+    def __init__(self, base: LoadedModel, texts: Sequence[Sequence[int]]) -> None:
         super().__init__(base)
         taken = inspect.signature(self.model.forward).parameters
         self.positions = "position_ids" in taken
@@ -244,7 +244,7 @@ class Seq2SeqDecoder(Decoder):
         pad: token that the decoder begins with where the config names none.
     """
 
-    def __init__(self, base: Loaded, pad: int) -> None:
+    def __init__(self, base: LoadedModel, pad: int) -> None:
         super().__init__(base)
         from transformers.modeling_outputs import BaseModelOutput
 

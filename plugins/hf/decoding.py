@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
-from rtbench_plugins.hf.choosing import Chooser, Row
+from rtbench_plugins.hf.choosing import Chooser, SamplingRow
 from rtbench_plugins.hf.decoders import CausalDecoder, Decoder, Seq2SeqDecoder
-from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.loading import LoadedModel
 
 _REFILL = 8
 """A batch takes new rows as soon as one in so many is finished: reading prompts one at a time is slow."""
@@ -23,8 +23,13 @@ _SHRINK = 4
 
 
 def decode(
-    base: Loaded, rows: Sequence[Row], size: int, pad: int, ends: frozenset[int], stopped: Callable[[Row], bool]
-) -> Iterator[Row]:
+    base: LoadedModel,
+    rows: Sequence[SamplingRow],
+    size: int,
+    pad: int,
+    ends: frozenset[int],
+    stopped: Callable[[SamplingRow], bool],
+) -> Iterator[SamplingRow]:
     """Writes completions; yields each row as it finishes, whose place is then taken by the next.
 
     Args:
@@ -51,20 +56,20 @@ class _Batch:
     def __init__(
         self,
         decoder: Decoder,
-        begun: list[Row],
-        waiting: deque[Row],
+        begun: list[SamplingRow],
+        waiting: deque[SamplingRow],
         device: torch.device,
         ends: frozenset[int],
-        stopped: Callable[[Row], bool],
+        stopped: Callable[[SamplingRow], bool],
     ) -> None:
         self.decoder, self.waiting, self.device = decoder, waiting, device
         self.ends, self.stopped = ends, stopped
-        self.slots: list[Row | None] = list(begun)
+        self.slots: list[SamplingRow | None] = list(begun)
         self.chooser = Chooser(begun, device)
         self.tokens = torch.zeros(0)
         """Each slot's last token."""
 
-    def run(self) -> Iterator[Row]:
+    def run(self) -> Iterator[SamplingRow]:
         begun = [row for row in self.slots if row is not None]
         self.tokens = self.chooser.choose(self.decoder.begin([row.prompt + row.ids for row in begun]))
         yield from self._take(range(len(self.slots)))
@@ -82,10 +87,10 @@ class _Batch:
     def _finished(self) -> int:
         return self.slots.count(None)
 
-    def _take(self, slots: Sequence[int]) -> Iterator[Row]:
+    def _take(self, slots: Sequence[int]) -> Iterator[SamplingRow]:
         """Gives slots' last tokens to their rows; yields those that end with it."""
         tokens = self.tokens.tolist()
-        done: list[tuple[int, Row]] = []
+        done: list[tuple[int, SamplingRow]] = []
         for slot in slots:
             row = self.slots[slot]
             if row is not None:
@@ -98,7 +103,7 @@ class _Batch:
         for _, row in done:
             yield row
 
-    def _refill(self) -> Iterator[Row]:
+    def _refill(self) -> Iterator[SamplingRow]:
         free = [slot for slot, row in enumerate(self.slots) if row is None][: len(self.waiting)]
         new = [self.waiting.popleft() for _ in free]
         for slot, row in zip(free, new, strict=True):
@@ -128,7 +133,7 @@ class _Batch:
         self.slots = [self.slots[slot] for slot in left]
 
 
-def _append(row: Row, token: int, ends: frozenset[int], stopped: Callable[[Row], bool]) -> None:
+def _append(row: SamplingRow, token: int, ends: frozenset[int], stopped: Callable[[SamplingRow], bool]) -> None:
     row.tokens += 1
     if token in ends:
         row.finish = "stop"

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtbench_plugins.thoughts import Tags, cut_at, parted
+from rtbench_plugins.teachers.thoughts import Tags, cut_at, parted
 
 from rtbench.errors import BadInputError, StepFailedError
-from rtbench.interfaces import Recipe
-from rtbench.records import Family, Row
+from rtbench.schema.base import Family
+from rtbench.schema.training import Recipe, TrainingRow
 
 IGNORED = -100
 """Label of a token without loss (torch's convention)."""
@@ -157,7 +157,7 @@ def position_limit(config: Any) -> int | None:
     return found if isinstance(found, int) and found > 0 else None
 
 
-def encode_rows(codec: Codec, rows: Sequence[Row], recipe: Recipe) -> list[EncodedRow]:
+def encode_rows(codec: Codec, rows: Sequence[TrainingRow], recipe: Recipe) -> list[EncodedRow]:
     """Tokenises training rows: loss on the label and the end mark only.
 
     A prompt that is too long keeps its end. A label that is too long keeps its beginning and gets no end mark, so
@@ -173,7 +173,7 @@ def encode_rows(codec: Codec, rows: Sequence[Row], recipe: Recipe) -> list[Encod
     ]
 
 
-def _encode_row(codec: Codec, row: Row, prompt: list[int], label: list[int], recipe: Recipe) -> EncodedRow:
+def _encode_row(codec: Codec, row: TrainingRow, prompt: list[int], label: list[int], recipe: Recipe) -> EncodedRow:
     limit, decoder = codec.limit, codec.family == "decoder"
     most_label, most_prompt = recipe.max_label_tokens, recipe.max_prompt_tokens
     if limit is not None:

@@ -16,11 +16,11 @@ from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions
 from rtbench_plugins.hf.tokenizer import train_tokenizer
 
 from rtbench.errors import BadInputError, MissingDataError, MissingExtraError
-from rtbench.records import Family
+from rtbench.schema.base import Family
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model with its tokenizer, on its device."""
 
     model: Any
@@ -70,7 +70,7 @@ def hush_kernels() -> None:
 
 def random_base(
     family: Family, options: StudentOptions, corpus: Sequence[str], device: torch.device, dtype: str = "float32"
-) -> Loaded:
+) -> LoadedModel:
     """A small model with random weights. Same options and corpus, same weights, on any machine.
 
     Raises:
@@ -100,7 +100,7 @@ def random_base(
             next_step="Its fields are those of the transformers config of `model_type` "
             f"(here {fields.get('model_type')!r}).",
         ) from error
-    return Loaded(model.to(device, getattr(torch, dtype)).eval(), tokenizer, family, device)
+    return LoadedModel(model.to(device, getattr(torch, dtype)).eval(), tokenizer, family, device)
 
 
 def pretrained(
@@ -113,7 +113,7 @@ def pretrained(
     access: Access,
     attention: str | None = None,
     quantized: bool = False,
-) -> Loaded:
+) -> LoadedModel:
     """Loads a folder or a hub id; safetensors only.
 
     Args:
@@ -155,7 +155,7 @@ def pretrained(
         more: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
         more |= {"quantization_config": _four_bits(device), "device_map": {"": device}} if quantized else {}
         loaded = auto.from_pretrained(source, dtype=weights, use_safetensors=True, **more, **common)
-    return Loaded((loaded if quantized else loaded.to(device)).eval(), tokenizer, found, device)
+    return LoadedModel((loaded if quantized else loaded.to(device)).eval(), tokenizer, found, device)
 
 
 def _four_bits(device: torch.device) -> Any:
@@ -173,7 +173,7 @@ def _four_bits(device: torch.device) -> Any:
     )
 
 
-def save(base: Loaded, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
+def save(base: LoadedModel, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
     """Writes weights (safetensors), config and tokenizer; a reader sees all of it or nothing.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.loading import Loaded, quiet
+from rtbench_plugins.hf.loading import LoadedModel, quiet
 from rtbench_plugins.hf.options import LoraOptions
 from rtbench_plugins.hf.training_state import load_trained
 from transformers.pytorch_utils import Conv1D
@@ -17,7 +17,9 @@ from transformers.pytorch_utils import Conv1D
 from rtbench.errors import BadInputError, MissingExtraError
 
 
-def adapted(base: Loaded, options: LoraOptions, *, seed: int, whole: Callable[[], Any] | None = None) -> Loaded:
+def adapted(
+    base: LoadedModel, options: LoraOptions, *, seed: int, whole: Callable[[], Any] | None = None
+) -> LoadedModel:
     """The base with fresh adapters, which alone are trained; what is saved has them merged.
 
     Args:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rtbench_plugins.hf.options import StudentOptions
-from rtbench_plugins.hf.shapes import Shape
+from rtbench_plugins.hf.shapes import ModelShape
 
-from rtbench.interfaces import Recipe
+from rtbench.schema.training import Recipe
 
 GIB = 2**30
 PROCESS = 1.0
@@ -28,7 +28,7 @@ class Need:
     """With activations of rows of a typical length."""
 
 
-def training_need(shape: Shape, options: StudentOptions, recipe: Recipe) -> Need:
+def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe) -> Need:
     """Of fine-tuning in float32: 4 bytes each for weight, gradient and AdamW's two moments, of which Muon has one; of adapters,
     the weights alone, or half a byte of them. Activations after Korthikanti et al. (2022), section 4.1, at 4 bytes instead of 2, and three times the logits."""
     whole = 12.0 if recipe.optimizer == "muon" else 16.0
@@ -44,7 +44,7 @@ def training_need(shape: Shape, options: StudentOptions, recipe: Recipe) -> Need
     return Need(least, least + (each * kept + logits + best + embeddings) / GIB)
 
 
-def generation_need(shape: Shape, options: StudentOptions) -> Need:
+def generation_need(shape: ModelShape, options: StudentOptions) -> Need:
     """Of writing texts: the weights, and the keys and values of a full batch of rows of a typical length."""
     size = 2 if options.dtype == "bfloat16" else 4
     least = PROCESS + size * shape.parameters / GIB

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.choosing import Row
+from rtbench_plugins.hf.choosing import SamplingRow
 from rtbench_plugins.hf.decoding import decode
 from rtbench_plugins.hf.encoding import Codec
-from rtbench_plugins.hf.loading import Loaded
-from rtbench_plugins.thoughts import Tags
+from rtbench_plugins.hf.loading import LoadedModel
+from rtbench_plugins.teachers.thoughts import Tags
 
 from rtbench.errors import StepFailedError
-from rtbench.interfaces import TextModel
-from rtbench.records import Completion, Request, Usage, completion_of
+from rtbench.plugin.models import TextModel
+from rtbench.schema.completions import Completion, Request, Usage, completion_of
 
 _CPU_CACHE_BYTES = 1 << 29
 _CUDA_CACHE_SHARE = 0.25
@@ -37,7 +37,7 @@ class HfModel(TextModel):
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: LoadedModel,
         fingerprint: str,
         *,
         name: str,
@@ -48,7 +48,7 @@ class HfModel(TextModel):
         self.fingerprint = fingerprint
         self.name = name
         self.most_rows = most_rows
-        self._loaded: Loaded | None = loaded
+        self._loaded: LoadedModel | None = loaded
         self._codec = Codec(
             loaded.tokenizer, loaded.model.config, loaded.family, chat=chat, thinking=thinking, name=name
         )
@@ -70,14 +70,14 @@ class HfModel(TextModel):
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _base(self) -> Loaded:
+    def _base(self) -> LoadedModel:
         assert self._loaded is not None, "the model is closed"
         return self._loaded
 
-    def _rows(self, requests: Sequence[Request]) -> list[Row]:
+    def _rows(self, requests: Sequence[Request]) -> list[SamplingRow]:
         """Prompts in tokens. One that leaves too few positions for the answer keeps its end; the answer may use what
         is left, so no sequence is longer than the model's positions."""
-        rows: list[Row] = []
+        rows: list[SamplingRow] = []
         limit = self._codec.limit
         decoder = self._base().family == "decoder"
         for index, prompt in enumerate(self._codec.prompt_ids([request.prompt for request in requests])):
@@ -87,7 +87,7 @@ class HfModel(TextModel):
                 room = limit - min(most, max(1, limit // 4)) if decoder else limit
                 kept = self._codec.cut_prompt(prompt, room)
                 most = min(most, limit - len(kept) if decoder else limit)
-            row = Row(index, kept, max(1, most), request.sampling, request.seed)
+            row = SamplingRow(index, kept, max(1, most), request.sampling, request.seed)
             row.cut = len(kept) < len(prompt)
             rows.append(row)
         return rows
@@ -100,18 +100,18 @@ class HfModel(TextModel):
             budget = torch.cuda.mem_get_info(base.device)[0] * _CUDA_CACHE_SHARE
         return budget / _bytes_per_token(base.model)
 
-    def _most_at_once(self, row: Row, fitting: float) -> int:
+    def _most_at_once(self, row: SamplingRow, fitting: float) -> int:
         """How many rows like this one fit in memory: ``most_rows``, or a half of it, or a quarter …"""
         size = self.most_rows
         while size > 1 and size * (len(row.prompt) + row.limit) > fitting:
             size = (size + 1) // 2
         return size
 
-    def _written(self, rows: Sequence[Row], size: int) -> Iterator[Row]:
+    def _written(self, rows: Sequence[SamplingRow], size: int) -> Iterator[SamplingRow]:
         """Writes rows, so many at once; where memory runs out, what is not finished again with half as many."""
         codec = self._codec
 
-        def stopped(row: Row) -> bool:
+        def stopped(row: SamplingRow) -> bool:
             return codec.stopped(row.ids, row.prompt, row.sampling.stop)
 
         while rows:
@@ -134,7 +134,7 @@ class HfModel(TextModel):
                 size = (size + 1) // 2
                 torch.cuda.empty_cache()
 
-    def _completion(self, request: Request, row: Row) -> Completion:
+    def _completion(self, request: Request, row: SamplingRow) -> Completion:
         written = self._codec.written(row.ids, row.prompt, request.sampling.stop)
         return completion_of(
             request,
@@ -146,7 +146,7 @@ class HfModel(TextModel):
         )
 
 
-def _end_tokens(loaded: Loaded) -> frozenset[int]:
+def _end_tokens(loaded: LoadedModel) -> frozenset[int]:
     """All tokens that end a completion; chat models have several."""
     found: set[int] = set()
     for source in (loaded.tokenizer, loaded.model.config, loaded.model.generation_config):

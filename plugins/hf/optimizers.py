@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.loading import LoadedModel
 from rtbench_plugins.hf.muon import Muon
 
-from rtbench.interfaces import Recipe
+from rtbench.schema.training import Recipe
 
 _ADAM_SHARE = 0.75
 """Under Muon: AdamW's rate for embeddings, norms and convolutions, as a part of the recipe's."""
@@ -23,7 +23,7 @@ class Optimizers:
         total: steps of the whole training.
     """
 
-    def __init__(self, base: Loaded, recipe: Recipe, total: int) -> None:
+    def __init__(self, base: LoadedModel, recipe: Recipe, total: int) -> None:
         self._recipe, self._total = recipe, total
         if recipe.optimizer == "muon":
             matrices, rest = split_parameters(base.model)

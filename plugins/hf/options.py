@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
-from rtbench_plugins.thoughts import Tags
+from rtbench_plugins.teachers.thoughts import Tags
 
 from rtbench.errors import BadInputError
-from rtbench.files import convert
-from rtbench.interfaces import RationaleSource, Services
 from rtbench.machine import Machine, here
-from rtbench.records import Family, Price, Record
+from rtbench.plugin.services import Services
+from rtbench.schema.base import Family, Record
+from rtbench.schema.money import Price
+from rtbench.schema.tasks import RationaleSource
+from rtbench.storage.files import convert
 
 RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
     "decoder": {

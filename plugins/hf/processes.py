@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from rtbench_plugins.hf.encoding import EncodedRow
-from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.loading import LoadedModel
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.training_state import Weights, copy_weights, load_trained, trained_weights
 
@@ -35,7 +35,7 @@ class Processes:
     sharded = False
     """Each process holds a part of the weights."""
 
-    def prepare(self, base: Loaded, optimizer: Optimizers) -> Any:
+    def prepare(self, base: LoadedModel, optimizer: Optimizers) -> Any:
         """Returns what is called in place of the model."""
         return base.model
 
@@ -58,15 +58,15 @@ class Processes:
     def clip(self, model: Any) -> None:
         torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
 
-    def weights(self, base: Loaded) -> Weights:
+    def weights(self, base: LoadedModel) -> Weights:
         """A copy of what is trained in main memory; empty in all processes but the first."""
         return copy_weights(base.model)
 
-    def state(self, base: Loaded, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
+    def state(self, base: LoadedModel, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
         """What :meth:`restore` takes: weights and the optimisers' states."""
         return trained_weights(base.model), optimizer.state_dict()
 
-    def restore(self, base: Loaded, optimizer: Optimizers, weights: Weights, states: list[dict[str, Any]]) -> None:
+    def restore(self, base: LoadedModel, optimizer: Optimizers, weights: Weights, states: list[dict[str, Any]]) -> None:
         load_trained(base.model, weights)
         optimizer.load_state_dict(states)
 
@@ -109,7 +109,7 @@ class Several(Processes):
         )
         self.count, self.rank = self.accelerator.num_processes, self.accelerator.process_index
 
-    def prepare(self, base: Loaded, optimizer: Optimizers) -> Any:
+    def prepare(self, base: LoadedModel, optimizer: Optimizers) -> Any:
         if self.sharded and optimizer.whole_matrices:
             raise BadInputError("muon needs whole matrices", where="option `sharded`", next_step="Take adamw.")
         model, *optimizer.members = self.accelerator.prepare(base.model, *optimizer.members)
@@ -124,7 +124,7 @@ class Several(Processes):
     def clip(self, model: Any) -> None:
         self.accelerator.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
 
-    def weights(self, base: Loaded) -> Weights:
+    def weights(self, base: LoadedModel) -> Weights:
         if not self.sharded:
             return super().weights(base) if self.rank == 0 else {}
         from torch.distributed.checkpoint.state_dict import get_model_state_dict
@@ -132,7 +132,7 @@ class Several(Processes):
         found: Any = get_model_state_dict(base.model, options=self._whole())
         return dict(found)
 
-    def state(self, base: Loaded, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
+    def state(self, base: LoadedModel, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
         if not self.sharded:
             return super().state(base, optimizer)
         from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict
@@ -143,7 +143,7 @@ class Several(Processes):
         ]
         return self.weights(base), states
 
-    def restore(self, base: Loaded, optimizer: Optimizers, weights: Weights, states: list[dict[str, Any]]) -> None:
+    def restore(self, base: LoadedModel, optimizer: Optimizers, weights: Weights, states: list[dict[str, Any]]) -> None:
         if not self.sharded:
             super().restore(base, optimizer, weights, states)
             return

@@ -12,7 +12,7 @@ from typing import Any
 
 from rtbench_plugins.hf.identity import cached_file, local_folder
 
-from rtbench.files import read_json
+from rtbench.storage.files import read_json
 
 _HEADER = struct.Struct("<Q")
 _MOST_HEADER = 100 * 10**6
@@ -23,7 +23,7 @@ _TIED = {"gpt2", "t5", "gemma", "gemma2", "gemma3_text"}
 
 
 @dataclass(frozen=True)
-class Shape:
+class ModelShape:
     """What of a model its memory follows from."""
 
     parameters: int
@@ -34,7 +34,7 @@ class Shape:
     vocabulary: int
 
 
-def shape_of(model: str, revision: str | None) -> Shape | None:
+def shape_of(model: str, revision: str | None) -> ModelShape | None:
     """The shape of a folder's, or a cached hub model's, weights; of one that is not on this machine, what its card says, where
     it is one of the built-in students; else None, and where its config uses other words for the numbers."""
     parts = list(_weight_files(model, revision))
@@ -44,7 +44,7 @@ def shape_of(model: str, revision: str | None) -> Shape | None:
     return _shape(config, sum(map(parameters_in, parts)))
 
 
-def shape_of_config(config: Mapping[str, Any], vocabulary: int) -> Shape | None:
+def shape_of_config(config: Mapping[str, Any], vocabulary: int) -> ModelShape | None:
     """The shape of a model with random weights: attention, feed-forward layers and embeddings, without norms and biases.
 
     Args:
@@ -76,7 +76,7 @@ def shape_of_config(config: Mapping[str, Any], vocabulary: int) -> Shape | None:
     return replace(found, parameters=attention + forward + embeddings)
 
 
-def _shape(config: Mapping[str, Any], parameters: int) -> Shape | None:
+def _shape(config: Mapping[str, Any], parameters: int) -> ModelShape | None:
     layers = _first(config, "num_hidden_layers", "n_layer", "num_layers")
     width = _first(config, "hidden_size", "n_embd", "d_model")
     heads = _first(config, "num_attention_heads", "n_head", "num_heads")
@@ -84,7 +84,7 @@ def _shape(config: Mapping[str, Any], parameters: int) -> Shape | None:
     if layers is None or width is None or heads is None or vocabulary is None:
         return None
     layers += _first(config, "num_decoder_layers") or 0
-    return Shape(parameters, layers, width, heads, vocabulary)
+    return ModelShape(parameters, layers, width, heads, vocabulary)
 
 
 def parameters_in(path: Path) -> int:
@@ -127,24 +127,24 @@ def _first(config: Mapping[str, Any], *names: str) -> int | None:
 
 _M = 10**6
 KNOWN = {
-    "openai-community/gpt2": Shape(124 * _M, 12, 768, 12, 50257),
-    "openai-community/gpt2-medium": Shape(355 * _M, 24, 1024, 16, 50257),
-    "openai-community/gpt2-large": Shape(774 * _M, 36, 1280, 20, 50257),
-    "google-t5/t5-small": Shape(61 * _M, 12, 512, 8, 32128),
-    "google-t5/t5-base": Shape(223 * _M, 24, 768, 12, 32128),
-    "google-t5/t5-large": Shape(738 * _M, 48, 1024, 16, 32128),
-    "google/flan-t5-small": Shape(77 * _M, 16, 512, 6, 32128),
-    "google/flan-t5-base": Shape(248 * _M, 24, 768, 12, 32128),
-    "google/flan-t5-large": Shape(783 * _M, 48, 1024, 16, 32128),
-    "HuggingFaceTB/SmolLM2-135M": Shape(135 * _M, 30, 576, 9, 49152),
-    "HuggingFaceTB/SmolLM2-360M": Shape(362 * _M, 32, 960, 15, 49152),
-    "HuggingFaceTB/SmolLM2-1.7B": Shape(1711 * _M, 24, 2048, 32, 49152),
-    "Qwen/Qwen3-0.6B-Base": Shape(596 * _M, 28, 1024, 16, 151936),
-    "Qwen/Qwen3-1.7B-Base": Shape(1721 * _M, 28, 2048, 16, 151936),
-    "Qwen/Qwen3-4B-Base": Shape(4022 * _M, 36, 2560, 32, 151936),
-    "meta-llama/Llama-3.2-1B": Shape(1236 * _M, 16, 2048, 32, 128256),
-    "meta-llama/Llama-3.2-3B": Shape(3213 * _M, 28, 3072, 24, 128256),
-    "google/gemma-3-270m": Shape(268 * _M, 18, 640, 4, 262144),
-    "google/gemma-3-1b-pt": Shape(1000 * _M, 26, 1152, 4, 262144),
+    "openai-community/gpt2": ModelShape(124 * _M, 12, 768, 12, 50257),
+    "openai-community/gpt2-medium": ModelShape(355 * _M, 24, 1024, 16, 50257),
+    "openai-community/gpt2-large": ModelShape(774 * _M, 36, 1280, 20, 50257),
+    "google-t5/t5-small": ModelShape(61 * _M, 12, 512, 8, 32128),
+    "google-t5/t5-base": ModelShape(223 * _M, 24, 768, 12, 32128),
+    "google-t5/t5-large": ModelShape(738 * _M, 48, 1024, 16, 32128),
+    "google/flan-t5-small": ModelShape(77 * _M, 16, 512, 6, 32128),
+    "google/flan-t5-base": ModelShape(248 * _M, 24, 768, 12, 32128),
+    "google/flan-t5-large": ModelShape(783 * _M, 48, 1024, 16, 32128),
+    "HuggingFaceTB/SmolLM2-135M": ModelShape(135 * _M, 30, 576, 9, 49152),
+    "HuggingFaceTB/SmolLM2-360M": ModelShape(362 * _M, 32, 960, 15, 49152),
+    "HuggingFaceTB/SmolLM2-1.7B": ModelShape(1711 * _M, 24, 2048, 32, 49152),
+    "Qwen/Qwen3-0.6B-Base": ModelShape(596 * _M, 28, 1024, 16, 151936),
+    "Qwen/Qwen3-1.7B-Base": ModelShape(1721 * _M, 28, 2048, 16, 151936),
+    "Qwen/Qwen3-4B-Base": ModelShape(4022 * _M, 36, 2560, 32, 151936),
+    "meta-llama/Llama-3.2-1B": ModelShape(1236 * _M, 16, 2048, 32, 128256),
+    "meta-llama/Llama-3.2-3B": ModelShape(3213 * _M, 28, 3072, 24, 128256),
+    "google/gemma-3-270m": ModelShape(268 * _M, 18, 640, 4, 262144),
+    "google/gemma-3-1b-pt": ModelShape(1000 * _M, 26, 1152, 4, 262144),
 }
 """The built-in students, for plans made before their weights are here; layers of encoder and decoder together."""

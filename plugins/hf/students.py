@@ -23,14 +23,18 @@ from rtbench_plugins.hf.options import (
     student_options,
     tracking_of,
 )
-from rtbench_plugins.hf.shapes import Shape, shape_of, shape_of_config
+from rtbench_plugins.hf.shapes import ModelShape, shape_of, shape_of_config
 
-from rtbench.interfaces import Recipe, Services, Student, TextModel, TrainJob
 from rtbench.machine import Machine
-from rtbench.records import Family, ModelSpec, Resources, TrainReport
+from rtbench.plugin.models import Student, TextModel, TrainJob
+from rtbench.plugin.services import Services
+from rtbench.schema.base import Family
+from rtbench.schema.completions import ModelSpec
+from rtbench.schema.steps import Resources
+from rtbench.schema.training import Recipe, TrainReport
 
 if TYPE_CHECKING:
-    from rtbench_plugins.hf.loading import Loaded
+    from rtbench_plugins.hf.loading import LoadedModel
 
 
 TRAINING: dict[Family, int] = {"decoder": 1, "encoder_decoder": 2}
@@ -146,7 +150,7 @@ class HfStudent(Student):
         )
 
     def _in_vllm(self, source: str, dtype: str, fingerprint: str, *, pinned: bool) -> TextModel:
-        from rtbench_plugins.vllm_engine import VllmModel, VllmOptions
+        from rtbench_plugins.teachers.vllm import VllmModel, VllmOptions
 
         options = VllmOptions(
             model=source,
@@ -193,7 +197,7 @@ class HfStudent(Student):
         return generation_need(shape, self.options)
 
     @cached_property
-    def _shape(self) -> Shape | None:
+    def _shape(self) -> ModelShape | None:
         if self.options.config is not None:
             stated, laid_over = self.options.config, RANDOM_CONFIGS[self.family]
             if stated.get("model_type", laid_over["model_type"]) == laid_over["model_type"]:
@@ -216,7 +220,7 @@ class HfStudent(Student):
             return self.options
         return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
 
-    def _base(self, corpus: Sequence[str], dtype: str, *, quantized: bool = False) -> Loaded:
+    def _base(self, corpus: Sequence[str], dtype: str, *, quantized: bool = False) -> LoadedModel:
         from rtbench_plugins.hf.loading import pick_device, random_base
 
         if self.options.config is None:
@@ -224,14 +228,14 @@ class HfStudent(Student):
             return self._pretrained(self.options.model, self._pinned().revision, dtype, quantized=quantized)
         return random_base(self.family, self.options, corpus, pick_device(self.options.device), dtype)
 
-    def _whole(self) -> Loaded:
+    def _whole(self) -> LoadedModel:
         """The base with its exact weights, in main memory."""
         assert self.options.model is not None
         return self._pretrained(self.options.model, self._pinned().revision, "float32", device="cpu")
 
     def _pretrained(
         self, model: str, revision: str | None, dtype: str, *, quantized: bool = False, device: str | None = None
-    ) -> Loaded:
+    ) -> LoadedModel:
         from rtbench_plugins.hf.loading import pick_device, pretrained
 
         return pretrained(
@@ -260,7 +264,7 @@ def _has_bf16(device: Any) -> bool:
     return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
-def _checkpoints(options: StudentOptions, base: Loaded) -> bool:
+def _checkpoints(options: StudentOptions, base: LoadedModel) -> bool:
     """Whether activations are computed again in the backward pass."""
     if options.gradient_checkpointing is not None:
         return options.gradient_checkpointing

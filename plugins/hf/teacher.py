@@ -12,9 +12,12 @@ from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for,
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
 
 from rtbench.errors import BadInputError
-from rtbench.interfaces import Services, Teacher, TextModel
 from rtbench.machine import Machine
-from rtbench.records import Family, ModelSpec, Resources
+from rtbench.plugin.models import Teacher, TextModel
+from rtbench.plugin.services import Services
+from rtbench.schema.base import Family
+from rtbench.schema.completions import ModelSpec
+from rtbench.schema.steps import Resources
 
 
 class HfTeacher(Teacher):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rtbench.hookspecs import hookimpl
-from rtbench.registry import Register
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.registry import Register
 
 
 @hookimpl

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.records import Family
+from rtbench.schema.base import Family
 
 PAD = "<|pad|>"
 END = "<|end|>"

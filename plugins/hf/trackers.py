@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 import torch
-from rtbench_plugins.hf.loading import Loaded
+from rtbench_plugins.hf.loading import LoadedModel
 from rtbench_plugins.hf.optimizers import rate_factor
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes
 
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.files import file_name
-from rtbench.interfaces import TrainJob
+from rtbench.plugin.models import TrainJob
+from rtbench.storage.files import file_name
 
 EVERY = 10
 """Steps between two losses that are told: on a GPU each waits for what is being computed."""
@@ -61,7 +61,7 @@ class Trackers:
     def __init__(
         self,
         tracking: Tracking | None,
-        base: Loaded,
+        base: LoadedModel,
         job: TrainJob,
         total: int,
         processes: Processes,
@@ -76,7 +76,7 @@ class Trackers:
         if tracking is not None and processes.rank == 0:
             self._begin(tracking, base, job, bf16=bf16)
 
-    def _begin(self, tracking: Tracking, base: Loaded, job: TrainJob, *, bf16: bool) -> None:
+    def _begin(self, tracking: Tracking, base: LoadedModel, job: TrainJob, *, bf16: bool) -> None:
         from transformers import TrainerControl, TrainerState
         from transformers.integrations import get_reporting_integration_callbacks
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack, picks_positions
 from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
-from rtbench_plugins.hf.loading import Loaded, save
+from rtbench_plugins.hf.loading import LoadedModel, save
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes, Several, process_count
@@ -24,9 +24,9 @@ from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, lo
 from torch.nn import functional
 
 from rtbench.errors import BadInputError, StepFailedError
-from rtbench.interfaces import TrainJob
-from rtbench.keys import content_key, derived_seed
-from rtbench.records import TrainReport
+from rtbench.plugin.models import TrainJob
+from rtbench.schema.training import TrainReport
+from rtbench.storage.keys import content_key, derived_seed
 
 SELECTIONS = ("last", "val", "best-test")
 
@@ -50,7 +50,7 @@ class Computing:
     """Whom losses are told to while it trains."""
 
 
-def fine_tune(base: Loaded, codec: Codec, job: TrainJob, computing: Computing, *, identity: str) -> TrainReport:
+def fine_tune(base: LoadedModel, codec: Codec, job: TrainJob, computing: Computing, *, identity: str) -> TrainReport:
     """Trains a base in place and leaves the selected checkpoint in ``job.workdir``.
 
     Args:
@@ -72,7 +72,7 @@ def fine_tune(base: Loaded, codec: Codec, job: TrainJob, computing: Computing, *
 
 class _Trainer:
     def __init__(
-        self, base: Loaded, codec: Codec, job: TrainJob, computing: Computing, processes: Processes, identity: str
+        self, base: LoadedModel, codec: Codec, job: TrainJob, computing: Computing, processes: Processes, identity: str
     ) -> None:
         recipe = job.recipe
         self.base, self.codec, self.job, self.recipe = base, codec, job, recipe

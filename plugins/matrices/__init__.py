@@ -6,11 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.hookspecs import hookimpl
+from rtbench.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.registry import Register
+    from rtbench.plugin.registry import Register
 
+DEFAULT = "pocket"
+"""What `rtbench run` does without `--matrix`."""
 SUMMARIES = {
     "pocket": "the paper in miniature: three twins, a scripted teacher, two small students (the default; minutes)",
     "pocket-full": "12 twins, all methods, 3 seeds; degrees, teachers, data sizes, three students on some (hours)",
@@ -34,4 +36,4 @@ def _path(name: str) -> Path:
 @hookimpl
 def rtbench_register_matrices(register: Register) -> None:
     for name, summary in SUMMARIES.items():
-        register(name, partial(_path, name), summary=summary)
+        register(name, partial(_path, name), summary=summary, options={"default": name == DEFAULT})

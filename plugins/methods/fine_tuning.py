@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.methods.formats import FINE_TUNE, FINE_TUNE_COT
 
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Method
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.methods import Method
 
 if TYPE_CHECKING:
-    from rtbench.builder import StepBuilder
-    from rtbench.registry import Register
-    from rtbench.specs import Cell, Step
+    from rtbench.plugin.cells import Cell
+    from rtbench.plugin.methods import StepBuilder
+    from rtbench.plugin.registry import Register
+    from rtbench.schema.steps import Step
 
 
 class FineTune(Method):
     """Vanilla fine-tuning on question and gold answer."""
 
     name = "fine-tune"
+    rank = 20
     trains = True
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
@@ -31,6 +33,7 @@ class FineTuneCot(Method):
     reasoning). Rationales that reach a wrong answer are left out, unless the matrix names other curators."""
 
     name = "fine-tune-cot"
+    rank = 21
     uses_teacher = True
     uses_degree = True
     trains = True

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import Literal
 
 from rtbench.errors import BadInputError
-from rtbench.interfaces import PromptFormat, RationaleSource, Template
+from rtbench.schema.prompts import PromptFormat, Template
+from rtbench.schema.tasks import RationaleSource
 
 ZERO_SHOT = PromptFormat(
     name="zero-shot",
@@ -76,7 +77,7 @@ def check_asking(
 
 
 def learns_from(format_: TeacherFormat, rationale: RationaleSource | None) -> RationaleSource | None:
-    """As :attr:`rtbench.interfaces.Teacher.learns_from`: in two stages the rationale is the first stage's text."""
+    """As :attr:`rtbench.plugin.models.Teacher.learns_from`: in two stages the rationale is the first stage's text."""
     return None if format_ == "zero-shot-cot" else rationale
 
 

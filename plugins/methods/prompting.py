@@ -6,19 +6,22 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.methods.formats import FEW_SHOT, FEW_SHOT_COT, ZERO_SHOT, ZERO_SHOT_COT
 
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Method, PromptFormat
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.methods import Method
+from rtbench.schema.prompts import PromptFormat
 
 if TYPE_CHECKING:
-    from rtbench.builder import StepBuilder
-    from rtbench.registry import Register
-    from rtbench.specs import Cell, Step
+    from rtbench.plugin.cells import Cell
+    from rtbench.plugin.methods import StepBuilder
+    from rtbench.plugin.registry import Register
+    from rtbench.schema.steps import Step
 
 
 class Prompting(Method):
     """The untrained student is prompted with one format."""
 
-    def __init__(self, prompt_format: PromptFormat) -> None:
+    def __init__(self, prompt_format: PromptFormat, rank: int) -> None:
+        self.rank = rank
         self.name = prompt_format.name
         self.format = prompt_format
 
@@ -36,6 +39,7 @@ class TeacherRow(Method):
     name = "teacher"
     uses_teacher = True
     uses_student = False
+    rank = 1
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         step, prefix = build.ask_teacher(cell, fold=cell.fold)[0]
@@ -43,19 +47,19 @@ class TeacherRow(Method):
 
 
 def zero_shot() -> Method:
-    return Prompting(ZERO_SHOT)
+    return Prompting(ZERO_SHOT, 10)
 
 
 def zero_shot_cot() -> Method:
-    return Prompting(ZERO_SHOT_COT)
+    return Prompting(ZERO_SHOT_COT, 11)
 
 
 def few_shot() -> Method:
-    return Prompting(FEW_SHOT)
+    return Prompting(FEW_SHOT, 12)
 
 
 def few_shot_cot() -> Method:
-    return Prompting(FEW_SHOT_COT)
+    return Prompting(FEW_SHOT_COT, 13)
 
 
 @hookimpl
@@ -65,4 +69,6 @@ def rtbench_register_methods(register: Register) -> None:
     register("zero-shot-cot", f"{here}:zero_shot_cot", summary="untrained student, 'Let's think step by step.'")
     register("few-shot", f"{here}:few_shot", summary="untrained student, worked answers in the prompt")
     register("few-shot-cot", f"{here}:few_shot_cot", summary="untrained student, worked rationales in the prompt")
-    register("teacher", f"{here}:TeacherRow", summary="the teacher on the test fold")
+    register(
+        "teacher", f"{here}:TeacherRow", summary="the teacher on the test fold", options={"measures_teachers": True}
+    )

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.methods.formats import FINE_TUNE_COT
 
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Method
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.methods import Method
 
 if TYPE_CHECKING:
-    from rtbench.builder import StepBuilder
-    from rtbench.registry import Register
-    from rtbench.specs import Cell, Step
+    from rtbench.plugin.cells import Cell
+    from rtbench.plugin.methods import StepBuilder
+    from rtbench.plugin.registry import Register
+    from rtbench.schema.steps import Step
 
 SAMPLES = 8
 TEMPERATURE = 0.7

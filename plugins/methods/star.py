@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.methods.formats import FINE_TUNE_COT
 
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Method
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.methods import AskedStep, Method
 
 if TYPE_CHECKING:
-    from rtbench.builder import StepBuilder
-    from rtbench.registry import Register
-    from rtbench.specs import Cell, Step
+    from rtbench.plugin.cells import Cell
+    from rtbench.plugin.methods import StepBuilder
+    from rtbench.plugin.registry import Register
+    from rtbench.schema.steps import Step
 
 ROUNDS = 2
 """Trainings: on what the teacher wrote, and then on what the student did."""
@@ -43,9 +44,16 @@ class Star(Method):
         for turn in range(2, ROUNDS + 1):
             own = build.ask_student(cell, FINE_TUNE_COT, checkpoint=checkpoint, fold="train")
             helped = build.ask_student(
-                cell, FINE_TUNE_COT, checkpoint=checkpoint, fold="train", hint=HINT, unless_right=[(own, prefix)]
+                cell,
+                FINE_TUNE_COT,
+                checkpoint=checkpoint,
+                fold="train",
+                hint=HINT,
+                unless_right=[AskedStep(own, prefix)],
             )
-            examples = build.curate(cell, [(own, prefix), (helped, prefix)], degree=2, own=True, also=NO_HINTS)
+            examples = build.curate(
+                cell, [AskedStep(own, prefix), AskedStep(helped, prefix)], degree=2, own=True, also=NO_HINTS
+            )
             checkpoint = build.train(cell, FINE_TUNE_COT, examples, note=f"round {turn}")
         return build.test(cell, FINE_TUNE_COT, checkpoint)
 

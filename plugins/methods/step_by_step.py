@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.methods.formats import DISTILL_STEP_BY_STEP
 
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Method
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.methods import Method
 
 if TYPE_CHECKING:
-    from rtbench.builder import StepBuilder
-    from rtbench.registry import Register
-    from rtbench.specs import Cell, Step
+    from rtbench.plugin.cells import Cell
+    from rtbench.plugin.methods import StepBuilder
+    from rtbench.plugin.registry import Register
+    from rtbench.schema.steps import Step
 
 
 class StepByStep(Method):

@@ -96,6 +96,6 @@ def vocabulary(out: Path, traceback: bool) -> None:  # noqa: ARG001 - read by ma
     """Make the vocabulary anew, from the pre-training text and the twins. The shipped models keep theirs."""
     from rtbench_plugins.pocket.vocabulary import made_anew
 
-    from rtbench.files import write_atomic
+    from rtbench.storage.files import write_atomic
 
     write_atomic(out, "".join(f"{piece}\n" for piece in made_anew()).encode())

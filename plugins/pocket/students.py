@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.hookspecs import hookimpl
+from rtbench.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.registry import Register
+    from rtbench.plugin.registry import Register
 
 MODELS = Path(__file__).parent / "models"
 _TARGET = "rtbench_plugins.hf.students:causal_student"

@@ -15,7 +15,7 @@ from rtbench_plugins.pocket.primitives.world import known_fact
 from rtbench_plugins.pocket.task_twins import TWINS, WORLDLY
 from rtbench_plugins.pocket.tokenizer import new_vocabulary
 
-from rtbench.twins import Pen, Twin
+from rtbench.twins import Narrator, Twin
 
 DOCUMENTS = 1_000
 """Documents of a primitive that are looked through for words."""
@@ -48,6 +48,6 @@ def _twin_texts(found: Iterable[Twin[Any]]) -> Iterator[str]:
             for at, problem in enumerate(itertools.islice(twin.problems(0, knobs), PROBLEMS)):
                 yield problem.question
                 for fine in (True, False):
-                    pen = Pen(random.Random(f"vocabulary/{at}"), fine=fine, verbosity=2)  # noqa: S311
-                    twin.explain(problem, pen)
-                    yield pen.text
+                    narrator = Narrator(random.Random(f"vocabulary/{at}"), fine=fine, verbosity=2)  # noqa: S311
+                    twin.explain(problem, narrator)
+                    yield narrator.text

@@ -22,15 +22,16 @@ from rtbench_plugins.remote.booking import book_truth, book_worst, write_note
 from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import EndpointError, Policy
-from rtbench_plugins.remote.http import Answer, Connection
+from rtbench_plugins.remote.http import Connection, HttpReply
 from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
 from rtbench_plugins.remote.wire import Reply, completions
-from rtbench_plugins.thoughts import Tags
+from rtbench_plugins.teachers.thoughts import Tags
 
-from rtbench.budget import Budget, BudgetSpentError
 from rtbench.errors import NotYetError, StepFailedError
-from rtbench.files import read_json, write_atomic
-from rtbench.records import Completion, Record, Request
+from rtbench.schema.base import Record
+from rtbench.schema.completions import Completion, Request
+from rtbench.storage.budget import Budget, BudgetSpentError
+from rtbench.storage.files import read_json, write_atomic
 
 MOST_LINES = 50_000
 MOST_BYTES = 190 * 10**6
@@ -76,7 +77,7 @@ class Lost(msgspec.Struct, frozen=True):
     """For what it says; else it failed too often."""
 
 
-class _Line(msgspec.Struct, frozen=True):
+class _BatchLine(msgspec.Struct, frozen=True):
     """A line of an output or error file."""
 
     custom_id: str
@@ -192,7 +193,7 @@ class Batches:
                     book_truth(self._budget, path, held, 0)
                     return _Ended([], error=self._refused_as_a_whole(batch))
                 files = [batch[key] for key in ("output_file_id", "error_file_id") if batch.get(key)]
-                lines = [line for file in files for line in await client.lines(file, _Line)]
+                lines = [line for file in files for line in await client.lines(file, _BatchLine)]
             except GoneError:
                 gone = f"the batch {held.id}, or a file of it, is gone, and its note has been removed"
                 return _Ended([], error=client.error(f"{gone}: what it held is asked, and paid, again in the next go"))
@@ -212,7 +213,7 @@ class Batches:
         return held
 
     def _read(
-        self, path: Path, held: Out, lines: Sequence[_Line], wanted: dict[str, Request]
+        self, path: Path, held: Out, lines: Sequence[_BatchLine], wanted: dict[str, Request]
     ) -> tuple[list[Completion], Out | None]:
         """Joins results to requests by ``custom_id``, in whatever order and however often they come; what failed, expired or
         is missing goes out again, what was refused is written down. Good results that this step does not want stay for
@@ -373,7 +374,7 @@ def _sums(calls: Sequence[Call]) -> Iterator[int]:
     return itertools.accumulate(call.worst for call in calls)
 
 
-def _verdict(line: _Line) -> Verdict:
+def _verdict(line: _BatchLine) -> Verdict:
     """What a line says, as if it had been the answer to a call of its own."""
     if line.response is None:
         return Again(str((line.error or {}).get("message") or "no result"))
@@ -381,7 +382,7 @@ def _verdict(line: _Line) -> Verdict:
     if not isinstance(status, int):
         return Again("the line has no status")
     body = msgspec.json.encode(line.response.get("body"))
-    found = verdict_on(Answer(status, {}, body))
+    found = verdict_on(HttpReply(status, {}, body))
     # One line's 404 or 401 does not speak for the endpoint, which took the batch.
     return found if isinstance(found, Good | Again) else Refused(found.why)
 

@@ -8,8 +8,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from rtbench.budget import Budget
-from rtbench.files import write_atomic
+from rtbench.storage.budget import Budget
+from rtbench.storage.files import write_atomic
 
 
 class Booked(Protocol):

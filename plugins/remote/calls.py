@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from rtbench_plugins.remote.wire import Body, UsageReply
 
-from rtbench.budget import nano
-from rtbench.records import Price, Request
+from rtbench.schema.completions import Request
+from rtbench.schema.money import Price
+from rtbench.storage.budget import nano
 
 OVERHEAD_TOKENS = 64
 """Of a chat's own marks around a prompt, from above."""

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 from rtbench_plugins.remote.engine import EndpointError, Policy
-from rtbench_plugins.remote.http import Answer, Connection, NoAnswerError
+from rtbench_plugins.remote.http import Connection, HttpReply, NoAnswerError
 from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
 
 T = TypeVar("T")
@@ -124,13 +124,13 @@ class Client:
         """The error that stops a run, without the key."""
         return EndpointError(self._connection.without_key(why), where=self._policy.where, next_step=self._next_step)
 
-    def _read(self, path: str, answer: Answer) -> dict[str, Any]:
+    def _read(self, path: str, answer: HttpReply) -> dict[str, Any]:
         try:
             return msgspec.json.decode(answer.body, type=dict[str, Any])
         except msgspec.MsgspecError:
             raise self.error(f"{path}: the reply is no JSON") from None
 
-    async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> Answer:
+    async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> HttpReply:
         why = ""
         kind: type[EndpointError] = EndpointError
         for turn in range(self._policy.retries + 1):
@@ -155,7 +155,7 @@ class Client:
         raise kind(found.what, where=found.where, next_step=found.next_step)
 
 
-def _kind(answer: Answer, verdict: Verdict, *, once: bool) -> type[EndpointError]:
+def _kind(answer: HttpReply, verdict: Verdict, *, once: bool) -> type[EndpointError]:
     """What a bad answer says of the call."""
     if answer.status in {404, 410}:
         return GoneError

@@ -20,11 +20,11 @@ from rtbench_plugins.remote.http import Connection, NoAnswerError
 from rtbench_plugins.remote.limits import Limits
 from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
 from rtbench_plugins.remote.wire import completions
-from rtbench_plugins.thoughts import Tags
+from rtbench_plugins.teachers.thoughts import Tags
 
-from rtbench.budget import Budget
 from rtbench.errors import StepFailedError
-from rtbench.records import Completion, Request
+from rtbench.schema.completions import Completion, Request
+from rtbench.storage.budget import Budget
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 60.0

@@ -10,7 +10,7 @@ import msgspec
 from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import Policy
 from rtbench_plugins.remote.http import Connection
-from rtbench_plugins.remote.jobs import Checkpoint, Job, Order, Provider
+from rtbench_plugins.remote.jobs import Checkpoint, FineTuningJob, Order, Provider
 from rtbench_plugins.remote.options import EndpointOptions
 
 from rtbench.errors import NotYetError
@@ -36,7 +36,7 @@ class _Error(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
-class _Job(msgspec.Struct, frozen=True):
+class _JobReply(msgspec.Struct, frozen=True):
     id: str
     status: str
     fine_tuned_model: str | None = None
@@ -102,8 +102,8 @@ class OpenAiJobs(Provider):
         except TooManyError as error:
             raise NotYetError(error.what, where=error.where, after=TOO_MANY_AFTER) from None
 
-    def find(self, mark: str) -> Job | None:
-        async def look(client: Client) -> Job | None:
+    def find(self, mark: str) -> FineTuningJob | None:
+        async def look(client: Client) -> FineTuningJob | None:
             async for entry in client.listed(JOBS):
                 if (entry.get("metadata") or {}).get(MARK) == mark:
                     found = self._job(entry)
@@ -113,7 +113,7 @@ class OpenAiJobs(Provider):
 
         return self._run(look)
 
-    def look_at(self, job: str) -> Job | None:
+    def look_at(self, job: str) -> FineTuningJob | None:
         try:
             return self._job(self._run(lambda client: client.get(f"{JOBS}/{job}")))
         except GoneError:
@@ -141,11 +141,11 @@ class OpenAiJobs(Provider):
 
         return self._run(all_of)
 
-    def _job(self, value: dict[str, Any]) -> Job:
-        found = self._converted(value, _Job, JOBS)
+    def _job(self, value: dict[str, Any]) -> FineTuningJob:
+        found = self._converted(value, _JobReply, JOBS)
         given = (found.method and found.method.supervised and found.method.supervised.hyperparameters) or None
         epochs = (given or found.hyperparameters or _Hyperparameters()).n_epochs
-        return Job(
+        return FineTuningJob(
             id=found.id,
             state=found.status if found.status in _FINAL else "out",  # type: ignore[arg-type]
             said=found.status,

@@ -20,7 +20,7 @@ _SECRET = re.compile(r"\b(sk|key|gsk|xai|pk)-[A-Za-z0-9_*.\-]{6,}", re.IGNORECAS
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpReply:
     """An answer of the server, whatever it says."""
 
     status: int
@@ -73,7 +73,7 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def send(self, method: str, path: str, body: bytes | aiohttp.FormData | None = None) -> Answer:
+    async def send(self, method: str, path: str, body: bytes | aiohttp.FormData | None = None) -> HttpReply:
         """Sends one call; redirects are not followed, as the key would go along.
 
         Raises:
@@ -86,7 +86,7 @@ class Connection:
                 method, self.url(path), data=body, headers=kind, proxy=self._proxy, allow_redirects=False
             ) as response:
                 data = await response.read()
-                return Answer(response.status, response.headers, data)
+                return HttpReply(response.status, response.headers, data)
         except aiohttp.ClientConnectorError as error:
             raise NoAnswerError(f"cannot connect: {error.strerror or error}", reached=False) from None
         except aiohttp.ConnectionTimeoutError:

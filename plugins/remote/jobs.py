@@ -17,12 +17,15 @@ from typing import Any, Literal
 import msgspec
 from rtbench_plugins.remote.booking import book_truth, book_worst, write_note
 
-from rtbench.budget import nano
 from rtbench.errors import BadInputError, NotYetError, RtbenchError, StepFailedError
-from rtbench.files import read_json, write_atomic
-from rtbench.interfaces import Services, Student, TextModel, TrainJob
-from rtbench.keys import content_key
-from rtbench.records import Price, Record, Row, TrainReport
+from rtbench.plugin.models import Student, TextModel, TrainJob
+from rtbench.plugin.services import Services
+from rtbench.schema.base import Record
+from rtbench.schema.money import Price
+from rtbench.schema.training import TrainingRow, TrainReport
+from rtbench.storage.budget import nano
+from rtbench.storage.files import read_json, write_atomic
+from rtbench.storage.keys import content_key
 
 TRIES = 3
 """Creations that break off where nobody knows what came of them, before the step fails."""
@@ -47,7 +50,7 @@ class Order(Record, frozen=True):
     seed: int
 
 
-class Job(Record, frozen=True, omit_defaults=True):
+class FineTuningJob(Record, frozen=True, omit_defaults=True):
     """A job as its provider tells it."""
 
     id: str
@@ -86,11 +89,11 @@ class Provider(ABC):
         none; a NotYetError, that there are too many at the moment."""
 
     @abstractmethod
-    def find(self, mark: str) -> Job | None:
+    def find(self, mark: str) -> FineTuningJob | None:
         """The newest job of that mark which did not fail and was not cancelled."""
 
     @abstractmethod
-    def look_at(self, job: str) -> Job | None:
+    def look_at(self, job: str) -> FineTuningJob | None:
         """How a job stands; None where the provider knows none of that id."""
 
     @abstractmethod
@@ -162,7 +165,7 @@ class ApiStudent(Student):
         """Connects; raises BadInputError where the environment has no key."""
 
     @abstractmethod
-    def row(self, row: Row) -> dict[str, Any]:
+    def row(self, row: TrainingRow) -> dict[str, Any]:
         """A training row in the provider's form."""
 
     @abstractmethod
@@ -305,18 +308,18 @@ class ApiStudent(Student):
             )
         return nano(cost)
 
-    def _cost(self, job: Job) -> int:
+    def _cost(self, job: FineTuningJob) -> int:
         """What the training came to, in billionths; a job that failed and counts no tokens is free."""
         if self.price is None or self.price.training is None:
             return 0
         return nano(self.price.training * (job.trained_tokens or 0) / 1e6)
 
-    def _encoded(self, rows: Sequence[Row]) -> bytes:
+    def _encoded(self, rows: Sequence[TrainingRow]) -> bytes:
         return b"".join(msgspec.json.encode(self.row(row)) + b"\n" for row in rows)
 
     # ---- what it has come to
 
-    def _finished(self, provider: Provider, found: Job, job: TrainJob) -> TrainReport:
+    def _finished(self, provider: Provider, found: FineTuningJob, job: TrainJob) -> TrainReport:
         """Keeps where the model is, and what the provider says of it."""
         assert found.model is not None
         kept = provider.checkpoints(found.id)

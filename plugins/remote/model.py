@@ -14,8 +14,10 @@ from rtbench_plugins.remote.options import EndpointOptions, profile_of
 from rtbench_plugins.remote.wire import Body
 
 from rtbench.errors import BadInputError, StepFailedError
-from rtbench.interfaces import Services, TextModel
-from rtbench.records import Completion, Price, Request
+from rtbench.plugin.models import TextModel
+from rtbench.plugin.services import Services
+from rtbench.schema.completions import Completion, Request
+from rtbench.schema.money import Price
 
 PATHS = {"chat": "chat/completions", "completions": "completions"}
 

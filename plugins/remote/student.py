@@ -16,14 +16,17 @@ from rtbench_plugins.remote.options import (
 from rtbench_plugins.remote.prices import asking_price
 
 from rtbench.errors import BadInputError
-from rtbench.files import convert
-from rtbench.hookspecs import hookimpl
-from rtbench.interfaces import Recipe, Services, TextModel
-from rtbench.keys import content_key
-from rtbench.records import ModelSpec, Resources, Row
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.models import TextModel
+from rtbench.plugin.services import Services
+from rtbench.schema.completions import ModelSpec
+from rtbench.schema.steps import Resources
+from rtbench.schema.training import Recipe, TrainingRow
+from rtbench.storage.files import convert
+from rtbench.storage.keys import content_key
 
 if TYPE_CHECKING:
-    from rtbench.registry import Register
+    from rtbench.plugin.registry import Register
 
 END = " END"
 """Closes a plain completion (original project, ``src/data/completion_dataset.py``: GPT-3's rows)."""
@@ -77,7 +80,7 @@ class OpenAiStudent(ApiStudent):
 
         return OpenAiJobs(self.options, self.options.job, where=f"student {self.name!r}")
 
-    def row(self, row: Row) -> dict[str, Any]:
+    def row(self, row: TrainingRow) -> dict[str, Any]:
         if self.options.endpoint == "completions":
             return {"prompt": row.prompt, "completion": row.label + self._end}
         system = [{"role": "system", "content": self.options.system}] if self.options.system is not None else []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rtbench_plugins.remote.http import Answer
+from rtbench_plugins.remote.http import HttpReply
 from rtbench_plugins.remote.limits import retry_after
 from rtbench_plugins.remote.wire import FILTERED, Reply, read_fault, read_reply
 
@@ -46,7 +46,7 @@ class Refused:
 Verdict = Good | Again | Refused
 
 
-def verdict_on(answer: Answer) -> Verdict:
+def verdict_on(answer: HttpReply) -> Verdict:
     """Reads an answer: 408, 409, 425, 429 and 5xx may go well later, and so may a body that breaks off or has no choice;
     401 to 405 will not for any call, other 4xx not for this one."""
     status = answer.status

@@ -7,9 +7,10 @@ from typing import Any
 
 import msgspec
 from rtbench_plugins.remote.options import EndpointOptions, Profile
-from rtbench_plugins.thoughts import Tags, cut_at, parted
+from rtbench_plugins.teachers.thoughts import Tags, cut_at, parted
 
-from rtbench.records import Completion, FinishReason, Request, Usage, completion_of
+from rtbench.schema.base import FinishReason
+from rtbench.schema.completions import Completion, Request, Usage, completion_of
 
 SEEDS = 2**31
 """Some servers keep seeds in 32 bits, signed."""
@@ -25,7 +26,7 @@ class _Detail(msgspec.Struct, frozen=True):
     summary: str | None = None
 
 
-class _Part(msgspec.Struct, frozen=True):
+class _ContentPart(msgspec.Struct, frozen=True):
     """A part of a content that is a list: text, or a model's thoughts."""
 
     type: str = "text"
@@ -34,7 +35,7 @@ class _Part(msgspec.Struct, frozen=True):
 
 
 class _Message(msgspec.Struct, frozen=True):
-    content: str | list[_Part] | None = None
+    content: str | list[_ContentPart] | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     reasoning_details: list[_Detail] | None = None

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from rtbench_plugins.reporters.wording import SHORT, describe
 from rtbench_plugins.site.samples import CellPage
-from rtbench_plugins.wording import SHORT, describe
 
-from rtbench.board import CellResult, Leaderboard, Row
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
 
 Datum = dict[str, Any]
 LINES = {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}}
@@ -48,25 +48,25 @@ def charts_of(board: Leaderboard, pages: Sequence[CellPage]) -> list[Chart]:
     return [chart for chart in made if chart is not None]
 
 
-def _parameters(row: Row, result: CellResult) -> float | None:
+def _parameters(row: LeaderboardRow, result: CellResult) -> float | None:
     return result.parameters if row.series is not None else None
 
 
-def _degree(row: Row, _result: CellResult) -> float | None:
+def _degree(row: LeaderboardRow, _result: CellResult) -> float | None:
     return row.degree if row.method != "teacher" else None
 
 
-def _part(row: Row, result: CellResult) -> float | None:
+def _part(row: LeaderboardRow, result: CellResult) -> float | None:
     return 100 * row.fraction if row.kind == "measured" and result.recipe is not None else None
 
 
-def _money(_row: Row, result: CellResult) -> float | None:
+def _money(_row: LeaderboardRow, result: CellResult) -> float | None:
     return result.spending.money if result.spending is not None else None
 
 
 def _points(
-    rows: Iterable[Row], of: Callable[[Row, CellResult], float | None]
-) -> list[tuple[Row, str, CellResult, float]]:
+    rows: Iterable[LeaderboardRow], of: Callable[[LeaderboardRow, CellResult], float | None]
+) -> list[tuple[LeaderboardRow, str, CellResult, float]]:
     return [
         (row, task, result, x)
         for row in rows
@@ -76,7 +76,7 @@ def _points(
     ]
 
 
-def _record(board: Leaderboard, row: Row, task: str, result: CellResult, **more: Any) -> Datum:
+def _record(board: Leaderboard, row: LeaderboardRow, task: str, result: CellResult, **more: Any) -> Datum:
     assert result.accuracy is not None
     interval = result.interval
     low, high = (interval.low, interval.high) if interval else (result.accuracy, result.accuracy)
@@ -88,11 +88,11 @@ def _record(board: Leaderboard, row: Row, task: str, result: CellResult, **more:
 
 def _line(
     board: Leaderboard,
-    rows: Sequence[Row],
+    rows: Sequence[LeaderboardRow],
     name: str,
     title: str,
     axis: str,
-    of: Callable[[Row, CellResult], float | None],
+    of: Callable[[LeaderboardRow, CellResult], float | None],
     *,
     log: bool,
 ) -> Chart | None:
@@ -140,7 +140,7 @@ def _scale(records: Sequence[Datum], *, log: bool) -> Datum:
     return {"scale": {**kind, "nice": False, "padding": 14}, "axis": {"format": ".2~s", "labelOverlap": True, **marks}}
 
 
-def _label(row: Row, name: str) -> str:
+def _label(row: LeaderboardRow, name: str) -> str:
     parts = [row.method, row.teacher or "", (row.series if name == "size" else row.student) or ""]
     if row.temperature is not None:
         parts.append(f"T={row.temperature:g}")
@@ -153,7 +153,7 @@ def _label(row: Row, name: str) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _teachers(board: Leaderboard, rows: Sequence[Row]) -> Chart | None:
+def _teachers(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
     """Students beside the teachers that taught them."""
     found = [(row, task, result) for row, task, result, _ in _points(rows, lambda row, _: 0 if row.teacher else None)]
     if len({row.teacher for row, _, _ in found}) < 2:
@@ -179,11 +179,11 @@ def _teachers(board: Leaderboard, rows: Sequence[Row]) -> Chart | None:
 
 def _pareto(
     board: Leaderboard,
-    rows: Sequence[Row],
+    rows: Sequence[LeaderboardRow],
     name: str,
     title: str,
     axis: str,
-    of: Callable[[Row, CellResult], float | None],
+    of: Callable[[LeaderboardRow, CellResult], float | None],
 ) -> Chart | None:
     """Points of means over tasks, and the front: no other has less of the one and more of the other."""
     points: list[Datum] = []
@@ -223,7 +223,7 @@ def _pareto(
     return _chart(name, title, said, spec, (axis, "row", "on the front"), points, ("x", "row", "front"))
 
 
-def _heat(board: Leaderboard, rows: Sequence[Row]) -> Chart | None:
+def _heat(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
     records = [_record(board, row, task, result) for row, task, result, _ in _points(rows, lambda _row, _result: 0.0)]
     if len({record["task"] for record in records}) < 2:
         return None

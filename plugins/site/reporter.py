@@ -7,27 +7,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from click import unstyle
-from rtbench_plugins.footnotes import notes
+from rtbench_plugins.reporters.footnotes import notes
+from rtbench_plugins.reporters.wording import HEADS, describe, mean, percent
 from rtbench_plugins.site.charts import charts_of
 from rtbench_plugins.site.samples import CellPage, write_samples
-from rtbench_plugins.wording import HEADS, describe, mean, percent
 
-from rtbench.board import Leaderboard, Row
-from rtbench.cli.added import told
-from rtbench.comparing import close_to_best
-from rtbench.error_analysis import CATEGORIES
 from rtbench.errors import BadInputError
-from rtbench.files import write_atomic
-from rtbench.interfaces import FolderReporter
-from rtbench.stats import Answers, Interval, clustered_wilson, wilson
+from rtbench.plugin.reporting import FolderReporter
+from rtbench.reporting.compare import close_to_best
+from rtbench.reporting.wrong_answers import CATEGORIES
+from rtbench.schema.leaderboard import Leaderboard, LeaderboardRow
+from rtbench.schema.scores import Interval
+from rtbench.stats.intervals import Answers, clustered_wilson, wilson
 from rtbench.steps.score import scores_of
+from rtbench.storage.files import write_atomic
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from rtbench.runs import CellRecord, RunRecord
-    from rtbench.session import Session
-    from rtbench.store import Store
+    from rtbench.plugin.services import Services
+    from rtbench.schema.runs import CellRecord, RunRecord
+    from rtbench.storage.store import Store
 
 _HERE = Path(__file__).parent
 _MARK = "rtbench-site"
@@ -38,8 +38,9 @@ class SiteReporter(FolderReporter):
     """A folder with ``index.html``, ``cells/``, ``data/`` and ``assets/``."""
 
     name = "html"
+    takes_reference = True  # they are shown when a reader asks for them
 
-    def write(self, leaderboard: Leaderboard, run: RunRecord, session: Session, folder: Path) -> None:
+    def write(self, leaderboard: Leaderboard, run: RunRecord, services: Services, folder: Path) -> None:
         """Writes the site anew; a page whose cell is not scored says why.
 
         Raises:
@@ -52,19 +53,19 @@ class SiteReporter(FolderReporter):
         pages: list[CellPage] = []
         page = templates.get_template("cell.html")
         for at, cell in enumerate(run.cells):
-            found, scored = write_samples(session, cell, at, folder / "data"), _scored(session, cell)
+            found, scored = write_samples(services, cell, at, folder / "data"), _scored(services, cell)
             pages.append(found)
             text = page.render(
                 run=run, cell=cell, page=found, categories=CATEGORIES, scored=scored,
-                summaries=_with_intervals(session.store, cell, scored), version=leaderboard.version,
+                summaries=_with_intervals(services.store, cell, scored), version=leaderboard.version,
             )  # fmt: skip
             write_atomic(folder / "cells" / f"{at}.html", text.encode())
-        close, sizes = close_to_best(run, session.store), _sizes(leaderboard)
+        close, sizes = close_to_best(run, services.store), _sizes(leaderboard)
         text = templates.get_template("index.html").render(
             board=leaderboard, run=run, heads=HEADS, tasks=leaderboard.tasks, notes=notes(leaderboard),
             rows=[_shown(row, leaderboard, numbers, close, sizes) for row in leaderboard.rows],
             filters=_filters(leaderboard, sizes), charts=charts_of(leaderboard, pages), version=leaderboard.version,
-            told=[unstyle(str(one)) for one in told(session.plugins.run_summaries(run, session))],
+            told=[unstyle(one) for one in services.summaries(run)],
         )  # fmt: skip
         write_atomic(folder / "index.html", text.encode())
 
@@ -118,11 +119,11 @@ def _interval(summary: dict[str, Any], store: Store, key: str) -> Interval | Non
     return clustered_wilson(Answers([float(one.correct) for one in found], [one.pattern for one in found]))
 
 
-def _scored(session: Session, cell: CellRecord) -> dict[str, Any]:
+def _scored(services: Services, cell: CellRecord) -> dict[str, Any]:
     """What a cell's score step reports; empty where it is not scored."""
-    if cell.score is None or not session.store.has("score", cell.score):
+    if cell.score is None or not services.store.has("score", cell.score):
         return {}
-    return session.store.meta("score", cell.score).result
+    return services.store.meta("score", cell.score).result
 
 
 def _sizes(board: Leaderboard) -> dict[str | None, int]:
@@ -130,14 +131,14 @@ def _sizes(board: Leaderboard) -> dict[str | None, int]:
     return {row.student: found.parameters for row in board.rows for found in row.results.values() if found.parameters}
 
 
-def _size(row: Row, sizes: dict[str | None, int]) -> str:
+def _size(row: LeaderboardRow, sizes: dict[str | None, int]) -> str:
     """Parameters with three digits; empty where they are not known."""
     count = sizes.get(row.student, 0)
     return f"{count / 1e9:.3g}B" if count >= 1e9 else f"{count / 1e6:.3g}M" if count else ""
 
 
 def _shown(
-    row: Row,
+    row: LeaderboardRow,
     board: Leaderboard,
     numbers: dict[str, int],
     close: dict[str, frozenset[str]],

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.error_analysis import categories_of
 from rtbench.errors import RtbenchError
-from rtbench.judged import Judged, judged
+from rtbench.reporting.answers import Judged, judged
+from rtbench.reporting.wrong_answers import categories_of
 
 if TYPE_CHECKING:
-    from rtbench.runs import CellRecord
-    from rtbench.session import Session
+    from rtbench.plugin.services import Services
+    from rtbench.schema.runs import CellRecord
 
 CHUNK = 200
 """Samples in a file."""
@@ -40,15 +40,15 @@ class CellPage:
     """Why there are none."""
 
 
-def write_samples(session: Session, cell: CellRecord, number: int, folder: Path) -> CellPage:
+def write_samples(services: Services, cell: CellRecord, number: int, folder: Path) -> CellPage:
     """Writes ``data/NUMBER-CHUNK.js`` files."""
     page = CellPage(number, cell)
     try:
-        found = judged(session, cell)
+        found = judged(services, cell)
     except RtbenchError as error:  # data that are not here, completions that are lost: the other pages are still good
         page.reason = str(error)
         return page
-    categories = categories_of(session.task(cell.task), found)
+    categories = categories_of(services.task(cell.task), found)
     page.samples, page.wrong = len(found), sum(category is not None for category in categories)
     page.categories = Counter(category for category in categories if category is not None)
     page.chunks = -(-len(found) // CHUNK)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.hookspecs import hookimpl
+from rtbench.plugin.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import Task
+    from rtbench_plugins.yaml_tasks.task import YamlTask
 
-    from .task import YamlTask
+    from rtbench.plugin.tasks import Task
 
 
 @hookimpl
@@ -21,6 +21,6 @@ def rtbench_load_task(path: Path) -> Task | None:
 
 def load_task(path: Path) -> YamlTask:
     """See :func:`rtbench_plugins.yaml_tasks.task.load_task`."""
-    from .task import load_task as load
+    from rtbench_plugins.yaml_tasks.task import load_task as load
 
     return load(path)

@@ -6,19 +6,19 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rtbench.data import DataFiles
-from rtbench.errors import BadInputError, MissingDataError
-from rtbench.files import convert, read_json, read_yaml
-from rtbench.interfaces import Demonstration
-from rtbench.records import Record
+from rtbench_plugins.yaml_tasks.spec import PaperPrompt
 
-from .spec import PaperPrompt
+from rtbench.data.files import DataFiles
+from rtbench.errors import BadInputError, MissingDataError
+from rtbench.schema.base import Record
+from rtbench.schema.tasks import Demonstration
+from rtbench.storage.files import convert, read_json, read_yaml
 
 _BLOCK = re.compile(r"Q: (?P<question>.*?)\nA: (?P<rationale>.*?) ?The answer is (?P<answer>[^\n]*?)\.?$", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Block:
+class PublishedDemonstration:
     """One demonstration of the paper's prompt."""
 
     text: str
@@ -28,7 +28,7 @@ class Block:
     """The sample it is; None where it is none of the task's."""
 
 
-class _Published(Record, frozen=True):
+class _PublishedPrompt(Record, frozen=True):
     """One task's entry in ``few_shot_cot_prompts.json``."""
 
     prompt: str
@@ -50,7 +50,7 @@ def own(path: Path) -> tuple[Demonstration, ...]:
     return tuple(convert(entry, Demonstration, where=f"{path}, entry {i + 1}") for i, entry in enumerate(data))
 
 
-def paper(prompt: PaperPrompt | None, task: str, files: DataFiles) -> list[Block]:
+def paper(prompt: PaperPrompt | None, task: str, files: DataFiles) -> list[PublishedDemonstration]:
     """The paper's demonstrations of a task, in the order published.
 
     Raises:
@@ -63,7 +63,7 @@ def paper(prompt: PaperPrompt | None, task: str, files: DataFiles) -> list[Block
             next_step="Use our own demonstrations (the default), or leave the task out.",
         )
     path = files.find(prompt.file.pin)
-    published = read_json(path, dict[str, _Published])
+    published = read_json(path, dict[str, _PublishedPrompt])
     if prompt.key not in published:
         raise BadInputError(f"no prompt for {prompt.key!r}", where=str(path))
     entry = published[prompt.key]
@@ -74,7 +74,8 @@ def paper(prompt: PaperPrompt | None, task: str, files: DataFiles) -> list[Block
             f"{prompt.key}: {len(texts)} demonstrations, but {len(indices)} sample indices", where=str(path)
         )
     return [
-        Block(text, _parsed(text, path), index) for text, index in zip((t.strip() for t in texts), indices, strict=True)
+        PublishedDemonstration(text, _parsed(text, path), index)
+        for text, index in zip((t.strip() for t in texts), indices, strict=True)
     ]
 
 

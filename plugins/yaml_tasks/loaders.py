@@ -18,8 +18,9 @@ from typing import Any
 import msgspec
 
 from rtbench.errors import BadInputError
-from rtbench.files import convert, jsonl_lines, read_json, read_jsonl
-from rtbench.records import Fold, Record, Sample
+from rtbench.schema.base import Fold, Record
+from rtbench.schema.tasks import Sample
+from rtbench.storage.files import convert, jsonl_lines, read_json, read_jsonl
 from rtbench.twins import lettered
 
 VERSION = 1
@@ -27,14 +28,14 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedSamples:
     """Samples of one file, indices counted from 0, with the fold where a field of the file says it."""
 
     samples: list[Sample]
     folds: dict[int, Fold]
 
 
-Loader = Callable[[Path, dict[str, Any], str], Loaded]
+Loader = Callable[[Path, dict[str, Any], str], LoadedSamples]
 """``loader(path, options, variant)``."""
 
 
@@ -67,7 +68,7 @@ class _MathWord(_Raw):
     lSolutions: list[str | float]  # noqa: N815 - upstream's name
 
 
-def math_word_json(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def math_word_json(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """SingleEq, AddSub, MultiArith: one JSON list."""
     return _plain(
         Sample(index=i, question=raw.sQuestion.strip(), answer=_number(raw.lSolutions[0]))
@@ -81,7 +82,7 @@ class _Svamp(_Raw):
     Answer: str | float
 
 
-def svamp(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def svamp(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """SVAMP: body and question joined by one space."""
     return _plain(
         Sample(index=i, question=f"{raw.Body.strip()} {raw.Question.strip()}", answer=_number(raw.Answer))
@@ -94,7 +95,7 @@ class _Gsm8k(_Raw):
     answer: str
 
 
-def gsm8k(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def gsm8k(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """GSM8K: the solution ends with ``#### gold``; thousands separators of golds are kept."""
 
     def samples() -> Iterator[Sample]:
@@ -115,7 +116,7 @@ class _Aqua(_Raw):
     correct: str
 
 
-def aqua(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def aqua(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """AQuA: options are written ``A)text``. kojima puts spaces around every parenthesis of the options."""
 
     def samples() -> Iterator[Sample]:
@@ -153,7 +154,7 @@ class _Csqa(_Raw):
     answerKey: str  # noqa: N815 - upstream's name
 
 
-def commonsense_qa(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def commonsense_qa(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """CommonsenseQA: one JSON object per line."""
 
     def samples() -> Iterator[Sample]:
@@ -181,7 +182,7 @@ class _BigBench(_Raw):
     examples: list[_BigBenchExample]
 
 
-class NoOptions(Record, frozen=True):
+class NoLoaderOptions(Record, frozen=True):
     """Of loaders that have nothing to choose."""
 
 
@@ -192,7 +193,7 @@ class _BigBenchOptions(Record, frozen=True):
     """kojima asks "Which choice is true ?" here, on a line of its own."""
 
 
-def bigbench_choices(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def bigbench_choices(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """BIG-bench multiple choice. ``original`` puts choice j at place ``RandomState(0).permutation(n)[j]``, one draw per
     question; ``kojima`` shuffles each list three times with one ``random.Random(1)``."""
     chosen = convert(options, _BigBenchOptions, where="bigbench_choices options")
@@ -243,7 +244,7 @@ def _original_order() -> Callable[[list[str]], list[str]]:
 # ------------------------------------------------------------------------------------------------------ yes/no, strings
 
 
-def strategy_qa(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def strategy_qa(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """StrategyQA as BIG-bench holds it: the target is ``Yes. rationale`` or ``No. rationale``."""
 
     def samples() -> Iterator[Sample]:
@@ -266,7 +267,7 @@ class _Examples(_Raw):
     examples: list[_Example]
 
 
-def examples_json(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def examples_json(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """Coin flip, last letters: ``{"examples": [{"question", "answer"}]}``."""
     return _plain(
         Sample(index=i, question=raw.question, answer=raw.answer)
@@ -290,7 +291,7 @@ class _JsonlOptions(Record, frozen=True):
     """Field with ``train`` or ``test``."""
 
 
-def jsonl(path: Path, options: dict[str, Any], variant: str) -> Loaded:
+def jsonl(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """Any JSON Lines file with a question and an answer per line; what a task of your own needs."""
     names = convert(options, _JsonlOptions, where="jsonl options")
     samples: list[Sample] = []
@@ -310,7 +311,7 @@ def jsonl(path: Path, options: dict[str, Any], variant: str) -> Loaded:
             folds[index] = fold
     if not samples:
         raise BadInputError("the file is empty", where=str(path), next_step="Give one JSON object per line.")
-    return Loaded(samples, folds)
+    return LoadedSamples(samples, folds)
 
 
 def _jsonl_sample(raw: dict[str, Any], names: _JsonlOptions, index: int, where: str) -> Sample:
@@ -369,8 +370,8 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else _number(value)
 
 
-def _plain(samples: Iterator[Sample]) -> Loaded:
-    return Loaded(list(samples), {})
+def _plain(samples: Iterator[Sample]) -> LoadedSamples:
+    return LoadedSamples(list(samples), {})
 
 
 OPTIONS: dict[str, type[Record]] = {"bigbench_choices": _BigBenchOptions, "jsonl": _JsonlOptions}

@@ -8,12 +8,12 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from rtbench.answers import AnswerType
-from rtbench.data import PinnedFile
+from rtbench.data.pins import PinnedFile
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.extraction import FilterStep, answer_rule
-from rtbench.files import convert, read_yaml
-from rtbench.records import Fold, Record
+from rtbench.schema.base import Fold, Record
+from rtbench.scoring.extraction import FilterStep, answer_rule
+from rtbench.scoring.rules import AnswerType
+from rtbench.storage.files import convert, read_yaml
 from rtbench.twins import setting_of
 
 # Fields of lm_eval.config.task.TaskConfig (0.4.13), stated here because importing it takes a tenth of a second.
@@ -120,7 +120,7 @@ class PaperPrompt(Record, frozen=True, omit_defaults=True):
     key: str
 
 
-class TaskSpec(Record, frozen=True, omit_defaults=True):
+class TaskSettings(Record, frozen=True, omit_defaults=True):
     """The part under ``metadata.rtbench``."""
 
     answer_type: AnswerType
@@ -160,7 +160,7 @@ class TaskFile(Record, frozen=True):
     path: str
     name: str
     version: int
-    spec: TaskSpec
+    spec: TaskSettings
     pipelines: tuple[FilterPipeline, ...]
     config: dict[str, Any]
     """The whole lm-eval config as written."""
@@ -203,8 +203,8 @@ def read_task_file(path: Path) -> TaskFile:
     )
 
 
-def _spec(data: dict[str, Any], where: str) -> TaskSpec:
-    spec = convert(data, TaskSpec, where=where)
+def _spec(data: dict[str, Any], where: str) -> TaskSettings:
+    spec = convert(data, TaskSettings, where=where)
     if not spec.files:
         raise BadInputError("`files` names no file", where=where, next_step="Name at least one data file.")
     for number, file in enumerate(spec.files):
@@ -225,7 +225,7 @@ def _check_file(file: FileSpec, where: str) -> None:
         )
 
 
-def _check_patterns(spec: TaskSpec, where: str) -> None:
+def _check_patterns(spec: TaskSettings, where: str) -> None:
     if spec.groups is not None and spec.groups.mask is not None:
         try:
             re.compile(spec.groups.mask)
@@ -241,7 +241,7 @@ def _check_patterns(spec: TaskSpec, where: str) -> None:
         )
 
 
-def _check_variants(spec: TaskSpec, where: str) -> None:
+def _check_variants(spec: TaskSettings, where: str) -> None:
     for variant in (*spec.variants, *spec.aliases):
         if setting_of(variant) is not None:
             raise BadInputError(

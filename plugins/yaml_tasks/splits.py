@@ -9,10 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from rtbench.errors import BadInputError
-from rtbench.records import Fold, Split
+from rtbench_plugins.yaml_tasks.spec import GroupSpec, SplitSpec
 
-from .spec import GroupSpec, SplitSpec
+from rtbench.errors import BadInputError
+from rtbench.schema.base import Fold
+from rtbench.schema.tasks import Split
 
 VERSION = 1
 """Raised when what comes out changes; counts in the tasks' fingerprints."""

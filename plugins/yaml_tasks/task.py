@@ -7,20 +7,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rtbench.answers import RULES
-from rtbench.data import DataFiles, PinnedFile
+from rtbench_plugins.yaml_tasks import few_shot, loaders, splits
+from rtbench_plugins.yaml_tasks.spec import FileSpec, SplitSpec, TaskFile, TaskSettings, read_task_file
+from rtbench_plugins.yaml_tasks.twin import load_twin
+
+from rtbench.data.files import DataFiles
+from rtbench.data.pins import PinnedFile
 from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
-from rtbench.extraction import FilterExtractor, FilterStep, default_steps, rule_of
-from rtbench.files import convert
-from rtbench.interfaces import Demonstration, DemonstrationSource, Extractor, Task, TaskData, TaskInfo
-from rtbench.keys import content_key
-from rtbench.records import Fold, Sample, Split
+from rtbench.plugin.tasks import Extractor, Task
+from rtbench.schema.base import Fold
+from rtbench.schema.tasks import Demonstration, Sample, Split, TaskData, TaskInfo
+from rtbench.scoring.extraction import FilterExtractor, FilterStep, default_steps, rule_of
+from rtbench.scoring.rules import RULES
+from rtbench.storage.files import convert
+from rtbench.storage.keys import content_key
 from rtbench.twins import Twin, setting_of, twin_data, twin_fingerprint
 
-from . import few_shot, loaders, splits
-from .spec import FileSpec, SplitSpec, TaskFile, TaskSpec, read_task_file
-from .twin import load_twin
-
+DEFAULT_EXTRACTOR = "flexible"
 _LETTERS = "ABCDEFGHIJ"
 """Of choices, where the task states none."""
 
@@ -38,7 +41,7 @@ class YamlTask(Task):
         self._pipelines = _pipelines(file)
         if self.spec.loader not in loaders.LOADERS:
             raise UnknownNameError.of("loader", self.spec.loader, loaders.LOADERS, where=file.path)
-        kind = loaders.OPTIONS.get(self.spec.loader, loaders.NoOptions)
+        kind = loaders.OPTIONS.get(self.spec.loader, loaders.NoLoaderOptions)
         convert(self.spec.options, kind, where=f"{file.path}: metadata.rtbench.options")
         self.info = TaskInfo(
             name=file.name,
@@ -54,6 +57,8 @@ class YamlTask(Task):
             source=file.path,
             licence=self.spec.licence,
             twin=self.spec.twin is not None,
+            extractor=DEFAULT_EXTRACTOR if DEFAULT_EXTRACTOR in self._pipelines else "",
+            demonstrations=("own", "paper", "paper-as-published"),
         )
 
     @property
@@ -137,11 +142,12 @@ class YamlTask(Task):
         return f"v{self._version(name)}-{content_key(self._pipelines[name])[:8]}"
 
     def demonstrations(
-        self, files: DataFiles, source: DemonstrationSource = "own", split: str = "default"
+        self, files: DataFiles, source: str = "own", split: str | None = "default"
     ) -> Sequence[Demonstration]:
         if source == "own":
             return few_shot.own(Path(self.file.path).with_name("demonstrations.yaml"))
-        return self.paper_demonstrations(files, split, as_published=source == "paper-as-published")
+        published = source == "paper-as-published" or split is None
+        return self.paper_demonstrations(files, split or "default", as_published=published)
 
     def paper_prompt(self, files: DataFiles, split: str = "default", *, as_published: bool = False) -> str:
         """The paper's few-shot prompt, without the demonstrations that lie in the split's test fold.
@@ -169,7 +175,7 @@ class YamlTask(Task):
 
     # ------------------------------------------------------------------------------------------------------- helpers
 
-    def _paper_blocks(self, files: DataFiles, split: str, as_published: bool) -> list[few_shot.Block]:
+    def _paper_blocks(self, files: DataFiles, split: str, as_published: bool) -> list[few_shot.PublishedDemonstration]:
         blocks = few_shot.paper(self.spec.paper_prompt, self.info.name, files)
         if as_published or all(block.sample_index is None for block in blocks):
             return blocks
@@ -278,7 +284,7 @@ class YamlTask(Task):
             return files.digest(found) if found else "absent"
         return spec.sha256 or files.digest(files.find(spec.pin))
 
-    def _read(self, loader: loaders.Loader, path: Path, variant: str) -> loaders.Loaded:
+    def _read(self, loader: loaders.Loader, path: Path, variant: str) -> loaders.LoadedSamples:
         try:
             return loader(path, self.spec.options, variant)
         except (LookupError, TypeError, ValueError) as error:
@@ -315,7 +321,7 @@ def _pipelines(file: TaskFile) -> dict[str, tuple[FilterStep, ...]]:
     return out
 
 
-def _random_accuracy(spec: TaskSpec) -> float | None:
+def _random_accuracy(spec: TaskSettings) -> float | None:
     """As stated, else of a coin for yes or no and none for what is open; the choices are in the data."""
     if spec.random_accuracy is not None:
         return spec.random_accuracy

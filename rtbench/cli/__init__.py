@@ -7,12 +7,13 @@ import sys
 import click
 
 from rtbench import __version__
-from rtbench.commands import COMMANDS
+from rtbench.cli.commands import COMMANDS
+from rtbench.cli.groups import PluginGroup
 from rtbench.errors import RtbenchError
 
 
-class _LazyGroup(click.Group):
-    """Imports a subcommand's file when it is asked for, and looks among the plugins for a name it does not have."""
+class _LazyGroup(PluginGroup):
+    """Imports a subcommand's file when it is asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -25,25 +26,6 @@ class _LazyGroup(click.Group):
         module, attribute = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Below our own the commands that installed plugins declare, by name alone: none of them is loaded."""
-        super().format_commands(ctx, formatter)
-        from importlib.metadata import entry_points
-
-        names = sorted({point.name for point in entry_points(group="rtbench.commands")})
-        if names:
-            with formatter.section("From plugins (`rtbench plugins` lists all)"):
-                formatter.write_text(", ".join(names))
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            from rtbench.cli.added import plugin_command
-
-            return args[0], plugin_command(args[0], args[1:]), args[1:]
-        return super().resolve_command(ctx, args)
 
 
 @click.group(

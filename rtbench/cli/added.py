@@ -1,25 +1,29 @@
-"""What plugins add to the command line: subcommands, text below the table of a run, and facts of the machine."""
+"""What plugins add to the command line: subcommands, and text below the table of a run."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import PLUGIN_FILES, SWITCHES, blocked, console
-from rtbench.commands import COMMANDS
+from rtbench.cli.common import PLUGIN_FILES, SWITCHES, blocked
 from rtbench.errors import PluginError, UnknownNameError
-from rtbench.plugins import HookResults, PluginManager
+from rtbench.plugin.manager import PluginManager
 
 if TYPE_CHECKING:
-    from rtbench.runs import RunRecord
+    from rtbench.schema.runs import RunRecord
     from rtbench.session import Session
 
 
-def plugin_command(name: str, arguments: Sequence[str]) -> click.Command:
-    """A plugin's subcommand. ``--plugin`` and ``-p`` among its arguments count for finding it.
+def plugin_command(name: str, arguments: Sequence[str], own: Sequence[str]) -> click.Command:
+    """Return a plugin's subcommand.
+
+    Args:
+        name: as registered, with its group before a dot.
+        arguments: of the command; ``--plugin`` and ``-p`` among them count for finding it.
+        own: names of the group's own commands, for the message.
 
     Raises:
         UnknownNameError: no plugin has such a command.
@@ -28,8 +32,11 @@ def plugin_command(name: str, arguments: Sequence[str]) -> click.Command:
     plugins = _plugins(arguments)
     registry = plugins.registries["commands"]
     if name not in registry:
-        known = [*COMMANDS, *registry.names()]
-        raise UnknownNameError.of("command", name, known, where="rtbench", listing="rtbench --help")
+        group, _, last = name.rpartition(".")
+        others = [other.rpartition(".") for other in registry.names()]
+        known = {*own, *(other for of, _, other in others if of == group)}
+        where = " ".join(["rtbench", *group.split(".")]).strip()
+        raise UnknownNameError.of("command", last, known, where=where, listing=f"{where} --help")
     entry = registry.get(name)
     command = entry.resolve()
     if not isinstance(command, click.Command):
@@ -55,20 +62,8 @@ def _plugins(arguments: Sequence[str]) -> PluginManager:
 
 
 def with_summaries(text: str, session: Session, run: RunRecord, format_: str) -> str:
-    """A leaderboard for people, and below it what plugins have to say of the run."""
+    """Return a leaderboard for people, and below it what plugins have to say of the run."""
     if format_ not in {"table", "md"}:
         return text
-    texts = told(session.plugins.run_summaries(run, session))
+    texts = session.summaries(run)
     return "\n\n".join([text, *(texts if format_ == "table" else (f"```\n{click.unstyle(one)}\n```" for one in texts))])
-
-
-def facts(session: Session) -> dict[str, str]:
-    """What plugins have to say of this machine."""
-    return {name: said for found in told(session.plugins.machine_facts()) for name, said in found.items()}
-
-
-def told(found: HookResults) -> list[Any]:
-    """What hooks returned; what went wrong in them is a warning."""
-    for error in found.errors:
-        console(stderr=True).print(f"warning: {error}", style="yellow", markup=False, soft_wrap=True)
-    return found.values

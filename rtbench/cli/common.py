@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench.errors import BadInputError
-from rtbench.places import check_name
+from rtbench.storage.paths import check_name
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from rtbench.plan import Plan
+    from rtbench.plugin.plans import Plan
     from rtbench.session import Session
 
 Command = Callable[..., Any]
@@ -93,7 +93,8 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
         task_files: Sequence[str] = (),
         **rest: Any,
     ) -> Any:
-        from rtbench.interfaces import Environment
+        from rtbench.cli.progress import byte_progress
+        from rtbench.schema.environment import Environment
         from rtbench.session import Session
 
         _refuse_options_before_subcommand(click.get_current_context())
@@ -113,7 +114,7 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
             trust_remote_code=trust_remote_code,
             offline=offline,
         )
-        return command(Session(environment), **rest)
+        return command(Session(environment, progress=byte_progress(), warn=warn), **rest)
 
     made: Command = wrapped
     for option in reversed(options):
@@ -204,7 +205,9 @@ def value_map(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
 def matrix_options(command: Command) -> Command:
     """The matrix and how it is narrowed."""
     options = [
-        click.option("--matrix", default="pocket", show_default=True, help="Built-in name or YAML file."),
+        click.option(
+            "--matrix", metavar="NAME", help="Built-in name or YAML file.  [default: the miniature of a few minutes]"
+        ),
         click.option("--tasks", callback=name_list, metavar="A,B", help="Only these tasks."),
         click.option("--methods", callback=name_list, metavar="A,B", help="Only these methods."),
         click.option("--teachers", callback=name_list, metavar="A,B", help="Only these teachers."),
@@ -216,14 +219,14 @@ def matrix_options(command: Command) -> Command:
             "--limit", type=int, metavar="N", help="Only the first N questions of each fold; steps of training stay."
         ),
         click.option("--epochs", type=int, metavar="N", help="Instead of the recipe's."),
-        click.option("--selection", metavar="HOW", help="last, val or best-test (the paper's protocol)."),
+        click.option("--selection", metavar="HOW", help="Epoch that counts: last, val or best-test."),
         click.option("--extractor", metavar="NAME", help="The one the leaderboard shows."),
         click.option(
             "--source",
             type=click.Choice(["upstream", "twin"]),
             help="The tasks' published data, or fresh questions of their procedural twins.",
         ),
-        click.option("--variant", metavar="NAME", help="Wording of the data (original, kojima)."),
+        click.option("--variant", metavar="NAME", help="Wording of the data, such as original."),
         click.option("--split", metavar="NAME", help="Split of the data (default, template)."),
     ]
     for option in reversed(options):
@@ -245,20 +248,20 @@ def with_executor(command: Command) -> Command:
     return command
 
 
-def planned(session: Session, arguments: dict[str, Any]) -> Any:
-    """Reads, narrows and plans a matrix from the options of :func:`matrix_options`."""
-    from rtbench.cli.progress import byte_progress
-    from rtbench.config import read_matrix
-    from rtbench.narrowing import Narrowing, narrow
-    from rtbench.plan import make_plan
+def planned(session: Session, arguments: dict[str, Any]) -> Plan:
+    """Read, override, resolve and plan a matrix from the options of :func:`matrix_options`."""
+    from rtbench.matrix.overrides import Overrides
+    from rtbench.matrix.read import read_matrix
+    from rtbench.matrix.resolve import matrix_path, resolve
+    from rtbench.planning.plan import make_plan
 
-    session.files.progress = byte_progress()
-    name = arguments.pop("matrix")
-    matrix = narrow(session, read_matrix(session, name), Narrowing(**arguments))
-    plan = make_plan(session, matrix)
-    asked = {planned.cell.task.name for planned in plan.cells}
+    matrix = read_matrix(matrix_path(session, arguments["matrix"]))
+    asked = {key: value for key, value in arguments.items() if key != "matrix"}
+    plan = make_plan(resolve(matrix, session, Overrides.of(asked)), session)
+    session.plugins.modify_plan(plan)
+    tasks = {planned.cell.task.name for planned in plan.cells}
     for task in session.own_tasks:
-        if task not in asked:
+        if task not in tasks:
             said = f"{task} is not among the tasks that are asked: --tasks {task} asks it"
             console(stderr=True).print(said, style="yellow", markup=False)
     return plan
@@ -279,10 +282,10 @@ NAME = click.option(
 
 def run_name(plan: Plan, arguments: dict[str, Any]) -> str:
     """A narrowed matrix gets a name of its own, so that a trial does not take the whole run's place."""
-    from rtbench.keys import content_key
+    from rtbench.storage.keys import content_key
 
     narrowed = {key: value for key, value in arguments.items() if key != "matrix" and value is not None}
-    return f"{plan.matrix.name}-{content_key(narrowed)[:6]}" if narrowed else plan.matrix.name
+    return f"{plan.matrix}-{content_key(narrowed)[:6]}" if narrowed else plan.matrix
 
 
 def print_json(value: Any) -> None:
@@ -306,6 +309,11 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     terminal = stream.isatty()
     return Console(file=stream, width=None if terminal else 220, highlight=False, soft_wrap=not terminal)
+
+
+def warn(text: str) -> None:
+    """Show a warning on standard error."""
+    console(stderr=True).print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def heading(out: Console, text: str) -> None:

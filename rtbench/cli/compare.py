@@ -12,8 +12,8 @@ from rtbench.cli.common import console, format_option, heading, print_json, prin
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rtbench.comparing import Compared, Comparison, Flip
-    from rtbench.runs import RunRecord
+    from rtbench.reporting.compare import Compared, Comparison, Flip
+    from rtbench.schema.runs import RunRecord
     from rtbench.session import Session
 
 HEADS = ("cells", "before", "after", "effect", "95 % interval", "better", "worse", "n × seeds", "p (Holm)", "verdict")
@@ -42,9 +42,9 @@ def compare(session: Session, run_a: str, run_b: str, other_workspace: str | Non
     """What got better and what worse from RUN_A to RUN_B, on the same questions."""
     from pathlib import Path
 
-    from rtbench.comparing import compare as compared
-    from rtbench.runs import Runs
-    from rtbench.store import Store
+    from rtbench.reporting.compare import compare as compared
+    from rtbench.storage.runs import Runs
+    from rtbench.storage.store import Store
 
     second = Path(other_workspace) if other_workspace else session.workspace
     before, after = Runs(session.workspace).load(run_a), Runs(second).load(run_b)
@@ -61,7 +61,7 @@ def compare(session: Session, run_a: str, run_b: str, other_workspace: str | Non
 
 
 def _row(one: Comparison) -> tuple[str, ...]:
-    from rtbench.board import in_percent
+    from rtbench.schema.leaderboard import in_percent
 
     p = "–" if one.p is None else f"{one.p:.3g} ({one.adjusted:.3g})"
     return (
@@ -116,7 +116,7 @@ def _show_flips(
 ) -> None:
     import msgspec
 
-    from rtbench.judged import Judged, judged
+    from rtbench.reporting.answers import Judged, judged
     from rtbench.session import Session as OtherSession
 
     other = OtherSession(msgspec.structs.replace(session.environment, workspace=str(second)))

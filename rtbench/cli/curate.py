@@ -9,11 +9,12 @@ import click
 from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
 from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError
+from rtbench.steps.curate import judges_of
 
 if TYPE_CHECKING:
-    from rtbench.runs import CellRecord
+    from rtbench.schema.runs import CellRecord
+    from rtbench.schema.steps import CurateSpec
     from rtbench.session import Session
-    from rtbench.specs import CurateSpec
     from rtbench.steps.curate import Stage
 
 
@@ -38,7 +39,7 @@ def curate(
 ) -> None:
     """Show what each curator removed of a cell's rationales, with examples; try others on what is stored. Without CELL,
     the first cell that was trained on rationales."""
-    from rtbench.runs import Runs
+    from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
     cells = [found for found in record.cells if found.examples is not None and found.teacher is not None]
@@ -76,10 +77,10 @@ def _stages(
     """What each curator was given, and left; the first stage is all that there is."""
     import msgspec
 
-    from rtbench.judged import check_task
-    from rtbench.questions import questions_of
-    from rtbench.specs import CurateSpec
+    from rtbench.reporting.answers import check_task
+    from rtbench.schema.steps import CurateSpec
     from rtbench.steps.curate import Stage, candidates_of, context_of, curated
+    from rtbench.steps.selection import questions_of
 
     assert cell.examples is not None
     if not session.store.has("curate", cell.examples):
@@ -91,7 +92,7 @@ def _stages(
         raise BadInputError("learns from gold answers, not from rationales", where=cell.name)
     if others is not None:
         spec = _with(session, spec, others)
-        _keep_budget(session, spec, run_name, budget)
+        session = _keep_budget(session, spec, run_name, budget)
     samples = questions_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
     candidates = candidates_of(session, spec, samples, [i["key"] for i in meta.inputs])
     stages = curated(session, spec, candidates, context_of(session, spec, samples))
@@ -122,23 +123,23 @@ def _stage(stage: Stage) -> dict[str, Any]:
     }
 
 
-def _keep_budget(session: Session, spec: CurateSpec, run_name: str, budget: str | None) -> None:
-    """Raises BadInputError where a judge costs money and nobody said how much may be spent."""
-    from rtbench.budget import parse_budget
+def _keep_budget(session: Session, spec: CurateSpec, run_name: str, budget: str | None) -> Session:
+    """Return a session that keeps the run's budget. Raises BadInputError where a judge costs money and nobody said how much may be spent."""
     from rtbench.cli.money import check_price, open_account
+    from rtbench.storage.budget import parse_budget
 
-    judges = session.judges(spec)
+    judges = judges_of(session, spec)
     if budget is None:
         paid = [judge.name for judge in judges if judge.paid]
         if paid:
             raise BadInputError(
                 f"{paid[0]} costs money", where="--with", next_step="Say how much the run may: --budget 5usd."
             )
-        return
+        return session
     nano, currency = parse_budget(budget)
     for judge in judges:
         check_price(judge, currency)
-    open_account(session, run_name, nano, currency)
+    return open_account(session, run_name, nano, currency)
 
 
 def _with(session: Session, spec: CurateSpec, others: str) -> CurateSpec:
@@ -150,8 +151,9 @@ def _with(session: Session, spec: CurateSpec, others: str) -> CurateSpec:
     import msgspec
     import yaml
 
-    from rtbench.config import Block, curators_of
-    from rtbench.files import convert
+    from rtbench.matrix.resolve import curators_of
+    from rtbench.schema.matrix import Block
+    from rtbench.storage.files import convert
 
     try:
         items = yaml.safe_load(f"[{others}]")

@@ -10,7 +10,7 @@ from rtbench.cli.common import format_option, name_list, print_json, print_table
 from rtbench.errors import BadInputError, MissingDataError
 
 if TYPE_CHECKING:
-    from rtbench.data import PinnedFile
+    from rtbench.data.pins import PinnedFile
     from rtbench.session import Session
 
 
@@ -21,7 +21,7 @@ def data() -> None:
 
 def _pins(session: Session, names: list[str] | None) -> dict[str, PinnedFile]:
     """Pinned files of tasks, then what plugins add for them, each once."""
-    tasks = names or session.plugins.registries["tasks"].names()
+    tasks = names or session.registry("tasks").names()
     own = [pin for name in tasks for pin in getattr(session.task(name, where="--tasks"), "pins", ())]
     return {pin.name: pin for pin in (*own, *session.plugins.pinned_files(tasks))}
 
@@ -68,9 +68,6 @@ def list_(session: Session, names: list[str] | None, format_: str) -> None:
 @with_session
 def pull(session: Session, names: list[str] | None) -> None:
     """Download what is not at hand; a download that broke off goes on where it stopped."""
-    from rtbench.cli.progress import byte_progress
-
-    session.files.progress = byte_progress()
     pins = _pins(session, names)
     missing: list[MissingDataError] = []
     for pin in pins.values():

@@ -47,15 +47,13 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
     """Sections of facts. Holds no secrets: of keys only whether a variable is set."""
     import platform
 
-    from rtbench.cli.added import facts
-
     packages = {name: _version(name) for name in ("rtbench", *REQUIRED)}
     extras = {
         name: ("installed" if all(_version(p) != "missing" for p in needs) else f"pip install 'rtbench[{name}]'")
         + f" — {adds}"
         for name, (needs, adds) in EXTRAS.items()
     }
-    states = {name: _states(session, name) for name in session.plugins.registries["tasks"].names()}
+    states = {name: _states(session, name) for name in session.registry("tasks").names()}
     return {
         "ready": _ready(packages, states),
         "machine": {
@@ -64,7 +62,7 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
             "cpu cores": cpu_count(),
             "memory": f"{memory_gb():.0f} GiB",
             "gpu": f"{gpu_count()} NVIDIA" if gpu_count() else "none",
-            **facts(session),
+            **session.machine_facts(),
         },
         "packages": packages,
         "extras": extras,

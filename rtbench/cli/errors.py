@@ -12,9 +12,9 @@ from rtbench.cli.common import console, format_option, heading, print_json, prin
 from rtbench.cli.show import find_cell
 
 if TYPE_CHECKING:
-    from rtbench.error_analysis import Category
-    from rtbench.judged import Judged
-    from rtbench.runs import CellRecord
+    from rtbench.reporting.answers import Judged
+    from rtbench.reporting.wrong_answers import Category
+    from rtbench.schema.runs import CellRecord
     from rtbench.session import Session
 
 
@@ -29,8 +29,8 @@ def errors(
     session: Session, cell: str | None, run_name: str | None, extractor: str | None, examples: int, format_: str
 ) -> None:
     """Count wrong answers by what went wrong, found by rule, for one cell or all of a run."""
-    from rtbench.error_analysis import CATEGORIES
-    from rtbench.runs import Runs
+    from rtbench.reporting.wrong_answers import CATEGORIES
+    from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
     if cell is None:
@@ -65,8 +65,8 @@ def _looked_into(
     session: Session, cells: Sequence[CellRecord], extractor: str | None, examples: int
 ) -> tuple[dict[str, int], dict[str, Counter[Category]], dict[Category, list[tuple[str, Judged]]]]:
     """Answers and categories by cell, and examples of each category."""
-    from rtbench.error_analysis import categories_of
-    from rtbench.judged import judged
+    from rtbench.reporting.answers import judged
+    from rtbench.reporting.wrong_answers import categories_of
 
     answers: dict[str, int] = {}
     counts: dict[str, Counter[Category]] = {}

@@ -10,8 +10,8 @@ from rtbench.cli.common import console, format_option, heading, print_json, prin
 from rtbench.cli.show import find_cell
 
 if TYPE_CHECKING:
-    from rtbench.judged import Judged
-    from rtbench.runs import CellRecord
+    from rtbench.reporting.answers import Judged
+    from rtbench.schema.runs import CellRecord
     from rtbench.session import Session
 
 
@@ -23,7 +23,7 @@ def extractors(session: Session, format_: str) -> None:
     if click.get_current_context().invoked_subcommand is not None:
         return
     found: dict[tuple[str, int, str], list[str]] = {}
-    for name in session.plugins.registries["tasks"].names():
+    for name in session.registry("tasks").names():
         task = session.task(name)
         for extractor in map(task.extractor, task.info.extractors):
             found.setdefault((extractor.name, extractor.version, extractor.cites), []).append(name)
@@ -47,8 +47,8 @@ def diff(
     session: Session, one: str, other: str, cell: str | None, run_name: str | None, examples: int, format_: str
 ) -> None:
     """Where two extractors, ONE and OTHER, come to different verdicts on the same completions."""
-    from rtbench.judged import scored_cells
-    from rtbench.runs import Runs
+    from rtbench.reporting.answers import scored_cells
+    from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
     cells = [find_cell(session, record, cell)] if cell is not None else scored_cells(session, record)
@@ -77,7 +77,7 @@ def diff(
 
 def _pairs(session: Session, cell: CellRecord, one: str, other: str) -> list[tuple[Judged, Judged]]:
     """Both verdicts on each question; where several completions vote, each extractor may have picked another."""
-    from rtbench.judged import judged_by
+    from rtbench.reporting.answers import judged_by
 
     found = judged_by(session, cell, [one, other])
     second = {b.score.sample_index: b for b in found[other]}

@@ -24,15 +24,16 @@ def import_(
 ) -> None:
     """Bring recorded completions into the ledger, matched to samples by question text.
 
-    PATHS are JSON Lines files (model__key__task.jsonl[.gz]), the original project's completion_data JSON files, or logs
-    of the zero_shot_cot repository (*.log). What fits no sample is listed. Importing twice changes nothing.
+    PATHS are JSON Lines files (model__key__task.jsonl[.gz]), or files of another format that a plugin knows (`rtbench
+    plugins` lists them). What fits no sample is listed. Importing twice changes nothing.
     """
     from rtbench.errors import MissingDataError
-    from rtbench.importing import Pending, commit_import, prepare_import
-    from rtbench.recordings import read_recording
+    from rtbench.recordings.importing import Pending, commit_import, prepare_import
+    from rtbench.recordings.read import formats_of, read_recording
 
     # All files are read, matched and checked before the first is written: a bad one leaves nothing half done.
-    recordings = [read_recording(path, model=model, key=key, task=task) for path in paths]
+    formats = formats_of(session)
+    recordings = [read_recording(path, formats, model=model, key=key, task=task) for path in paths]
     pending = Pending()
     prepared = []
     for recording in recordings:

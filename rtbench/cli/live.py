@@ -13,15 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from rtbench.cli.progress import RunListener
-from rtbench.interfaces import StepState
+from rtbench.schema.steps import StepState
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.progress import TaskID
 
-    from rtbench.plan import Plan
+    from rtbench.plugin.plans import Plan
+    from rtbench.schema.steps import Step
     from rtbench.session import Session
-    from rtbench.specs import Step
 
 MONEY_SECONDS = 2.0
 """How often the account is read."""
@@ -110,7 +110,7 @@ class LiveListener(RunListener):
         """What the run has spent so far, where it has an account."""
         budget = self._session.budget
         if budget is not None and time.monotonic() - self._money_read >= MONEY_SECONDS:
-            from rtbench.budget import money
+            from rtbench.storage.budget import money
 
             self._money_read = time.monotonic()
             account, cap = budget.account(), budget.cap

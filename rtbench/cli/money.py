@@ -7,28 +7,27 @@ from typing import TYPE_CHECKING
 
 from rtbench.cli.common import console
 from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.steps.curate import judges_of
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import Teacher
-    from rtbench.plan import Plan
-    from rtbench.records import Price
+    from rtbench.plugin.models import Teacher
+    from rtbench.plugin.plans import Plan
+    from rtbench.schema.money import Price
     from rtbench.session import Session
 
 
-def keep_account(session: Session, plan: Plan, name: str, budget: str | None) -> None:
-    """Has everything booked that the run of that name spends, and lets it spend no more than a budget together with what
-    its earlier goes have spent. Without a budget an account is kept where all prices are in one currency.
+def keep_account(session: Session, plan: Plan, name: str, budget: str | None) -> Session:
+    """Return a session that books everything that the run of that name spends, and spends no more than a budget together
+    with what its earlier goes have spent. Without a budget an account is kept where all prices are in one currency.
 
     Raises:
         BadInputError: the budget is no amount, or a price is missing or in another currency.
     """
-    from rtbench.budget import CURRENCIES, money, parse_budget
+    from rtbench.storage.budget import CURRENCIES, money, parse_budget
 
     if budget is None:
         currencies = {price.currency.upper() for _, price in _prices(session, plan)}
-        if len(currencies) == 1:
-            open_account(session, name, None, currencies.pop())
-        return
+        return session if len(currencies) != 1 else open_account(session, name, None, currencies.pop())
     nano, currency = parse_budget(budget)
     _check_prices(session, plan, currency)
     if not any(_prices(session, plan)):
@@ -36,24 +35,30 @@ def keep_account(session: Session, plan: Plan, name: str, budget: str | None) ->
             raise UnknownNameError.of("currency", currency, CURRENCIES, where=f"--budget {budget}", most=8)
         said = "--budget has nothing to guard: no teacher, student or judge of this run costs money"
         console(stderr=True).print(said, style="yellow", markup=False)
-    spent = open_account(session, name, nano, currency)
-    if spent:
+    account = open_account(session, name, nano, currency)
+    if account.budget is not None and (spent := account.budget.account().spent):
         said = f"this run has spent {money(spent, currency)} of {money(nano, currency)} before"
         console(stderr=True).print(said, markup=False)
+    return account
 
 
-def open_account(session: Session, name: str, nano: int | None, currency: str) -> int:
-    """Opens the account of that name for the session. Returns what was spent before, in billionths."""
-    from msgspec.structs import replace
+def open_account(session: Session, name: str, nano: int | None, currency: str) -> Session:
+    """Open the account of that name, and return a session that books on it.
 
-    from rtbench.budget import Budget, Cap
-    from rtbench.places import inside
+    Args:
+        session: without it.
+        name: of the run.
+        nano: most that may be spent, in billionths; None: there is no cap.
+        currency: of all prices.
+    """
+    from rtbench.schema.money import BudgetCap
+    from rtbench.storage.budget import Budget
+    from rtbench.storage.paths import inside
 
     account = inside(session.workspace.resolve() / "runs", f"{name}.spend")
-    cap = Cap(path=str(account), nano=nano, currency=currency)
-    before = Budget(cap).begin()
-    session.environment = replace(session.environment, budget=cap)
-    return before.spent
+    cap = BudgetCap(path=str(account), nano=nano, currency=currency)
+    Budget(cap).begin()
+    return session.having(budget=cap)
 
 
 def check_price(teacher: Teacher, currency: str) -> None:
@@ -104,7 +109,7 @@ def _prices(session: Session, plan: Plan) -> Iterator[tuple[str, Price]]:
 
 def _teachers(session: Session, plan: Plan) -> Iterator[Teacher]:
     """Teachers of cells that can run, and curators' judges."""
-    from rtbench.specs import CurateSpec
+    from rtbench.schema.steps import CurateSpec
 
     for planned in plan.cells:
         teacher = planned.cell.models.teacher
@@ -112,4 +117,4 @@ def _teachers(session: Session, plan: Plan) -> Iterator[Teacher]:
             yield teacher
     for step in plan.steps.values():
         if isinstance(step.spec, CurateSpec):
-            yield from session.judges(step.spec)
+            yield from judges_of(session, step.spec)

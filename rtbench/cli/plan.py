@@ -23,10 +23,10 @@ from rtbench.cli.money import keep_account
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
-    from rtbench.estimate import StepEstimate
-    from rtbench.plan import Plan
+    from rtbench.planning.estimate import StepEstimate
+    from rtbench.plugin.plans import Plan
+    from rtbench.schema.steps import Step
     from rtbench.session import Session
-    from rtbench.specs import Step
 
 HEADS = ("step", "state", "requests", "new", "prompt tokens ≈", "new tokens ≤", "cost ≤", "time ≈", "memory ≈")
 SHORT = 60
@@ -56,17 +56,17 @@ def plan(
     **arguments: Any,
 ) -> None:
     """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
-    from rtbench.estimate import estimate
-    from rtbench.readiness import unready
+    from rtbench.planning.estimate import estimate
+    from rtbench.planning.preflight import unready
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
-    session.machine = session.executor(executor, executor_options).machine()
+    session = session.having(machine=session.executor(executor, executor_options).machine())
     made = planned(session, dict(arguments))
     if budget is not None or pilot is not None:
-        keep_account(session, made, name or run_name(made, arguments), budget)
+        session = keep_account(session, made, name or run_name(made, arguments), budget)
     if pilot is not None:
-        from rtbench.pilot import run_pilot
+        from rtbench.planning.pilot import run_pilot
 
         for piloted in run_pilot(session, made, pilot):
             said = f"pilot: {piloted.title}: {piloted.asked} asked, {piloted.held} were there"
@@ -87,7 +87,7 @@ def plan(
 
 def _doubled(session: Session, made: Plan) -> list[str]:
     """Of tasks given as files, the test questions that are training questions too."""
-    from rtbench.overlap import doubled
+    from rtbench.data.overlap import doubled
 
     own = {p.cell.task.name: p.cell.task for p in made.cells if p.score and p.cell.task.name in session.own_tasks}
     counts = {name: doubled(session.task_data(name, spec.variant), spec.split) for name, spec in own.items()}
@@ -102,7 +102,7 @@ def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:
     """The plan for programs."""
     todo = {step.key for step in made.todo}
     return {
-        "matrix": made.matrix.name,
+        "matrix": made.matrix,
         "cells": [
             {
                 "name": p.cell.name,
@@ -157,7 +157,7 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
 
 def engines(session: Session, made: Plan) -> dict[str, list[str]]:
     """Students whose texts are still to be written, by what will write them."""
-    from rtbench.specs import CompleteSpec
+    from rtbench.schema.steps import CompleteSpec
 
     asked = {
         (step.spec.model.name, step.spec.trained): step.spec.model
@@ -175,7 +175,7 @@ def engines(session: Session, made: Plan) -> dict[str, list[str]]:
 def _totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> None:
     """Sums, of teachers and of students apart, and of those that cost money apart from the rest: a token that is paid for and
     one that is computed here do not add up."""
-    from rtbench.specs import CompleteSpec, TrainSpec
+    from rtbench.schema.steps import CompleteSpec, TrainSpec
 
     apart: dict[tuple[str, str], list[StepEstimate]] = {}
     for step in steps:
@@ -196,7 +196,7 @@ def _totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> None:
 
 def _by_teacher(made: Plan, estimates: dict[str, StepEstimate]) -> None:
     """Requests, tokens and money of each teacher that has a price, and of judges."""
-    from rtbench.specs import CompleteSpec, CurateSpec
+    from rtbench.schema.steps import CompleteSpec, CurateSpec
 
     found: dict[str, list[StepEstimate]] = {}
     for step in made.todo:
@@ -224,7 +224,7 @@ def _by_teacher(made: Plan, estimates: dict[str, StepEstimate]) -> None:
 
 def _by_student(made: Plan, estimates: dict[str, StepEstimate]) -> None:
     """Trainings, requests and money of each student that somebody else trains."""
-    from rtbench.specs import CompleteSpec, TrainSpec
+    from rtbench.schema.steps import CompleteSpec, TrainSpec
 
     trainings: dict[str, list[StepEstimate]] = {}
     asked: dict[str, list[StepEstimate]] = {}
@@ -254,7 +254,7 @@ def _state(step: Step, made: Plan, todo: set[str]) -> str:
 
 
 def _summed(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> list[tuple[str, ...]]:
-    from rtbench.history import trait_of
+    from rtbench.planning.throughput import trait_of
 
     groups: dict[str, list[StepEstimate]] = {}
     members: dict[str, list[Step]] = {}

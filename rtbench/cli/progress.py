@@ -8,15 +8,16 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rtbench.interfaces import Progress, StepState
+from rtbench.schema.base import Progress
+from rtbench.schema.steps import StepState
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rtbench.errors import PluginError
-    from rtbench.plan import Plan
+    from rtbench.plugin.plans import Plan
+    from rtbench.schema.steps import Step
     from rtbench.session import Session
-    from rtbench.specs import Step
 
 LINE_SECONDS = 10.0
 """Plain progress lines of one step come no closer than this."""

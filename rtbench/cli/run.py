@@ -47,28 +47,26 @@ def run(
     **arguments: Any,
 ) -> int:
     """Do what each cell of a matrix needs, exactly once, and print the leaderboard."""
-    from msgspec.structs import replace
-
-    from rtbench.budget import parse_budget
     from rtbench.cli.added import with_summaries
     from rtbench.cli.progress import listener_for
-    from rtbench.readiness import refuse_unready
-    from rtbench.report import build_leaderboard
-    from rtbench.runs import Runs, overlaps, random_accuracies, run_record
+    from rtbench.planning.preflight import refuse_unready
+    from rtbench.planning.records import overlaps, random_accuracies, run_record
+    from rtbench.reporting.build import build_leaderboard
+    from rtbench.storage.budget import parse_budget
+    from rtbench.storage.runs import Runs
 
     reporter = session.reporter(format_)
     if budget is not None:
         parse_budget(budget)  # a slip is told before anything is planned
-    session.environment = replace(session.environment, report_to=tuple(report_to or ()))
     engine = session.executor(executor, executor_options | ({} if workers is None else {"workers": workers}))
-    session.machine = engine.machine()
+    session = session.having(machine=engine.machine(), report_to=tuple(report_to or ()))
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
         reasons = dict.fromkeys(p.reason or "" for p in plan.cells)
-        raise BadInputError("no cell can run:\n  " + "\n  ".join(reasons), where=f"matrix {plan.matrix.name}")
+        raise BadInputError("no cell can run:\n  " + "\n  ".join(reasons), where=f"matrix {plan.matrix}")
     refuse_unready(session, plan)
     name = name or run_name(plan, arguments)
-    keep_account(session, plan, name, budget)
+    session = keep_account(session, plan, name, budget)
     runs = Runs(session.workspace)
     random = random_accuracies(session, plan)
     runs.save(run_record(name, plan, None, version=__version__, random=random))
@@ -76,7 +74,7 @@ def run(
         outcome = engine.run(plan, session, listener)
     record = run_record(name, plan, outcome, version=__version__, random=random, overlap=overlaps(session, plan))
     runs.save(record)
-    board = build_leaderboard(record, session.store, session.ledger)
+    board = build_leaderboard(record, session)
     click.echo(with_summaries(reporter.render(board), session, record, format_))
     errors = console(stderr=True)
     if format_ == "table":

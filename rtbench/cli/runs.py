@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def runs(session: Session, format_: str) -> None:
     """List the runs of the workspace; the last one is what commands take that are given none."""
     from rtbench.errors import BadInputError
-    from rtbench.runs import Runs
+    from rtbench.storage.runs import Runs
 
     found = Runs(session.workspace)
     rows: list[tuple[str, ...]] = []

@@ -21,7 +21,7 @@ NO_PREFIX = "none"
 @click.option(
     "--run", "run_name", metavar="NAME", help="Instead of a file: a run's stored texts, beside its stored verdicts."
 )
-@click.option("--extractor", metavar="NAME", help="Extractor.  [default: flexible; of a run: the leaderboard's]")
+@click.option("--extractor", metavar="NAME", help="Extractor.  [default: the task's; of a run: the leaderboard's]")
 @click.option("--variant", metavar="NAME", help="Match questions in this wording only.  [default: in any]")
 @click.option(
     "--answer-prefix",
@@ -44,21 +44,22 @@ def score(
     scores: bool,
     format_: str,
 ) -> None:
-    """Score recorded completions (JSON Lines or completion_data JSON), or a run's, offline."""
+    """Score recorded completions, or those of a run, offline."""
     if (path is None) == (run_name is None):
         raise BadInputError("give a file, or --run", where="score")
     if run_name is not None:
         _run(session, run_name, extractor, format_)
         return
     assert path is not None
-    from rtbench.recordings import read_recording
-    from rtbench.scoring import score_file
+    from rtbench.recordings.read import formats_of, read_recording
+    from rtbench.recordings.scoring import score_recording
 
-    name = task or read_recording(path).task
-    found = score_file(
-        path,
-        session.task(name, where="--task" if task else str(path)),
-        extractor or "flexible",
+    recording = read_recording(path, formats_of(session), task=task)
+    judged = session.task(recording.task, where="--task" if task else str(path))
+    found = score_recording(
+        recording,
+        judged,
+        extractor or judged.info.shown_extractor,
         session.files,
         variant=variant,
         answer_prefix=None if answer_prefix == NO_PREFIX else answer_prefix,
@@ -102,9 +103,9 @@ def score(
 
 def _run(session: Session, name: str, extractor: str | None, format_: str) -> None:
     """Every scored cell of a run, judged by the extractor as it is now; nothing is written."""
-    from rtbench.board import in_percent
-    from rtbench.rescoring import rescore
-    from rtbench.runs import Runs
+    from rtbench.reporting.rescore import rescore
+    from rtbench.schema.leaderboard import in_percent
+    from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(name)
     cells = [cell for cell in record.cells if cell.scored_in(session.store)]

@@ -11,7 +11,8 @@ import click
 from rtbench.cli.common import console, format_option, heading, print_json, with_session
 
 if TYPE_CHECKING:
-    from rtbench.runs import CellRecord, RunRecord
+    from rtbench.plugin.services import Services
+    from rtbench.schema.runs import CellRecord, RunRecord
     from rtbench.session import Session
 
 
@@ -36,7 +37,7 @@ def show(
     format_: str,
 ) -> None:
     """Show one cell's samples: question, rationale, extracted answer, gold. Without CELL, list the cells."""
-    from rtbench.runs import Runs
+    from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
     if cell is None:
@@ -69,7 +70,7 @@ def _list(record: RunRecord, format_: str) -> None:
         out.print(cell.name + (f"   ({cell.reason})" if cell.reason else ""), markup=False)
 
 
-def find_cell(session: Session, run: RunRecord, name: str, cells: Sequence[CellRecord] | None = None) -> CellRecord:
+def find_cell(session: Services, run: RunRecord, name: str, cells: Sequence[CellRecord] | None = None) -> CellRecord:
     """A cell by name, or by a part of it that only one has.
 
     Args:
@@ -101,10 +102,10 @@ def find_cell(session: Session, run: RunRecord, name: str, cells: Sequence[CellR
     raise UnknownNameError.of("cell", name, [c.name for c in among], where=f"run {run.name}", listing=listing, most=4)
 
 
-def _run_with(session: Session, but: str, name: str) -> str | None:
+def _run_with(session: Services, but: str, name: str) -> str | None:
     """The latest other run that has a cell of that name, of those whose record can be read."""
     from rtbench.errors import BadInputError
-    from rtbench.runs import Runs
+    from rtbench.storage.runs import Runs
 
     runs = Runs(session.workspace)
     for other in reversed(runs.names()):
@@ -115,7 +116,7 @@ def _run_with(session: Session, but: str, name: str) -> str | None:
 
 
 def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[dict[str, Any]]:
-    from rtbench.judged import judged
+    from rtbench.reporting.answers import judged
 
     return [
         {

@@ -1,4 +1,4 @@
-"""``rtbench tasks``, ``rtbench tasks export`` and ``rtbench tasks twin``."""
+"""``rtbench tasks`` and its subcommands."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from rtbench.cli.common import format_option, name_list, print_json, print_table, value_map, with_session
+from rtbench.cli.groups import PluginGroup
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from rtbench.twins import Problem, Twin
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=PluginGroup, invoke_without_command=True)
 @format_option("table", "json")
 @with_session
 def tasks(session: Session, format_: str) -> None:
-    """List tasks, export them for lm-eval, or draw questions of their twins."""
+    """List tasks, count overlaps of their folds, or draw questions of their twins."""
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
         return
-    names = session.plugins.registries["tasks"].names()
+    names = session.registry("tasks").names()
     infos = [session.task(name).info for name in names]
     if format_ == "json":
         print_json(infos)
@@ -48,16 +48,16 @@ def tasks(session: Session, format_: str) -> None:
 
 @tasks.command()
 @click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these.  [default: all]")
-@click.option("--variant", default="original", show_default=True, help="Wording of the data.")
+@click.option("--variant", metavar="NAME", help="Wording of the data.  [default: each task's first]")
 @format_option("table", "json")
 @with_session
-def overlap(session: Session, names: list[str] | None, variant: str, format_: str) -> None:
+def overlap(session: Session, names: list[str] | None, variant: str | None, format_: str) -> None:
     """Count test questions that stand among the training questions, in every split that is at hand."""
+    from rtbench.data.overlap import RUN, overlap_of
     from rtbench.errors import MissingDataError
-    from rtbench.overlap import RUN, overlap_of
 
     found: dict[str, Any] = {}
-    for name in names or session.plugins.registries["tasks"].names():
+    for name in names or session.registry("tasks").names():
         task = session.task(name, where="--tasks")
         try:
             data = session.task_data(name, variant if variant in task.info.variants else task.info.variants[0])
@@ -78,68 +78,6 @@ def overlap(session: Session, names: list[str] | None, variant: str, format_: st
     for name, why in found.items():
         if isinstance(why, str):
             click.echo(f"{name}: {why}")
-
-
-@tasks.command()
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these.  [default: all]")
-@click.option("--variant", default="original", show_default=True, help="Wording of the data.")
-@click.option("--split", default="default", show_default=True, help="Split of the data.")
-@click.option("--cell", metavar="CELL", help="Only what this cell of a run was asked, in its prompts.")
-@click.option("--run", "run_name", metavar="NAME", help="Whose cell.  [default: the latest]")
-@with_session
-def export(
-    session: Session,
-    directory: Path,
-    names: list[str] | None,
-    variant: str,
-    split: str,
-    cell: str | None,
-    run_name: str | None,
-) -> None:
-    """Write lm-eval configs over JSONL files with exactly our records and folds."""
-    from rtbench.export import export_tasks
-
-    given = click.get_current_context().get_parameter_source
-    if cell is not None:
-        for name in ("names", "variant", "split"):
-            if given(name) is not ParameterSource.DEFAULT:
-                raise BadInputError(
-                    "the cell says which questions these are", where=f"--{name.replace('names', 'tasks')}"
-                )
-        _export_cell(session, directory, cell, run_name)
-        return
-    if run_name is not None:
-        raise BadInputError("goes with --cell", where="--run", next_step="Name the cell too.")
-    registry = session.plugins.registries["tasks"]
-    found = [session.task(name, where="--tasks") for name in names or registry.names()]
-    written = export_tasks(found, directory, variant, split, session.files)
-    for path in written:
-        click.echo(path)
-    click.echo(f"lm_eval run --include_path {directory} --tasks {written[0].stem} …")
-
-
-def _export_cell(session: Session, directory: Path, name: str, run_name: str | None) -> None:
-    from rtbench.cli.show import find_cell
-    from rtbench.export import export_cell
-    from rtbench.judged import checkpoint_of
-    from rtbench.runs import Runs
-
-    record = Runs(session.workspace).load(run_name)
-    cell = find_cell(session, record, name)
-    path = export_cell(session, cell, directory)
-    click.echo(path)
-    model = "…" if cell.checkpoint is None else checkpoint_of(session, cell)
-    chat = cell.checkpoint is not None and _wraps_prompts(session, cell.checkpoint)
-    click.echo(
-        f"lm_eval run --model hf --model_args pretrained={model} --include_path {directory} --tasks {path.stem}"
-        + (" --apply_chat_template" if chat else "")
-    )
-
-
-def _wraps_prompts(session: Session, key: str) -> bool:
-    """A train step's student puts prompts into its chat template."""
-    return bool(session.store.meta("train", key).spec["model"]["options"].get("chat_template"))
 
 
 @tasks.command("twin")
@@ -173,7 +111,7 @@ def twin_(
     """Print or export fresh questions of a task's procedural twin."""
     import msgspec
 
-    from rtbench.files import write_atomic
+    from rtbench.storage.files import write_atomic
 
     twin = session.task(name).twin()
     if twin is None:

@@ -9,36 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.asking import ask
 from rtbench.errors import StepFailedError
-from rtbench.files import atomic_write, read_jsonl
-from rtbench.ledger import Ledger, Partition, make_request
-from rtbench.prompts import render
-from rtbench.questions import corpus_of, questions_of
-from rtbench.records import Completion, Record, Request, Sample
-from rtbench.specs import CompleteSpec, Step
+from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Request
+from rtbench.schema.steps import CompleteSpec, Step
+from rtbench.schema.tasks import Sample
+from rtbench.steps.generation import ask
+from rtbench.steps.prompts import render
+from rtbench.steps.selection import corpus_of, questions_of
+from rtbench.storage.files import atomic_write, read_jsonl
+from rtbench.storage.ledger import Ledger, Partition, make_request
 
 if TYPE_CHECKING:
-    from rtbench.interfaces import TextModel
-    from rtbench.session import Session
-    from rtbench.steps import StepContext
-    from rtbench.store import Store
-
-
-class IndexEntry(Record, frozen=True):
-    """Where a step's completion stands in the ledger."""
-
-    sample_index: int
-    completion_index: int
-    key: str
-
-
-class LedgerAddress(Record, frozen=True):
-    """The ledger partition that a step's completions are in."""
-
-    fingerprint: str
-    dataset: str
-    prompt: str
+    from rtbench.plugin.models import TextModel
+    from rtbench.plugin.services import Services
+    from rtbench.steps.run import StepContext
+    from rtbench.storage.store import Store
 
 
 def address_of(step: Step) -> LedgerAddress:
@@ -58,20 +43,20 @@ def partition_at(ledger: Ledger, address: LedgerAddress) -> Partition:
     return ledger.partition(address.fingerprint, address.dataset, address.prompt)
 
 
-def requests_of(session: Session, step: Step) -> list[Request]:
+def requests_of(services: Services, step: Step) -> list[Request]:
     """All requests of a step, in sample order. An answer stage's prompts hold what its reasoning step wrote, which
     therefore must be done."""
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
     if spec.stage == "answer":
-        return answer_requests(step, completions_of(session, step.inputs_as("reasoning")[0].key))
+        return answer_requests(step, completions_of(services, step.inputs_as("reasoning")[0].key))
     fingerprint = address_of(step).fingerprint
     template = spec.format.template(spec.family)
     out: list[Request] = []
-    data = session.task_data(spec.task.name, spec.task.variant)
+    data = services.task_data(spec.task.name, spec.task.variant)
     samples = questions_of(data, spec.task.split, spec.questions)
     if spec.unless_right is not None:
-        right = _answered_right(session, step, samples)
+        right = _answered_right(services, step, samples)
         samples = [sample for sample in samples if sample.index not in right]
     for sample in samples:
         question = sample.question.strip() + render(spec.hint, answer=sample.answer)
@@ -86,16 +71,16 @@ def requests_of(session: Session, step: Step) -> list[Request]:
     return out
 
 
-def _answered_right(session: Session, step: Step, samples: Sequence[Sample]) -> set[int]:
+def _answered_right(services: Services, step: Step, samples: Sequence[Sample]) -> set[int]:
     """The samples that an ``answered`` input has a right answer to."""
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
     assert spec.unless_right is not None
     by_index = {sample.index: sample for sample in samples}
-    extractor = session.task(spec.task.name).extractor(spec.unless_right.extractor)
+    extractor = services.task(spec.task.name).extractor(spec.unless_right.extractor)
     right: set[int] = set()
     for answered, prefix in zip(step.inputs_as("answered"), spec.unless_right.answer_prefixes, strict=True):
-        mine = [c for c in completions_of(session, answered.key) if c.sample_index in by_index]
+        mine = [c for c in completions_of(services, answered.key) if c.sample_index in by_index]
         right |= {score.sample_index for score in extractor.score(mine, by_index, prefix) if score.correct}
     return right
 
@@ -122,12 +107,12 @@ def complete(context: StepContext) -> dict[str, Any]:
     Raises:
         StepFailedError: the model left requests unanswered.
     """
-    session, step = context.session, context.step
+    services, step = context.services, context.step
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
-    requests = requests_of(session, step)
+    requests = requests_of(services, step)
     address = address_of(step)
-    partition = partition_at(session.ledger, address)
+    partition = partition_at(services.ledger, address)
     keys = {request.key for request in requests}
     if spec.recorded is not None:
         found = partition.load(keys)
@@ -140,10 +125,10 @@ def complete(context: StepContext) -> dict[str, Any]:
                 def progress(more: int) -> None:
                     context.progress(done + more, len(requests), "completions")
 
-                opened = functools.partial(open_model, session, step)
+                opened = functools.partial(open_model, services, step)
                 found.update(ask(opened, partition, todo, reasoning=_reasoning(context), progress=progress))
         left = [request for request in requests if request.key not in found]
-        if left and (len(left) == len(requests) or not _leaves_out(session, spec)):
+        if left and (len(left) == len(requests) or not _leaves_out(services, spec)):
             raise StepFailedError(
                 f"{len(left)} of {len(requests)} requests were not answered (first: sample {left[0].sample_index})",
                 where=step.title,
@@ -170,9 +155,9 @@ def complete(context: StepContext) -> dict[str, Any]:
     }
 
 
-def _leaves_out(session: Session, spec: CompleteSpec) -> bool:
+def _leaves_out(services: Services, spec: CompleteSpec) -> bool:
     model = spec.model
-    return model.role == "teacher" and session.teacher(model.plugin, model.name, model.options).leaves_out
+    return model.role == "teacher" and services.teacher(model.plugin, model.name, model.options).leaves_out
 
 
 def _notes(spec: CompleteSpec, completions: Sequence[Completion], missing: int) -> list[str]:
@@ -196,24 +181,24 @@ def _reasoning(context: StepContext) -> Mapping[tuple[int, int], Completion] | N
     inputs = context.step.inputs_as("reasoning")
     if not inputs:
         return None
-    first = completions_of(context.session, inputs[0].key)
+    first = completions_of(context.services, inputs[0].key)
     return {(completion.sample_index, completion.completion_index): completion for completion in first}
 
 
-def open_model(session: Session, step: Step) -> TextModel:
+def open_model(services: Services, step: Step) -> TextModel:
     """Loads the model that a complete step asks: a teacher, a base student, or a train step's checkpoint."""
     spec = step.spec
     assert isinstance(spec, CompleteSpec)
     model = spec.model
     if model.role == "teacher":
-        return session.teacher(model.plugin, model.name, model.options).open(model)
-    student = session.student(model.plugin, model.name, model.options)
+        return services.teacher(model.plugin, model.name, model.options).open(model)
+    student = services.student(model.plugin, model.name, model.options)
     checkpoint: Path | None = None
     if spec.trained:
-        checkpoint = weights_of(session.store, step.inputs_as("checkpoint")[0].key, spec.epoch)
+        checkpoint = weights_of(services.store, step.inputs_as("checkpoint")[0].key, spec.epoch)
     corpus: list[str] = []
     if student.needs_corpus and checkpoint is None:
-        corpus = corpus_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split)
+        corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
     return student.load(checkpoint, corpus, address_of(step).fingerprint)
 
 
@@ -222,25 +207,25 @@ def weights_of(store: Store, key: str, epoch: int | None) -> Path:
     return store.path("train", key) / ("checkpoint" if epoch is None else f"epoch-{epoch}")
 
 
-def completions_of(session: Session, key: str) -> list[Completion]:
+def completions_of(services: Services, key: str) -> list[Completion]:
     """The completions of a finished complete step, in its order.
 
     Raises:
         StepFailedError: the ledger has lost some of them.
     """
-    meta = session.store.meta("complete", key)
+    meta = services.store.meta("complete", key)
     address = msgspec.convert(meta.result["address"], LedgerAddress)
     entries = (
-        read_jsonl(session.store.path("complete", key) / "index.jsonl", IndexEntry)
+        read_jsonl(services.store.path("complete", key) / "index.jsonl", IndexEntry)
         if meta.result["completions"]
         else []
     )
-    found = partition_at(session.ledger, address).load({entry.key for entry in entries})
+    found = partition_at(services.ledger, address).load({entry.key for entry in entries})
     lost = [entry for entry in entries if entry.key not in found]
     if lost:
         raise StepFailedError(
             f"the ledger has lost {len(lost)} completions",
-            where=str(partition_at(session.ledger, address).path),
-            next_step=f"Delete {session.store.path('complete', key)} and run again to ask for them anew.",
+            where=str(partition_at(services.ledger, address).path),
+            next_step=f"Delete {services.store.path('complete', key)} and run again to ask for them anew.",
         )
     return [found[entry.key] for entry in entries]

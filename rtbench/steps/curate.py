@@ -9,17 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.files import atomic_write, read_jsonl
-from rtbench.interfaces import Candidate, CurationContext, RationaleSource
-from rtbench.prompts import split_rationale
-from rtbench.questions import questions_of
-from rtbench.records import Completion, CurationYield, Example, Fold, Sample
-from rtbench.specs import CurateSpec
+from rtbench.plugin.curators import CurationContext, Curator
+from rtbench.plugin.models import Teacher
+from rtbench.schema.base import Fold
+from rtbench.schema.completions import Completion
+from rtbench.schema.steps import CurateSpec
+from rtbench.schema.tasks import RationaleSource, Sample
+from rtbench.schema.training import Candidate, CurationYield, Example
 from rtbench.steps.complete import completions_of
+from rtbench.steps.prompts import split_rationale
+from rtbench.steps.selection import questions_of
+from rtbench.storage.files import atomic_write, read_jsonl
 
 if TYPE_CHECKING:
-    from rtbench.session import Session
-    from rtbench.steps import StepContext
+    from rtbench.plugin.services import Services
+    from rtbench.steps.run import StepContext
 
 
 TESTED: tuple[Fold, ...] = ("validation", "test", "ood")
@@ -36,15 +40,15 @@ class Stage:
 
 def curate(context: StepContext) -> dict[str, Any]:
     """Writes examples.jsonl and reports what was kept."""
-    session, step = context.session, context.step
+    services, step = context.services, context.step
     spec = step.spec
     assert isinstance(spec, CurateSpec)
-    data = session.task_data(spec.task.name, spec.task.variant)
+    data = services.task_data(spec.task.name, spec.task.variant)
     samples = questions_of(data, spec.task.split, spec.questions)
     keys = [i.key for i in step.inputs_as("completions")]
-    candidates = candidates_of(session, spec, samples, keys) if keys else [gold_candidate(s) for s in samples]
-    curation = context_of(session, spec, samples)
-    stages = curated(session, spec, candidates, curation)
+    candidates = candidates_of(services, spec, samples, keys) if keys else [gold_candidate(s) for s in samples]
+    curation = context_of(services, spec, samples)
+    stages = curated(services, spec, candidates, curation)
     examples = [candidate.example for candidate in (stages[-1].after if stages else candidates)]
     report = CurationYield(
         questions=len(samples),
@@ -60,27 +64,38 @@ def curate(context: StepContext) -> dict[str, Any]:
     return msgspec.to_builtins(report)  # type: ignore[no-any-return]
 
 
-def context_of(session: Session, spec: CurateSpec, samples: Sequence[Sample]) -> CurationContext:
+def context_of(services: Services, spec: CurateSpec, samples: Sequence[Sample]) -> CurationContext:
     """What the step's curators may look at."""
-    data = session.task_data(spec.task.name, spec.task.variant)
+    data = services.task_data(spec.task.name, spec.task.variant)
     others = {s.index: s for fold in TESTED for s in data.fold(spec.task.split, fold)}
     return CurationContext(
         samples={sample.index: sample for sample in samples},
         test_samples=list(others.values()),
         degree=spec.degree,
         dataset=spec.task.dataset,
-        services=session,
+        services=services,
     )
 
 
+def curators_of(services: Services, spec: CurateSpec) -> list[Curator]:
+    """Return a step's curators, in order."""
+    return [services.curator(name, options) for name, options in spec.stated()]
+
+
+def judges_of(services: Services, spec: CurateSpec) -> list[Teacher]:
+    """Return the models that a step's curators ask."""
+    asked = (curator.asks(services) for curator in curators_of(services, spec))
+    return [teacher for teacher in asked if teacher is not None]
+
+
 def curated(
-    session: Session, spec: CurateSpec, candidates: Sequence[Candidate], curation: CurationContext
+    services: Services, spec: CurateSpec, candidates: Sequence[Candidate], curation: CurationContext
 ) -> list[Stage]:
     """The step's curators one after the other, each under a name of its own: a second ``length`` is ``length 2``."""
     stages: list[Stage] = []
     seen: Counter[str] = Counter()
     left = candidates
-    for (name, _, _), curator in zip(spec.curators, session.curators(spec), strict=True):
+    for (name, _, _), curator in zip(spec.curators, curators_of(services, spec), strict=True):
         seen[name] += 1
         before, left = left, curator.keep(left, curation)
         stages.append(Stage(name if seen[name] == 1 else f"{name} {seen[name]}", before, left))
@@ -113,30 +128,30 @@ def rationale_of(completion: Completion, prefix: str | None, source: RationaleSo
 
 
 def candidates_of(
-    session: Session, spec: CurateSpec, samples: Sequence[Sample], keys: Sequence[str]
+    services: Services, spec: CurateSpec, samples: Sequence[Sample], keys: Sequence[str]
 ) -> list[Candidate]:
     """The first ``degree`` completions of each question, of finished complete steps, judged."""
     found = [
-        (completions_of(session, key), session.store.meta("complete", key).result["address"]["fingerprint"])
+        (completions_of(services, key), services.store.meta("complete", key).result["address"]["fingerprint"])
         for key in keys
     ]
-    return pooled(session, spec, samples, found)
+    return pooled(services, spec, samples, found)
 
 
 def pooled(
-    session: Session, spec: CurateSpec, samples: Sequence[Sample], found: Sequence[tuple[Sequence[Completion], str]]
+    services: Services, spec: CurateSpec, samples: Sequence[Sample], found: Sequence[tuple[Sequence[Completion], str]]
 ) -> list[Candidate]:
     """The first ``degree`` completions of each question, judged. Several members are pooled in turn: the first completion of
     each member, then the second of each, and so on.
 
     Args:
-        session: for the task's extractor.
+        services: for the task's extractor.
         spec: of the curate step.
         samples: the questions.
         found: of each member its completions, and its fingerprint.
     """
     by_index = {sample.index: sample for sample in samples}
-    extractor = session.task(spec.task.name).extractor(spec.extractor)
+    extractor = services.task(spec.task.name).extractor(spec.extractor)
     by_question: dict[int, list[tuple[int, int, Candidate]]] = {index: [] for index in by_index}
     for member, (completions, source) in enumerate(found):
         prefix = spec.answer_prefixes[member]
@@ -163,8 +178,8 @@ def pooled(
     return out
 
 
-def examples_of(session: Session, key: str) -> list[Example]:
+def examples_of(services: Services, key: str) -> list[Example]:
     """The examples of a finished curate step."""
-    if not session.store.meta("curate", key).result["kept"]:
+    if not services.store.meta("curate", key).result["kept"]:
         return []
-    return read_jsonl(session.store.path("curate", key) / "examples.jsonl", Example)
+    return read_jsonl(services.store.path("curate", key) / "examples.jsonl", Example)

@@ -9,29 +9,31 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.extraction import summarise
-from rtbench.files import atomic_write, read_jsonl
-from rtbench.metrics import at_k
-from rtbench.questions import questions_of
-from rtbench.records import AtK, Completion, Sample, Score, ScoreSummary
-from rtbench.specs import ScoreSpec
+from rtbench.schema.completions import Completion
+from rtbench.schema.scores import AtK, Score, ScoreSummary
+from rtbench.schema.steps import ScoreSpec
+from rtbench.schema.tasks import Sample
+from rtbench.scoring.extraction import summarise
+from rtbench.scoring.metrics import at_k
 from rtbench.steps.complete import completions_of
+from rtbench.steps.selection import questions_of
+from rtbench.storage.files import atomic_write, read_jsonl
 
 if TYPE_CHECKING:
-    from rtbench.steps import StepContext
-    from rtbench.store import Store
+    from rtbench.steps.run import StepContext
+    from rtbench.storage.store import Store
 
 
 def score(context: StepContext) -> dict[str, Any]:
     """Writes scores-<extractor>.jsonl for each extractor (one score per question) and reports their summaries and
     the rationales' mean length."""
-    session, step = context.session, context.step
+    services, step = context.services, context.step
     spec = step.spec
     assert isinstance(spec, ScoreSpec)
-    task = session.task(spec.task.name)
-    data = session.task_data(spec.task.name, spec.task.variant)
+    task = services.task(spec.task.name)
+    data = services.task_data(spec.task.name, spec.task.variant)
     samples = {s.index: s for s in questions_of(data, spec.task.split, spec.questions)}
-    runs = [completions_of(session, i.key) for i in step.inputs_as("completions")]
+    runs = [completions_of(services, i.key) for i in step.inputs_as("completions")]
     epoch, per_epoch = 0, []
     if spec.aggregate == "best-epoch":
         primary = task.extractor(spec.primary)

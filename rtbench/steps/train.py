@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rtbench.errors import StepFailedError
-from rtbench.interfaces import TrainJob
-from rtbench.prompts import training_row
-from rtbench.questions import corpus_of
-from rtbench.records import Example
-from rtbench.specs import TrainSpec
+from rtbench.plugin.models import TrainJob
+from rtbench.schema.steps import TrainSpec
+from rtbench.schema.training import Example
 from rtbench.steps.curate import examples_of
+from rtbench.steps.prompts import training_row
+from rtbench.steps.selection import corpus_of
 
 if TYPE_CHECKING:
-    from rtbench.steps import StepContext
+    from rtbench.steps.run import StepContext
 
 
 def train(context: StepContext) -> dict[str, Any]:
@@ -26,24 +26,24 @@ def train(context: StepContext) -> dict[str, Any]:
     Raises:
         StepFailedError: curation left no example.
     """
-    session, step = context.session, context.step
+    services, step = context.services, context.step
     spec = step.spec
     assert isinstance(spec, TrainSpec)
     source = step.inputs_as("examples")[0].key
-    examples = examples_of(session, source)
+    examples = examples_of(services, source)
     if not examples:
-        found = session.store.meta("curate", source).result
+        found = services.store.meta("curate", source).result
         raise StepFailedError(
             f"no training examples: {found['completions']} completions for {found['questions']} questions, none kept",
             where=step.title,
             next_step="Ask another teacher, or give other curators.",
         )
-    student = session.student(spec.model.plugin, spec.model.name, spec.model.options)
+    student = services.student(spec.model.plugin, spec.model.name, spec.model.options)
     templates = [found.template(spec.family) for found in (spec.format, spec.format.along) if found is not None]
     training, validation = hold_out(examples, spec)
     corpus: list[str] = []
     if student.needs_corpus:
-        corpus = corpus_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split)
+        corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
     report = student.train(
         TrainJob(
             rows=[training_row(template, example) for template in templates for example in training],

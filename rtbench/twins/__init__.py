@@ -1,7 +1,7 @@
 """Procedural twins: seeded generators of a task's questions, with the chain of steps behind each.
 
 A twin draws problems (:meth:`Twin.draw`) and can explain each one (:meth:`Twin.explain`): the explanation is a small
-program that computes the answer step by step and says what it does through a :class:`Pen`. The pen chooses among
+program that computes the answer step by step and says what it does through a :class:`Narrator`. The narrator chooses among
 wordings and, where it is told to, makes mistakes that the following steps then build on; so one method serves as
 solution, as scripted teacher and as a source of hundreds of distinct rationales.
 
@@ -12,14 +12,14 @@ different folds, whatever names and wording they have.
 from rtbench.twins.data import TwinData, dataset_of, task_and_setting, twin_data, twin_fingerprint
 from rtbench.twins.folds import FOLDS
 from rtbench.twins.naming import TwinSetting, setting_of, variant_of
-from rtbench.twins.pen import Pen, near
+from rtbench.twins.narrator import Narrator, near
 from rtbench.twins.problem import Knobs, Problem, lettered
 from rtbench.twins.twin import Twin
 
 __all__ = [
     "FOLDS",
     "Knobs",
-    "Pen",
+    "Narrator",
     "Problem",
     "Twin",
     "TwinData",

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
-from rtbench.keys import content_key
-from rtbench.records import Fold, Record, Sample, Split
+from rtbench.schema.base import Fold, Record
+from rtbench.schema.tasks import Sample, Split
+from rtbench.storage.keys import content_key
 from rtbench.twins.naming import TwinSetting, setting_of
 from rtbench.twins.problem import Problem
 from rtbench.twins.twin import Twin

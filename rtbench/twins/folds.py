@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 
-from rtbench.records import Fold
+from rtbench.schema.base import Fold
 
 FOLDS: tuple[Fold, ...] = ("train", "validation", "test", "ood")
 Bounds = Sequence[tuple[float, Fold]]

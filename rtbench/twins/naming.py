@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from rtbench.records import Record
+from rtbench.schema.base import Record
 
 _PREFIX = "twin-"
 

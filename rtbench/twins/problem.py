@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rtbench.records import Record
+from rtbench.schema.base import Record
 
 
 class Knobs(Record, frozen=True):
@@ -31,6 +31,6 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lettered(stem: str, choices: Sequence[str]) -> str:
-    """Question and choices in the original project's wording: ``stem Answer choices: (A) x, (B) y.``"""
+    """Question and choices in the wording of itsnamgyu/reasoning-teacher: ``stem Answer choices: (A) x, (B) y.``"""
     listed = ", ".join(f"({ascii_uppercase[i]}) {choice}" for i, choice in enumerate(choices))
     return f"{stem} Answer choices: {listed}."

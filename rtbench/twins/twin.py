@@ -11,11 +11,11 @@ from typing import Generic, Self, TypeVar
 import msgspec
 
 from rtbench.errors import BadInputError
-from rtbench.files import convert
-from rtbench.records import Fold
+from rtbench.schema.base import Fold
+from rtbench.storage.files import convert
 from rtbench.twins.folds import FOLDS, Bounds, bounds_of, fold_of
 from rtbench.twins.naming import TwinSetting
-from rtbench.twins.pen import Pen
+from rtbench.twins.narrator import Narrator
 from rtbench.twins.problem import Knobs, Problem
 
 _PATIENCE = 200
@@ -41,8 +41,8 @@ class Twin(ABC, Generic[K]):
         """One problem."""
 
     @abstractmethod
-    def explain(self, problem: Problem, pen: Pen) -> str:
-        """Says the steps and returns the answer they lead to; the gold answer where the pen makes no mistake."""
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
+        """Says the steps and returns the answer they lead to; the gold answer where the narrator makes no mistake."""
 
     def problems(self, seed: int, knobs: K | None = None, stream: str = "") -> Iterator[Problem]:
         """Endless; the same for the same seed and knobs.
@@ -99,9 +99,9 @@ class Twin(ABC, Generic[K]):
 
     def rationale(self, problem: Problem, draw: str) -> str:
         """An explanation without mistakes; another ``draw`` is another wording."""
-        pen = Pen(random.Random(f"{draw}/{problem.question}"), twin=type(self).__name__)  # noqa: S311
-        self.explain(problem, pen)
-        return pen.text
+        narrator = Narrator(random.Random(f"{draw}/{problem.question}"), twin=type(self).__name__)  # noqa: S311
+        self.explain(problem, narrator)
+        return narrator.text
 
     def with_knobs(self, given: Mapping[str, object], *, where: str, harder: bool = False) -> K:
         """The standard knobs (or the harder ones) with some values replaced.

@@ -13,7 +13,7 @@ from rtbench_tasks.common.stories import ITEMS
 from rtbench_tasks.common.text import listed
 from rtbench_tasks.common.words import COLOURS, DAYS, NAMES, PLACES
 
-from rtbench.twins import Knobs, Pen, Problem, Twin
+from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class AddsubKnobs(Knobs, frozen=True):
@@ -27,7 +27,7 @@ class AddsubKnobs(Knobs, frozen=True):
     """No number in question or solution is larger."""
 
 
-class Account(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True):
     """What the explanation needs. The numbers after the first may be added or taken away in any order."""
 
     op: str
@@ -41,7 +41,7 @@ class Account(msgspec.Struct, frozen=True):
     """Lead of the steps before the last one."""
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True):
+class AddsubShape(msgspec.Struct, frozen=True, kw_only=True):
     """A situation; texts are patterns of ``str.format``. In ``part`` and ``given`` stand ``{n}``, one of the numbers,
     and one name, day, colour and thing for each number."""
 
@@ -59,7 +59,7 @@ class Shape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SUMS = (
-    Shape(
+    AddsubShape(
         body="One {day} some friends went to the {place}. {parts} there.",
         part="{who} found {n} {thing}",
         ask="How many {thing} did the friends find in all?",
@@ -67,7 +67,7 @@ SUMS = (
         between="together there are",
         given="{who} found {n} {thing}",
     ),
-    Shape(
+    AddsubShape(
         body="{name} works at the {place} and sells {thing}. {name} sold {parts}.",
         part="{n} {thing} on {when}",
         ask="How many {thing} did {name} sell in all?",
@@ -75,7 +75,7 @@ SUMS = (
         between="together there are",
         given="{name} sold {n} {thing} on {when}",
     ),
-    Shape(
+    AddsubShape(
         body="On {day} {name} looked at all the {thing} at the {place}. There were {parts}.",
         part="{n} {colour} {thing}",
         ask="How many {thing} were there at the {place} in all?",
@@ -83,7 +83,7 @@ SUMS = (
         between="together there are",
         given="there were {n} {colour} {thing}",
     ),
-    Shape(
+    AddsubShape(
         body="{name} went to the {place} on {day}. There {name} paid {parts}.",
         part="{n} dollars for some {what}",
         ask="How many dollars did {name} pay at the {place} in all?",
@@ -92,7 +92,7 @@ SUMS = (
         between="together there are",
         given="{name} paid {n} dollars for {what}",
     ),
-    Shape(
+    AddsubShape(
         body="There were {start} {thing} at the {place} at first. Then {parts} to the {place}.",
         part="{who} took {n} more {thing}",
         ask="How many {thing} are there at the {place} now?",
@@ -101,7 +101,7 @@ SUMS = (
         start_given="there were {start} {thing} at first",
         given="{who} took {n} more {thing} there",
     ),
-    Shape(
+    AddsubShape(
         body="{name} had some {thing}. On {day} {name} gave {parts}. Then {name} had {start} {thing} left.",
         part="{n} {thing} to {who}",
         ask="How many {thing} did {name} have at first?",
@@ -112,7 +112,7 @@ SUMS = (
     ),
 )
 DIFFERENCES = (
-    Shape(
+    AddsubShape(
         body="{name} had {start} {thing} at the {place}. On {day} {name} gave {parts}.",
         part="{n} {thing} to {who}",
         ask="How many {thing} does {name} have left?",
@@ -121,7 +121,7 @@ DIFFERENCES = (
         start_given="{name} had {start} {thing}",
         given="{who} got {n} {thing}",
     ),
-    Shape(
+    AddsubShape(
         body="{name} had {start} dollars and went to the {place}. There {name} paid {parts}.",
         part="{n} dollars for some {what}",
         ask="How many dollars does {name} have left?",
@@ -131,7 +131,7 @@ DIFFERENCES = (
         start_given="{name} had {start} dollars",
         given="{name} paid {n} dollars for {what}",
     ),
-    Shape(
+    AddsubShape(
         body="There are {start} {thing} at the {place}. Of all these {thing} {parts}, and the rest are {red}.",
         part="{n} are {colour}",
         ask="How many {red} {thing} are there at the {place}?",
@@ -141,7 +141,7 @@ DIFFERENCES = (
         start_given="there are {start} {thing} in all",
         given="{n} of the {thing} are {colour}",
     ),
-    Shape(
+    AddsubShape(
         body="There were {start} {thing} at the {place} on {day}. Then {parts} home from the {place}.",
         part="{who} took {n} {thing}",
         ask="How many {thing} are left at the {place}?",
@@ -150,7 +150,7 @@ DIFFERENCES = (
         start_given="there were {start} {thing} at the {place}",
         given="{who} took {n} {thing}",
     ),
-    Shape(
+    AddsubShape(
         body="On {day} there were {parts} at the {place}. Then {name} put more {thing} there, and now there are {start}.",
         part="{n} {thing}",
         ask="How many {thing} did {name} put there?",
@@ -160,7 +160,7 @@ DIFFERENCES = (
         given="at first there were {n}",
         most=2,
     ),
-    Shape(
+    AddsubShape(
         body="{name} and {other} were at the {place} on {day}. {name} found {start} {thing} and {parts}.",
         part="{other} found {n} {thing}",
         ask="How many more {thing} did {name} find than {other}?",
@@ -197,9 +197,9 @@ class AddsubTwin(Twin[AddsubKnobs]):
             facts=account,
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
-        account: Account = problem.facts
-        return str(explain(_solution(account, pen.order(range(1, len(account.numbers)))), pen))
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
+        account: Change = problem.facts
+        return str(explain(_solution(account, narrator.order(range(1, len(account.numbers)))), narrator))
 
 
 def split(rng: random.Random, count: int, largest: int) -> tuple[int, ...]:
@@ -209,7 +209,7 @@ def split(rng: random.Random, count: int, largest: int) -> tuple[int, ...]:
     return tuple(2 + high - low for low, high in zip((0, *cuts), (*cuts, spare), strict=True))
 
 
-def _write(rng: random.Random, shape: Shape, op: str, numbers: tuple[int, ...]) -> tuple[str, Account]:
+def _write(rng: random.Random, shape: AddsubShape, op: str, numbers: tuple[int, ...]) -> tuple[str, Change]:
     count, day = len(numbers), whole(rng, 0, 6)
     names, colours = some(rng, NAMES, count + 2), some(rng, COLOURS, count + 1)
     things = some(rng, ITEMS, count + 1)
@@ -222,7 +222,7 @@ def _write(rng: random.Random, shape: Shape, op: str, numbers: tuple[int, ...]) 
         parts.append(shape.part.format(n=numbers[at], **own, **words))
         givens.append(shape.given.format(n=numbers[at], **own, **words))
     question = f"{shape.body.format(parts=listed(parts), **words)} {shape.ask.format(**words)}"
-    account = Account(
+    account = Change(
         op=op,
         numbers=numbers,
         givens=tuple(givens),
@@ -233,7 +233,7 @@ def _write(rng: random.Random, shape: Shape, op: str, numbers: tuple[int, ...]) 
     return question, account
 
 
-def _solution(account: Account, order: Sequence[int]) -> Solution:
+def _solution(account: Change, order: Sequence[int]) -> Solution:
     """The steps in one order of the numbers after the first."""
     lines = []
     for count, at in enumerate(order, 1):

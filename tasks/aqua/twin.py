@@ -7,9 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta
 from rtbench_tasks.common.arithmetic import Line, Numbers, Solution, compute, explain, pattern, pick, some, whole
-from rtbench_tasks.common.stories import Shape, Tail, between, by_steps, chain, draw_words, tell
+from rtbench_tasks.common.stories import StoryShape, Tail, between, by_steps, chain, draw_words, tell
 
-from rtbench.twins import Knobs, Pen, Problem, Twin, lettered
+from rtbench.twins import Knobs, Narrator, Problem, Twin, lettered
 
 
 class AquaKnobs(Knobs, frozen=True):
@@ -70,7 +70,7 @@ TAILS = (
     ),
 )
 TWO_STEPS = (
-    Shape(
+    StoryShape(
         numbers=chain("+", "*"),
         lines=(
             Line("u = x + y", "the sum is", "", "the sum of {x} and {y} is needed"),
@@ -83,7 +83,7 @@ TWO_STEPS = (
         asks=_RESULT,
         kind="number",
     ),
-    Shape(
+    StoryShape(
         numbers=chain("*", "-"),
         lines=(
             Line("u = x * y", "the product is", "", "the product of {x} and {y} is needed"),
@@ -96,7 +96,7 @@ TWO_STEPS = (
         asks=_RESULT,
         kind="number",
     ),
-    Shape(
+    StoryShape(
         numbers=chain("-", "/"),
         lines=(
             Line("u = x - y", "before the adding there was", "", "adding {y} gives {x}"),
@@ -108,7 +108,7 @@ TWO_STEPS = (
         ),
         asks=("What is the number?",),
     ),
-    Shape(
+    StoryShape(
         numbers=_average_of_two,
         lines=(
             Line("u = x + y", "the sum is", "", "the numbers are {x} and {y}"),
@@ -117,7 +117,7 @@ TWO_STEPS = (
         bodies=("{name} wrote down the numbers {x} and {y}.", "{name} has {x} {thing} and {other} has {y} {thing}."),
         asks=("What is the average of these two numbers?",),
     ),
-    Shape(
+    StoryShape(
         numbers=between(x=(2, 50), two=(2, 2), y=(2, 98)),
         lines=(
             Line("u = x * two", "the sum of the two numbers is", "", "the average of the two numbers is {x}"),
@@ -129,7 +129,7 @@ TWO_STEPS = (
         ),
         asks=("What is the other number?",),
     ),
-    Shape(
+    StoryShape(
         numbers=_rate,
         lines=(
             Line("u = x / y", "each of the {thing} costs", "dollars", "{y} {thing} cost {x} dollars"),
@@ -141,7 +141,7 @@ TWO_STEPS = (
         ),
         asks=("What is the price of {z} {thing} in dollars?",),
     ),
-    Shape(
+    StoryShape(
         numbers=chain("*", "+"),
         lines=(
             Line("u = x * y", "the car went", "km", "the car went {x} km each hour for {y} hours"),
@@ -153,7 +153,7 @@ TWO_STEPS = (
         ),
         asks=("How many km long is the whole way?",),
     ),
-    Shape(
+    StoryShape(
         numbers=chain("*", "~-"),
         lines=(
             Line("u = x * y", "the car went", "km", "the car went {x} km each hour for {y} hours"),
@@ -165,7 +165,7 @@ TWO_STEPS = (
         ),
         asks=("How many km are left to the {place}?",),
     ),
-    Shape(
+    StoryShape(
         numbers=_rate,
         lines=(
             Line("u = x / y", "one machine makes", "{thing}", "{y} machines make {x} {thing} in one hour"),
@@ -177,7 +177,7 @@ TWO_STEPS = (
         ),
         asks=("How many {thing} do {z} of these machines make in one hour?",),
     ),
-    Shape(
+    StoryShape(
         numbers=chain("*", "+"),
         lines=(
             Line(
@@ -191,7 +191,7 @@ TWO_STEPS = (
         ),
         asks=("How old will {other} be in {z} years?",),
     ),
-    Shape(
+    StoryShape(
         numbers=chain("*", "~-"),
         lines=(
             Line("u = x * y", "{name} paid", "dollars", "{name} bought {x} {thing} for {y} dollars each"),
@@ -203,7 +203,7 @@ TWO_STEPS = (
         ),
         asks=("What was the gain of {name} in dollars?",),
     ),
-    Shape(
+    StoryShape(
         numbers=between(x=(2, 48), y=(2, 48), two=(2, 2)),
         lines=(
             Line("u = x + y", "two of the sides have", "m", "the sides have {x} m and {y} m"),
@@ -217,7 +217,7 @@ TWO_STEPS = (
     ),
 )
 THREE_STEPS = (
-    Shape(
+    StoryShape(
         numbers=_average_of_three,
         lines=(
             Line("u = x + y", "the first two make", "", "the first two numbers are {x} and {y}"),
@@ -227,7 +227,7 @@ THREE_STEPS = (
         bodies=("{name} wrote down the numbers {x}, {y} and {z}.",),
         asks=("What is the average of these three numbers?",),
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 12), p=(2, 9), b=(2, 12), q=(2, 9)),
         lines=(
             Line("u = a * p", "on {day} the car went", "km", "on {day} the car went {a} km each hour for {p} hours"),
@@ -239,7 +239,7 @@ THREE_STEPS = (
         ),
         asks=("How many km long is the whole way?",),
     ),
-    Shape(
+    StoryShape(
         numbers=between(x=(4, 20), y=(2, 18), p=(2, 9), c=(2, 90)),
         lines=(
             Line("u = x - y", "each hour adds", "{thing}", "each hour {x} {thing} come and {y} go"),
@@ -251,7 +251,7 @@ THREE_STEPS = (
         ),
         asks=("How many {thing} are there after {p} hours?",),
     ),
-    Shape(
+    StoryShape(
         numbers=_price,
         lines=(
             Line("u = x / y", "each of the {thing} costs", "dollars", "{y} {thing} cost {x} dollars"),
@@ -286,21 +286,21 @@ class AquaTwin(Twin[AquaKnobs]):
             choices=tuple(options),
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
-        value = explain(problem.facts, pen)
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
+        value = explain(problem.facts, narrator)
         options = [int(option) for option in problem.choices]
         nearest = min(options, key=lambda option: abs(option - value))
         right = LETTERS[options.index(nearest)]
-        letter = pen.result(right, [other for other in LETTERS if other != right])
-        missing = pen.pick(
+        letter = narrator.result(right, [other for other in LETTERS if other != right])
+        missing = narrator.pick(
             "{n} is none of the choices, and {nearest} is closest.",
             "There is no {n}, so we take {nearest}.",
             "Of all the choices {nearest} is closest to {n}.",
             "We do not find {n} but {nearest}.",
         )  # drawn in any case, so that a mistake changes no other wording
         if nearest != value:
-            pen.say(missing, n=value, nearest=nearest)
-        pen.say(
+            narrator.say(missing, n=value, nearest=nearest)
+        narrator.say(
             "{n} is ({letter}).",
             "The option {n} is ({letter}).",
             "So we take {n}, and {n} is ({letter}).",

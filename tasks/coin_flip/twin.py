@@ -10,7 +10,7 @@ from msgspec import Meta
 from rtbench_tasks.common.text import yes_no
 from rtbench_tasks.common.words import NAMES
 
-from rtbench.twins import Knobs, Pen, Problem, Twin
+from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class CoinFlipKnobs(Knobs, frozen=True):
@@ -92,29 +92,29 @@ class CoinFlipTwin(Twin[CoinFlipKnobs]):
             facts=Flips(names=tuple(names), flips=tuple(flips)),
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
         facts: Flips = problem.facts
-        pen.restate(*SAY_START)
-        if not pen.fine:
-            return self._by_count(facts, pen)
+        narrator.restate(*SAY_START)
+        if not narrator.fine:
+            return self._by_count(facts, narrator)
         side = HEADS
         for name, flip in zip(facts.names, facts.flips, strict=True):
             found = OTHER[side] if flip else side
-            side = pen.result(found, [OTHER[found]])
-            pen.say(*(SAY_FLIP if flip else SAY_KEEP), n=name, s=side)
-        side = pen.result(side, [OTHER[side]])
-        pen.say(*SAY_END, s=side)
+            side = narrator.result(found, [OTHER[found]])
+            narrator.say(*(SAY_FLIP if flip else SAY_KEEP), n=name, s=side)
+        side = narrator.result(side, [OTHER[side]])
+        narrator.say(*SAY_END, s=side)
         return yes_no(side == HEADS)
 
-    def _by_count(self, facts: Flips, pen: Pen) -> str:
+    def _by_count(self, facts: Flips, narrator: Narrator) -> str:
         """Coarse: counts the flips and asks whether their number is odd."""
         who = [name for name, flip in zip(facts.names, facts.flips, strict=True) if flip]
         if who:
-            pen.restate(*SAY_WHO, who=", ".join(who))
-        count = pen.result(len(who), [n for n in (len(who) - 1, len(who) + 1) if n >= 0])
-        pen.say(*SAY_COUNT, k=count, flips="1 flip" if count == 1 else f"{count} flips")
-        odd = pen.result("odd" if count % 2 else "even", ["odd", "even"])
-        pen.say(*SAY_PARITY, k=count, odd=odd)
-        side = pen.result(TAILS if odd == "odd" else HEADS, [HEADS, TAILS])
-        pen.say(*SAY_SIDE, odd=odd, s=side)
+            narrator.restate(*SAY_WHO, who=", ".join(who))
+        count = narrator.result(len(who), [n for n in (len(who) - 1, len(who) + 1) if n >= 0])
+        narrator.say(*SAY_COUNT, k=count, flips="1 flip" if count == 1 else f"{count} flips")
+        odd = narrator.result("odd" if count % 2 else "even", ["odd", "even"])
+        narrator.say(*SAY_PARITY, k=count, odd=odd)
+        side = narrator.result(TAILS if odd == "odd" else HEADS, [HEADS, TAILS])
+        narrator.say(*SAY_SIDE, odd=odd, s=side)
         return yes_no(side == HEADS)

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 from rtbench_tasks.common.text import capital
 
-from rtbench.twins import Pen, near
+from rtbench.twins import Narrator, near
 
 Numbers = Mapping[str, int]
 """By letter, as equations and wordings name them."""
@@ -109,8 +109,8 @@ TOGETHER = (
 END = ("So {lead} {amount}.", "That makes {amount}.", "The result is {a}.", "In the end we get {amount}.")
 
 
-def explain(solution: Solution, pen: Pen) -> int:
-    """Says all steps, in one line where the pen is coarse, and returns what they lead to. The last line of a solution
+def explain(solution: Solution, narrator: Narrator) -> int:
+    """Says all steps, in one line where the narrator is coarse, and returns what they lead to. The last line of a solution
     must need all others, if by way of each other."""
     values, waiting = dict(solution.numbers), list(solution.lines)
     calculations = {letter: str(number) for letter, number in values.items()}
@@ -118,23 +118,23 @@ def explain(solution: Solution, pen: Pen) -> int:
     result: dict[str, object] = {}
     while waiting:
         ready = [line for line in waiting if all(side in values for side in line.equation.split()[2::2])]
-        line = pen.order(ready)[0] if len(ready) > 1 else ready[0]
+        line = narrator.order(ready)[0] if len(ready) > 1 else ready[0]
         waiting.remove(line)
         letter, _, left, op, right = line.equation.split()
         lead, unit, given = _filled(line, solution)
         if given:
-            pen.restate(*GIVEN, given=given, Given=capital(given))
+            narrator.restate(*GIVEN, given=given, Given=capital(given))
         found = compute(op, values[left], values[right])
-        value = values[letter] = pen.result(found, near(found))
+        value = values[letter] = narrator.result(found, near(found))
         calculations[letter] = (
             f"{_side(calculations[left], op, first=True)} {op} {_side(calculations[right], op, first=False)}"
         )
         result = {"a": value, "amount": f"{value} {unit}" if unit else value, "lead": lead, "Lead": capital(lead)}
-        if pen.fine:
-            pen.say(*SAY[op], b=values[left], n=values[right], op=op, **result)
-    if not pen.fine:
-        pen.say(*TOGETHER, line=calculations[final], **result)
-    pen.restate(*END, **result)
+        if narrator.fine:
+            narrator.say(*SAY[op], b=values[left], n=values[right], op=op, **result)
+    if not narrator.fine:
+        narrator.say(*TOGETHER, line=calculations[final], **result)
+    narrator.restate(*END, **result)
     return values[final]
 
 

@@ -1,6 +1,6 @@
 """Word problems of the arithmetic twins: shapes, tails, and how a question is drawn from them.
 
-A :class:`Shape` is a small situation with wordings and with the steps that solve it; a :class:`Tail` is one more event
+A :class:`StoryShape` is a small situation with wordings and with the steps that solve it; a :class:`Tail` is one more event
 after it. All numbers and results are whole and at least 2, so that no noun is ever in the singular.
 """
 
@@ -24,7 +24,7 @@ Draw = Callable[[random.Random, int], Numbers]
 _TRIES = 2000
 
 
-class Shape(msgspec.Struct, frozen=True, kw_only=True):
+class StoryShape(msgspec.Struct, frozen=True, kw_only=True):
     """A situation; all texts are patterns of ``str.format``."""
 
     numbers: Draw
@@ -138,13 +138,13 @@ operands."""
 
 def one_step(
     op: str, bodies: tuple[str, ...], ask: str, lead: str, unit: str = "{thing}", given: str = "", kind: str = ""
-) -> Shape:
+) -> StoryShape:
     """A shape of one operation on x and y."""
     line = Line(f"u = x {op} y", lead, unit, given)
-    return Shape(numbers=chain(op), lines=(line,), bodies=bodies, asks=(ask,), kind=kind)
+    return StoryShape(numbers=chain(op), lines=(line,), bodies=bodies, asks=(ask,), kind=kind)
 
 
-def by_steps(shapes: Sequence[Shape], fewest: int, most: int) -> Mapping[int, tuple[Shape, ...]]:
+def by_steps(shapes: Sequence[StoryShape], fewest: int, most: int) -> Mapping[int, tuple[StoryShape, ...]]:
     """For each number of steps the shapes that have so many, with tails where they can have some."""
     return {
         steps: tuple(s for s in shapes if len(s.lines) == steps or (s.kind and len(s.lines) < steps))
@@ -169,7 +169,12 @@ def draw_words(rng: random.Random) -> dict[str, str]:
 
 
 def tell(
-    rng: random.Random, shape: Shape, words: Mapping[str, str], largest: int, tails: Sequence[Tail] = (), count: int = 0
+    rng: random.Random,
+    shape: StoryShape,
+    words: Mapping[str, str],
+    largest: int,
+    tails: Sequence[Tail] = (),
+    count: int = 0,
 ) -> Told:
     """Writes a problem of ``shape`` with ``count`` tails.
 
@@ -184,7 +189,7 @@ def tell(
 
 
 def _try_to_tell(
-    rng: random.Random, shape: Shape, words: Mapping[str, str], largest: int, tails: Sequence[Tail], count: int
+    rng: random.Random, shape: StoryShape, words: Mapping[str, str], largest: int, tails: Sequence[Tail], count: int
 ) -> Told | None:
     numbers = dict(shape.numbers(rng, largest))
     values = dict(numbers)
@@ -215,7 +220,7 @@ def _try_to_tell(
 
 def _write(
     rng: random.Random,
-    shape: Shape,
+    shape: StoryShape,
     words: Mapping[str, str],
     numbers: dict[str, int],
     chosen: Sequence[tuple[Tail, int]],
@@ -237,7 +242,7 @@ def _write(
 
 
 def tell_by_operation(
-    rng: random.Random, shapes: Mapping[str, Sequence[Shape]], words: Mapping[str, str], largest: int, steps: int
+    rng: random.Random, shapes: Mapping[str, Sequence[StoryShape]], words: Mapping[str, str], largest: int, steps: int
 ) -> Told:
     """Writes a problem of one of :data:`OPS`; any further steps are of things got or gone.
 

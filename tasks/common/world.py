@@ -23,7 +23,7 @@ import msgspec
 from rtbench_tasks.common.text import capital
 from rtbench_tasks.common.world_tables import ANIMALS, KINDS, MATERIALS, OBJECTS, OVERLAPS, PLANTS, WORKERS
 
-from rtbench.twins import Pen
+from rtbench.twins import Narrator
 
 Key = tuple[str, str]
 """Relation and subject of a fact."""
@@ -271,10 +271,10 @@ def near(value: str) -> frozenset[str]:
     return frozenset(word for line in lines if value in line for word in line) | {value}
 
 
-def worded(pen: Pen, relation: str, subject: str, value: str, *, inverse: bool = False) -> str:
-    """A fact, right or wrong, as a clause in the pen's wording."""
+def worded(narrator: Narrator, relation: str, subject: str, value: str, *, inverse: bool = False) -> str:
+    """A fact, right or wrong, as a clause in the narrator's wording."""
     found = RELATIONS[relation]
-    return fill(pen.pick(*(found.inverse if inverse else found.clauses)), relation, subject, value)
+    return fill(narrator.pick(*(found.inverse if inverse else found.clauses)), relation, subject, value)
 
 
 # ---------------------------------------------------------------------------------------------------- pre-training text

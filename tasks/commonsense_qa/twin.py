@@ -17,7 +17,7 @@ from rtbench_tasks.common.text import capital
 from rtbench_tasks.common.words import DAYS, NAMES
 from rtbench_tasks.common.world import known, near, subject_of, subject_phrase, subjects, value_of, values, worded
 
-from rtbench.twins import Knobs, Pen, Problem, Twin, lettered
+from rtbench.twins import Knobs, Narrator, Problem, Twin, lettered
 
 LETTERS = "ABCDE"
 
@@ -253,30 +253,30 @@ class CommonsenseTwin(Twin[CommonsenseKnobs]):
             choices=tuple(choices),
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
         path: Path = problem.facts
         hops = path.route.hops
         # Always drawn, so that wordings do not depend on mistakes.
-        guess = pen.pick(*LETTERS)
-        pen.restate(*SAY_START, x=_start(hops[0], path.term))
+        guess = narrator.pick(*LETTERS)
+        narrator.restate(*SAY_START, x=_start(hops[0], path.term))
         term, facts = path.term, []
         for at, hop in enumerate(hops):
             wrong = problem.choices if at + 1 == len(hops) else _passing(hops, at)
-            found = pen.result(hop.follow(term), wrong)
+            found = narrator.result(hop.follow(term), wrong)
             subject, value = (found, term) if hop.inverse else (term, found)
-            facts.append(worded(pen, hop.relation, subject, value, inverse=hop.inverse))
-            if pen.fine:
-                pen.say("{fact}.", fact=capital(facts[-1]))
+            facts.append(worded(narrator, hop.relation, subject, value, inverse=hop.inverse))
+            if narrator.fine:
+                narrator.say("{fact}.", fact=capital(facts[-1]))
             term = found
         right = LETTERS[problem.choices.index(term)] if term in problem.choices else guess
         # A slip here never mends an earlier one.
-        letter = pen.result(right, [letter for letter in LETTERS if letter != problem.answer])
-        if pen.fine:
-            pen.restate(*SAY_FOUND, v=term)
-            pen.say(*SAY_LETTER, v=term, c=letter)
+        letter = narrator.result(right, [letter for letter in LETTERS if letter != problem.answer])
+        if narrator.fine:
+            narrator.restate(*SAY_FOUND, v=term)
+            narrator.say(*SAY_LETTER, v=term, c=letter)
         else:
             joined = " and ".join(facts)
-            pen.say(*SAY_ALL, facts=joined, Facts=capital(joined), v=term, c=letter)
+            narrator.say(*SAY_ALL, facts=joined, Facts=capital(joined), v=term, c=letter)
         return letter
 
 

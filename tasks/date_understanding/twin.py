@@ -12,7 +12,7 @@ from msgspec import Meta
 from rtbench_tasks.common.dates import numbers, shift
 from rtbench_tasks.common.words import MONTHS, NAMES
 
-from rtbench.twins import Knobs, Pen, Problem, Twin, lettered
+from rtbench.twins import Knobs, Narrator, Problem, Twin, lettered
 
 Unit = Literal["day", "week", "month", "year"]
 Kind = Literal["today", "event", "asked"]
@@ -49,7 +49,7 @@ class Offset(msgspec.Struct, frozen=True):
         return f"{self.count:+}{self.unit[0]}"
 
 
-class Step(msgspec.Struct, frozen=True):
+class DateStep(msgspec.Struct, frozen=True):
     """One offset of a question and what its result is the date of."""
 
     kind: Kind
@@ -66,7 +66,7 @@ class Chain(msgspec.Struct, frozen=True):
     start: date
     spelled: str
     """The first date as the question writes it."""
-    steps: tuple[Step, ...]
+    steps: tuple[DateStep, ...]
     when: str
     """What is asked for, as the question names it."""
 
@@ -147,24 +147,24 @@ class DateTwin(Twin[DateKnobs]):
             choices=tuple(choices),
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
         chain: Chain = problem.facts
         day = chain.start
         # Always drawn, so that wordings do not depend on mistakes.
-        guess = pen.pick(*"ABCDEF"[: len(problem.choices)])
-        pen.restate(*SAY_WANT, when=chain.when)
-        if pen.fine and chain.spelled != numbers(day):
-            day = pen.result(day, [_moved(day, offset) for offset in CLOSE if offset.unit in ("month", "year")])
-            pen.say(*SAY_SPELLED, s=chain.spelled, b=numbers(day))
+        guess = narrator.pick(*"ABCDEF"[: len(problem.choices)])
+        narrator.restate(*SAY_WANT, when=chain.when)
+        if narrator.fine and chain.spelled != numbers(day):
+            day = narrator.result(day, [_moved(day, offset) for offset in CLOSE if offset.unit in ("month", "year")])
+            narrator.say(*SAY_SPELLED, s=chain.spelled, b=numbers(day))
         else:
-            pen.restate(*SAY_START, b=chain.spelled)
+            narrator.restate(*SAY_START, b=chain.spelled)
         for step in chain.steps:
-            day = _take(pen, step, day)
+            day = _take(narrator, step, day)
         text = numbers(day)
-        pen.restate(*SAY_FOUND, a=text)
+        narrator.restate(*SAY_FOUND, a=text)
         right = "ABCDEF"[problem.choices.index(text)] if text in problem.choices else guess
-        letter = pen.result(right, "ABCDEF"[: len(problem.choices)])
-        pen.say(*SAY_LETTER, a=text, c=letter)
+        letter = narrator.result(right, "ABCDEF"[: len(problem.choices)])
+        narrator.say(*SAY_LETTER, a=text, c=letter)
         return letter
 
 
@@ -173,11 +173,11 @@ def _moved(day: date, offset: Offset) -> date:
     return shift(day, offset.unit, offset.count)
 
 
-def _take(pen: Pen, step: Step, day: date) -> date:
+def _take(narrator: Narrator, step: DateStep, day: date) -> date:
     """Says one step from ``day`` and returns where it leads."""
     offset = step.offset
     found = _moved(day, offset)
-    after = pen.result(found, lambda rng: _moved(*rng.choice(((found, rng.choice(CLOSE)), (day, offset.back)))))
+    after = narrator.result(found, lambda rng: _moved(*rng.choice(((found, rng.choice(CLOSE)), (day, offset.back)))))
     later = offset.count > 0
     words = {
         "b": numbers(day),
@@ -190,12 +190,12 @@ def _take(pen: Pen, step: Step, day: date) -> date:
         "label": step.label,
         "Label": step.label.capitalize(),
     }
-    if not pen.fine:
-        pen.say(*SAY_DATE, **words)
+    if not narrator.fine:
+        narrator.say(*SAY_DATE, **words)
     elif step.kind == "today":
-        pen.say(*SAY_TODAY, told=step.told.format(**words), **words)
+        narrator.say(*SAY_TODAY, told=step.told.format(**words), **words)
     else:
-        pen.say(*SAY_STEP, **words)
+        narrator.say(*SAY_STEP, **words)
     return after
 
 
@@ -214,20 +214,20 @@ def _start(rng: random.Random, offsets: Sequence[Offset]) -> date:
 
 def _story(
     rng: random.Random, start: date, spelled: str, offsets: Sequence[Offset]
-) -> tuple[str, tuple[Step, ...], str]:
+) -> tuple[str, tuple[DateStep, ...], str]:
     """The question without choices, its steps, and what it asks for. The steps lead from the first date to today, then to
     events, then to the day asked for; the first and the last kind may be missing."""
     rest = list(offsets)
     today = start
     told: list[str] = []
-    steps: list[Step] = []
+    steps: list[DateStep] = []
     first, last = rng.random() < 0.5, rng.random() < 0.5
     if first:
         offset = rest.pop(0)
         today = _moved(start, offset)
         said = rng.choice(_first_day(offset))
         told.append(_fill(said, offset, spelled))
-        steps.append(Step(kind="today", offset=offset, told=_fill(said, offset, "{b}").rstrip("."), label="today"))
+        steps.append(DateStep(kind="today", offset=offset, told=_fill(said, offset, "{b}").rstrip("."), label="today"))
     else:
         told.append(rng.choice(TODAY).format(b=spelled))
     final = rest.pop() if rest and last else None
@@ -237,12 +237,12 @@ def _story(
         verb = "had" if day < today else "has"
         told.append(f"{rng.choice(NAMES)} {verb} a {event} {_relative(offset, known)}.")
         known = f"the {event}"
-        steps.append(Step(kind="event", offset=offset, told="", label=known))
+        steps.append(DateStep(kind="event", offset=offset, told="", label=known))
     when = known
     if final:
         when = _relative(final, known)
         when = when if when in {"tomorrow", "yesterday"} else f"the day {when}"
-        steps.append(Step(kind="asked", offset=final, told="", label="the day we want"))
+        steps.append(DateStep(kind="asked", offset=final, told="", label="the day we want"))
     told.append(rng.choice(ASK).format(when=when))
     return " ".join(told), tuple(steps), when
 

@@ -10,9 +10,9 @@ from typing import Annotated
 
 from msgspec import Meta
 from rtbench_tasks.common.arithmetic import Line, explain, pattern, pick, whole
-from rtbench_tasks.common.stories import GONE, GOT, Shape, Tail, between, by_steps, draw_words, tell
+from rtbench_tasks.common.stories import GONE, GOT, StoryShape, Tail, between, by_steps, draw_words, tell
 
-from rtbench.twins import Knobs, Pen, Problem, Twin
+from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class Gsm8kKnobs(Knobs, frozen=True):
@@ -122,7 +122,7 @@ TAILS = (
 )
 
 SHAPES = (
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 9), p=(2, 12), b=(2, 9), q=(2, 12)),
         lines=(
             Line("u = a * p", "the {thing} cost", "dollars", "{name} bought {a} {thing} for {p} dollars each"),
@@ -136,7 +136,7 @@ SHAPES = (
         asks=("How many dollars did {name} pay in all?",),
         kind="cost",
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 12), p=(2, 9), b=(2, 12), q=(2, 9)),
         lines=(
             Line("u = a * p", "{name} sold", "{thing}", "{name} sold {a} {thing} each day for {p} days"),
@@ -148,7 +148,7 @@ SHAPES = (
         ),
         asks=("How many {thing} did {name} and {other} sell together?",),
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 12), p=(2, 9), b=(2, 12), q=(2, 9)),
         lines=(
             Line("u = a * p", "{name} made", "{thing}", "{name} made {a} {thing} each hour for {p} hours"),
@@ -160,7 +160,7 @@ SHAPES = (
         ),
         asks=("How many more {thing} did {name} make than {other}?",),
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 40), two=(2, 2), k=(2, 30)),
         lines=(
             Line("u = a * two", "on {day2} there were", "{thing}", "there were twice as many {thing} on {day2}"),
@@ -173,7 +173,7 @@ SHAPES = (
         ),
         asks=("How many {thing} did {name} sell on these three days in all?",),
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(4, 80), two=(2, 2), k=(2, 30)),
         lines=(
             Line("u = a / two", "on {day2} there were", "{thing}", "there were half as many {thing} on {day2}"),
@@ -187,7 +187,7 @@ SHAPES = (
         asks=("How many {thing} did {name} find on these three days in all?",),
         kind="thing",
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 60), k=(2, 40), n=(2, 4)),
         lines=(
             Line("u = a + k", "{third} has", "{thing}", "{third} has {k} more {thing} than {other}, who has {a}"),
@@ -199,7 +199,7 @@ SHAPES = (
         asks=("How many {thing} does {name} have?",),
         kind="thing",
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(6, 80), k=(2, 40)),
         lines=(
             Line("u = a - k", "{third} has", "{thing}", "{third} has {k} fewer {thing} than {other}, who has {a}"),
@@ -211,7 +211,7 @@ SHAPES = (
         asks=("How many {thing} does {name} have?",),
         kind="thing",
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 9), p=(2, 12), b=(2, 9), q=(2, 12)),
         lines=(
             Line("u = a * p", "in the {red} {container} there are", "{thing}",
@@ -227,7 +227,7 @@ SHAPES = (
         asks=("How many {thing} does {name} have in all?",),
         kind="thing",
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(6, 40), b=(2, 30), p=(2, 9)),
         lines=(
             Line("u = a - b", "each day leaves", "dollars", "{name} gets {a} dollars each day and pays {b}"),
@@ -239,7 +239,7 @@ SHAPES = (
         asks=_DOLLARS,
         kind="dollars",
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 15), p=(2, 9), q=(2, 9)),
         lines=(
             Line("u = p + q", "the machine worked", "hours", "the machine worked {p} hours and then {q} hours"),
@@ -251,7 +251,7 @@ SHAPES = (
         asks=("How many {thing} does {name} have from the machine?",),
         kind="thing",
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(2, 80), b=(2, 80), n=(2, 9), k=(2, 60)),
         lines=(
             Line("u = a + b", "{other} had", "{thing}", "{other} had {a} {red} and {b} {blue} {thing}"),
@@ -264,7 +264,7 @@ SHAPES = (
         asks=("How many {thing} does {name} have now?",),
         kind="thing",
     ),
-    Shape(
+    StoryShape(
         numbers=between(a=(6, 60), b=(2, 40), p=(2, 9), c=(2, 60)),
         lines=(
             Line("u = a - b", "{name} sold", "{thing}", "{name} had {a} {thing} and {b} were left"),
@@ -300,5 +300,5 @@ class Gsm8kTwin(Twin[Gsm8kKnobs]):
             facts=told.solution,
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
-        return str(explain(problem.facts, pen))
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
+        return str(explain(problem.facts, narrator))

@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta
 from rtbench_tasks.common.words import NAMES
 
-from rtbench.twins import Knobs, Pen, Problem, Twin
+from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class LastLetterKnobs(Knobs, frozen=True):
@@ -76,22 +76,22 @@ class LastLetterTwin(Twin[LastLetterKnobs]):
             facts=tuple(words),
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
         words: tuple[str, ...] = problem.facts
-        pen.restate(*SAY_WORDS, w=", ".join(words), n=len(words))
+        narrator.restate(*SAY_WORDS, w=", ".join(words), n=len(words))
         # In the question's order, though any order would do: the letters are then joined as they stand.
         letters: list[str] = []
         for word in words:
             spelled = word.lower()
-            letter = pen.result(spelled[-1], spelled)
-            if pen.fine:
-                pen.say(*SAY_LETTER, w=word, c=letter)
+            letter = narrator.result(spelled[-1], spelled)
+            if narrator.fine:
+                narrator.say(*SAY_LETTER, w=word, c=letter)
             letters.append(letter)
-        if not pen.fine:
-            pen.say(*SAY_LETTERS, c=", ".join(letters))
-        pen.restate(*SAY_COUNT, n=len(letters))
-        joined = pen.result("".join(letters), lambda rng: _misjoined(rng, letters))
-        pen.say(*SAY_JOIN, j=joined)
+        if not narrator.fine:
+            narrator.say(*SAY_LETTERS, c=", ".join(letters))
+        narrator.restate(*SAY_COUNT, n=len(letters))
+        joined = narrator.result("".join(letters), lambda rng: _misjoined(rng, letters))
+        narrator.say(*SAY_JOIN, j=joined)
         return joined
 
 

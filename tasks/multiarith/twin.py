@@ -7,9 +7,9 @@ from typing import Annotated
 
 from msgspec import Meta
 from rtbench_tasks.common.arithmetic import Line, Numbers, explain, pattern, pick, whole
-from rtbench_tasks.common.stories import GONE, GOT, HAVE_NOW, Shape, Tail, by_steps, chain, draw_words, tell
+from rtbench_tasks.common.stories import GONE, GOT, HAVE_NOW, StoryShape, Tail, by_steps, chain, draw_words, tell
 
-from rtbench.twins import Knobs, Pen, Problem, Twin
+from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class MultiarithKnobs(Knobs, frozen=True):
@@ -25,7 +25,7 @@ def _opening(rng: random.Random, largest: int) -> Numbers:
     return {"x": whole(rng, 2, largest)}
 
 
-SEQUENCE = Shape(
+SEQUENCE = StoryShape(
     numbers=_opening,
     lines=(),
     bodies=(
@@ -67,8 +67,10 @@ SHARED = Tail(
 EVENTS = (GOT, GONE, MORE_TIMES, SHARED)
 
 
-def _shape(ops: tuple[str, str], lines: tuple[Line, Line], bodies: tuple[str, ...], ask: str, kind: str = "") -> Shape:
-    return Shape(numbers=chain(*ops), lines=lines, bodies=bodies, asks=(ask,), kind=kind)
+def _shape(
+    ops: tuple[str, str], lines: tuple[Line, Line], bodies: tuple[str, ...], ask: str, kind: str = ""
+) -> StoryShape:
+    return StoryShape(numbers=chain(*ops), lines=lines, bodies=bodies, asks=(ask,), kind=kind)
 
 
 SHAPES = (
@@ -195,5 +197,5 @@ class MultiarithTwin(Twin[MultiarithKnobs]):
             facts=told.solution,
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
-        return str(explain(problem.facts, pen))
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
+        return str(explain(problem.facts, narrator))

@@ -9,7 +9,7 @@ from msgspec import Meta
 from rtbench_tasks.common.arithmetic import explain, pattern, pick
 from rtbench_tasks.common.stories import draw_words, one_step, tell_by_operation
 
-from rtbench.twins import Knobs, Pen, Problem, Twin
+from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class SingleEqKnobs(Knobs, frozen=True):
@@ -206,5 +206,5 @@ class SingleEqTwin(Twin[SingleEqKnobs]):
             facts=told.solution,
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
-        return str(explain(problem.facts, pen))
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
+        return str(explain(problem.facts, narrator))

@@ -27,7 +27,7 @@ from rtbench_tasks.common.world import (
     worded,
 )
 
-from rtbench.twins import Knobs, Pen, Problem, Twin
+from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 WIDEST = 4
 """Largest difference between numbers that are compared: an elephant beside an ant would need one fact only."""
@@ -220,18 +220,18 @@ class StrategyTwin(Twin[StrategyKnobs]):
             facts=puzzle,
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
         puzzle: Puzzle = problem.facts
-        pen.restate(*puzzle.form.why)
-        facts, found = _recall(puzzle, pen)
-        yes, compared = _conclude(puzzle, pen, found)
-        if pen.fine:
+        narrator.restate(*puzzle.form.why)
+        facts, found = _recall(puzzle, narrator)
+        yes, compared = _conclude(puzzle, narrator, found)
+        if narrator.fine:
             for fact in facts:
-                pen.say("{fact}.", fact=capital(fact))
-            pen.say(*SAY_COMPARED, compared=compared, Compared=capital(compared), w=yes_no(yes))
+                narrator.say("{fact}.", fact=capital(fact))
+            narrator.say(*SAY_COMPARED, compared=compared, Compared=capital(compared), w=yes_no(yes))
         else:
             joined = " and ".join(facts)
-            pen.say(*SAY_ALL, facts=joined, Facts=capital(joined), w=yes_no(yes))
+            narrator.say(*SAY_ALL, facts=joined, Facts=capital(joined), w=yes_no(yes))
         return yes_no(yes).capitalize()
 
 
@@ -300,26 +300,26 @@ def _pattern(puzzle: Puzzle) -> str:
 # ---------------------------------------------------------------------------------------------------------- explaining
 
 
-def _recall(puzzle: Puzzle, pen: Pen) -> tuple[list[str], list[str]]:
+def _recall(puzzle: Puzzle, narrator: Narrator) -> tuple[list[str], list[str]]:
     """Facts in words, and what they say of the things (of a chain: its end)."""
     things, facts = list(puzzle.things), []
     form = puzzle.form
     if puzzle.described:
-        thing = pen.result(puzzle.described, _able(form.relations))
+        thing = narrator.result(puzzle.described, _able(form.relations))
         things[things.index(puzzle.described)] = thing
-        facts.append(worded(pen, "use", thing, value_of("use", puzzle.described), inverse=True))
+        facts.append(worded(narrator, "use", thing, value_of("use", puzzle.described), inverse=True))
     if form.shape == "chain":
         one, two = form.relations
-        middle = pen.result(value_of(one, things[0]), subjects(two))
-        end = pen.result(value_of(two, middle), values(two))
-        facts += [worded(pen, one, things[0], middle), worded(pen, two, middle, end)]
+        middle = narrator.result(value_of(one, things[0]), subjects(two))
+        end = narrator.result(value_of(two, middle), values(two))
+        facts += [worded(narrator, one, things[0], middle), worded(narrator, two, middle, end)]
         return facts, [end]
     relation = form.relations[0]
     told = [""] * len(things)
-    for at in pen.order(range(len(things))):
+    for at in narrator.order(range(len(things))):
         right = value_of(relation, things[at])
-        told[at] = pen.result(right, _close(right) if relation in NUMERIC else values(relation))
-        facts.append(worded(pen, relation, things[at], told[at]))
+        told[at] = narrator.result(right, _close(right) if relation in NUMERIC else values(relation))
+        facts.append(worded(narrator, relation, things[at], told[at]))
     return facts, told
 
 
@@ -339,7 +339,7 @@ def _able(relations: tuple[str, ...]) -> tuple[str, ...]:
     )
 
 
-def _conclude(puzzle: Puzzle, pen: Pen, found: Sequence[str]) -> tuple[bool, str]:
+def _conclude(puzzle: Puzzle, narrator: Narrator, found: Sequence[str]) -> tuple[bool, str]:
     """The answer, and the comparison that gives it, in words. A slip here never mends an earlier one."""
     form = puzzle.form
     own, *others = found if form.shape != "chain" else (*found, puzzle.asked)
@@ -347,11 +347,11 @@ def _conclude(puzzle: Puzzle, pen: Pen, found: Sequence[str]) -> tuple[bool, str
         met = [own != other and (own < other) == form.less for other in others]
     else:
         met = [own == others[0]]
-    yes = pen.result(all(met), [not puzzle.truth])
+    yes = narrator.result(all(met), [not puzzle.truth])
     if yes != all(met):
         met = [yes, *met[1:]] if len(met) == 1 else [True] * len(met) if yes else [*met[:-1], False]
     if form.shape != "than":
-        return yes, pen.pick(*(SAME if yes else OTHER)).format(v=own, w=others[0])
+        return yes, narrator.pick(*(SAME if yes else OTHER)).format(v=own, w=others[0])
     sides = [f"{_side(own, other, right, form)} {other}" for other, right in zip(others, met, strict=True)]
     return yes, f"{own} is {' and '.join(sides)}"
 

@@ -10,7 +10,7 @@ from msgspec import Meta
 from rtbench_tasks.common.arithmetic import explain, pattern, some, whole
 from rtbench_tasks.common.stories import draw_words, one_step, tell_by_operation
 
-from rtbench.twins import Knobs, Pen, Problem, Twin
+from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class SvampKnobs(Knobs, frozen=True):
@@ -177,8 +177,8 @@ class SvampTwin(Twin[SvampKnobs]):
             facts=told.solution,
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
-        return str(explain(problem.facts, pen))
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
+        return str(explain(problem.facts, narrator))
 
 
 def _distract(

@@ -12,7 +12,7 @@ from msgspec import Meta
 from rtbench_tasks.common.text import listed
 from rtbench_tasks.common.words import COLOURS, NAMES, PLACES
 
-from rtbench.twins import Knobs, Pen, Problem, Twin, lettered
+from rtbench.twins import Knobs, Narrator, Problem, Twin, lettered
 
 
 class TrackingKnobs(Knobs, frozen=True):
@@ -26,7 +26,7 @@ class TrackingKnobs(Knobs, frozen=True):
     object's text: for experiments of one's own, since the task's extractors read letters."""
 
 
-class Setting(msgspec.Struct, frozen=True):
+class Scene(msgspec.Struct, frozen=True):
     """One situation. In its texts ``{all}`` lists the people, ``{n}`` is one of them, ``{x}`` an object."""
 
     opening: tuple[str, ...]
@@ -58,14 +58,14 @@ class Swaps(msgspec.Struct, frozen=True):
     """Positions in ``names``, the smaller first."""
     asked: int
     """Position of who is asked about."""
-    setting: Setting
+    setting: Scene
     listed: tuple[str, ...]
     """Objects in the order of the choices; empty where there are none."""
 
 
 LETTERS = "ABCDEFG"
 SETTINGS = (
-    Setting(
+    Scene(
         opening=("{all} play a game, and each has a ball.", "{all} are at a game, each with a ball."),
         deal="{n} has the {x} ball",
         trade=("During the game they trade balls.", "In the game two of them at a time trade balls."),
@@ -76,7 +76,7 @@ SETTINGS = (
         has="has",
         words=COLOURS,
     ),
-    Setting(
+    Scene(
         opening=("{all} are at a party, each with a present.", "{all} come to a party with presents."),
         deal="{n} has the {x} present",
         trade=("During the party they trade presents.", "At the party two of them at a time trade presents."),
@@ -87,7 +87,7 @@ SETTINGS = (
         has="has",
         words=COLOURS,
     ),
-    Setting(
+    Scene(
         opening=("{all} are in a club, each with a book.", "{all} each have a book from the library."),
         deal="{n} has the {x} book",
         trade=("During the week they trade books.", "In the week two of them at a time trade books."),
@@ -98,7 +98,7 @@ SETTINGS = (
         has="has",
         words=COLOURS,
     ),
-    Setting(
+    Scene(
         opening=("{all} go to a dance, each with a partner.", "{all} are at a dance with their partners."),
         deal="{n} dances with {x}",
         trade=("During the dance they trade partners.", "In the dance two of them at a time trade partners."),
@@ -109,7 +109,7 @@ SETTINGS = (
         has="dances with",
         words=NAMES,
     ),
-    Setting(
+    Scene(
         opening=("{all} each work at a place.", "{all} each have a place to work."),
         deal="{n} works at the {x}",
         trade=("During the week they trade places.", "In the week two of them at a time trade places."),
@@ -195,24 +195,24 @@ class TrackingTwin(Twin[TrackingKnobs]):
             choices=choices if knobs.options else (),
         )
 
-    def explain(self, problem: Problem, pen: Pen) -> str:
+    def explain(self, problem: Problem, narrator: Narrator) -> str:
         facts: Swaps = problem.facts
         state = list(facts.objects)
         has = facts.setting.has
         start = ", ".join(f"{name} {word}" for name, word in zip(facts.names, state, strict=True))
-        pen.restate(*SAY_START, state=start)
+        narrator.restate(*SAY_START, state=start)
         for swap in facts.swaps:
-            i, j = pen.order(swap)
+            i, j = narrator.order(swap)
             x, y = state[i], state[j]
-            state[i], state[j] = pen.result((y, x), lambda rng: _any_two(rng, facts.objects))
+            state[i], state[j] = narrator.result((y, x), lambda rng: _any_two(rng, facts.objects))
             words = {"a": facts.names[i], "b": facts.names[j], "x": x, "y": y, "p": state[i], "q": state[j]}
-            pen.say(*(SAY_SWAP if pen.fine else SAY_SWAPPED), has=has, **words)
+            narrator.say(*(SAY_SWAP if narrator.fine else SAY_SWAPPED), has=has, **words)
         found = state[facts.asked]
-        pen.say(*SAY_END, n=facts.names[facts.asked], has=has, x=found)
+        narrator.say(*SAY_END, n=facts.names[facts.asked], has=has, x=found)
         if not facts.listed:
             return facts.setting.choice.format(x=found)
-        letter = pen.result(LETTERS[facts.listed.index(found)], LETTERS[: len(facts.listed)])
-        pen.say(*SAY_LETTER, x=found, c=letter)
+        letter = narrator.result(LETTERS[facts.listed.index(found)], LETTERS[: len(facts.listed)])
+        narrator.say(*SAY_LETTER, x=found, c=letter)
         return letter
 
 
@@ -225,7 +225,7 @@ def _after(objects: Sequence[str], swaps: Sequence[tuple[int, int]]) -> list[str
 
 def _story(
     rng: random.Random,
-    setting: Setting,
+    setting: Scene,
     names: Sequence[str],
     objects: Sequence[str],
     swaps: Sequence[tuple[int, int]],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rtbench_plugins.latex import LatexReporter, escape
+from rtbench_plugins.reporters.latex import LatexReporter, escape
 
-from rtbench.board import CellResult, Leaderboard, Row
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
 
 
 def test_special_characters_are_text() -> None:
@@ -15,10 +15,16 @@ def test_special_characters_are_text() -> None:
 
 def test_a_rule_between_students_and_the_best_in_bold() -> None:
     rows = [
-        Row(kind="random", method="random", results={"aqua": CellResult(accuracy=0.99)}, mean=0.99, measured=1),
-        Row(kind="measured", method="ft", student="s_1", results={"aqua": CellResult(accuracy=0.251)}, mean=0.251),
-        Row(kind="measured", method="ft", student="s_2", results={"aqua": CellResult(accuracy=0.4)}, mean=0.4),
-        Row(kind="measured", method="zs", student="s_2", results={"aqua": CellResult(reason="no")}),
+        LeaderboardRow(
+            kind="random", method="random", results={"aqua": CellResult(accuracy=0.99)}, mean=0.99, measured=1
+        ),
+        LeaderboardRow(
+            kind="measured", method="ft", student="s_1", results={"aqua": CellResult(accuracy=0.251)}, mean=0.251
+        ),
+        LeaderboardRow(
+            kind="measured", method="ft", student="s_2", results={"aqua": CellResult(accuracy=0.4)}, mean=0.4
+        ),
+        LeaderboardRow(kind="measured", method="zs", student="s_2", results={"aqua": CellResult(reason="no")}),
     ]
     board = Leaderboard(run="r", matrix="m", description="100% ours", version="1", tasks=("aqua",), rows=tuple(rows))
     text = LatexReporter().render(board)

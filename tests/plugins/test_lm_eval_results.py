@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rtbench.errors import BadInputError
-from rtbench.recordings import read_recording
+from rtbench.recordings.read import read_recording
 from tests.conftest import ROOT, Cli, cli_in
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from rtbench.config import read_matrix
-from rtbench.interfaces import Environment, StepState
-from rtbench.plan import make_plan
+from rtbench.matrix.read import read_matrix
+from rtbench.planning.plan import make_plan
+from rtbench.schema.environment import Environment
+from rtbench.schema.steps import Step, StepState
 from rtbench.session import Session
-from rtbench.specs import Step
 from rtbench.steps.complete import completions_of
 
 PLUGIN = """
 import os
-from rtbench.hookspecs import hookimpl
+from rtbench.plugin.hookspecs import hookimpl
 from rtbench.interfaces import Student, TextModel
-from rtbench.records import ModelSpec, Resources, completion_of
+from rtbench.schema.base import ModelSpec, Resources, completion_of
 
 class Seer(TextModel):
     fingerprint = ""

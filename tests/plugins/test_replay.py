@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rtbench_plugins import replay
+from rtbench_plugins.teachers import replay
 
-from rtbench.files import file_digest
-from rtbench.importing import fingerprint_of, import_recording, read_note, recorded_partition
-from rtbench.interfaces import Environment, Task
-from rtbench.recordings import read_recording
+from rtbench.plugin.tasks import Task
+from rtbench.recordings.importing import fingerprint_of, import_recording, read_note, recorded_partition
+from rtbench.recordings.read import read_recording
+from rtbench.schema.environment import Environment
 from rtbench.session import Session
+from rtbench.storage.files import file_digest
 
 TASK = """
 task: riddles

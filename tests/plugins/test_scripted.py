@@ -12,11 +12,14 @@ import msgspec
 import pytest
 
 from rtbench.errors import RtbenchError, StepFailedError
-from rtbench.interfaces import Environment, Teacher
-from rtbench.ledger import make_request
-from rtbench.prompts import render
-from rtbench.records import Completion, Fold, Sample, Sampling
+from rtbench.plugin.models import Teacher
+from rtbench.schema.base import Fold
+from rtbench.schema.completions import Completion, Sampling
+from rtbench.schema.environment import Environment
+from rtbench.schema.tasks import Sample
 from rtbench.session import Session
+from rtbench.steps.prompts import render
+from rtbench.storage.ledger import make_request
 from tests.test_twin_data import TASKS
 
 DATASET = "multiarith@twin-0"
@@ -286,8 +289,8 @@ def test_it_runs_without_torch(tmp_path: Path) -> None:
     code = f"""
 import sys
 from rtbench.interfaces import Environment
-from rtbench.ledger import make_request
-from rtbench.records import Sampling
+from rtbench.storage.ledger import make_request
+from rtbench.schema.base import Sampling
 from rtbench.session import Session
 session = Session(Environment(workspace={str(tmp_path)!r}, offline=True))
 teacher = session.teacher("scripted", "scripted", {{}})

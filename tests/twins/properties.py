@@ -6,13 +6,13 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.answers import AnswerRule
-from rtbench.twins import FOLDS, Pen, Problem, Twin, TwinSetting, twin_data
+from rtbench.scoring.rules import AnswerRule
+from rtbench.twins import FOLDS, Narrator, Problem, Twin, TwinSetting, twin_data
 
 
-def pens(seed: int, **options: Any) -> list[Pen]:
+def pens(seed: int, **options: Any) -> list[Narrator]:
     """A fine and a coarse one."""
-    return [Pen(random.Random(seed), random.Random(-seed), fine=fine, **options) for fine in (True, False)]
+    return [Narrator(random.Random(seed), random.Random(-seed), fine=fine, **options) for fine in (True, False)]
 
 
 def check_folds(twin: Twin[Any], seed: int) -> None:
@@ -31,19 +31,19 @@ def check_folds(twin: Twin[Any], seed: int) -> None:
 def check_explanations(twin: Twin[Any], problems: Sequence[Problem]) -> None:
     """Without mistakes they reach the gold, in whole sentences."""
     for at, problem in enumerate(problems):
-        for pen in pens(at, verbosity=at % 3):
-            assert twin.explain(problem, pen) == problem.answer
-            assert pen.text.endswith(".")
-            assert "  " not in pen.text
-            assert "{" not in pen.text
-            assert " ." not in pen.text
+        for narrator in pens(at, verbosity=at % 3):
+            assert twin.explain(problem, narrator) == problem.answer
+            assert narrator.text.endswith(".")
+            assert "  " not in narrator.text
+            assert "{" not in narrator.text
+            assert " ." not in narrator.text
 
 
 def check_extraction(twin: Twin[Any], problems: Sequence[Problem], rule: AnswerRule) -> None:
     """Behind either usual answer prefix: no sentence of an explanation is taken for the answer's."""
     for at, problem in enumerate(problems):
-        for pen, prefix in zip(pens(at), ("-->", "Therefore, the answer is"), strict=True):
-            answer = twin.explain(problem, pen)
-            extracted = rule.find(f"{pen.text} {prefix} {answer}", prefix, problem.choices).extracted
-            assert extracted is not None, pen.text
-            assert rule.equal(extracted, problem.answer), pen.text
+        for narrator, prefix in zip(pens(at), ("-->", "Therefore, the answer is"), strict=True):
+            answer = twin.explain(problem, narrator)
+            extracted = rule.find(f"{narrator.text} {prefix} {answer}", prefix, problem.choices).extracted
+            assert extracted is not None, narrator.text
+            assert rule.equal(extracted, problem.answer), narrator.text

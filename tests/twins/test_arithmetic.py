@@ -12,16 +12,16 @@ import pytest
 from rtbench_tasks.addsub.twin import AddsubTwin
 from rtbench_tasks.aqua.twin import LETTERS, AquaTwin
 from rtbench_tasks.common.arithmetic import Line, Solution, pattern
-from rtbench_tasks.common.stories import Shape, between, tell
+from rtbench_tasks.common.stories import StoryShape, between, tell
 from rtbench_tasks.gsm8k.twin import Gsm8kTwin
 from rtbench_tasks.multiarith.twin import MultiarithTwin
 from rtbench_tasks.single_eq.twin import SingleEqTwin
 from rtbench_tasks.svamp.twin import SvampTwin
 
-from rtbench.answers import RuleOptions, make_rule
 from rtbench.errors import BadInputError
-from rtbench.records import Fold
-from rtbench.twins import Pen, Problem, Twin
+from rtbench.schema.base import Fold
+from rtbench.scoring.rules import RuleOptions, make_rule
+from rtbench.twins import Narrator, Problem, Twin
 from tests.twins import reading
 from tests.twins.properties import check_explanations, check_extraction, check_folds, pens
 
@@ -62,9 +62,9 @@ def equations(text: str) -> list[tuple[str, int]]:
 
 
 def steps_of(twin: Twin[Any], problem: Problem) -> int:
-    pen = Pen(random.Random(0), verbosity=0)
-    twin.explain(problem, pen)
-    return len(equations(pen.text))
+    narrator = Narrator(random.Random(0), verbosity=0)
+    twin.explain(problem, narrator)
+    return len(equations(narrator.text))
 
 
 @every_twin
@@ -109,9 +109,9 @@ def test_numbers_stay_within_the_knob_and_nothing_is_one(name: str) -> None:
     """Nouns are in the plural throughout, so a 1 would be bad grammar."""
     twin, _ = CASES[name]
     for at, problem in enumerate(some(name)):
-        pen = Pen(random.Random(at), verbosity=2)
-        twin.explain(problem, pen)
-        numbers = [int(number) for number in re.findall(r"\d+", f"{stem(problem)} {pen.text}")]
+        narrator = Narrator(random.Random(at), verbosity=2)
+        twin.explain(problem, narrator)
+        numbers = [int(number) for number in re.findall(r"\d+", f"{stem(problem)} {narrator.text}")]
         assert min(numbers) >= 2
         assert max(numbers) <= twin.knobs.largest
 
@@ -120,9 +120,9 @@ def test_numbers_stay_within_the_knob_and_nothing_is_one(name: str) -> None:
 def test_factors_and_divisors_are_known_by_heart(name: str) -> None:
     twin, _ = CASES[name]
     for problem in some(name):
-        pen = Pen(random.Random(0))
-        twin.explain(problem, pen)
-        for left, _ in equations(pen.text):
+        narrator = Narrator(random.Random(0))
+        twin.explain(problem, narrator)
+        for left, _ in equations(narrator.text):
             a, op, b = left.split()
             assert op != "*" or min(int(a), int(b)) <= 9
             assert op != "/" or 2 <= int(b) <= 9
@@ -151,12 +151,12 @@ def test_mistakes_at_every_step_are_survived(name: str, mix: tuple[float, float,
     twin, _ = CASES[name]
     right = total = 0
     for at, problem in enumerate(some(name, 200)):
-        for pen in pens(at, error_rate=1.0, mix=mix):
-            answer = twin.explain(problem, pen)
-            assert isinstance(pen.text, str)
+        for narrator in pens(at, error_rate=1.0, mix=mix):
+            answer = twin.explain(problem, narrator)
+            assert isinstance(narrator.text, str)
             right += answer == problem.answer
             total += 1
-            assert pen.slips > 0 or (answer == problem.answer and mix[0] < 1)
+            assert narrator.slips > 0 or (answer == problem.answer and mix[0] < 1)
     if mix[0] == 1:
         assert right < 0.25 * total
 
@@ -167,9 +167,9 @@ def test_later_steps_build_on_a_slip(name: str) -> None:
     twin, _ = CASES[name]
     built_on = 0
     for at, problem in enumerate(islice(twin.problems(4, twin.harder), 100)):
-        pen = Pen(random.Random(at), random.Random(-at), verbosity=0, error_rate=1.0)
-        twin.explain(problem, pen)
-        said = equations(pen.text)
+        narrator = Narrator(random.Random(at), random.Random(-at), verbosity=0, error_rate=1.0)
+        twin.explain(problem, narrator)
+        said = equations(narrator.text)
         used = " ".join(left for left, _ in said).split()
         # Only results that no other number of the text could be mistaken for.
         results = [right for _, right in said[:-1] if str(right) not in re.findall(r"\d+", problem.question)]
@@ -197,9 +197,9 @@ def test_one_question_has_many_rationales(name: str, fine: bool) -> None:
     for problem in islice(twin.problems(5), 3):
         texts = set()
         for seed in range(2000):
-            pen = Pen(random.Random(seed), fine=fine)
-            twin.explain(problem, pen)
-            texts.add(pen.text)
+            narrator = Narrator(random.Random(seed), fine=fine)
+            twin.explain(problem, narrator)
+            texts.add(narrator.text)
         assert len(texts) >= (30 if STEPS[name][0] == 1 else 200)
 
 
@@ -233,12 +233,12 @@ def test_aqua_ends_with_number_and_letter() -> None:
     """Also where a slip led to a number that is no option: then the closest one is taken."""
     twin = AquaTwin()
     for at, problem in enumerate(some("aqua", 100)):
-        for pen in (*pens(at), *pens(at, error_rate=0.5)):
-            letter = twin.explain(problem, pen)
-            last = re.search(r"(\d+) is \(([A-E])\)\.$", pen.text)
+        for narrator in (*pens(at), *pens(at, error_rate=0.5)):
+            letter = twin.explain(problem, narrator)
+            last = re.search(r"(\d+) is \(([A-E])\)\.$", narrator.text)
             assert last is not None and last[2] == letter
             assert last[1] in problem.choices
-            assert pen.slips > 0 or problem.choices[LETTERS.index(letter)] == last[1]
+            assert narrator.slips > 0 or problem.choices[LETTERS.index(letter)] == last[1]
 
 
 def test_svamp_has_numbers_that_the_answer_does_not_need() -> None:
@@ -299,7 +299,7 @@ def test_addsub_takes_as_many_numbers_as_asked_for() -> None:
 
 def test_numbers_that_cannot_be_found_are_reported() -> None:
     """Whoever writes a shape whose numbers never fit, or turns down ``largest`` too far, is told so."""
-    shape = Shape(
+    shape = StoryShape(
         numbers=between(x=(2, 9), y=(20, 30)),
         lines=(Line("u = x - y", "there are"),),
         bodies=("There were {x} cups, and {y} are gone.",),

@@ -17,10 +17,10 @@ from rtbench_tasks.date_understanding.twin import DateTwin
 from rtbench_tasks.last_letter_concatenation.twin import LastLetterTwin
 from rtbench_tasks.tracking_shuffled_objects.twin import TrackingTwin
 
-from rtbench.answers import RuleOptions, make_rule
 from rtbench.errors import BadInputError
-from rtbench.records import Fold
-from rtbench.twins import Pen, Problem, Twin
+from rtbench.schema.base import Fold
+from rtbench.scoring.rules import RuleOptions, make_rule
+from rtbench.twins import Narrator, Problem, Twin
 from tests.twins.properties import check_explanations, check_extraction, check_folds, pens
 
 Solver = Callable[[str], tuple[str, int]]
@@ -225,14 +225,14 @@ def test_mistakes_at_every_step_are_survived(name: str, mix: tuple[float, float,
     twin, _ = CASES[name]
     right = total = 0
     for at, problem in enumerate(some(name, 150)):
-        for pen in pens(at, error_rate=1.0, mix=mix):
-            answer = twin.explain(problem, pen)
-            assert isinstance(pen.text, str)
+        for narrator in pens(at, error_rate=1.0, mix=mix):
+            answer = twin.explain(problem, narrator)
+            assert isinstance(narrator.text, str)
             right += answer == problem.answer
             total += 1
             if mix[0] == 1.0:
-                assert pen.slips > 0
-            if pen.slips == 0:
+                assert narrator.slips > 0
+            if narrator.slips == 0:
                 assert answer == problem.answer
     if mix[0] == 1.0:
         assert right < 0.4 * total
@@ -257,9 +257,9 @@ def test_one_question_has_hundreds_of_rationales(name: str, fine: bool) -> None:
     for problem in islice(twin.problems(5), 2):
         texts = set()
         for seed in range(2000):
-            pen = Pen(random.Random(seed), fine=fine)
-            twin.explain(problem, pen)
-            texts.add(pen.text)
+            narrator = Narrator(random.Random(seed), fine=fine)
+            twin.explain(problem, narrator)
+            texts.add(narrator.text)
         assert len(texts) > 500
 
 
@@ -286,8 +286,8 @@ def test_tracking_without_options_is_answered_by_the_object() -> None:
         assert "Answer choices" not in problem.question
         assert problem.question.endswith("?")
         assert problem.answer in problem.question
-        for pen in pens(at):
-            assert twin.explain(problem, pen) == problem.answer
+        for narrator in pens(at):
+            assert twin.explain(problem, narrator) == problem.answer
 
 
 def test_more_people_than_letters_of_the_task_can_be_asked_for() -> None:

@@ -14,10 +14,10 @@ from rtbench_tasks.common.world import FACTS, THINGS, one_fact, texts_of
 from rtbench_tasks.commonsense_qa.twin import CommonsenseTwin, paths
 from rtbench_tasks.strategy_qa.twin import StrategyTwin
 
-from rtbench.answers import RuleOptions, make_rule
 from rtbench.errors import BadInputError
-from rtbench.records import Fold
-from rtbench.twins import Pen, Problem, Twin
+from rtbench.schema.base import Fold
+from rtbench.scoring.rules import RuleOptions, make_rule
+from rtbench.twins import Narrator, Problem, Twin
 from tests.twins.properties import check_explanations, check_extraction, check_folds, pens
 from tests.twins.world_reading import (
     ENDS,
@@ -160,9 +160,9 @@ def test_explanation_without_mistakes_scores_correct(name: str, rule: str) -> No
 def test_commonsense_explanation_ends_with_choice_and_letter() -> None:
     for at, problem in enumerate(some("commonsense_qa")):
         fine, coarse = pens(at)
-        for pen in (fine, coarse):
-            CommonsenseTwin().explain(problem, pen)
-            assert pen.text.endswith(f"({problem.answer}).")
+        for narrator in (fine, coarse):
+            CommonsenseTwin().explain(problem, narrator)
+            assert narrator.text.endswith(f"({problem.answer}).")
         gold = problem.choices["ABCDE".index(problem.answer)]
         assert fine.text.endswith(f"{gold} is ({problem.answer}).")
 
@@ -222,13 +222,13 @@ def test_mistakes_at_every_step_are_survived(name: str, mix: tuple[float, float,
     """Where all are slips, no answer is right: a slip never mends an earlier one."""
     twin, _ = CASES[name]
     for at, problem in enumerate(some(name, 300)):
-        for pen in pens(at, error_rate=1.0, mix=mix):
-            answer = twin.explain(problem, pen)
-            assert isinstance(pen.text, str)
+        for narrator in pens(at, error_rate=1.0, mix=mix):
+            answer = twin.explain(problem, narrator)
+            assert isinstance(narrator.text, str)
             if mix[0] == 1.0:
-                assert pen.slips > 0
+                assert narrator.slips > 0
                 assert answer != problem.answer
-            if pen.slips == 0:
+            if narrator.slips == 0:
                 assert answer == problem.answer
 
 
@@ -238,9 +238,9 @@ def test_more_mistakes_give_fewer_right_answers(name: str) -> None:
     right = []
     for rate in (0.0, 0.1, 0.3, 0.6):
         answers = [
-            (problem.answer, twin.explain(problem, pen))
+            (problem.answer, twin.explain(problem, narrator))
             for at, problem in enumerate(some(name, 300))
-            for pen in pens(at, error_rate=rate)
+            for narrator in pens(at, error_rate=rate)
         ]
         right.append(sum(gold == answer for gold, answer in answers) / len(answers))
     assert right[0] == 1.0
@@ -267,9 +267,9 @@ def test_one_question_has_hundreds_of_rationales(name: str, least: int, fine: bo
     for problem in islice(twin.problems(5), 3):
         texts = set()
         for seed in range(2000):
-            pen = Pen(random.Random(seed), fine=fine)
-            twin.explain(problem, pen)
-            texts.add(pen.text)
+            narrator = Narrator(random.Random(seed), fine=fine)
+            twin.explain(problem, narrator)
+            texts.add(narrator.text)
         assert len(texts) > least
 
 

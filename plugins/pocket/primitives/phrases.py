@@ -12,7 +12,7 @@ import re
 from rtbench_plugins.pocket.primitives.pieces import Document, fixed, held_out, told
 from rtbench_plugins.pocket.task_twins import TWINS
 
-from rtbench.twins import Pen
+from rtbench.twins import Narrator
 
 _TWINS = tuple(TWINS.values())
 _SENTENCE = re.compile(r"(?<=[.?!])\s+")
@@ -40,7 +40,7 @@ def phrases(rng: random.Random) -> Document:
 def _sentence(rng: random.Random) -> str:
     twin = rng.choice(_TWINS)
     problem = next(twin.problems(rng.getrandbits(40)))
-    pen = Pen(rng)  # fine: a coarse sentence would hold several steps
-    twin.explain(problem, pen)
-    text = problem.question if rng.random() < 0.4 else pen.text
+    narrator = Narrator(rng)  # fine: a coarse sentence would hold several steps
+    twin.explain(problem, narrator)
+    text = problem.question if rng.random() < 0.4 else narrator.text
     return rng.choice(_SENTENCE.split(text)).strip()

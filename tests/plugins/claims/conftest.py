@@ -8,13 +8,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from rtbench_plugins.claims.evaluation import evaluate
-from rtbench_plugins.claims.records import ClaimResult
+from rtbench_plugins.paper.claims.evaluation import evaluate
+from rtbench_plugins.paper.claims.records import ClaimResult
 
-from rtbench.interfaces import Recipe
-from rtbench.records import Fold, Score, ScoreSummary, Source, TrainReport
-from rtbench.runs import CellRecord, RunRecord, Runs
-from rtbench.store import Meta, Store, Timing
+from rtbench.schema.base import Fold, Source
+from rtbench.schema.runs import CellRecord, RunRecord
+from rtbench.schema.scores import Score, ScoreSummary
+from rtbench.schema.training import Recipe, TrainReport
+from rtbench.storage.runs import Runs
+from rtbench.storage.store import Meta, Store, Timing
 
 SEEDS = (0, 1, 2)
 RECIPE = Recipe(epochs=2)

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from rtbench_plugins.curation import basic, overlap, similarity
 
-from rtbench.interfaces import Candidate, CurationContext
-from rtbench.records import Completion, Example, Sample
+from rtbench.plugin.curators import CurationContext
+from rtbench.schema.completions import Completion
+from rtbench.schema.tasks import Sample
+from rtbench.schema.training import Candidate, Example
 
 
 def candidate(rationale: str, question: int = 0, index: int = 0, **rest: Any) -> Candidate:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rtbench.equations import equations_in
+from rtbench.scoring.equations import equations_in
 
 
 @pytest.mark.parametrize(

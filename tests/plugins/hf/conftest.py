@@ -13,8 +13,10 @@ import pytest
 import torch
 from rtbench_plugins.hf.students import HfStudent, causal_student, seq2seq_student
 
-from rtbench.interfaces import Environment, Recipe, TrainJob
-from rtbench.records import Request, Row, Sampling
+from rtbench.plugin.models import TrainJob
+from rtbench.schema.completions import Request, Sampling
+from rtbench.schema.environment import Environment
+from rtbench.schema.training import Recipe, TrainingRow
 
 TINY = {
     "decoder": {"n_layer": 1, "n_embd": 32, "n_inner": 64, "n_head": 2, "resid_pdrop": 0.1, "embd_pdrop": 0.1},
@@ -63,7 +65,9 @@ class Tiny:
         lines = (data_folder() / "datasets" / "multiarith.jsonl").read_text(encoding="utf-8").splitlines()[:48]
         found = [json.loads(line) for line in lines]
         self.rows = [
-            Row(sample_index=one["sample_index"], prompt=f"{one['question']} ###", label=f" so --> {one['answer']}")
+            TrainingRow(
+                sample_index=one["sample_index"], prompt=f"{one['question']} ###", label=f" so --> {one['answer']}"
+            )
             for one in found
         ]
         self.corpus = [row.prompt + row.label for row in self.rows]

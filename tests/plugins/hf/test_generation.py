@@ -182,7 +182,7 @@ def test_batch_that_does_not_fit_is_halved(trained, tiny, monkeypatch):
 
 
 def test_nucleus_never_draws_outside_and_draws_by_probability():
-    from rtbench.records import Sampling
+    from rtbench.schema.completions import Sampling
 
     logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05])).repeat(4000, 1)
     for top_p, expected in ((1.0, [0.5, 0.3, 0.15, 0.05]), (0.7, [0.625, 0.375, 0.0, 0.0])):

@@ -15,9 +15,10 @@ from rtbench_plugins.hf.students import causal_student, seq2seq_student
 from rtbench_plugins.pocket.students import MODELS
 
 from rtbench import machine
-from rtbench.config import read_matrix
-from rtbench.interfaces import Environment, Recipe
-from rtbench.plan import make_plan
+from rtbench.matrix.read import read_matrix
+from rtbench.planning.plan import make_plan
+from rtbench.schema.environment import Environment
+from rtbench.schema.training import Recipe
 from rtbench.session import Session
 from tests.conftest import Cli
 

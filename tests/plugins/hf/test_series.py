@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from rtbench.config import read_matrix
-from rtbench.interfaces import Environment
-from rtbench.plan import make_plan
-from rtbench.runs import RunRecord, Runs, run_record
+from rtbench.matrix.read import read_matrix
+from rtbench.planning.plan import make_plan
+from rtbench.planning.records import run_record
+from rtbench.schema.environment import Environment
+from rtbench.schema.runs import RunRecord
 from rtbench.session import Session
+from rtbench.storage.runs import Runs
 
 MATRIX = """
 name: sizes

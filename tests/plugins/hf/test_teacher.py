@@ -77,12 +77,12 @@ class FakeModel:
 
 
 def answer(tiny, text, *, thinking=("<think>", "</think>"), chat=None, template=None, **sampling):
-    from rtbench_plugins.hf.loading import Loaded, random_base
+    from rtbench_plugins.hf.loading import LoadedModel, random_base
     from rtbench_plugins.hf.models import HfModel
 
     base = random_base("decoder", tiny.student("decoder").options, tiny.corpus, torch.device("cpu"))
     base.tokenizer.chat_template = template
-    fake = Loaded(FakeModel(base, text), base.tokenizer, "decoder", base.device)
+    fake = LoadedModel(FakeModel(base, text), base.tokenizer, "decoder", base.device)
     model = HfModel(fake, "f", name="fake", chat=chat, thinking=thinking, most_rows=1)
     (done,) = model.generate([tiny.request(0, "Q: 1 + 1?", **({"max_new_tokens": 100} | sampling))])
     return done
@@ -161,7 +161,7 @@ def test_bad_options_are_one_clear_error(options, error, said):
 
 
 def test_plugins_register_what_the_matrices_need():
-    from rtbench.registry import Registry
+    from rtbench.plugin.registry import Registry
 
     students, teachers = Registry("student"), Registry("teacher")
     causal_plugin.rtbench_register_students(students.registrar("hf-causal"))

@@ -23,8 +23,7 @@ from rtbench_plugins.hf.students import causal_student
 from rtbench_plugins.hf.training_state import StateFile, TrainState
 
 from rtbench.errors import BadInputError, MissingDataError, StepFailedError, UnknownNameError
-from rtbench.interfaces import Recipe
-from rtbench.records import Row
+from rtbench.schema.training import Recipe, TrainingRow
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 
@@ -218,7 +217,7 @@ def test_checkpoint_is_as_readable_as_the_umask_says(tiny, tmp_path):
 
 def test_val_keeps_the_epoch_with_the_lowest_validation_loss(tiny, tmp_path):
     # Validation labels that training never shows: the loss on them falls, then rises.
-    wrong = [Row(sample_index=row.sample_index, prompt=row.prompt, label=" none") for row in tiny.rows[:4]]
+    wrong = [TrainingRow(sample_index=row.sample_index, prompt=row.prompt, label=" none") for row in tiny.rows[:4]]
     recipe = {"epochs": 6, "selection": "val", "learning_rate": 3e-3}
     report = tiny.student("decoder").train(tiny.job(tmp_path, validation=wrong, recipe=recipe))
     losses = [epoch["validation_loss"] for epoch in report.history]
@@ -230,7 +229,7 @@ def test_val_keeps_the_epoch_with_the_lowest_validation_loss(tiny, tmp_path):
 
 
 def test_training_ends_when_the_validation_loss_does_not_fall(tiny, tmp_path):
-    wrong = [Row(sample_index=row.sample_index, prompt=row.prompt, label=" none") for row in tiny.rows[:4]]
+    wrong = [TrainingRow(sample_index=row.sample_index, prompt=row.prompt, label=" none") for row in tiny.rows[:4]]
     recipe = {"epochs": 9, "selection": "val", "learning_rate": 3e-3}
     whole = tiny.student("decoder").train(tiny.job(tmp_path / "whole", validation=wrong, recipe=recipe))
     early = tiny.job(tmp_path / "early", validation=wrong, recipe=recipe | {"patience": 2})
@@ -280,7 +279,7 @@ def test_rows_never_pass_the_models_positions(tiny, tmp_path):
 
 @both_families
 def test_row_without_a_label_is_named(tiny, tmp_path, family):
-    rows = [*tiny.rows[:3], Row(sample_index=77, prompt="Why? ###", label="")]
+    rows = [*tiny.rows[:3], TrainingRow(sample_index=77, prompt="Why? ###", label="")]
     with pytest.raises(StepFailedError, match="sample 77"):
         tiny.student(family).train(tiny.job(tmp_path, rows=rows))
 

@@ -20,9 +20,9 @@ from rtbench_plugins.pocket.sizes import VOCABULARY
 from rtbench_plugins.pocket.task_twins import TWINS, WORLDLY
 from rtbench_plugins.pocket.tokenizer import VOCABULARY_FILE, new_vocabulary, shipped_tokenizer, tokenizer_of
 
-from rtbench.interfaces import Environment
+from rtbench.schema.environment import Environment
 from rtbench.session import Session
-from rtbench.twins import Pen
+from rtbench.twins import Narrator
 from tests.conftest import Cli
 
 TASKS = [
@@ -250,9 +250,9 @@ def test_twins_words_are_tokens_of_the_shipped_vocabulary(shipped, task):
     twin = TWINS[task]
     words = spelled = 0
     for problem in itertools.islice(twin.problems(5), 200):
-        pen = Pen(random.Random(problem.question))
-        twin.explain(problem, pen)
-        for word in re.findall(r"[A-Za-z]{2,}", problem.question + " " + pen.text):
+        narrator = Narrator(random.Random(problem.question))
+        twin.explain(problem, narrator)
+        for word in re.findall(r"[A-Za-z]{2,}", problem.question + " " + narrator.text):
             words += 1
             spelled += len(shipped.tokenize(" " + word)) > 1 and len(shipped.tokenize(word)) > 1
     strings = 200 if task == "last_letter_concatenation" else 0  # answers are no words

@@ -13,9 +13,9 @@ import pytest
 from rtbench_plugins.remote.options import remote_options
 from rtbench_plugins.remote.teacher import RemoteTeacher
 
-from rtbench.budget import Budget
-from rtbench.ledger import make_request
-from rtbench.records import Completion, Request, Sampling
+from rtbench.schema.completions import Completion, Request, Sampling
+from rtbench.storage.budget import Budget
+from rtbench.storage.ledger import make_request
 
 ROOT = Path(__file__).parents[3]
 

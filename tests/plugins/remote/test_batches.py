@@ -13,9 +13,10 @@ import pytest
 from rtbench_plugins.remote import batches
 from rtbench_plugins.remote.engine import EndpointError
 
-from rtbench.budget import Budget, BudgetSpentError, Cap
 from rtbench.errors import NotYetError, StepFailedError
-from rtbench.records import Completion, Request
+from rtbench.schema.completions import Completion, Request
+from rtbench.schema.money import BudgetCap
+from rtbench.storage.budget import Budget, BudgetSpentError
 from tests.conftest import Cli
 from tests.plugins.remote.conftest import MakeServer, Server, asked
 from tests.plugins.remote.test_teacher import completions, matrix
@@ -116,7 +117,7 @@ def test_batch_whose_creation_was_answered_with_nonsense_is_found_and_not_paid_t
     server: MakeServer, tmp_path: Path
 ) -> None:
     odd = server(batch_mumbles=True)
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
     budget.begin()
     price = {"price": {"input": 0.0, "output": 1000.0}}
     with pytest.raises(EndpointError, match="the reply has no 'id'"):
@@ -144,7 +145,7 @@ def test_note_of_a_batch_that_never_was_sends_another(server: MakeServer, tmp_pa
 def test_budget_holds_the_worst_of_a_batch_until_its_truth_is_known(server: MakeServer, tmp_path: Path) -> None:
     fine = server(batch_seconds=0.2)
     price = {"price": {"input": 0.0, "output": 2000.0, "batch": 0.5}}
-    cap = Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9)
+    cap = BudgetCap(path=str(tmp_path / "a.spend"), nano=10 * 10**9)
     budget = Budget(cap)
     budget.begin()
     found = ask(fine, asked(100), tmp_path, budget, **price)
@@ -161,7 +162,7 @@ def test_budget_holds_the_worst_of_a_batch_until_its_truth_is_known(server: Make
 
 def test_line_without_usage_counts_at_its_worst(server: MakeServer, tmp_path: Path) -> None:
     silent = server(counts_tokens=False)
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
     budget.begin()
     ask(silent, asked(20), tmp_path, budget, price={"input": 0.0, "output": 1000.0})
     assert budget.account().spent == 20 * 50 * 10**6
@@ -169,7 +170,7 @@ def test_line_without_usage_counts_at_its_worst(server: MakeServer, tmp_path: Pa
 
 def test_steps_that_share_a_batch_fetch_what_each_wants_and_pay_once(server: MakeServer, tmp_path: Path) -> None:
     fine = server(batch_seconds=0.2)
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
     budget.begin()
     options = {"n": 4, "price": {"input": 0.0, "output": 1000.0}}
     requests = asked(10, each=4)
@@ -217,7 +218,7 @@ def test_batch_that_is_gone_is_told_and_asked_again_in_the_next_go(server: MakeS
 
 def test_endpoint_that_takes_no_more_batches_is_asked_later(server: MakeServer, tmp_path: Path) -> None:
     busy = server(batches_at_once=0)
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
     budget.begin()
     teacher = busy.teacher(budget, tmp_path, batch=True, price={"input": 0.0, "output": 1000.0})
     with pytest.raises(NotYetError, match="too many batches") as error:
@@ -270,7 +271,7 @@ def test_stopped_run_picks_up_the_batches_that_are_out(cli: Cli, server: MakeSer
 
 def test_upload_that_fails_leaves_no_money_behind(server: MakeServer, tmp_path: Path) -> None:
     locked = server(key="another")
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10 * 10**9))
     budget.begin()
     price = {"price": {"input": 0.0, "output": 1000.0}}
     with pytest.raises(EndpointError):

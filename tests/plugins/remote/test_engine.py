@@ -10,7 +10,7 @@ from rtbench_plugins.remote import engine
 from rtbench_plugins.remote.engine import EndpointError
 
 from rtbench.errors import StepFailedError
-from rtbench.ledger import Ledger
+from rtbench.storage.ledger import Ledger
 from tests.plugins.remote.conftest import MakeServer, asked
 
 FAULTS = dict.fromkeys(("throttled", "errors", "resets", "cut", "malformed", "empty", "doubled"), 0.05 / 7)

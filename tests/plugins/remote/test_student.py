@@ -14,15 +14,16 @@ from rtbench_plugins.remote import jobs
 from rtbench_plugins.remote.jobs import Tuned
 from rtbench_plugins.remote.student import OpenAiStudent, fine_tuned_student
 
-from rtbench.budget import Budget, BudgetSpentError, Cap
 from rtbench.errors import BadInputError, NotYetError, StepFailedError, UnknownNameError
-from rtbench.files import read_json
-from rtbench.interfaces import Recipe, TrainJob
-from rtbench.records import Row, TrainReport
+from rtbench.plugin.models import TrainJob
+from rtbench.schema.money import BudgetCap
+from rtbench.schema.training import Recipe, TrainingRow, TrainReport
+from rtbench.storage.budget import Budget, BudgetSpentError
+from rtbench.storage.files import read_json
 from tests.conftest import Cli
 from tests.plugins.remote.conftest import MakeServer, Server, Session, asked
 
-ROWS = tuple(Row(sample_index=i, prompt=f"Question {i} ###", label=f" I count {i}. --> {i}") for i in range(10))
+ROWS = tuple(TrainingRow(sample_index=i, prompt=f"Question {i} ###", label=f" I count {i}. --> {i}") for i in range(10))
 PRICE = {"price": {"input": 1.0, "output": 2.0, "training": 1000.0}}
 MATRIX = """
 name: tuned
@@ -46,7 +47,7 @@ class Training:
     student: OpenAiStudent
     folder: Path
     recipe: Recipe = field(default_factory=lambda: Recipe(selection="last"))
-    validation: tuple[Row, ...] = ()
+    validation: tuple[TrainingRow, ...] = ()
 
     def once(self) -> TrainReport:
         self.folder.mkdir(exist_ok=True)
@@ -146,7 +147,7 @@ def test_job_created_behind_an_unreadable_reply_is_found_and_paid_once(
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-planted")
     mumbling = server(job_mumbles=reply)
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10**12))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10**12))
     budget.begin()
     options = {"hyperparameters": {"n_epochs": 2}, "api_key_env": "MY_KEY", **PRICE}
     training = Training(student(mumbling, budget, **options), tmp_path / "a")
@@ -166,7 +167,7 @@ def test_job_of_another_workspace_is_taken_instead_of_paid_again(server: MakeSer
     Training(student(fine, **PRICE), tmp_path / "a").all_through()
     for revision in "234":
         Training(student(fine, revision=revision), tmp_path / revision).all_through()
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10**9))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10**9))
     budget.begin()
     again = Training(student(fine, budget, **PRICE), tmp_path / "b").all_through()
     assert fine.stats()["jobs"] == 4
@@ -190,7 +191,7 @@ def test_budget_holds_the_worst_of_a_job_until_its_truth_is_known(
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-planted")
     slow = server(job_seconds=0.2)
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=4 * 10**9))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=4 * 10**9))
     budget.begin()
     options = {"hyperparameters": {"n_epochs": 2}, "api_key_env": "MY_KEY", **PRICE}
     training = Training(student(slow, budget, **options), tmp_path / "a")
@@ -200,7 +201,7 @@ def test_budget_holds_the_worst_of_a_job_until_its_truth_is_known(
     training.all_through()
     spent = budget.account().spent
     assert spent == slow.stats()["trained_tokens"] * 10**6 < worst <= 4 * 10**9
-    too_little = Budget(Cap(path=str(tmp_path / "a.spend"), nano=spent + worst - 1))
+    too_little = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=spent + worst - 1))
     with pytest.raises(BudgetSpentError):
         Training(student(slow, too_little, revision="2", **options), tmp_path / "b").once()
     assert slow.stats()["jobs"] == 1
@@ -210,7 +211,7 @@ def test_budget_holds_the_worst_of_a_job_until_its_truth_is_known(
 def test_failed_job_is_free(server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "sk-planted")
     bad = server(job_ends="failed")
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10**12))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10**12))
     budget.begin()
     options = {"hyperparameters": {"n_epochs": 2}, "api_key_env": "MY_KEY", **PRICE}
     with pytest.raises(StepFailedError):

@@ -16,9 +16,10 @@ from rtbench_plugins.remote import http
 from rtbench_plugins.remote.options import remote_options
 from rtbench_plugins.remote.prices import price_of
 
-from rtbench.budget import Budget, BudgetSpentError, Cap
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.records import Completion, Price
+from rtbench.schema.completions import Completion
+from rtbench.schema.money import BudgetCap, Price
+from rtbench.storage.budget import Budget, BudgetSpentError
 from tests.conftest import Cli
 from tests.plugins.remote.conftest import MakeServer, Server, asked, teacher
 
@@ -115,7 +116,7 @@ def test_this_machine_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyP
 
 
 def test_budget_needs_to_know_what_a_call_may_cost_at_most(tmp_path: Path) -> None:
-    budget = Budget(Cap(path=str(tmp_path / "a.spend"), nano=10**9))
+    budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=10**9))
     options = {
         "model": "m",
         "base_url": "http://localhost:9/v1",
@@ -315,7 +316,7 @@ def test_budget_is_never_passed_with_64_at_once(tmp_path: Path, server: MakeServ
     """Each call costs its 50 tokens at worst and some 20 in truth; the server counts what it was really asked for."""
     fine = server(latency=0.01, errors=0.05, cut=0.02)
     price = Price(input=10.0, output=1000.0)
-    cap = Cap(path=str(tmp_path / "a.spend"), nano=3 * 10**9)
+    cap = BudgetCap(path=str(tmp_path / "a.spend"), nano=3 * 10**9)
     budget = Budget(cap)
     budget.begin()
     asks = fine.teacher(budget, price={"input": 10.0, "output": 1000.0})

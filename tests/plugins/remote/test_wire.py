@@ -10,7 +10,7 @@ import pytest
 from rtbench_plugins.remote.options import profile_of, remote_options
 from rtbench_plugins.remote.wire import Body, completions, read_fault, read_reply
 
-from rtbench.records import Completion
+from rtbench.schema.completions import Completion
 from tests.plugins.remote.conftest import asked
 
 TAGS = ("<think>", "</think>")

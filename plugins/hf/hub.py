@@ -1,0 +1,200 @@
+"""``rtbench hub push``: a run's leaderboard, rationales or a student on the Hugging Face hub, with a card made from the run."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+import msgspec
+
+from rtbench.cli.common import with_session
+from rtbench.cli.show import find_cell
+from rtbench.errors import BadInputError, MissingDataError, RtbenchError
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.reporting.answers import checkpoint_of
+from rtbench.schema.leaderboard import in_percent
+from rtbench.storage.files import file_name, read_jsonl, write_atomic
+
+if TYPE_CHECKING:
+    from rtbench.plugin.registry import Register
+    from rtbench.plugin.services import Services
+    from rtbench.schema.leaderboard import Leaderboard
+    from rtbench.schema.runs import CellRecord, RunRecord
+
+What = Literal["leaderboard", "rationales", "student"]
+REPO_TYPES: dict[What, str] = {"leaderboard": "dataset", "rationales": "dataset", "student": "model"}
+
+
+@click.group()
+def hub() -> None:
+    """Share a run on the Hugging Face hub."""
+
+
+@hub.command()
+@click.argument("run", required=False)
+@click.option(
+    "--what", type=click.Choice(list(REPO_TYPES)), default="leaderboard", show_default=True, help="Of the run."
+)
+@click.option("--cell", metavar="CELL", help="Whose student, or whose rationales alone.")
+@click.option("--repo", metavar="OWNER/NAME", help="Where to; made if it is not there.")
+@click.option("--public", is_flag=True, help="A repository that is made is public.  [default: private]")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write the files here, and push nothing.",
+)
+@with_session
+def push(
+    services: Services, run: str | None, what: What, cell: str | None, repo: str | None, public: bool, out: Path | None
+) -> None:
+    """Push what a run made, with a card; with --out, look at the files first. The hub's token is read from where
+    `hf auth login` leaves it, or from HF_TOKEN."""
+    from rtbench.reporting.build import build_leaderboard
+    from rtbench.storage.runs import Runs
+
+    if repo is not None and out is not None:
+        raise BadInputError("--out pushes nothing", where="hub push --repo --out", next_step="Give one of the two.")
+    if repo is None and out is None:
+        raise BadInputError(
+            "where to?", where="hub push", next_step="Give --repo OWNER/NAME, or --out DIR to look at the files first."
+        )
+    record = Runs(services.workspace).load(run)
+    board = build_leaderboard(record, services)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if what == "student":
+            _student(services, record, _one_cell(services, record, cell), folder)
+        elif what == "rationales":
+            _rationales(services, record, None if cell is None else _one_cell(services, record, cell), folder)
+        else:
+            _leaderboard(board, record, folder)
+        if out is not None:
+            if out.exists() and any(out.iterdir()):
+                raise BadInputError("is not empty", where=f"--out {out}", next_step="Name a new folder.")
+            shutil.copytree(folder, out, dirs_exist_ok=True)
+            click.echo(str(out / "README.md"))
+            return
+        assert repo is not None
+        click.echo(_upload(folder, repo, REPO_TYPES[what], f"{what} of run {record.name}", public=public))
+
+
+def _one_cell(services: Services, record: RunRecord, name: str | None) -> CellRecord:
+    if name is None:
+        raise BadInputError("whose?", where="--what student", next_step="Give --cell (`rtbench show` lists them).")
+    return find_cell(services, record, name)
+
+
+def _leaderboard(board: Leaderboard, record: RunRecord, folder: Path) -> None:
+    from rtbench_plugins.reporters.tables import CsvReporter, MarkdownReporter
+
+    text = MarkdownReporter().render(board)
+    write_atomic(folder / "leaderboard.csv", CsvReporter().render(board).encode())
+    write_atomic(folder / "run.json", msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+    _card(folder, {"pretty_name": f"rtbench leaderboard: {record.name}", "tags": ["rtbench", "leaderboard"]}, text)
+
+
+def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, folder: Path) -> None:
+    """One file for each set of rationales that something was trained on."""
+    from rtbench.schema.training import CurationYield, Example
+
+    cells = [cell] if cell is not None else [one for one in record.cells if one.teacher is not None]
+    told: list[str] = []
+    for key, one in {one.examples: one for one in cells if one.examples is not None}.items():
+        if not services.store.has("curate", key):
+            continue
+        found = read_jsonl(services.store.path("curate", key) / "examples.jsonl", Example)
+        name = "-".join([one.dataset, one.teacher or "gold", f"D{one.degree or 1}", f"seed{one.seed}", key[:8]])
+        lines = b"".join(msgspec.json.encode(example) + b"\n" for example in found if example.rationale is not None)
+        if not lines:
+            continue
+        write_atomic(folder / "data" / f"{file_name(name)}.jsonl", lines)
+        made = msgspec.convert(services.store.meta("curate", key).result, CurationYield, strict=False)
+        source = "recorded elsewhere" if one.recorded else "asked in this run"
+        told.append(
+            f"| {name} | {one.task} | {one.teacher} ({source}) | {made.kept} of {made.completions} | {made.covered} of {made.questions} |"
+        )
+    if not told:
+        raise BadInputError("it trained on no rationales", where=f"run {record.name}")
+    head = ["| file | task | teacher | kept | questions covered |", "|---|---|---|---|---|"]
+    text = "\n".join(
+        [
+            f"# Rationales of run {record.name}",
+            "",
+            "Chain-of-thought rationales by a teacher, as students of this run learned from them: those that the run's curators kept.",
+            "They were written by a model and may be wrong, or right for a wrong reason. The questions keep the terms of their data sets.",
+            "",
+            *head,
+            *told,
+        ]
+    )
+    _card(folder, {"pretty_name": f"rtbench rationales: {record.name}", "tags": ["rtbench", "chain-of-thought"]}, text)
+
+
+def _student(services: Services, record: RunRecord, cell: CellRecord, folder: Path) -> None:
+    shutil.copytree(checkpoint_of(services, cell), folder, dirs_exist_ok=True)
+    lines = [
+        f"# {cell.student}, {cell.method} on {cell.task}",
+        "",
+        f"Trained by rtbench {record.version}, run {record.name}, cell `{cell.name}`.",
+        "",
+    ]
+    lines += [f"- teacher: {cell.teacher}" for _ in [0] if cell.teacher] + [
+        f"- recipe: `{msgspec.json.encode(cell.recipe).decode()}`"
+    ]
+    if cell.score is not None and services.store.has("score", cell.score):
+        lines += [
+            "",
+            f"On the {cell.fold} fold of {cell.task} ({cell.source} data, {cell.variant}), seed {cell.seed}:",
+            "",
+        ]
+        lines += ["| extractor | accuracy, % | n |", "|---|---|---|"]
+        summaries = services.store.meta("score", cell.score).result["summaries"]
+        lines += [
+            f"| {one['extractor']} v{one['version']} | {in_percent(one['accuracy'])} | {one['n']} |"
+            for one in summaries
+        ]
+    _card(folder, {"library_name": "transformers", "tags": ["rtbench", "reasoning", cell.task]}, "\n".join(lines))
+
+
+def _card(folder: Path, metadata: dict[str, Any], text: str) -> None:
+    """``license: other``: texts and weights come from data sets and models that keep their own terms."""
+    import yaml
+
+    head = yaml.safe_dump({"license": "other", **metadata}, sort_keys=False, allow_unicode=True)
+    write_atomic(folder / "README.md", f"---\n{head}---\n\n{text}\n".encode())
+
+
+def _upload(folder: Path, repo: str, repo_type: str, message: str, *, public: bool) -> str:
+    """The new commit's address.
+
+    Raises:
+        MissingDataError: the hub cannot be asked.
+        BadInputError: it refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
+
+    where = f"--repo {repo}"
+    try:
+        api = HfApi()
+        api.create_repo(repo, repo_type=repo_type, private=not public, exist_ok=True)
+        return str(api.upload_folder(repo_id=repo, repo_type=repo_type, folder_path=folder, commit_message=message))
+    except OfflineModeIsEnabled:
+        raise MissingDataError("HF_HUB_OFFLINE is set", where=where, next_step="Unset it to push.") from None
+    except (HfHubHTTPError, HFValidationError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise BadInputError(reason, where=where, next_step="Check the name, and `hf auth whoami`.") from error
+    except RtbenchError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200]
+        raise MissingDataError(f"the hub cannot be asked: {type(error).__name__}: {reason}", where=where) from error
+
+
+@hookimpl
+def rtbench_register_commands(register: Register) -> None:
+    register("hub", "rtbench_plugins.hf.hub:hub", summary="share a run on the Hugging Face hub")

@@ -1,0 +1,27 @@
+"""lm-evaluation-harness: tasks for it, its samples, its results files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rtbench.plugin.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from rtbench.plugin.registry import Register
+
+
+@hookimpl
+def rtbench_register_reporters(register: Register) -> None:
+    register(
+        "lm-eval", "rtbench_plugins.lm_eval.results:LmEvalReporter", summary="results and samples files of lm-eval"
+    )
+
+
+@hookimpl
+def rtbench_register_recordings(register: Register) -> None:
+    register("lm-eval", "rtbench_plugins.lm_eval.samples:LmEvalSamples", summary="samples that lm-eval logged")
+
+
+@hookimpl
+def rtbench_register_commands(register: Register) -> None:
+    register("tasks.export", "rtbench_plugins.lm_eval.command:export", summary="write tasks for lm-eval")

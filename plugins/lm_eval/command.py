@@ -1,0 +1,78 @@
+"""``rtbench tasks export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.core import ParameterSource
+
+from rtbench.cli.common import name_list, with_session
+from rtbench.errors import BadInputError
+
+if TYPE_CHECKING:
+    from rtbench.plugin.services import Services
+
+
+@click.command()
+@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these.  [default: all]")
+@click.option("--variant", default="original", show_default=True, help="Wording of the data.")
+@click.option("--split", default="default", show_default=True, help="Split of the data.")
+@click.option("--cell", metavar="CELL", help="Only what this cell of a run was asked, in its prompts.")
+@click.option("--run", "run_name", metavar="NAME", help="Whose cell.  [default: the latest]")
+@with_session
+def export(
+    services: Services,
+    directory: Path,
+    names: list[str] | None,
+    variant: str,
+    split: str,
+    cell: str | None,
+    run_name: str | None,
+) -> None:
+    """Write lm-eval configs over JSONL files with exactly our records and folds."""
+    from rtbench_plugins.lm_eval.export import export_tasks
+
+    given = click.get_current_context().get_parameter_source
+    if cell is not None:
+        for name in ("names", "variant", "split"):
+            if given(name) is not ParameterSource.DEFAULT:
+                raise BadInputError(
+                    "the cell says which questions these are", where=f"--{name.replace('names', 'tasks')}"
+                )
+        _export_cell(services, directory, cell, run_name)
+        return
+    if run_name is not None:
+        raise BadInputError("goes with --cell", where="--run", next_step="Name the cell too.")
+    registry = services.registry("tasks")
+    found = [services.task(name, where="--tasks") for name in names or registry.names()]
+    written = export_tasks(found, directory, variant, split, services.files)
+    for path in written:
+        click.echo(path)
+    click.echo(f"lm_eval run --include_path {directory} --tasks {written[0].stem} …")
+
+
+def _export_cell(services: Services, directory: Path, name: str, run_name: str | None) -> None:
+    from rtbench_plugins.lm_eval.export import export_cell
+
+    from rtbench.cli.show import find_cell
+    from rtbench.reporting.answers import checkpoint_of
+    from rtbench.storage.runs import Runs
+
+    record = Runs(services.workspace).load(run_name)
+    cell = find_cell(services, record, name)
+    path = export_cell(services, cell, directory)
+    click.echo(path)
+    model = "…" if cell.checkpoint is None else checkpoint_of(services, cell)
+    chat = cell.checkpoint is not None and _wraps_prompts(services, cell.checkpoint)
+    click.echo(
+        f"lm_eval run --model hf --model_args pretrained={model} --include_path {directory} --tasks {path.stem}"
+        + (" --apply_chat_template" if chat else "")
+    )
+
+
+def _wraps_prompts(services: Services, key: str) -> bool:
+    """A train step's student puts prompts into its chat template."""
+    return bool(services.store.meta("train", key).spec["model"]["options"].get("chat_template"))

@@ -1,0 +1,250 @@
+"""Tasks written out for lm-eval: its config over JSON Lines files with exactly our records and folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from string import Formatter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtbench.data.files import DataFiles
+from rtbench.errors import BadInputError, PluginError, UnknownNameError
+from rtbench.plugin.tasks import Task
+from rtbench.reporting.answers import asked_as, check_scored
+from rtbench.schema.base import Family, Record
+from rtbench.schema.prompts import PromptFormat, Template
+from rtbench.schema.steps import CompleteSpec
+from rtbench.schema.tasks import Sample
+from rtbench.scoring.extraction import FILTER, FilterExtractor
+from rtbench.steps.prompts import demonstrations_text
+from rtbench.steps.selection import questions_of
+from rtbench.storage.files import atomic_write, write_atomic
+
+if TYPE_CHECKING:
+    from rtbench.plugin.services import Services
+    from rtbench.schema.runs import CellRecord
+
+ZERO_SHOT = PromptFormat(
+    name="zero-shot",
+    decoder=Template(input="Q: {question}\n\nA:"),
+    encoder_decoder=Template(input="question: {question}"),
+)
+"""The original's ``zs`` template."""
+
+# lm-eval imports the functions it is given by name, and thereby registers our filter.
+_FUNCTIONS = "process_docs: !function rtbench.scoring.filters.keep_docs\nprocess_results: !function rtbench.scoring.filters.verdict\n"
+
+
+class ExportedDoc(Record, frozen=True):
+    """One line of an exported file."""
+
+    sample_index: int
+    question: str
+    answer: str
+    choices: tuple[str, ...]
+    rationale: str | None
+
+
+def export_tasks(
+    tasks: Sequence[Task],
+    directory: Path,
+    variant: str,
+    split: str,
+    files: DataFiles,
+    *,
+    formats: Sequence[PromptFormat] = (ZERO_SHOT,),
+    family: Family = "decoder",
+    max_new_tokens: int = 1024,
+) -> list[Path]:
+    """Writes ``rtbench_<task>.yaml`` and the JSON Lines files it reads, per task.
+
+    Run them with ``lm_eval run --include_path DIRECTORY --tasks rtbench_<task>``; the configs name the data files by
+    absolute path, so write them where they will be used.
+
+    Args:
+        tasks: what to export.
+        directory: made if need be; files of the same name are replaced.
+        variant: data variant.
+        split: whose folds become lm-eval's training and test split.
+        files: where the data are.
+        formats: prompts; the first gives ``rtbench_<task>``, others ``rtbench_<task>__<format>``.
+        family: which of a format's templates.
+        max_new_tokens: cap on generated tokens.
+
+    Returns:
+        The configs written, in order.
+
+    Raises:
+        MissingDataError, BadInputError: the data cannot be loaded, or the test fold has no text.
+        UnknownNameError: no such variant or split.
+    """
+    written: list[Path] = []
+    for task in tasks:
+        folds = _write_folds(task, directory, variant, split, files)
+        for i, prompt_format in enumerate(formats):
+            name = f"rtbench_{task.info.name}" + (f"__{prompt_format.name.replace('-', '_')}" if i else "")
+            shown = (
+                demonstrations_text(prompt_format, task.demonstrations(files)) if prompt_format.demonstrations else ""
+            )
+            template = prompt_format.template(family)
+            config = _config(name, task, folds, template, shown, prompt_format.answer_prefix)
+            config["generation_kwargs"] |= {"until": list(template.stop), "max_gen_toks": max_new_tokens}
+            config["metadata"]["rtbench_export"] = {"task": task.info.name, "variant": variant, "split": split}
+            path = directory / f"{name}.yaml"
+            write_atomic(path, _as_yaml(config))
+            written.append(path)
+    return written
+
+
+def export_cell(services: Services, cell: CellRecord, directory: Path) -> Path:
+    """Writes the questions and prompts of one cell for lm-eval, as its student was asked.
+
+    Returns:
+        The config, as of :func:`export_tasks`; another one of that task in the folder is replaced.
+
+    Raises:
+        BadInputError: the cell is not scored, its questions are not those of then, or lm-eval cannot ask as it did.
+    """
+    check_scored(services, cell)
+    spec = asked_as(services, cell)
+    if (why := _cannot_be_asked(spec)) is not None:
+        raise BadInputError(why, where=f"cell {cell.name}")
+    data = services.task_data(cell.task, cell.variant)
+    name = f"rtbench_{cell.task}"
+    path = directory.resolve() / name / "test.jsonl"
+    _write_docs(questions_of(data, spec.task.split, spec.questions), path)
+    template = spec.format.template(spec.family)
+    task = services.task(cell.task)
+    config = _config(name, task, {"test": path}, template, spec.demonstrations, spec.format.answer_prefix)
+    until, longest = list(spec.sampling.stop), spec.sampling.max_new_tokens
+    config["generation_kwargs"] = {"until": until, "max_gen_toks": longest, "do_sample": False}
+    config["metadata"]["rtbench_export"] = {"cell": cell.name, "variant": cell.variant, "split": cell.split}
+    written = directory / f"{name}.yaml"
+    write_atomic(written, _as_yaml(config))
+    return written
+
+
+def _cannot_be_asked(spec: CompleteSpec) -> str | None:
+    """Why an lm-eval task cannot ask as a step did; None: it can."""
+    if spec.recorded is not None:
+        return "its answers are recordings, whose prompts were not kept"
+    if spec.stage != "input":
+        return "it asks in two stages, and an lm-eval task in one"
+    if spec.n != 1:
+        return f"it asks each question {spec.n} times, and an lm-eval task once"
+    if spec.sampling.temperature > 0:
+        return "its texts are drawn, and lm-eval would draw others"
+    return None
+
+
+def _write_folds(task: Task, directory: Path, variant: str, split: str, files: DataFiles) -> dict[str, Path]:
+    data = task.load(files, variant)
+    if split not in data.splits:
+        raise UnknownNameError.of(f"split of task {task.info.name}", split, data.splits)
+    out: dict[str, Path] = {}
+    for fold in ("train", "test"):
+        samples: Sequence[Sample] = data.fold(split, fold)
+        if not samples:
+            if fold == "test":
+                raise BadInputError(f"no sample of {task.info.name}'s test fold is at hand", next_step=data.missing)
+            continue
+        path = directory.resolve() / f"rtbench_{task.info.name}" / f"{fold}.jsonl"
+        _write_docs(samples, path)
+        out[fold] = path
+    return out
+
+
+def _write_docs(samples: Sequence[Sample], path: Path) -> None:
+    encoder = msgspec.json.Encoder()
+    with atomic_write(path) as handle:
+        for sample in samples:
+            handle.write(encoder.encode(doc_of(sample)) + b"\n")
+
+
+def doc_of(sample: Sample) -> ExportedDoc:
+    """A sample as exported tasks hold it."""
+    return ExportedDoc(
+        sample_index=sample.index,
+        question=sample.question.strip(),
+        answer=sample.answer,
+        choices=sample.choices,
+        rationale=sample.rationale,
+    )
+
+
+def _config(
+    name: str, task: Task, folds: dict[str, Path], template: Template, demonstrations: str, answer_prefix: str | None
+) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "task": name,
+        "tag": "rtbench",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {fold: str(path) for fold, path in folds.items()}},
+    }
+    if "train" in folds:
+        config["training_split"] = "train"
+    config |= {
+        "test_split": "test",
+        "output_type": "generate_until",
+        "doc_to_text": jinja(template.input, {"demonstrations": demonstrations, "trigger": task.info.answer_trigger}),
+        "doc_to_target": "{{answer}}",
+        "generation_kwargs": {"do_sample": False},
+        "filter_list": _filters(task, answer_prefix),
+        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+        "metadata": {"version": 1},
+    }
+    return config
+
+
+def _filters(task: Task, answer_prefix: str | None) -> list[dict[str, Any]]:
+    """The task's extractors that are filter pipelines; a Python task may have others, which lm-eval cannot run."""
+    out: list[dict[str, Any]] = []
+    for name in task.info.extractors:
+        extractor = task.extractor(name)
+        if not isinstance(extractor, FilterExtractor):
+            continue
+        steps: list[dict[str, Any]] = []
+        for step in extractor.steps:
+            arguments = dict(step.arguments)
+            if step.function == FILTER and answer_prefix is not None:
+                arguments["answer_prefix"] = answer_prefix
+            steps.append({"function": step.function, **arguments})
+        out.append({"name": name, "filter": steps})
+    if not out:
+        raise PluginError(
+            f"no extractor of task {task.info.name} is a filter pipeline, so lm-eval cannot score it",
+            next_step="Leave the task out of the export.",
+        )
+    return out
+
+
+def jinja(template: str, fixed: dict[str, str]) -> str:
+    """A prompt template as Jinja: ``{question}`` becomes ``{{question}}``; the rest is text and stays text.
+
+    Args:
+        template: a :class:`~rtbench.schema.prompts.Template` text.
+        fixed: fields that are the same for every question.
+    """
+    parts: list[str] = []
+    for literal, field, _, _ in Formatter().parse(template):
+        parts.append(_literal(literal))
+        if field == "question":
+            parts.append("{{question}}")
+        elif field is not None:
+            if field not in fixed:
+                raise PluginError(f"the template {template!r} names the field {field!r}, which lm-eval cannot fill")
+            parts.append(_literal(fixed[field]))
+    return "".join(parts)
+
+
+def _literal(text: str) -> str:
+    return "{% raw %}" + text + "{% endraw %}" if any(mark in text for mark in ("{{", "{%", "{#")) else text
+
+
+def _as_yaml(config: dict[str, Any]) -> bytes:
+    import yaml
+
+    dumped: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True, width=120)
+    return ("# Written by `rtbench tasks export`; do not edit.\n" + dumped + _FUNCTIONS).encode()

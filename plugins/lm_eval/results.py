@@ -1,0 +1,121 @@
+"""Reporter ``lm-eval``: a run as the results and samples files that ``lm_eval --output_path --log_samples`` writes, so that what
+reads those reads ours. Each student and method is a model, and each extractor a filter."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from rtbench_plugins.lm_eval.export import doc_of
+
+from rtbench.plugin.reporting import FolderReporter
+from rtbench.reporting.answers import Judged, asked_as, judged_by, scored_by, scored_cells
+from rtbench.schema.leaderboard import Leaderboard
+from rtbench.steps.prompts import shots
+from rtbench.storage.files import write_atomic
+
+if TYPE_CHECKING:
+    from rtbench.plugin.services import Services
+    from rtbench.schema.runs import CellRecord, RunRecord
+
+_UNSAFE = re.compile(r"[\"<>:/|\\?*\[\]]+")
+"""``sanitize_model_name`` of lm_eval/utils.py."""
+
+
+class LmEvalReporter(FolderReporter):
+    """``DIR/MODEL/results_DATE.json`` and ``samples_TASK_DATE.jsonl``."""
+
+    name = "lm-eval"
+
+    def write(self, leaderboard: Leaderboard, run: RunRecord, services: Services, folder: Path) -> None:
+        """Adds files for each model; cells without a score are left out."""
+        models: dict[str, list[CellRecord]] = {}
+        for cell in scored_cells(services, run):
+            models.setdefault(cell.name.partition("/")[2], []).append(cell)
+        date = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S.%f")
+        for model, cells in models.items():
+            place = folder / _UNSAFE.sub("__", model)
+            results: dict[str, Any] = {}
+            for cell in cells:
+                found = judged_by(services, cell, scored_by(services, cell))
+                task = f"rtbench_{cell.task}"
+                results[task] = _metrics(task, found)
+                lines = [_sample(at, one, name) for name, answers in found.items() for at, one in enumerate(answers)]
+                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+                write_atomic(place / f"samples_{task}_{date}.jsonl", text.encode())
+            few = {f"rtbench_{cell.task}": shots(asked_as(services, cell).demonstrations) for cell in cells}
+            whole = _whole(results, cells, few, model, run, leaderboard.version)
+            write_atomic(place / f"results_{date}.json", json.dumps(whole, indent=2, ensure_ascii=False).encode())
+
+
+def _metrics(task: str, found: dict[str, list[Judged]]) -> dict[str, Any]:
+    out: dict[str, Any] = {"alias": task, "sample_len": max(map(len, found.values()), default=0)}
+    for name, answers in found.items():
+        n = len(answers)
+        share = sum(one.score.correct for one in answers) / n if n else 0.0
+        out[f"exact_match,{name}"] = share
+        # As lm-eval's mean_stderr: of the sample, with n - 1.
+        out[f"exact_match_stderr,{name}"] = math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else "N/A"
+    return out
+
+
+def _sample(at: int, one: Judged, extractor: str) -> dict[str, Any]:
+    doc = msgspec.to_builtins(doc_of(one.sample))
+    prompt, gold = one.completion.prompt, one.sample.answer
+    return {
+        "doc_id": at,
+        "doc": doc,
+        "target": gold,
+        "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": {}}},
+        "resps": [[one.completion.text]],
+        "filtered_resps": ["[invalid]" if one.score.extracted is None else one.score.extracted],
+        "filter": extractor,
+        "metrics": ["exact_match"],
+        "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
+        "prompt_hash": _hash(prompt),
+        "target_hash": _hash(gold),
+        "exact_match": float(one.score.correct),
+    }
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _whole(
+    results: dict[str, Any], cells: list[CellRecord], few: dict[str, int], model: str, run: RunRecord, version: str
+) -> dict[str, Any]:
+    sizes = {
+        task: {"original": found["sample_len"], "effective": found["sample_len"]} for task, found in results.items()
+    }
+    configs = {
+        task: {
+            "task": task,
+            "output_type": "generate_until",
+            "num_fewshot": few[task],
+            "metadata": {
+                "rtbench": {"cell": cell.name, "run": run.name, "matrix": run.matrix, "variant": cell.variant}
+            },
+        }
+        for task, cell in zip(results, cells, strict=True)
+    }
+    return {
+        "results": results,
+        "group_subtasks": {task: [] for task in results},
+        "configs": configs,
+        "versions": dict.fromkeys(results, 1),
+        "n-shot": few,
+        "higher_is_better": {task: {"exact_match": True} for task in results},
+        "n-samples": sizes,
+        "config": {"model": "rtbench", "model_args": model, "limit": cells[0].limit},
+        "model_source": "rtbench",
+        "model_name": model,
+        "model_name_sanitized": _UNSAFE.sub("__", model),
+        "rtbench_version": version,
+    }

@@ -1,0 +1,43 @@
+"""``rtbench claims``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import click
+
+from rtbench.cli.common import format_option, print_json, with_session
+
+if TYPE_CHECKING:
+    from rtbench.plugin.services import Services
+    from rtbench.schema.base import Fold
+
+
+@click.command()
+@click.argument("run", required=False)
+@click.option(
+    "--fold", type=click.Choice(["test", "ood"]), default="test", show_default=True, help="Where students were tested."
+)
+@click.option("--extractor", metavar="NAME", help="By verdicts of another extractor than the leaderboard's.")
+@format_option("table", "md", "json")
+@with_session
+def claims(services: Services, run: str | None, fold: str, extractor: str | None, format_: str) -> None:
+    """Test the paper's claims on a finished run (the latest by default): held, not held or not tested, with effect,
+    interval and cells."""
+    from rtbench_plugins.paper.claims.evaluation import evaluate
+    from rtbench_plugins.paper.claims.rendering import markdown, table
+
+    from rtbench.reporting.answers import shown_by
+    from rtbench.storage.runs import Runs
+
+    record = Runs(services.workspace).load(run)
+    if extractor is not None:
+        record = shown_by(services, record, extractor)
+    chosen = cast("Fold", fold)
+    found = evaluate(record, services.store, chosen)
+    if format_ == "json":
+        print_json(found)
+    elif format_ == "md":
+        click.echo(markdown(found, record.name, chosen))
+    else:
+        click.echo(table(found, record.name, chosen, cells=True))

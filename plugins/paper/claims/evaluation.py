@@ -1,0 +1,197 @@
+"""From a run to the verdicts on all claims."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+from rtbench_plugins.paper.claims.evidence import CellPair, Context, Evidence, View
+from rtbench_plugins.paper.claims.paper import Paper
+from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, PartialComparison, Verdict
+from rtbench_plugins.paper.claims.verdicts import COMPARISONS, CellComparison, UntestedError, cells_of
+
+if TYPE_CHECKING:
+    from rtbench.schema.base import Fold
+    from rtbench.schema.runs import CellRecord, RunRecord
+    from rtbench.stats.paired import Difference
+    from rtbench.storage.store import Store
+
+FEW = 10
+"""Fewer answers on which the two sides differ, or patterns a seed, make a percentile bootstrap too sure of itself."""
+
+
+def evaluate(run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
+    """All claims on all tasks of a run, claim by claim. A task whose students were trained in several ways (epoch
+    selections, say) gets a line for each.
+
+    Raises:
+        BadInputError: a score in the store is damaged.
+    """
+    evidence, paper = Evidence(run, store, fold), Paper()
+    views = [view for task in run.tasks for view in _views(evidence, run, task)]
+    # Task by task, whose comparisons share the bootstrap's draws; then claim by claim.
+    by_view = [[_result(claim, view, paper) for claim in COMPARISONS] for view in views]
+    return [results[place] for place in range(len(COMPARISONS)) for results in by_view]
+
+
+def _views(evidence: Evidence, run: RunRecord, task: str) -> list[View]:
+    contexts = evidence.contexts(task)
+    if contexts:
+        return [evidence.view(context) for context in contexts]
+    known = [cell for cell in run.cells if cell.task == task] or list(run.cells)
+    empty = msgspec.structs.replace(Context.of(known[0]), task=task, fold=evidence.fold, selection=None)
+    return [View(evidence, empty, [], [])]
+
+
+def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
+    context = view.context
+    opposite = claim == "C1" and paper.expects_opposite(context.task)
+    name = "C1 opposite" if opposite else claim
+    result = ClaimResult(
+        claim=name,
+        statement=CLAIMS[name],
+        task=context.task,
+        source=context.source,
+        wording=context.wording,
+        split=context.split,
+        fold=context.fold,
+        extractor=context.extractor,
+        selection=context.selection,
+        verdict="not tested",
+        expected=paper.expectation(claim, context.task),
+        paper=paper.reported(claim, context.task),
+    )
+    try:
+        comparison = COMPARISONS[claim](view)
+    except UntestedError as error:
+        return msgspec.structs.replace(result, reason=_why(str(error), view))
+    measured = view.evidence.measure(comparison.pairs, comparison.confidence)
+    if measured is None:
+        return msgspec.structs.replace(result, reason="the two sides answered no question in common")
+    return msgspec.structs.replace(
+        result,
+        verdict=_verdict(measured, opposite=opposite),
+        effect=measured.effect,
+        interval=measured.interval,
+        confidence=comparison.confidence,
+        left=measured.left,
+        right=measured.right,
+        n=measured.n,
+        patterns=measured.patterns,
+        seeds=measured.seeds,
+        by_student=tuple(_by_student(view, comparison)),
+        by_seed=tuple(_by_seed(view, comparison)),
+        also=tuple(comparison.also),
+        notes=(*comparison.notes, *_notes(view, comparison, measured, opposite=opposite)),
+        random_weights=tuple(
+            sorted({cell.student for cell in cells_of(comparison) if cell.random_weights and cell.student})
+        ),
+        cells=tuple(cell.name for cell in cells_of(comparison)),
+        compared=compared(comparison),
+    )
+
+
+def _verdict(measured: Difference, *, opposite: bool) -> Verdict:
+    ahead = measured.interval.low > 0
+    return "held" if ahead != opposite else "not held"
+
+
+def _why(reason: str, view: View) -> str:
+    """The reason, with what befell cells that would have been needed."""
+    context = view.context
+    if not view.cells and not view.lost:
+        return f"no student was fine-tuned and answered the fold {context.fold}"
+    if not view.lost:
+        return reason
+    first = view.lost[0].reason or "not run yet"
+    return f"{reason} ({len(view.lost)} cells have no result: {first.splitlines()[0]})"
+
+
+def _by_student(view: View, comparison: CellComparison) -> list[PartialComparison]:
+    if comparison.by_student is not None:
+        return list(comparison.by_student)
+    return _parts(view, comparison, "student", [str(pair.left.student) for pair in comparison.pairs])
+
+
+def _by_seed(view: View, comparison: CellComparison) -> list[PartialComparison]:
+    return _parts(view, comparison, "seed", [str(pair.left.seed) for pair in comparison.pairs])
+
+
+def _parts(view: View, comparison: CellComparison, axis: str, names: Sequence[str]) -> list[PartialComparison]:
+    groups: dict[str, list[CellPair]] = {}
+    for name, pair in zip(names, comparison.pairs, strict=True):
+        groups.setdefault(name, []).append(pair)
+    return [
+        part for name, pairs in groups.items() for part in view.evidence.part(axis, name, pairs, comparison.confidence)
+    ]
+
+
+def _notes(view: View, comparison: CellComparison, measured: Difference, *, opposite: bool) -> list[str]:
+    """What must be known to judge the number."""
+    notes: list[str] = []
+    if measured.interval.high < 0:
+        notes.append("fine-tune is significantly ahead" if opposite else "significantly reversed")
+    if 0 < measured.changed < FEW:
+        notes.append(f"the sides differ on {measured.changed} answers only")
+    if measured.patterns < min(FEW * measured.seeds, measured.n):
+        notes.append(f"the {measured.n} questions are of {measured.patterns} patterns only")
+    per_seed = {len(list(pairs)) for _, pairs in _seeds(comparison.pairs)}
+    if len(per_seed) > 1:
+        notes.append("not every seed has all students")
+    only_one = sum(
+        len(view.evidence.scores(p.left).keys() ^ view.evidence.scores(p.right).keys()) for p in comparison.pairs
+    )
+    if only_one:
+        notes.append(f"{only_one} answers have no counterpart and are left out")
+    if view.whole < 1:
+        notes.append(f"students of {view.whole:g} of the training questions: the run has no larger part")
+    notes += _recipes(comparison.pairs)
+    return notes
+
+
+def _seeds(pairs: Sequence[CellPair]) -> list[tuple[int, list[CellPair]]]:
+    ranked = sorted(pairs, key=lambda pair: pair.left.seed)
+    return [(seed, list(found)) for seed, found in itertools.groupby(ranked, key=lambda pair: pair.left.seed)]
+
+
+def _recipes(pairs: Sequence[CellPair]) -> list[str]:
+    """Hyper-parameters in which the two sides differ."""
+    found: dict[str, None] = {}
+    for pair in pairs:
+        left, right = pair.left.recipe, pair.right.recipe
+        if left is None or right is None:
+            continue
+        for name in left.__struct_fields__:
+            if getattr(left, name) != getattr(right, name):
+                found[f"{name} {getattr(left, name)} against {getattr(right, name)}"] = None
+    return [f"recipes differ: {', '.join(found)}"] if found else []
+
+
+def compared(comparison: CellComparison) -> str:
+    """The cells in short: left side − right side, with what varies in braces."""
+    sides = [[pair.left for pair in comparison.pairs], [pair.right for pair in comparison.pairs]]
+    return " − ".join(_short(side) for side in sides)
+
+
+def _short(cells: Sequence[CellRecord]) -> str:
+    shapes: dict[int, set[tuple[str, ...]]] = {}
+    for cell in cells:
+        parts = tuple(cell.name.split("/"))
+        shapes.setdefault(len(parts), set()).add(parts)
+    said: list[str] = []
+    for names in shapes.values():
+        places = [sorted(set(values), key=_natural) for values in zip(*names, strict=True)]
+        if set(itertools.product(*places)) == names:
+            said.append("/".join(v[0] if len(v) == 1 else "{" + ",".join(v) + "}" for v in places))
+        else:
+            said += ["/".join(parts) for parts in sorted(names)]
+    return " + ".join(said)
+
+
+def _natural(text: str) -> list[tuple[int, str]]:
+    """D8 before D32."""
+    import re
+
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]

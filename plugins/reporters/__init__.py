@@ -1,0 +1,1 @@
+"""Reporters: terminal table, Markdown, CSV, JSON, LaTeX, logs of inspect_ai."""

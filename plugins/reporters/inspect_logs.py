@@ -1,0 +1,156 @@
+"""Reporter ``inspect``: a run as ``.eval`` logs of inspect_ai, which ``inspect view`` opens. Needs the extra ``inspect``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from rtbench.errors import MissingExtraError
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.reporting import FolderReporter
+from rtbench.reporting.answers import Judged, judged_by, scored_by, scored_cells
+from rtbench.schema.base import FinishReason
+from rtbench.schema.completions import Completion
+from rtbench.storage.files import file_name
+from rtbench.storage.keys import content_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inspect_ai.log import EvalLog, EvalSample, EvalScore
+    from inspect_ai.model import ChatMessage
+
+    from rtbench.plugin.registry import Register
+    from rtbench.plugin.services import Services
+    from rtbench.schema.leaderboard import Leaderboard
+    from rtbench.schema.runs import CellRecord, RunRecord
+
+_ENDED: dict[FinishReason | None, Literal["stop", "max_tokens", "unknown"]] = {
+    "stop": "stop", "length": "max_tokens", None: "unknown",
+}  # fmt: skip
+
+
+class InspectReporter(FolderReporter):
+    """``DIR/CELL.eval`` for each cell that is scored; each extractor is a scorer, the leaderboard's the first."""
+
+    name = "inspect"
+
+    def write(self, leaderboard: Leaderboard, run: RunRecord, services: Services, folder: Path) -> None:
+        """Adds a log for each cell; cells without a score are left out."""
+        try:
+            from inspect_ai.log import write_eval_log
+        except ImportError:
+            raise MissingExtraError.of("inspect_ai", "inspect") from None
+        cells = scored_cells(services, run)
+        folder.mkdir(parents=True, exist_ok=True)
+        for cell in cells:
+            log = _log(services, cell, run, leaderboard.version)
+            write_eval_log(log, str(folder / f"{file_name(cell.name)}.eval"), format="eval")
+
+
+def _log(services: Services, cell: CellRecord, run: RunRecord, version: str) -> EvalLog:
+    """Where several completions of a question vote, each is a sample with verdicts of its own, and the results are those of the
+    answers chosen."""
+    from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalResults, EvalSpec
+
+    model = cell.student or cell.teacher or "rtbench"
+    names = scored_by(services, cell)
+    chosen, votes = judged_by(services, cell, names), judged_by(services, cell, names, votes=True)
+    several = any(votes.values())
+    samples = _samples(votes if several else chosen, model)
+    questions = sorted({int(sample.id) for sample in samples})
+    facts = ("method", "teacher", "degree", "fraction", "seed", "variant", "split", "fold")
+    stated = {fact: getattr(cell, fact) for fact in facts}
+    spec = EvalSpec(
+        eval_id=content_key(run.name, cell.name, cell.score),
+        run_id=run.name,
+        created=datetime.now(UTC).isoformat(),
+        task=f"rtbench_{cell.task}",
+        task_id=cell.task,
+        task_args={fact: value for fact, value in stated.items() if value is not None},
+        dataset=EvalDataset(name=cell.dataset, samples=len(questions), sample_ids=questions),
+        model=f"rtbench/{model}",
+        config=EvalConfig(
+            epochs=max((sample.epoch for sample in samples), default=1),
+            epochs_reducer=["majority" if several else "mean"],
+            limit=cell.limit,
+        ),
+        packages={"rtbench": version},
+        metadata={"rtbench": msgspec.to_builtins(cell), "matrix": run.matrix},
+    )
+    results = EvalResults(
+        total_samples=len(samples),
+        completed_samples=len(samples),
+        scores=[_score(name, answers, "majority" if several else "mean") for name, answers in chosen.items()],
+    )
+    return EvalLog(status="success", eval=spec, results=results, samples=samples)
+
+
+def _score(name: str, answers: Sequence[Judged], reducer: str) -> EvalScore:
+    """Accuracy over questions, and inspect's standard error of it; nothing where there is no answer."""
+    from inspect_ai.log import EvalMetric, EvalScore
+
+    n, metrics = len(answers), {}
+    if n:
+        share = sum(one.score.correct for one in answers) / n
+        metrics = {"accuracy": share, "stderr": math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else 0.0}
+    return EvalScore(
+        name=name, scorer=name, reducer=reducer, scored_samples=n, unscored_samples=0,
+        metrics={key: EvalMetric(name=key, value=value) for key, value in metrics.items()},
+    )  # fmt: skip
+
+
+def _samples(found: dict[str, list[Judged]], model: str) -> list[EvalSample]:
+    """One per completion, with every extractor's verdict."""
+    return [_sample(dict(zip(found, row, strict=True)), model) for row in zip(*found.values(), strict=True)]
+
+
+def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
+    from inspect_ai.log import EvalSample
+    from inspect_ai.model import ModelOutput, ModelUsage
+    from inspect_ai.scorer import Score
+
+    one = next(iter(verdicts.values()))
+    sample, completion = one.sample, one.completion
+    output = ModelOutput.from_content(model, completion.text, stop_reason=_ENDED[completion.finish_reason])
+    if completion.usage is not None:
+        prompt, written = completion.usage.prompt_tokens, completion.usage.completion_tokens
+        output.usage = ModelUsage(input_tokens=prompt, output_tokens=written, total_tokens=prompt + written)
+    metadata = {} if completion.reasoning is None else {"rationale": completion.reasoning}
+    return EvalSample(
+        id=sample.index,
+        epoch=completion.completion_index + 1,
+        input=sample.question,
+        choices=list(sample.choices) or None,
+        target=sample.answer,
+        messages=_messages(sample.question, completion),
+        output=output,
+        scores={
+            name: Score(value="C" if judged.score.correct else "I", answer=judged.score.extracted)
+            for name, judged in verdicts.items()
+        },
+        metadata=metadata,
+    )
+
+
+def _messages(question: str, completion: Completion) -> list[ChatMessage]:
+    """What was said in turn. A recording may lack the first prompt: the question stands for it."""
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageUser
+
+    said: list[ChatMessage] = []
+    if question.strip() not in completion.prompt:
+        said.append(ChatMessageUser(content=question))
+        if completion.reasoning is not None:
+            said.append(ChatMessageAssistant(content=completion.reasoning, source="generate"))
+    if completion.prompt:
+        said.append(ChatMessageUser(content=completion.prompt))
+    return [*said, ChatMessageAssistant(content=completion.text, source="generate")]
+
+
+@hookimpl
+def rtbench_register_reporters(register: Register) -> None:
+    register("inspect", "rtbench_plugins.reporters.inspect_logs:InspectReporter", summary="logs of inspect_ai (.eval)")

@@ -1,0 +1,87 @@
+r"""Reporter ``tex``: the leaderboard in the layout of the paper's tables (booktabs), to be included with ``\input``."""
+
+from __future__ import annotations
+
+import re
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from rtbench_plugins.reporters.footnotes import notes
+from rtbench_plugins.reporters.wording import HEADS, SHORT, describe
+
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.reporting import Reporter
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
+
+if TYPE_CHECKING:
+    from rtbench.plugin.registry import Register
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "—": "---", "×": r"$\times$", "≈": r"$\approx$",
+    "½": r"$\frac12$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "→": r"$\to$", "−": "$-$",
+}  # fmt: skip
+_SPECIALS = re.compile("|".join(map(re.escape, _SPECIAL)))
+
+
+class LatexReporter(Reporter):
+    """A table with a rule between students, the best measured number of each task bold, notes as its caption."""
+
+    name = "tex"
+
+    def render(self, leaderboard: Leaderboard) -> str:
+        tasks = leaderboard.tasks
+        best = {
+            task: max(
+                (_shown(row.results.get(task)) or 0.0 for row in leaderboard.rows if _counts(row)),
+                default=0.0,
+            )
+            for task in tasks
+        }
+        heads = [*HEADS, *(SHORT.get(task, task) for task in tasks), "mean"]
+        lines = [
+            f"% rtbench {leaderboard.version}, run {leaderboard.run}; needs \\usepackage{{booktabs}}",
+            r"\begin{table*}",
+            r"\centering\small",
+            rf"\begin{{tabular}}{{{'l' * len(HEADS)}{'r' * (len(tasks) + 1)}}}",
+            r"\toprule",
+            _line([escape(head) for head in heads]),
+        ]
+        for _, rows in groupby(leaderboard.rows, key=lambda row: row.student):
+            lines.append(r"\midrule")
+            lines += [self._row(row, leaderboard, best) for row in rows]
+        caption = " ".join(escape(note) for note in [leaderboard.description, *notes(leaderboard)] if note)
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table*}"])
+
+    def _row(self, row: LeaderboardRow, board: Leaderboard, best: dict[str, float]) -> str:
+        cells = [escape(text) for text in describe(row, board)]
+        for task in board.tasks:
+            shown = _shown(row.results.get(task))
+            text = "" if task not in row.results else "---" if shown is None else f"{shown:.1f}"
+            cells.append(rf"\textbf{{{text}}}" if _counts(row) and shown and shown == best[task] else text)
+        part = "" if row.measured in {0, len(board.tasks)} else f" ({row.measured}/{len(board.tasks)})"
+        return _line([*cells, "" if row.mean is None else f"{in_percent(row.mean)}{part}"])
+
+
+def _counts(row: LeaderboardRow) -> bool:
+    """It may be the best: measured, and on the fold that results are stated for."""
+    return row.kind == "measured" and row.fold == "test"
+
+
+def escape(text: str) -> str:
+    """Any text as LaTeX shows it."""
+    return _SPECIALS.sub(lambda match: _SPECIAL[match[0]], " ".join(text.split()))
+
+
+def _shown(result: CellResult | None) -> float | None:
+    """Percent with one digit: what is equal as it is printed is equally bold."""
+    return None if result is None or result.accuracy is None else float(in_percent(result.accuracy))
+
+
+def _line(cells: list[str]) -> str:
+    return " & ".join(cells) + r" \\"
+
+
+@hookimpl
+def rtbench_register_reporters(register: Register) -> None:
+    register("tex", "rtbench_plugins.reporters.latex:LatexReporter", summary="LaTeX, in the paper's layout")

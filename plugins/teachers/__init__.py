@@ -1,0 +1,1 @@
+"""Teachers: recordings, procedural twins, vLLM."""

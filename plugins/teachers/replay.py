@@ -1,0 +1,223 @@
+"""The ``replay`` teacher: a ledger that has no model behind it.
+
+Its completions are recordings. When a plan first asks for one that the ledger lacks, it is imported: from the
+recordings folder (``<model>__<key>__<task>.jsonl[.gz]``), else from the file that its authors published, where
+``recordings.yaml`` pins it. Others come with ``rtbench import``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rtbench.data.pins import PinnedFile
+from rtbench.errors import BadInputError, MissingDataError
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.models import ModelServices, Teacher, TextModel
+from rtbench.recordings.importing import PROMPT, fingerprint_of, import_recording, read_note, recorded_partition
+from rtbench.schema.base import Record
+from rtbench.schema.completions import Completion, ModelSpec, Request
+from rtbench.schema.prompts import PromptFormat, Template
+from rtbench.storage.files import convert, read_yaml
+from rtbench.storage.keys import content_key
+from rtbench.twins import setting_of
+
+if TYPE_CHECKING:
+    from rtbench.plugin.models import ModelServices
+    from rtbench.plugin.registry import Register
+    from rtbench.plugin.tasks import Task
+    from rtbench.recordings.importing import RecordingNote
+
+
+PINNED = Path(__file__).with_name("recordings.yaml")
+
+
+class PinnedRecording(Record, frozen=True):
+    """One task's part of a published recording."""
+
+    task: str
+    path: str
+    """Path inside the repository, and the file's name in the data folder."""
+    bytes: int
+    sha256: str
+
+
+class PinnedRecordings(Record, frozen=True):
+    """One entry of ``recordings.yaml``."""
+
+    model: str
+    key: str
+    repository: str
+    commit: str
+    files: tuple[PinnedRecording, ...]
+
+    def pin(self, task: str) -> PinnedFile | None:
+        """The file for a task; None where there is none."""
+        for file in self.files:
+            if file.task == task:
+                return PinnedFile(
+                    name=file.path,
+                    repository=self.repository,
+                    commit=self.commit,
+                    path=file.path,
+                    sha256=file.sha256,
+                    bytes=file.bytes,
+                )
+        return None
+
+
+def pinned_recordings() -> tuple[PinnedRecordings, ...]:
+    """What ``recordings.yaml`` pins."""
+    return tuple(
+        convert(entry, PinnedRecordings, where=f"{PINNED}, entry {i}") for i, entry in enumerate(read_yaml(PINNED), 1)
+    )
+
+
+class ReplayOptions(Record, frozen=True):
+    """Options of a replay teacher."""
+
+    recordings: tuple[str, ...] = ()
+    """``model/key`` of each recording; several are pooled in this order."""
+
+
+class ReplayModel(TextModel):
+    """Answers nothing: what a recording holds is found in the ledger before a model is asked."""
+
+    def __init__(self, fingerprint: str) -> None:
+        self.fingerprint = fingerprint
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        return iter(())
+
+
+class ReplayTeacher(Teacher):
+    """Recordings of one model, or of several pooled."""
+
+    recorded = True
+    format = PromptFormat(name=PROMPT, decoder=Template(input=""), encoder_decoder=Template(input=""))
+
+    def __init__(self, name: str, options: ReplayOptions, services: ModelServices) -> None:
+        self.name = name
+        self._services = services
+        self._notes: dict[tuple[str, str], RecordingNote] = {}
+        self._contents: dict[tuple[str, str], str] = {}
+        if not options.recordings:
+            raise BadInputError(
+                "names no recording", where=f"teacher {name}", next_step="Write `recordings: [model/key, …]`."
+            )
+        for recording in options.recordings:
+            if recording.count("/") != 1:
+                raise BadInputError(
+                    f"{recording!r} is no recording", where=f"teacher {name}", next_step="Write model/key."
+                )
+        self._members = tuple(self._member(recording) for recording in options.recordings)
+
+    def _member(self, recording: str) -> ModelSpec:
+        model, key = recording.split("/")
+        return ModelSpec(
+            role="teacher",
+            plugin="replay",
+            name=recording,
+            options={"recordings": [recording]},
+            fingerprint=fingerprint_of(model, key),
+        )
+
+    def members(self) -> Sequence[ModelSpec]:
+        return self._members
+
+    def open(self, member: ModelSpec) -> TextModel:
+        return ReplayModel(member.fingerprint)
+
+    def prepare(self, member: ModelSpec, task: Task, variant: str, services: ModelServices) -> str | None:
+        dataset = task.dataset_id(variant)
+        if setting_of(variant) is not None:
+            return f"{member.name} is a recording, and a twin's questions are drawn anew"
+        partition = recorded_partition(services, member.fingerprint, dataset)
+        note = read_note(partition)
+        if note is None:
+            why = self._import(member, task, services)
+            note = read_note(partition)
+            if note is None:
+                return (
+                    f"no recording of {member.name} for {dataset}: {why or 'the one found has none of its questions'}; "
+                    "`rtbench import` one, or give a folder with --recordings or --data-dir"
+                )
+        self._notes[member.fingerprint, dataset] = note
+        return None
+
+    def _import(self, member: ModelSpec, task: Task, services: ModelServices) -> str | None:
+        """Imports the recording from where it is found first; returns why there is none, or None."""
+        from rtbench.recordings.read import formats_of, read_recording
+
+        model, key = member.name.split("/")
+        try:
+            path = self._recorded(model, key, task, services) or self._published(model, key, task, services)
+        except MissingDataError as error:  # no network, say: a reason for this cell, while others go on
+            return error.what
+        except BadInputError as error:
+            return f"{error.where}: {error.what}"
+        if path is None:
+            place = f"{services.recordings} has none" if services.recordings else "there is no recordings folder"
+            return f"{place}, and none is known to be published"
+        recording = read_recording(path, formats_of(services), model=model, key=key, task=task.info.name)
+        import_recording(services, recording, task)
+        return None
+
+    def _recorded(self, model: str, key: str, task: Task, services: ModelServices) -> Path | None:
+        if services.recordings is None:
+            return None
+        paths = (services.recordings / f"{model}__{key}__{task.info.name}{end}" for end in (".jsonl", ".jsonl.gz"))
+        return next((path for path in paths if path.is_file()), None)
+
+    def _published(self, model: str, key: str, task: Task, services: ModelServices) -> Path | None:
+        for published in pinned_recordings():
+            pin = published.pin(task.info.name) if (published.model, published.key) == (model, key) else None
+            if pin is not None:
+                return services.files.find(pin)
+        return None
+
+    def _note(self, member: ModelSpec, dataset: str) -> RecordingNote:
+        """What the ledger says of a member; another teacher that shares it may have imported it."""
+        key = (member.fingerprint, dataset)
+        if key not in self._notes:
+            found = read_note(recorded_partition(self._services, member.fingerprint, dataset))
+            assert found is not None, f"{member.name} was asked for {dataset} before it was prepared"
+            self._notes[key] = found
+        return self._notes[key]
+
+    def answer_prefix(self, member: ModelSpec, dataset: str) -> str | None:
+        return self._note(member, dataset).answer_prefix
+
+    def recorded_content(self, member: ModelSpec, dataset: str) -> str:
+        """By what the texts are, not by the file they came in: the same recording in two formats is the same work."""
+        key = (member.fingerprint, dataset)
+        if key not in self._contents:
+            held = recorded_partition(self._services, member.fingerprint, dataset).load().values()
+            self._contents[key] = content_key(
+                "recordings",
+                sorted(
+                    (c.sample_index, c.completion_index, c.reasoning or "", c.text, c.finish_reason or "") for c in held
+                ),
+            )
+        return self._contents[key]
+
+
+def replay(name: str, options: dict[str, Any], services: Any) -> Teacher:
+    return ReplayTeacher(name, convert(options, ReplayOptions, where=f"teacher {name}"), services)
+
+
+@hookimpl
+def rtbench_pinned_files(tasks: Sequence[str]) -> list[PinnedFile]:
+    return [pin for published in pinned_recordings() for task in tasks if (pin := published.pin(task)) is not None]
+
+
+@hookimpl
+def rtbench_register_teachers(register: Register) -> None:
+    register("replay", "rtbench_plugins.teachers.replay:replay", summary="recorded completions, no model")
+    register(
+        "text-davinci-002",
+        "rtbench_plugins.teachers.replay:replay",
+        summary="the paper's teacher, zero-shot-CoT recordings",
+        options={"recordings": ["text-davinci-002/zs_cot"]},
+    )

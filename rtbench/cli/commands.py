@@ -1,0 +1,21 @@
+"""rtbench's own subcommands by name, each with a lazy target. Imports nothing: `rtbench --help` reads it."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "run": "rtbench.cli.run:run",
+    "plan": "rtbench.cli.plan:plan",
+    "runs": "rtbench.cli.runs:runs",
+    "report": "rtbench.cli.report:report",
+    "compare": "rtbench.cli.compare:compare",
+    "errors": "rtbench.cli.errors:errors",
+    "extractors": "rtbench.cli.extractors:extractors",
+    "show": "rtbench.cli.show:show",
+    "curate": "rtbench.cli.curate:curate",
+    "score": "rtbench.cli.score:score",
+    "import": "rtbench.cli.import_:import_",
+    "tasks": "rtbench.cli.tasks:tasks",
+    "plugins": "rtbench.cli.plugins:plugins",
+    "data": "rtbench.cli.data:data",
+    "doctor": "rtbench.cli.doctor:doctor",
+}

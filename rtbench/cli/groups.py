@@ -1,0 +1,38 @@
+"""Groups of commands to which plugins add."""
+
+from __future__ import annotations
+
+import click
+
+
+class PluginGroup(click.Group):
+    """A group that looks among the plugins for a name it does not have.
+
+    A plugin registers ``NAME`` for ``rtbench NAME``, and ``GROUP.NAME`` for ``rtbench GROUP NAME``. ``--help`` loads no
+    plugin: it lists what installed distributions declare in the entry-point group ``rtbench.commands``.
+    """
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_commands(ctx, formatter)
+        from importlib.metadata import entry_points
+
+        declared = {point.name for point in entry_points(group="rtbench.commands")}
+        prefix = self._prefix(ctx)
+        names = sorted(name.removeprefix(prefix) for name in declared if name.startswith(prefix))
+        if shown := [name for name in names if "." not in name]:
+            with formatter.section("From plugins (`rtbench plugins` lists all)"):
+                formatter.write_text(", ".join(shown))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
+            from rtbench.cli.added import plugin_command
+
+            return args[0], plugin_command(self._prefix(ctx) + args[0], args[1:], self.list_commands(ctx)), args[1:]
+        return super().resolve_command(ctx, args)
+
+    @staticmethod
+    def _prefix(ctx: click.Context) -> str:
+        """Return what names of the group's commands begin with: ``tasks.`` in ``rtbench tasks``."""
+        return "".join(f"{part}." for part in ctx.command_path.split()[1:])

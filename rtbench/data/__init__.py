@@ -1,0 +1,1 @@
+"""Pinned data files, their download, and the overlap of folds."""

@@ -1,0 +1,219 @@
+"""Data files: found, downloaded once, and never trusted without their digest.
+
+A task states which upstream files it needs as :class:`PinnedFile`; this room finds them and knows nothing of tasks.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from rtbench.data.pins import BASE_URL, PinnedFile
+from rtbench.errors import BadInputError, MissingDataError
+from rtbench.schema.base import Progress, no_progress
+from rtbench.storage.files import file_digest
+from rtbench.storage.paths import inside
+
+State = Literal["data-dir", "cache", "absent", "wrong digest"]
+
+
+class DataFiles:
+    """Finds pinned files: in the user's data folder, then in the cache, then by download.
+
+    Args:
+        data_dir: folder with the upstream files under their upstream names, or the folder above it (whose ``raw/``
+            holds them).
+        cache_dir: where downloads are kept; the default is ``$RTBENCH_CACHE``, else the user's cache folder.
+        offline: never download.
+        base_url: where downloads come from; the default is ``$RTBENCH_MIRROR``, else :data:`BASE_URL`.
+        progress: follows downloads that happen on the way, in bytes.
+
+    Raises:
+        BadInputError: ``data_dir`` is no folder, or ``base_url`` no address.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path | None = None,
+        cache_dir: Path | None = None,
+        offline: bool = False,
+        base_url: str | None = None,
+        progress: Progress = no_progress,
+    ) -> None:
+        if data_dir is not None and not data_dir.is_dir():
+            raise BadInputError("no such folder", where=f"--data-dir {data_dir}", next_step="Check the path.")
+        self.data_dir = data_dir
+        self.offline = offline
+        self._cache_dir = cache_dir
+        self.progress = progress
+        self._digests: dict[tuple[str, int, int], str] = {}
+        self._base_url = base_url or os.environ.get("RTBENCH_MIRROR") or BASE_URL
+        if not self._base_url.startswith(("http://", "https://")):
+            raise BadInputError(
+                f"{self._base_url!r} is no address of a mirror",
+                where="RTBENCH_MIRROR" if base_url is None else "base_url",
+                next_step="Give one that begins with https:// or http://, or none.",
+            )
+        self._failed: dict[str, str] = {}
+        """Why a download failed, by address; it is not tried again in this process."""
+        self._unreachable: str | None = None
+        """Why no connection could be made: then every other file would only wait for the same."""
+
+    @property
+    def cache_dir(self) -> Path:
+        """Folder of downloaded files; made when the first file comes."""
+        if self._cache_dir is None:
+            if chosen := os.environ.get("RTBENCH_CACHE"):
+                self._cache_dir = Path(chosen)
+            else:
+                import platformdirs
+
+                self._cache_dir = Path(platformdirs.user_cache_dir("rtbench"))
+        return self._cache_dir
+
+    def url(self, pin: PinnedFile) -> str:
+        """Where the file is downloaded from."""
+        return pin.url_at(self._base_url)
+
+    def find(self, pin: PinnedFile, progress: Progress | None = None) -> Path:
+        """Path of a verified copy, downloaded if need be.
+
+        Args:
+            pin: the file.
+            progress: told the bytes that have come of a download; :attr:`progress` where not given.
+
+        Raises:
+            BadInputError: a copy is there but its digest is wrong; names file, expected and found.
+            MissingDataError: there is none and it cannot be downloaded.
+        """
+        return self.local(pin) or self._download(pin, progress or self.progress)
+
+    def local(self, pin: PinnedFile) -> Path | None:
+        """Path of a verified copy at hand, or None; never downloads.
+
+        Raises:
+            BadInputError: a copy is there but its digest is wrong.
+        """
+        pin.check(where=f"pin of {pin.name!r}")
+        for path in (self._in_data_dir(pin), self._in_cache(pin)):
+            if path is not None:
+                self._check(pin, path)
+                return path
+        return None
+
+    def status(self, pin: PinnedFile) -> State:
+        """Whether the file is at hand. Downloads nothing; a wrong digest is a state here, not an error."""
+        pin.check(where=f"pin of {pin.name!r}")
+        places: tuple[tuple[State, Path | None], ...] = (
+            ("data-dir", self._in_data_dir(pin)),
+            ("cache", self._in_cache(pin)),
+        )
+        for state, path in places:
+            if path is not None:
+                return state if pin.sha256 in {None, self.digest(path)} else "wrong digest"
+        return "absent"
+
+    def verify(self, pin: PinnedFile) -> Literal["verified", "not pinned", "absent"]:
+        """Reads the file again and checks its digest. ``not pinned``: it is there, but its digest is not known.
+
+        Raises:
+            BadInputError: the digest is wrong; names file, expected and found.
+        """
+        self._digests.clear()
+        if self.local(pin) is None:
+            return "absent"
+        return "verified" if pin.sha256 else "not pinned"
+
+    def digest(self, path: Path) -> str:
+        """SHA-256 of a local file, computed once per process for a given size and time stamp."""
+        info = path.stat()
+        key = (str(path), info.st_size, info.st_mtime_ns)
+        if key not in self._digests:
+            self._digests[key] = file_digest(path)
+        return self._digests[key]
+
+    # ------------------------------------------------------------------------------------------------------ looking
+
+    def _in_data_dir(self, pin: PinnedFile) -> Path | None:
+        if self.data_dir is None:
+            return None
+        for folder in (self.data_dir, self.data_dir / "raw", self.data_dir.parent):
+            if (path := folder / pin.name).is_file():
+                return path
+        return None
+
+    def _in_cache(self, pin: PinnedFile) -> Path | None:
+        path = self._cached(pin)
+        return path if path.is_file() else None
+
+    def _cached(self, pin: PinnedFile) -> Path:
+        """One file name in two commits is two files."""
+        folder = self.cache_dir / pin.repository.replace("/", "--") / pin.commit[:12]
+        return inside(folder, pin.path, where=f"pin of {pin.name}")
+
+    def _check(self, pin: PinnedFile, path: Path) -> None:
+        if pin.sha256 is None:
+            return
+        found = self.digest(path)
+        if found != pin.sha256:
+            raise BadInputError(
+                f"wrong SHA-256: expected {pin.sha256}, found {found}",
+                where=str(path),
+                next_step=f"Remove the file and run `rtbench data pull`, or fetch {self.url(pin)} by hand.",
+            )
+
+    # --------------------------------------------------------------------------------------------------- downloading
+
+    def _download(self, pin: PinnedFile, progress: Progress) -> Path:
+        if self.offline:
+            raise self._missing(pin, "downloads are switched off (--offline)")
+        url = self.url(pin)
+        if (failed := self._failed.get(url) or self._unreachable) is not None:
+            raise self._missing(pin, failed)
+        from rtbench.data.download import DownloadError, WrongDigestError
+
+        try:
+            return self._retrieve(pin, url, progress)
+        except WrongDigestError as error:
+            raise BadInputError(
+                f"the download is not the pinned file: {error}",
+                where=url,
+                next_step=f"Fetch it by hand and give its folder with --data-dir (as {pin.name}).",
+            ) from error
+        except (DownloadError, OSError) as error:
+            # Whatever is in the way (no route, no name, 404, a full disk), the cure for the user is one.
+            failed = f"the download failed ({getattr(error, 'strerror', None) or error})"
+            self._failed[url] = failed
+            if isinstance(error, DownloadError) and error.unreachable:
+                self._unreachable = failed
+            raise self._missing(pin, failed) from error
+
+    def _retrieve(self, pin: PinnedFile, url: str, progress: Progress) -> Path:
+        import logging
+
+        import pooch
+
+        from rtbench.data.download import ResumingDownloader
+
+        target = self._cached(pin)
+        pooch.get_logger().setLevel(logging.WARNING)
+        pooch.retrieve(
+            url,
+            known_hash=f"sha256:{pin.sha256}" if pin.sha256 else None,
+            fname=target.name,
+            path=target.parent,
+            downloader=ResumingDownloader(target.with_name(f"{target.name}.part"), pin.sha256, progress),
+        )
+        return target
+
+    def _missing(self, pin: PinnedFile, why: str) -> MissingDataError:
+        where, looked, source = self.url(pin), "", ""
+        if self.data_dir is not None:
+            looked, source = f"it is not in --data-dir {self.data_dir}, and ", f" (from {where})"
+        return MissingDataError(
+            f"data file {pin.name} is missing: {looked}{why}",
+            where=None if looked else where,
+            next_step=f"Run `rtbench data pull` on a machine with a network{source}, or give a folder that holds {pin.name} "
+            "with --data-dir.",
+        )

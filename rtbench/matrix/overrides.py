@@ -1,0 +1,237 @@
+"""Change a matrix to what a command asks for. Pure: the methods and names it needs are handed in.
+
+Each block keeps what it has of the names asked for. A name that no block has goes to a block where it makes sense; a block
+that is left without a method, or without what its methods need, falls away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec.structs import replace
+
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.plugin.methods import Method
+from rtbench.schema.base import Record, Source
+from rtbench.schema.matrix import Block, Degree, Limit, Matrix, Seed, TestFold
+from rtbench.schema.training import Positive, Selection
+from rtbench.storage.files import convert
+
+AXES = ("methods", "tasks", "teachers", "students")
+"""Axes of registered names."""
+
+
+class Overrides(Record, frozen=True, omit_defaults=True):
+    """What a command takes of each axis, and instead of each setting; None: what the matrix has."""
+
+    tasks: list[str] | None = None
+    methods: list[str] | None = None
+    teachers: list[str] | None = None
+    students: list[str] | None = None
+    degrees: list[Degree] | None = None
+    seeds: list[Seed] | None = None
+    folds: list[TestFold] | None = None
+    limit: Limit | None = None
+    epochs: Positive | None = None
+    selection: Selection | None = None
+    extractor: str | None = None
+    source: Source | None = None
+    variant: str | None = None
+    split: str | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Overrides:
+        """Return the overrides of command-line options by their names; None: not given.
+
+        Raises:
+            BadInputError, UnknownNameError: a value cannot be; names the option.
+        """
+        types = {field.name: field.type for field in msgspec.structs.fields(cls)}
+        values = {key: value for key, value in given.items() if value is not None}
+        return cls(**{key: convert(value, types[key], where=f"--{key}") for key, value in values.items()})
+
+
+def apply_overrides(
+    matrix: Matrix, by: Overrides, methods: Mapping[str, Method], registered: Mapping[str, Sequence[str]]
+) -> Matrix:
+    """Return the matrix, changed.
+
+    Args:
+        matrix: as read.
+        by: what is asked for.
+        methods: every method that the matrix or the overrides name.
+        registered: names by axis (:data:`AXES`), for those that no block has.
+
+    Raises:
+        UnknownNameError: a name is neither in the matrix nor registered.
+        BadInputError: nothing is left.
+    """
+    settings = ("extractor", "source", "variant", "split", "limit")
+    changes = {key: getattr(by, key) for key in settings if getattr(by, key) is not None}
+    recipe: dict[str, object] = {} if by.selection is None else {"selection": by.selection}
+    if by.epochs is not None:
+        recipe |= {"epochs": by.epochs, "steps": None}  # a matrix that counts steps counts epochs now
+    blocks = [replace(block, recipe={**(block.recipe or {}), **recipe}) for block in matrix.blocks]
+    axes = _Axes(by, methods, registered)
+    for cut in (axes.methods, axes.tasks, axes.students, axes.teachers, axes.degrees, axes.folds):
+        blocks = cut(blocks)
+    if by.split is not None:
+        blocks = [replace(block, splits=None) for block in blocks]
+    if by.seeds is not None:
+        blocks = [replace(block, seeds=list(by.seeds)) for block in blocks]
+    if not blocks:
+        raise BadInputError(
+            "nothing of the matrix is left", where=f"matrix {matrix.name}", next_step="Ask for what it has, or more."
+        )
+    return Matrix(matrix.name, matrix.path, replace(matrix.file, **changes), tuple(blocks))
+
+
+class _Axes:
+    """One function per axis: blocks in, blocks out."""
+
+    def __init__(self, by: Overrides, methods: Mapping[str, Method], registered: Mapping[str, Sequence[str]]) -> None:
+        self.by = by
+        self._methods = methods
+        self._registered = registered
+
+    def methods(self, blocks: Sequence[Block]) -> list[Block]:
+        wanted = self.by.methods
+        if wanted is None:
+            return list(blocks)
+        kept = [replace(block, methods=[m for m in block.methods or [] if m in wanted]) for block in blocks]
+        for name in self._new("methods", wanted, blocks):
+            home = next((i for i, block in enumerate(blocks) if self._serves(block, self._methods[name])), None)
+            if home is None:
+                raise BadInputError(
+                    f"{name} needs what no block of the matrix has (teachers or students)",
+                    where="--methods",
+                    next_step="Name some with --teachers or --students.",
+                )
+            kept[home] = replace(kept[home], methods=[*(kept[home].methods or []), name])
+        return [block for block in kept if block.methods]
+
+    def _serves(self, block: Block, method: Method) -> bool:
+        """Return whether the block has what the method needs; what it lacks may come from the command."""
+        teachers = block.teachers or self.by.teachers
+        students = block.students or self.by.students
+        return bool((teachers or not method.uses_teacher) and (students or not method.uses_student))
+
+    def tasks(self, blocks: Sequence[Block]) -> list[Block]:
+        wanted = self.by.tasks
+        if wanted is None:
+            return list(blocks)
+        new = self._new("tasks", wanted, blocks)
+        if any(block.tasks is None for block in blocks):  # a block of all tasks has them already
+            new = []
+        covered: set[str] = set()
+        out: list[Block] = []
+        for block in blocks:
+            kept = list(wanted) if block.tasks is None else [name for name in block.tasks if name in wanted]
+            if not set(block.methods or []) <= covered:  # a new task gets each method from the first block that has it
+                kept += new
+                covered |= set(block.methods or [])
+            if kept:
+                out.append(replace(block, tasks=kept))
+        return out
+
+    def students(self, blocks: Sequence[Block]) -> list[Block]:
+        return self._models("students", self.by.students, blocks, lambda method: method.uses_student, everywhere=True)
+
+    def teachers(self, blocks: Sequence[Block]) -> list[Block]:
+        return self._models("teachers", self.by.teachers, blocks, lambda method: method.uses_teacher, everywhere=False)
+
+    def _models(
+        self,
+        axis: str,
+        wanted: Sequence[str] | None,
+        blocks: Sequence[Block],
+        uses: Callable[[Method], bool],
+        *,
+        everywhere: bool,
+    ) -> list[Block]:
+        """``everywhere``: a new name goes to all blocks with methods that use it, not to the first alone."""
+        if wanted is None:
+            return list(blocks)
+        new = self._new(axis, wanted, blocks)
+        out: list[Block] = []
+        for block in blocks:
+            users = [name for name in block.methods or [] if uses(self._methods[name])]
+            kept: list[Any] = [item for item in getattr(block, axis) or [] if name_of(item) in wanted]
+            if users and new:
+                kept += new
+                new = new if everywhere else []
+            methods = block.methods if kept else _without(block.methods, users)
+            if methods:
+                out.append(replace(block, **{axis: kept, "methods": methods}))
+        return out
+
+    def degrees(self, blocks: Sequence[Block]) -> list[Block]:
+        wanted = self.by.degrees
+        if wanted is None:
+            return list(blocks)
+        present = {degree for block in blocks for degree in block.degrees or [1]} | {
+            degree for block in blocks for item in block.teachers or [] for degree in _own_degrees(item) or []
+        }
+        new = [degree for degree in wanted if degree not in present]
+        out: list[Block] = []
+        for block in blocks:
+            users = [name for name in block.methods or [] if self._methods[name].uses_degree]
+            kept = [degree for degree in block.degrees or [1] if degree in wanted]
+            if users:
+                kept, new = kept + new, []
+            teachers: list[Any] = []
+            for item in block.teachers or []:
+                own = _own_degrees(item)
+                if own is None and (kept or not users):
+                    teachers.append(item)
+                elif own is not None and any(degree in wanted for degree in own):
+                    teachers.append({**item, "degrees": [degree for degree in own if degree in wanted]})  # type: ignore[dict-item]
+            methods = block.methods if teachers or not block.teachers else _without(block.methods, users)
+            if methods:
+                changes = {"degrees": kept or block.degrees, "teachers": teachers or None, "methods": methods}
+                out.append(replace(block, **changes))
+        return out
+
+    def folds(self, blocks: Sequence[Block]) -> list[Block]:
+        """A fold that no block has goes to all of them: what is trained answers every fold."""
+        wanted = self.by.folds
+        if wanted is None:
+            return list(blocks)
+        present = {fold for block in blocks for fold in block.folds or ["test"]}
+        new = [fold for fold in wanted if fold not in present]
+        kept = [[fold for fold in block.folds or ["test"] if fold in wanted] + new for block in blocks]
+        return [replace(block, folds=folds) for block, folds in zip(blocks, kept, strict=True) if folds]
+
+    def _new(self, axis: str, wanted: Sequence[str], blocks: Sequence[Block]) -> list[str]:
+        """Return the names that no block has. They must be registered."""
+        present = names_on(blocks, axis)
+        registered = self._registered[axis]
+        for name in wanted:
+            if name not in present and name not in registered:
+                known = {*present, *registered}
+                kind = axis.removesuffix("s")
+                raise UnknownNameError.of(kind, name, known, where=f"--{axis}", listing="rtbench plugins")
+        return [name for name in wanted if name not in present]
+
+
+def names_on(blocks: Sequence[Block], axis: str) -> list[str]:
+    """Return the names that blocks have on an axis, each once."""
+    found: dict[str, None] = {}
+    for block in blocks:
+        found.update(dict.fromkeys(name_of(item) for item in getattr(block, axis) or []))
+    return list(found)
+
+
+def name_of(item: str | dict[str, Any]) -> str:
+    """Return the name of a teacher or student as a matrix writes it."""
+    return item if isinstance(item, str) else str(item.get("name"))
+
+
+def _own_degrees(item: str | dict[str, Any]) -> list[int] | None:
+    return None if isinstance(item, str) else item.get("degrees")
+
+
+def _without(names: Sequence[str] | None, dropped: Sequence[str]) -> list[str]:
+    return [name for name in names or [] if name not in dropped]

@@ -1,0 +1,344 @@
+"""Resolve a matrix: the only place that asks plugins for what a matrix names, and checks each name."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any, Literal
+
+from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
+from rtbench.matrix.overrides import AXES, Overrides, apply_overrides
+from rtbench.matrix.resolved import (
+    DataPlace,
+    ResolvedBlock,
+    ResolvedData,
+    ResolvedMatrix,
+    ResolvedStudent,
+    ResolvedTask,
+    ResolvedTeacher,
+)
+from rtbench.plugin.methods import Method
+from rtbench.plugin.models import Teacher
+from rtbench.plugin.services import Services
+from rtbench.plugin.tasks import Task
+from rtbench.schema.base import Fold
+from rtbench.schema.matrix import Block, Matrix, MatrixFile, ModelEntry
+from rtbench.schema.steps import TaskSpec
+from rtbench.schema.training import Recipe
+from rtbench.storage.files import convert
+from rtbench.twins import setting_of, variant_of
+
+DEFAULT_CURATORS = ("correct",)
+"""Rationales that reach a wrong answer are left out unless a matrix names other curators."""
+
+
+def matrix_path(services: Services, name: str | None) -> Path:
+    """Return the file of a matrix.
+
+    Args:
+        services: for the registered matrices.
+        name: registered name, or path of a YAML file; None: the default, which a plugin states.
+
+    Raises:
+        UnknownNameError: neither a name nor a file.
+    """
+    registry = services.registry("matrices")
+    if name is None:
+        name = registry.default(where="--matrix").name
+    if name in registry:
+        return Path(registry.get(name).resolve()())
+    path = Path(name)
+    if path.suffix not in {".yaml", ".yml"} and not path.exists():
+        raise UnknownNameError.of("matrix", name, registry.names(), where="--matrix")
+    return path
+
+
+def resolve(matrix: Matrix, services: Services, by: Overrides | None = None) -> ResolvedMatrix:
+    """Check every name of a matrix and ask plugins for what is behind it.
+
+    Args:
+        matrix: as read.
+        services: names to things.
+        by: what a command asks for instead.
+
+    Raises:
+        UnknownNameError: a name is not registered, or an extractor, split or wording is none that tasks have.
+        BadInputError: options are wrong, or two blocks mean different things by one name.
+    """
+    by = by or Overrides()
+    where = f"matrix {matrix.name}"
+    methods = {name: services.method(name, where=where) for block in matrix.blocks for name in block.methods or []}
+    for name in by.methods or []:
+        if name in services.registry("methods"):
+            methods[name] = services.method(name)
+    registered = {axis: services.registry(axis).names() for axis in AXES}
+    changed = apply_overrides(matrix, by, methods, registered)
+    return _Resolver(services, changed, methods).resolved()
+
+
+def recipe_of(block: Block, *, where: str) -> Recipe:
+    """Return the block's hyper-parameters.
+
+    Raises:
+        BadInputError, UnknownNameError: a value cannot be; names the key.
+    """
+    recipe = convert(block.recipe or {}, Recipe, where=f"{where}, recipe")
+    if recipe.max_new_tokens < 1:  # 0 has a meaning in stored trainings alone
+        raise BadInputError("max_new_tokens must be at least 1", where=f"{where}, recipe")
+    return recipe
+
+
+def curators_of(services: Services, block: Block, *, where: str) -> tuple[tuple[str, dict[str, object]], ...]:
+    """Return the block's curators in order, with their options.
+
+    Raises:
+        UnknownNameError: one is not registered.
+        BadInputError: its options are wrong.
+    """
+    out: list[tuple[str, dict[str, object]]] = []
+    for number, item in enumerate(DEFAULT_CURATORS if block.curators is None else block.curators):
+        given: dict[str, Any] = {"use": item} if isinstance(item, str) else dict(item)
+        name = given.pop("use", None)
+        place = f"{where}, curators[{number}]"
+        if not isinstance(name, str):
+            raise BadInputError("needs `use`", where=place, next_step="Write `use: REGISTERED_NAME`.")
+        services.registry("curators").get(name, where=place)
+        services.curator(name, given)  # wrong options are a mistake of the file, not of a step
+        out.append((name, given))
+    return tuple(out)
+
+
+def entries_of(
+    services: Services, block: Block, axis: Literal["teachers", "students"], *, where: str
+) -> list[ModelEntry]:
+    """Return an axis of teachers or students: registered names, or mappings with a name of their own.
+
+    Raises:
+        UnknownNameError: what one uses, or a task of it, is not registered.
+        BadInputError: one has no name, or two have the same.
+    """
+    registry = services.registry(axis)
+    entries: list[ModelEntry] = []
+    for number, item in enumerate(getattr(block, axis) or []):
+        place = f"{where}, {axis}[{number}]"
+        given: dict[str, Any] = {"name": item} if isinstance(item, str) else dict(item)
+        name = given.pop("name", None)
+        if not isinstance(name, str):
+            raise BadInputError("needs a name", where=place, next_step="Write `name: …`.")
+        own = {key: given.pop(key) for key in ("tasks", "degrees") if key in given}
+        if given and "use" not in given and name not in registry:
+            raise BadInputError(
+                f"{name!r} is not registered, and no `use` says what it is (keys: {', '.join(given)})",
+                where=place,
+                next_step=f"Write `use: NAME`, one of: {', '.join(registry.names())}.",
+            )
+        use = given.pop("use", name)
+        if not isinstance(use, str):
+            raise BadInputError("`use` is no name", where=place, next_step="Write `use: REGISTERED_NAME`.")
+        options = {**registry.get(use, where=place).options, **given}
+        entry = convert({"name": name, "use": use, "options": options, **own}, ModelEntry, where=place)
+        for task in entry.tasks or ():
+            services.registry("tasks").get(task, where=f"{place}, tasks")
+        entries.append(entry)
+    doubled = {e.name for e in entries if sum(o.name == e.name for o in entries) > 1}
+    if doubled:
+        raise BadInputError(
+            f"{axis} named twice: {', '.join(sorted(doubled))}", where=where, next_step="Give each a name of its own."
+        )
+    return entries
+
+
+class _Resolver:
+    """Resolves one matrix. Data that several blocks name are looked at once."""
+
+    def __init__(self, services: Services, matrix: Matrix, methods: dict[str, Method]) -> None:
+        self.services = services
+        self.matrix = matrix
+        self.file: MatrixFile = matrix.file
+        self.where = f"matrix {matrix.name}"
+        self.methods = methods
+        self._data: dict[tuple[str, str, str, Fold], ResolvedData] = {}
+
+    def resolved(self) -> ResolvedMatrix:
+        self._check_settings()
+        entries: dict[tuple[str, str], ModelEntry] = {}
+        blocks: list[ResolvedBlock] = []
+        for block in self.matrix.blocks:
+            resolved = self._block(block)
+            named = [("teachers", t.entry) for t in resolved.teachers] + [
+                ("students", s.entry) for s in resolved.students
+            ]
+            for axis, entry in named:
+                other = entries.setdefault((axis, entry.name), entry)
+                if (other.use, other.options) != (entry.use, entry.options):
+                    raise BadInputError(
+                        f"two blocks mean different {axis} by {entry.name!r}",
+                        where=self.where,
+                        next_step="Give each a name of its own.",
+                    )
+            blocks.append(resolved)
+        return ResolvedMatrix(self.matrix.name, self.file, tuple(blocks), self.methods)
+
+    # ---- settings
+
+    def _check_settings(self) -> None:
+        """A wording, split or source of demonstrations that no task has is a mistake; a task that lacks it says so in its
+        cells."""
+        where = "--variant, or `variant:` of the matrix"
+        variant = self.file.variant
+        if variant is not None and (setting := setting_of(variant)) is not None:
+            raise BadInputError(
+                f"{variant} is no wording of the data",
+                where=where,
+                next_step=f"Give `--source twin --seeds {setting.seed}`"
+                + (", and `knobs:` in the matrix." if setting.knobs or setting.ood_knobs else "."),
+            )
+        if variant is not None:
+            self._check_known("variant", variant, where)
+        for split in {self.file.split}.union(*(block.splits or () for block in self.matrix.blocks)):
+            self._check_known("split", split, "--split, or `split:` of the matrix")
+        if self.file.demonstrations != "own":
+            self._check_known("demonstration", self.file.demonstrations, f"{self.matrix.path}, demonstrations")
+        for key, given in (("knobs", self.file.knobs), ("ood_knobs", self.file.ood_knobs)):
+            for name, knobs in given.items():
+                self._check_knobs(name, knobs, key)
+        if (self.file.knobs or self.file.ood_knobs) and not self._twins:
+            raise BadInputError("knobs are those of twins", where=self.where, next_step="Write `source: twin`.")
+
+    def _check_known(self, kind: Literal["variant", "split", "demonstration"], name: str, where: str) -> None:
+        infos = [self.services.task(entry.name).info for entry in self.services.registry("tasks")]
+        known = {one for info in infos for one in getattr(info, f"{kind}s")}
+        if name not in known:
+            raise UnknownNameError.of(kind, name, known, where=where)
+
+    def _check_knobs(self, name: str, knobs: dict[str, int | float | bool], key: str) -> None:
+        """Knobs that no twin has are a mistake of the file, whatever tasks are asked for."""
+        where = f"{self.where}, {key}: {name}"
+        twin = self.services.task(name, where=where).twin()
+        if twin is None:
+            raise BadInputError(f"{name} has no twin whose knobs could be turned", where=where)
+        twin.with_knobs(knobs, where=where, harder=key == "ood_knobs")
+
+    # ---- blocks
+
+    def _block(self, block: Block) -> ResolvedBlock:
+        teachers = [self._teacher(entry) for entry in entries_of(self.services, block, "teachers", where=self.where)]
+        students = [
+            ResolvedStudent(entry, self.services.student(entry.use, entry.name, entry.options))
+            for entry in entries_of(self.services, block, "students", where=self.where)
+        ]
+        recipe = recipe_of(block, where=self.matrix.path)
+        curators = curators_of(self.services, block, where=self.where)
+        seeds = tuple(block.seeds or [0])
+        folds: tuple[Fold, ...] = tuple(block.folds or ("test",))
+        splits = tuple(block.splits or [self.file.split])
+        places = list(itertools.product(splits, seeds if self._twins else seeds[:1], folds))
+        methods = self._methods(block)
+        names = block.tasks or self.services.registry("tasks").names()
+        return ResolvedBlock(
+            tasks=tuple(self._task(name, places, seeds) for name in names),
+            methods=tuple(methods),
+            teachers=tuple(teachers),
+            students=tuple(students),
+            degrees=tuple(block.degrees or [1]),
+            seeds=seeds,
+            fractions=tuple(block.fractions or [1.0]),
+            splits=splits,
+            folds=folds,
+            recipe=recipe,
+            curators=curators,
+            temperature=block.temperature,
+        )
+
+    def _methods(self, block: Block) -> list[Method]:
+        """Return the block's methods, and the one that measures teachers where one of them asks a teacher."""
+        methods = [self.methods[name] for name in block.methods or []]
+        if not methods:
+            raise BadInputError("no methods", where=self.where, next_step="Give `methods:` (`rtbench plugins` lists).")
+        if self.file.teacher_rows and any(method.uses_teacher for method in methods):
+            for entry in self.services.registry("methods"):
+                if entry.options.get("measures_teachers"):
+                    self.methods[entry.name] = self.services.method(entry.name, where=self.where)
+                    methods.append(self.methods[entry.name])
+        return methods
+
+    def _teacher(self, entry: ModelEntry) -> ResolvedTeacher:
+        teacher = self.services.teacher(entry.use, entry.name, entry.options)
+        return ResolvedTeacher(entry, teacher, _is_pool(teacher))
+
+    def _task(self, name: str, places: list[DataPlace], seeds: tuple[int, ...]) -> ResolvedTask:
+        task = self.services.task(name, where=self.where)
+        data = {place: self._resolved_data(task, *place) for place in places}
+        if not self._twins:  # every seed has the same questions
+            data = {(split, seed, fold): data[split, first, fold] for split, first, fold in places for seed in seeds}
+        extractors = tuple((known, task.extractor_key(known)) for known in task.info.extractors)
+        return ResolvedTask(task, self._primary(task), extractors, data)
+
+    def _primary(self, task: Task) -> str:
+        known = task.info.extractors
+        wanted = self.file.extractor
+        if wanted is None:
+            return task.info.shown_extractor
+        if wanted not in known:
+            raise UnknownNameError.of("extractor", wanted, known, where=f"task {task.info.name}")
+        return wanted
+
+    # ---- data
+
+    @property
+    def _twins(self) -> bool:
+        return self.file.source == "twin"
+
+    def _resolved_data(self, task: Task, split: str, seed: int, fold: Fold) -> ResolvedData:
+        variant = self._twin_variant(task, seed) if self._twins else self._wording(task)
+        key = (task.info.name, variant, split, fold)
+        if key not in self._data:
+            self._data[key] = self._look_up(task, variant, split, fold)
+        return self._data[key]
+
+    def _twin_variant(self, task: Task, seed: int) -> str:
+        name, twin = task.info.name, task.twin()
+        if twin is None:  # its cells will say so
+            return variant_of(seed)
+        return variant_of(
+            seed,
+            twin.changed(self.file.knobs.get(name, {}), where=f"{self.where}, knobs: {name}"),
+            twin.changed(self.file.ood_knobs.get(name, {}), where=f"{self.where}, ood_knobs: {name}", harder=True),
+        )
+
+    def _wording(self, task: Task) -> str:
+        """A variant is a wording of the same questions; a task that has one wording only is taken as it is."""
+        wanted = self.file.variant
+        return wanted if wanted is not None and wanted in task.info.variants else task.info.variants[0]
+
+    def _look_up(self, task: Task, variant: str, split: str, fold: Fold) -> ResolvedData:
+        name = task.info.name
+        owner = f"{name}'s twin" if self._twins else name
+        splits = ("default",) if self._twins else task.info.splits
+        fingerprint, dataset, reason = "", f"{name}@{variant}", None
+        if self._twins and task.twin() is None:
+            reason = f"{name} has no twin; --source upstream takes its own data"
+        elif split not in splits:
+            reason = f"{owner} has no split {split!r} (has: {', '.join(splits)})"
+        else:
+            try:
+                dataset = task.dataset_id(variant)
+                fingerprint = task.fingerprint(self.services.files, variant)
+                data = self.services.task_data(name, variant)
+            except MissingDataError as error:
+                reason = str(error)
+            else:
+                if not data.splits[split].fold(fold):
+                    hint = "; its twin has one (--source twin)" if task.info.twin and not self._twins else ""
+                    reason = f"{owner} has no {fold} fold{hint}"
+                elif not data.fold(split, fold):
+                    reason = data.missing or f"the {fold} fold of {name}'s split {split!r} is empty"
+        spec = TaskSpec(name=name, variant=variant, split=split, fingerprint=fingerprint, dataset=dataset)
+        return ResolvedData(spec, reason)
+
+
+def _is_pool(teacher: Teacher) -> bool:
+    try:
+        return len(teacher.members()) > 1
+    except MissingDataError:  # its cells will say so, each with this reason
+        return False

@@ -1,0 +1,86 @@
+"""A matrix with its names resolved: what cells are expanded from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rtbench.plugin.methods import Method
+from rtbench.plugin.models import Student, Teacher
+from rtbench.plugin.tasks import Task
+from rtbench.schema.base import Fold
+from rtbench.schema.matrix import MatrixFile, ModelEntry
+from rtbench.schema.steps import TaskSpec
+from rtbench.schema.training import Recipe
+
+
+@dataclass(frozen=True)
+class ResolvedData:
+    """The data that cells rest on."""
+
+    spec: TaskSpec
+    reason: str | None
+    """Why they cannot be used; None: they can."""
+
+
+DataPlace = tuple[str, int, Fold]
+"""Split, seed and fold."""
+
+
+@dataclass(frozen=True)
+class ResolvedTask:
+    """A task of a block."""
+
+    task: Task
+    primary: str
+    """The extractor that the leaderboard shows."""
+    extractors: tuple[tuple[str, str], ...]
+    """Name and content key of each."""
+    data: Mapping[DataPlace, ResolvedData]
+
+
+@dataclass(frozen=True)
+class ResolvedTeacher:
+    """A teacher of a block."""
+
+    entry: ModelEntry
+    teacher: Teacher
+    pool: bool
+    """Several models stand behind it: it has no answers of its own, and so no row."""
+
+
+@dataclass(frozen=True)
+class ResolvedStudent:
+    """A student of a block."""
+
+    entry: ModelEntry
+    student: Student
+
+
+@dataclass(frozen=True)
+class ResolvedBlock:
+    """A block of a matrix: the cross product of its axes."""
+
+    tasks: tuple[ResolvedTask, ...]
+    methods: tuple[Method, ...]
+    teachers: tuple[ResolvedTeacher, ...]
+    students: tuple[ResolvedStudent, ...]
+    degrees: tuple[int, ...]
+    seeds: tuple[int, ...]
+    fractions: tuple[float, ...]
+    splits: tuple[str, ...]
+    folds: tuple[Fold, ...]
+    recipe: Recipe
+    curators: tuple[tuple[str, dict[str, object]], ...]
+    temperature: float | None
+
+
+@dataclass(frozen=True)
+class ResolvedMatrix:
+    """A matrix whose every name has been checked, and whose plugins have been asked."""
+
+    name: str
+    file: MatrixFile
+    blocks: tuple[ResolvedBlock, ...]
+    methods: Mapping[str, Method]
+    """By name."""

@@ -1,0 +1,204 @@
+"""What a method builds the steps of a cell with."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from rtbench.errors import PluginError, UnavailableError
+from rtbench.planning.model_steps import ModelSteps, questions_for
+from rtbench.planning.step_table import StepTable
+from rtbench.plugin.cells import Cell
+from rtbench.plugin.methods import AskedStep
+from rtbench.schema.base import Fold
+from rtbench.schema.prompts import PromptFormat
+from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, Resources, ScoreSpec, Step, TrainSpec
+from rtbench.schema.tasks import RationaleSource
+from rtbench.schema.training import Recipe
+from rtbench.steps.curate import judges_of
+
+
+class CellBuilder:
+    """Builds the steps of one cell; implements :class:`rtbench.plugin.methods.StepBuilder`.
+
+    Args:
+        table: where steps go.
+    """
+
+    def __init__(self, table: StepTable) -> None:
+        self._table = table
+        self._services = table.services
+        self._models = ModelSteps(table)
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the cell does without: models behind its teacher that have nothing for the task."""
+        return tuple(self._notes)
+
+    def ask_teacher(
+        self, cell: Cell, *, fold: Fold, n: int = 1, hint: str = "", unless_right: Sequence[AskedStep] = ()
+    ) -> list[AskedStep]:
+        asked = self._models.ask_teacher(cell, fold=fold, n=n, hint=hint, unless_right=_as_asked(unless_right))
+        self._notes.update(dict.fromkeys(asked.without))
+        return list(asked.steps)
+
+    def ask_student(
+        self,
+        cell: Cell,
+        prompt_format: PromptFormat,
+        *,
+        checkpoint: Step | None = None,
+        epoch: int | None = None,
+        n: int = 1,
+        temperature: float = 0.0,
+        fold: Fold | None = None,
+        hint: str = "",
+        unless_right: Sequence[AskedStep] = (),
+    ) -> Step:
+        return self._models.ask_student(
+            cell,
+            prompt_format,
+            checkpoint=checkpoint,
+            epoch=epoch,
+            n=n,
+            temperature=temperature,
+            fold=fold,
+            hint=hint,
+            unless_right=_as_asked(unless_right),
+        )
+
+    def curate(
+        self,
+        cell: Cell,
+        asked: Sequence[AskedStep] = (),
+        *,
+        degree: int | None = None,
+        own: bool = False,
+        also: Sequence[str] = (),
+    ) -> Step:
+        asked = _as_asked(asked)
+        degree = (degree or cell.degree or 1) if asked else 0
+        learns_from = cell.models.teacher.learns_from if asked and cell.models.teacher and not own else None
+        given = tuple((one.step.key, one.answer_prefix) for one in asked)
+        stated = msgspec.json.encode((cell.curators, also))
+        key = (given, cell.task, questions_for(cell, "train"), stated, cell.primary, degree, learns_from)
+        return self._table.once(
+            ("curate", *key), lambda: self._curate(cell, asked, degree, learns_from, own=own, also=also)
+        )
+
+    def _curate(
+        self,
+        cell: Cell,
+        asked: Sequence[AskedStep],
+        degree: int,
+        learns_from: RationaleSource | None,
+        *,
+        own: bool,
+        also: Sequence[str],
+    ) -> Step:
+        data = self._services.task_data(cell.task.name, cell.task.variant)
+        if not data.fold(cell.task.split, "train"):
+            raise UnavailableError(data.missing or f"{cell.task.name} has no training questions")
+        curators, judges = self._curators([*cell.curators, *((name, {}) for name in also)], gold=not asked)
+        spec = CurateSpec(
+            task=cell.task,
+            questions=questions_for(cell, "train"),
+            curators=curators,
+            extractor=cell.primary if asked else "",
+            extractor_key=dict(cell.extractors)[cell.primary] if asked else "",
+            degree=degree,
+            answer_prefixes=[one.answer_prefix for one in asked],
+            learns_from=learns_from,
+            judges=judges,
+        )
+        inputs = [Input(role="completions", kind="complete", key=one.step.key) for one in asked]
+        source = "gold answers"
+        if asked:
+            source = cell.student.name if own and cell.student else cell.teacher.name if cell.teacher else "?"
+        degree_part = f"/D{cell.degree}" if asked and cell.degree else ""
+        needs = judges_of(self._services, spec)[0].resources() if judges else Resources()
+        return self._table.add(spec, inputs, f"curate {cell.task.dataset}/{source}{degree_part}", needs)
+
+    def _curators(
+        self, stated: Sequence[tuple[str, dict[str, object]]], *, gold: bool
+    ) -> tuple[list[tuple[str, int, dict[str, object]]], dict[str, dict[str, object]]]:
+        """Return curators as a step names them, and the models that they ask."""
+        curators: list[tuple[str, int, dict[str, object]]] = []
+        judges: dict[str, dict[str, object]] = {}
+        for name, options in stated:
+            curator = self._services.curator(name, dict(options))
+            if gold and not curator.of_questions:
+                continue
+            named = dict(options)
+            if (teacher := curator.asks(self._services)) is not None:
+                fingerprint = teacher.members()[0].fingerprint
+                judges[fingerprint] = dict(options["model"])  # type: ignore[call-overload]
+                named["model"] = fingerprint
+            curators.append((name, curator.version, named))
+        return curators, judges
+
+    def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step, *, note: str = "") -> Step:
+        student = cell.models.student
+        assert student is not None, f"method {cell.method} trains a student but uses_student is off"
+        spec = TrainSpec(
+            task=cell.task,
+            model=self._models.base(student, cell),
+            family=student.family,
+            format=prompt_format,
+            recipe=_training_recipe(cell.recipe),
+            seed=cell.seed,
+        )
+        inputs = [Input(role="examples", kind="curate", key=examples.key)]
+        title = f"train {cell.training}" + (f", {note}" if note else "")
+        return self._table.add(spec, inputs, title, cell.models.student_needs("train", cell.recipe))
+
+    def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
+        if cell.recipe.selection != "best-test":
+            completions = [self.ask_student(cell, prompt_format, checkpoint=checkpoint)]
+            return self.score(cell, prompt_format.answer_prefix, completions)
+        completions = [
+            self.ask_student(cell, prompt_format, checkpoint=checkpoint, epoch=epoch)
+            for epoch in range(1, cell.recipe.epochs + 1)
+        ]
+        return self.score(cell, prompt_format.answer_prefix, completions, aggregate="best-epoch")
+
+    def score(
+        self,
+        cell: Cell,
+        answer_prefix: str | None,
+        completions: Sequence[Step],
+        *,
+        aggregate: Literal["single", "majority", "best-epoch"] = "single",
+    ) -> Step:
+        for step in completions:
+            if isinstance(step.spec, CompleteSpec) and step.spec.questions.fold != cell.fold:
+                raise PluginError(
+                    f"method {cell.method} scores completions of the {step.spec.questions.fold} fold as if of "
+                    f"{cell.fold}",
+                    next_step="Ask with `fold=cell.fold` for what is scored.",
+                )
+        spec = ScoreSpec(
+            task=cell.task,
+            questions=questions_for(cell, cell.fold),
+            extractors=cell.extractors,
+            answer_prefix=answer_prefix,
+            aggregate=aggregate,
+            primary=cell.primary if aggregate == "best-epoch" else "",
+        )
+        inputs = [Input(role="completions", kind="complete", key=step.key) for step in completions]
+        return self._table.add(spec, inputs, f"score {cell.name}", Resources())
+
+
+def _as_asked(given: Sequence[AskedStep]) -> list[AskedStep]:
+    """Return plain pairs as what they are: methods may write ``(step, prefix)``."""
+    return [AskedStep(*one) for one in given]
+
+
+@functools.lru_cache(maxsize=64)
+def _training_recipe(recipe: Recipe) -> Recipe:
+    """How long a test completion may get does not change the training."""
+    return msgspec.structs.replace(recipe, max_new_tokens=0)

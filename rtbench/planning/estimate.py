@@ -1,0 +1,237 @@
+"""What a plan will ask for, before anything is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import sqrt
+from statistics import fmean, stdev
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rtbench.planning.throughput import seconds_per_unit, trait_of
+from rtbench.plugin.plans import Plan
+from rtbench.schema.base import Record
+from rtbench.schema.completions import LedgerAddress, Sampling
+from rtbench.schema.money import Price
+from rtbench.schema.steps import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec
+from rtbench.schema.tasks import Questions
+from rtbench.steps.complete import address_of, answer_requests, partition_at, requests_of
+from rtbench.steps.curate import curators_of
+from rtbench.steps.prompts import render
+from rtbench.steps.selection import questions_of
+
+if TYPE_CHECKING:
+    from rtbench.plugin.services import Services
+
+CHARACTERS_PER_TOKEN = 4
+"""Rule of thumb for English text, used where no tokenizer is at hand."""
+
+
+RATIONALE_TOKENS = 128
+"""Length of a rationale that is not written yet, for the estimate of the answer stage's prompts."""
+
+
+FEWEST = 5
+"""Completions that an expectation may rest on."""
+
+
+class StepEstimate(Record, frozen=True):
+    """Work of a complete or train step."""
+
+    work: int
+    """Requests that the ledger cannot answer and no step before asks, or optimiser steps (at most)."""
+    requests: int = 0
+    """All of its requests."""
+    prompt_tokens: int = 0
+    """Of the new requests; from characters, so approximate."""
+    new_tokens: int = 0
+    """At most: the cap on new tokens times the new requests."""
+    money: float | None = None
+    """At most, in ``currency``; None where the model has no price."""
+    expected: float | None = None
+    """As the completions that are there (a pilot's, say) let expect; None with fewer than five of them."""
+    low: float | None = None
+    high: float | None = None
+    """Range of ``expected``: two standard errors of the mean cost of a completion."""
+    currency: str = ""
+    seconds: float | None = None
+    """From steps of the kind, model and format that this workspace has done; None where there are none."""
+
+
+_Draws = tuple[LedgerAddress, Sampling, Sampling, str]
+"""Where completions stand, how they are drawn (for answers, also how the rationales in their prompts were), and the
+hint."""
+
+
+@dataclass
+class _SharedCounts:
+    """What a plan's steps have in common, so that it is looked at and counted once."""
+
+    sizes: dict[bytes, tuple[tuple[int, ...], int]] = field(default_factory=dict)
+    """Sample indices, and characters of one prompt for each, by what they are made of."""
+    costs: dict[LedgerAddress, tuple[float, float] | None] = field(default_factory=dict)
+    """Mean cost of the completions that are there, and its standard error."""
+    asked: dict[_Draws, dict[int, int]] = field(default_factory=dict)
+    """Completions of each sample that the steps before ask for: higher degrees and larger parts hold lower ones'."""
+
+    def costs_at(self, services: Services, address: LedgerAddress, price: Price) -> tuple[float, float] | None:
+        """Mean cost of a completion in a partition, and its standard error; None where too few are there."""
+        if address not in self.costs:
+            usages = [usage for usage in partition_at(services.ledger, address).usages().values() if usage is not None]
+            costs = [price.of(u.prompt_tokens, u.completion_tokens, u.cached_tokens) for u in usages]
+            enough = len(costs) >= FEWEST
+            self.costs[address] = (fmean(costs), stdev(costs) / sqrt(len(costs))) if enough else None
+        return self.costs[address]
+
+    def new(self, at: _Draws, samples: Sequence[int], n: int) -> int:
+        """How many of ``n`` completions a sample no step before asks for; from now on they are asked for."""
+        asked = self.asked.setdefault(at, {})
+        found = 0
+        for sample in samples:
+            found += max(0, n - asked.get(sample, 0))
+            asked[sample] = max(n, asked.get(sample, 0))
+        return found
+
+
+def estimate(services: Services, plan: Plan) -> dict[str, StepEstimate]:
+    """Estimates the plan's complete and train steps that are to be done, by key."""
+    counted = _SharedCounts()
+    rates = seconds_per_unit(services.store)
+    out: dict[str, StepEstimate] = {}
+    for step in plan.todo:
+        if step.kind == "complete":
+            found = _complete(services, step, plan, counted)
+        elif step.kind == "train":
+            found = _train(services, step, plan, counted)
+        elif step.kind == "curate" and (judged := _judged(services, step, counted)) is not None:
+            found = judged
+        else:
+            continue
+        trait = trait_of(step)
+        if trait in rates:
+            found = msgspec.structs.replace(found, seconds=round(found.work * rates[trait], 1))
+        out[step.key] = found
+    return out
+
+
+def _complete(services: Services, step: Step, plan: Plan, counted: _SharedCounts) -> StepEstimate:
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    if spec.recorded is not None:
+        return StepEstimate(work=0, requests=len(requests_of(services, step)))
+    total, new, prompts = _count(services, step, plan, counted)
+    tokens = prompts // CHARACTERS_PER_TOKEN
+    written = new * spec.sampling.max_new_tokens
+    found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
+    price = services.source(spec.model).price
+    if price is None:
+        return found
+    found = msgspec.structs.replace(found, money=price.of(tokens, written), currency=price.currency)
+    seen = counted.costs_at(services, address_of(step), price)
+    if seen is None:
+        return found
+    mean, error = seen
+    expected, spread = mean * new, 2 * error * new
+    return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
+
+
+def _count(services: Services, step: Step, plan: Plan, counted: _SharedCounts) -> tuple[int, int, int]:
+    """Requests of a complete step, how many of them are new, and the characters of the new ones' prompts."""
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    address = address_of(step)
+    first = plan.steps[step.inputs_as("reasoning")[0].key] if spec.stage == "answer" else step
+    assert isinstance(first.spec, CompleteSpec)
+    at = (address, spec.sampling, first.spec.sampling, first.spec.hint)
+    template = first.spec.format.template(first.spec.family).input
+    sizes = _sizes(services, first.spec.task, first.spec.questions, template, first.spec.demonstrations, counted)
+    samples, characters = sizes
+    total = len(samples) * spec.n
+    mean = characters / max(1, len(samples))
+    unwritten = RATIONALE_TOKENS * CHARACTERS_PER_TOKEN if first is not step else 0
+    partition = partition_at(services.ledger, address)
+    if not partition.exists() or not _known(services, first):  # nothing of the kind was asked, or nobody knows for whom
+        new = counted.new(at, samples, spec.n)
+        return total, new, round((mean + unwritten) * new)
+    asked = counted.asked.get(at, {})
+    rest = [r for r in requests_of(services, first) if r.completion_index >= asked.get(r.sample_index, 0)]
+    if first is not step:  # its prompts hold rationales, of which some may not be written yet
+        written = partition_at(services.ledger, address_of(first)).load({r.key for r in rest})
+        unknown = len(rest) - len(written)
+        rest = answer_requests(step, written.values())
+    else:
+        unknown = 0
+    held = partition.keys()
+    missing = [r for r in rest if r.key not in held]
+    counted.new(at, samples, spec.n)
+    return total, len(missing) + unknown, sum(len(r.prompt) for r in missing) + round((mean + unwritten) * unknown)
+
+
+def _known(services: Services, step: Step) -> bool:
+    """Whether it is known which questions the step asks; where it depends on answers that are not there yet, it is all of
+    them at most."""
+    return all(services.store.has(i.kind, i.key) for i in step.inputs_as("answered"))
+
+
+def _judged(services: Services, step: Step, counted: _SharedCounts) -> StepEstimate | None:
+    """What curators that ask a model may ask, at most: about every completion that there is. None where none does."""
+    spec = step.spec
+    assert isinstance(spec, CurateSpec)
+    asking = [(curator, teacher) for curator in curators_of(services, spec) if (teacher := curator.asks(services))]
+    if not asking:
+        return None
+    samples, characters = _sizes(services, spec.task, spec.questions, "{question}", "", counted)
+    each = len(samples) * max(1, spec.degree) * len(spec.answer_prefixes)
+    rough = characters * max(1, spec.degree) // CHARACTERS_PER_TOKEN + 2 * each * RATIONALE_TOKENS
+    written = [each * curator.asks_tokens for curator, _ in asking]
+    prices = [(teacher.price, tokens) for (_, teacher), tokens in zip(asking, written, strict=True) if teacher.price]
+    found = StepEstimate(
+        work=each * len(asking),
+        requests=each * len(asking),
+        prompt_tokens=rough * len(asking),
+        new_tokens=sum(written),
+        money=sum(price.of(rough, tokens) for price, tokens in prices) if prices else None,
+        currency=prices[0][0].currency if prices else "",
+    )
+    places = [
+        (LedgerAddress(teacher.members()[0].fingerprint, spec.task.dataset, curator.asks_as), teacher.price)
+        for curator, teacher in asking
+    ]
+    seen = [counted.costs_at(services, address, price) for address, price in places if price is not None]
+    costs = [cost for cost in seen if cost is not None]
+    if not costs or len(costs) < len(prices):
+        return found
+    expected, spread = sum(mean for mean, _ in costs) * each, 2 * sum(error for _, error in costs) * each
+    return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
+
+
+def _train(services: Services, step: Step, plan: Plan, counted: _SharedCounts) -> StepEstimate:
+    """Steps stated in the recipe; else at most, as if curation kept everything."""
+    spec = step.spec
+    curate = plan.steps[step.inputs_as("examples")[0].key].spec
+    assert isinstance(spec, TrainSpec)
+    assert isinstance(curate, CurateSpec)
+    samples, characters = _sizes(services, spec.task, curate.questions, "{question}", "", counted)
+    each = max(1, curate.degree)
+    student = services.student(spec.model.plugin, spec.model.name, spec.model.options)
+    tokens = each * (characters // CHARACTERS_PER_TOKEN + len(samples) * (RATIONALE_TOKENS if curate.degree else 0))
+    money = student.training_cost(tokens)
+    currency = student.price.currency if student.price and money is not None else ""
+    batches = -(-len(samples) * each // spec.recipe.batch_size)
+    steps = batches * spec.recipe.epochs if spec.recipe.steps is None else spec.recipe.steps
+    return StepEstimate(work=steps, money=money, currency=currency)
+
+
+def _sizes(
+    services: Services, task: TaskSpec, questions: Questions, template: str, demonstrations: str, counted: _SharedCounts
+) -> tuple[tuple[int, ...], int]:
+    """Sample indices, and characters of one prompt for each."""
+    key = msgspec.json.encode((task, questions, template, demonstrations))
+    if key not in counted.sizes:
+        data = services.task_data(task.name, task.variant)
+        samples = questions_of(data, task.split, questions)
+        texts = (render(template, question=s.question, demonstrations=demonstrations) for s in samples)
+        counted.sizes[key] = (tuple(s.index for s in samples), sum(map(len, texts)))
+    return counted.sizes[key]

@@ -1,0 +1,308 @@
+"""Steps that ask a model: a teacher writing rationales, a student being tested."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from rtbench.errors import UnavailableError
+from rtbench.planning.step_table import StepTable
+from rtbench.plugin.cells import Cell
+from rtbench.plugin.methods import AskedStep
+from rtbench.plugin.models import Student, Teacher
+from rtbench.schema.base import Family, Fold
+from rtbench.schema.completions import ModelSpec, Sampling
+from rtbench.schema.prompts import PromptFormat
+from rtbench.schema.steps import CompleteSpec, Input, Resources, Step, UnlessRight
+from rtbench.schema.tasks import Questions
+from rtbench.steps.prompts import demonstrations_text
+from rtbench.steps.selection import questions_of
+from rtbench.storage.keys import content_key, derived_seed
+
+DIVERSE_TEMPERATURE = 0.7
+"""Temperature of diverse reasoning (Ho et al. 2023, section 4)."""
+ANSWER_TOKENS = 32
+"""Most new tokens of a student's answer stage (Kojima et al. 2022)."""
+
+
+@dataclass(frozen=True)
+class AskedTeacher:
+    """What asking a teacher comes to."""
+
+    steps: tuple[AskedStep, ...]
+    """One for each model behind it."""
+    without: tuple[str, ...]
+    """Why models behind it are left out."""
+
+
+def questions_for(cell: Cell, fold: Fold) -> Questions:
+    """Return which questions of a fold a cell works on."""
+    if fold == "train":
+        return Questions(fold=fold, limit=cell.train_limit, fraction=cell.fraction)
+    return Questions(fold=fold, limit=cell.test_limit)
+
+
+class ModelSteps:
+    """Makes ``complete`` steps.
+
+    Args:
+        table: where steps go.
+    """
+
+    def __init__(self, table: StepTable) -> None:
+        self._table = table
+        self._services = table.services
+
+    # ---- teachers
+
+    def ask_teacher(
+        self, cell: Cell, *, fold: Fold, n: int, hint: str, unless_right: Sequence[AskedStep]
+    ) -> AskedTeacher:
+        """Ask the cell's teacher; arguments and errors as of :meth:`rtbench.plugin.methods.StepBuilder.ask_teacher`."""
+        teacher = cell.models.teacher
+        assert teacher is not None, f"method {cell.method} asks a teacher but does not set uses_teacher"
+        assert cell.teacher is not None
+        before = tuple((asked.step.key, asked.answer_prefix) for asked in unless_right)
+        # Within a matrix a teacher's name stands for one model and its options.
+        drawn = (cell.teacher.name, cell.task, questions_for(cell, fold), n, cell.temperature, cell.teacher_seed)
+        return self._table.once(
+            ("teacher", *drawn, hint, before),
+            lambda: self._ask_members(cell, teacher, fold, n, hint, unless_right),
+        )
+
+    def _ask_members(
+        self, cell: Cell, teacher: Teacher, fold: Fold, n: int, hint: str, unless_right: Sequence[AskedStep]
+    ) -> AskedTeacher:
+        if teacher.recorded and (hint or unless_right):
+            raise UnavailableError(f"{teacher.name} is a recording: it cannot be asked with a hint")
+        reasons: list[str] = []
+        held = 0
+        asked: list[AskedStep] = []
+        for member in cell.models.members:
+            reason = self._prepared(teacher, member, cell)
+            if reason is None and teacher.recorded:
+                most = self._most_per_question(teacher, member, cell, fold)
+                held += most
+                if not most:
+                    reason = f"the recording {member.name} has none of {cell.task.name}'s {fold} questions"
+            if reason is not None:
+                reasons.append(reason)
+                continue
+            step = self._ask_member(cell, teacher, member, fold, n, hint, unless_right)
+            asked.append(AskedStep(step, teacher.answer_prefix(member, cell.task.dataset)))
+        if not asked:
+            raise UnavailableError("; ".join(reasons) or f"teacher {teacher.name} has no members")
+        if teacher.recorded and held < n:
+            raise UnavailableError(
+                f"{teacher.name} holds at most {held} completions per {fold} question of {cell.task.name}, not {n}"
+            )
+        return AskedTeacher(tuple(asked), tuple(reasons))
+
+    def _prepared(self, teacher: Teacher, member: ModelSpec, cell: Cell) -> str | None:
+        """Return why a member has nothing for the cell's task; None: it has."""
+        return self._table.once(
+            ("prepared", member.fingerprint, cell.task.dataset),
+            lambda: teacher.prepare(member, cell.models.task, cell.task.variant, self._services),
+        )
+
+    def _most_per_question(self, teacher: Teacher, member: ModelSpec, cell: Cell, fold: Fold) -> int:
+        """Return how many completions a recording holds for the fold's best covered question."""
+        source = (member.fingerprint, cell.task.dataset)
+        questions = questions_for(cell, fold)
+
+        def most() -> int:
+            counts = self._table.once(
+                ("counts", *source),
+                lambda: self._services.ledger.partition(*source, teacher.format.name).completions_per_sample(),
+            )
+            data = self._services.task_data(cell.task.name, cell.task.variant)
+            samples = questions_of(data, cell.task.split, questions)
+            return max((counts[sample.index] for sample in samples), default=0)
+
+        return self._table.once(("most", *source, cell.task.variant, cell.task.split, questions), most)
+
+    def _ask_member(
+        self,
+        cell: Cell,
+        teacher: Teacher,
+        member: ModelSpec,
+        fold: Fold,
+        n: int,
+        hint: str,
+        unless_right: Sequence[AskedStep],
+    ) -> Step:
+        family = teacher.family
+        if teacher.recorded:
+            content = teacher.recorded_content(member, cell.task.dataset)
+            draw = Sampling(max_new_tokens=0)
+            return self.complete(cell, member, family, teacher.format, draw, fold=fold, n=n, recorded=content)
+        temperature = cell.temperature
+        if temperature is None:
+            temperature = 0.0 if n == 1 else DIVERSE_TEMPERATURE
+        template = teacher.format.template(family)
+        tokens, answer_tokens = teacher.max_new_tokens
+        draw = Sampling(max_new_tokens=tokens, temperature=temperature, stop=template.stop, seed=cell.teacher_seed)
+        ask = functools.partial(
+            self.complete, cell, member, family, teacher.format, fold=fold, n=n, resources=cell.models.teacher_needs
+        )
+        first = ask(draw, hint=hint, unless_right=unless_right)
+        if template.answer_input is None:
+            return first
+        return ask(Sampling(max_new_tokens=answer_tokens, stop=template.stop), reasoning=first)
+
+    # ---- students
+
+    def ask_student(
+        self,
+        cell: Cell,
+        prompt_format: PromptFormat,
+        *,
+        checkpoint: Step | None,
+        epoch: int | None,
+        n: int,
+        temperature: float,
+        fold: Fold | None,
+        hint: str,
+        unless_right: Sequence[AskedStep],
+    ) -> Step:
+        """Ask the cell's student; arguments as of :meth:`rtbench.plugin.methods.StepBuilder.ask_student`."""
+        student = cell.models.student
+        assert student is not None, f"method {cell.method} asks a student but uses_student is off"
+        template = prompt_format.template(student.family)
+        sampling = Sampling(
+            max_new_tokens=cell.recipe.max_new_tokens, temperature=temperature, stop=template.stop, seed=cell.seed
+        )
+        ask = functools.partial(
+            self.complete,
+            cell,
+            self.base(student, cell),
+            student.family,
+            prompt_format,
+            fold=fold or cell.fold,
+            n=n,
+            checkpoint=checkpoint,
+            epoch=epoch,
+            resources=cell.models.student_needs("complete", cell.recipe),
+        )
+        first = ask(sampling, hint=hint, unless_right=unless_right)
+        if template.answer_input is None:
+            return first
+        answer = replace(sampling, max_new_tokens=min(ANSWER_TOKENS, sampling.max_new_tokens), temperature=0.0)
+        return ask(answer, reasoning=first)
+
+    def base(self, student: Student, cell: Cell) -> ModelSpec:
+        """Return the base model. Where it depends on the training fold, so does its fingerprint.
+
+        Raises:
+            UnavailableError: it depends on a training fold that is missing.
+        """
+        model = cell.models.base
+        if not student.needs_corpus:
+            return model
+        key = (model.fingerprint, cell.task.fingerprint, cell.task.split)
+
+        def of_fold() -> ModelSpec:
+            data = self._services.task_data(cell.task.name, cell.task.variant)
+            if not data.fold(cell.task.split, "train"):
+                raise UnavailableError(
+                    f"{student.name} makes its tokenizer from the training questions: "
+                    f"{data.missing or f'{cell.task.name} has none'}"
+                )
+            return replace(model, fingerprint=f"{model.plugin}-{content_key('base', *key)}")
+
+        return self._table.once(("base", *key), of_fold)
+
+    # ---- both
+
+    def complete(
+        self,
+        cell: Cell,
+        model: ModelSpec,
+        family: Family,
+        prompt_format: PromptFormat,
+        sampling: Sampling,
+        *,
+        fold: Fold,
+        n: int,
+        recorded: str | None = None,
+        checkpoint: Step | None = None,
+        epoch: int | None = None,
+        reasoning: Step | None = None,
+        resources: Resources | None = None,
+        hint: str = "",
+        unless_right: Sequence[AskedStep] = (),
+    ) -> Step:
+        """Make a ``complete`` step.
+
+        Args:
+            cell: whose task and fold.
+            model: who is asked.
+            family: which of the format's templates.
+            prompt_format: how it is asked.
+            sampling: how completions are drawn.
+            fold: whose questions.
+            n: completions of each question.
+            recorded: identifies the recordings that answer; None: the model does.
+            checkpoint: a ``train`` step whose weights answer; None: the model's own.
+            epoch: of the checkpoint; None: the selected one.
+            reasoning: the first stage, in the second.
+            resources: what it needs while it runs.
+            hint: added behind each question.
+            unless_right: questions that one of these answers right are left out.
+        """
+        if sampling.temperature == 0:  # a greedy completion does not depend on the seed: share it between seeds
+            sampling = replace(sampling, seed=0)
+        elif hint:  # draws of their own: not those that went wrong without it
+            sampling = replace(sampling, seed=derived_seed("hint", sampling.seed))
+        spec = CompleteSpec(
+            task=cell.task,
+            questions=questions_for(cell, fold),
+            model=model,
+            trained=checkpoint is not None,
+            epoch=epoch,
+            family=family,
+            format=prompt_format,
+            stage="answer" if reasoning else "input",
+            sampling=sampling,
+            n=n,
+            recorded=recorded,
+            demonstrations=self._demonstrations(cell, prompt_format),
+            trigger=cell.models.task.info.answer_trigger if reasoning else "",
+            hint=hint,
+            unless_right=_unless_right(cell, unless_right),
+        )
+        inputs = [Input(role="checkpoint", kind="train", key=checkpoint.key)] if checkpoint else []
+        if reasoning:
+            inputs.append(Input(role="reasoning", kind="complete", key=reasoning.key))
+        inputs += [Input(role="answered", kind="complete", key=asked.step.key) for asked in unless_right]
+        what = f"{fold} {prompt_format.name}{' answer' if reasoning else ''}{f' ×{n}' if n > 1 else ''}{' hinted' if hint else ''}"
+        whose = cell.training if checkpoint else f"{cell.task.dataset}/{model.name}"
+        title = f"complete {whose}: {what}" + (f", epoch {epoch}" if epoch else "")
+        return self._table.add(spec, inputs, title, resources or Resources())
+
+    def _demonstrations(self, cell: Cell, prompt_format: PromptFormat) -> str:
+        """Return the prompt's few-shot part, which is in the step's key."""
+        if prompt_format.demonstrations is None:
+            return ""
+        # A twin tests on none of the published questions, so that none needs to be kept from its students.
+        split = None if cell.source == "twin" else cell.task.split
+        task = cell.models.task
+        return self._table.once(
+            ("demonstrations", cell.task.name, cell.demonstrations, split, prompt_format),
+            lambda: demonstrations_text(
+                prompt_format, task.demonstrations(self._services.files, cell.demonstrations, split)
+            ),
+        )
+
+
+def _unless_right(cell: Cell, asked: Sequence[AskedStep]) -> UnlessRight | None:
+    if not asked:
+        return None
+    return UnlessRight(
+        extractor=cell.primary,
+        extractor_key=dict(cell.extractors)[cell.primary],
+        answer_prefixes=[one.answer_prefix for one in asked],
+    )

@@ -1,0 +1,143 @@
+"""A pilot: a few of each teacher's and judge's requests, asked for real, so that a plan's money rests on counted tokens.
+
+They are requests of the run itself and go to the ledger, so nothing is paid twice.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rtbench.planning.preflight import refuse_unready
+from rtbench.schema.completions import Completion, Request
+from rtbench.schema.steps import CompleteSpec, CurateSpec, Step
+from rtbench.schema.training import Candidate
+from rtbench.steps.complete import address_of, answer_requests, open_model, partition_at, requests_of
+from rtbench.steps.curate import context_of, curators_of, pooled
+from rtbench.steps.generation import ask
+from rtbench.steps.selection import questions_of
+
+if TYPE_CHECKING:
+    from rtbench.plugin.plans import Plan
+    from rtbench.plugin.services import Services
+
+
+@dataclass(frozen=True)
+class Piloted:
+    """What a pilot asked of one teacher for one data set."""
+
+    title: str
+    asked: int
+    held: int
+    """Of its requests, those that the ledger had before."""
+
+
+def run_pilot(services: Services, plan: Plan, n: int) -> list[Piloted]:
+    """Asks ``n`` requests of every teacher for every data set and stage that a plan has to do: one draw each of ``n``
+    questions, evenly over the fold; then has judges look at what came.
+
+    Raises:
+        BadInputError: a key is missing; nobody is asked then.
+        NotYetError: a batch is out; what it holds is kept when the plan is asked for again.
+        RtbenchError: what the teacher's model raises. What came before is kept.
+    """
+    steps = _longest(plan)
+    refuse_unready(services, plan, steps=[*steps, *_judging(plan)])
+    out: list[Piloted] = []
+    for step in steps:
+        spec = step.spec
+        assert isinstance(spec, CompleteSpec)
+        requests, rationales = _few(services, step, plan, n)
+        partition = partition_at(services.ledger, address_of(step))
+        with partition.alone():
+            held = partition.load({request.key for request in requests})
+            todo = [request for request in requests if request.key not in held]
+            if todo:
+                ask(functools.partial(open_model, services, step), partition, todo, reasoning=rationales)
+        out.append(Piloted(step.title, len(todo), len(held)))
+    return [*out, *_judged(services, plan, n)]
+
+
+def _judged(services: Services, plan: Plan, n: int) -> list[Piloted]:
+    """Has curators' models judge rationales that are there, once for every data set."""
+    out: list[Piloted] = []
+    seen: set[tuple[str, str]] = set()
+    for step in _judging(plan):
+        spec = step.spec
+        assert isinstance(spec, CurateSpec)
+        candidates = _rationales(services, step, plan, n)
+        samples = questions_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
+        for curator in curators_of(services, spec):
+            teacher = curator.asks(services)
+            if teacher is None or not candidates or (place := (teacher.name, spec.task.dataset)) in seen:
+                continue
+            seen.add(place)
+            member = teacher.members()[0]
+            partition = services.ledger.partition(member.fingerprint, spec.task.dataset, curator.asks_as)
+            before = len(partition.keys())
+            curator.keep(candidates, context_of(services, spec, samples))
+            asked = len(partition.keys()) - before
+            out.append(Piloted(f"judge {spec.task.dataset}/{teacher.name}", asked, len(candidates) - asked))
+    return out
+
+
+def _judging(plan: Plan) -> list[Step]:
+    """The steps whose curators ask a model."""
+    return [step for step in plan.todo if isinstance(step.spec, CurateSpec) and step.spec.judges]
+
+
+def _rationales(services: Services, step: Step, plan: Plan, n: int) -> list[Candidate]:
+    """Of the rationales that a curate step will be given, at most ``n`` that a pilot has asked for."""
+    spec = step.spec
+    assert isinstance(spec, CurateSpec)
+    found: list[tuple[list[Completion], str]] = []
+    for i in step.inputs_as("completions"):
+        asked = plan.steps[i.key]
+        fingerprint = address_of(asked).fingerprint
+        if asked.inputs_as("answered"):  # what depends on other answers has not been asked
+            found.append(([], fingerprint))
+            continue
+        keys = {request.key for request in _few(services, asked, plan, n)[0]}
+        found.append((list(partition_at(services.ledger, address_of(asked)).load(keys).values()), fingerprint))
+    samples = questions_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
+    return pooled(services, spec, samples, found)[:n]
+
+
+def _longest(plan: Plan) -> list[Step]:
+    """Of the steps that ask one teacher for one data set and stage, the one that asks most; first stages first."""
+    found: dict[tuple[object, ...], Step] = {}
+    for step in plan.todo:
+        spec = step.spec
+        # What depends on other answers cannot be asked before them.
+        first = plan.steps[step.inputs_as("reasoning")[0].key].spec if step.inputs_as("reasoning") else spec
+        if not isinstance(first, CompleteSpec) or first.unless_right is not None:
+            continue
+        if isinstance(spec, CompleteSpec) and spec.model.role == "teacher" and spec.recorded is None:
+            kind = (address_of(step), spec.sampling, spec.questions.fold)
+            other = found.get(kind)
+            if other is None or _amount(other) < _amount(step):
+                found[kind] = step
+    return list(found.values())
+
+
+def _amount(step: Step) -> tuple[int, float]:
+    spec = step.spec
+    assert isinstance(spec, CompleteSpec)
+    return spec.n, spec.questions.fraction
+
+
+def _few(
+    services: Services, step: Step, plan: Plan, n: int
+) -> tuple[list[Request], Mapping[tuple[int, int], Completion] | None]:
+    """The first draw of ``n`` questions, evenly over the fold. An answer stage asks for those whose rationales are
+    there, which come along."""
+    inputs = step.inputs_as("reasoning")
+    if not inputs:
+        first = [request for request in requests_of(services, step) if request.completion_index == 0]
+        return ([first[i * len(first) // n] for i in range(n)] if len(first) > n else first), None
+    before = plan.steps[inputs[0].key]
+    keys = {request.key for request in _few(services, before, plan, n)[0]}
+    rationales = list(partition_at(services.ledger, address_of(before)).load(keys).values())
+    return answer_requests(step, rationales), {(c.sample_index, c.completion_index): c for c in rationales}

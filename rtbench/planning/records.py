@@ -1,0 +1,139 @@
+"""The record of a run, made from its plan and its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from rtbench.data.overlap import overlap_of
+from rtbench.plugin.plans import Plan
+from rtbench.schema.runs import CellRecord, RunRecord
+from rtbench.schema.steps import CompleteSpec, Outcome, Step
+from rtbench.schema.tasks import Overlap
+
+if TYPE_CHECKING:
+    from rtbench.plugin.plans import PlannedCell
+    from rtbench.plugin.services import Services
+
+
+def run_record(
+    name: str,
+    plan: Plan,
+    outcome: Outcome | None,
+    *,
+    version: str,
+    random: Mapping[str, float] | None = None,
+    overlap: Mapping[str, Overlap] | None = None,
+) -> RunRecord:
+    """Sums up a plan and, once it has run, how it ended."""
+    teachers = [planned.cell.models.teacher for planned in plan.cells]
+    students = [planned.cell.models.student for planned in plan.cells]
+    return RunRecord(
+        name=name,
+        matrix=plan.matrix,
+        description=plan.description,
+        version=version,
+        made=f"{datetime.now(UTC):%Y-%m-%d}",
+        tasks=tuple(dict.fromkeys(planned.cell.task.name for planned in plan.cells)),
+        cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
+        prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},
+        student_prices={student.name: student.price for student in students if student and student.price},
+        random=dict(random or {}),
+        overlap=dict(overlap or {}),
+    )
+
+
+def random_accuracies(services: Services, plan: Plan) -> dict[str, float]:
+    """Expected accuracy of a uniform guess, by task, for a run record: as the task has it, else by the choices of the
+    questions that are asked first. Without choices there is none."""
+    found: dict[str, float] = {}
+    for planned in plan.cells:
+        spec, stated = planned.cell.task, planned.cell.models.task.info.random_accuracy
+        if spec.name in found:
+            continue
+        if stated is not None:
+            found[spec.name] = stated
+        elif planned.score is not None:
+            samples = services.task_data(spec.name, spec.variant).fold(spec.split, planned.cell.fold)
+            if samples and all(sample.choices for sample in samples):
+                found[spec.name] = fmean(1 / len(sample.choices) for sample in samples)
+    return found
+
+
+def overlaps(services: Services, plan: Plan) -> dict[str, Overlap]:
+    """By task, for a run record."""
+    asked = {p.cell.task.name: p.cell.task for p in plan.cells if p.score is not None and p.cell.source == "upstream"}
+    found = {name: overlap_of(services.task_data(name, spec.variant), spec.split) for name, spec in asked.items()}
+    return {name: one for name, one in found.items() if one is not None}
+
+
+def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> CellRecord:
+    cell = planned.cell
+    score = planned.score
+    below = _below(plan, score)
+    trains = [step for step in below if step.kind == "train"]
+    reason = planned.reason
+    if reason is None and outcome is not None and score is not None:
+        state = outcome.states.get(score.key)
+        if state is not None and state.state in {"failed", "skipped"}:
+            reason = state.error
+        elif state is not None and state.state == "pending":
+            reason = "stopped before it was done; run again to go on"
+    return CellRecord(
+        name=cell.name,
+        method=cell.method,
+        task=cell.task.name,
+        dataset=cell.task.dataset,
+        variant=cell.task.variant,
+        split=cell.task.split,
+        teacher=cell.teacher.name if cell.teacher else None,
+        student=cell.student.name if cell.student else None,
+        degree=cell.degree,
+        seed=cell.seed,
+        fraction=cell.fraction,
+        selection=cell.recipe.selection if cell.trains else None,
+        extractor=cell.primary,
+        limit=cell.test_limit,
+        recipe=cell.recipe if cell.trains else None,
+        temperature=cell.temperature,
+        recorded=bool(cell.models.teacher and cell.models.teacher.recorded),
+        source=cell.source,
+        fold=cell.fold,
+        series=cell.models.student.series if cell.models.student else None,
+        random_weights=bool(cell.models.student and cell.models.student.random_weights),
+        score=score.key if score else None,
+        completions=tuple(i.key for i in score.inputs) if score else (),
+        asked=tuple(step.key for step in below if isinstance(step.spec, CompleteSpec) and _of_teacher(step.spec)),
+        examples=_examples(plan, trains),
+        checkpoint=trains[0].key if trains else None,
+        reason=reason,
+    )
+
+
+def _examples(plan: Plan, trains: Sequence[Step]) -> str | None:
+    """What is trained on: of several trainings (STaR), what the teacher wrote for the first of them."""
+    found = [train.inputs_as("examples")[0].key for train in trains]
+    for key in found:
+        asked = [plan.steps[i.key].spec for i in plan.steps[key].inputs_as("completions")]
+        if any(isinstance(spec, CompleteSpec) and spec.model.role == "teacher" for spec in asked):
+            return key
+    return found[0] if found else None
+
+
+def _of_teacher(spec: CompleteSpec) -> bool:
+    return spec.model.role == "teacher" and spec.recorded is None
+
+
+def _below(plan: Plan, score: Step | None) -> list[Step]:
+    """The steps a score rests on."""
+    found: dict[str, Step] = {}
+    stack = [score] if score else []
+    while stack:
+        step = stack.pop()
+        for i in step.inputs:
+            if i.key not in found:
+                found[i.key] = plan.steps[i.key]
+                stack.append(plan.steps[i.key])
+    return list(found.values())

@@ -1,0 +1,116 @@
+"""Cells: the points of a matrix, with the models they are about."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import msgspec
+
+from rtbench.plugin.models import Student, Teacher
+from rtbench.plugin.tasks import Task
+from rtbench.schema.base import Fold, Source
+from rtbench.schema.completions import ModelSpec
+from rtbench.schema.matrix import ModelEntry
+from rtbench.schema.steps import Resources, TaskSpec
+from rtbench.schema.training import Recipe
+from rtbench.twins import setting_of
+
+
+@dataclass(frozen=True)
+class CellModels:
+    """The models of a cell, opened for their names and fingerprints only. Many cells share one such, so that what a model
+    says of itself is asked once."""
+
+    task: Task
+    teacher: Teacher | None
+    student: Student | None
+    _needs: dict[tuple[str, Recipe], Resources] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    @functools.cached_property
+    def members(self) -> Sequence[ModelSpec]:
+        """The teacher's."""
+        return self.teacher.members() if self.teacher is not None else ()
+
+    @functools.cached_property
+    def base(self) -> ModelSpec:
+        """The student's model, but for what depends on a task's training fold."""
+        assert self.student is not None
+        return self.student.model()
+
+    @functools.cached_property
+    def teacher_needs(self) -> Resources:
+        """Of a step that asks the teacher."""
+        return self.teacher.resources() if self.teacher is not None else Resources()
+
+    def student_needs(self, kind: Literal["train", "complete"], recipe: Recipe) -> Resources:
+        """Of a step that trains or asks the student."""
+        assert self.student is not None
+        if (kind, recipe) not in self._needs:
+            self._needs[kind, recipe] = self.student.resources(kind, recipe)
+        return self._needs[kind, recipe]
+
+
+class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
+    """One point of the matrix: method × task × teacher × student × degree × seed × data fraction × fold."""
+
+    method: str
+    task: TaskSpec
+    teacher: ModelEntry | None
+    student: ModelEntry | None
+    degree: int | None
+    seed: int
+    fraction: float
+    fold: Fold
+    """The one that is answered and scored; what is asked of a teacher for training and what is trained on is the same
+    for all."""
+    recipe: Recipe
+    test_limit: int | None
+    train_limit: int | None
+    extractors: tuple[tuple[str, str], ...]
+    """Name and content key of each."""
+    primary: str
+    curators: tuple[tuple[str, dict[str, object]], ...]
+    temperature: float | None
+    """Of the teacher, where the matrix sets it and it applies."""
+    teacher_seed: int
+    """Base seed of the teacher's draws."""
+    demonstrations: str
+    trains: bool
+    """The method trains the student."""
+    models: CellModels
+
+    @functools.cached_property
+    def name(self) -> str:
+        """Short, unique within a matrix."""
+        if self.fold == "test":
+            return self.training
+        return "/".join([*self._parts(), self.fold, f"seed{self.seed}"])
+
+    @functools.cached_property
+    def training(self) -> str:
+        """Name of what is trained, which answers every fold."""
+        return "/".join([*self._parts(), f"seed{self.seed}"])
+
+    @property
+    def source(self) -> Source:
+        """Where the questions come from."""
+        return "upstream" if setting_of(self.task.variant) is None else "twin"
+
+    def _parts(self) -> list[str]:
+        parts = [self.task.name, self.method]
+        if self.teacher is not None:
+            parts.append(self.teacher.name)
+        if self.student is not None:
+            parts.append(self.student.name)
+        if self.degree is not None:
+            parts.append(f"D{self.degree}")
+        if self.temperature is not None and self.teacher is not None:
+            parts.append(f"T{self.temperature:g}")
+        if self.fraction != 1.0:
+            parts.append(f"{self.fraction:g}")
+        if self.task.split != "default":
+            parts.append(self.task.split)
+        return parts

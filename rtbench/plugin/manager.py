@@ -1,0 +1,271 @@
+"""The plugin room: finds plugins, registers what they provide. Only this file touches ``.hook``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from rtbench.errors import BadInputError, PluginError, UnknownNameError
+from rtbench.plugin import hookspecs
+from rtbench.plugin.registry import Registry
+from rtbench.schema.leaderboard import LeaderboardRow
+
+if TYPE_CHECKING:
+    from rtbench.data.pins import PinnedFile
+    from rtbench.plugin.plans import Plan
+    from rtbench.plugin.services import Services
+    from rtbench.plugin.tasks import Task
+    from rtbench.schema.runs import RunRecord
+    from rtbench.schema.steps import Step, StepState
+
+KINDS = (
+    "tasks",
+    "teachers",
+    "students",
+    "methods",
+    "curators",
+    "executors",
+    "reporters",
+    "recordings",
+    "matrices",
+    "commands",
+)
+_SINGULAR = {"matrices": "matrix", "recordings": "recording format"}
+
+
+@dataclass(frozen=True)
+class PluginOrigin:
+    """Where a plugin comes from."""
+
+    name: str
+    origin: str
+    """Distribution or file."""
+    version: str
+
+
+@dataclass(frozen=True)
+class HookResults:
+    """What the plugins' implementations of one hook gave."""
+
+    values: list[Any]
+    """Without None."""
+    errors: list[PluginError]
+    """One for each plugin that raised."""
+
+
+class PluginManager:
+    """Plugins of one session. There is no global one.
+
+    Args:
+        blocked: names given with ``-p no:NAME``.
+        files: Python files given with ``--plugin``.
+
+    Raises:
+        PluginError: a plugin cannot be imported, misspells a hook, or takes a name that is taken.
+        UnknownNameError: a blocked name is no plugin.
+    """
+
+    def __init__(self, blocked: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
+        self._pm = pluggy.PluginManager(hookspecs.PROJECT)
+        self._pm.add_hookspecs(hookspecs)
+        self.origins: dict[str, PluginOrigin] = {}
+        self.registries = {kind: Registry(_SINGULAR.get(kind, kind[:-1])) for kind in KINDS}
+        blocked_left = set(blocked)
+        for origin, point in _entry_points():
+            if point.name in blocked:
+                blocked_left.discard(point.name)
+                continue
+            self._add(point.name, self._load_entry_point(point, origin), origin)
+        for path in files:
+            if path.stem in blocked:
+                blocked_left.discard(path.stem)
+                continue
+            self._add(path.stem, _load_file(path), PluginOrigin(path.stem, str(path), "file"))
+        if blocked_left:
+            name = min(blocked_left)
+            raise UnknownNameError.of("plugin", name, self.origins, where=f"-p no:{name}", listing="rtbench plugins")
+        for name in self.origins:
+            self._register(name)
+
+    def load_task(self, path: Path) -> Task:
+        """Loads a task file given with --task through the first plugin that knows its kind."""
+        if not path.is_file():
+            raise BadInputError("no such file", where=f"--task {path}", next_step="Name a task's YAML file.")
+        task: Task | None = self._pm.hook.rtbench_load_task(path=path)
+        if task is None:
+            raise BadInputError("no plugin knows this kind of file", where=f"--task {path}", next_step="Give a *.yaml.")
+        return task
+
+    def pinned_files(self, tasks: Sequence[str]) -> list[PinnedFile]:
+        """Files that plugins may download for these tasks, besides the tasks' own."""
+        return [pin for pins in self._pm.hook.rtbench_pinned_files(tasks=tasks) for pin in pins]
+
+    def modify_plan(self, plan: Plan) -> None:
+        """Raises PluginError naming the plugin that raised."""
+        for error in self._call_each("rtbench_modify_plan", plan=plan).errors:
+            raise error
+
+    def step_started(self, step: Step) -> list[PluginError]:
+        """Returns what went wrong in plugins: a tracker that is down must not stop a run."""
+        return self._call_each("rtbench_step_started", step=step).errors
+
+    def step_finished(self, step: Step, state: StepState) -> list[PluginError]:
+        """Returns what went wrong in plugins, as :meth:`step_started`."""
+        return self._call_each("rtbench_step_finished", step=step, state=state).errors
+
+    def run_summaries(self, run: RunRecord, services: Services) -> HookResults:
+        """Texts for below a run's table; what went wrong in a plugin must not cost the leaderboard."""
+        return self._call_each("rtbench_run_summary", returns=str, run=run, services=services)
+
+    def reference_rows(self, tasks: Sequence[str]) -> list[LeaderboardRow]:
+        """Return published figures for these tasks; raises PluginError naming the plugin that raised."""
+        found = self._call_each("rtbench_reference_rows", tasks=tasks)
+        for error in found.errors:
+            raise error
+        return [row for rows in found.values for row in rows]
+
+    def machine_facts(self) -> HookResults:
+        """Facts for ``rtbench doctor``, by name."""
+        return self._call_each("rtbench_machine_facts", returns=dict)
+
+    def _call_each(self, hook: str, *, returns: type = object, **arguments: Any) -> HookResults:
+        """Calls a hook plugin by plugin, so that one that raises is known by name and keeps none from being told.
+        Raising counts, and so does a result that is not a ``returns``."""
+        values: list[Any] = []
+        errors: list[PluginError] = []
+        for implementation in getattr(self._pm.hook, hook).get_hookimpls():
+            caller = self._pm.subset_hook_caller(
+                hook, [p for p in self._pm.get_plugins() if p is not implementation.plugin]
+            )
+            try:
+                for value in caller(**arguments):
+                    if not isinstance(value, returns):
+                        raise TypeError(f"returned a {type(value).__name__}, not a {returns.__name__}")  # noqa: TRY301
+                    values.append(value)
+            except Exception as error:
+                wrapped = PluginError(
+                    f"{hook} raised {type(error).__name__}: {error}",
+                    where=f"plugin {implementation.plugin_name!r}",
+                    next_step=f"Mend it, or run without it: -p no:{implementation.plugin_name}.",
+                )
+                wrapped.__cause__ = error
+                errors.append(wrapped)
+        return HookResults(values, errors)
+
+    def provides(self, name: str) -> dict[str, list[str]]:
+        """What a plugin registered: kind to names."""
+        return {
+            kind: names
+            for kind, registry in self.registries.items()
+            if (names := [entry.name for entry in registry if entry.origin == name])
+        }
+
+    # ------------------------------------------------------------------------------------------------------ loading
+
+    def _load_entry_point(self, point: importlib.metadata.EntryPoint, origin: PluginOrigin) -> Any:
+        try:
+            return point.load()
+        except Exception as error:
+            raise PluginError(
+                f"cannot be imported: {type(error).__name__}: {error}",
+                where=f"plugin {point.name!r} ({origin.origin})",
+                next_step=f"Mend or uninstall it, or run without it: -p no:{point.name}. --traceback shows where.",
+            ) from error
+
+    def _add(self, name: str, plugin: Any, origin: PluginOrigin) -> None:
+        where = f"plugin {name!r} ({origin.origin})"
+        if name in self.origins:
+            raise PluginError(
+                f"the name is taken by {self.origins[name].origin}",
+                where=where,
+                next_step=f"Rename one of them, or block both: -p no:{name}",
+            )
+        try:
+            self._pm.register(plugin, name)
+            self._check_spelling(plugin)
+        except (pluggy.PluginValidationError, ValueError) as error:
+            raise PluginError(
+                str(error).strip(), where=where, next_step=f"Mend it, or run without it: -p no:{name}"
+            ) from error
+        self.origins[name] = origin
+
+    def _check_spelling(self, plugin: Any) -> None:
+        """A misspelt hook would never be called; say so, with the nearest right one."""
+        known = {name for name in dir(hookspecs) if name.startswith("rtbench_")}
+        for name in dir(plugin):
+            if name in known:
+                continue
+            marked = hasattr(getattr(plugin, name, None), f"{hookspecs.PROJECT}_impl")
+            if marked or name.startswith("rtbench_register_"):
+                error = UnknownNameError.of("hook", name, known)
+                raise ValueError(str(error).replace("\n", ". "))
+
+    def _register(self, name: str) -> None:
+        plugin = self._pm.get_plugin(name)
+        for kind, registry in self.registries.items():
+            hook = f"rtbench_register_{kind}"
+            function = getattr(plugin, hook, None)
+            if function is None or not hasattr(function, f"{hookspecs.PROJECT}_impl"):
+                continue
+            others = [p for p in self._pm.get_plugins() if p is not plugin]
+            call = self._pm.subset_hook_caller(hook, others)
+            try:
+                call(register=registry.registrar(name))
+            except PluginError:
+                raise
+            except Exception as error:
+                raise PluginError(
+                    f"{hook} raised {type(error).__name__}: {error}",
+                    where=f"plugin {name!r}",
+                    next_step=f"Mend it, or run without it: -p no:{name}. --traceback shows where.",
+                ) from error
+
+
+def _entry_points() -> list[tuple[PluginOrigin, importlib.metadata.EntryPoint]]:
+    """Ours first, so that a clash is blamed on the newcomer; then by name, so that order is no accident."""
+    found: list[tuple[PluginOrigin, importlib.metadata.EntryPoint]] = []
+    names: dict[int, tuple[str, str]] = {}
+    for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
+        origin, version = point.value, ""
+        if point.dist is not None:
+            if id(point.dist) not in names:  # reading a distribution's metadata takes longer than all else here
+                metadata = point.dist.metadata
+                names[id(point.dist)] = (metadata["Name"], metadata["Version"])
+            origin, version = names[id(point.dist)]
+        found.append((PluginOrigin(point.name, origin, version), point))
+    return sorted(found, key=lambda item: (item[0].origin != hookspecs.PROJECT, item[0].name))
+
+
+def _load_file(path: Path) -> Any:
+    """Imports a Python file under a name of its own.
+
+    Raises:
+        BadInputError: no such file.
+        PluginError: it raises.
+    """
+    if not path.is_file():
+        raise BadInputError("no such file", where=f"--plugin {path}", next_step="Name a Python file.")
+    name = f"rtbench_plugin_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BadInputError("not a Python file", where=f"--plugin {path}", next_step="Name a *.py file.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up while it is being executed
+    sys.modules.setdefault(path.stem, module)  # so that "mine:Attribute" is a target for ./mine.py
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise PluginError(
+            f"cannot be imported: {type(error).__name__}: {error}",
+            where=f"plugin {str(path)!r}",
+            next_step="Mend it, or leave --plugin out. --traceback shows where.",
+        ) from error
+    return module

@@ -1,0 +1,1 @@
+"""Completions made elsewhere: read, matched to samples, imported, scored."""

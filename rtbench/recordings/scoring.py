@@ -1,0 +1,151 @@
+"""Score recorded completions offline: without a model, and without data where the recording carries its golds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from rtbench.data.files import DataFiles
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.plugin.tasks import Task
+from rtbench.recordings.matching import match
+from rtbench.schema.base import Record
+from rtbench.schema.completions import Completion
+from rtbench.schema.recordings import RecordedEntry, RecordedPair, Recording, Unmatched
+from rtbench.schema.scores import Score, ScoreSummary
+from rtbench.schema.tasks import Sample
+from rtbench.scoring.extraction import summarise
+from rtbench.scoring.text import choices_in, squeezed
+from rtbench.twins import setting_of
+
+Gold = Literal["file", "data"]
+AUTO = "auto"
+"""``answer_prefix``: what the recording itself says."""
+
+
+class FileScore(Record, frozen=True):
+    """What :func:`score_recording` found. ``summary.n`` counts completions: one question may have several."""
+
+    file: str
+    task: str
+    model: str
+    key: str
+    gold: Gold
+    """``file``: the records' own ``answer``; ``data``: the matched samples'."""
+    answer_prefix: str | None
+    summary: ScoreSummary
+    scores: tuple[Score, ...]
+    questions: int
+    """Different questions among them."""
+    variants: dict[str, int]
+    """Entries by data variant whose question text they have; empty where no data were needed."""
+    unmatched: tuple[Unmatched, ...]
+    """Entries that were not scored, with the reason."""
+
+
+def score_recording(
+    recording: Recording,
+    task: Task,
+    extractor: str,
+    files: DataFiles,
+    *,
+    variant: str | None = None,
+    answer_prefix: str | None = AUTO,
+) -> FileScore:
+    """Score every completion of a recording.
+
+    Args:
+        recording: as read (:func:`rtbench.recordings.read.read_recording`).
+        task: whose extractor judges.
+        extractor: its name.
+        files: where the task's data are; not touched where every record carries its own ``answer``.
+        variant: match questions in this data variant only; the default is all of them.
+        answer_prefix: what stands before the answer; ``auto`` takes what the recording says, None stands for no
+            prefix.
+
+    Raises:
+        BadInputError: the file cannot be read, or no completion of it could be scored.
+        UnknownNameError: the task has no such extractor.
+        MissingDataError: golds are needed and the task's data are not at hand.
+    """
+    judge = task.extractor(extractor)
+    prefix = recording.answer_prefix if answer_prefix == AUTO else answer_prefix
+    unmatched: tuple[Unmatched, ...] = ()
+    variants: dict[str, int] = {}
+    if all(entry.answer is not None for entry in recording.entries):
+        gold: Gold = "file"
+        pairs = [(entry, _own_sample(entry, task)) for entry in recording.entries]
+    else:
+        gold = "data"
+        if variant is not None and variant not in task.info.variants and setting_of(variant) is None:
+            raise UnknownNameError.of(f"variant of task {task.info.name}", variant, task.info.variants)
+        wanted = task.info.variants if variant is None else (variant,)
+        matched = match(recording, {name: task.load(files, name) for name in wanted})
+        unmatched, variants = matched.unmatched, matched.datasets
+        pairs = [(one.entry, _gold_sample(one)) for one in matched.pairs]
+    if not pairs:
+        raise BadInputError(
+            f"none of its {len(recording.entries)} completions belongs to a sample of {task.info.name}",
+            where=str(recording.path),
+            next_step=f"Is it for another task? First reason: {unmatched[0].reason}." if unmatched else None,
+        )
+    # Completions are numbered through: two records may share an index and differ in text or gold.
+    completions = [_completion(i, entry, recording) for i, (entry, _) in enumerate(pairs)]
+    samples = {i: msgspec.structs.replace(sample, index=i) for i, (_, sample) in enumerate(pairs)}
+    scores = _renumbered(judge.score(completions, samples, prefix), pairs)
+    return FileScore(
+        file=str(recording.path),
+        task=task.info.name,
+        model=recording.model,
+        key=recording.key,
+        gold=gold,
+        answer_prefix=prefix,
+        summary=summarise(extractor, judge.version, scores, missing=0),
+        scores=scores,
+        questions=len({score.sample_index for score in scores}),
+        variants=variants,
+        unmatched=unmatched,
+    )
+
+
+def _own_sample(entry: RecordedEntry, task: Task) -> Sample:
+    """A sample made of the record alone. Choices are read off the question, so that the result does not depend on
+    whether the data are at hand."""
+    question = entry.question or ""
+    index = entry.sample_index if entry.sample_index is not None else -1
+    choices = choices_in(question) if task.info.answer_type == "choice" else ()
+    return Sample(index=index, question=question, answer=entry.answer or "", choices=choices)
+
+
+def _gold_sample(one: RecordedPair) -> Sample:
+    """The record's own gold counts where it has one."""
+    if one.entry.answer is None:
+        return one.sample
+    return msgspec.structs.replace(one.sample, answer=one.entry.answer)
+
+
+def _completion(i: int, entry: RecordedEntry, recording: Recording) -> Completion:
+    return Completion(
+        key="",
+        task=recording.task,
+        sample_index=i,
+        completion_index=entry.completion_index,
+        prompt=entry.prompt or "",
+        text=entry.text,
+        reasoning=entry.reasoning,
+        finish_reason=entry.finish_reason,
+    )
+
+
+def _renumbered(scores: Sequence[Score], pairs: Sequence[tuple[RecordedEntry, Sample]]) -> tuple[Score, ...]:
+    """Back to the samples' own indices; questions without one are numbered in order of appearance."""
+    numbers: dict[str, int] = {}
+    out: list[Score] = []
+    for score, (_, sample) in zip(scores, pairs, strict=True):
+        index = sample.index
+        if index < 0:
+            index = numbers.setdefault(squeezed(sample.question), len(numbers))
+        out.append(msgspec.structs.replace(score, sample_index=index))
+    return tuple(out)

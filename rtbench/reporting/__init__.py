@@ -1,0 +1,1 @@
+"""What a finished run says: leaderboard, answers, comparisons, money, wrong answers."""

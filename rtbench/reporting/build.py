@@ -1,0 +1,304 @@
+"""The leaderboard: built from run records, ledger and store, and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from rtbench.plugin.methods import Method
+from rtbench.plugin.services import Services
+from rtbench.reporting.spending import Books, summed
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, Metrics
+from rtbench.schema.runs import CellRecord, RunRecord
+from rtbench.schema.scores import AtK, Interval, ScoreSummary
+from rtbench.schema.training import CurationYield
+from rtbench.stats.bootstrap import Bootstrap, accuracy_over_patterns
+from rtbench.stats.intervals import (
+    Answers,
+    clustered_bootstrap,
+    clustered_wilson,
+    effective_n,
+    mean_interval,
+    two_level_bootstrap,
+    wilson,
+)
+from rtbench.steps.score import scores_of
+
+if TYPE_CHECKING:
+    from rtbench.storage.store import Store
+
+
+def build_leaderboard(
+    run: RunRecord,
+    services: Services,
+    *,
+    reference: Iterable[LeaderboardRow] = (),
+    kept_by: Iterable[str] = (),
+) -> Leaderboard:
+    """Groups a run's cells into rows; seeds are averaged.
+
+    Args:
+        run: its record, which may show another extractor than its own (:func:`rtbench.reporting.answers.shown_by`).
+        services: for its steps and completions, and for the methods' ranks.
+        reference: published rows to put among them.
+        kept_by: its own extractors then.
+    """
+    store = services.store
+    groups: dict[tuple[object, ...], dict[str, list[CellRecord]]] = {}
+    for cell in run.cells:
+        key = (
+            cell.method,
+            cell.teacher,
+            cell.student,
+            cell.degree,
+            cell.fraction,
+            cell.selection,
+            cell.extractor,
+            cell.recorded,
+            cell.source,
+            cell.split,
+            cell.fold,
+            cell.limit,
+            cell.temperature,
+        )
+        groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
+    rows = [_random_row(run)] if run.random else []
+    books, bootstrap = Books(store, services.ledger), Bootstrap()
+    results: dict[tuple[object, ...], dict[str, CellResult]] = {key: {} for key in groups}
+    for task in run.tasks:  # task by task, as cells of one task share the bootstrap's draws
+        for row, by_task in groups.items():
+            if task in by_task:
+                found = _result(by_task[task], store, bootstrap)
+                results[row][task] = _with_spending(found, by_task[task], run, books)
+    rows += [_row(by_task, results[row]) for row, by_task in groups.items()]
+    rows += reference
+    ranks = _ranks(services, rows)
+    return Leaderboard(
+        run=run.name,
+        matrix=run.matrix,
+        description=run.description,
+        version=run.version,
+        made=run.made,
+        kept_by=", ".join(sorted(kept_by)),
+        tasks=run.tasks,
+        rows=tuple(_with_mean(row) for row in sorted(rows, key=lambda row: _order(row, ranks))),
+        spending=books.by_teacher(run),
+        spending_on_students=books.by_student(run),
+        overlap=run.overlap,
+    )
+
+
+def _ranks(services: Services, rows: Iterable[LeaderboardRow]) -> dict[str, int]:
+    """Return the ranks of the rows' methods, as far as they are known here."""
+    known = services.registry("methods")
+    return {name: services.method(name).rank for name in {row.method for row in rows} if name in known}
+
+
+def _order(row: LeaderboardRow, ranks: Mapping[str, int]) -> tuple[object, ...]:
+    """Student by student; a published row right after ours of its student and method."""
+    rank = -1 if row.kind == "random" else ranks.get(row.method, Method.rank)
+    student = (row.student or "").replace("_", "-")
+    published = row.kind == "reported"
+    return (student, rank, row.method, row.degree or 0, row.teacher or "", row.fold != "test", row.fold, published)
+
+
+def _with_mean(row: LeaderboardRow) -> LeaderboardRow:
+    found = [
+        (r.accuracy, r.n if r.effective_n is None else r.effective_n)
+        for r in row.results.values()
+        if r.accuracy is not None
+    ]
+    if not found:
+        return row
+    # A guess and a printed figure have no sample of ours behind them, and so no interval.
+    interval = mean_interval(found) if all(n for _, n in found) else None
+    if len(found) == 1:
+        interval = next(r.interval for r in row.results.values() if r.accuracy is not None)
+    mean = sum(accuracy for accuracy, _ in found) / len(found)
+    return msgspec.structs.replace(row, mean=mean, mean_interval=interval, measured=len(found))
+
+
+def _random_row(run: RunRecord) -> LeaderboardRow:
+    results = {task: CellResult(accuracy=run.random[task]) for task in run.tasks if task in run.random}
+    sources = {cell.source for cell in run.cells}
+    return LeaderboardRow(
+        kind="random", method="random", source=sources.pop() if len(sources) == 1 else "upstream", results=results
+    )
+
+
+def _row(by_task: Mapping[str, Sequence[CellRecord]], results: dict[str, CellResult]) -> LeaderboardRow:
+    first = next(iter(by_task.values()))[0]
+    variants = {cell.variant for cells in by_task.values() for cell in cells}
+    return LeaderboardRow(
+        kind="teacher" if first.of_teacher else "measured",
+        method=first.method,
+        teacher=first.teacher,
+        student=first.student,
+        series=first.series,
+        random_weights=first.random_weights,
+        degree=first.degree,
+        fraction=first.fraction,
+        selection=first.selection,
+        extractor=first.extractor,
+        completions=("recorded" if first.recorded else "live") if first.teacher else None,
+        source=first.source,
+        variant=_twin_variant(by_task) if first.source == "twin" else "/".join(sorted(variants)),
+        split=first.split,
+        fold=first.fold,
+        limit=first.limit,
+        temperature=first.temperature,
+        results=results,
+    )
+
+
+def _twin_variant(by_task: Mapping[str, Sequence[CellRecord]]) -> str:
+    """``twin``, with the knobs that were turned, by task."""
+    turned = {task: cells[0].variant.split("+")[1:] for task, cells in by_task.items()}
+    said = "; ".join(f"{task} {' '.join(knobs)}" for task, knobs in turned.items() if knobs)
+    return f"twin ({said})" if said else "twin"
+
+
+def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> CellResult:
+    names = tuple(cell.name for cell in cells)
+    for cell in cells:
+        if cell.score is None or not store.has("score", cell.score):
+            return CellResult(reason=cell.reason or "not run yet", cells=names)
+    metas = [store.meta("score", cell.score) for cell in cells if cell.score]
+    summaries = [msgspec.convert(meta.result["summaries"], list[ScoreSummary]) for meta in metas]
+    primary = [next(s for s in found if s.extractor == cells[0].extractor) for found in summaries]
+    # Where each seed has questions of its own (twins), they add up; else all seeds answer the same ones.
+    counted = primary if _own_questions(cells) else primary[:1]
+    n = sum(s.n for s in counted)
+    if n == 0:
+        return CellResult(reason="no completion for any question of the fold", cells=names)
+    single = len(cells) == 1
+    patterns = sum(s.n if s.patterns is None else s.patterns for s in counted)
+    answers = _answers(cells, store) if patterns < n else None
+    return CellResult(
+        accuracy=sum(s.accuracy for s in primary) / len(primary),
+        interval=_interval_over_patterns(answers, bootstrap) if answers else _interval(cells, primary, store),
+        n=n,
+        patterns=patterns if answers else None,
+        effective_n=sum(effective_n(one) for one in answers) if answers else None,
+        missing=sum(s.missing for s in counted),
+        seeds=len(cells),
+        seed_values=tuple(sorted(cell.seed for cell in cells)),
+        extractor_version=primary[0].version,
+        training_rows=_training_rows(cells, store),
+        metrics=_metrics(primary, [meta.result for meta in metas]),
+        summaries=tuple(summaries[0]) if single else (),
+        curation=_curation(cells if _own_questions(cells) else cells[:1], store),
+        epoch=_epoch(cells[0], store, metas[0].result) if single else None,
+        parameters=_trained(cells[0], store, "parameters"),
+        rows_cut=max(_trained(cell, store, "truncated") or 0 for cell in cells),
+        prompts_cut=max(
+            sum(store.meta("complete", key).result["prompts_cut"] for key in cell.completions) for cell in cells
+        ),
+        recipe=cells[0].recipe,
+        cells=names,
+    )
+
+
+def _metrics(primary: Sequence[ScoreSummary], results: Sequence[Mapping[str, Any]]) -> Metrics:
+    """Means over seeds; those of several completions for the k that all seeds have. Scores of before there were these do
+    without."""
+    words = [found["rationale_words"] for found in results if found.get("rationale_words") is not None]
+    return Metrics(
+        contains_answer=fmean(one.contains_answer for one in primary),
+        correct_format=fmean(one.correct_format for one in primary),
+        complete=fmean(one.complete for one in primary),
+        rationale_words=fmean(words) if words else None,
+        at_k=tuple(
+            AtK(k=at[0].k, pass_at_k=fmean(a.pass_at_k for a in at), maj_at_k=fmean(a.maj_at_k for a in at))
+            for at in zip(*(one.at_k for one in primary), strict=False)
+            if len({a.k for a in at}) == 1
+        ),
+    )
+
+
+def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunRecord, books: Books) -> CellResult:
+    """Adds what the cells' rationales cost."""
+    price = run.prices.get(cells[0].teacher or "")
+    counted = cells if _own_questions(cells) else cells[:1]
+    asked = {key for cell in counted if cell.examples is not None for key in cell.asked}
+    if price is None or result.accuracy is None or not asked:
+        return result
+    return msgspec.structs.replace(result, spending=books.spent_on(asked, price))
+
+
+def _own_questions(cells: Sequence[CellRecord]) -> bool:
+    """Each seed has questions of its own."""
+    return len({cell.variant for cell in cells}) == len(cells)
+
+
+def _interval(cells: Sequence[CellRecord], primary: Sequence[ScoreSummary], store: Store) -> Interval:
+    """Where each question has a pattern of its own."""
+    if len(cells) == 1:
+        return wilson(primary[0].correct, primary[0].n)
+    if _own_questions(cells):
+        return two_level_bootstrap([(s.correct, s.n) for s in primary])
+    (answers,) = _answers(cells, store)
+    return clustered_bootstrap(answers.values)
+
+
+def _interval_over_patterns(answers: Sequence[Answers], bootstrap: Bootstrap) -> Interval:
+    """Where questions share patterns; of one set of questions, or of one for each seed."""
+    if len(answers) == 1 and set(answers[0].values) <= {0.0, 1.0}:
+        return clustered_wilson(answers[0])
+    return accuracy_over_patterns(answers, bootstrap)
+
+
+def _answers(cells: Sequence[CellRecord], store: Store) -> list[Answers]:
+    """To each set of questions: one for all seeds, or one for each where they have questions of their own."""
+    verdicts: dict[str, dict[int, list[bool]]] = {}
+    groups: dict[str, dict[int, str | int]] = {}
+    for cell in cells:
+        assert cell.score is not None
+        here, labels = verdicts.setdefault(cell.variant, {}), groups.setdefault(cell.variant, {})
+        for score in scores_of(store, cell.score, cell.extractor):
+            here.setdefault(score.sample_index, []).append(score.correct)
+            labels[score.sample_index] = score.pattern
+    return [
+        Answers([sum(v) / len(v) for v in found.values()], [groups[variant][index] for index in found])
+        for variant, found in verdicts.items()
+    ]
+
+
+def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None:
+    """Of all cells together."""
+    keys = [cell.examples for cell in cells if cell.examples is not None and store.has("curate", cell.examples)]
+    found = [msgspec.convert(store.meta("curate", key).result, CurationYield) for key in keys]
+    if not found:
+        return None
+    return CurationYield(
+        questions=sum(one.questions for one in found),
+        completions=sum(one.completions for one in found),
+        kept=sum(one.kept for one in found),
+        covered=sum(one.covered for one in found),
+        removed={name: sum(one.removed.get(name, 0) for one in found) for name in found[0].removed},
+        judged={name: summed([one.judged[name] for one in found if name in one.judged]) for name in found[0].judged},
+    )
+
+
+def _epoch(cell: CellRecord, store: Store, result: Mapping[str, object]) -> int | None:
+    if "epoch" in result:
+        return int(str(result["epoch"]))
+    if cell.checkpoint is None or not store.has("train", cell.checkpoint):
+        return None
+    return int(store.meta("train", cell.checkpoint).result["selected"])
+
+
+def _training_rows(cells: Sequence[CellRecord], store: Store) -> int | None:
+    found = [rows for cell in cells if (rows := _trained(cell, store, "rows")) is not None]
+    return round(fmean(found)) if found else None
+
+
+def _trained(cell: CellRecord, store: Store, fact: str) -> int | None:
+    """A fact that the training reported."""
+    if cell.checkpoint is None or not store.has("train", cell.checkpoint):
+        return None
+    found = store.meta("train", cell.checkpoint).result[fact]
+    return None if found is None else int(found)

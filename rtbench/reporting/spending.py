@@ -1,0 +1,101 @@
+"""What the completions and trainings of a run cost: tokens from ledger and store, prices from the run's record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rtbench.schema.completions import IndexEntry, LedgerAddress, Usage
+from rtbench.schema.money import Price, Spending
+from rtbench.steps.complete import partition_at
+from rtbench.storage.files import read_jsonl
+
+if TYPE_CHECKING:
+    from rtbench.schema.runs import RunRecord
+    from rtbench.storage.ledger import Ledger
+    from rtbench.storage.store import Store
+
+
+class Books:
+    """Tokens of a workspace's completions; each partition of the ledger is read once, however many rows share it."""
+
+    def __init__(self, store: Store, ledger: Ledger) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._usages: dict[LedgerAddress, dict[str, Usage | None]] = {}
+
+    def spent_on(self, keys: Iterable[str], price: Price) -> Spending:
+        """What the completions of finished complete steps cost. A step that is not finished counts for nothing."""
+        held: dict[str, Usage | None] = {}
+        for key in keys:
+            if not self._store.has("complete", key):
+                continue
+            meta = self._store.meta("complete", key)
+            if meta.result["completions"]:
+                usages = self._at(msgspec.convert(meta.result["address"], LedgerAddress))
+                entries = read_jsonl(self._store.path("complete", key) / "index.jsonl", IndexEntry)
+                held.update((entry.key, usages.get(entry.key)) for entry in entries)
+        return spending_of(list(held.values()), price)
+
+    def by_teacher(self, run: RunRecord) -> dict[str, Spending]:
+        """What each priced teacher's completions of a run cost, for training and for its own rows together."""
+        asked: dict[str, dict[str, None]] = {}
+        for cell in run.cells:
+            if cell.teacher in run.prices:
+                asked.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
+        return {teacher: self.spent_on(keys, run.prices[teacher]) for teacher, keys in asked.items()}
+
+    def by_student(self, run: RunRecord) -> dict[str, Spending]:
+        """What each priced student's trainings and test completions cost."""
+        asked: dict[str, dict[str, None]] = {}
+        trained: dict[str, dict[str, None]] = {}
+        for cell in run.cells:
+            if cell.student in run.student_prices:
+                asked.setdefault(cell.student, {}).update(dict.fromkeys(cell.completions))
+                trained.setdefault(cell.student, {}).update(dict.fromkeys([cell.checkpoint] if cell.checkpoint else []))
+        return {
+            student: self._with_trainings(self.spent_on(keys, run.student_prices[student]), trained[student])
+            for student, keys in asked.items()
+        }
+
+    def _with_trainings(self, spending: Spending, keys: Iterable[str]) -> Spending:
+        paid = [self._store.meta("train", key).result for key in keys if self._store.has("train", key)]
+        paid = [report for report in paid if report.get("currency")]
+        money = spending.money + sum(report["money"] for report in paid)
+        return msgspec.structs.replace(spending, money=money, trainings=len(paid))
+
+    def _at(self, address: LedgerAddress) -> dict[str, Usage | None]:
+        if address not in self._usages:
+            self._usages[address] = partition_at(self._ledger, address).usages()
+        return self._usages[address]
+
+
+def spending_of(usages: Sequence[Usage | None], price: Price | None) -> Spending:
+    """What completions with these tokens cost; nothing where there is no price."""
+    counted = [usage for usage in usages if usage is not None]
+    prompt = sum(usage.prompt_tokens for usage in counted)
+    written = sum(usage.completion_tokens for usage in counted)
+    cached = sum(usage.cached_tokens for usage in counted)
+    return Spending(
+        completions=len(usages),
+        prompt_tokens=prompt,
+        completion_tokens=written,
+        cached_tokens=cached,
+        uncounted=len(usages) - len(counted),
+        money=price.of(prompt, written, cached) if price else 0.0,
+        currency=price.currency if price else "",
+        as_of=price.as_of if price else "",
+    )
+
+
+def summed(parts: Sequence[Spending]) -> Spending:
+    """The sum of several, at one price."""
+    return msgspec.structs.replace(
+        parts[0],
+        **{
+            field: sum(getattr(part, field) for part in parts)
+            for field in ("completions", "prompt_tokens", "completion_tokens", "cached_tokens", "uncounted", "money")
+        },
+    )

@@ -1,0 +1,25 @@
+"""What a worker process needs to make a session of its own."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rtbench.schema.money import BudgetCap
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a worker process needs to rebuild the session: plain data, no secrets."""
+
+    workspace: str
+    data_dir: str | None = None
+    cache_dir: str | None = None
+    recordings: str | None = None
+    plugin_files: tuple[str, ...] = ()
+    task_files: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
+    trust_remote_code: bool = False
+    offline: bool = False
+    report_to: tuple[str, ...] = ()
+    """Experiment trackers that trainings report to."""
+    budget: BudgetCap | None = None
+    """What the run may spend."""

@@ -1,0 +1,1 @@
+"""Answers out of texts, and verdicts on them: rules, extractors, metrics."""

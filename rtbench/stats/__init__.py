@@ -1,0 +1,1 @@
+"""Intervals, the bootstrap, and paired differences. Knows no ledger and no task."""

@@ -1,0 +1,158 @@
+"""The bootstrap over seeds and questions: of accuracies, and of differences between paired answers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING
+
+from rtbench.schema.scores import Interval
+from rtbench.stats.intervals import CONFIDENCE, Answers, Clusters, alike, tail, wilson_of_equals
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from rtbench.stats.intervals import Floats
+
+RESAMPLES = 10_000
+PART_RESAMPLES = 4_000
+"""For what stands beside a comparison."""
+_CHUNK = 1_000
+"""Resamples at once."""
+_KEPT = 64_000_000
+"""Bytes of draws that are kept for the next interval."""
+_DIGITS = 9
+"""Far finer than one answer of all; an end at 0 must not lie above 0 by a rounding error."""
+
+
+class Bootstrap:
+    """Percentile bootstrap of the mean over seeds of the mean over questions: seeds are drawn with
+    replacement, then questions. With one seed only questions are drawn. Where questions share patterns, patterns are
+    drawn, each with all its questions, and the interval is the expanded one (:func:`rtbench.stats.intervals.tail`).
+
+    The draws are the same every time, and the same for all intervals of one object, which keeps the latest.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[tuple[int, int, int], NDArray[np.uint8]] = {}
+        self._bytes = 0
+
+    def interval(
+        self,
+        by_seed: Sequence[Floats],
+        *,
+        shared: bool,
+        groups: Sequence[Sequence[Hashable]] | None = None,
+        confidence: float = CONFIDENCE,
+        resamples: int = RESAMPLES,
+    ) -> Interval:
+        """The interval of one number.
+
+        Args:
+            by_seed: per seed the value of each question, between -1 and 1: a difference; or an accuracy, but not one that is the
+                same for all patterns (:func:`accuracy_over_patterns` sees to that).
+            shared: all seeds answered the same questions, in this order. A draw of questions then holds for all seeds
+                of a resample, because answers of several seeds to one question are not independent; else each seed that
+                was drawn gets a draw of its own questions.
+            groups: per seed what the questions of one pattern share; None: each question is of its own.
+            confidence: of the interval.
+            resamples: how many; thousands, 10,000 at most.
+
+        Raises:
+            ValueError: there is no question, or another number of resamples.
+        """
+        import numpy as np
+
+        if not by_seed or any(len(values) == 0 for values in by_seed):
+            raise ValueError("no questions, no interval")
+        if resamples % _CHUNK or not 0 < resamples <= RESAMPLES:
+            raise ValueError(f"{resamples} resamples: thousands are drawn, {RESAMPLES} at most")
+        labels = [range(len(values)) for values in by_seed] if groups is None else groups
+        clusters = [Clusters.of(values, label) for values, label in zip(by_seed, labels, strict=True)]
+        units = len(clusters[0]) if shared else sum(map(len, clusters))
+        over_patterns = any(len(one) < len(values) for one, values in zip(clusters, by_seed, strict=True))
+        means = np.concatenate([one.means for one in clusters])
+        if alike(means) or units == 1:
+            return _of_equals(float(means.mean()), units, confidence)
+        seeds = len(by_seed)
+        drawn = np.random.default_rng(seeds).integers(seeds, size=(RESAMPLES, seeds))[:resamples]
+        parts = [
+            self._means(clusters, drawn[start : start + _CHUNK], start, shared=shared)
+            for start in range(0, len(drawn), _CHUNK)
+        ]
+        outside = 100 * tail(confidence, units if over_patterns else None)
+        low, high = np.round(np.percentile(np.concatenate(parts), [outside, 100 - outside]), _DIGITS) + 0.0
+        method = ("two-level bootstrap" if seeds > 1 else "bootstrap") + (" over patterns" if over_patterns else "")
+        return Interval(low=float(low), high=float(high), method=method)
+
+    def _means(self, by_seed: Sequence[Clusters], drawn: NDArray[np.int64], start: int, *, shared: bool) -> Floats:
+        """Of resamples ``start`` and following; ``drawn`` says which seeds each drew."""
+        import numpy as np
+
+        seeds = len(by_seed)
+        tables = [self._per_seed(by_seed, slot, start) for slot in range(1 if shared else seeds)]
+        picked = [np.take_along_axis(tables[0 if shared else k], drawn[:, k : k + 1], axis=1) for k in range(seeds)]
+        means: Floats = np.hstack(picked).mean(axis=1)
+        return means
+
+    def _per_seed(self, by_seed: Sequence[Clusters], slot: int, start: int) -> Floats:
+        """Mean of each seed's questions under one draw of their patterns: resamples × seeds."""
+        import numpy as np
+
+        # Seed by seed: these products are too small for a matrix product's threads, which wait for busy cores.
+        means: list[Floats] = []
+        for one in by_seed:
+            counts = self._draws(len(one), slot, start)
+            questions = float(len(one)) if (one.sizes == 1).all() else counts @ one.sizes
+            means.append(counts @ one.sums / questions)
+        return np.stack(means, axis=1)
+
+    def _draws(self, n: int, slot: int, start: int) -> Floats:
+        """How often each of n patterns was drawn: resamples × patterns. Each slot has draws of its own."""
+        import numpy as np
+
+        key = (n, slot, start)
+        counts = self._counts.get(key)
+        if counts is None:
+            indices = np.random.default_rng(key).integers(n, size=(_CHUNK, n))
+            indices += n * np.arange(_CHUNK)[:, None]
+            counts = np.bincount(indices.ravel(), minlength=_CHUNK * n).reshape(_CHUNK, n).astype(np.uint8)
+            self._keep(key, counts)
+        return counts.astype(np.float64)
+
+    def _keep(self, key: tuple[int, int, int], counts: NDArray[np.uint8]) -> None:
+        """The oldest make room."""
+        while self._counts and self._bytes + counts.nbytes > _KEPT:
+            self._bytes -= self._counts.pop(next(iter(self._counts))).nbytes
+        self._counts[key] = counts
+        self._bytes += counts.nbytes
+
+
+def accuracy_over_patterns(by_seed: Sequence[Answers], bootstrap: Bootstrap) -> Interval:
+    """The interval of a mean accuracy where questions share patterns.
+
+    Args:
+        by_seed: of each seed, which has questions of its own; or of one set of questions, each with its mean over seeds.
+        bootstrap: draws the patterns.
+
+    Raises:
+        ValueError: there is no question.
+    """
+    import numpy as np
+
+    found = [one for one in by_seed if len(one.values)]
+    clusters = [Clusters.of(one.values, one.groups) for one in found]
+    together = Clusters(np.concatenate([c.sums for c in clusters]), np.concatenate([c.sizes for c in clusters]))
+    if alike(together.means):
+        return wilson_of_equals(together)
+    values = [np.asarray(one.values, dtype=float) for one in found]
+    return bootstrap.interval(values, shared=False, groups=[one.groups for one in found])
+
+
+def _of_equals(value: float, n: int, confidence: float) -> Interval:
+    """All patterns alike: every resample has the same mean, which is no certainty. Up to a share u of other patterns may
+    come out otherwise (Wilson's upper limit for 0 of n), and then as far off as a difference can be."""
+    from scipy.stats import binomtest
+
+    share = float(binomtest(0, n).proportion_ci(confidence, method="wilson").high)
+    return Interval(low=value - share * (1 + value), high=value + share * (1 - value), method="wilson limit")

@@ -1,0 +1,81 @@
+"""The difference between two sides that answered the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+from rtbench.schema.base import Record
+from rtbench.schema.scores import Interval
+from rtbench.stats.bootstrap import RESAMPLES, Bootstrap
+from rtbench.stats.intervals import CONFIDENCE
+
+Seed = TypeVar("Seed", bound=Hashable)
+Sides = Mapping[int, tuple[float, float]]
+"""By question: how right the left and the right side are, from 0 to 1."""
+
+
+class Difference(Record, frozen=True):
+    """A difference of accuracies over the same questions, as fractions."""
+
+    effect: float
+    """Mean over seeds of the mean over questions of left minus right."""
+    interval: Interval
+    left: float
+    """Accuracy of the left side over the same questions."""
+    right: float
+    n: int
+    """Questions × seeds."""
+    patterns: int
+    """Likewise their patterns; as many as ``n`` where each question is of its own."""
+    seeds: int
+    changed: int
+    """Of ``n``, those on which the two sides differ."""
+
+
+def in_common(by_seed: Mapping[Seed, Sides], *, shared: bool) -> dict[Seed, Sides]:
+    """The seeds that have questions; of ``shared`` ones, which are the same for every seed, those that all of them have."""
+    found = {seed: sides for seed, sides in by_seed.items() if sides}
+    if not shared or not found:
+        return found
+    common = set.intersection(*(set(sides) for sides in found.values()))
+    return {seed: {index: sides[index] for index in common} for seed, sides in found.items()} if common else {}
+
+
+def difference(
+    by_seed: Mapping[Seed, Sides],
+    patterns: Mapping[Seed, Mapping[int, Hashable]],
+    bootstrap: Bootstrap,
+    *,
+    shared: bool,
+    confidence: float = CONFIDENCE,
+    resamples: int = RESAMPLES,
+) -> Difference:
+    """The difference with its interval.
+
+    Args:
+        by_seed: questions as :func:`in_common` leaves them, of one seed at least.
+        patterns: per seed and question, what the questions of one pattern share.
+        bootstrap: draws the questions.
+        shared: all seeds answered the same questions.
+        confidence: of the interval.
+        resamples: how many are drawn.
+    """
+    import numpy as np
+
+    order = {seed: sorted(sides) for seed, sides in by_seed.items()}
+    tables = [np.array([by_seed[seed][index] for index in found], dtype=float) for seed, found in order.items()]
+    differences = [table[:, 0] - table[:, 1] for table in tables]
+    groups = [[patterns[seed][index] for index in found] for seed, found in order.items()]
+    return Difference(
+        effect=round(float(np.mean([values.mean() for values in differences])), 9) + 0.0,
+        interval=bootstrap.interval(
+            differences, shared=shared, groups=groups, confidence=confidence, resamples=resamples
+        ),
+        left=float(np.mean([table[:, 0].mean() for table in tables])),
+        right=float(np.mean([table[:, 1].mean() for table in tables])),
+        n=sum(len(values) for values in differences),
+        patterns=sum(len(set(found)) for found in groups),
+        seeds=len(differences),
+        changed=int(sum((values != 0).sum() for values in differences)),
+    )

@@ -1,0 +1,67 @@
+"""Asking a model for what the ledger lacks: what steps, pilots and curators share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from rtbench.schema.completions import Completion, Request
+
+if TYPE_CHECKING:
+    from rtbench.plugin.models import TextModel
+    from rtbench.storage.ledger import Partition
+
+
+def ask(
+    open_model: Callable[[], TextModel],
+    partition: Partition,
+    todo: Sequence[Request],
+    *,
+    reasoning: Mapping[tuple[int, int], Completion] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
+) -> dict[str, Completion]:
+    """Streams a model's completions into the ledger; what is finished when something fails stays there.
+
+    Args:
+        open_model: opens the model; it is closed at the end.
+        partition: of the model, held alone (:meth:`rtbench.storage.ledger.Partition.alone`).
+        todo: requests that the ledger lacks.
+        reasoning: rationales that an answer stage's prompts hold, by sample and completion index; kept beside the
+            answers.
+        progress: told how many are there.
+    """
+    answered: dict[str, Completion] = {}
+    progress(0)
+    model = open_model()
+    try:
+        with partition.writer() as writer:
+            for answer in model.generate(todo):
+                completion = answer
+                if reasoning is not None:
+                    first = reasoning[answer.sample_index, answer.completion_index]
+                    completion = msgspec.structs.replace(
+                        answer,
+                        reasoning=first.text,
+                        reasoning_finish=first.finish_reason,
+                        thoughts=answer.reasoning,
+                    )
+                writer.append(completion)
+                answered[completion.key] = completion
+                progress(len(answered))
+    finally:
+        model.close()
+    return answered
+
+
+def answered(
+    open_model: Callable[[], TextModel], partition: Partition, requests: Sequence[Request]
+) -> dict[str, Completion]:
+    """All of the requests' completions, from the ledger where it has them."""
+    keys = {request.key for request in requests}
+    with partition.alone():
+        found = partition.load(keys)
+        if todo := [request for request in requests if request.key not in found]:
+            found.update(ask(open_model, partition, todo))
+    return found

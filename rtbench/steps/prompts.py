@@ -1,0 +1,95 @@
+"""Prompts and labels from templates, and rationales out of completions."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Sequence
+from string import Formatter
+
+from rtbench.errors import PluginError, StepFailedError
+from rtbench.schema.prompts import PromptFormat, Template
+from rtbench.schema.tasks import Demonstration
+from rtbench.schema.training import Example, TrainingRow
+
+_FORMATTER = Formatter()
+
+
+def render(template: str, **fields: str) -> str:
+    """Fills a template's fields. The fields' own braces are never looked at, so a hostile text stays text.
+
+    Raises:
+        PluginError: the template names a field that there is not.
+    """
+    parts: list[str] = []
+    for literal, name in _parsed(template):
+        parts.append(literal)
+        if name is None:
+            continue
+        if name not in fields:
+            raise PluginError(
+                f"the template {template!r} names the field {name!r}", next_step=f"Fields: {', '.join(sorted(fields))}."
+            )
+        parts.append(fields[name])
+    return "".join(parts)
+
+
+@functools.lru_cache(maxsize=256)
+def _parsed(template: str) -> tuple[tuple[str, str | None], ...]:
+    """Literal texts, each with the name of the field behind it."""
+    return tuple((literal, name) for literal, name, _, _ in _FORMATTER.parse(template))
+
+
+def demonstrations_text(prompt_format: PromptFormat, demonstrations: Sequence[Demonstration]) -> str:
+    """The few-shot part of a prompt: question-answer pairs in the layout of Wei et al. (2022), one after another.
+
+    Raises:
+        StepFailedError: the format wants demonstrations and the task has none.
+    """
+    if prompt_format.demonstrations is None:
+        return ""
+    if not demonstrations:
+        raise StepFailedError(
+            f"{prompt_format.name} needs demonstrations and the task has none",
+            next_step="Put a demonstrations.yaml beside the task's YAML, or leave the method out.",
+        )
+    shown = [
+        f"Q: {d.question}\nA: {d.rationale + ' ' if prompt_format.demonstrations == 'cot' else ''}"
+        f"The answer is {d.answer}."
+        for d in demonstrations
+    ]
+    return "\n".join(shown)
+
+
+def shots(demonstrations: str) -> int:
+    """How many question-answer pairs :func:`demonstrations_text` has put into a text."""
+    return sum(line.startswith("Q: ") for line in demonstrations.splitlines())
+
+
+def training_row(template: Template, example: Example) -> TrainingRow:
+    """Prompt and label of one example. Texts are stripped first, as ``Formatter.__call__`` of itsnamgyu/reasoning-teacher does."""
+    if template.label is None:
+        raise PluginError(f"the template {template.input!r} has no label and cannot train a student")
+    fields = {
+        "question": example.question.strip(),
+        "answer": example.answer.strip(),
+        "rationale": (example.rationale or "").strip(),
+    }
+    return TrainingRow(
+        sample_index=example.sample_index,
+        prompt=render(template.input, **fields),
+        label=render(template.label, **fields),
+    )
+
+
+_ANSWER_SENTENCE = re.compile(r"(?:\b(?:so|therefore|thus|hence),?\s+)?\bthe (?:final )?answer is\b", re.IGNORECASE)
+
+
+def split_rationale(text: str, answer_prefix: str | None) -> str:
+    """The rationale of a completion that holds rationale and answer in one text: what stands before the *last*
+    answer sentence ("The answer is …", with its "So" or "Therefore"), or before the format's own prefix. A text
+    without either is all rationale."""
+    cuts = [match.start() for match in _ANSWER_SENTENCE.finditer(text)]
+    if answer_prefix and (at := text.rfind(answer_prefix)) >= 0 and not any(at - 16 <= cut <= at for cut in cuts):
+        cuts.append(at)
+    return text[: max(cuts)].rstrip() if cuts else text.rstrip()

@@ -1,0 +1,29 @@
+"""Which questions a step works on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rtbench.schema.tasks import Questions, Sample, TaskData
+
+
+def questions_of(data: TaskData, split: str, questions: Questions) -> Sequence[Sample]:
+    """The samples of a fold that are at hand, cut to a fraction and a limit, in index order.
+
+    A fraction is drawn as ``subsample_indices`` of itsnamgyu/reasoning-teacher does: permuted with ``RandomState(0)``, the first part
+    taken and sorted.
+    """
+    samples = data.fold(split, questions.fold)
+    if questions.fraction < 1.0:
+        import numpy as np
+
+        order = np.random.RandomState(0).permutation(len(samples))
+        kept = sorted(order[: max(1, round(len(samples) * questions.fraction))].tolist())
+        samples = [samples[i] for i in kept]
+    return samples if questions.limit is None else samples[: questions.limit]
+
+
+def corpus_of(data: TaskData, split: str) -> list[str]:
+    """Texts of the whole training fold, from which a student without a tokenizer makes one. It holds no rationale, so
+    that a base student is the same for every method."""
+    return [f"{sample.question} {sample.answer}" for sample in data.fold(split, "train")]

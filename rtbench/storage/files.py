@@ -1,0 +1,211 @@
+"""Reading and writing files so that nothing is half-written and every fault is named with its line."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import gzip
+import hashlib
+import os
+import re
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeVar
+
+import msgspec
+
+from rtbench.errors import BadInputError
+
+T = TypeVar("T")
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path) -> Iterator[IO[bytes]]:
+    """Yields a file that takes ``path``'s place only when the block ends without an error: written beside it, synced,
+    then renamed. A reader sees the old file or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "wb") as handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.chmod(name, 0o666 & ~_umask())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+        raise
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def file_name(text: str) -> str:
+    """Any text as the name of a file: letters, digits and ``.=-`` stay."""
+    return re.sub(r"[^\w.=-]+", "_", text)
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    with atomic_write(path) as handle:
+        handle.write(data)
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds a lock file against other processes, waiting for them, and removes it at the end. Ends with its process."""
+    try:
+        import fcntl
+    except ImportError:  # no POSIX locks: what two processes do at once may then be done twice, but nothing is lost
+        yield
+        return
+    while True:
+        with path.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if not path.exists() or not os.path.samestat(os.fstat(handle.fileno()), path.stat()):
+                continue  # whoever held it before has removed this very file: lock the one that is there now
+            try:
+                yield
+            finally:
+                path.unlink()
+            return
+
+
+def read_bytes(path: Path) -> bytes:
+    """Reads a file, gunzipping ``*.gz``.
+
+    Raises:
+        BadInputError: it is missing, a folder, unreadable or not gzip.
+    """
+    try:
+        data = path.read_bytes()
+        return gzip.decompress(data) if path.suffix == ".gz" else data
+    except FileNotFoundError:
+        raise BadInputError("no such file", where=str(path), next_step="Check the path.") from None
+    except IsADirectoryError:
+        raise BadInputError("this is a folder, not a file", where=str(path), next_step="Name a file.") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise BadInputError(f"not a complete gzip file ({error})", where=str(path)) from None
+    except OSError as error:
+        raise BadInputError(f"cannot be read ({error.strerror})", where=str(path)) from None
+
+
+def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yields (line number from 1, line) of the non-empty lines of a JSON Lines file, gunzipped where it is gzip."""
+    for number, line in enumerate(read_bytes(path).split(b"\n"), 1):
+        if line.strip():
+            yield number, line
+
+
+def read_jsonl(path: Path, type_: Callable[..., T] | type[T]) -> list[T]:
+    """Reads a JSON Lines file of one type.
+
+    Raises:
+        BadInputError: names the file and the line.
+    """
+    decoder = msgspec.json.Decoder(type_)
+    out: list[T] = []
+    for number, line in jsonl_lines(path):
+        try:
+            out.append(decoder.decode(line))
+        except msgspec.MsgspecError as error:
+            raise BadInputError(_said(error), where=f"{path}, line {number}") from None
+        except UnicodeDecodeError:
+            raise BadInputError("not UTF-8 text", where=f"{path}, line {number}") from None
+    return out
+
+
+def read_json(path: Path, type_: Any = Any) -> Any:
+    """Reads one JSON document of the given type.
+
+    Raises:
+        BadInputError: names the file, and the line where it breaks off.
+    """
+    data = read_bytes(path)
+    if not data.strip():
+        raise BadInputError("the file is empty", where=str(path))
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except msgspec.ValidationError as error:
+        raise BadInputError(str(error), where=str(path)) from None
+    except msgspec.DecodeError as error:
+        raise BadInputError(_said(error), where=f"{path}, line {_broken_line(data)}") from None
+
+
+def read_yaml(path: Path) -> Any:
+    """Reads one YAML document as plain data.
+
+    Raises:
+        BadInputError: names the file and the line.
+    """
+    import yaml
+
+    text = read_bytes(path)
+    if not text.strip():
+        raise BadInputError("the file is empty", where=str(path))
+    try:
+        return yaml.load(text, Loader=_yaml_loader())  # noqa: S506 - always a safe loader
+    except yaml.MarkedYAMLError as error:
+        line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise BadInputError(
+            f"not valid YAML: {error.problem}", where=f"{path}{line}", next_step="Mend that line, or the one before."
+        ) from None
+    except yaml.YAMLError as error:
+        raise BadInputError(f"not valid YAML: {error}", where=str(path)) from None
+
+
+@functools.cache
+def _yaml_loader() -> Any:
+    """YAML 1.1 reads 1e-3 as text; people mean a number, as in YAML 1.2."""
+    import re
+
+    import yaml
+
+    base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader: Any = type("Loader", (base,), {})
+    pattern = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
+    loader.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+0123456789."))
+    return loader
+
+
+def convert(data: Any, type_: type[T], *, where: str) -> T:
+    """Checks plain data (from YAML, JSON or the command line) against a record type.
+
+    Raises:
+        BadInputError: names ``where`` and the key, what stands there and what could.
+        UnknownNameError: a key or value is none of those known; the nearest is named.
+    """
+    try:
+        return msgspec.convert(data, type_)
+    except msgspec.ValidationError as error:
+        from rtbench.storage.validation import mistake
+
+        raise mistake(error, data, type_, where=where) from None
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _said(error: Exception) -> str:
+    return str(error).replace("JSON is malformed", "broken JSON")
+
+
+def _broken_line(data: bytes) -> int:
+    """Line of the first JSON fault; the standard library tells positions, msgspec only bytes."""
+    import json
+
+    try:
+        json.loads(data)
+    except json.JSONDecodeError as error:
+        return error.lineno
+    except UnicodeDecodeError as error:
+        return data[: error.start].count(b"\n") + 1
+    return 1

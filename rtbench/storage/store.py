@@ -1,0 +1,112 @@
+"""The store: finished steps. Present means complete.
+
+Work happens in a private directory; ``meta.json`` is written last, then one rename moves the directory into place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rtbench.errors import BadInputError
+from rtbench.storage.files import locked, write_atomic
+
+
+class Meta(msgspec.Struct, frozen=True, kw_only=True):
+    """What a finished step says of itself. Holds nothing that differs between two runs of the same work."""
+
+    key: str
+    kind: str
+    version: int
+    spec: Any
+    inputs: list[Any]
+    result: dict[str, Any]
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a step took, kept apart from its result."""
+
+    seconds: float
+    units: int = 0
+    """Units of work done: completions asked for, or optimiser steps."""
+
+
+class Store:
+    """Finished steps under one folder, by kind and key."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, kind: str, key: str) -> Path:
+        return self.root / kind / key
+
+    def has(self, kind: str, key: str) -> bool:
+        return os.path.isfile(f"{self.root}/{kind}/{key}/meta.json")  # noqa: PTH113 - asked of every step; a Path is slower
+
+    def finished(self, steps: Iterable[tuple[str, str]]) -> set[str]:
+        """Keys of those steps (kind and key) that are there. Each kind's folder is listed once."""
+        there: dict[str, set[str]] = {}
+        found: set[str] = set()
+        for kind, key in steps:
+            if kind not in there:
+                folder = self.root / kind
+                there[kind] = {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
+            if key in there[kind] and self.has(kind, key):
+                found.add(key)
+        return found
+
+    def meta(self, kind: str, key: str) -> Meta:
+        """Raises BadInputError where the step is not there or its meta.json was tampered with."""
+        path = self.path(kind, key) / "meta.json"
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=Meta)
+        except FileNotFoundError:
+            raise BadInputError(
+                "this step is not in the store", where=str(path), next_step="Run it again with `rtbench run`."
+            ) from None
+        except msgspec.MsgspecError as error:
+            raise BadInputError(
+                f"not what a step writes: {error}",
+                where=str(path),
+                next_step="Delete the folder; `rtbench run` makes it anew.",
+            ) from None
+
+    def timing(self, kind: str, key: str) -> Timing | None:
+        path = self.path(kind, key) / "timing.json"
+        return msgspec.json.decode(path.read_bytes(), type=Timing) if path.is_file() else None
+
+    def newest(self, kind: str, count: int) -> list[str]:
+        """Keys of the steps of a kind that were finished last."""
+        folder = self.root / kind
+        if not folder.is_dir():
+            return []
+        found = sorted(((entry.stat().st_mtime, entry.name) for entry in os.scandir(folder)), reverse=True)
+        return [name for _, name in found[:count]]
+
+    @contextlib.contextmanager
+    def work(self, kind: str, key: str, *, resume: bool = False) -> Iterator[Path]:
+        """A private directory for a step's work. What an earlier, killed attempt left there is removed, unless the
+        step can ``resume`` from it. Locked against another process that does the same step."""
+        folder = self.root / ".work" / f"{kind}-{key}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with locked(folder.with_suffix(".lock")):
+            if folder.exists() and not resume:
+                shutil.rmtree(folder)
+            folder.mkdir(exist_ok=True)
+            yield folder
+
+    def commit(self, folder: Path, meta: Meta, timing: Timing) -> None:
+        """Moves finished work into place."""
+        write_atomic(folder / "timing.json", msgspec.json.encode(timing))
+        write_atomic(folder / "meta.json", msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+        target = self.path(meta.kind, meta.key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.exists():  # a folder without meta.json: not ours to trust
+            shutil.rmtree(target)
+        os.replace(folder, target)
