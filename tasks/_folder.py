@@ -6,11 +6,10 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.plugin.hookspecs import hookimpl
+from rtbench.api import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
-    from rtbench.plugin.tasks import Task
+    from rtbench.api import Register, Task
 
 
 class TaskFolder:

@@ -42,8 +42,8 @@ def test_more_processes_than_gpus_are_refused_unless_it_is_done(cli: Cli, tmp_pa
 
 JUDGES = """
 from rtbench_parrot import CounterTeacher
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.schema.base import Resources
+from rtbench.api import hookimpl
+from rtbench.api import Resources
 
 class Huge(CounterTeacher):
     def resources(self):

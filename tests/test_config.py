@@ -355,7 +355,7 @@ def test_papers_demonstrations_need_no_data_beside_a_twin(make_cli: MakeCli, dat
 def test_method_that_scores_another_fold_than_the_cells_is_named(cli: Cli) -> None:
     plugin = cli.folder / "fixed.py"
     plugin.write_text(
-        "from rtbench.plugin.hookspecs import hookimpl\nfrom rtbench.interfaces import Method\n"
+        "from rtbench.api import hookimpl\nfrom rtbench.api import Method\n"
         "class Fixed(Method):\n    name = 'fixed'\n    uses_teacher = True\n    uses_student = False\n"
         "    def steps(self, cell, build):\n"
         "        step, prefix = build.ask_teacher(cell, fold='test')[0]\n"

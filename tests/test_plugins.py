@@ -73,7 +73,7 @@ def plugin_error(cli: Cli, text: str) -> str:
 def test_misspelt_hook_is_named_with_the_right_one(cli: Cli) -> None:
     said = plugin_error(
         cli,
-        "from rtbench.plugin.hookspecs import hookimpl\n@hookimpl\ndef rtbench_register_task(register): pass\n",
+        "from rtbench.api import hookimpl\n@hookimpl\ndef rtbench_register_task(register): pass\n",
     )
     assert "bad" in said
     assert "rtbench_register_task'" in said
@@ -101,7 +101,7 @@ def test_traceback_is_one_flag_away(cli: Cli) -> None:
 def test_plugin_whose_hook_raises_is_named(cli: Cli) -> None:
     said = plugin_error(
         cli,
-        "from rtbench.plugin.hookspecs import hookimpl\n@hookimpl\ndef rtbench_register_tasks(register): [][1]\n",
+        "from rtbench.api import hookimpl\n@hookimpl\ndef rtbench_register_tasks(register): [][1]\n",
     )
     assert "plugin 'bad'" in said
     assert "IndexError" in said
@@ -111,7 +111,7 @@ def test_plugin_whose_hook_raises_is_named(cli: Cli) -> None:
 def test_name_that_is_taken_is_an_error_naming_both(cli: Cli) -> None:
     said = plugin_error(
         cli,
-        "from rtbench.plugin.hookspecs import hookimpl\n@hookimpl\n"
+        "from rtbench.api import hookimpl\n@hookimpl\n"
         "def rtbench_register_tasks(register): register('multiarith', 'x:y')\n",
     )
     assert "'multiarith' is registered twice" in said
@@ -121,7 +121,7 @@ def test_name_that_is_taken_is_an_error_naming_both(cli: Cli) -> None:
 def test_target_that_cannot_be_imported_is_named_when_it_is_asked_for(cli: Cli, demo: Path) -> None:
     path = cli.folder / "bad.py"
     path.write_text(
-        "from rtbench.plugin.hookspecs import hookimpl\n@hookimpl\n"
+        "from rtbench.api import hookimpl\n@hookimpl\n"
         "def rtbench_register_methods(register): register('mine', 'nowhere:Nothing')\n",
     )
     said = cli("plan", "--plugin", path, "--matrix", demo, "--methods", "mine", code=2).stderr
@@ -141,7 +141,7 @@ def test_unknown_name_comes_with_a_suggestion(cli: Cli, axis: str, name: str, ne
 def test_lifecycle_hooks_are_called(cli: Cli, demo: Path) -> None:
     path = cli.folder / "watch.py"
     path.write_text(
-        "from pathlib import Path\nfrom rtbench.plugin.hookspecs import hookimpl\n"
+        "from pathlib import Path\nfrom rtbench.api import hookimpl\n"
         "def log(line):\n    with open('log', 'a') as f: f.write(line + '\\n')\n"
         "@hookimpl\ndef rtbench_modify_plan(plan): log(f'plan {len(plan.todo)}')\n"
         "@hookimpl\ndef rtbench_step_started(step): log(f'started {step.kind}')\n"
@@ -176,7 +176,7 @@ def test_the_curator_of_the_guide_works(cli: Cli, demo: Path) -> None:
 )
 def test_faulty_object_of_a_plugin_is_one_clear_error(cli: Cli, demo: Path, code: str, said: str) -> None:
     (cli.folder / "bad.py").write_text(
-        f"from rtbench.plugin.hookspecs import hookimpl\nfrom rtbench.interfaces import Curator\n{code}\n"
+        f"from rtbench.api import hookimpl\nfrom rtbench.api import Curator\n{code}\n"
         "@hookimpl\ndef rtbench_register_curators(register): register('x', X)\n"
     )
     demo.write_text(demo.read_text() + "curators: [x]\n")
@@ -187,8 +187,8 @@ def test_faulty_object_of_a_plugin_is_one_clear_error(cli: Cli, demo: Path, code
 
 HELLO = """
 import click
-from rtbench.cli.common import with_session
-from rtbench.plugin.hookspecs import hookimpl
+from rtbench.api import with_session
+from rtbench.api import hookimpl
 
 @click.command()
 @click.argument("name")
@@ -247,9 +247,7 @@ def test_command_that_is_none_is_named_with_its_plugin(cli: Cli) -> None:
 
 def summary(cli: Cli, body: str) -> Path:
     path = cli.folder / "below.py"
-    path.write_text(
-        f"from rtbench.plugin.hookspecs import hookimpl\n@hookimpl\ndef rtbench_run_summary(run, services): {body}\n"
-    )
+    path.write_text(f"from rtbench.api import hookimpl\n@hookimpl\ndef rtbench_run_summary(run, services): {body}\n")
     return path
 
 
@@ -285,7 +283,7 @@ def test_plugin_without_a_summary_adds_nothing(cli: Cli, demo: Path) -> None:
 def test_plugins_state_facts_of_the_machine(cli: Cli) -> None:
     path = cli.folder / "facts.py"
     path.write_text(
-        "from rtbench.plugin.hookspecs import hookimpl\n@hookimpl\ndef rtbench_machine_facts(): return {'tape': 'nine-track'}\n"
+        "from rtbench.api import hookimpl\n@hookimpl\ndef rtbench_machine_facts(): return {'tape': 'nine-track'}\n"
     )
     found: Any = cli.json("doctor", "--plugin", path)
     assert found["machine"]["tape"] == "nine-track"

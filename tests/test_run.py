@@ -88,9 +88,9 @@ def test_raising_the_degree_asks_for_the_rest_only(cli: Cli, demo: Path) -> None
 
 
 TWO_STAGES = """
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.interfaces import PromptFormat, Teacher, Template, TextModel
-from rtbench.schema.base import Completion, ModelSpec
+from rtbench.api import hookimpl
+from rtbench.api import PromptFormat, Teacher, Template, TextModel
+from rtbench.api import Completion, ModelSpec
 
 class Model(TextModel):
     fingerprint = "two"
@@ -147,9 +147,9 @@ def test_more_epochs_ask_the_teacher_nothing(cli: Cli, demo: Path) -> None:
 
 
 BROKEN = """
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.interfaces import Teacher, PromptFormat, Template, TextModel
-from rtbench.schema.base import Completion, ModelSpec
+from rtbench.api import hookimpl
+from rtbench.api import Teacher, PromptFormat, Template, TextModel
+from rtbench.api import Completion, ModelSpec
 
 class Model(TextModel):
     fingerprint = "fails"
@@ -207,7 +207,7 @@ def test_idle_worker_that_dies_costs_nothing(cli: Cli, demo: Path) -> None:
     """A plugin kills the idle worker while the other one is busy; its later steps go to a new worker."""
     plugin = cli.folder / "killer.py"
     plugin.write_text(
-        "import multiprocessing, os, time\nfrom rtbench.plugin.hookspecs import hookimpl\n"
+        "import multiprocessing, os, time\nfrom rtbench.api import hookimpl\n"
         "@hookimpl\ndef rtbench_step_finished(step, state):\n"
         "    if step.kind == 'train':\n"
         "        for child in multiprocessing.active_children(): os.kill(child.pid, 9)\n"
@@ -220,8 +220,7 @@ def test_idle_worker_that_dies_costs_nothing(cli: Cli, demo: Path) -> None:
 def test_tracker_that_is_down_does_not_stop_a_run(cli: Cli, demo: Path) -> None:
     plugin = cli.folder / "tracker.py"
     plugin.write_text(
-        "from rtbench.plugin.hookspecs import hookimpl\n"
-        "@hookimpl\ndef rtbench_step_started(step): raise OSError('tracker down')\n"
+        "from rtbench.api import hookimpl\n@hookimpl\ndef rtbench_step_started(step): raise OSError('tracker down')\n"
     )
     done = cli("run", "--plugin", plugin, "--matrix", demo, "--methods", "fine-tune")
     assert done.stderr.count("tracker down") == 1
@@ -340,7 +339,7 @@ def test_report_is_written_whole_or_not_at_all(cli: Cli, demo: Path) -> None:
     """The report is killed between the writing and the renaming of its file."""
     plugin = cli.folder / "slow.py"
     plugin.write_text(
-        "import os, time\nfrom pathlib import Path\nfrom rtbench.plugin.hookspecs import hookimpl\n"
+        "import os, time\nfrom pathlib import Path\nfrom rtbench.api import hookimpl\n"
         "real = os.replace\n"
         "def replace(source, target):\n"
         "    if str(target).endswith('board.csv'): Path('written').touch(); time.sleep(60)\n"
@@ -360,7 +359,7 @@ def test_report_is_written_whole_or_not_at_all(cli: Cli, demo: Path) -> None:
 def test_kill_9_in_the_middle_of_the_report(cli: Cli, demo: Path) -> None:
     plugin = cli.folder / "slow.py"
     plugin.write_text(
-        "import time\nfrom pathlib import Path\nfrom rtbench.plugin.hookspecs import hookimpl\n"
+        "import time\nfrom pathlib import Path\nfrom rtbench.api import hookimpl\n"
         "from rtbench_plugins.reporters.tables import CsvReporter\n"
         "class Slow(CsvReporter):\n    name = 'slow'\n    def render(self, board):\n"
         "        text = super().render(board); Path('rendering').touch(); time.sleep(60); return text\n"

@@ -6,11 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.errors import BadInputError
-from rtbench.plugin.curators import CurationContext, Curator
-from rtbench.schema.base import Record
-from rtbench.schema.training import Candidate
-from rtbench.storage.files import convert
+from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Record, convert
 
 _HINT = re.compile(r"\bhint(?:s|ed)?\b", re.IGNORECASE)
 

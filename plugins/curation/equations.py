@@ -7,10 +7,7 @@ from typing import Any
 
 from rtbench_plugins.curation.basic import NoCuratorOptions
 
-from rtbench.plugin.curators import CurationContext, Curator
-from rtbench.schema.training import Candidate
-from rtbench.scoring.equations import equations_in
-from rtbench.storage.files import convert
+from rtbench.api import Candidate, CurationContext, Curator, convert, equations_in
 
 
 class Equations(Curator):

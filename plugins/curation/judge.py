@@ -6,16 +6,23 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.errors import BadInputError, StepFailedError
-from rtbench.plugin.curators import CurationContext, Curator
-from rtbench.plugin.models import ModelServices, Teacher
-from rtbench.reporting.spending import spending_of, summed
-from rtbench.schema.base import Record
-from rtbench.schema.completions import Completion, Sampling
-from rtbench.schema.training import Candidate
-from rtbench.steps.generation import answered
-from rtbench.storage.files import convert
-from rtbench.storage.ledger import make_request
+from rtbench.api import (
+    BadInputError,
+    Candidate,
+    Completion,
+    CurationContext,
+    Curator,
+    ModelServices,
+    Record,
+    Sampling,
+    StepFailedError,
+    Teacher,
+    answered,
+    convert,
+    make_request,
+    spending_of,
+    summed,
+)
 
 PROMPT = """Question:
 {question}

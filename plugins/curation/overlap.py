@@ -5,12 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from rtbench.data.overlap import RUN, runs_of, words_of
-from rtbench.errors import BadInputError
-from rtbench.plugin.curators import CurationContext, Curator
-from rtbench.schema.base import Record
-from rtbench.schema.training import Candidate
-from rtbench.storage.files import convert
+from rtbench.api import RUN, BadInputError, Candidate, CurationContext, Curator, Record, convert, runs_of, words_of
 
 
 class OverlapOptions(Record, frozen=True):

@@ -8,11 +8,7 @@ from typing import Any
 
 from rtbench_plugins.curation.basic import MostOptions, positive
 
-from rtbench.errors import BadInputError
-from rtbench.plugin.curators import CurationContext, Curator
-from rtbench.schema.base import Record
-from rtbench.schema.training import Candidate
-from rtbench.storage.files import convert
+from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Record, convert
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 SHINGLE = 3

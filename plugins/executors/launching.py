@@ -19,11 +19,16 @@ from typing import Any
 
 import msgspec
 
-from rtbench.errors import StepFailedError
-from rtbench.schema.base import Progress, no_progress
-from rtbench.schema.environment import Environment
-from rtbench.schema.steps import Step
-from rtbench.storage.files import write_atomic
+from rtbench.api import (
+    Environment,
+    Progress,
+    Step,
+    StepFailedError,
+    StepResult,
+    decode_result,
+    no_progress,
+    write_atomic,
+)
 
 _POLL_SECONDS = 0.2
 
@@ -44,9 +49,7 @@ class Done(msgspec.Struct, frozen=True):
     unit: str
 
 
-def launched(
-    environment: Environment, step: Step, folder: Path, progress: Progress, devices: str | None
-) -> dict[str, Any]:
+def launched(environment: Environment, step: Step, folder: Path, progress: Progress, devices: str | None) -> StepResult:
     """Runs a step's work in as many processes as it asks for.
 
     Args:
@@ -89,21 +92,18 @@ def launched(
             raise StepFailedError(_reason(error), where=step.title) from error
         except SignalException:
             raise KeyboardInterrupt from None
-        result: dict[str, Any] = msgspec.msgpack.decode(_result_file(job).read_bytes())
-        return result
+        return decode_result(step.kind, _result_file(job).read_bytes())
 
 
 def main(path: Path) -> None:
     """One process of a step."""
-    from rtbench.session import Session
-    from rtbench.steps.run import StepContext, work_of
+    from rtbench.api import do_work, open_services
 
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     job = msgspec.msgpack.decode(path.read_bytes(), type=ProcessJob)
     first = os.environ["RANK"] == "0"
     progress = progress_into(_progress_file(path), _POLL_SECONDS) if first else no_progress
-    context = StepContext(Session(job.environment), job.step, Path(job.folder), progress)
-    result = work_of(job.step)(context)
+    result = do_work(open_services(job.environment), job.step, Path(job.folder), progress)
     if first:
         write_atomic(_result_file(path), msgspec.msgpack.encode(result))
 

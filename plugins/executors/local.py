@@ -23,20 +23,28 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rtbench_plugins.executors.schedule import Schedule, attempt, use_threads, visible
 
-from rtbench.errors import BadInputError
-from rtbench.machine import cpu_count, gpu_count, memory_gb
-from rtbench.plugin.execution import Executor, Listener
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.plans import Plan
-from rtbench.plugin.services import Services
-from rtbench.schema.base import Progress, Record
-from rtbench.schema.environment import Environment
-from rtbench.schema.steps import Outcome, Step, StepState
-from rtbench.storage.files import convert
+from rtbench.api import (
+    BadInputError,
+    Environment,
+    Executor,
+    Listener,
+    Outcome,
+    Plan,
+    Progress,
+    Record,
+    Services,
+    Step,
+    StepResult,
+    StepState,
+    convert,
+    cpu_count,
+    gpu_count,
+    hookimpl,
+    memory_gb,
+)
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
-    from rtbench.session import Session
+    from rtbench.api import Register
 
 PROGRESS_SECONDS = 0.2
 
@@ -242,9 +250,9 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible([gpu])
     with contextlib.suppress(KeyboardInterrupt):
-        from rtbench.session import Session
+        from rtbench.api import open_services
 
-        session = Session(msgspec.msgpack.decode(environment, type=Environment))
+        session = open_services(msgspec.msgpack.decode(environment, type=Environment))
         for message in _messages(pipe):
             step, threads, devices = msgspec.msgpack.decode(message, type=tuple[Step, int, str | None])
             use_threads(threads)
@@ -276,7 +284,7 @@ def _messages(pipe: Connection) -> Iterator[bytes]:
         yield message
 
 
-def _do(session: Session, step: Step, pipe: Connection, devices: str | None) -> StepState:
+def _do(session: Services, step: Step, pipe: Connection, devices: str | None) -> StepState:
     last = time.monotonic()
 
     def progress(done: int, total: int, unit: str) -> None:
@@ -286,7 +294,7 @@ def _do(session: Session, step: Step, pipe: Connection, devices: str | None) -> 
             last = now
             pipe.send(("progress", done, total, unit))
 
-    def launch(step: Step, folder: Path, progress: Progress) -> dict[str, Any]:
+    def launch(step: Step, folder: Path, progress: Progress) -> StepResult:
         from rtbench_plugins.executors.launching import launched
 
         return launched(session.environment, step, folder, progress, devices)

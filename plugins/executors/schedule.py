@@ -9,15 +9,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from rtbench.errors import NotYetError, RtbenchError
-from rtbench.plugin.execution import Listener
-from rtbench.plugin.plans import Plan
-from rtbench.schema.base import Progress
-from rtbench.schema.steps import Outcome, Step, StepState
+from rtbench.api import Listener, NotYetError, Outcome, Plan, Progress, RtbenchError, Step, StepState
 
 if TYPE_CHECKING:
-    from rtbench.plugin.services import Services
-    from rtbench.steps.run import Launch
+    from rtbench.api import Launch, Services
 
 
 class Schedule:
@@ -105,7 +100,7 @@ class Schedule:
 
 def attempt(services: Services, step: Step, progress: Progress, launch: Launch) -> StepState:
     """Does a step; whatever it raises is its state."""
-    from rtbench.steps.run import run_step
+    from rtbench.api import run_step
 
     started = time.monotonic()
     stops = False

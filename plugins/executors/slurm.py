@@ -15,17 +15,26 @@ from rtbench_plugins.executors.local import Workers
 from rtbench_plugins.executors.schedule import Schedule
 from rtbench_plugins.executors.slurm_jobs import Jobs, SlurmOptions
 
-from rtbench.errors import BadInputError, MissingExtraError
-from rtbench.machine import Machine, cpu_count, here
-from rtbench.plugin.execution import Executor, Listener
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.plans import Plan
-from rtbench.plugin.services import Services
-from rtbench.schema.steps import CompleteSpec, Outcome, Step, TrainSpec
-from rtbench.storage.files import convert
+from rtbench.api import (
+    BadInputError,
+    CompleteSpec,
+    Executor,
+    Listener,
+    Machine,
+    MissingExtraError,
+    Outcome,
+    Plan,
+    Services,
+    Step,
+    TrainSpec,
+    convert,
+    cpu_count,
+    here,
+    hookimpl,
+)
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
+    from rtbench.api import Register
 
 POLL_SECONDS = 0.5
 

@@ -23,10 +23,7 @@ from msgspec.structs import replace
 from rtbench_plugins.executors.launching import Done
 from rtbench_plugins.executors.slurm_task import FAILURE, PROGRESS, STATE, SlurmTask, work
 
-from rtbench.plugin.execution import Listener
-from rtbench.plugin.services import Services
-from rtbench.schema.base import Record
-from rtbench.schema.steps import Step, StepState
+from rtbench.api import Listener, Record, Services, Step, StepState
 
 LEAST_SECONDS, MOST_SECONDS = 2.0, 60.0
 """Between two looks at the queue: ever longer, and short again after a submission."""

@@ -20,11 +20,7 @@ import msgspec
 from rtbench_plugins.executors.launching import progress_into
 from rtbench_plugins.executors.schedule import attempt, use_threads, visible
 
-from rtbench.errors import RtbenchError, StepFailedError
-from rtbench.schema.base import Progress
-from rtbench.schema.environment import Environment
-from rtbench.schema.steps import Step
-from rtbench.storage.files import write_atomic
+from rtbench.api import Environment, Progress, RtbenchError, Step, StepFailedError, StepResult, write_atomic
 
 PROGRESS_SECONDS = 1.0
 LOOK_SECONDS = 0.5
@@ -93,19 +89,18 @@ def work(message: bytes) -> None:
 
 def _lead(task: SlurmTask) -> None:
     """The first process does the step; where several do it, it lets the others begin once it knows that there is work."""
-    from rtbench.session import Session
-    from rtbench.steps.run import StepContext, work_of
+    from rtbench.api import do_work, open_services
 
     folder = Path(task.folder)
     with _telling(task, rank=0):
-        session = Session(task.environment)
+        session = open_services(task.environment)
 
-        def launch(step: Step, private: Path, progress: Progress) -> dict[str, Any]:
+        def launch(step: Step, private: Path, progress: Progress) -> StepResult:
             part = SlurmProcess(str(private.absolute()), _address(), _free_port())
             _meet(part)
             write_atomic(folder / _PART, msgspec.msgpack.encode(part))
             with _telling(task, rank=0):
-                return work_of(step)(StepContext(session, step, private, progress))
+                return do_work(session, step, private, progress)
 
         state = attempt(session, task.step, progress_into(folder / PROGRESS, PROGRESS_SECONDS), launch)
         write_atomic(folder / STATE, msgspec.msgpack.encode(state))
@@ -115,20 +110,18 @@ def _lead(task: SlurmTask) -> None:
 
 def _follow(task: SlurmTask, rank: int) -> None:
     """Another process waits until the first one has work for it, or has ended."""
-    from rtbench.schema.base import no_progress
-    from rtbench.session import Session
-    from rtbench.steps.run import StepContext, work_of
+    from rtbench.api import do_work, no_progress, open_services
 
     folder = Path(task.folder)
     with _telling(task, rank):
-        session = Session(task.environment)
+        session = open_services(task.environment)
         while not (folder / _PART).exists():
             if (folder / STATE).exists():
                 return
             time.sleep(LOOK_SECONDS)
         part = msgspec.msgpack.decode((folder / _PART).read_bytes(), type=SlurmProcess)
         _meet(part)
-        work_of(task.step)(StepContext(session, task.step, Path(part.folder), no_progress))
+        do_work(session, task.step, Path(part.folder), no_progress)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from rtbench_plugins.hf.encoding import IGNORED, EncodedRow
 from rtbench_plugins.hf.loading import LoadedModel
 from torch.nn import functional
 
-from rtbench.schema.base import Family
+from rtbench.api import Family
 
 _GROUP = {"decoder": 16, "encoder_decoder": 50}
 """Batches that are shuffled together and then sorted by length, so that little is padded."""

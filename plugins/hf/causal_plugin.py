@@ -3,8 +3,7 @@ machines without weights."""
 
 from __future__ import annotations
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.registry import Register
+from rtbench.api import Register, hookimpl
 
 _TARGET = "rtbench_plugins.hf.students:causal_student"
 _PINNED = {
@@ -48,7 +47,7 @@ def rtbench_machine_facts() -> dict[str, str]:
     """What writes students' texts by default, by the rule that students go by."""
     from rtbench_plugins.hf.options import StudentOptions, engine_for
 
-    from rtbench.machine import here
+    from rtbench.api import here
 
     found = engine_for(StudentOptions(model="any"), "decoder", here(), has_weights=True)
     said = {

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from rtbench.schema.base import FinishReason
-from rtbench.schema.completions import Sampling
+from rtbench.api import FinishReason, Sampling
 
 
 @dataclass

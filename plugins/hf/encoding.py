@@ -8,9 +8,7 @@ from typing import Any
 
 from rtbench_plugins.teachers.thoughts import Tags, cut_at, parted
 
-from rtbench.errors import BadInputError, StepFailedError
-from rtbench.schema.base import Family
-from rtbench.schema.training import Recipe, TrainingRow
+from rtbench.api import BadInputError, Family, Recipe, StepFailedError, TrainingRow
 
 IGNORED = -100
 """Label of a token without loss (torch's convention)."""

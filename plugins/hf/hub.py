@@ -10,19 +10,23 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 import msgspec
 
-from rtbench.cli.common import with_session
-from rtbench.cli.show import find_cell
-from rtbench.errors import BadInputError, MissingDataError, RtbenchError
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.reporting.answers import checkpoint_of
-from rtbench.schema.leaderboard import in_percent
-from rtbench.storage.files import file_name, read_jsonl, write_atomic
+from rtbench.api import (
+    BadInputError,
+    MissingDataError,
+    RtbenchError,
+    ScoreResult,
+    checkpoint_of,
+    file_name,
+    find_cell,
+    hookimpl,
+    in_percent,
+    read_jsonl,
+    with_session,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
-    from rtbench.plugin.services import Services
-    from rtbench.schema.leaderboard import Leaderboard
-    from rtbench.schema.runs import CellRecord, RunRecord
+    from rtbench.api import CellRecord, Leaderboard, Register, RunRecord, Services
 
 What = Literal["leaderboard", "rationales", "student"]
 REPO_TYPES: dict[What, str] = {"leaderboard": "dataset", "rationales": "dataset", "student": "model"}
@@ -53,8 +57,7 @@ def push(
 ) -> None:
     """Push what a run made, with a card; with --out, look at the files first. The hub's token is read from where
     `hf auth login` leaves it, or from HF_TOKEN."""
-    from rtbench.reporting.build import build_leaderboard
-    from rtbench.storage.runs import Runs
+    from rtbench.api import Runs, build_leaderboard
 
     if repo is not None and out is not None:
         raise BadInputError("--out pushes nothing", where="hub push --repo --out", next_step="Give one of the two.")
@@ -99,7 +102,7 @@ def _leaderboard(board: Leaderboard, record: RunRecord, folder: Path) -> None:
 
 def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, folder: Path) -> None:
     """One file for each set of rationales that something was trained on."""
-    from rtbench.schema.training import CurationYield, Example
+    from rtbench.api import CurationYield, Example
 
     cells = [cell] if cell is not None else [one for one in record.cells if one.teacher is not None]
     told: list[str] = []
@@ -112,7 +115,7 @@ def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, 
         if not lines:
             continue
         write_atomic(folder / "data" / f"{file_name(name)}.jsonl", lines)
-        made = msgspec.convert(services.store.meta("curate", key).result, CurationYield, strict=False)
+        made = services.store.result(CurationYield, key)
         source = "recorded elsewhere" if one.recorded else "asked in this run"
         told.append(
             f"| {name} | {one.task} | {one.teacher} ({source}) | {made.kept} of {made.completions} | {made.covered} of {made.questions} |"
@@ -145,18 +148,15 @@ def _student(services: Services, record: RunRecord, cell: CellRecord, folder: Pa
     lines += [f"- teacher: {cell.teacher}" for _ in [0] if cell.teacher] + [
         f"- recipe: `{msgspec.json.encode(cell.recipe).decode()}`"
     ]
-    if cell.score is not None and services.store.has("score", cell.score):
+    if cell.score is not None and services.store.scored(cell):
         lines += [
             "",
             f"On the {cell.fold} fold of {cell.task} ({cell.source} data, {cell.variant}), seed {cell.seed}:",
             "",
         ]
         lines += ["| extractor | accuracy, % | n |", "|---|---|---|"]
-        summaries = services.store.meta("score", cell.score).result["summaries"]
-        lines += [
-            f"| {one['extractor']} v{one['version']} | {in_percent(one['accuracy'])} | {one['n']} |"
-            for one in summaries
-        ]
+        summaries = services.store.result(ScoreResult, cell.score).summaries
+        lines += [f"| {one.extractor} v{one.version} | {in_percent(one.accuracy)} | {one.n} |" for one in summaries]
     _card(folder, {"library_name": "transformers", "tags": ["rtbench", "reasoning", cell.task]}, "\n".join(lines))
 
 

@@ -14,11 +14,7 @@ from typing import Any
 
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions, TeacherOptions
 
-from rtbench.errors import BadInputError, MissingDataError
-from rtbench.machine import Machine
-from rtbench.schema.base import Family
-from rtbench.storage.files import file_digest, read_json
-from rtbench.storage.keys import content_key
+from rtbench.api import BadInputError, Family, Machine, MissingDataError, content_key, file_digest, read_json
 
 TOKENIZER_RECIPE = 1
 """Version of :func:`rtbench_plugins.hf.tokenizer.train_tokenizer`; a change of what it makes raises it."""

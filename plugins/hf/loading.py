@@ -15,8 +15,7 @@ from rtbench_plugins.hf.identity import local_folder
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions
 from rtbench_plugins.hf.tokenizer import train_tokenizer
 
-from rtbench.errors import BadInputError, MissingDataError, MissingExtraError
-from rtbench.schema.base import Family
+from rtbench.api import BadInputError, Family, MissingDataError, MissingExtraError
 
 
 @dataclass(frozen=True)

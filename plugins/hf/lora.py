@@ -14,7 +14,7 @@ from rtbench_plugins.hf.options import LoraOptions
 from rtbench_plugins.hf.training_state import load_trained
 from transformers.pytorch_utils import Conv1D
 
-from rtbench.errors import BadInputError, MissingExtraError
+from rtbench.api import BadInputError, MissingExtraError
 
 
 def adapted(

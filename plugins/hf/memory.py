@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rtbench_plugins.hf.options import StudentOptions
 from rtbench_plugins.hf.shapes import ModelShape
 
-from rtbench.schema.training import Recipe
+from rtbench.api import Recipe
 
 GIB = 2**30
 PROCESS = 1.0

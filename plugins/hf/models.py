@@ -14,9 +14,7 @@ from rtbench_plugins.hf.encoding import Codec
 from rtbench_plugins.hf.loading import LoadedModel
 from rtbench_plugins.teachers.thoughts import Tags
 
-from rtbench.errors import StepFailedError
-from rtbench.plugin.models import TextModel
-from rtbench.schema.completions import Completion, Request, Usage, completion_of
+from rtbench.api import Completion, Request, StepFailedError, TextModel, Usage, completion_of
 
 _CPU_CACHE_BYTES = 1 << 29
 _CUDA_CACHE_SHARE = 0.25

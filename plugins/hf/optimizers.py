@@ -8,7 +8,7 @@ import torch
 from rtbench_plugins.hf.loading import LoadedModel
 from rtbench_plugins.hf.muon import Muon
 
-from rtbench.schema.training import Recipe
+from rtbench.api import Recipe
 
 _ADAM_SHARE = 0.75
 """Under Muon: AdamW's rate for embeddings, norms and convolutions, as a part of the recipe's."""

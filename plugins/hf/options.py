@@ -11,13 +11,7 @@ import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
 from rtbench_plugins.teachers.thoughts import Tags
 
-from rtbench.errors import BadInputError
-from rtbench.machine import Machine, here
-from rtbench.plugin.services import Services
-from rtbench.schema.base import Family, Record
-from rtbench.schema.money import Price
-from rtbench.schema.tasks import RationaleSource
-from rtbench.storage.files import convert
+from rtbench.api import BadInputError, Family, Machine, Price, RationaleSource, Record, Services, convert, here
 
 RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
     "decoder": {

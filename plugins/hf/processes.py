@@ -17,7 +17,7 @@ from rtbench_plugins.hf.loading import LoadedModel
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.training_state import Weights, copy_weights, load_trained, trained_weights
 
-from rtbench.errors import BadInputError, MissingExtraError
+from rtbench.api import BadInputError, MissingExtraError
 
 GRADIENT_NORM = 1.0
 """Gradients are scaled down to it."""

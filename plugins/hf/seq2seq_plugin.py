@@ -3,8 +3,7 @@ without weights."""
 
 from __future__ import annotations
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.registry import Register
+from rtbench.api import Register, hookimpl
 
 _TARGET = "rtbench_plugins.hf.students:seq2seq_student"
 _PINNED = {

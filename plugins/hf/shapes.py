@@ -12,7 +12,7 @@ from typing import Any
 
 from rtbench_plugins.hf.identity import cached_file, local_folder
 
-from rtbench.storage.files import read_json
+from rtbench.api import read_json
 
 _HEADER = struct.Struct("<Q")
 _MOST_HEADER = 100 * 10**6

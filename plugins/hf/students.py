@@ -25,13 +25,18 @@ from rtbench_plugins.hf.options import (
 )
 from rtbench_plugins.hf.shapes import ModelShape, shape_of, shape_of_config
 
-from rtbench.machine import Machine
-from rtbench.plugin.models import Student, TextModel, TrainJob
-from rtbench.plugin.services import Services
-from rtbench.schema.base import Family
-from rtbench.schema.completions import ModelSpec
-from rtbench.schema.steps import Resources
-from rtbench.schema.training import Recipe, TrainReport
+from rtbench.api import (
+    Family,
+    Machine,
+    ModelSpec,
+    Recipe,
+    Resources,
+    Services,
+    Student,
+    TextModel,
+    TrainJob,
+    TrainReport,
+)
 
 if TYPE_CHECKING:
     from rtbench_plugins.hf.loading import LoadedModel

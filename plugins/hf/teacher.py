@@ -11,13 +11,7 @@ from rtbench_plugins.hf.identity import Hub, teacher_fingerprint
 from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, machine_of, plain, teacher_options
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
 
-from rtbench.errors import BadInputError
-from rtbench.machine import Machine
-from rtbench.plugin.models import Teacher, TextModel
-from rtbench.plugin.services import Services
-from rtbench.schema.base import Family
-from rtbench.schema.completions import ModelSpec
-from rtbench.schema.steps import Resources
+from rtbench.api import BadInputError, Family, Machine, ModelSpec, Resources, Services, Teacher, TextModel
 
 
 class HfTeacher(Teacher):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.registry import Register
+from rtbench.api import Register, hookimpl
 
 
 @hookimpl

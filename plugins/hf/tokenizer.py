@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.schema.base import Family
+from rtbench.api import Family
 
 PAD = "<|pad|>"
 END = "<|end|>"

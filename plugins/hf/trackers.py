@@ -15,9 +15,7 @@ from rtbench_plugins.hf.optimizers import rate_factor
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes
 
-from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.plugin.models import TrainJob
-from rtbench.storage.files import file_name
+from rtbench.api import BadInputError, TrainJob, UnknownNameError, file_name
 
 EVERY = 10
 """Steps between two losses that are told: on a GPU each waits for what is being computed."""

@@ -23,10 +23,7 @@ from rtbench_plugins.hf.trackers import Trackers
 from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, load_trained
 from torch.nn import functional
 
-from rtbench.errors import BadInputError, StepFailedError
-from rtbench.plugin.models import TrainJob
-from rtbench.schema.training import TrainReport
-from rtbench.storage.keys import content_key, derived_seed
+from rtbench.api import BadInputError, StepFailedError, TrainJob, TrainReport, content_key, derived_seed
 
 SELECTIONS = ("last", "val", "best-test")
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from rtbench.storage.files import atomic_write
+from rtbench.api import atomic_write
 
 Weights = dict[str, torch.Tensor]
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from rtbench.cli.common import name_list, with_session
-from rtbench.errors import BadInputError
+from rtbench.api import BadInputError, name_list, with_session
 
 if TYPE_CHECKING:
-    from rtbench.plugin.services import Services
+    from rtbench.api import Services
 
 
 @click.command()
@@ -57,9 +56,7 @@ def export(
 def _export_cell(services: Services, directory: Path, name: str, run_name: str | None) -> None:
     from rtbench_plugins.lm_eval.export import export_cell
 
-    from rtbench.cli.show import find_cell
-    from rtbench.reporting.answers import checkpoint_of
-    from rtbench.storage.runs import Runs
+    from rtbench.api import Runs, checkpoint_of, find_cell
 
     record = Runs(services.workspace).load(run_name)
     cell = find_cell(services, record, name)

@@ -9,22 +9,29 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.data.files import DataFiles
-from rtbench.errors import BadInputError, PluginError, UnknownNameError
-from rtbench.plugin.tasks import Task
-from rtbench.reporting.answers import asked_as, check_scored
-from rtbench.schema.base import Family, Record
-from rtbench.schema.prompts import PromptFormat, Template
-from rtbench.schema.steps import CompleteSpec
-from rtbench.schema.tasks import Sample
+from rtbench.api import (
+    BadInputError,
+    CompleteSpec,
+    DataFiles,
+    Family,
+    PluginError,
+    PromptFormat,
+    Record,
+    Sample,
+    Task,
+    Template,
+    UnknownNameError,
+    asked_as,
+    atomic_write,
+    check_scored,
+    demonstrations_text,
+    questions_of,
+    write_atomic,
+)
 from rtbench.scoring.extraction import FILTER, FilterExtractor
-from rtbench.steps.prompts import demonstrations_text
-from rtbench.steps.selection import questions_of
-from rtbench.storage.files import atomic_write, write_atomic
 
 if TYPE_CHECKING:
-    from rtbench.plugin.services import Services
-    from rtbench.schema.runs import CellRecord
+    from rtbench.api import CellRecord, Services
 
 ZERO_SHOT = PromptFormat(
     name="zero-shot",

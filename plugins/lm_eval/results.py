@@ -14,15 +14,20 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from rtbench_plugins.lm_eval.export import doc_of
 
-from rtbench.plugin.reporting import FolderReporter
-from rtbench.reporting.answers import Judged, asked_as, judged_by, scored_by, scored_cells
-from rtbench.schema.leaderboard import Leaderboard
-from rtbench.steps.prompts import shots
-from rtbench.storage.files import write_atomic
+from rtbench.api import (
+    FolderReporter,
+    Judged,
+    Leaderboard,
+    asked_as,
+    judged_by,
+    scored_by,
+    scored_cells,
+    shots,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
-    from rtbench.plugin.services import Services
-    from rtbench.schema.runs import CellRecord, RunRecord
+    from rtbench.api import CellRecord, RunRecord, Services
 
 _UNSAFE = re.compile(r"[\"<>:/|\\?*\[\]]+")
 """``sanitize_model_name`` of lm_eval/utils.py."""

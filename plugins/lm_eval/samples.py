@@ -8,10 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rtbench.errors import BadInputError
-from rtbench.plugin.recordings import ONE_TEXT_PREFIX, RecordingFormat
-from rtbench.schema.recordings import RecordedEntry, Recording
-from rtbench.storage.files import jsonl_lines
+from rtbench.api import ONE_TEXT_PREFIX, BadInputError, RecordedEntry, Recording, RecordingFormat, jsonl_lines
 
 NAME = re.compile(r"samples_(?P<task>.+)_\d{4}-\d\d-\d\dT[\d.-]+\.jsonl(?:\.gz)?")
 _OURS = "rtbench_"

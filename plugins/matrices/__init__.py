@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.plugin.hookspecs import hookimpl
+from rtbench.api import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
+    from rtbench.api import Register
 
 DEFAULT = "pocket"
 """What `rtbench run` does without `--matrix`."""

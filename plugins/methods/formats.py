@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rtbench.errors import BadInputError
-from rtbench.schema.prompts import PromptFormat, Template
-from rtbench.schema.tasks import RationaleSource
+from rtbench.api import BadInputError, PromptFormat, RationaleSource, Template
 
 ZERO_SHOT = PromptFormat(
     name="zero-shot",

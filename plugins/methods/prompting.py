@@ -6,15 +6,10 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.methods.formats import FEW_SHOT, FEW_SHOT_COT, ZERO_SHOT, ZERO_SHOT_COT
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.methods import Method
-from rtbench.schema.prompts import PromptFormat
+from rtbench.api import Method, PromptFormat, hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.cells import Cell
-    from rtbench.plugin.methods import StepBuilder
-    from rtbench.plugin.registry import Register
-    from rtbench.schema.steps import Step
+    from rtbench.api import Cell, Register, Step, StepBuilder
 
 
 class Prompting(Method):

@@ -7,14 +7,10 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.methods.formats import FINE_TUNE_COT
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.methods import Method
+from rtbench.api import Method, hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.cells import Cell
-    from rtbench.plugin.methods import StepBuilder
-    from rtbench.plugin.registry import Register
-    from rtbench.schema.steps import Step
+    from rtbench.api import Cell, Register, Step, StepBuilder
 
 SAMPLES = 8
 TEMPERATURE = 0.7

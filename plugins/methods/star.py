@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.methods.formats import FINE_TUNE_COT
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.methods import AskedStep, Method
+from rtbench.api import AskedStep, Method, hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.cells import Cell
-    from rtbench.plugin.methods import StepBuilder
-    from rtbench.plugin.registry import Register
-    from rtbench.schema.steps import Step
+    from rtbench.api import Cell, Register, Step, StepBuilder
 
 ROUNDS = 2
 """Trainings: on what the teacher wrote, and then on what the student did."""

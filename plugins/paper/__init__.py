@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rtbench.plugin.hookspecs import hookimpl
+from rtbench.api import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
-    from rtbench.schema.leaderboard import LeaderboardRow
+    from rtbench.api import LeaderboardRow, Register
 
 
 @hookimpl

@@ -22,11 +22,7 @@ import ast
 import re
 from pathlib import Path
 
-from rtbench.errors import BadInputError
-from rtbench.plugin.recordings import RecordingFormat
-from rtbench.schema.base import Record
-from rtbench.schema.recordings import RecordedEntry, Recording
-from rtbench.storage.files import read_bytes
+from rtbench.api import BadInputError, Record, RecordedEntry, Recording, RecordingFormat, read_bytes
 
 KEYS = {"zero_shot_cot": "zs_cot"}
 """Its ``--method`` to our recording keys; the other methods ask in one stage and print no rationale of their own."""

@@ -8,12 +8,10 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rtbench.errors import BadInputError
-from rtbench.schema.base import Record
-from rtbench.storage.files import convert
+from rtbench.api import BadInputError, Record, convert
 
 if TYPE_CHECKING:
-    from rtbench.schema.leaderboard import CellResult, LeaderboardRow
+    from rtbench.api import CellResult, LeaderboardRow
 
 METHODS = {
     "zs": "zero-shot",
@@ -74,7 +72,7 @@ def reported_rows(tasks: Sequence[str]) -> tuple[LeaderboardRow, ...]:
     """The paper's rows for a leaderboard: one per method, model, teacher and degree that has a figure for one of the
     tasks. A figure that two tables print counts once; printed tables come before plots. Figures for parts of the
     training questions are another experiment (:func:`load_reference` has them)."""
-    from rtbench.schema.leaderboard import CellResult, LeaderboardRow
+    from rtbench.api import CellResult, LeaderboardRow
 
     groups: dict[tuple[object, ...], dict[str, CellResult]] = {}
     sources: dict[tuple[object, ...], list[str]] = {}

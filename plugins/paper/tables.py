@@ -6,9 +6,7 @@ from collections.abc import Sequence
 
 from rtbench_plugins.paper.reference import METHODS, ReferenceRow, load_reference
 
-from rtbench.plugin.reporting import Reporter
-from rtbench.schema.base import Record
-from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow, Record, Reporter, in_percent
 
 MATRICES = {
     "fig:diverse_reasoning": "paper-diverse",

@@ -10,7 +10,7 @@ from rtbench_plugins.pocket.sizes import Size
 from rtbench_plugins.pocket.students import MODELS, shipped
 from rtbench_plugins.pocket.tokenizer import shipped_tokenizer
 
-from rtbench.errors import BadInputError, MissingDataError
+from rtbench.api import BadInputError, MissingDataError
 
 
 def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str], None]) -> None:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import format_option, print_json, print_table
-from rtbench.errors import UnknownNameError
+from rtbench.api import UnknownNameError, format_option, print_json, print_table
 
 if TYPE_CHECKING:
     from rtbench_plugins.pocket.probes import ProbeResult
@@ -96,6 +95,6 @@ def vocabulary(out: Path, traceback: bool) -> None:  # noqa: ARG001 - read by ma
     """Make the vocabulary anew, from the pre-training text and the twins. The shipped models keep theirs."""
     from rtbench_plugins.pocket.vocabulary import made_anew
 
-    from rtbench.storage.files import write_atomic
+    from rtbench.api import write_atomic
 
     write_atomic(out, "".join(f"{piece}\n" for piece in made_anew()).encode())

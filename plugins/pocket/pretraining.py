@@ -18,8 +18,7 @@ from rtbench_plugins.pocket.growing import grow
 from rtbench_plugins.pocket.sizes import VOCABULARY, Size, described
 from torch.nn import functional
 
-from rtbench.errors import BadInputError
-from rtbench.storage.files import atomic_write
+from rtbench.api import BadInputError, atomic_write
 
 _CHUNK = 4000
 """Documents that are drawn and sorted into batches together; fewer under a budget that they would exceed at once."""

@@ -19,7 +19,7 @@ from rtbench_plugins.pocket.primitives.pieces import ITEMS, LETTERS, ORDINALS, h
 from rtbench_tasks.common.dates import numbers, shift
 from rtbench_tasks.common.words import COLOURS, NAMES, THINGS
 
-from rtbench.schema.base import Record
+from rtbench.api import Record
 
 Probe = Callable[[random.Random], tuple[str, str]]
 """Draws a prompt and what must follow it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rtbench.schema.base import Record
+from rtbench.api import Record
 
 VOCABULARY = 1536
 """Rows of the embedding; those behind the tokenizer's last word are never used."""

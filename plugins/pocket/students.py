@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.plugin.hookspecs import hookimpl
+from rtbench.api import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
+    from rtbench.api import Register
 
 MODELS = Path(__file__).parent / "models"
 _TARGET = "rtbench_plugins.hf.students:causal_student"

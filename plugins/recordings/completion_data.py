@@ -8,10 +8,7 @@ from pathlib import Path
 import msgspec
 from rtbench_plugins.recordings.lines import PREFIXES, RecordLine, numbered, required, two_stages
 
-from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.plugin.recordings import ONE_TEXT_PREFIX, RecordingFormat
-from rtbench.schema.recordings import Recording
-from rtbench.storage.files import read_json
+from rtbench.api import ONE_TEXT_PREFIX, BadInputError, Recording, RecordingFormat, UnknownNameError, read_json
 
 
 class _Metadata(msgspec.Struct):

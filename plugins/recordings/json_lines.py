@@ -12,10 +12,7 @@ from pathlib import Path
 import msgspec
 from rtbench_plugins.recordings.lines import PREFIXES, RecordLine, numbered, required, two_stages
 
-from rtbench.errors import BadInputError
-from rtbench.plugin.recordings import ONE_TEXT_PREFIX, RecordingFormat
-from rtbench.schema.recordings import Recording
-from rtbench.storage.files import jsonl_lines, read_bytes
+from rtbench.api import ONE_TEXT_PREFIX, BadInputError, Recording, RecordingFormat, jsonl_lines, read_bytes
 
 
 class JsonLines(RecordingFormat):

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from rtbench.errors import BadInputError
-from rtbench.schema.base import FinishReason
-from rtbench.schema.recordings import RecordedEntry
-from rtbench.scoring.text import squeezed
+from rtbench.api import BadInputError, FinishReason, RecordedEntry, squeezed
 
 PREFIXES: dict[str | None, str | None] = {
     None: None,

@@ -27,11 +27,17 @@ from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdi
 from rtbench_plugins.remote.wire import Reply, completions
 from rtbench_plugins.teachers.thoughts import Tags
 
-from rtbench.errors import NotYetError, StepFailedError
-from rtbench.schema.base import Record
-from rtbench.schema.completions import Completion, Request
-from rtbench.storage.budget import Budget, BudgetSpentError
-from rtbench.storage.files import read_json, write_atomic
+from rtbench.api import (
+    Budget,
+    BudgetSpentError,
+    Completion,
+    NotYetError,
+    Record,
+    Request,
+    StepFailedError,
+    read_json,
+    write_atomic,
+)
 
 MOST_LINES = 50_000
 MOST_BYTES = 190 * 10**6

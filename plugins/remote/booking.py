@@ -8,8 +8,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from rtbench.storage.budget import Budget
-from rtbench.storage.files import write_atomic
+from rtbench.api import Budget, write_atomic
 
 
 class Booked(Protocol):

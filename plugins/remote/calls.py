@@ -8,9 +8,7 @@ from dataclasses import dataclass
 
 from rtbench_plugins.remote.wire import Body, UsageReply
 
-from rtbench.schema.completions import Request
-from rtbench.schema.money import Price
-from rtbench.storage.budget import nano
+from rtbench.api import Price, Request, nano
 
 OVERHEAD_TOKENS = 64
 """Of a chat's own marks around a prompt, from above."""

@@ -22,9 +22,7 @@ from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdi
 from rtbench_plugins.remote.wire import completions
 from rtbench_plugins.teachers.thoughts import Tags
 
-from rtbench.errors import StepFailedError
-from rtbench.schema.completions import Completion, Request
-from rtbench.storage.budget import Budget
+from rtbench.api import Budget, Completion, Request, StepFailedError
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 60.0

@@ -13,7 +13,7 @@ from rtbench_plugins.remote.http import Connection
 from rtbench_plugins.remote.jobs import Checkpoint, FineTuningJob, Order, Provider
 from rtbench_plugins.remote.options import EndpointOptions
 
-from rtbench.errors import NotYetError
+from rtbench.api import NotYetError
 
 JOBS = "fine_tuning/jobs"
 _FINAL = frozenset({"succeeded", "failed", "cancelled"})

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit, urlunsplit
 import aiohttp
 from rtbench_plugins.remote.options import EndpointOptions, is_local
 
-from rtbench.errors import BadInputError
+from rtbench.api import BadInputError
 
 CONNECT_SECONDS = 30.0
 

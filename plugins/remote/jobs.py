@@ -17,15 +17,24 @@ from typing import Any, Literal
 import msgspec
 from rtbench_plugins.remote.booking import book_truth, book_worst, write_note
 
-from rtbench.errors import BadInputError, NotYetError, RtbenchError, StepFailedError
-from rtbench.plugin.models import Student, TextModel, TrainJob
-from rtbench.plugin.services import Services
-from rtbench.schema.base import Record
-from rtbench.schema.money import Price
-from rtbench.schema.training import TrainingRow, TrainReport
-from rtbench.storage.budget import nano
-from rtbench.storage.files import read_json, write_atomic
-from rtbench.storage.keys import content_key
+from rtbench.api import (
+    BadInputError,
+    NotYetError,
+    Price,
+    Record,
+    RtbenchError,
+    Services,
+    StepFailedError,
+    Student,
+    TextModel,
+    TrainingRow,
+    TrainJob,
+    TrainReport,
+    content_key,
+    nano,
+    read_json,
+    write_atomic,
+)
 
 TRIES = 3
 """Creations that break off where nobody knows what came of them, before the step fails."""

@@ -13,11 +13,7 @@ from rtbench_plugins.remote.limits import Limits
 from rtbench_plugins.remote.options import EndpointOptions, profile_of
 from rtbench_plugins.remote.wire import Body
 
-from rtbench.errors import BadInputError, StepFailedError
-from rtbench.plugin.models import TextModel
-from rtbench.plugin.services import Services
-from rtbench.schema.completions import Completion, Request
-from rtbench.schema.money import Price
+from rtbench.api import BadInputError, Completion, Price, Request, Services, StepFailedError, TextModel
 
 PATHS = {"chat": "chat/completions", "completions": "completions"}
 

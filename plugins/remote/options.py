@@ -14,12 +14,7 @@ import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
 from rtbench_plugins.teachers.thoughts import Tags
 
-from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.schema.base import Record
-from rtbench.schema.money import Price
-from rtbench.schema.steps import Resources
-from rtbench.schema.tasks import RationaleSource
-from rtbench.storage.files import convert, read_yaml
+from rtbench.api import BadInputError, Price, RationaleSource, Record, Resources, UnknownNameError, convert, read_yaml
 
 PROFILES = Path(__file__).with_name("profiles.yaml")
 OWNED = frozenset(

@@ -9,9 +9,7 @@ from urllib.parse import urlsplit
 from msgspec.structs import replace
 from rtbench_plugins.remote.options import EndpointOptions
 
-from rtbench.schema.base import Record
-from rtbench.schema.money import Price
-from rtbench.storage.files import convert, read_yaml
+from rtbench.api import Price, Record, convert, read_yaml
 
 PRICES = Path(__file__).with_name("prices.yaml")
 

@@ -15,18 +15,21 @@ from rtbench_plugins.remote.options import (
 )
 from rtbench_plugins.remote.prices import asking_price
 
-from rtbench.errors import BadInputError
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.models import TextModel
-from rtbench.plugin.services import Services
-from rtbench.schema.completions import ModelSpec
-from rtbench.schema.steps import Resources
-from rtbench.schema.training import Recipe, TrainingRow
-from rtbench.storage.files import convert
-from rtbench.storage.keys import content_key
+from rtbench.api import (
+    BadInputError,
+    ModelSpec,
+    Recipe,
+    Resources,
+    Services,
+    TextModel,
+    TrainingRow,
+    content_key,
+    convert,
+    hookimpl,
+)
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
+    from rtbench.api import Register
 
 END = " END"
 """Closes a plain completion (original project, ``src/data/completion_dataset.py``: GPT-3's rows)."""

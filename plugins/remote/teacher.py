@@ -9,15 +9,10 @@ from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
 from rtbench_plugins.remote.options import RemoteOptions, asking_resources, identity, plain, remote_options
 from rtbench_plugins.remote.prices import asking_price
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.models import Teacher, TextModel
-from rtbench.plugin.services import Services
-from rtbench.schema.completions import ModelSpec
-from rtbench.schema.steps import Resources
-from rtbench.storage.keys import content_key
+from rtbench.api import ModelSpec, Resources, Services, Teacher, TextModel, content_key, hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
+    from rtbench.api import Register
 
 
 class RemoteTeacher(Teacher):

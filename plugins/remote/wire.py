@@ -9,8 +9,7 @@ import msgspec
 from rtbench_plugins.remote.options import EndpointOptions, Profile
 from rtbench_plugins.teachers.thoughts import Tags, cut_at, parted
 
-from rtbench.schema.base import FinishReason
-from rtbench.schema.completions import Completion, Request, Usage, completion_of
+from rtbench.api import Completion, FinishReason, Request, Usage, completion_of
 
 SEEDS = 2**31
 """Some servers keep seeds in 32 bits, signed."""

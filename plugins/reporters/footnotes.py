@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from rtbench_plugins.reporters.wording import describe, intervals, sources
 
-from rtbench.data.overlap import RUN
-from rtbench.schema.leaderboard import Leaderboard, LeaderboardRow, in_percent
-from rtbench.schema.money import Spending
+from rtbench.api import RUN, Leaderboard, LeaderboardRow, Spending, in_percent
 
 
 def notes(board: Leaderboard) -> list[str]:

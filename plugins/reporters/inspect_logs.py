@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from rtbench.errors import MissingExtraError
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.reporting import FolderReporter
-from rtbench.reporting.answers import Judged, judged_by, scored_by, scored_cells
-from rtbench.schema.base import FinishReason
-from rtbench.schema.completions import Completion
-from rtbench.storage.files import file_name
-from rtbench.storage.keys import content_key
+from rtbench.api import (
+    Completion,
+    FinishReason,
+    FolderReporter,
+    Judged,
+    MissingExtraError,
+    content_key,
+    file_name,
+    hookimpl,
+    judged_by,
+    scored_by,
+    scored_cells,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,10 +29,7 @@ if TYPE_CHECKING:
     from inspect_ai.log import EvalLog, EvalSample, EvalScore
     from inspect_ai.model import ChatMessage
 
-    from rtbench.plugin.registry import Register
-    from rtbench.plugin.services import Services
-    from rtbench.schema.leaderboard import Leaderboard
-    from rtbench.schema.runs import CellRecord, RunRecord
+    from rtbench.api import CellRecord, Leaderboard, Register, RunRecord, Services
 
 _ENDED: dict[FinishReason | None, Literal["stop", "max_tokens", "unknown"]] = {
     "stop": "stop", "length": "max_tokens", None: "unknown",

@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from rtbench_plugins.reporters.footnotes import notes
 from rtbench_plugins.reporters.wording import HEADS, SHORT, describe
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.reporting import Reporter
-from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow, Reporter, hookimpl, in_percent
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
+    from rtbench.api import Register
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",

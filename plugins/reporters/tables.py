@@ -11,12 +11,10 @@ from rtbench_plugins.reporters.footnotes import curated, gaps, notes, several, s
 from rtbench_plugins.reporters.printing import escaped, text_console, text_of
 from rtbench_plugins.reporters.wording import HEADS, SHORT, describe, mean, percent
 
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.reporting import Reporter
-from rtbench.schema.leaderboard import CellResult, Leaderboard
+from rtbench.api import CellResult, Leaderboard, Reporter, hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
+    from rtbench.api import Register
 
 
 class TableReporter(Reporter):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow, in_percent
 
 SHORT = {
     "tracking_shuffled_objects": "shuffled_objects",

@@ -11,7 +11,7 @@ import msgspec
 from rtbench_plugins.reporters.wording import SHORT, describe
 from rtbench_plugins.site.samples import CellPage
 
-from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow
 
 Datum = dict[str, Any]
 LINES = {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,22 +13,27 @@ from rtbench_plugins.reporters.wording import HEADS, describe, mean, percent
 from rtbench_plugins.site.charts import charts_of
 from rtbench_plugins.site.samples import CellPage, write_samples
 
-from rtbench.errors import BadInputError
-from rtbench.plugin.reporting import FolderReporter
-from rtbench.reporting.compare import close_to_best
-from rtbench.reporting.wrong_answers import CATEGORIES
-from rtbench.schema.leaderboard import Leaderboard, LeaderboardRow
-from rtbench.schema.scores import Interval
-from rtbench.stats.intervals import Answers, clustered_wilson, wilson
-from rtbench.steps.score import scores_of
-from rtbench.storage.files import write_atomic
+from rtbench.api import (
+    CATEGORIES,
+    Answers,
+    BadInputError,
+    FolderReporter,
+    Interval,
+    Leaderboard,
+    LeaderboardRow,
+    ScoreResult,
+    ScoreSummary,
+    close_to_best,
+    clustered_wilson,
+    scores_of,
+    wilson,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from rtbench.plugin.services import Services
-    from rtbench.schema.runs import CellRecord, RunRecord
-    from rtbench.storage.store import Store
+    from rtbench.api import CellRecord, RunRecord, Services, Store
 
 _HERE = Path(__file__).parent
 _MARK = "rtbench-site"
@@ -53,11 +59,11 @@ class SiteReporter(FolderReporter):
         pages: list[CellPage] = []
         page = templates.get_template("cell.html")
         for at, cell in enumerate(run.cells):
-            found, scored = write_samples(services, cell, at, folder / "data"), _scored(services, cell)
+            found, scored = write_samples(services, cell, at, folder / "data"), _scored(services.store, cell)
             pages.append(found)
             text = page.render(
                 run=run, cell=cell, page=found, categories=CATEGORIES, scored=scored,
-                summaries=_with_intervals(services.store, cell, scored), version=leaderboard.version,
+                verdicts=_verdicts(services.store, cell, scored), version=leaderboard.version,
             )  # fmt: skip
             write_atomic(folder / "cells" / f"{at}.html", text.encode())
         close, sizes = close_to_best(run, services.store), _sizes(leaderboard)
@@ -104,26 +110,33 @@ def _templates() -> Environment:
     )  # fmt: skip
 
 
-def _with_intervals(store: Store, cell: CellRecord, scored: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every extractor's summary, of a cell that is scored."""
-    return [{**one, "interval": _interval(one, store, cell.score or "")} for one in scored.get("summaries", ())]
+@dataclass(frozen=True)
+class _Verdicts:
+    """One extractor's summary of a cell."""
+
+    summary: ScoreSummary
+    interval: Interval | None
 
 
-def _interval(summary: dict[str, Any], store: Store, key: str) -> Interval | None:
+def _verdicts(store: Store, cell: CellRecord, scored: ScoreResult | None) -> list[_Verdicts]:
+    """Return every extractor's summary, of a cell that is scored."""
+    summaries = scored.summaries if scored is not None else ()
+    return [_Verdicts(one, _interval(one, store, cell.score or "")) for one in summaries]
+
+
+def _interval(summary: ScoreSummary, store: Store, key: str) -> Interval | None:
     """As on the leaderboard of one seed: over patterns where questions share them."""
-    if not summary["n"]:
+    if not summary.n:
         return None
-    if summary.get("patterns") in {None, summary["n"]}:
-        return wilson(summary["correct"], summary["n"])
-    found = scores_of(store, key, summary["extractor"])
+    if summary.patterns in {None, summary.n}:
+        return wilson(summary.correct, summary.n)
+    found = scores_of(store, key, summary.extractor)
     return clustered_wilson(Answers([float(one.correct) for one in found], [one.pattern for one in found]))
 
 
-def _scored(services: Services, cell: CellRecord) -> dict[str, Any]:
-    """What a cell's score step reports; empty where it is not scored."""
-    if cell.score is None or not services.store.has("score", cell.score):
-        return {}
-    return services.store.meta("score", cell.score).result
+def _scored(store: Store, cell: CellRecord) -> ScoreResult | None:
+    """Return what a cell's score step reports; None where it is not scored."""
+    return store.result(ScoreResult, cell.score) if cell.score is not None and store.scored(cell) else None
 
 
 def _sizes(board: Leaderboard) -> dict[str | None, int]:

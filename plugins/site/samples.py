@@ -14,13 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from rtbench.errors import RtbenchError
-from rtbench.reporting.answers import Judged, judged
-from rtbench.reporting.wrong_answers import categories_of
+from rtbench.api import Judged, RtbenchError, categories_of, judged
 
 if TYPE_CHECKING:
-    from rtbench.plugin.services import Services
-    from rtbench.schema.runs import CellRecord
+    from rtbench.api import CellRecord, Services
 
 CHUNK = 200
 """Samples in a file."""

@@ -11,22 +11,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtbench.data.pins import PinnedFile
-from rtbench.errors import BadInputError, MissingDataError
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.models import ModelServices, Teacher, TextModel
+from rtbench.api import (
+    BadInputError,
+    Completion,
+    MissingDataError,
+    ModelServices,
+    ModelSpec,
+    PinnedFile,
+    PromptFormat,
+    Record,
+    Request,
+    Teacher,
+    Template,
+    TextModel,
+    content_key,
+    convert,
+    hookimpl,
+    read_yaml,
+)
 from rtbench.recordings.importing import PROMPT, fingerprint_of, import_recording, read_note, recorded_partition
-from rtbench.schema.base import Record
-from rtbench.schema.completions import Completion, ModelSpec, Request
-from rtbench.schema.prompts import PromptFormat, Template
-from rtbench.storage.files import convert, read_yaml
-from rtbench.storage.keys import content_key
 from rtbench.twins import setting_of
 
 if TYPE_CHECKING:
-    from rtbench.plugin.models import ModelServices
-    from rtbench.plugin.registry import Register
-    from rtbench.plugin.tasks import Task
+    from rtbench.api import ModelServices, Register, Task
     from rtbench.recordings.importing import RecordingNote
 
 

@@ -15,17 +15,28 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from rtbench.errors import BadInputError, StepFailedError
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.models import ModelServices, Teacher, TextModel
-from rtbench.plugin.registry import Register
-from rtbench.plugin.tasks import Task
-from rtbench.schema.base import FinishReason, Record
-from rtbench.schema.completions import Completion, ModelSpec, Request, Usage, completion_of
-from rtbench.schema.money import Price
-from rtbench.schema.prompts import PromptFormat, Template
-from rtbench.storage.files import convert
-from rtbench.storage.keys import content_key
+from rtbench.api import (
+    BadInputError,
+    Completion,
+    FinishReason,
+    ModelServices,
+    ModelSpec,
+    Price,
+    PromptFormat,
+    Record,
+    Register,
+    Request,
+    StepFailedError,
+    Task,
+    Teacher,
+    Template,
+    TextModel,
+    Usage,
+    completion_of,
+    content_key,
+    convert,
+    hookimpl,
+)
 from rtbench.twins import Narrator, Problem, Twin, setting_of, task_and_setting, twin_data
 
 VERSION = 1

@@ -16,17 +16,26 @@ from rtbench_plugins.hf.options import Access, access
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, TeacherFormat, check_asking, learns_from
 from rtbench_plugins.teachers.thoughts import Tags, parted
 
-from rtbench.errors import BadInputError, MissingExtraError, StepFailedError
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.models import Teacher, TextModel
-from rtbench.plugin.registry import Register
-from rtbench.plugin.services import Services
-from rtbench.schema.base import Record
-from rtbench.schema.completions import Completion, ModelSpec, Request, Usage, completion_of
-from rtbench.schema.steps import Resources
-from rtbench.schema.tasks import RationaleSource
-from rtbench.storage.files import convert
-from rtbench.storage.keys import content_key
+from rtbench.api import (
+    BadInputError,
+    Completion,
+    MissingExtraError,
+    ModelSpec,
+    RationaleSource,
+    Record,
+    Register,
+    Request,
+    Resources,
+    Services,
+    StepFailedError,
+    Teacher,
+    TextModel,
+    Usage,
+    completion_of,
+    content_key,
+    convert,
+    hookimpl,
+)
 
 AHEAD = 2048
 """Requests that the engine holds at once: enough to schedule well, and no list of a hundred thousand."""

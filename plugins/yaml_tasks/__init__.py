@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.plugin.hookspecs import hookimpl
+from rtbench.api import hookimpl
 
 if TYPE_CHECKING:
     from rtbench_plugins.yaml_tasks.task import YamlTask
 
-    from rtbench.plugin.tasks import Task
+    from rtbench.api import Task
 
 
 @hookimpl

@@ -8,11 +8,7 @@ from pathlib import Path
 
 from rtbench_plugins.yaml_tasks.spec import PaperPrompt
 
-from rtbench.data.files import DataFiles
-from rtbench.errors import BadInputError, MissingDataError
-from rtbench.schema.base import Record
-from rtbench.schema.tasks import Demonstration
-from rtbench.storage.files import convert, read_json, read_yaml
+from rtbench.api import BadInputError, DataFiles, Demonstration, MissingDataError, Record, convert, read_json, read_yaml
 
 _BLOCK = re.compile(r"Q: (?P<question>.*?)\nA: (?P<rationale>.*?) ?The answer is (?P<answer>[^\n]*?)\.?$", re.DOTALL)
 

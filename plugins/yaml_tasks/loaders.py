@@ -17,10 +17,7 @@ from typing import Any
 
 import msgspec
 
-from rtbench.errors import BadInputError
-from rtbench.schema.base import Fold, Record
-from rtbench.schema.tasks import Sample
-from rtbench.storage.files import convert, jsonl_lines, read_json, read_jsonl
+from rtbench.api import BadInputError, Fold, Record, Sample, convert, jsonl_lines, read_json, read_jsonl
 from rtbench.twins import lettered
 
 VERSION = 1

@@ -8,12 +8,9 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from rtbench.data.pins import PinnedFile
-from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.schema.base import Fold, Record
+from rtbench.api import BadInputError, Fold, PinnedFile, Record, UnknownNameError, convert, read_yaml
 from rtbench.scoring.extraction import FilterStep, answer_rule
 from rtbench.scoring.rules import AnswerType
-from rtbench.storage.files import convert, read_yaml
 from rtbench.twins import setting_of
 
 # Fields of lm_eval.config.task.TaskConfig (0.4.13), stated here because importing it takes a tenth of a second.

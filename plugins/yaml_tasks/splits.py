@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from rtbench_plugins.yaml_tasks.spec import GroupSpec, SplitSpec
 
-from rtbench.errors import BadInputError
-from rtbench.schema.base import Fold
-from rtbench.schema.tasks import Split
+from rtbench.api import BadInputError, Fold, Split
 
 VERSION = 1
 """Raised when what comes out changes; counts in the tasks' fingerprints."""

@@ -11,16 +11,25 @@ from rtbench_plugins.yaml_tasks import few_shot, loaders, splits
 from rtbench_plugins.yaml_tasks.spec import FileSpec, SplitSpec, TaskFile, TaskSettings, read_task_file
 from rtbench_plugins.yaml_tasks.twin import load_twin
 
-from rtbench.data.files import DataFiles
-from rtbench.data.pins import PinnedFile
-from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
-from rtbench.plugin.tasks import Extractor, Task
-from rtbench.schema.base import Fold
-from rtbench.schema.tasks import Demonstration, Sample, Split, TaskData, TaskInfo
+from rtbench.api import (
+    BadInputError,
+    DataFiles,
+    Demonstration,
+    Extractor,
+    Fold,
+    MissingDataError,
+    PinnedFile,
+    Sample,
+    Split,
+    Task,
+    TaskData,
+    TaskInfo,
+    UnknownNameError,
+    content_key,
+    convert,
+)
 from rtbench.scoring.extraction import FilterExtractor, FilterStep, default_steps, rule_of
 from rtbench.scoring.rules import RULES
-from rtbench.storage.files import convert
-from rtbench.storage.keys import content_key
 from rtbench.twins import Twin, setting_of, twin_data, twin_fingerprint
 
 DEFAULT_EXTRACTOR = "flexible"

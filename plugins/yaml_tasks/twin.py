@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from rtbench.errors import BadInputError
+from rtbench.api import BadInputError
 from rtbench.twins import Knobs, Twin
 
 

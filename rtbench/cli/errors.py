@@ -34,7 +34,7 @@ def errors(
 
     record = Runs(session.workspace).load(run_name)
     if cell is None:
-        cells = [one for one in record.cells if one.scored_in(session.store)]
+        cells = [one for one in record.cells if session.store.scored(one)]
     else:
         cells = [find_cell(session, record, cell)]
     answers, counts, shown = _looked_into(session, cells, extractor, examples)

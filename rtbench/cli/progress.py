@@ -124,12 +124,3 @@ def byte_progress() -> Progress:
         stream.flush()
 
     return show
-
-
-def listener_for(plan: Plan, session: Session, console: Console) -> RunListener:
-    """A live view where a person watches."""
-    if not console.is_terminal:
-        return RunListener(plan, session, console)
-    from rtbench.cli.live import LiveListener
-
-    return LiveListener(plan, session, console)

@@ -18,9 +18,13 @@ from rtbench.cli.common import (
     with_session,
 )
 from rtbench.cli.money import keep_account
+from rtbench.cli.progress import RunListener
 from rtbench.errors import BadInputError
+from rtbench.plugin.plans import Plan
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from rtbench.session import Session
 
 
@@ -48,7 +52,6 @@ def run(
 ) -> int:
     """Do what each cell of a matrix needs, exactly once, and print the leaderboard."""
     from rtbench.cli.added import with_summaries
-    from rtbench.cli.progress import listener_for
     from rtbench.planning.preflight import refuse_unready
     from rtbench.planning.records import overlaps, random_accuracies, run_record
     from rtbench.reporting.build import build_leaderboard
@@ -70,7 +73,7 @@ def run(
     runs = Runs(session.workspace)
     random = random_accuracies(session, plan)
     runs.save(run_record(name, plan, None, version=__version__, random=random))
-    with listener_for(plan, session, console(stderr=True)) as listener:
+    with _listener_for(plan, session, console(stderr=True)) as listener:
         outcome = engine.run(plan, session, listener)
     record = run_record(name, plan, outcome, version=__version__, random=random, overlap=overlaps(session, plan))
     runs.save(record)
@@ -88,3 +91,12 @@ def run(
         errors.print("stopped; what is done is kept, the same command goes on from here", style="yellow")
         return 130
     return 1 if outcome.failed else 0
+
+
+def _listener_for(plan: Plan, session: Session, console: Console) -> RunListener:
+    """A live view where a person watches."""
+    if not console.is_terminal:
+        return RunListener(plan, session, console)
+    from rtbench.cli.live import LiveListener
+
+    return LiveListener(plan, session, console)

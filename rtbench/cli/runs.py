@@ -30,7 +30,7 @@ def runs(session: Session, format_: str) -> None:
             rows.append((name, "?", "?", "?", f"cannot be read: {error.what}"))
             facts.append({"run": name, "error": error.what})
             continue
-        scored = sum(cell.scored_in(session.store) for cell in run.cells)
+        scored = sum(session.store.scored(cell) for cell in run.cells)
         rows.append((name, run.made or "?", run.matrix, f"{scored} of {len(run.cells)}", ", ".join(run.tasks)))
         told = {"made": run.made or None, "matrix": run.matrix, "tasks": run.tasks}
         facts.append({"run": name, **told, "cells": len(run.cells), "scored": scored})

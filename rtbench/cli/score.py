@@ -108,7 +108,7 @@ def _run(session: Session, name: str, extractor: str | None, format_: str) -> No
     from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(name)
-    cells = [cell for cell in record.cells if cell.scored_in(session.store)]
+    cells = [cell for cell in record.cells if session.store.scored(cell)]
     found = [rescore(session, cell, extractor) for cell in cells]
     if format_ == "json":
         print_json(found)

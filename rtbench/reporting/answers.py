@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.schema.base import Record
 from rtbench.schema.completions import Completion
+from rtbench.schema.results import ScoreResult
 from rtbench.schema.scores import Score
 from rtbench.schema.steps import CompleteSpec, ScoreSpec
 from rtbench.schema.tasks import Sample
@@ -92,7 +93,7 @@ def scored_cells(services: Services, run: RunRecord) -> list[CellRecord]:
     Raises:
         BadInputError: none has.
     """
-    found = [cell for cell in run.cells if cell.scored_in(services.store)]
+    found = [cell for cell in run.cells if services.store.scored(cell)]
     if not found:
         raise BadInputError("no cell is scored", where=f"run {run.name}", next_step="`rtbench run` first.")
     return found
@@ -101,7 +102,7 @@ def scored_cells(services: Services, run: RunRecord) -> list[CellRecord]:
 def scored_by(services: Services, cell: CellRecord) -> list[str]:
     """The extractors that a scored cell was scored with, the leaderboard's first."""
     assert cell.score is not None
-    names = [one["extractor"] for one in services.store.meta("score", cell.score).result["summaries"]]
+    names = [one.extractor for one in services.store.result(ScoreResult, cell.score).summaries]
     return sorted(names, key=lambda name: name != cell.extractor)
 
 
@@ -112,7 +113,7 @@ def shown_by(services: Services, run: RunRecord, extractor: str) -> RunRecord:
     Raises:
         UnknownNameError: no cell was scored by it.
     """
-    scored = {cell.name: scored_by(services, cell) for cell in run.cells if cell.scored_in(services.store)}
+    scored = {cell.name: scored_by(services, cell) for cell in run.cells if services.store.scored(cell)}
     if not any(extractor in names for names in scored.values()):
         known = {name for names in scored.values() for name in names}
         raise UnknownNameError.of("extractor", extractor, known, where=f"run {run.name}", listing="rtbench extractors")
@@ -132,7 +133,7 @@ def stored_answers(services: Services, cell: CellRecord) -> tuple[str, ScoreSpec
     """
     key = check_scored(services, cell)
     meta = services.store.meta("score", key)
-    epoch = meta.result.get("epoch", 1) if len(cell.completions) > 1 else 1
+    epoch = services.store.result(ScoreResult, key).epoch or 1
     return key, msgspec.convert(meta.spec, ScoreSpec), completions_of(services, cell.completions[epoch - 1])
 
 
@@ -151,8 +152,8 @@ def checkpoint_of(services: Services, cell: CellRecord) -> Path:
     if cell.checkpoint is None or not services.store.has("train", cell.checkpoint):
         raise BadInputError(cell.reason or "it has no trained student", where=where)
     epoch = None
-    if cell.score is not None and services.store.has("score", cell.score):
-        epoch = services.store.meta("score", cell.score).result.get("epoch")
+    if cell.score is not None and services.store.scored(cell):
+        epoch = services.store.result(ScoreResult, cell.score).epoch
     folder = weights_of(services.store, cell.checkpoint, epoch)
     if not any(folder.glob("*.safetensors")):
         raise BadInputError("its student has no weights here", where=where)
@@ -165,7 +166,7 @@ def check_scored(services: Services, cell: CellRecord) -> str:
     Raises:
         BadInputError: it has none, or its task or questions are not those of then.
     """
-    if cell.score is None or not services.store.has("score", cell.score):
+    if cell.score is None or not services.store.scored(cell):
         raise BadInputError(cell.reason or "not run yet", where=f"cell {cell.name}", next_step="`rtbench run` first.")
     check_task(services, cell)
     now = services.task(cell.task).dataset_id(cell.variant)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,9 +12,10 @@ from rtbench.plugin.methods import Method
 from rtbench.plugin.services import Services
 from rtbench.reporting.spending import Books, summed
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, Metrics
+from rtbench.schema.results import CompleteResult, ScoreResult
 from rtbench.schema.runs import CellRecord, RunRecord
 from rtbench.schema.scores import AtK, Interval, ScoreSummary
-from rtbench.schema.training import CurationYield
+from rtbench.schema.training import CurationYield, TrainReport
 from rtbench.stats.bootstrap import Bootstrap, accuracy_over_patterns
 from rtbench.stats.intervals import (
     Answers,
@@ -164,10 +165,10 @@ def _twin_variant(by_task: Mapping[str, Sequence[CellRecord]]) -> str:
 def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> CellResult:
     names = tuple(cell.name for cell in cells)
     for cell in cells:
-        if cell.score is None or not store.has("score", cell.score):
+        if not store.scored(cell):
             return CellResult(reason=cell.reason or "not run yet", cells=names)
-    metas = [store.meta("score", cell.score) for cell in cells if cell.score]
-    summaries = [msgspec.convert(meta.result["summaries"], list[ScoreSummary]) for meta in metas]
+    results = [store.result(ScoreResult, cell.score) for cell in cells if cell.score]
+    summaries = [result.summaries for result in results]
     primary = [next(s for s in found if s.extractor == cells[0].extractor) for found in summaries]
     # Where each seed has questions of its own (twins), they add up; else all seeds answer the same ones.
     counted = primary if _own_questions(cells) else primary[:1]
@@ -175,6 +176,7 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
     if n == 0:
         return CellResult(reason="no completion for any question of the fold", cells=names)
     single = len(cells) == 1
+    trained = [report for cell in cells if (report := _training(cell, store)) is not None]
     patterns = sum(s.n if s.patterns is None else s.patterns for s in counted)
     answers = _answers(cells, store) if patterns < n else None
     return CellResult(
@@ -187,25 +189,25 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         seeds=len(cells),
         seed_values=tuple(sorted(cell.seed for cell in cells)),
         extractor_version=primary[0].version,
-        training_rows=_training_rows(cells, store),
-        metrics=_metrics(primary, [meta.result for meta in metas]),
+        training_rows=round(fmean(report.rows for report in trained)) if trained else None,
+        metrics=_metrics(primary, results),
         summaries=tuple(summaries[0]) if single else (),
         curation=_curation(cells if _own_questions(cells) else cells[:1], store),
-        epoch=_epoch(cells[0], store, metas[0].result) if single else None,
-        parameters=_trained(cells[0], store, "parameters"),
-        rows_cut=max(_trained(cell, store, "truncated") or 0 for cell in cells),
+        epoch=_epoch(cells[0], store, results[0]) if single else None,
+        parameters=trained[0].parameters if trained else None,
+        rows_cut=max((report.truncated for report in trained), default=0),
         prompts_cut=max(
-            sum(store.meta("complete", key).result["prompts_cut"] for key in cell.completions) for cell in cells
+            sum(store.result(CompleteResult, key).prompts_cut for key in cell.completions) for cell in cells
         ),
         recipe=cells[0].recipe,
         cells=names,
     )
 
 
-def _metrics(primary: Sequence[ScoreSummary], results: Sequence[Mapping[str, Any]]) -> Metrics:
+def _metrics(primary: Sequence[ScoreSummary], results: Sequence[ScoreResult]) -> Metrics:
     """Means over seeds; those of several completions for the k that all seeds have. Scores of before there were these do
     without."""
-    words = [found["rationale_words"] for found in results if found.get("rationale_words") is not None]
+    words = [found.rationale_words for found in results if found.rationale_words is not None]
     return Metrics(
         contains_answer=fmean(one.contains_answer for one in primary),
         correct_format=fmean(one.correct_format for one in primary),
@@ -270,7 +272,7 @@ def _answers(cells: Sequence[CellRecord], store: Store) -> list[Answers]:
 def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None:
     """Of all cells together."""
     keys = [cell.examples for cell in cells if cell.examples is not None and store.has("curate", cell.examples)]
-    found = [msgspec.convert(store.meta("curate", key).result, CurationYield) for key in keys]
+    found = [store.result(CurationYield, key) for key in keys]
     if not found:
         return None
     return CurationYield(
@@ -283,22 +285,16 @@ def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None
     )
 
 
-def _epoch(cell: CellRecord, store: Store, result: Mapping[str, object]) -> int | None:
-    if "epoch" in result:
-        return int(str(result["epoch"]))
+def _epoch(cell: CellRecord, store: Store, result: ScoreResult) -> int | None:
+    """Return the epoch whose weights were scored; None where nothing was trained."""
+    if result.epoch is not None:
+        return result.epoch
+    report = _training(cell, store)
+    return None if report is None else report.selected
+
+
+def _training(cell: CellRecord, store: Store) -> TrainReport | None:
+    """Return what a cell's training reported; None where nothing was trained."""
     if cell.checkpoint is None or not store.has("train", cell.checkpoint):
         return None
-    return int(store.meta("train", cell.checkpoint).result["selected"])
-
-
-def _training_rows(cells: Sequence[CellRecord], store: Store) -> int | None:
-    found = [rows for cell in cells if (rows := _trained(cell, store, "rows")) is not None]
-    return round(fmean(found)) if found else None
-
-
-def _trained(cell: CellRecord, store: Store, fact: str) -> int | None:
-    """A fact that the training reported."""
-    if cell.checkpoint is None or not store.has("train", cell.checkpoint):
-        return None
-    found = store.meta("train", cell.checkpoint).result[fact]
-    return None if found is None else int(found)
+    return store.result(TrainReport, cell.checkpoint)

@@ -9,6 +9,8 @@ import msgspec
 
 from rtbench.schema.completions import IndexEntry, LedgerAddress, Usage
 from rtbench.schema.money import Price, Spending
+from rtbench.schema.results import CompleteResult
+from rtbench.schema.training import TrainReport
 from rtbench.steps.complete import partition_at
 from rtbench.storage.files import read_jsonl
 
@@ -32,9 +34,9 @@ class Books:
         for key in keys:
             if not self._store.has("complete", key):
                 continue
-            meta = self._store.meta("complete", key)
-            if meta.result["completions"]:
-                usages = self._at(msgspec.convert(meta.result["address"], LedgerAddress))
+            found = self._store.result(CompleteResult, key)
+            if found.completions:
+                usages = self._at(found.address)
                 entries = read_jsonl(self._store.path("complete", key) / "index.jsonl", IndexEntry)
                 held.update((entry.key, usages.get(entry.key)) for entry in entries)
         return spending_of(list(held.values()), price)
@@ -61,9 +63,9 @@ class Books:
         }
 
     def _with_trainings(self, spending: Spending, keys: Iterable[str]) -> Spending:
-        paid = [self._store.meta("train", key).result for key in keys if self._store.has("train", key)]
-        paid = [report for report in paid if report.get("currency")]
-        money = spending.money + sum(report["money"] for report in paid)
+        trained = [self._store.result(TrainReport, key) for key in keys if self._store.has("train", key)]
+        paid = [report for report in trained if report.currency]
+        money = spending.money + sum(report.money for report in paid)
         return msgspec.structs.replace(spending, money=money, trainings=len(paid))
 
     def _at(self, address: LedgerAddress) -> dict[str, Usage | None]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rtbench.schema.base import Fold, Record, Source
 from rtbench.schema.money import Price
 from rtbench.schema.tasks import Overlap
 from rtbench.schema.training import Recipe
-
-if TYPE_CHECKING:
-    from rtbench.storage.store import Store
 
 
 class CellRecord(Record, frozen=True, omit_defaults=True):
@@ -57,10 +52,6 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     def of_teacher(self) -> bool:
         """The teacher itself answered."""
         return self.teacher is not None and self.student is None
-
-    def scored_in(self, store: Store) -> bool:
-        """Whether its scores are there."""
-        return self.score is not None and store.has("score", self.score)
 
 
 class RunRecord(Record, frozen=True, omit_defaults=True):

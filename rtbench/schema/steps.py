@@ -1,9 +1,11 @@
-"""Cells and steps: what a matrix is made of, and the cacheable units of work that answer it."""
+"""Steps: the cacheable units of work that answer a matrix's cells."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeGuard
+
+from typing_extensions import TypeVar
 
 from rtbench.schema.base import Family, Record
 from rtbench.schema.completions import ModelSpec, Sampling
@@ -14,9 +16,6 @@ from rtbench.schema.training import Recipe
 StepKind = Literal["complete", "curate", "train", "score"]
 VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 1, "train": 1, "score": 3}
 """Version of each kind's implementation; raised when its results change, which makes old results stale."""
-
-
-# ------------------------------------------------------------------------------------------------------------ steps
 
 
 class TaskSpec(Record, frozen=True, omit_defaults=True):
@@ -128,12 +127,15 @@ class ScoreSpec(Record, frozen=True, tag="score", tag_field="type", omit_default
 Spec = CompleteSpec | CurateSpec | TrainSpec | ScoreSpec
 
 
-class Step(Record, frozen=True):
+SpecT = TypeVar("SpecT", bound=Spec, default=Any)
+
+
+class Step(Record, Generic[SpecT], frozen=True):
     """One cacheable unit of work: small, serialisable, finds its inputs by key."""
 
     key: str
     kind: StepKind
-    spec: Spec
+    spec: SpecT
     inputs: tuple[Input, ...]
     resources: Resources
     title: str
@@ -143,11 +145,23 @@ class Step(Record, frozen=True):
         return [i for i in self.inputs if i.role == role]
 
 
+def asks_model(step: Step[Any]) -> TypeGuard[Step[CompleteSpec]]:
+    """Return whether it is a ``complete`` step."""
+    return isinstance(step.spec, CompleteSpec)
+
+
+def curates(step: Step[Any]) -> TypeGuard[Step[CurateSpec]]:
+    """Return whether it is a ``curate`` step."""
+    return isinstance(step.spec, CurateSpec)
+
+
+def trains(step: Step[Any]) -> TypeGuard[Step[TrainSpec]]:
+    """Return whether it is a ``train`` step."""
+    return isinstance(step.spec, TrainSpec)
+
+
 def kind_of(spec: Spec) -> StepKind:
     return spec.__struct_config__.tag  # type: ignore[return-value]
-
-
-# ------------------------------------------------------------------------------------------------------------ cells
 
 
 class Resources(Record, frozen=True):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtbench.errors import StepFailedError
 from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Request
+from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CompleteSpec, Step
 from rtbench.schema.tasks import Sample
+from rtbench.steps.context import StepContext
 from rtbench.steps.generation import ask
 from rtbench.steps.prompts import render
 from rtbench.steps.selection import corpus_of, questions_of
@@ -22,14 +24,12 @@ from rtbench.storage.ledger import Ledger, Partition, make_request
 if TYPE_CHECKING:
     from rtbench.plugin.models import TextModel
     from rtbench.plugin.services import Services
-    from rtbench.steps.run import StepContext
     from rtbench.storage.store import Store
 
 
-def address_of(step: Step) -> LedgerAddress:
+def address_of(step: Step[CompleteSpec]) -> LedgerAddress:
     """The partition of a complete step: model, data set, and name of prompt format and stage."""
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     fingerprint = spec.model.fingerprint
     if spec.trained:
         fingerprint = f"trained-{step.inputs_as('checkpoint')[0].key}"
@@ -43,11 +43,10 @@ def partition_at(ledger: Ledger, address: LedgerAddress) -> Partition:
     return ledger.partition(address.fingerprint, address.dataset, address.prompt)
 
 
-def requests_of(services: Services, step: Step) -> list[Request]:
+def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
     """All requests of a step, in sample order. An answer stage's prompts hold what its reasoning step wrote, which
     therefore must be done."""
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     if spec.stage == "answer":
         return answer_requests(step, completions_of(services, step.inputs_as("reasoning")[0].key))
     fingerprint = address_of(step).fingerprint
@@ -71,10 +70,9 @@ def requests_of(services: Services, step: Step) -> list[Request]:
     return out
 
 
-def _answered_right(services: Services, step: Step, samples: Sequence[Sample]) -> set[int]:
+def _answered_right(services: Services, step: Step[CompleteSpec], samples: Sequence[Sample]) -> set[int]:
     """The samples that an ``answered`` input has a right answer to."""
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     assert spec.unless_right is not None
     by_index = {sample.index: sample for sample in samples}
     extractor = services.task(spec.task.name).extractor(spec.unless_right.extractor)
@@ -85,10 +83,9 @@ def _answered_right(services: Services, step: Step, samples: Sequence[Sample]) -
     return right
 
 
-def answer_requests(step: Step, rationales: Iterable[Completion]) -> list[Request]:
+def answer_requests(step: Step[CompleteSpec], rationales: Iterable[Completion]) -> list[Request]:
     """Requests of an answer stage whose prompts hold these rationales, in their order."""
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     fingerprint, dataset = address_of(step).fingerprint, spec.task.dataset
     template = spec.format.template(spec.family).answer_input
     assert template is not None
@@ -101,7 +98,7 @@ def answer_requests(step: Step, rationales: Iterable[Completion]) -> list[Reques
     return out
 
 
-def complete(context: StepContext) -> dict[str, Any]:
+def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
     """Asks for what the ledger lacks, then writes down which completions are the step's.
 
     Raises:
@@ -109,7 +106,6 @@ def complete(context: StepContext) -> dict[str, Any]:
     """
     services, step = context.services, context.step
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     requests = requests_of(services, step)
     address = address_of(step)
     partition = partition_at(services.ledger, address)
@@ -142,17 +138,17 @@ def complete(context: StepContext) -> dict[str, Any]:
     with atomic_write(context.folder / "index.jsonl") as handle:
         handle.write(msgspec.json.Encoder().encode_lines(entries))
     usages = [c.usage for c in (found[entry.key] for entry in entries) if c.usage is not None]
-    return {
-        "address": msgspec.to_builtins(address),
-        "requests": len(requests),
-        "completions": len(entries),
-        "questions": len({request.sample_index for request in requests}),
-        "missing_questions": len({r.sample_index for r in requests} - {e.sample_index for e in entries}),
-        "prompts_cut": sum(found[entry.key].prompt_cut for entry in entries),
-        "notes": _notes(spec, [found[entry.key] for entry in entries], len(requests) - len(entries)),
-        "prompt_tokens": sum(u.prompt_tokens for u in usages),
-        "completion_tokens": sum(u.completion_tokens for u in usages),
-    }
+    return CompleteResult(
+        address=address,
+        requests=len(requests),
+        completions=len(entries),
+        questions=len({request.sample_index for request in requests}),
+        missing_questions=len({r.sample_index for r in requests} - {e.sample_index for e in entries}),
+        prompts_cut=sum(found[entry.key].prompt_cut for entry in entries),
+        notes=tuple(_notes(spec, [found[entry.key] for entry in entries], len(requests) - len(entries))),
+        prompt_tokens=sum(u.prompt_tokens for u in usages),
+        completion_tokens=sum(u.completion_tokens for u in usages),
+    )
 
 
 def _leaves_out(services: Services, spec: CompleteSpec) -> bool:
@@ -176,7 +172,7 @@ def _notes(spec: CompleteSpec, completions: Sequence[Completion], missing: int) 
     return [f"{said}: {spec.model.name} seems to ignore seed or temperature"]
 
 
-def _reasoning(context: StepContext) -> Mapping[tuple[int, int], Completion] | None:
+def _reasoning(context: StepContext[CompleteSpec]) -> Mapping[tuple[int, int], Completion] | None:
     """The rationales that an answer stage builds on, to be kept beside the answers."""
     inputs = context.step.inputs_as("reasoning")
     if not inputs:
@@ -185,10 +181,9 @@ def _reasoning(context: StepContext) -> Mapping[tuple[int, int], Completion] | N
     return {(completion.sample_index, completion.completion_index): completion for completion in first}
 
 
-def open_model(services: Services, step: Step) -> TextModel:
+def open_model(services: Services, step: Step[CompleteSpec]) -> TextModel:
     """Loads the model that a complete step asks: a teacher, a base student, or a train step's checkpoint."""
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     model = spec.model
     if model.role == "teacher":
         return services.teacher(model.plugin, model.name, model.options).open(model)
@@ -213,13 +208,9 @@ def completions_of(services: Services, key: str) -> list[Completion]:
     Raises:
         StepFailedError: the ledger has lost some of them.
     """
-    meta = services.store.meta("complete", key)
-    address = msgspec.convert(meta.result["address"], LedgerAddress)
-    entries = (
-        read_jsonl(services.store.path("complete", key) / "index.jsonl", IndexEntry)
-        if meta.result["completions"]
-        else []
-    )
+    result = services.store.result(CompleteResult, key)
+    address = result.address
+    entries = read_jsonl(services.store.path("complete", key) / "index.jsonl", IndexEntry) if result.completions else []
     found = partition_at(services.ledger, address).load({entry.key for entry in entries})
     lost = [entry for entry in entries if entry.key not in found]
     if lost:

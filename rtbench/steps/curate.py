@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,17 +13,18 @@ from rtbench.plugin.curators import CurationContext, Curator
 from rtbench.plugin.models import Teacher
 from rtbench.schema.base import Fold
 from rtbench.schema.completions import Completion
+from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CurateSpec
 from rtbench.schema.tasks import RationaleSource, Sample
 from rtbench.schema.training import Candidate, CurationYield, Example
 from rtbench.steps.complete import completions_of
+from rtbench.steps.context import StepContext
 from rtbench.steps.prompts import split_rationale
 from rtbench.steps.selection import questions_of
 from rtbench.storage.files import atomic_write, read_jsonl
 
 if TYPE_CHECKING:
     from rtbench.plugin.services import Services
-    from rtbench.steps.run import StepContext
 
 
 TESTED: tuple[Fold, ...] = ("validation", "test", "ood")
@@ -38,11 +39,10 @@ class Stage:
     after: Sequence[Candidate]
 
 
-def curate(context: StepContext) -> dict[str, Any]:
+def curate(context: StepContext[CurateSpec]) -> CurationYield:
     """Writes examples.jsonl and reports what was kept."""
     services, step = context.services, context.step
     spec = step.spec
-    assert isinstance(spec, CurateSpec)
     data = services.task_data(spec.task.name, spec.task.variant)
     samples = questions_of(data, spec.task.split, spec.questions)
     keys = [i.key for i in step.inputs_as("completions")]
@@ -61,7 +61,7 @@ def curate(context: StepContext) -> dict[str, Any]:
     )
     with atomic_write(context.folder / "examples.jsonl") as handle:
         handle.write(msgspec.json.Encoder().encode_lines(examples))
-    return msgspec.to_builtins(report)  # type: ignore[no-any-return]
+    return report
 
 
 def context_of(services: Services, spec: CurateSpec, samples: Sequence[Sample]) -> CurationContext:
@@ -132,8 +132,7 @@ def candidates_of(
 ) -> list[Candidate]:
     """The first ``degree`` completions of each question, of finished complete steps, judged."""
     found = [
-        (completions_of(services, key), services.store.meta("complete", key).result["address"]["fingerprint"])
-        for key in keys
+        (completions_of(services, key), services.store.result(CompleteResult, key).address.fingerprint) for key in keys
     ]
     return pooled(services, spec, samples, found)
 
@@ -180,6 +179,6 @@ def pooled(
 
 def examples_of(services: Services, key: str) -> list[Example]:
     """The examples of a finished curate step."""
-    if not services.store.meta("curate", key).result["kept"]:
+    if not services.store.result(CurationYield, key).kept:
         return []
     return read_jsonl(services.store.path("curate", key) / "examples.jsonl", Example)

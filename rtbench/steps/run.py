@@ -1,56 +1,54 @@
-"""What each kind of step does. Every step reads its inputs from ledger and store by key, and writes nothing but its
-own ledger segment and its own folder of the store."""
+"""Do a step: once, in a private directory, and with its result written last."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from rtbench.errors import StepFailedError
+from rtbench.plugin.services import Services
 from rtbench.schema.base import Progress, no_progress
-from rtbench.schema.steps import VERSIONS, Step
+from rtbench.schema.results import StepResult
+from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, ScoreSpec, Step, TrainSpec
+from rtbench.steps.complete import complete
+from rtbench.steps.context import StepContext
+from rtbench.steps.curate import curate
+from rtbench.steps.score import score
+from rtbench.steps.train import train
 from rtbench.storage.store import Meta, Timing
 
-if TYPE_CHECKING:
-    from rtbench.plugin.services import Services
+RUNNERS: Mapping[type, Callable[[StepContext[Any]], StepResult]] = {
+    CompleteSpec: complete,
+    CurateSpec: curate,
+    TrainSpec: train,
+    ScoreSpec: score,
+}
+"""What does a step's work, by its spec."""
 
-
-@dataclass(frozen=True)
-class StepContext:
-    """What a step's implementation is given."""
-
-    services: Services
-    step: Step
-    folder: Path
-    """Private directory; becomes the step's folder in the store."""
-    progress: Progress = no_progress
-
-
-Launch = Callable[[Step, Path, Progress], dict[str, Any]]
-"""Does a step's work (:func:`work_of`) in as many processes as it asks for; returns what the first of them does."""
+Launch = Callable[[Step, Path, Progress], StepResult]
+"""Does a step's work (:func:`do_work`) in as many processes as it asks for; returns the result of the first of them."""
 
 
 def run_step(
     services: Services, step: Step, progress: Progress = no_progress, launch: Launch | None = None
 ) -> Sequence[str]:
-    """Does one step, unless the store holds it already.
+    """Do one step, unless the store holds it already.
 
     Args:
-        services: where.
-        step: what.
-        progress: told how far it is.
+        services: where it reads and writes.
+        step: what is done.
+        progress: is told how far it is.
         launch: starts the processes of a step that asks for several.
 
     Returns:
         What the user should know of the result.
 
     Raises:
-        RtbenchError: it cannot be done, for a reason the user can mend.
+        RtbenchError: it cannot be done, for a reason that the user can fix.
     """
     if services.store.has(step.kind, step.key):
         return ()
@@ -68,19 +66,24 @@ def run_step(
         if several and launch is not None:
             result = launch(step, folder, counted)
         else:
-            result = work_of(step)(StepContext(services, step, folder, counted))
+            result = do_work(services, step, folder, counted)
         meta = Meta(
             key=step.key,
             kind=step.kind,
             version=VERSIONS[step.kind],
             spec=msgspec.to_builtins(step.spec),
             inputs=msgspec.to_builtins(list(step.inputs)),
-            result=result,
+            result=msgspec.to_builtins(result),
         )
         seconds = round(time.monotonic() - started, 3)
         services.store.commit(folder, meta, Timing(seconds=seconds, units=counted.units))
-    notes: Sequence[str] = result.get("notes", ())
-    return notes
+    return result.notes
+
+
+def do_work(services: Services, step: Step, folder: Path, progress: Progress = no_progress) -> StepResult:
+    """Do a step's work in a private directory. Where several processes do it together, each calls this, and the result of
+    the first one counts."""
+    return RUNNERS[type(step.spec)](StepContext(services, step, folder, progress))
 
 
 class _CountedProgress:
@@ -96,24 +99,3 @@ class _CountedProgress:
             self._before = done
         self.units = done - self._before
         self._progress(done, total, unit)
-
-
-def work_of(step: Step) -> Callable[[StepContext], dict[str, Any]]:
-    """What a step of this kind does. Where several processes do it together, each calls it, and the first one's result
-    counts."""
-    kind = step.kind
-    if kind == "complete":
-        from rtbench.steps.complete import complete
-
-        return complete
-    if kind == "curate":
-        from rtbench.steps.curate import curate
-
-        return curate
-    if kind == "train":
-        from rtbench.steps.train import train
-
-        return train
-    from rtbench.steps.score import score
-
-    return score

@@ -5,31 +5,31 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtbench.schema.completions import Completion
+from rtbench.schema.results import ScoreResult
 from rtbench.schema.scores import AtK, Score, ScoreSummary
 from rtbench.schema.steps import ScoreSpec
 from rtbench.schema.tasks import Sample
 from rtbench.scoring.extraction import summarise
 from rtbench.scoring.metrics import at_k
 from rtbench.steps.complete import completions_of
+from rtbench.steps.context import StepContext
 from rtbench.steps.selection import questions_of
 from rtbench.storage.files import atomic_write, read_jsonl
 
 if TYPE_CHECKING:
-    from rtbench.steps.run import StepContext
     from rtbench.storage.store import Store
 
 
-def score(context: StepContext) -> dict[str, Any]:
+def score(context: StepContext[ScoreSpec]) -> ScoreResult:
     """Writes scores-<extractor>.jsonl for each extractor (one score per question) and reports their summaries and
     the rationales' mean length."""
     services, step = context.services, context.step
     spec = step.spec
-    assert isinstance(spec, ScoreSpec)
     task = services.task(spec.task.name)
     data = services.task_data(spec.task.name, spec.task.variant)
     samples = {s.index: s for s in questions_of(data, spec.task.split, spec.questions)}
@@ -52,13 +52,12 @@ def score(context: StepContext) -> dict[str, Any]:
         missing = len(samples) - len({s.sample_index for s in scores})
         summary = summarise(name, extractor.version, scores, missing)
         summaries.append(msgspec.structs.replace(summary, at_k=tuple(curve)))
-    result: dict[str, Any] = {
-        "summaries": msgspec.to_builtins(summaries),
-        "rationale_words": _mean_words(runs[epoch], spec.answer_prefix),
-    }
-    if per_epoch:
-        result |= {"epoch": epoch + 1, "accuracy_per_epoch": per_epoch}
-    return result
+    return ScoreResult(
+        summaries=tuple(summaries),
+        rationale_words=_mean_words(runs[epoch], spec.answer_prefix),
+        epoch=epoch + 1 if per_epoch else None,
+        accuracy_per_epoch=tuple(per_epoch),
+    )
 
 
 def _grouped(scores: Sequence[Score], samples: Mapping[int, Sample]) -> list[Score]:

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from rtbench.errors import StepFailedError
 from rtbench.plugin.models import TrainJob
 from rtbench.schema.steps import TrainSpec
-from rtbench.schema.training import Example
+from rtbench.schema.training import CurationYield, Example, TrainReport
+from rtbench.steps.context import StepContext
 from rtbench.steps.curate import examples_of
 from rtbench.steps.prompts import training_row
 from rtbench.steps.selection import corpus_of
 
-if TYPE_CHECKING:
-    from rtbench.steps.run import StepContext
 
-
-def train(context: StepContext) -> dict[str, Any]:
+def train(context: StepContext[TrainSpec]) -> TrainReport:
     """Fine-tunes the student in the step's private directory.
 
     Raises:
@@ -28,13 +25,12 @@ def train(context: StepContext) -> dict[str, Any]:
     """
     services, step = context.services, context.step
     spec = step.spec
-    assert isinstance(spec, TrainSpec)
     source = step.inputs_as("examples")[0].key
     examples = examples_of(services, source)
     if not examples:
-        found = services.store.meta("curate", source).result
+        found = services.store.result(CurationYield, source)
         raise StepFailedError(
-            f"no training examples: {found['completions']} completions for {found['questions']} questions, none kept",
+            f"no training examples: {found.completions} completions for {found.questions} questions, none kept",
             where=step.title,
             next_step="Ask another teacher, or give other curators.",
         )
@@ -57,7 +53,7 @@ def train(context: StepContext) -> dict[str, Any]:
         )
     )
     # Time is kept in timing.json: a result is the same however long it took.
-    return msgspec.to_builtins(msgspec.structs.replace(report, seconds=0.0))  # type: ignore[no-any-return]
+    return msgspec.structs.replace(report, seconds=0.0)
 
 
 def hold_out(examples: Sequence[Example], spec: TrainSpec) -> tuple[list[Example], list[Example]]:

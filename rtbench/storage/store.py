@@ -10,12 +10,16 @@ import os
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from rtbench.errors import BadInputError
+from rtbench.schema.results import KINDS, StepResult
+from rtbench.schema.runs import CellRecord
 from rtbench.storage.files import locked, write_atomic
+
+ResultT = TypeVar("ResultT", bound=StepResult)
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +31,12 @@ class Meta(msgspec.Struct, frozen=True, kw_only=True):
     spec: Any
     inputs: list[Any]
     result: dict[str, Any]
+
+
+class _Reported(msgspec.Struct, frozen=True):
+    """The part of ``meta.json`` that reports read."""
+
+    result: msgspec.Raw
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,15 +77,32 @@ class Store:
         try:
             return msgspec.json.decode(path.read_bytes(), type=Meta)
         except FileNotFoundError:
-            raise BadInputError(
-                "this step is not in the store", where=str(path), next_step="Run it again with `rtbench run`."
-            ) from None
+            raise _absent(path) from None
         except msgspec.MsgspecError as error:
-            raise BadInputError(
-                f"not what a step writes: {error}",
-                where=str(path),
-                next_step="Delete the folder; `rtbench run` makes it anew.",
-            ) from None
+            raise _damaged(path, error) from None
+
+    def result(self, type_: type[ResultT], key: str) -> ResultT:
+        """Return what a finished step reports.
+
+        Args:
+            type_: of the kind's result.
+            key: of the step.
+
+        Raises:
+            BadInputError: the step is not there, or its meta.json was tampered with.
+        """
+        kind = KINDS[type_]
+        path = self.path(kind, key) / "meta.json"
+        try:
+            return msgspec.json.decode(msgspec.json.decode(path.read_bytes(), type=_Reported).result, type=type_)
+        except FileNotFoundError:
+            raise _absent(path) from None
+        except msgspec.MsgspecError as error:
+            raise _damaged(path, error) from None
+
+    def scored(self, cell: CellRecord) -> bool:
+        """Return whether a cell's scores are there."""
+        return cell.score is not None and self.has("score", cell.score)
 
     def timing(self, kind: str, key: str) -> Timing | None:
         path = self.path(kind, key) / "timing.json"
@@ -110,3 +137,15 @@ class Store:
         if target.exists():  # a folder without meta.json: not ours to trust
             shutil.rmtree(target)
         os.replace(folder, target)
+
+
+def _absent(path: Path) -> BadInputError:
+    return BadInputError("this step is not in the store", where=str(path), next_step="Run it again with `rtbench run`.")
+
+
+def _damaged(path: Path, error: Exception) -> BadInputError:
+    return BadInputError(
+        f"not what a step writes: {error}",
+        where=str(path),
+        next_step="Delete the folder; `rtbench run` makes it anew.",
+    )

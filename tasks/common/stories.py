@@ -13,7 +13,7 @@ import msgspec
 from rtbench_tasks.common.arithmetic import Line, Numbers, Solution, compute, pick, some, whole
 from rtbench_tasks.common.words import COLOURS, DAYS, NAMES, PLACES, THINGS
 
-from rtbench.errors import BadInputError
+from rtbench.api import BadInputError
 
 ITEMS = tuple(thing for thing in THINGS if thing not in {"boxes", "grapes", "nuts"})
 """Things that can be bought one by one and put into boxes."""

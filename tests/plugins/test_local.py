@@ -16,9 +16,9 @@ from rtbench.steps.complete import completions_of
 
 PLUGIN = """
 import os
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.interfaces import Student, TextModel
-from rtbench.schema.base import ModelSpec, Resources, completion_of
+from rtbench.api import hookimpl
+from rtbench.api import Student, TextModel
+from rtbench.api import ModelSpec, Resources, completion_of
 
 class Seer(TextModel):
     fingerprint = ""

@@ -288,10 +288,10 @@ def test_wrong_options_are_one_clear_error(session: Session, options: dict[str, 
 def test_it_runs_without_torch(tmp_path: Path) -> None:
     code = f"""
 import sys
-from rtbench.interfaces import Environment
-from rtbench.storage.ledger import make_request
-from rtbench.schema.base import Sampling
-from rtbench.session import Session
+from rtbench.api import Environment
+from rtbench.api import make_request
+from rtbench.api import Sampling
+from rtbench.api import Session
 session = Session(Environment(workspace={str(tmp_path)!r}, offline=True))
 teacher = session.teacher("scripted", "scripted", {{}})
 (member,) = teacher.members()

@@ -29,7 +29,7 @@ HOSTILE = [
 ]
 PLUGIN = f"""
 from rtbench_parrot import Counter, CounterTeacher
-from rtbench.plugin.hookspecs import hookimpl
+from rtbench.api import hookimpl
 import msgspec
 
 TEXTS = {HOSTILE!r}

@@ -22,9 +22,9 @@ PAIR = '''
 import dataclasses, json, os, signal, tempfile, time
 from pathlib import Path
 import msgspec
-from rtbench.errors import StepFailedError
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.schema.base import Resources
+from rtbench.api import StepFailedError
+from rtbench.api import hookimpl
+from rtbench.api import Resources
 from rtbench_parrot import ParrotStudent
 
 NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "RTBENCH_THREADS", "CUDA_VISIBLE_DEVICES")

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtbench.plugin.hookspecs import hookimpl
+from rtbench.api import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.plugin.registry import Register
-    from rtbench.plugin.services import Services
-    from rtbench.schema.runs import RunRecord
+    from rtbench.api import Register, RunRecord, Services
 
 
 @hookimpl

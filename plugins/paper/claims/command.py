@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from rtbench.cli.common import format_option, print_json, with_session
+from rtbench.api import format_option, print_json, with_session
 
 if TYPE_CHECKING:
-    from rtbench.plugin.services import Services
-    from rtbench.schema.base import Fold
+    from rtbench.api import Fold, Services
 
 
 @click.command()
@@ -27,8 +26,7 @@ def claims(services: Services, run: str | None, fold: str, extractor: str | None
     from rtbench_plugins.paper.claims.evaluation import evaluate
     from rtbench_plugins.paper.claims.rendering import markdown, table
 
-    from rtbench.reporting.answers import shown_by
-    from rtbench.storage.runs import Runs
+    from rtbench.api import Runs, shown_by
 
     record = Runs(services.workspace).load(run)
     if extractor is not None:

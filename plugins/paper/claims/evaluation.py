@@ -13,10 +13,7 @@ from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, PartialCom
 from rtbench_plugins.paper.claims.verdicts import COMPARISONS, CellComparison, UntestedError, cells_of
 
 if TYPE_CHECKING:
-    from rtbench.schema.base import Fold
-    from rtbench.schema.runs import CellRecord, RunRecord
-    from rtbench.stats.paired import Difference
-    from rtbench.storage.store import Store
+    from rtbench.api import CellRecord, Difference, Fold, RunRecord, Store
 
 FEW = 10
 """Fewer answers on which the two sides differ, or patterns a seed, make a percentile bootstrap too sure of itself."""

@@ -9,14 +9,24 @@ from functools import cached_property
 
 from rtbench_plugins.paper.claims.records import PartialComparison
 
-from rtbench.reporting.compare import Verdicts
-from rtbench.schema.base import Fold, Record, Source
-from rtbench.schema.runs import CellRecord, RunRecord
-from rtbench.schema.scores import Score
-from rtbench.stats.bootstrap import PART_RESAMPLES, RESAMPLES, Bootstrap
-from rtbench.stats.intervals import CONFIDENCE
-from rtbench.stats.paired import Difference, difference, in_common
-from rtbench.storage.store import Store
+from rtbench.api import (
+    CONFIDENCE,
+    PART_RESAMPLES,
+    RESAMPLES,
+    Bootstrap,
+    CellRecord,
+    Difference,
+    Fold,
+    Record,
+    RunRecord,
+    Score,
+    Source,
+    Store,
+    TrainReport,
+    Verdicts,
+    difference,
+    in_common,
+)
 
 FINE_TUNE, FINE_TUNE_COT, TEACHER = "fine-tune", "fine-tune-cot", "teacher"
 
@@ -106,7 +116,7 @@ class Evidence:
 
         untrained = msgspec.structs.replace(context, selection=None)
         found = [cell for cell in self.cells if Context.of(cell) in {context, untrained}]
-        have = [cell for cell in found if cell.score is not None and self.store.has("score", cell.score)]
+        have = [cell for cell in found if self.store.scored(cell)]
         return View(self, context, have, [cell for cell in found if cell not in have])
 
     def scores(self, cell: CellRecord) -> Mapping[int, Score]:
@@ -123,8 +133,7 @@ class Evidence:
         """Of the trained student, as its train report says; None where whoever trained it does not."""
         if cell.checkpoint is None or not self.store.has("train", cell.checkpoint):
             return None
-        found = self.store.meta("train", cell.checkpoint).result["parameters"]
-        return None if found is None else int(found)
+        return self.store.result(TrainReport, cell.checkpoint).parameters
 
     def measure(
         self, pairs: Sequence[CellPair], confidence: float = CONFIDENCE, *, resamples: int = RESAMPLES

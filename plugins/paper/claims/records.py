@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rtbench.schema.base import Fold, Record, Source
-from rtbench.schema.scores import Interval
+from rtbench.api import Fold, Interval, Record, Source
 
 Verdict = Literal["held", "not held", "not tested"]
 

@@ -8,7 +8,7 @@ from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult
 from rtbench_plugins.reporters.printing import escaped, text_console, text_of
 from rtbench_plugins.reporters.wording import intervals
 
-from rtbench.schema.base import Fold
+from rtbench.api import Fold
 
 HEADS = ("claim", "task", "verdict", "effect", "interval", "n × seeds", "patterns", "paper")
 LEADING = 3

@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from rtbench_plugins.paper.claims.evidence import CellPair, TeacherId, View, match, teacher_of
 from rtbench_plugins.paper.claims.records import PartialComparison
 
-from rtbench.schema.runs import CellRecord
-from rtbench.stats.intervals import CONFIDENCE
-from rtbench.stats.paired import Difference
+from rtbench.api import CONFIDENCE, CellRecord, Difference
 
 _SAME_RUN = ("student", "degree", "variant", "seed")
 

@@ -22,7 +22,7 @@ FIRST, SECOND = "a" * 40, "b" * 40
 ASK = """
 import json, sys
 from dataclasses import dataclass
-from rtbench.errors import RtbenchError
+from rtbench.api import RtbenchError
 from rtbench_plugins.hf.students import causal_student, seq2seq_student
 from rtbench_plugins.hf.teacher import hf_teacher
 

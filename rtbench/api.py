@@ -1,0 +1,268 @@
+"""The one import of plugin authors: ``from rtbench.api import Task, Teacher, hookimpl``.
+
+What is here stays: names are added, never taken away. Nothing in the core imports this module. Procedural twins have
+:mod:`rtbench.twins`.
+"""
+
+from __future__ import annotations
+
+from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
+from rtbench.cli.show import find_cell
+from rtbench.data.files import DataFiles
+from rtbench.data.overlap import RUN, runs_of, words_of
+from rtbench.data.pins import PinnedFile
+from rtbench.errors import (
+    BadInputError,
+    MissingDataError,
+    MissingExtraError,
+    NotYetError,
+    PluginError,
+    RtbenchError,
+    StepFailedError,
+    UnavailableError,
+    UnknownNameError,
+)
+from rtbench.machine import Machine, cpu_count, gpu_count, here, memory_gb
+from rtbench.plugin.cells import Cell
+from rtbench.plugin.curators import CurationContext, Curator
+from rtbench.plugin.execution import Executor, Listener
+from rtbench.plugin.hookspecs import hookimpl
+from rtbench.plugin.methods import AskedStep, Method, StepBuilder
+from rtbench.plugin.models import ModelServices, Student, Teacher, TextModel, TrainJob
+from rtbench.plugin.plans import Plan, PlannedCell
+from rtbench.plugin.recordings import ONE_TEXT_PREFIX, RecordingFormat
+from rtbench.plugin.registry import Register
+from rtbench.plugin.reporting import FolderReporter, Reporter
+from rtbench.plugin.run_services import RunServices
+from rtbench.plugin.services import Services
+from rtbench.plugin.tasks import Extractor, ReadsConclusions, Task
+from rtbench.reporting.answers import (
+    Judged,
+    asked_as,
+    check_scored,
+    checkpoint_of,
+    judged,
+    judged_by,
+    scored_by,
+    scored_cells,
+    shown_by,
+)
+from rtbench.reporting.build import build_leaderboard
+from rtbench.reporting.compare import Verdicts, close_to_best
+from rtbench.reporting.spending import spending_of, summed
+from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
+from rtbench.schema.base import Family, FinishReason, Fold, Progress, Record, Source, no_progress
+from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
+from rtbench.schema.environment import Environment
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
+from rtbench.schema.money import Price, Spending
+from rtbench.schema.prompts import PromptFormat, Template
+from rtbench.schema.recordings import RecordedEntry, Recording
+from rtbench.schema.results import CompleteResult, ScoreResult, StepResult, decode_result
+from rtbench.schema.runs import CellRecord, RunRecord
+from rtbench.schema.scores import Interval, Score, ScoreSummary
+from rtbench.schema.steps import CompleteSpec, CurateSpec, Outcome, Resources, ScoreSpec, Step, StepState, TrainSpec
+from rtbench.schema.tasks import Demonstration, Questions, RationaleSource, Sample, Split, TaskData, TaskInfo
+from rtbench.schema.training import Candidate, CurationYield, Example, Recipe, TrainingRow, TrainReport
+from rtbench.scoring.equations import equations_in
+from rtbench.scoring.text import squeezed
+from rtbench.session import Session
+from rtbench.stats.bootstrap import PART_RESAMPLES, RESAMPLES, Bootstrap
+from rtbench.stats.intervals import CONFIDENCE, Answers, clustered_wilson, wilson
+from rtbench.stats.paired import Difference, difference, in_common
+from rtbench.steps.generation import answered
+from rtbench.steps.prompts import demonstrations_text, shots
+from rtbench.steps.run import Launch, do_work, run_step
+from rtbench.steps.score import scores_of
+from rtbench.steps.selection import questions_of
+from rtbench.storage.budget import Budget, BudgetSpentError, nano
+from rtbench.storage.files import (
+    atomic_write,
+    convert,
+    file_digest,
+    file_name,
+    jsonl_lines,
+    read_bytes,
+    read_json,
+    read_jsonl,
+    read_yaml,
+    write_atomic,
+)
+from rtbench.storage.keys import content_key, derived_seed
+from rtbench.storage.ledger import Partition, make_request
+from rtbench.storage.runs import Runs
+from rtbench.storage.store import Store
+
+
+def open_services(environment: Environment) -> Services:
+    """Return services made out of an environment, as a worker process of an executor needs them.
+
+    Raises:
+        PluginError: a plugin cannot be loaded.
+    """
+    return Session(environment)
+
+
+__all__ = [
+    "Answers",
+    "AskedStep",
+    "BadInputError",
+    "Bootstrap",
+    "Budget",
+    "BudgetSpentError",
+    "CATEGORIES",
+    "CONFIDENCE",
+    "Candidate",
+    "Cell",
+    "CellRecord",
+    "CellResult",
+    "CompleteResult",
+    "CompleteSpec",
+    "Completion",
+    "CurateSpec",
+    "CurationContext",
+    "CurationYield",
+    "Curator",
+    "DataFiles",
+    "Demonstration",
+    "Difference",
+    "Environment",
+    "Example",
+    "Executor",
+    "Extractor",
+    "Family",
+    "FinishReason",
+    "Fold",
+    "FolderReporter",
+    "Interval",
+    "Judged",
+    "Launch",
+    "Leaderboard",
+    "LeaderboardRow",
+    "Listener",
+    "Machine",
+    "Method",
+    "MissingDataError",
+    "MissingExtraError",
+    "ModelServices",
+    "ModelSpec",
+    "NotYetError",
+    "ONE_TEXT_PREFIX",
+    "Outcome",
+    "PART_RESAMPLES",
+    "Partition",
+    "PinnedFile",
+    "Plan",
+    "PlannedCell",
+    "PluginError",
+    "Price",
+    "Progress",
+    "PromptFormat",
+    "Questions",
+    "RESAMPLES",
+    "RUN",
+    "RationaleSource",
+    "ReadsConclusions",
+    "Recipe",
+    "Record",
+    "RecordedEntry",
+    "Recording",
+    "RecordingFormat",
+    "Register",
+    "Reporter",
+    "Request",
+    "Resources",
+    "RtbenchError",
+    "RunRecord",
+    "RunServices",
+    "Runs",
+    "Sample",
+    "Sampling",
+    "Score",
+    "ScoreResult",
+    "ScoreSpec",
+    "ScoreSummary",
+    "Services",
+    "Source",
+    "Spending",
+    "Split",
+    "Step",
+    "StepBuilder",
+    "StepFailedError",
+    "StepResult",
+    "StepState",
+    "Store",
+    "Student",
+    "Task",
+    "TaskData",
+    "TaskInfo",
+    "Teacher",
+    "Template",
+    "TextModel",
+    "TrainJob",
+    "TrainReport",
+    "TrainSpec",
+    "TrainingRow",
+    "UnavailableError",
+    "UnknownNameError",
+    "Usage",
+    "Verdicts",
+    "answered",
+    "asked_as",
+    "atomic_write",
+    "build_leaderboard",
+    "categories_of",
+    "check_scored",
+    "checkpoint_of",
+    "close_to_best",
+    "clustered_wilson",
+    "completion_of",
+    "content_key",
+    "convert",
+    "cpu_count",
+    "decode_result",
+    "demonstrations_text",
+    "derived_seed",
+    "difference",
+    "do_work",
+    "equations_in",
+    "file_digest",
+    "file_name",
+    "find_cell",
+    "format_option",
+    "gpu_count",
+    "here",
+    "hookimpl",
+    "in_common",
+    "in_percent",
+    "jsonl_lines",
+    "judged",
+    "judged_by",
+    "make_request",
+    "memory_gb",
+    "name_list",
+    "nano",
+    "no_progress",
+    "open_services",
+    "print_json",
+    "print_table",
+    "questions_of",
+    "read_bytes",
+    "read_json",
+    "read_jsonl",
+    "read_yaml",
+    "run_step",
+    "runs_of",
+    "scored_by",
+    "scored_cells",
+    "scores_of",
+    "shots",
+    "shown_by",
+    "spending_of",
+    "squeezed",
+    "summed",
+    "wilson",
+    "with_session",
+    "words_of",
+    "write_atomic",
+]
