@@ -73,9 +73,9 @@ class Setup:
 
     def __init__(self, family: Any, config: dict[str, Any], found: Sequence[tuple[str, str]], device: str) -> None:
         import torch
-        from rtbench_plugins.hf.encoding import Codec, encode_rows  # noqa: TID251 - what is measured here
-        from rtbench_plugins.hf.loading import random_base  # noqa: TID251
-        from rtbench_plugins.hf.options import StudentOptions  # noqa: TID251
+        from rtbench_plugins.hf.encoding import Codec, encode_rows
+        from rtbench_plugins.hf.loading import random_base
+        from rtbench_plugins.hf.options import StudentOptions
 
         from rtbench.schema.training import Recipe, TrainingRow
 
@@ -112,7 +112,7 @@ def settled(device: str) -> float:
 
 
 def train_ours(setup: Setup, rows: int, device: str) -> float:
-    from rtbench_plugins.hf.training import Computing, fine_tune  # noqa: TID251
+    from rtbench_plugins.hf.training import Computing, fine_tune
 
     from rtbench.plugin.models import TrainJob
 
@@ -133,7 +133,7 @@ def train_ours(setup: Setup, rows: int, device: str) -> float:
 def train_trainer(setup: Setup, rows: int, device: str) -> float:
     """transformers' Trainer, each batch padded to its longest row."""
     import torch
-    from rtbench_plugins.hf.encoding import IGNORED  # noqa: TID251
+    from rtbench_plugins.hf.encoding import IGNORED
     from transformers import Trainer, TrainingArguments
 
     def collate(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -176,7 +176,7 @@ def asked(setup: Setup, prompts: int) -> list[Any]:
 
 
 def sample_ours(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
-    from rtbench_plugins.hf.models import HfModel  # noqa: TID251
+    from rtbench_plugins.hf.models import HfModel
 
     model = HfModel(setup.base, "f", name="benchmark", chat=False, thinking=None, most_rows=256)
     return timed(model, asked(setup, prompts), device)
@@ -184,8 +184,8 @@ def sample_ours(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
 
 def sample_vllm(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
     """vLLM's engine as rtbench drives it, opened at the first call, on the same weights."""
-    from rtbench_plugins.hf.loading import save  # noqa: TID251
-    from rtbench_plugins.teachers.vllm import VllmModel, VllmOptions  # noqa: TID251
+    from rtbench_plugins.hf.loading import save
+    from rtbench_plugins.hf.vllm_engine import VllmModel, VllmOptions
 
     if setup.vllm is None:
         with tempfile.TemporaryDirectory() as folder:

@@ -30,8 +30,8 @@ class Setup:
 
     def __init__(self, folder: Path, family: str) -> None:
         import torch
-        from rtbench_plugins.hf.loading import pretrained  # noqa: TID251 - what is measured here
-        from rtbench_plugins.hf.options import Access  # noqa: TID251
+        from rtbench_plugins.hf.loading import pretrained
+        from rtbench_plugins.hf.options import Access
 
         torch.set_num_threads(1)
         self.folder = folder
@@ -67,7 +67,7 @@ class Setup:
 
 
 def ours(setup: Setup, size: int) -> list[str]:
-    from rtbench_plugins.hf.models import HfModel  # noqa: TID251
+    from rtbench_plugins.hf.models import HfModel
 
     from rtbench.schema.completions import Request, Sampling
 
@@ -145,7 +145,7 @@ def child(name: str, folder: str, family: str) -> None:
 
 def prepare(folder: Path, family: Any, data_dir: Path) -> None:
     """Fine-tunes the model and writes it down with the questions."""
-    from rtbench_plugins.hf.students import causal_student, seq2seq_student  # noqa: TID251
+    from rtbench_plugins.hf.students import causal_student, seq2seq_student
 
     from rtbench.plugin.models import TrainJob
     from rtbench.schema.training import Recipe, TrainingRow

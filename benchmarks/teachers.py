@@ -44,8 +44,8 @@ def prompts(n: int) -> list[str]:
 
 
 def ours(url: str, n: int, at_once: int) -> int:
-    from rtbench_plugins.remote.options import remote_options  # noqa: TID251 - what is measured here
-    from rtbench_plugins.remote.teacher import RemoteTeacher  # noqa: TID251
+    from rtbench_plugins.remote.options import remote_options
+    from rtbench_plugins.remote.teacher import RemoteTeacher
 
     from rtbench.schema.completions import Sampling
     from rtbench.storage.ledger import Ledger, make_request

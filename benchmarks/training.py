@@ -40,9 +40,9 @@ class Setup:
 
     def __init__(self, rows: Path, family: str) -> None:
         import torch
-        from rtbench_plugins.hf.encoding import Codec, encode_rows  # noqa: TID251 - what is measured here
-        from rtbench_plugins.hf.loading import random_base  # noqa: TID251
-        from rtbench_plugins.hf.options import StudentOptions  # noqa: TID251
+        from rtbench_plugins.hf.encoding import Codec, encode_rows
+        from rtbench_plugins.hf.loading import random_base
+        from rtbench_plugins.hf.options import StudentOptions
 
         from rtbench.schema.training import Recipe, TrainingRow
 
@@ -66,7 +66,7 @@ class Setup:
 
 
 def ours(setup: Setup, *, packing: bool = False) -> float:
-    from rtbench_plugins.hf.training import Computing, fine_tune  # noqa: TID251
+    from rtbench_plugins.hf.training import Computing, fine_tune
 
     from rtbench.plugin.models import TrainJob
 
@@ -81,7 +81,7 @@ def ours(setup: Setup, *, packing: bool = False) -> float:
 def original(setup: Setup) -> float:
     """Everything padded to the longest row of the data set, logits of all positions, torch's own AdamW."""
     import torch
-    from rtbench_plugins.hf.encoding import IGNORED  # noqa: TID251
+    from rtbench_plugins.hf.encoding import IGNORED
 
     model, pad = setup.base.model.train(), setup.codec.pad
     width = max(len(row.input_ids) for row in setup.encoded)
@@ -107,7 +107,7 @@ def original(setup: Setup) -> float:
 
 def trainer(setup: Setup, sampling: str) -> float:
     import torch
-    from rtbench_plugins.hf.encoding import IGNORED  # noqa: TID251
+    from rtbench_plugins.hf.encoding import IGNORED
     from transformers import Trainer, TrainingArguments
 
     pad = setup.codec.pad
@@ -144,7 +144,7 @@ WAYS: dict[str, Callable[[Setup], float]] = {
 def loss_after(setup: Setup) -> float:
     """Mean loss per supervised token of the trained model, in nats."""
     import torch
-    from rtbench_plugins.hf.batches import collate, forward  # noqa: TID251
+    from rtbench_plugins.hf.batches import collate, forward
 
     setup.base.model.eval()
     nats = 0.0

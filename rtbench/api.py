@@ -1,97 +1,180 @@
 """The one import of plugin authors: ``from rtbench.api import Task, Teacher, hookimpl``.
 
 What is here stays: names are added, never taken away. Nothing in the core imports this module. Procedural twins have
-:mod:`rtbench.twins`.
+:mod:`rtbench.twins`. A name's module is imported when the name is first asked for, so that a plugin which registers itself
+costs next to nothing.
 """
 
 from __future__ import annotations
 
-from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
-from rtbench.cli.show import find_cell
-from rtbench.data.files import DataFiles
-from rtbench.data.overlap import RUN, runs_of, words_of
-from rtbench.data.pins import PinnedFile
-from rtbench.errors import (
-    BadInputError,
-    MissingDataError,
-    MissingExtraError,
-    NotYetError,
-    PluginError,
-    RtbenchError,
-    StepFailedError,
-    UnavailableError,
-    UnknownNameError,
-)
-from rtbench.machine import Machine, cpu_count, gpu_count, here, memory_gb
-from rtbench.plugin.cells import Cell
-from rtbench.plugin.curators import CurationContext, Curator
-from rtbench.plugin.execution import Executor, Listener
-from rtbench.plugin.hookspecs import hookimpl
-from rtbench.plugin.methods import AskedStep, Method, StepBuilder
-from rtbench.plugin.models import ModelServices, Student, Teacher, TextModel, TrainJob
-from rtbench.plugin.plans import Plan, PlannedCell
-from rtbench.plugin.recordings import ONE_TEXT_PREFIX, RecordingFormat
-from rtbench.plugin.registry import Register
-from rtbench.plugin.reporting import FolderReporter, Reporter
-from rtbench.plugin.run_services import RunServices
-from rtbench.plugin.services import Services
-from rtbench.plugin.tasks import Extractor, ReadsConclusions, Task
-from rtbench.reporting.answers import (
-    Judged,
-    asked_as,
-    check_scored,
-    checkpoint_of,
-    judged,
-    judged_by,
-    scored_by,
-    scored_cells,
-    shown_by,
-)
-from rtbench.reporting.build import build_leaderboard
-from rtbench.reporting.compare import Verdicts, close_to_best
-from rtbench.reporting.spending import spending_of, summed
-from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
-from rtbench.schema.base import Family, FinishReason, Fold, Progress, Record, Source, no_progress
-from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
-from rtbench.schema.environment import Environment
-from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
-from rtbench.schema.money import Price, Spending
-from rtbench.schema.prompts import PromptFormat, Template
-from rtbench.schema.recordings import RecordedEntry, Recording
-from rtbench.schema.results import CompleteResult, ScoreResult, StepResult, decode_result
-from rtbench.schema.runs import CellRecord, RunRecord
-from rtbench.schema.scores import Interval, Score, ScoreSummary
-from rtbench.schema.steps import CompleteSpec, CurateSpec, Outcome, Resources, ScoreSpec, Step, StepState, TrainSpec
-from rtbench.schema.tasks import Demonstration, Questions, RationaleSource, Sample, Split, TaskData, TaskInfo
-from rtbench.schema.training import Candidate, CurationYield, Example, Recipe, TrainingRow, TrainReport
-from rtbench.scoring.equations import equations_in
-from rtbench.scoring.text import squeezed
-from rtbench.session import Session
-from rtbench.stats.bootstrap import PART_RESAMPLES, RESAMPLES, Bootstrap
-from rtbench.stats.intervals import CONFIDENCE, Answers, clustered_wilson, wilson
-from rtbench.stats.paired import Difference, difference, in_common
-from rtbench.steps.generation import answered
-from rtbench.steps.prompts import demonstrations_text, shots
-from rtbench.steps.run import Launch, do_work, run_step
-from rtbench.steps.score import scores_of
-from rtbench.steps.selection import questions_of
-from rtbench.storage.budget import Budget, BudgetSpentError, nano
-from rtbench.storage.files import (
-    atomic_write,
-    convert,
-    file_digest,
-    file_name,
-    jsonl_lines,
-    read_bytes,
-    read_json,
-    read_jsonl,
-    read_yaml,
-    write_atomic,
-)
-from rtbench.storage.keys import content_key, derived_seed
-from rtbench.storage.ledger import Partition, make_request
-from rtbench.storage.runs import Runs
-from rtbench.storage.store import Store
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
+    from rtbench.cli.show import find_cell
+    from rtbench.data.files import DataFiles
+    from rtbench.data.overlap import RUN, runs_of, words_of
+    from rtbench.data.pins import PinnedFile
+    from rtbench.errors import (
+        BadInputError,
+        MissingDataError,
+        MissingExtraError,
+        NotYetError,
+        PluginError,
+        RtbenchError,
+        StepFailedError,
+        UnavailableError,
+        UnknownNameError,
+    )
+    from rtbench.machine import Machine, cpu_count, gpu_count, here, memory_gb
+    from rtbench.plugin.cells import Cell
+    from rtbench.plugin.curators import CurationContext, Curator
+    from rtbench.plugin.execution import Executor, Listener
+    from rtbench.plugin.hookspecs import hookimpl
+    from rtbench.plugin.methods import AskedStep, Method, StepBuilder
+    from rtbench.plugin.models import ModelServices, Student, Teacher, TextModel, TrainJob
+    from rtbench.plugin.plans import Plan, PlannedCell
+    from rtbench.plugin.recordings import ONE_TEXT_PREFIX, RecordingFormat
+    from rtbench.plugin.registry import Register
+    from rtbench.plugin.reporting import FolderReporter, Reporter
+    from rtbench.plugin.run_services import RunServices
+    from rtbench.plugin.services import Services
+    from rtbench.plugin.tasks import Extractor, ReadsConclusions, Task
+    from rtbench.reporting.answers import (
+        Judged,
+        asked_as,
+        check_scored,
+        checkpoint_of,
+        judged,
+        judged_by,
+        scored_by,
+        scored_cells,
+        shown_by,
+    )
+    from rtbench.reporting.build import build_leaderboard
+    from rtbench.reporting.compare import Verdicts, close_to_best
+    from rtbench.reporting.spending import spending_of, summed
+    from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
+    from rtbench.schema.base import Family, FinishReason, Fold, Progress, Record, Source, no_progress
+    from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
+    from rtbench.schema.environment import Environment
+    from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
+    from rtbench.schema.money import Price, Spending
+    from rtbench.schema.prompts import PromptFormat, Template
+    from rtbench.schema.recordings import RecordedEntry, Recording
+    from rtbench.schema.results import CompleteResult, ScoreResult, StepResult, decode_result
+    from rtbench.schema.runs import CellRecord, RunRecord
+    from rtbench.schema.scores import Interval, Score, ScoreSummary
+    from rtbench.schema.steps import CompleteSpec, CurateSpec, Outcome, Resources, ScoreSpec, Step, StepState, TrainSpec
+    from rtbench.schema.tasks import Demonstration, Questions, RationaleSource, Sample, Split, TaskData, TaskInfo
+    from rtbench.schema.training import Candidate, CurationYield, Example, Recipe, TrainingRow, TrainReport
+    from rtbench.scoring.equations import equations_in
+    from rtbench.scoring.text import squeezed
+    from rtbench.stats.bootstrap import PART_RESAMPLES, RESAMPLES, Bootstrap
+    from rtbench.stats.intervals import CONFIDENCE, Answers, clustered_wilson, wilson
+    from rtbench.stats.paired import Difference, difference, in_common
+    from rtbench.steps.generation import answered
+    from rtbench.steps.prompts import demonstrations_text, shots
+    from rtbench.steps.run import Launch, do_work, run_step
+    from rtbench.steps.score import scores_of
+    from rtbench.steps.selection import questions_of
+    from rtbench.storage.budget import Budget, BudgetSpentError, nano
+    from rtbench.storage.files import (
+        atomic_write,
+        convert,
+        file_digest,
+        file_name,
+        jsonl_lines,
+        read_bytes,
+        read_json,
+        read_jsonl,
+        read_yaml,
+        write_atomic,
+    )
+    from rtbench.storage.keys import content_key, derived_seed
+    from rtbench.storage.ledger import Partition, make_request
+    from rtbench.storage.runs import Runs
+    from rtbench.storage.store import Store
+
+_NAMES = {
+    "rtbench.cli.common": "format_option name_list print_json print_table with_session",
+    "rtbench.cli.show": "find_cell",
+    "rtbench.data.files": "DataFiles",
+    "rtbench.data.overlap": "RUN runs_of words_of",
+    "rtbench.data.pins": "PinnedFile",
+    "rtbench.errors": (
+        "BadInputError MissingDataError MissingExtraError NotYetError PluginError RtbenchError "
+        "StepFailedError UnavailableError UnknownNameError"
+    ),
+    "rtbench.machine": "Machine cpu_count gpu_count here memory_gb",
+    "rtbench.plugin.cells": "Cell",
+    "rtbench.plugin.curators": "CurationContext Curator",
+    "rtbench.plugin.execution": "Executor Listener",
+    "rtbench.plugin.hookspecs": "hookimpl",
+    "rtbench.plugin.methods": "AskedStep Method StepBuilder",
+    "rtbench.plugin.models": "ModelServices Student Teacher TextModel TrainJob",
+    "rtbench.plugin.plans": "Plan PlannedCell",
+    "rtbench.plugin.recordings": "ONE_TEXT_PREFIX RecordingFormat",
+    "rtbench.plugin.registry": "Register",
+    "rtbench.plugin.reporting": "FolderReporter Reporter",
+    "rtbench.plugin.run_services": "RunServices",
+    "rtbench.plugin.services": "Services",
+    "rtbench.plugin.tasks": "Extractor ReadsConclusions Task",
+    "rtbench.reporting.answers": (
+        "Judged asked_as check_scored checkpoint_of judged judged_by scored_by scored_cells shown_by"
+    ),
+    "rtbench.reporting.build": "build_leaderboard",
+    "rtbench.reporting.compare": "Verdicts close_to_best",
+    "rtbench.reporting.spending": "spending_of summed",
+    "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
+    "rtbench.schema.base": "Family FinishReason Fold Progress Record Source no_progress",
+    "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
+    "rtbench.schema.environment": "Environment",
+    "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow in_percent",
+    "rtbench.schema.money": "Price Spending",
+    "rtbench.schema.prompts": "PromptFormat Template",
+    "rtbench.schema.recordings": "RecordedEntry Recording",
+    "rtbench.schema.results": "CompleteResult ScoreResult StepResult decode_result",
+    "rtbench.schema.runs": "CellRecord RunRecord",
+    "rtbench.schema.scores": "Interval Score ScoreSummary",
+    "rtbench.schema.steps": "CompleteSpec CurateSpec Outcome Resources ScoreSpec Step StepState TrainSpec",
+    "rtbench.schema.tasks": "Demonstration Questions RationaleSource Sample Split TaskData TaskInfo",
+    "rtbench.schema.training": "Candidate CurationYield Example Recipe TrainReport TrainingRow",
+    "rtbench.scoring.equations": "equations_in",
+    "rtbench.scoring.text": "squeezed",
+    "rtbench.stats.bootstrap": "Bootstrap PART_RESAMPLES RESAMPLES",
+    "rtbench.stats.intervals": "Answers CONFIDENCE clustered_wilson wilson",
+    "rtbench.stats.paired": "Difference difference in_common",
+    "rtbench.steps.generation": "answered",
+    "rtbench.steps.prompts": "demonstrations_text shots",
+    "rtbench.steps.run": "Launch do_work run_step",
+    "rtbench.steps.score": "scores_of",
+    "rtbench.steps.selection": "questions_of",
+    "rtbench.storage.budget": "Budget BudgetSpentError nano",
+    "rtbench.storage.files": (
+        "atomic_write convert file_digest file_name jsonl_lines read_bytes read_json read_jsonl read_yaml write_atomic"
+    ),
+    "rtbench.storage.keys": "content_key derived_seed",
+    "rtbench.storage.ledger": "Partition make_request",
+    "rtbench.storage.runs": "Runs",
+    "rtbench.storage.store": "Store",
+}
+"""The same for the interpreter: module to the names that come from it. A test holds the two together."""
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name from its room."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*_HOMES, "open_services"])
 
 
 def open_services(environment: Environment) -> Services:
@@ -100,18 +183,24 @@ def open_services(environment: Environment) -> Services:
     Raises:
         PluginError: a plugin cannot be loaded.
     """
+    from rtbench.session import Session
+
     return Session(environment)
 
 
 __all__ = [
+    "CATEGORIES",
+    "CONFIDENCE",
+    "ONE_TEXT_PREFIX",
+    "PART_RESAMPLES",
+    "RESAMPLES",
+    "RUN",
     "Answers",
     "AskedStep",
     "BadInputError",
     "Bootstrap",
     "Budget",
     "BudgetSpentError",
-    "CATEGORIES",
-    "CONFIDENCE",
     "Candidate",
     "Cell",
     "CellRecord",
@@ -147,9 +236,7 @@ __all__ = [
     "ModelServices",
     "ModelSpec",
     "NotYetError",
-    "ONE_TEXT_PREFIX",
     "Outcome",
-    "PART_RESAMPLES",
     "Partition",
     "PinnedFile",
     "Plan",
@@ -159,8 +246,6 @@ __all__ = [
     "Progress",
     "PromptFormat",
     "Questions",
-    "RESAMPLES",
-    "RUN",
     "RationaleSource",
     "ReadsConclusions",
     "Recipe",

@@ -103,8 +103,6 @@ class SlurmExecutor(Executor):
 
 def is_job(step: Step, services: Services) -> bool:
     """A training, a student's own answering, and what wants a GPU or several processes; not what an endpoint does."""
-    from rtbench_plugins.remote.jobs import ApiStudent
-
     spec, needs = step.spec, step.resources
     if needs.gpus or needs.processes > 1:
         return True
@@ -112,7 +110,7 @@ def is_job(step: Step, services: Services) -> bool:
         return False
     student = services.student(spec.model.plugin, spec.model.name, spec.model.options)
     if isinstance(spec, TrainSpec):
-        return not isinstance(student, ApiStudent)
+        return not student.elsewhere
     return student.engine(trained=spec.trained) is not None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtbench_plugins.teachers.thoughts import Tags, cut_at, parted
+from rtbench_plugins.methods.thinking import Tags, cut_at, parted
 
 from rtbench.api import BadInputError, Family, Recipe, StepFailedError, TrainingRow
 

@@ -12,7 +12,7 @@ from rtbench_plugins.hf.choosing import SamplingRow
 from rtbench_plugins.hf.decoding import decode
 from rtbench_plugins.hf.encoding import Codec
 from rtbench_plugins.hf.loading import LoadedModel
-from rtbench_plugins.teachers.thoughts import Tags
+from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import Completion, Request, StepFailedError, TextModel, Usage, completion_of
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
-from rtbench_plugins.teachers.thoughts import Tags
+from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import BadInputError, Family, Machine, Price, RationaleSource, Record, Services, convert, here
 
@@ -243,17 +243,6 @@ def access(services: Services, *, wanted: bool, where: str) -> Access:
             next_step="Read the model's code, then add --trust-remote-code; or take a model that needs none.",
         )
     return Access(trust_remote_code=wanted and allowed, offline=bool(getattr(services, "offline", False)))
-
-
-def tracking_of(services: Services) -> Tracking | None:
-    """The trackers that the command was given; raises as :func:`rtbench_plugins.hf.trackers.check`."""
-    names: tuple[str, ...] = getattr(getattr(services, "environment", None), "report_to", ())
-    if not names:
-        return None
-    from rtbench_plugins.hf.trackers import check
-
-    check(names)
-    return Tracking(names, services.workspace / "tracked")
 
 
 def machine_of(services: Services) -> Machine:

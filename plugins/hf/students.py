@@ -21,7 +21,6 @@ from rtbench_plugins.hf.options import (
     machine_of,
     plain,
     student_options,
-    tracking_of,
 )
 from rtbench_plugins.hf.shapes import ModelShape, shape_of, shape_of_config
 
@@ -155,7 +154,7 @@ class HfStudent(Student):
         )
 
     def _in_vllm(self, source: str, dtype: str, fingerprint: str, *, pinned: bool) -> TextModel:
-        from rtbench_plugins.teachers.vllm import VllmModel, VllmOptions
+        from rtbench_plugins.hf.vllm_engine import VllmModel, VllmOptions
 
         options = VllmOptions(
             model=source,
@@ -290,3 +289,14 @@ def _student(name: str, plugin: str, family: Family, options: dict[str, Any], se
     found = student_options(name, options)
     allowed = access(services, wanted=found.trust_remote_code, where=f"options of student {name!r}")
     return HfStudent(name, plugin, family, found, allowed, machine_of(services), tracking_of(services))
+
+
+def tracking_of(services: Services) -> Tracking | None:
+    """The trackers that the command was given; raises as :func:`rtbench_plugins.hf.trackers.check`."""
+    names: tuple[str, ...] = getattr(getattr(services, "environment", None), "report_to", ())
+    if not names:
+        return None
+    from rtbench_plugins.hf.trackers import check
+
+    check(names)
+    return Tracking(names, services.workspace / "tracked")

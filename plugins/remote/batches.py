@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
+from rtbench_plugins.methods.thinking import Tags
 from rtbench_plugins.remote.booking import book_truth, book_worst, write_note
 from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
@@ -25,7 +26,6 @@ from rtbench_plugins.remote.engine import EndpointError, Policy
 from rtbench_plugins.remote.http import Connection, HttpReply
 from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
 from rtbench_plugins.remote.wire import Reply, completions
-from rtbench_plugins.teachers.thoughts import Tags
 
 from rtbench.api import (
     Budget,

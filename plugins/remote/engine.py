@@ -15,12 +15,12 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rtbench_plugins.methods.thinking import Tags
 from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.http import Connection, NoAnswerError
 from rtbench_plugins.remote.limits import Limits
 from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
 from rtbench_plugins.remote.wire import completions
-from rtbench_plugins.teachers.thoughts import Tags
 
 from rtbench.api import Budget, Completion, Request, StepFailedError
 

@@ -150,6 +150,7 @@ class ApiStudent(Student):
     """
 
     family = "decoder"
+    elsewhere = True
 
     def __init__(
         self,

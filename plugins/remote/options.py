@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
-from rtbench_plugins.teachers.thoughts import Tags
+from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import BadInputError, Price, RationaleSource, Record, Resources, UnknownNameError, convert, read_yaml
 

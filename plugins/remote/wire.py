@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from rtbench_plugins.methods.thinking import Tags, cut_at, parted
 from rtbench_plugins.remote.options import EndpointOptions, Profile
-from rtbench_plugins.teachers.thoughts import Tags, cut_at, parted
 
 from rtbench.api import Completion, FinishReason, Request, Usage, completion_of
 

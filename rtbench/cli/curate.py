@@ -9,7 +9,6 @@ import click
 from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
 from rtbench.cli.show import find_cell
 from rtbench.errors import BadInputError
-from rtbench.steps.curate import judges_of
 
 if TYPE_CHECKING:
     from rtbench.schema.runs import CellRecord
@@ -126,6 +125,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
 def _keep_budget(session: Session, spec: CurateSpec, run_name: str, budget: str | None) -> Session:
     """Return a session that keeps the run's budget. Raises BadInputError where a judge costs money and nobody said how much may be spent."""
     from rtbench.cli.money import check_price, open_account
+    from rtbench.steps.curate import judges_of
     from rtbench.storage.budget import parse_budget
 
     judges = judges_of(session, spec)

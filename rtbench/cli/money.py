@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rtbench.cli.common import console
 from rtbench.errors import BadInputError, UnknownNameError
-from rtbench.steps.curate import judges_of
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import Teacher
@@ -110,6 +109,7 @@ def _prices(session: Session, plan: Plan) -> Iterator[tuple[str, Price]]:
 def _teachers(session: Session, plan: Plan) -> Iterator[Teacher]:
     """Teachers of cells that can run, and curators' judges."""
     from rtbench.schema.steps import CurateSpec
+    from rtbench.steps.curate import judges_of
 
     for planned in plan.cells:
         teacher = planned.cell.models.teacher

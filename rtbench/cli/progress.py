@@ -8,15 +8,13 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rtbench.schema.base import Progress
-from rtbench.schema.steps import StepState
-
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rtbench.errors import PluginError
     from rtbench.plugin.plans import Plan
-    from rtbench.schema.steps import Step
+    from rtbench.schema.base import Progress
+    from rtbench.schema.steps import Step, StepState
     from rtbench.session import Session
 
 LINE_SECONDS = 10.0

@@ -20,11 +20,11 @@ from rtbench.cli.common import (
 from rtbench.cli.money import keep_account
 from rtbench.cli.progress import RunListener
 from rtbench.errors import BadInputError
-from rtbench.plugin.plans import Plan
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from rtbench.plugin.plans import Plan
     from rtbench.session import Session
 
 

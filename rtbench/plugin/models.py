@@ -121,6 +121,8 @@ class Student(ABC):
     """Name that all sizes of one model share, by which sizes are compared; None: it is no size of anything."""
     random_weights: bool = False
     """Its base has learned nothing before."""
+    elsewhere: bool = False
+    """It is trained by somebody else, who is asked over the network: a training takes no machine here, only time."""
     price: Price | None = None
     """Of training and asking it, where that costs money."""
 

@@ -12,7 +12,6 @@ from typing import Literal
 from rtbench.plugin.tasks import ReadsConclusions, Task
 from rtbench.reporting.answers import Judged
 from rtbench.schema.tasks import Sample
-from rtbench.scoring.equations import equations_in
 
 Category = Literal[
     "repetition",
@@ -58,6 +57,8 @@ def category_of(one: Judged, concludes: Callable[[str, Sample], bool] | None) ->
         return None
 
     def equations(*, hold: bool) -> bool:
+        from rtbench.scoring.equations import equations_in  # its patterns take a while to compile
+
         found = list(equations_in(rationale))
         return bool(found) and all(equation.holds for equation in found) == hold
 

@@ -103,7 +103,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("vllm")
 def test_all_come_back_as_they_finish_and_the_engine_is_never_overfull(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench_plugins.teachers.vllm.AHEAD", 16)
+    monkeypatch.setattr("rtbench_plugins.hf.vllm_engine.AHEAD", 16)
     teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT, "engine": {"max_model_len": 512}}, Services())  # type: ignore[arg-type]
     requests = asked(30, each=4)
     model = teacher.open(teacher.members()[0])

@@ -18,7 +18,6 @@ from rtbench.api import (
     checkpoint_of,
     file_name,
     find_cell,
-    hookimpl,
     in_percent,
     read_jsonl,
     with_session,
@@ -26,7 +25,7 @@ from rtbench.api import (
 )
 
 if TYPE_CHECKING:
-    from rtbench.api import CellRecord, Leaderboard, Register, RunRecord, Services
+    from rtbench.api import CellRecord, Leaderboard, RunRecord, Services
 
 What = Literal["leaderboard", "rationales", "student"]
 REPO_TYPES: dict[What, str] = {"leaderboard": "dataset", "rationales": "dataset", "student": "model"}
@@ -193,8 +192,3 @@ def _upload(folder: Path, repo: str, repo_type: str, message: str, *, public: bo
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise MissingDataError(f"the hub cannot be asked: {type(error).__name__}: {reason}", where=where) from error
-
-
-@hookimpl
-def rtbench_register_commands(register: Register) -> None:
-    register("hub", "rtbench_plugins.hf.hub:hub", summary="share a run on the Hugging Face hub")
