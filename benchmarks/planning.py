@@ -4,7 +4,7 @@
 
 A matrix of 11 tasks, the paper's six methods, a teacher that can be asked, six students of a given config, degrees,
 seeds and parts of the training questions; most of its cells are fine-tuned on rationales, each with a curation, a training, a
-test and a score of its own or shared. Measured is :func:`rtbench.planning.plan.make_plan`: cells, steps with their content keys, and
+test and a score of its own or shared. Measured is resolving the matrix and :func:`rtbench.planning.plan.make_plan`: cells, steps with their content keys, and
 which of them the store holds. The store is empty, or (second table) holds every step.
 """
 
@@ -20,6 +20,7 @@ from typing import Any
 from harness import head, measured, parser_of, peak_mb, tell
 
 from rtbench.matrix.read import read_matrix
+from rtbench.matrix.resolve import resolve
 from rtbench.planning.plan import make_plan
 from rtbench.plugin.plans import Plan
 from rtbench.schema.environment import Environment
@@ -53,9 +54,9 @@ def plan(folder: Path, data_dir: Path, seeds: int) -> tuple[Plan, float, Session
     path = folder / "matrix.yaml"
     path.write_text(json.dumps(matrix(seeds)))  # JSON is YAML
     session = Session(Environment(workspace=str(folder / "workspace"), data_dir=str(data_dir), offline=True))
-    read = read_matrix(session, str(path))
+    as_read = read_matrix(path)
     before = time.perf_counter()
-    made = make_plan(session, read)
+    made = make_plan(resolve(as_read, session), session)
     return made, time.perf_counter() - before, session
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from harness import head, measured, parser_of, peak_mb, tell
 
 from rtbench.matrix.read import read_matrix
+from rtbench.matrix.resolve import resolve
 from rtbench.planning.plan import make_plan
 from rtbench.plugin.plans import Plan
 from rtbench.schema.environment import Environment
@@ -33,7 +34,7 @@ def planned(folder: Path, data_dir: Path, cells: int) -> tuple[Session, Plan]:
     plugin = str(Path(__file__).with_name("instant.py"))
     given = Environment(workspace=str(folder), data_dir=str(data_dir), offline=True, plugin_files=(plugin,))
     session = Session(given)
-    return session, make_plan(session, read_matrix(session, str(path)))
+    return session, make_plan(resolve(read_matrix(path), session), session)
 
 
 def child(way: str, folder: Path, data_dir: Path, cells: int) -> None:

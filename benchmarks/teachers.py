@@ -152,7 +152,7 @@ def child(name: str, url: str, n: int, at_once: int) -> None:
 def measured(python: str, name: str, settings: dict[str, object], n: int, at_once: int, seed: int) -> dict[str, float]:
     """One client against a fresh server."""
     server = subprocess.Popen(
-        [sys.executable, "-m", "tests.fault_server", json.dumps({**settings, "seed": seed})],
+        [sys.executable, "-m", "tests.helpers.fault_server", json.dumps({**settings, "seed": seed})],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -195,7 +195,7 @@ def main() -> None:
     print("# Remote teachers\n")
     print(
         "Requests per second and client CPU, each client in a process of its own against a server of 200 ms on the same "
-        f"machine (`tests/fault_server.py`), {given.requests:,} requests, medians of {given.rounds} interleaved rounds:\n"
+        f"machine (`tests/helpers/fault_server.py`), {given.requests:,} requests, medians of {given.rounds} interleaved rounds:\n"
     )
     print(f"```sh\npython {' '.join(['benchmarks/teachers.py', *sys.argv[1:]])}\n```\n")
     print(

@@ -1,7 +1,7 @@
-"""The errors a user can cause, each with what is wrong, where, and what to do next.
+"""The errors that a user can cause, each with what is wrong, where, and what to do next.
 
-They are raised anywhere and caught once, in the command line, which prints them without a traceback and exits
-with code 2. Anything else that escapes is a bug of ours and keeps its traceback.
+They are raised anywhere and caught once, in the command line, which prints them without a traceback and exits with
+code 2. Any other exception that escapes is a bug of ours and keeps its traceback.
 """
 
 from __future__ import annotations
@@ -10,16 +10,16 @@ from collections.abc import Iterable, Sequence
 
 
 class RtbenchError(Exception):
-    """A mistake that the user can mend.
+    """A mistake that the user can fix.
 
     Args:
-        what: what is wrong, one sentence.
-        where: the file, key, line or option it is about.
+        what: what is wrong, in one sentence.
+        where: the file, key, line or option that is wrong.
         next_step: what to do about it.
     """
 
     stops_run = False
-    """True: what else the run has to do would meet the same, so no further step is begun."""
+    """True where the run's other steps would fail for the same reason, so that no further step is started."""
 
     def __init__(self, what: str, *, where: str | None = None, next_step: str | None = None) -> None:
         super().__init__(what, where, next_step)
@@ -32,7 +32,7 @@ class RtbenchError(Exception):
         return f"{head}\n{self.next_step}" if self.next_step else head
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Errors cross process borders; keyword arguments must survive pickling."""
+        """Return the pickled form, keyword arguments included, because errors are sent between processes."""
         return (_rebuild, (type(self), self.what, self.where, self.next_step))
 
 
@@ -43,7 +43,7 @@ def _rebuild(cls: type[RtbenchError], what: str, where: str | None, next_step: s
 
 
 class BadInputError(RtbenchError):
-    """A file, key or option cannot be read as what it should be."""
+    """A file, key or option is not in the expected form."""
 
 
 class UnknownNameError(RtbenchError):
@@ -60,7 +60,16 @@ class UnknownNameError(RtbenchError):
         listing: str | None = None,
         most: int = 20,
     ) -> UnknownNameError:
-        """``listing``: the command that lists the known names, for when there are more than ``most``, which are told."""
+        """Return an error that names similar and known names.
+
+        Args:
+            kind: kind of the name, such as ``task``.
+            name: the unknown name.
+            known: the known names.
+            where: place that the name was read from.
+            listing: the command that lists the known names.
+            most: number of known names to show.
+        """
         known = sorted(known)
         near = _nearest(name, known)
         hint = f"Did you mean {near!r}? " if near else ""
@@ -70,27 +79,31 @@ class UnknownNameError(RtbenchError):
 
 
 def _nearest(name: str, known: Sequence[str]) -> str | None:
-    """The known name that is most like a name, whatever its case; else one that holds it, its parts (between ``/``) mended."""
+    """Return the known name that is most similar to a name, ignoring case.
+
+    Where no name is similar, correct the spelling of each part (between ``/``) and return a known name that contains
+    the result; None where there is none.
+    """
     from difflib import get_close_matches
 
-    lower, name = {one.lower(): one for one in known}, name.lower()
+    lower, name = {candidate.lower(): candidate for candidate in known}, name.lower()
     if near := get_close_matches(name, lower, n=1):
         return lower[near[0]]
-    parts = sorted({part for one in lower for part in one.split("/")})
-    mended = "/".join([*get_close_matches(part, parts, n=1), part][0] for part in name.split("/"))
-    return next((lower[one] for one in lower if len(mended) > 2 and mended in one), None)
+    parts = sorted({part for candidate in lower for part in candidate.split("/")})
+    corrected = "/".join([*get_close_matches(part, parts, n=1), part][0] for part in name.split("/"))
+    return next((lower[candidate] for candidate in lower if len(corrected) > 2 and corrected in candidate), None)
 
 
 class PluginError(RtbenchError):
-    """A plugin cannot be loaded or breaks its contract; it is named, never skipped."""
+    """A plugin cannot be loaded or breaks its contract. The error names it; it is never skipped silently."""
 
 
 class MissingDataError(RtbenchError):
-    """A data file is not at hand. Cells that need it are shown with this reason; others go on."""
+    """A data file is missing. Cells that need it are shown with this reason; other cells go on."""
 
 
 class UnavailableError(RtbenchError):
-    """A cell cannot run here; the leaderboard shows the reason in its place."""
+    """A cell cannot run here. The leaderboard shows the reason instead of a number."""
 
 
 class MissingExtraError(RtbenchError):
@@ -98,12 +111,18 @@ class MissingExtraError(RtbenchError):
 
     @classmethod
     def of(cls, package: str, extra: str) -> MissingExtraError:
+        """Return an error that names the package and how to install it."""
         return cls(f"{package} is not installed", next_step=f"pip install 'rtbench[{extra}]'")
 
 
 class NotYetError(RtbenchError):
-    """A step waits for something outside (a batch that is out), and is to be tried again after some seconds. What it has
-    got so far is kept."""
+    """A step waits for something outside (such as a submitted batch). Its results so far are kept.
+
+    Args:
+        what: what it waits for.
+        after: seconds until the step is tried again.
+        where: the file, key, line or option concerned.
+    """
 
     def __init__(self, what: str, *, after: float, where: str | None = None) -> None:
         super().__init__(what, where=where)
@@ -111,4 +130,4 @@ class NotYetError(RtbenchError):
 
 
 class StepFailedError(RtbenchError):
-    """A step of the plan could not be done, for a reason the user can mend (no usable rationale, say)."""
+    """A step of the plan failed for a reason that the user can fix (such as no usable rationale)."""

@@ -1,4 +1,4 @@
-"""What the machine has, found out without importing torch."""
+"""Resources of the machine, determined without importing torch."""
 
 from __future__ import annotations
 
@@ -13,61 +13,64 @@ NVIDIA_SMI_SECONDS = 10.0
 
 @dataclass(frozen=True)
 class Machine:
-    """What a step finds where it runs. None: nobody here knows."""
+    """Resources of the machine that steps run on. None stands for an unknown value."""
 
     gpus: int
-    """A step that names no device takes one of them, where there are any."""
+    """Number of GPUs; a step that names no device uses one of them, if there are any."""
     most_gpus: int | None
-    """All that one step may ask for."""
+    """Maximum number of GPUs that one step may request."""
     gpu_memory_gb: Callable[[], float | None]
-    """GiB of the smallest of them; found out where it is needed, as it takes a while."""
+    """Returns the memory of the smallest GPU in GiB; called only where it is needed, because it is slow."""
     memory_gb: float | None
-    """Main memory, in GiB."""
+    """Main memory in GiB."""
 
 
 def here() -> Machine:
-    """The one that this process runs on."""
+    """Return the machine that this process runs on."""
     gpus = gpu_count()
     return Machine(gpus=gpus, most_gpus=gpus, gpu_memory_gb=gpu_memory_gb, memory_gb=memory_gb())
 
 
 def cpu_count() -> int:
-    """CPU cores that this process may use."""
+    """Return the number of CPU cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_count() -> int:
-    """NVIDIA GPUs that a process started here would see."""
+    """Return the number of NVIDIA GPUs that a process started here would see."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     nodes = len([node for node in Path("/dev").glob("nvidia*") if node.name.removeprefix("nvidia").isdigit()])
     return nodes if visible is None else min(nodes, len([name for name in visible.split(",") if name.strip()]))
 
 
 def gpu_memory_gb() -> float | None:
-    """Memory of the smallest GPU that a process started here would see, in GiB, as nvidia-smi has it; None where there is none
-    or it cannot be asked."""
+    """Return the memory of the smallest GPU that a process started here would see, in GiB.
+
+    Returns:
+        The value that nvidia-smi reports; None without a GPU, or where nvidia-smi fails.
+    """
     return _smallest_gpu(os.environ.get("CUDA_VISIBLE_DEVICES")) if gpu_count() else None
 
 
 @functools.lru_cache(maxsize=8)
 def _smallest_gpu(visible: str | None) -> float | None:
     import shutil
-    import subprocess  # neither is needed where there is no GPU
+    import subprocess  # imported here, because neither is needed without a GPU
 
     command = shutil.which("nvidia-smi")
     if command is None:
         return None
-    asked = [command, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    asked += [] if visible is None else [f"--id={visible}"]
+    query = [command, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    query += [] if visible is None else [f"--id={visible}"]
     try:
-        said = subprocess.run(  # noqa: S603 - a fixed command
-            asked, capture_output=True, text=True, check=True, timeout=NVIDIA_SMI_SECONDS
+        output = subprocess.run(  # noqa: S603 - a fixed command
+            query, capture_output=True, text=True, check=True, timeout=NVIDIA_SMI_SECONDS
         ).stdout
-        return min(float(line) for line in said.splitlines() if line.strip()) / 1024
+        return min(float(line) for line in output.splitlines() if line.strip()) / 1024
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 
 
 def memory_gb() -> float:
-    """Memory of the machine, in GiB."""
+    """Return the main memory of the machine, in GiB."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30

@@ -1,4 +1,4 @@
-"""What makes a task's folder a plugin."""
+"""The plugin of a task's folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TaskFolder:
-    """Plugin that registers the task of one folder under the folder's name.
+    """A plugin that registers the task of one folder under the folder's name.
 
     Args:
         name: the folder's and the task's name.
@@ -26,15 +26,15 @@ class TaskFolder:
 
     @property
     def path(self) -> Path:
-        """The task's YAML."""
+        """Return the path of the task's YAML."""
         return Path(__file__).parent / self.name / "task.yaml"
 
     @hookimpl
     def rtbench_register_tasks(self, register: Register) -> None:
-        """The YAML is read when the task is asked for."""
+        """Register the task; its YAML is read when the task is loaded."""
         register(self.name, self._load, summary=self.summary)
 
     def _load(self) -> Task:
-        # By name: the loader of YAML tasks is a plugin like any other, and is imported when a task is.
+        # Imported by name: the loader of YAML tasks is a plugin like any other, and is needed only for loading.
         task: Task = importlib.import_module("rtbench_plugins.yaml_tasks").load_task(self.path)
         return task

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-PARROT = ROOT / "tests" / "fixtures" / "rtbench_parrot"
+from tests.helpers.cli import DEMO, PARROT, ROOT, Cli, MakeCli, cli_in
+from tests.helpers.servers import MakeServer, Server
 
 
 @pytest.fixture(scope="session")
@@ -40,81 +38,6 @@ def parrot_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return site
 
 
-@dataclass(frozen=True)
-class Cli:
-    """Runs ``rtbench`` as a user does: a process of its own, in a folder of its own."""
-
-    folder: Path
-    environment: dict[str, str]
-
-    @property
-    def workspace(self) -> Path:
-        return self.folder / "rtbench-workspace"
-
-    def __call__(self, *arguments: object, code: int = 0, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
-        assert done.returncode == code, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr or "--traceback" in arguments, done.stderr
-        return done
-
-    def json(self, *arguments: object, code: int = 0) -> object:
-        return json.loads(self(*arguments, "--format", "json", code=code).stdout)
-
-    def command(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "rtbench", *map(str, arguments)]
-
-    def start(self, *arguments: object) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            preexec_fn=_hears_ctrl_c,  # noqa: PLW1509 - no threads in the tests
-        )
-
-
-def undated(text: str) -> str:
-    """A board in JSON without the day of its run: what two runs of the same work share."""
-    return re.sub(r'"made": "[^"]*"', "", text)
-
-
-def _hears_ctrl_c() -> None:
-    """A shell that runs the tests in the background ignores SIGINT, and its children would inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-MakeCli = Callable[..., Cli]
-
-
-def cli_in(folder: Path, *, site: Path | None = None, data: Path | None = None) -> Cli:
-    """A command line in a folder of its own.
-
-    Args:
-        folder: made if it is not there; downloads are kept beside it.
-        site: with installed distributions.
-        data: with the data sets.
-    """
-    folder.mkdir(exist_ok=True)
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("RTBENCH_") and k != "PYTHONPATH"}
-    environment["RTBENCH_CACHE"] = str(folder.parent / "cache")
-    if site is not None:
-        environment["PYTHONPATH"] = str(site)
-    if data is not None:
-        environment["RTBENCH_DATA_DIR"] = str(data)
-    return Cli(folder, environment)
-
-
 @pytest.fixture
 def make_cli(tmp_path: Path, parrot_site: Path) -> MakeCli:
     """Makes command lines with the parrot installed, each in a folder of its own."""
@@ -130,21 +53,28 @@ def cli(make_cli: MakeCli) -> Cli:
     return make_cli()
 
 
-DEMO = """
-name: demo
-extractor: last-word
-tasks: [parity]
-methods: [zero-shot, fine-tune, fine-tune-cot]
-teachers: [counter]
-students: [parrot]
-degrees: [1, 4]
-recipe: {epochs: 2}
-"""
-
-
 @pytest.fixture
 def demo(tmp_path: Path) -> Path:
     """A matrix over the parrot's task, teacher and student: every kind of step in seconds."""
     path = tmp_path / "demo.yaml"
     path.write_text(DEMO)
     return path
+
+
+@pytest.fixture
+def server() -> Iterator[MakeServer]:
+    """Starts fault servers, and stops them."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(**settings: Any) -> Server:
+        command = [sys.executable, "-m", "tests.helpers.fault_server", json.dumps(settings)]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        process = subprocess.Popen(command, cwd=ROOT, **pipes)  # type: ignore[call-overload]
+        started.append(process)
+        return Server(process, int(process.stdout.readline()))
+
+    yield start
+    for process in started:
+        process.stdin.close()
+        process.wait(10)
+        process.stdout.close()

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Cli, MakeCli, undated
-from tests.test_run import ledger, store
+from tests.helpers.cli import Cli, MakeCli, undated
+from tests.helpers.runs import ledger, store
 
 ONE_OF_EACH = ("multiarith", "date_understanding", "coin_flip", "last_letter_concatenation")
 

@@ -1,4 +1,4 @@
-"""Curators: which completions become training examples."""
+"""Curators: select the completions that become training examples."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 @hookimpl
 def rtbench_register_curators(register: Register) -> None:
     here = "rtbench_plugins.curation"
-    register("correct", f"{here}.basic:correct", summary="the answer is right")
-    register("distinct", f"{here}.basic:distinct", summary="no rationale twice for a question")
-    register("non-empty", f"{here}.basic:non_empty", summary="there is a rationale")
-    register("complete", f"{here}.basic:complete", summary="not cut at the most new tokens")
-    register("unhinted", f"{here}.basic:unhinted", summary="speaks of no hint that the question does not hold")
-    register("length", f"{here}.basic:length", summary="so many words at least, and at most")
-    register("cap", f"{here}.basic:cap", summary="the first so many of a question")
+    register("correct", f"{here}.basic:correct", summary="keeps correct answers")
+    register("distinct", f"{here}.basic:distinct", summary="drops repeated rationales of a question")
+    register("non-empty", f"{here}.basic:non_empty", summary="drops completions without a rationale")
+    register("complete", f"{here}.basic:complete", summary="drops rationales cut at the maximum new tokens")
+    register("unhinted", f"{here}.basic:unhinted", summary="drops mentions of a hint that the question does not have")
+    register("length", f"{here}.basic:length", summary="keeps rationales with a number of words in a range")
+    register("cap", f"{here}.basic:cap", summary="keeps the first N completions of each question")
+    register("unalike", f"{here}.similarity:unalike", summary="drops near-duplicate rationales of a question")
+    register("diverse", f"{here}.similarity:diverse", summary="keeps the N most different rationales of each question")
+    register("equations", f"{here}.equations:equations", summary="drops rationales with a wrong calculation")
     register(
-        "unalike", f"{here}.similarity:unalike", summary="no two rationales of a question that are nearly the same"
+        "decontaminated",
+        f"{here}.overlap:decontaminated",
+        summary="drops long runs of words shared with a test question",
     )
-    register("diverse", f"{here}.similarity:diverse", summary="the so many of a question that differ most")
-    register("equations", f"{here}.equations:equations", summary="no calculation in it is wrong")
-    register(
-        "decontaminated", f"{here}.overlap:decontaminated", summary="shares no long run of words with a test question"
-    )
-    register("judge", f"{here}.judge:judge", summary="a model of your choice finds it good")
+    register("judge", f"{here}.judge:judge", summary="keeps rationales that a model of your choice calls good")

@@ -1,4 +1,4 @@
-"""Curators that look at one completion, or count those of a question."""
+"""Curators that check one completion at a time, or count the completions of a question."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _HINT = re.compile(r"\bhint(?:s|ed)?\b", re.IGNORECASE)
 
 
 class NoCuratorOptions(Record, frozen=True):
-    """A curator without options."""
+    """Options of curators that have none."""
 
 
 class Correct(Curator):
-    """Keeps completions whose answer is right by the task's extractor (paper, section 3, step 2)."""
+    """Keeps completions whose answer is correct by the task's extractor (paper, section 3, step 2)."""
 
     name = "correct"
 
@@ -25,7 +25,7 @@ class Correct(Curator):
 
 
 class Distinct(Curator):
-    """Drops a rationale that the same question already has, word for word up to white space."""
+    """Drops a rationale that repeats an earlier one of the same question, apart from white space."""
 
     name = "distinct"
 
@@ -50,8 +50,10 @@ class NonEmpty(Curator):
 
 
 class Complete(Curator):
-    """Drops completions whose rationale was cut at the most new tokens: in two stages, the first one's. Where the source
-    does not say how one ended it stays."""
+    """Drops completions whose rationale was cut at the maximum new tokens; with two stages, that of the first stage.
+
+    A completion stays where its source does not report how it ended.
+    """
 
     name = "complete"
     version = 2
@@ -62,8 +64,10 @@ class Complete(Curator):
 
 
 class Unhinted(Curator):
-    """Drops rationales that speak of a hint where the question does not: explanations given the answer (STaR) are to read
-    as if nobody had told it."""
+    """Drops rationales that mention a hint where the question has none.
+
+    Explanations of a known answer (STaR) must read as if the answer had not been given.
+    """
 
     name = "unhinted"
 
@@ -76,14 +80,14 @@ class Unhinted(Curator):
 
 
 class LengthOptions(Record, frozen=True):
-    """Options of ``length``: words between white space."""
+    """Options of ``length``, in words separated by white space."""
 
     least: int = 1
     most: int | None = None
 
 
 class Length(Curator):
-    """Keeps rationales of at least, and at most, so many words."""
+    """Keeps rationales whose number of words is in a range."""
 
     name = "length"
 
@@ -104,11 +108,11 @@ class MostOptions(Record, frozen=True):
     """Options of ``cap`` and ``diverse``."""
 
     most: int | None = None
-    """Required; None is told with an example."""
+    """Completions to keep per question. Required: None is reported with an example."""
 
 
 class Cap(Curator):
-    """Keeps the first so many of each question."""
+    """Keeps the first ``most`` completions of each question."""
 
     name = "cap"
 
@@ -127,50 +131,61 @@ class Cap(Curator):
 
 
 def correct(options: dict[str, Any]) -> Curator:
+    """Create the curator ``correct``."""
     convert(options, NoCuratorOptions, where="curator correct")
     return Correct()
 
 
 def distinct(options: dict[str, Any]) -> Curator:
+    """Create the curator ``distinct``."""
     convert(options, NoCuratorOptions, where="curator distinct")
     return Distinct()
 
 
 def non_empty(options: dict[str, Any]) -> Curator:
+    """Create the curator ``non-empty``."""
     convert(options, NoCuratorOptions, where="curator non-empty")
     return NonEmpty()
 
 
 def complete(options: dict[str, Any]) -> Curator:
+    """Create the curator ``complete``."""
     convert(options, NoCuratorOptions, where="curator complete")
     return Complete()
 
 
 def unhinted(options: dict[str, Any]) -> Curator:
+    """Create the curator ``unhinted``."""
     convert(options, NoCuratorOptions, where="curator unhinted")
     return Unhinted()
 
 
 def length(options: dict[str, Any]) -> Curator:
-    found = convert(options, LengthOptions, where="curator length")
-    if found.most is not None and found.most < found.least:
-        raise BadInputError(f"`most` ({found.most}) is below `least` ({found.least})", where="curator length")
-    return Length(found)
+    """Create the curator ``length``.
+
+    Raises:
+        BadInputError: ``most`` is below ``least``.
+    """
+    limits = convert(options, LengthOptions, where="curator length")
+    if limits.most is not None and limits.most < limits.least:
+        raise BadInputError(f"`most` ({limits.most}) is below `least` ({limits.least})", where="curator length")
+    return Length(limits)
 
 
 def cap(options: dict[str, Any]) -> Curator:
+    """Create the curator ``cap``."""
     return Cap(positive(convert(options, MostOptions, where="curator cap").most, where="curator cap"))
 
 
 def positive(most: int | None, *, where: str) -> int:
-    """The number, checked.
+    """Check the option ``most`` and return it.
 
     Raises:
-        BadInputError: it is not given, or below 1.
+        BadInputError: it is missing, or below 1.
     """
     if most is None:
         name = where.removeprefix("curator ")
-        raise BadInputError("`most` is not given", where=where, next_step=f"Such as {{use: {name}, most: 4}}.")
+        raise BadInputError("`most` is missing", where=where, next_step=f"Example: {{use: {name}, most: 4}}.")
     if most < 1:
         raise BadInputError(f"`most` is {most} and must be at least 1", where=where)
     return most

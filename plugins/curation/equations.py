@@ -1,4 +1,4 @@
-"""The equation checker: a rationale that says ``16 - 8 = 9`` teaches no arithmetic, even where its answer is right."""
+"""The equation checker: a rationale with ``16 - 8 = 9`` teaches wrong arithmetic, even where its answer is correct."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from rtbench.api import Candidate, CurationContext, Curator, convert, equations_
 
 
 class Equations(Curator):
-    """Drops rationales with an equation that does not hold; what cannot be computed is left alone."""
+    """Drops rationales with an equation that does not hold. Equations that cannot be computed are ignored."""
 
     name = "equations"
 
     def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
-        return [c for c in candidates if all(found.holds for found in equations_in(c.example.rationale or ""))]
+        return [c for c in candidates if all(equation.holds for equation in equations_in(c.example.rationale or ""))]
 
 
 def equations(options: dict[str, Any]) -> Curator:
+    """Create the curator ``equations``."""
     convert(options, NoCuratorOptions, where="curator equations")
     return Equations()

@@ -1,4 +1,4 @@
-"""A model as judge of rationales, asked through the same engine, ledger and budget as any teacher."""
+"""A model as a judge of rationales; it uses the same engine, ledger and budget as any teacher."""
 
 from __future__ import annotations
 
@@ -35,36 +35,37 @@ The right answer is {answer}.
 Is every step of the solution right, does it use nothing that the question does not say or that is not commonly known, and does \
 it lead to the answer? Think about it briefly, then end with one word: GOOD or BAD."""
 _VERDICT = re.compile(r"(?:^|[^\w])(?P<not>not\W+)?(?P<word>GOOD|BAD)\W*$")
-"""At the very end; ``not GOOD`` is none of the two."""
+"""The verdict at the end of the text; ``not GOOD`` counts as neither."""
 
 
 class JudgeOptions(Record, frozen=True):
     """Options of ``judge``."""
 
     model: dict[str, Any]
-    """The judge, as a teacher stands in a matrix: ``use``, and the options of its factory."""
+    """The judge's model, written like a teacher in a matrix: ``use``, and the options of its factory."""
     prompt: str = PROMPT
-    """With ``{question}``, ``{rationale}`` and ``{answer}``; its answer ends with GOOD or BAD."""
+    """Prompt with ``{question}``, ``{rationale}`` and ``{answer}``. It must ask for an answer that ends with GOOD or
+    BAD."""
     max_new_tokens: int = 256
 
 
 class Judge(Curator):
-    """Keeps rationales that the judge calls GOOD; one of which it says neither is dropped, and counted."""
+    """Keeps rationales that the judge calls GOOD. Those that it calls neither GOOD nor BAD are dropped and counted."""
 
     name = "judge"
     version = 2
     asks_as = "judge"
 
     def __init__(self, options: JudgeOptions) -> None:
-        given = dict(options.model)
-        self._use = given.pop("use", None)
-        self._name = given.pop("name", None) or f"judge {given.get('model', '')}".strip()
-        self._model = given
+        model = dict(options.model)
+        self._use = model.pop("use", None)
+        self._name = model.pop("name", None) or f"judge {model.get('model', '')}".strip()
+        self._model = model
         self._options = options
         self.asks_tokens = options.max_new_tokens
         if not isinstance(self._use, str) or not isinstance(self._name, str):
             raise BadInputError(
-                "`model` needs `use`", where="curator judge", next_step="Such as {use: openai, model: …}."
+                "`model` needs `use`", where="curator judge", next_step="Example: {use: openai, model: …}."
             )
         for field in ("{question}", "{rationale}"):
             if field not in options.prompt:
@@ -86,41 +87,45 @@ class Judge(Curator):
                 context.dataset,
                 candidate.example.sample_index,
                 candidate.example.completion_index,
-                self._asked(candidate),
+                self._filled(candidate),
                 sampling,
             )
             for candidate in candidates
         ]
         partition = context.services.ledger.partition(member.fingerprint, context.dataset, self.asks_as)
-        found = answered(lambda: teacher.open(member), partition, list({r.key: r for r in requests}.values()))
-        if left := [request for request in requests if request.key not in found]:
+        answers = answered(lambda: teacher.open(member), partition, list({r.key: r for r in requests}.values()))
+        if left := [request for request in requests if request.key not in answers]:
             raise StepFailedError(
                 f"the judge {self._name!r} left {len(left)} of {len(requests)} rationales unanswered",
-                next_step="What came is kept; run again to ask for the rest.",
+                next_step="Its other answers are stored; run again to ask for the rest.",
             )
-        spent = spending_of([c.usage for c in found.values()], teacher.price)
+        spent = spending_of([c.usage for c in answers.values()], teacher.price)
         before = context.judged.get(self._name)
         context.judged[self._name] = spent if before is None else summed([before, spent])
-        verdicts = [_verdict(found[request.key]) for request in requests]
-        if none := verdicts.count(None):
+        verdicts = [_verdict(answers[request.key]) for request in requests]
+        if undecided := verdicts.count(None):
             context.notes.append(
-                f"the judge {self._name!r} said neither GOOD nor BAD of {none} of {len(verdicts)} rationales, which are "
-                "dropped: a larger `max_new_tokens` may help"
+                f"the judge {self._name!r} said neither GOOD nor BAD of {undecided} of {len(verdicts)} rationales, "
+                "which were dropped; a larger `max_new_tokens` may help"
             )
         return [candidate for candidate, verdict in zip(candidates, verdicts, strict=True) if verdict == "GOOD"]
 
-    def _asked(self, candidate: Candidate) -> str:
-        """Filled in one go: a rationale is hostile text, and may hold the names of fields."""
+    def _filled(self, candidate: Candidate) -> str:
+        """Return the prompt for a candidate.
+
+        All fields are filled in at once: a rationale is untrusted text and may contain the names of fields.
+        """
         example = candidate.example
         values = {"question": example.question, "rationale": example.rationale or "", "answer": example.answer}
         return re.sub(r"\{(question|rationale|answer)\}", lambda match: values[match[1]], self._options.prompt)
 
 
 def _verdict(completion: Completion) -> str | None:
-    """What the judge ends with; None for neither, or where it was cut."""
-    said = None if completion.finish_reason == "length" else _VERDICT.search(completion.text)
-    return None if said is None or said["not"] else said["word"]
+    """Return the verdict at the end of the judge's text; None where it ends with neither word, or was cut."""
+    match = None if completion.finish_reason == "length" else _VERDICT.search(completion.text)
+    return None if match is None or match["not"] else match["word"]
 
 
 def judge(options: dict[str, Any]) -> Curator:
+    """Create the curator ``judge``."""
     return Judge(convert(options, JudgeOptions, where="curator judge"))

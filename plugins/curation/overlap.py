@@ -1,4 +1,4 @@
-"""Decontamination: no training example may hold a long run of words of a question that students are tested on."""
+"""Decontamination: training examples must not share a long run of words with a question that students are tested on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ class OverlapOptions(Record, frozen=True):
     """Options of ``decontaminated``."""
 
     words: int = RUN
-    """Length of a run that counts (13 as in Brown et al. 2020, appendix C). A shorter test question counts as a whole."""
+    """Length of a shared run in words (13 as in Brown et al. 2020, appendix C). A shorter test question counts as a
+    whole."""
     look_at: Literal["question", "rationale", "both"] = "both"
 
 
@@ -29,7 +30,7 @@ class Decontaminated(Curator):
     def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
         length = self._options.words
         runs: dict[int, set[tuple[str, ...]]] = {}
-        """By length: a short question is one run of its own length."""
+        """Runs by length: a short question is one run of its own length."""
         for sample in context.test_samples:
             words = words_of(sample.question)
             size = min(length, len(words))
@@ -40,7 +41,7 @@ class Decontaminated(Curator):
         def tainted(text: str) -> bool:
             if text not in seen:
                 words = words_of(text)
-                seen[text] = any(not found.isdisjoint(runs_of(words, size)) for size, found in runs.items())
+                seen[text] = any(not known.isdisjoint(runs_of(words, size)) for size, known in runs.items())
             return seen[text]
 
         return [c for c in candidates if not any(tainted(text) for text in self._texts(c))]
@@ -52,7 +53,12 @@ class Decontaminated(Curator):
 
 
 def decontaminated(options: dict[str, Any]) -> Curator:
-    found = convert(options, OverlapOptions, where="curator decontaminated")
-    if found.words < 1:
-        raise BadInputError(f"`words` is {found.words} and must be at least 1", where="curator decontaminated")
-    return Decontaminated(found)
+    """Create the curator ``decontaminated``.
+
+    Raises:
+        BadInputError: ``words`` is below 1.
+    """
+    settings = convert(options, OverlapOptions, where="curator decontaminated")
+    if settings.words < 1:
+        raise BadInputError(f"`words` is {settings.words} and must be at least 1", where="curator decontaminated")
+    return Decontaminated(settings)

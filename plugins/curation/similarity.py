@@ -12,34 +12,34 @@ from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Reco
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 SHINGLE = 3
-"""Words that are compared together."""
+"""Length in words of the runs that are compared."""
 
 
 def shingles(text: str) -> frozenset[tuple[str, ...]]:
-    """Runs of three words and marks, in lower case; the whole of a shorter text."""
+    """Return the runs of three words and punctuation marks, in lower case; a shorter text is one run."""
     words = _WORD.findall(text.casefold())
     return frozenset(tuple(words[i : i + SHINGLE]) for i in range(max(1, len(words) - SHINGLE + 1)))
 
 
 def likeness(one: frozenset[Any], other: frozenset[Any]) -> float:
-    """Jaccard index: what two sets share of what either has (Broder 1997)."""
+    """Return the Jaccard index of two sets: the fraction of their union that both contain (Broder 1997)."""
     shared = len(one & other)
     return shared / (len(one) + len(other) - shared)
 
 
 def by_question(candidates: Iterable[Candidate]) -> dict[int, list[Candidate]]:
-    """In order of appearance."""
-    found: dict[int, list[Candidate]] = {}
+    """Return the candidates of each question, in order of appearance."""
+    groups: dict[int, list[Candidate]] = {}
     for candidate in candidates:
-        found.setdefault(candidate.example.sample_index, []).append(candidate)
-    return found
+        groups.setdefault(candidate.example.sample_index, []).append(candidate)
+    return groups
 
 
 class Unalike(Curator):
-    """Drops a rationale that is nearly one that the question has already.
+    """Drops a rationale that is a near-duplicate of an earlier one of the same question.
 
     Args:
-        threshold: likeness (Jaccard index of runs of three words) from which two are nearly the same.
+        threshold: minimum likeness (Jaccard index of runs of three words) of near-duplicates, from 0 to 1.
     """
 
     name = "unalike"
@@ -64,8 +64,10 @@ class Unalike(Curator):
 
 
 class Diverse(Curator):
-    """Keeps the so many of each question that differ most: the first, then each time the one whose nearest among those kept
-    is farthest (Gonzalez 1985). They stay in the order in which they were drawn."""
+    """Keeps the ``most`` rationales of each question that differ most, in their original order.
+
+    It keeps the first, then repeatedly the one that is farthest from its nearest kept neighbour (Gonzalez 1985).
+    """
 
     name = "diverse"
 
@@ -96,6 +98,11 @@ class UnalikeOptions(Record, frozen=True):
 
 
 def unalike(options: dict[str, Any]) -> Curator:
+    """Create the curator ``unalike``.
+
+    Raises:
+        BadInputError: ``threshold`` is not in (0, 1].
+    """
     threshold = convert(options, UnalikeOptions, where="curator unalike").threshold
     if not 0 < threshold <= 1:
         raise BadInputError(f"`threshold` is {threshold} and must be in (0, 1]", where="curator unalike")
@@ -103,4 +110,5 @@ def unalike(options: dict[str, Any]) -> Curator:
 
 
 def diverse(options: dict[str, Any]) -> Curator:
+    """Create the curator ``diverse``."""
     return Diverse(positive(convert(options, MostOptions, where="curator diverse").most, where="curator diverse"))

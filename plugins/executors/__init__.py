@@ -1,1 +1,1 @@
-"""Executors: where steps run."""
+"""Executors, which run the steps of a plan."""

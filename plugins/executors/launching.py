@@ -1,7 +1,7 @@
-"""A step that several processes do together, started by torch's elastic agent.
+"""Launcher of steps with several processes, on one machine, by torch's elastic agent.
 
-A process learns its rank as torchrun's processes do and what to do from a file. Over several machines Slurm starts them
-(:mod:`rtbench_plugins.executors.slurm_task`).
+Each process gets its rank as torchrun's processes do, and reads its work from a file. Where a step uses several machines,
+Slurm starts the processes (:mod:`rtbench_plugins.executors.slurm_task`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _POLL_SECONDS = 0.2
 
 
 class ProcessJob(msgspec.Struct, frozen=True):
-    """What each process reads to know what to do."""
+    """Contents of the file that each process reads: the step to do."""
 
     environment: Environment
     step: Step
@@ -42,7 +42,7 @@ class ProcessJob(msgspec.Struct, frozen=True):
 
 
 class Done(msgspec.Struct, frozen=True):
-    """How far the first process is, in units of work."""
+    """Progress of the first process, in units of work."""
 
     done: int
     total: int
@@ -50,20 +50,20 @@ class Done(msgspec.Struct, frozen=True):
 
 
 def launched(environment: Environment, step: Step, folder: Path, progress: Progress, devices: str | None) -> StepResult:
-    """Runs a step's work in as many processes as it asks for.
+    """Run a step in the number of processes that its resources state.
 
     Args:
-        environment: for their sessions.
-        step: what to do.
+        environment: for the processes' sessions.
+        step: step to do.
         folder: private directory of the step.
-        progress: told what the first process does.
-        devices: GPUs that they share, as ``CUDA_VISIBLE_DEVICES`` names them; None: none.
+        progress: called with the progress of the first process.
+        devices: GPUs that the processes share, in the form of ``CUDA_VISIBLE_DEVICES``; None: no GPUs.
 
     Returns:
-        What the first process returned.
+        the result of the first process.
 
     Raises:
-        StepFailedError: one of them failed or died; the others are ended.
+        StepFailedError: a process failed or died; the other processes are terminated.
     """
     from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException, Std
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -96,7 +96,7 @@ def launched(environment: Environment, step: Step, folder: Path, progress: Progr
 
 
 def main(path: Path) -> None:
-    """One process of a step."""
+    """Do the work of one process of a step, which is described in the file ``path``."""
     from rtbench.api import do_work, open_services
 
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
@@ -109,7 +109,7 @@ def main(path: Path) -> None:
 
 
 def progress_into(file: Path, seconds: float) -> Progress:
-    """Writes :class:`Done` into a file for another process to read, at most once in so many seconds."""
+    """Return a progress callback that writes :class:`Done` to a file, at most once in the given number of seconds."""
     last = 0.0
 
     def progress(done: int, total: int, unit: str) -> None:
@@ -131,23 +131,23 @@ def _result_file(job: Path) -> Path:
 
 
 def _reason(error: Any) -> str:
-    """What the process that failed first said."""
+    """Return the error message of the process that failed first."""
     rank, failure = error.get_first_failure()
-    said = failure.message.get("message", "") if isinstance(failure.message, dict) else failure.message
-    said = str(said).removeprefix("StepFailedError: ").removeprefix("BadInputError: ")
-    return f"{said} (in process {rank + 1})"
+    message = failure.message.get("message", "") if isinstance(failure.message, dict) else failure.message
+    message = str(message).removeprefix("StepFailedError: ").removeprefix("BadInputError: ")
+    return f"{message} (in process {rank + 1})"
 
 
 @contextlib.contextmanager
 def _watched(file: Path, progress: Progress) -> Iterator[None]:
-    """Passes on what the first process says of its progress."""
+    """Report the progress that the first process writes to a file."""
     over = threading.Event()
 
     def watch() -> None:
         while not over.wait(_POLL_SECONDS):
             if file.is_file():
-                found = msgspec.msgpack.decode(file.read_bytes(), type=Done)
-                progress(found.done, found.total, found.unit)
+                state = msgspec.msgpack.decode(file.read_bytes(), type=Done)
+                progress(state.done, state.total, state.unit)
 
     watcher = threading.Thread(target=watch, daemon=True)
     watcher.start()
@@ -160,12 +160,12 @@ def _watched(file: Path, progress: Progress) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _environment(step: Step, devices: str | None) -> Iterator[None]:
-    """What the processes inherit: each takes its part of the step's threads."""
+    """Set the environment that the processes inherit: the GPUs, and an equal share of the step's threads for each."""
     threads = max(1, int(os.environ.get("RTBENCH_THREADS", "1")) // step.resources.processes)
-    given = {name: str(threads) for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    given |= {} if devices is None else {"CUDA_VISIBLE_DEVICES": devices}
+    variables = {name: str(threads) for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    variables |= {} if devices is None else {"CUDA_VISIBLE_DEVICES": devices}
     before = dict(os.environ)
-    os.environ.update(given)
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -175,7 +175,7 @@ def _environment(step: Step, devices: str | None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _handlers_kept() -> Iterator[None]:
-    """The agent sets signal handlers of its own and leaves them."""
+    """Restore the signal handlers afterwards, since the agent replaces them and does not restore them."""
     names = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
     before = [signal.getsignal(name) for name in names]
     try:

@@ -1,8 +1,8 @@
-"""The ``local`` executor: independent steps run at once in worker processes on this machine.
+"""Executor ``local``: runs independent steps concurrently in worker processes on this machine.
 
-A worker builds its session once and keeps it (plugins, task data, imported torch) for many steps. A worker that dies
-fails the step it had and is replaced; Ctrl-C lets workers close their ledger segments; when the main process is
-killed, its workers end themselves.
+A worker creates its session once and keeps it (plugins, task data, imported torch) for many steps. If a worker dies, its
+step fails and the worker is replaced. On Ctrl-C, workers close their ledger segments. If the main process is killed, its
+workers exit.
 """
 
 from __future__ import annotations
@@ -47,24 +47,27 @@ if TYPE_CHECKING:
     from rtbench.api import Register
 
 PROGRESS_SECONDS = 0.2
+"""Shortest time between two reports of progress, in seconds."""
 
 
 class LocalOptions(Record, frozen=True):
     """Options of the local executor."""
 
     workers: int | None = None
-    """None: one per CPU core, and no more than there are steps."""
+    """Number of workers. None: one per CPU core, and at most one per step."""
 
 
 class LocalExecutor(Executor):
-    """Runs steps in worker processes."""
+    """Executor that runs steps in worker processes."""
 
     name = "local"
 
     def __init__(self, options: LocalOptions) -> None:
         if options.workers is not None and options.workers < 1:
             raise BadInputError(
-                f"must be at least 1, not {options.workers}", where="--workers", next_step="Leave it out: one a core."
+                f"must be at least 1, not {options.workers}",
+                where="--workers",
+                next_step="Without it, there is a worker per core.",
             )
         self.options = options
 
@@ -92,19 +95,20 @@ class _Worker:
     process: BaseProcess
     pipe: Connection
     gpu: int | None
-    """The one that this worker sees; None on a machine without."""
+    """The GPU that this worker sees; None on a machine without GPUs."""
     step: Step | None = None
+    """None: the worker is idle."""
     taken: frozenset[int] = frozenset()
-    """GPUs of the step it has."""
+    """GPUs of its current step."""
 
 
 class Workers:
-    """Worker processes of this machine. The main process only hands out steps.
+    """Worker processes on this machine, to which the main process sends steps.
 
     Args:
-        environment: for their sessions.
-        listener: told how far steps are.
-        count: so many at most; one is started when a step needs it.
+        environment: for the workers' sessions.
+        listener: is notified of progress.
+        count: highest number of workers; a worker is started when a step needs it.
     """
 
     def __init__(self, environment: Environment, listener: Listener, count: int) -> None:
@@ -118,20 +122,26 @@ class Workers:
 
     @property
     def busy(self) -> bool:
+        """Whether a worker has a step."""
         return any(worker.step is not None for worker in self.workers)
 
     def free(self) -> bool:
+        """Return whether there is, or could be started, an idle worker."""
         return len(self.workers) < self.count or any(worker.step is None for worker in self.workers)
 
     def take(self, step: Step) -> bool:
-        """Gives a step to a worker; False: it does not fit beside those under way."""
+        """Send a step to a worker.
+
+        Returns:
+            False if the step does not fit next to the running steps.
+        """
         while (worker := self._worker_for(step)) is not None:
             if self._give(step, worker):
                 return True
         return False
 
     def _give(self, step: Step, worker: _Worker) -> bool:
-        """False: it died while it was idle; nothing is lost, another one takes the step."""
+        """Send a step to an idle worker; return False if that worker has died, so that another worker can take the step."""
         gpus = self._gpus_for(step, worker)
         message = (step, self._threads(step), visible(gpus) if len(gpus) > 1 else None)
         try:
@@ -145,8 +155,11 @@ class Workers:
         return True
 
     def _worker_for(self, step: Step) -> _Worker | None:
-        """An idle worker, or a new one, that may do the step now: the memory and the cores of all steps under way must
-        fit the machine, and a GPU serves one step at a time. A step too large for the machine runs alone."""
+        """Return an idle or new worker that may do a step now; None where the step must wait.
+
+        The memory and cores of all running steps must fit the machine, and a GPU is used by one step at a time. A step
+        that is too large for the machine runs alone.
+        """
         running = [w.step for w in self.workers if w.step is not None]
         if step.resources.lane and any(s.resources.lane == step.resources.lane for s in running):
             return None
@@ -164,7 +177,7 @@ class Workers:
         return self._idle()
 
     def _gpus_for(self, step: Step, worker: _Worker) -> list[int]:
-        """Several of those that are free, or the worker's own."""
+        """Return the GPUs of a step: several free GPUs, or the worker's own."""
         if step.resources.gpus > 1:
             return self._free_gpus()[: step.resources.gpus]
         return [worker.gpu] if step.resources.gpus and worker.gpu is not None else []
@@ -174,14 +187,14 @@ class Workers:
         return [gpu for gpu in range(self.gpus) if gpu not in taken]
 
     def _threads(self, step: Step) -> int:
-        """Threads of a step: its cores, or its share of the machine where it does not say."""
+        """Return the number of threads of a step: its cores or a worker's share of the machine, whichever is more."""
         return max(step.resources.cpus, self.cores // self.count, 1)
 
     def _idle(self, gpu: int | None = None) -> _Worker | None:
-        found = next((w for w in self.workers if w.step is None and gpu in {None, w.gpu}), None)
-        if found is None and len(self.workers) < self.count:
-            found = self._start_worker(gpu)
-        return found
+        idle = next((w for w in self.workers if w.step is None and gpu in {None, w.gpu}), None)
+        if idle is None and len(self.workers) < self.count:
+            idle = self._start_worker(gpu)
+        return idle
 
     def _start_worker(self, gpu: int | None) -> _Worker:
         context = multiprocessing.get_context("spawn")
@@ -197,7 +210,11 @@ class Workers:
         return worker
 
     def listen(self, pause: float | None) -> Iterator[tuple[Step, StepState]]:
-        """Waits for what workers say, for some seconds at most; yields the steps that ended."""
+        """Wait for messages of workers, and yield the steps that have ended, with their states.
+
+        Args:
+            pause: longest wait, in seconds; None: until there is a message.
+        """
         by_pipe = {worker.pipe: worker for worker in self.workers if worker.step is not None}
         if not by_pipe:
             time.sleep(pause or 0.0)
@@ -222,7 +239,7 @@ class Workers:
                 yield step, message[1]
 
     def stop(self) -> None:
-        """Idle workers are told to end; busy ones are interrupted and given time to close their segments."""
+        """End all workers: idle workers exit, busy workers are interrupted and have 10 s to close their ledger segments."""
         for worker in self.workers:
             if worker.step is None:
                 with contextlib.suppress(OSError):
@@ -238,11 +255,11 @@ class Workers:
 
 
 class _InterruptedError(KeyboardInterrupt):
-    """SIGTERM in a worker: unwinds the step, so that files are closed on the way. (asyncio lets nothing else through.)"""
+    """Raised on SIGTERM in a worker, so that the step closes its files. asyncio lets only a KeyboardInterrupt pass."""
 
 
 def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
-    """A worker's life: steps in, states out."""
+    """Run a worker: receive steps over the pipe, and send their states."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_interrupted)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -256,7 +273,7 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
         for message in _messages(pipe):
             step, threads, devices = msgspec.msgpack.decode(message, type=tuple[Step, int, str | None])
             use_threads(threads)
-            # Processes of its own are given theirs when they are started.
+            # If the step starts processes of its own, they get their GPUs when they start.
             with _seeing(devices if step.resources.processes == 1 else None):
                 state = _do(session, step, pipe, devices)
             pipe.send(("finished", state))
@@ -264,7 +281,7 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
 
 @contextlib.contextmanager
 def _seeing(devices: str | None) -> Iterator[None]:
-    """A step that takes several GPUs, as vLLM's engine may, finds them; what it starts looks when it is started."""
+    """Make several GPUs visible to a step, for what it starts (vLLM's engine, for example)."""
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
     if devices is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = devices
@@ -314,6 +331,7 @@ def _end_with_parent() -> None:
 
 
 def local(options: dict[str, Any]) -> Executor:
+    """Return the ``local`` executor."""
     return LocalExecutor(convert(options, LocalOptions, where="executor local"))
 
 

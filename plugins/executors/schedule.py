@@ -1,4 +1,4 @@
-"""What executors share: the order of a run's steps, and how one step is done."""
+"""Functions that executors share: the order of a run's steps, and doing a single step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Schedule:
-    """Which steps of a plan may begin, and what follows from how one ended. Tells the listener, and keeps the outcome."""
+    """The steps of a plan that may begin, given how others ended. Notifies the listener, and records the outcome."""
 
     def __init__(self, plan: Plan, listener: Listener) -> None:
         self.listener = listener
@@ -29,21 +29,21 @@ class Schedule:
                 self._dependants[i].append(key)
         self._ready = deque(key for key, inputs in self._lacking.items() if not inputs)
         self._waits: dict[str, float] = {}
-        """When steps that wait for something outside are to be tried again."""
+        """Times at which steps that wait for an external service are tried again, by step key."""
         self._stopping = False
-        """A step met what all others would meet (an account without money, say): none is begun any more."""
+        """Whether a step failed for a reason that all others share (an empty account, for example): no more steps begin."""
 
     @property
     def open(self) -> bool:
-        """There are steps to begin, now or later."""
+        """Whether there are steps to begin, now or later."""
         return bool(self._ready or self._waits) and not self._stopping
 
     def begin(self, take: Callable[[Step], bool], free: Callable[[], bool]) -> None:
-        """Offers the ready steps, in order; one that is not taken yet lets later ones pass.
+        """Offer the ready steps, in order. Where a step is not taken, later steps are still offered.
 
         Args:
-            take: begins a step; False: it does not fit yet.
-            free: whether any step could be taken.
+            take: begins a step; returns False if it does not fit yet.
+            free: returns whether any step could be taken.
         """
         if self._stopping:
             return
@@ -58,12 +58,12 @@ class Schedule:
         self._ready.extendleft(reversed(passed))
 
     def pause(self) -> float | None:
-        """Seconds until a waiting step is to be tried again; None: none waits."""
+        """Return the seconds until a waiting step is tried again; None where no step is waiting."""
         soonest = min(self._waits.values(), default=None)
         return None if soonest is None else max(0.0, soonest - time.monotonic())
 
     def ended(self, step: Step, state: StepState) -> None:
-        """A step that was begun is done, has failed, or waits for something outside."""
+        """Record the state of a step: it is done, has failed, or waits for an external service."""
         if state.state == "waiting":
             self._waits[step.key] = time.monotonic() + state.after
             self.listener.waits(step, state.error or "")
@@ -71,12 +71,12 @@ class Schedule:
             self._finished(step, state)
 
     def close(self) -> None:
-        """What has no state by now was not done."""
+        """Record all steps without a state as pending."""
         for key in self.steps:
             self.outcome.states.setdefault(key, StepState(key=key, state="pending"))
 
     def _wake(self) -> None:
-        """Steps whose wait is over are ready again, after those that have not begun."""
+        """Make steps whose wait is over ready again, after the steps that have not begun."""
         now = time.monotonic()
         for key in [key for key, at in self._waits.items() if at <= now]:
             del self._waits[key]
@@ -94,12 +94,12 @@ class Schedule:
                 continue
             self._lacking[key].discard(step.key)
             if not self._lacking[key] and key not in self.outcome.states:
-                # Depth first: what a finished step leads to comes before new beginnings, so that cells end early.
+                # Depth first: the dependants of a finished step come before other steps, so that cells finish early.
                 self._ready.appendleft(key)
 
 
 def attempt(services: Services, step: Step, progress: Progress, launch: Launch) -> StepState:
-    """Does a step; whatever it raises is its state."""
+    """Do a step and return its state; an exception becomes a failed or waiting state."""
     from rtbench.api import run_step
 
     started = time.monotonic()
@@ -111,15 +111,15 @@ def attempt(services: Services, step: Step, progress: Progress, launch: Launch) 
         return StepState(key=step.key, state="waiting", error=str(error), after=error.after)
     except RtbenchError as error:
         stops = error.stops_run
-        state, said, trace = "failed", str(error), traceback.format_exc()
+        state, message, trace = "failed", str(error), traceback.format_exc()
     except Exception as error:
-        state, said, trace = "failed", f"{type(error).__name__}: {error}", traceback.format_exc()
+        state, message, trace = "failed", f"{type(error).__name__}: {error}", traceback.format_exc()
     else:
-        state, said, trace = "done", "", ""
+        state, message, trace = "done", "", ""
     return StepState(
         key=step.key,
         state=state,
-        error=said or None,
+        error=message or None,
         trace=trace or None,
         seconds=round(time.monotonic() - started, 3),
         notes=tuple(notes),
@@ -128,13 +128,16 @@ def attempt(services: Services, step: Step, progress: Progress, launch: Launch) 
 
 
 def use_threads(count: int) -> None:
-    """Read by the models when they open; OpenMP's own variables count only until torch is imported."""
+    """Set the number of threads in the environment.
+
+    Models read RTBENCH_THREADS when they are opened. OpenMP's variables have an effect only before torch is imported.
+    """
     for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(count)
 
 
 def visible(gpus: Sequence[int]) -> str:
-    """``CUDA_VISIBLE_DEVICES`` for some of the GPUs that this process sees."""
+    """Return the value of ``CUDA_VISIBLE_DEVICES`` for some of the GPUs that this process sees, given by position."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     names = named.split(",") if named else None
     return ",".join(str(gpu) if names is None else names[gpu] for gpu in gpus)

@@ -1,8 +1,8 @@
-"""The ``slurm`` executor: trainings, what students write, and all that wants a GPU are jobs of a Slurm cluster, through
-submitit; everything else is done in worker processes of the machine that submits.
+"""Executor ``slurm``: runs trainings, students' completions and all steps with GPUs as jobs of a Slurm cluster.
 
-A job's processes are its tasks: Slurm starts them, on one node or on several. What they do is in :mod:`.slurm_task`, what the
-submitting process makes of it in :mod:`.slurm_jobs`.
+Jobs are submitted through submitit. All other steps run in worker processes on the submitting machine. A job's processes
+are its Slurm tasks, on one or several nodes. Their work is in :mod:`.slurm_task`, the submitting process's part in
+:mod:`.slurm_jobs`.
 """
 
 from __future__ import annotations
@@ -37,10 +37,11 @@ if TYPE_CHECKING:
     from rtbench.api import Register
 
 POLL_SECONDS = 0.5
+"""Time between two checks of the jobs' files, in seconds."""
 
 
 class SlurmExecutor(Executor):
-    """Runs steps as Slurm jobs."""
+    """Executor that runs steps as Slurm jobs."""
 
     name = "slurm"
 
@@ -55,18 +56,18 @@ class SlurmExecutor(Executor):
             import submitit  # noqa: F401
         except ImportError:
             raise MissingExtraError.of("submitit", "slurm") from None
-        logging.getLogger("submitit").setLevel(logging.ERROR)  # it speaks on standard output, where results go
-        lacking = [name for name in ("sbatch", "srun", "squeue", "scancel") if shutil.which(name) is None]
-        if options.cluster == "slurm" and lacking:
+        logging.getLogger("submitit").setLevel(logging.ERROR)  # it logs to standard output, where results are printed
+        missing = [name for name in ("sbatch", "srun", "squeue", "scancel") if shutil.which(name) is None]
+        if options.cluster == "slurm" and missing:
             raise BadInputError(
-                f"{', '.join(lacking)} cannot be found on this machine",
+                f"{', '.join(missing)} not found on this machine",
                 where="executor slurm",
-                next_step="Run where jobs are submitted; `--executor-option cluster=local` tries it without Slurm.",
+                next_step="Run on a machine that can submit jobs, or use `--executor-option cluster=local` to test without Slurm.",
             )
         self.options = options
 
     def machine(self) -> Machine:
-        """Of the nodes it is known what the options say."""
+        """Return what the options state about the nodes; nothing else is known about them."""
         if self.options.cluster == "local":
             return here()
         return Machine(gpus=self.options.gpus_per_process, most_gpus=None, gpu_memory_gb=lambda: None, memory_gb=None)
@@ -102,7 +103,10 @@ class SlurmExecutor(Executor):
 
 
 def is_job(step: Step, services: Services) -> bool:
-    """A training, a student's own answering, and what wants a GPU or several processes; not what an endpoint does."""
+    """Return whether a step is a job: it uses a GPU or several processes, or a local student is trained or generates.
+
+    Steps of models behind an endpoint are not jobs.
+    """
     spec, needs = step.spec, step.resources
     if needs.gpus or needs.processes > 1:
         return True
@@ -115,6 +119,7 @@ def is_job(step: Step, services: Services) -> bool:
 
 
 def slurm(options: dict[str, Any]) -> Executor:
+    """Return the ``slurm`` executor."""
     return SlurmExecutor(convert(options, SlurmOptions, where="executor slurm"))
 
 

@@ -1,6 +1,7 @@
-"""The jobs of a run, as the process that submits them sees them: what they ask for, how far they are, how they ended.
+"""The Slurm jobs of a run, in the submitting process: their parameters, their progress and how they ended.
 
-It looks at the files that a job's processes leave (:mod:`.slurm_task`), and asks Slurm only for jobs that have left none.
+Progress and results are read from files that a job's processes write (:mod:`.slurm_task`). Slurm is only asked about jobs
+that have written no result.
 """
 
 from __future__ import annotations
@@ -26,32 +27,32 @@ from rtbench_plugins.executors.slurm_task import FAILURE, PROGRESS, STATE, Slurm
 from rtbench.api import Listener, Record, Services, Step, StepState
 
 LEAST_SECONDS, MOST_SECONDS = 2.0, 60.0
-"""Between two looks at the queue: ever longer, and short again after a submission."""
+"""Seconds between two queries of the queue: doubled with each query, and short again after a submission."""
 GRACE_SECONDS = 5.0
-"""Files of a job that has ended may come later than Slurm's word of it, and submitit's later than ours."""
+"""Seconds to wait for files of an ended job: they may appear after Slurm reports its end, and submitit's after ours."""
 GPU_HOST_GB = 4
-"""Main memory that a process takes beside what its step states, for CUDA."""
+"""Main memory, in GB, that a process needs for CUDA, in addition to what its step states."""
 
-_SILENT = "it left no result"
+_SILENT = "it wrote no result"
 _ENDED = {
     "BOOT_FAIL": "a node did not start",
     "CANCELLED": "it was cancelled",
     "COMPLETED": _SILENT,
     "DEADLINE": "its deadline passed",
     "FAILED": _SILENT,
-    "FINISHED": _SILENT,  # as submitit's local cluster has it
-    "GONE": "it left no result, and Slurm no longer knows it",
-    "INTERRUPTED": "it was killed",  # the same
+    "FINISHED": _SILENT,  # submitit's local cluster uses this state
+    "GONE": "it wrote no result, and Slurm no longer lists it",
+    "INTERRUPTED": "it was killed",  # also a state of submitit's local cluster
     "NODE_FAIL": "a node failed",
-    "OUT_OF_MEMORY": "it took more memory than it had asked for",
-    "PREEMPTED": "another job took its place",
+    "OUT_OF_MEMORY": "it used more memory than it had requested",
+    "PREEMPTED": "it was preempted by another job",
     "REVOKED": "it was revoked",
-    "TIMEOUT": "its time was over",
+    "TIMEOUT": "its time limit was reached",
 }
-"""States in which a job is over."""
-_MEND = {
+"""States of ended jobs, in words."""
+_FIXES = {
     "OUT_OF_MEMORY": "Raise the model's `memory_gb`, or `mem` in the option `slurm`.",
-    "TIMEOUT": "Give more (`time_minutes`) and run again to go on.",
+    "TIMEOUT": "Increase `time_minutes` and run again to continue.",
 }
 
 
@@ -59,28 +60,28 @@ class SlurmOptions(Record, frozen=True):
     """Options of the Slurm executor."""
 
     workers: int | None = None
-    """Jobs at once, those that Slurm lets wait included. None: 64; on the cluster ``local``, 1."""
+    """Highest number of jobs at once, including jobs that wait in the queue. None: 64; on the cluster ``local``, 1."""
     local_workers: int = 4
-    """Other steps at once, on the submitting machine; never more than it has CPU cores."""
+    """Highest number of other steps at once, on the submitting machine; never more than its CPU cores."""
     gpus_per_node: int = 8
     gpus_per_process: int = 0
-    """Each process of a job gets at least so many, whatever its step states; above 0, a student or teacher that names no
-    device takes one."""
+    """Lowest number of GPUs of each process of a job, whatever its step states. If it is above 0, a student or teacher
+    without a stated device uses a GPU."""
     processes_per_node: int | None = None
-    """None: as many as there are GPUs for; without GPUs, all."""
+    """None: as many as a node has GPUs for; without GPUs, all processes."""
     time_minutes: int = 240
-    """A job may take so long."""
+    """Time limit of a job, in minutes."""
     partition: str | int | None = None
     account: str | int | None = None
     slurm: dict[str, Any] = {}
-    """Further parameters of sbatch, by their long names; they count before all others."""
+    """Further parameters of sbatch, by their long names; they override all others."""
     cluster: Literal["slurm", "local"] = "slurm"
-    """``local``: submitit's own executor on this machine, to try things out without Slurm."""
+    """``local``: submitit's own executor on this machine, for tests without Slurm."""
 
 
 @dataclass(frozen=True)
 class JobShape:
-    """How a step's processes lie on nodes: as many on each."""
+    """Distribution of a step's processes over nodes, with the same number on each node."""
 
     nodes: int
     processes_per_node: int
@@ -98,23 +99,23 @@ class JobShape:
 
 
 def parameters(step: Step, options: SlurmOptions) -> dict[str, Any]:
-    """What :meth:`submitit.AutoExecutor.update_parameters` takes for a step."""
+    """Return the arguments of :meth:`submitit.AutoExecutor.update_parameters` for a step."""
     shape = JobShape.of(step, options)
     cpus = _threads(step)
-    beside = GPU_HOST_GB * shape.processes_per_node if shape.gpus_per_process else 0
+    for_cuda = GPU_HOST_GB * shape.processes_per_node if shape.gpus_per_process else 0
     return {
         "name": f"rtbench-{step.kind}-{step.key[:8]}",
         "nodes": shape.nodes,
         "tasks_per_node": shape.processes_per_node,
         "cpus_per_task": cpus,
         "gpus_per_node": shape.processes_per_node * shape.gpus_per_process or None,
-        "mem_gb": max(1, math.ceil(step.resources.memory_gb / shape.nodes)) + beside,
+        "mem_gb": max(1, math.ceil(step.resources.memory_gb / shape.nodes)) + for_cuda,
         "timeout_min": options.time_minutes,
         "slurm_partition": None if options.partition is None else str(options.partition),
         "slurm_account": None if options.account is None else str(options.account),
-        # Since Slurm 22.05 srun does not know the CPUs per task that sbatch was given.
+        # Since Slurm 22.05, srun does not inherit the CPUs per task from sbatch.
         "slurm_srun_args": ["--kill-on-bad-exit=1", f"--cpus-per-task={cpus}"],
-        # A job that lost its place fails its step, and the next run begins it again: not Slurm, behind our back.
+        # A preempted job fails its step, and the next run continues it; Slurm must not requeue it without our knowledge.
         "slurm_additional_parameters": {"no-requeue": True, **options.slurm},
     }
 
@@ -127,27 +128,27 @@ def _threads(step: Step) -> int:
 class _SlurmJob:
     step: Step
     folder: Path
-    """Of its script, logs and files."""
+    """Folder of its script, logs and files."""
     handle: Any
-    """submitit's."""
+    """The job object of submitit."""
     begun: float = field(default_factory=time.monotonic)
     told: bytes = b""
-    """The progress that was passed on last."""
+    """The last reported progress."""
     over: float | None = None
-    """Since when it is known to have ended, one way or the other."""
+    """Time since when it is known to have ended."""
 
     def late(self) -> bool:
-        """It ended so long ago that no further file of it is to be expected."""
+        """Return whether it ended so long ago that no more of its files are to be expected."""
         self.over = self.over or time.monotonic()
         return time.monotonic() - self.over >= GRACE_SECONDS
 
     def written(self) -> bool:
-        """All that submitit writes is there."""
+        """Return whether submitit has written all of its files."""
         return all(self.handle.task(task).paths.result_pickle.exists() for task in range(self.handle.num_tasks))
 
 
 class Jobs:
-    """The jobs of a run."""
+    """The Slurm jobs of a run."""
 
     def __init__(self, options: SlurmOptions, services: Services, listener: Listener) -> None:
         self.options = options
@@ -158,21 +159,27 @@ class Jobs:
         self._jobs: list[_SlurmJob] = []
         self._refused: list[tuple[Step, StepState]] = []
         self._queue: dict[str, str] = {}
-        """States of the user's jobs, by number, as Slurm said last."""
+        """States of the user's jobs at the last query, by job number."""
         self._asked = float("-inf")
         self._next, self._pause = 0.0, LEAST_SECONDS
-        """When it is asked again, and the pause from then on."""
+        """Time of the next query, and the pause after it."""
 
     @property
     def busy(self) -> bool:
+        """Whether there are jobs that have not been reported as ended."""
         return bool(self._jobs or self._refused)
 
     @property
     def free(self) -> bool:
+        """Whether another job may be submitted."""
         return len(self._jobs) < self.count
 
     def take(self, step: Step) -> bool:
-        """Submits a step; False: enough jobs are out. One that cannot be submitted has failed."""
+        """Submit a step. If that is impossible, the step has failed.
+
+        Returns:
+            False if there are already as many jobs as allowed.
+        """
         if not self.free:
             return False
         self.root.mkdir(parents=True, exist_ok=True)
@@ -181,8 +188,8 @@ class Jobs:
             self._jobs.append(_SlurmJob(step, folder, self._submit(step, folder)))
             self._next, self._pause = time.monotonic() + LEAST_SECONDS, LEAST_SECONDS
         except Exception as error:
-            said = f"its job could not be submitted: {error}"
-            self._refused.append((step, StepState(key=step.key, state="failed", error=said)))
+            reason = f"its job could not be submitted: {error}"
+            self._refused.append((step, StepState(key=step.key, state="failed", error=reason)))
         return True
 
     def _submit(self, step: Step, folder: Path) -> Any:
@@ -202,13 +209,13 @@ class Jobs:
             return executor.submit(work, msgspec.msgpack.encode(task))
 
     def ended(self) -> Iterator[tuple[Step, StepState]]:
-        """Yields the steps whose jobs have ended, and passes on how far the others are."""
+        """Yield the steps whose jobs have ended, with their states, and report the progress of the others."""
         while self._refused:
             yield self._refused.pop()
         if self._jobs and self.options.cluster == "slurm" and time.monotonic() >= self._next:
             self._ask()
         for job in list(self._jobs):
-            os.scandir(job.folder).close()  # has a network file system look at the folder anew
+            os.scandir(job.folder).close()  # makes a network file system refresh the folder
             self._pass_progress(job)
             state = self._state(job)
             if state is not None:
@@ -216,46 +223,49 @@ class Jobs:
                 yield job.step, state
 
     def _ask(self) -> None:
-        """Slurm shows jobs that have ended for some minutes as well. (sacct would know them longer, but not everywhere.)"""
+        """Query the states of jobs. squeue lists ended jobs for some minutes; sacct, for longer, is not available everywhere."""
         command = ["squeue", "--me", "--states=all", "--noheader", "--format=%i %T"]
         now = time.monotonic()
         self._next, self._pause = now + self._pause, min(2 * self._pause, MOST_SECONDS)
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=MOST_SECONDS)  # noqa: S603
         except (OSError, subprocess.SubprocessError):
-            return  # Slurm is busy: it is asked again
+            return  # Slurm is busy; the query is repeated later
         self._queue = dict(line.split(maxsplit=1) for line in done.stdout.splitlines() if " " in line)
         self._asked = now
 
     def _word(self, job: _SlurmJob) -> str:
-        """What Slurm says of a job."""
+        """Return Slurm's state of a job."""
         if self.options.cluster == "local":
             return str(job.handle.state)
         known = self._asked > job.begun + GRACE_SECONDS
         return self._queue.get(job.handle.job_id, "GONE" if known else "UNKNOWN")
 
     def _pass_progress(self, job: _SlurmJob) -> None:
-        said = _read(job.folder / PROGRESS)
-        if said is not None and said != job.told:
-            job.told = said
-            found = msgspec.msgpack.decode(said, type=Done)
-            self.listener.progressed(job.step, found.done, found.total, found.unit)
+        content = _read(job.folder / PROGRESS)
+        if content is not None and content != job.told:
+            job.told = content
+            progress = msgspec.msgpack.decode(content, type=Done)
+            self.listener.progressed(job.step, progress.done, progress.total, progress.unit)
 
     def _state(self, job: _SlurmJob) -> StepState | None:
-        """How a job's step ended; None: it has not. Folders of failed ones are kept for their logs."""
-        left = _read(job.folder / STATE)
-        state = None if left is None else msgspec.msgpack.decode(left, type=StepState)
+        """Return the state of a job's step; None while it has not ended. Folders of failed jobs are kept for their logs."""
+        content = _read(job.folder / STATE)
+        state = None if content is None else msgspec.msgpack.decode(content, type=StepState)
         if state is None or state.state == "failed":
             return self._failure(job, state)
         if not (job.written() or job.late()):
-            return None  # submitit still writes
+            return None  # submitit is still writing
         shutil.rmtree(job.folder, ignore_errors=True)
         return state
 
     def _failure(self, job: _SlurmJob, state: StepState | None) -> StepState | None:
-        """What the process that failed first said, else what the first one did, else what Slurm says of a job's end."""
-        if said := _read(job.folder / FAILURE):
-            error = said.decode()
+        """Return the failed state of a job's step; None while it is unknown whether the job has ended.
+
+        The error is that of the process that failed first, else that of the first process, else Slurm's reason.
+        """
+        if message := _read(job.folder / FAILURE):
+            error = message.decode()
         elif state is not None:
             error = state.error or ""
         else:
@@ -268,23 +278,23 @@ class Jobs:
         return replace(state, error=f"{error}\nLogs: {job.folder}")
 
     def stop(self) -> None:
-        """Cancels what is out. What it had finished is kept."""
+        """Cancel all jobs. Their finished work is kept."""
         for job in self._jobs:
             self._cancel(job)
 
     def _cancel(self, job: _SlurmJob) -> None:
         if self.options.cluster == "slurm":
-            with contextlib.suppress(OSError):  # submitit would have it complain of jobs that have ended
+            with contextlib.suppress(OSError):  # scancel as called by submitit would print errors about ended jobs
                 subprocess.run(["scancel", "--quiet", job.handle.job_id], check=False, capture_output=True)  # noqa: S603, S607
         elif not job.handle.done():
-            # Its number is that of a process, which on SIGTERM has the job end itself; submitit would interrupt it, and it
-            # would complain on our standard error.
+            # The job's number is a process id. On SIGTERM, that process ends the job. submitit would interrupt it instead,
+            # and it would print a traceback on our standard error.
             os.kill(int(job.handle.job_id), signal.SIGTERM)
 
 
 @contextlib.contextmanager
 def _outside_of_jobs() -> Iterator[None]:
-    """A run inside a job does not hand that job's variables on, but where Slurm is and what sbatch is told by variables."""
+    """Hide the variables of a surrounding Slurm job, except Slurm's configuration and those that sbatch reads."""
     from submitit.helpers import clean_env
 
     kept = {name: value for name, value in os.environ.items() if name == "SLURM_CONF" or name.startswith("SBATCH_")}
@@ -301,12 +311,12 @@ def _read(file: Path) -> bytes | None:
 
 
 def _obituary(job: _SlurmJob, word: str) -> str:
-    """What is known of a job that left no word of its own."""
+    """Return the reason why a job ended that wrote no result or error itself."""
     lines = [line for task in range(job.handle.num_tasks) for line in _log(job.handle.task(task).paths.stderr)]
     lines = [line for line in lines if line.startswith(("srun: error: ", "slurmstepd"))] or lines[-1:]
     last = f": {lines[0]}" if lines and _ENDED[word] == _SILENT else ""
-    mend = _MEND.get(word, "What it kept is kept: run again to go on.")
-    return f"job {job.handle.job_id} ended ({word}): {_ENDED[word]}{last}\n{mend}"
+    fix = _FIXES.get(word, "Finished work is kept. Run again to continue.")
+    return f"job {job.handle.job_id} ended ({word}): {_ENDED[word]}{last}\n{fix}"
 
 
 def _log(file: Path) -> list[str]:

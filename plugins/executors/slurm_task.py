@@ -1,7 +1,7 @@
-"""What each process of a Slurm job does: a step, or its part of one.
+"""Work of a process in a Slurm job: a step, or its part of a step.
 
-Processes of a job tell each other, and whoever submitted it, through small files in the job's folder, which lies on the file
-system that all machines share.
+The processes of a job communicate with each other, and with the submitting process, through small files in the job's
+folder, which is on a file system that all machines share.
 """
 
 from __future__ import annotations
@@ -23,42 +23,45 @@ from rtbench_plugins.executors.schedule import attempt, use_threads, visible
 from rtbench.api import Environment, Progress, RtbenchError, Step, StepFailedError, StepResult, write_atomic
 
 PROGRESS_SECONDS = 1.0
+"""Shortest time between two reports of progress, in seconds."""
 LOOK_SECONDS = 0.5
+"""Time between two checks for a file, in seconds."""
 GRACE_SECONDS = 5.0
-"""In which a process may end by itself when another one has failed."""
+"""Seconds in which a process may end by itself after another process has failed."""
 
 PROGRESS, STATE, FAILURE = "progress", "state", "failure"
-"""Files: how far the first process is; how the step ended; what the process that failed first said."""
+"""Names of files: progress of the first process; final state of the step; error of the process that failed first."""
 _PART = "part"
-"""File: what the other processes need for their parts."""
+"""Name of the file with what the other processes need for their parts."""
 
 
 class SlurmTask(msgspec.Struct, frozen=True):
-    """What each process is given."""
+    """Input of each process of a job."""
 
     environment: Environment
     step: Step
     folder: str
-    """Of the job."""
+    """Folder of the job."""
     threads: int
+    """Threads of each process."""
     gpus: int
-    """Of each process."""
+    """GPUs of each process."""
     minutes: int
-    """That the job may take."""
+    """Time limit of the job."""
 
 
 class SlurmProcess(msgspec.Struct, frozen=True):
-    """What the first process has found out for the others."""
+    """Facts that the first process gives to the others."""
 
     folder: str
     """Private directory of the step."""
     address: str
     port: int
-    """Where they meet: on the first one's machine."""
+    """Address and port at which the processes connect, on the first process's machine."""
 
 
 class _EndedError(KeyboardInterrupt):
-    """Slurm ends the job: unwinds the step, so that files are closed on the way. (asyncio lets nothing else through.)"""
+    """Raised when Slurm ends the job, so that the step closes its files. asyncio lets only a KeyboardInterrupt pass."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -66,7 +69,7 @@ class _EndedError(KeyboardInterrupt):
 
 
 def work(message: bytes) -> None:
-    """What submitit calls in each process of a job.
+    """Do the work of a process. submitit calls this function in each process of a job.
 
     Raises:
         RtbenchError: the step failed. srun then ends the job's other processes.
@@ -88,7 +91,7 @@ def work(message: bytes) -> None:
 
 
 def _lead(task: SlurmTask) -> None:
-    """The first process does the step; where several do it, it lets the others begin once it knows that there is work."""
+    """Do the step in the first process. If it has several processes, the others begin once there is work for them."""
     from rtbench.api import do_work, open_services
 
     folder = Path(task.folder)
@@ -109,7 +112,7 @@ def _lead(task: SlurmTask) -> None:
 
 
 def _follow(task: SlurmTask, rank: int) -> None:
-    """Another process waits until the first one has work for it, or has ended."""
+    """Do the part of another process, after waiting until the first process has work for it or has ended."""
     from rtbench.api import do_work, no_progress, open_services
 
     folder = Path(task.folder)
@@ -126,28 +129,31 @@ def _follow(task: SlurmTask, rank: int) -> None:
 
 @contextlib.contextmanager
 def _telling(task: SlurmTask, rank: int) -> Iterator[None]:
-    """Keeps what was said first: once one process has failed, the others fail for want of it."""
+    """Write the error of the process that fails first. The others then fail only because that process is missing."""
     started = time.monotonic()
     try:
         yield
     except (Exception, _EndedError) as error:
         if isinstance(error, _EndedError):
             if error.number in {signal.SIGTERM, signal.SIGINT}:
-                raise  # it is cancelled, or another process died: Slurm knows which
-            said = _why_warned(time.monotonic() - started, task.minutes)
+                raise  # the job was cancelled or another process died; Slurm's state shows which
+            message = _why_warned(time.monotonic() - started, task.minutes)
         elif isinstance(error, RtbenchError):
-            said = f"{error} (in process {rank + 1})"
+            message = f"{error} (in process {rank + 1})"
         else:
-            said = f"{type(error).__name__}: {error} (in process {rank + 1})"
+            message = f"{type(error).__name__}: {error} (in process {rank + 1})"
         mine = Path(task.folder) / f"{FAILURE}-{rank}"
-        write_atomic(mine, said.encode())
+        write_atomic(mine, message.encode())
         with contextlib.suppress(FileExistsError):
             os.link(mine, mine.with_name(FAILURE))
         raise
 
 
 def _end_with_others(folder: Path) -> None:
-    """A process that waits for another one deep in a library hears no signal, and perhaps not that the other is gone."""
+    """Exit after another process has failed.
+
+    A process that waits for another one inside a library receives no signals, and may not notice that the other is gone.
+    """
     while not (folder / FAILURE).exists():
         time.sleep(LOOK_SECONDS)
     time.sleep(GRACE_SECONDS)
@@ -155,15 +161,15 @@ def _end_with_others(folder: Path) -> None:
 
 
 def _join(place: Any, gpus: int) -> None:
-    """The environment in which torch's processes find each other, as torchrun would set it."""
+    """Set the environment by which torch's processes find each other, as torchrun would set it."""
     from submitit.helpers import TorchDistributedEnvironment
 
     TorchDistributedEnvironment().export(set_cuda_visible_devices=False, overwrite=True)
     if place.num_nodes == 1:
-        os.environ["MASTER_ADDR"] = "localhost"  # one machine needs no name that others can look up
+        os.environ["MASTER_ADDR"] = "localhost"  # on one machine, the name need not be resolvable
     if gpus:
         named = os.environ.get("CUDA_VISIBLE_DEVICES")
-        if named is None or len(named.split(",")) > gpus:  # else Slurm has given each process its own
+        if named is None or len(named.split(",")) > gpus:  # otherwise Slurm has assigned GPUs to each process
             first = place.local_rank * gpus
             os.environ["CUDA_VISIBLE_DEVICES"] = visible(range(first, first + gpus))
         os.environ["LOCAL_RANK"] = "0"  # among the GPUs that it sees
@@ -174,7 +180,7 @@ def _meet(part: SlurmProcess) -> None:
 
 
 def _address() -> str:
-    """Of this machine: what Slurm calls it, where that can be looked up."""
+    """Return this machine's address: Slurm's name for it if that can be resolved, otherwise its host name."""
     name = os.environ["MASTER_ADDR"]
     try:
         socket.getaddrinfo(name, None)
@@ -184,30 +190,33 @@ def _address() -> str:
 
 
 def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("", 0))
-        return int(one.getsockname()[1])
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
 
 
 def _hear() -> None:
-    """Instead of submitit's handlers: it would begin a preempted job anew, and ignore SIGTERM."""
+    """Replace submitit's signal handlers, which would restart a preempted job and ignore SIGTERM."""
     from submitit import JobEnvironment
 
     signals = [signal.SIGTERM, signal.SIGINT, signal.Signals[f"SIG{JobEnvironment.USR_SIG}"]]
 
     def end(number: int, _frame: Any) -> None:
-        for one in signals:
-            signal.signal(one, signal.SIG_IGN)
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
         raise _EndedError(number)
 
-    for one in signals:
-        signal.signal(one, end)
+    for each in signals:
+        signal.signal(each, end)
 
 
 def _why_warned(seconds: float, minutes: int) -> str:
-    """Slurm warns a job with a signal of its own a moment before its time is over, and before it gives way to another."""
+    """Return why Slurm sent its warning signal, which it sends shortly before a time limit or a preemption."""
     if seconds > 60 * minutes - 120:
-        why, what = f"its {minutes} minutes are over", "Give more (`time_minutes`) and run again to go on."
+        why, what = (
+            f"its time limit of {minutes} minutes was reached",
+            "Increase `time_minutes` and run again to continue.",
+        )
     else:
-        why, what = "another job took its place", "Run again to go on."
+        why, what = "it was preempted by another job", "Run again to continue."
     return f"Slurm ended its job: {why}\n{what}"

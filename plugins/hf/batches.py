@@ -1,4 +1,4 @@
-"""Training rows into tensors, and tensors into logits and labels. Imports torch."""
+"""Batches of training rows as tensors, and the forward pass over a batch. Imports torch."""
 
 from __future__ import annotations
 
@@ -17,30 +17,32 @@ from torch.nn import functional
 from rtbench.api import Family
 
 _GROUP = {"decoder": 16, "encoder_decoder": 50}
-"""Batches that are shuffled together and then sorted by length, so that little is padded."""
+"""Number of batches whose rows are drawn together and then sorted by length, to reduce padding."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of one step, on the device."""
+    """Tensors of a batch, on the device."""
 
     input_ids: torch.Tensor
-    """Shape (rows, longest), padded on the right; packed: (1, tokens of all rows)."""
+    """Shape (rows, longest), padded on the right; if packed, (1, tokens of all rows)."""
     attention_mask: torch.Tensor | None
-    """None where it is packed: each row looks at itself alone."""
+    """None if packed, since each row then attends only to itself."""
     labels: torch.Tensor | None
-    """Of an encoder-decoder, which makes its decoder's input of them, shape (rows, longest)."""
+    """Shape (rows, longest), for an encoder-decoder, whose decoder inputs are made from them; None for a decoder."""
     position_ids: torch.Tensor | None
-    """Of packed rows: each begins at 0."""
+    """Positions of packed rows, each row beginning at 0; None if not packed."""
     needed: torch.Tensor
-    """Positions whose next token is a label, counted through all rows of the output, shape (labels,)."""
+    """Positions in the flattened output at which a label is predicted, shape (labels,)."""
     targets: torch.Tensor
-    """Those labels, shape (labels,)."""
+    """The labels at these positions, shape (labels,)."""
 
 
 def collate(rows: Sequence[EncodedRow], pad: int, device: torch.device, *, causal: bool) -> Batch:
-    """Pads rows on the right. A decoder's labels are as long as its inputs; an encoder-decoder's have their own
-    length."""
+    """Return a batch of rows padded on the right.
+
+    A decoder's labels are as long as its inputs. An encoder-decoder's labels have their own length.
+    """
     width = max(len(row.input_ids) for row in rows)
     label_width = max(len(row.labels) for row in rows)
     assert not causal or width == label_width
@@ -55,8 +57,10 @@ def collate(rows: Sequence[EncodedRow], pad: int, device: torch.device, *, causa
 
 
 def pack(rows: Sequence[EncodedRow], device: torch.device) -> Batch:
-    """Puts a decoder's rows one behind the other, without padding. Their first tokens have no label, so that no row is
-    asked for the beginning of the next."""
+    """Return a batch of a decoder's rows, concatenated without padding.
+
+    The first token of each row has no label, so no row has to predict the beginning of the next.
+    """
     assert all(row.labels[0] == IGNORED for row in rows)
     inputs = torch.cat([torch.tensor(row.input_ids) for row in rows])[None]
     labels = torch.cat([torch.tensor(row.labels) for row in rows])[None]
@@ -73,9 +77,9 @@ def _batch(
     *,
     causal: bool,
 ) -> Batch:
-    # A decoder's output at a token is of the one after it.
+    # A decoder's output at a token predicts the next token.
     following = functional.pad(labels[:, 1:], (0, 1), value=IGNORED) if causal else labels
-    needed = (following.flatten() != IGNORED).nonzero()[:, 0]  # here, where no GPU must be waited for
+    needed = (following.flatten() != IGNORED).nonzero()[:, 0]  # computed on the CPU, which avoids waiting for a GPU
     targets = following.flatten()[needed]
     return Batch(
         input_ids=inputs.to(device),
@@ -88,13 +92,13 @@ def _batch(
 
 
 def forward(base: LoadedModel, model: Any, batch: Batch, *, picks: bool) -> torch.Tensor:
-    """Logits of the positions that a label needs, shape (labels, vocabulary): the largest tensor by far.
+    """Return the logits at the positions with a label, shape (labels, vocabulary). This is by far the largest tensor.
 
     Args:
-        base: its model tells what can be asked of it.
-        model: the same, or what it is wrapped in.
+        base: the loaded model.
+        model: the same model, possibly wrapped.
         batch: rows.
-        picks: :func:`picks_positions` of it: no others are computed.
+        picks: whether :func:`picks_positions` holds, so that no other positions are computed.
     """
     inputs: dict[str, Any] = {"input_ids": batch.input_ids}
     if batch.attention_mask is not None:
@@ -114,10 +118,10 @@ def forward(base: LoadedModel, model: Any, batch: Batch, *, picks: bool) -> torc
 
 @contextlib.contextmanager
 def _output_of(model: Any, needed: torch.Tensor) -> Iterator[None]:
-    """The output layer computes these positions alone."""
+    """Make the output layer compute only these positions."""
 
-    def pick(_: Any, given: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-        return (given[0].flatten(0, 1)[needed], *given[1:])
+    def pick(_: Any, inputs: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+        return (inputs[0].flatten(0, 1)[needed], *inputs[1:])
 
     handle = model.get_output_embeddings().register_forward_pre_hook(pick)
     try:
@@ -127,7 +131,7 @@ def _output_of(model: Any, needed: torch.Tensor) -> Iterator[None]:
 
 
 def epoch_batches(rows: Sequence[EncodedRow], size: int, seed: int, family: Family) -> Iterator[list[EncodedRow]]:
-    """Yields every row once, in random batches of rows of like length."""
+    """Yield every row once, in random batches of rows with similar lengths."""
     many = size * _GROUP[family]
     generator = torch.Generator().manual_seed(seed)
     order: list[int] = torch.randperm(len(rows), generator=generator).tolist()
@@ -144,7 +148,10 @@ def epoch_batches(rows: Sequence[EncodedRow], size: int, seed: int, family: Fami
 
 
 def _by_both_lengths(group: Sequence[int], rows: Sequence[EncodedRow], size: int) -> list[int]:
-    """Input and labels are padded apart: in order of the labels' lengths, and runs of some batches in order of the inputs'."""
+    """Return rows sorted by label length and, within runs of several batches, by input length.
+
+    Inputs and labels are padded separately, so both lengths matter.
+    """
     run = size * max(1, math.isqrt(-(-len(group) // size)))
     ordered = sorted(group, key=lambda index: len(rows[index].labels))
     runs = (ordered[start : start + run] for start in range(0, len(ordered), run))
@@ -153,10 +160,15 @@ def _by_both_lengths(group: Sequence[int], rows: Sequence[EncodedRow], size: int
 
 @torch.no_grad()
 def picks_positions(base: LoadedModel) -> bool:
-    """Whether the model computes logits by one output layer, each position for itself, which may be given some of them:
-    tried on a few tokens."""
+    """Return whether the output layer can be given only some of the positions.
+
+    That is so if the model computes its logits by a single output layer, separately for each position. It is tested on
+    a few tokens.
+    """
     if getattr(base.model, "is_loaded_in_4bit", False):
-        return False  # bitsandbytes on a CPU repacks weights for good when a model is but once put into evaluation
+        return (
+            False  # on a CPU, bitsandbytes repacks weights permanently as soon as a model is put into evaluation mode
+        )
     if not hasattr(base.model, "get_output_embeddings") or base.model.get_output_embeddings() is None:
         return False
     tokens = torch.arange(6, device=base.device)[None] % base.model.get_input_embeddings().weight.shape[0]
@@ -169,9 +181,9 @@ def picks_positions(base: LoadedModel) -> bool:
         try:
             with _output_of(base.model, needed):
                 part = base.model(**inputs, use_cache=False).logits
-        except (RuntimeError, IndexError, ValueError):  # it goes on with a shape that this is not
+        except (RuntimeError, IndexError, ValueError):  # a later layer expects the full shape
             return False
-    # Two hundredths: what bfloat16 rounds, and far below what other positions' logits would differ by.
+    # 0.02 allows for bfloat16's rounding, and is far below the difference to the logits of other positions.
     return whole.shape == part.shape and bool((whole - part).abs().max() <= 0.02 * whole.abs().max())
 
 
@@ -187,9 +199,11 @@ def _evaluated(model: Any) -> Iterator[None]:
 
 @torch.no_grad()
 def keeps_rows_apart(base: LoadedModel) -> bool:
-    """Whether a packed row's logits are its own: what stands before it is changed, and they must stay as they are. Not so
-    where a layer looks at neighbours without regard to positions (convolutions, recurrent states) or the model has no
-    ``position_ids``."""
+    """Return whether a packed row's logits are independent of the rows before it.
+
+    The tokens before a row are changed, and its logits must stay the same. They change where a layer mixes neighbours
+    regardless of positions (convolutions, recurrent states). Models without ``position_ids`` cannot pack either.
+    """
     if base.family != "decoder" or "position_ids" not in inspect.signature(base.model.forward).parameters:
         return False
     vocabulary, length = base.model.get_input_embeddings().weight.shape[0], 8
@@ -198,9 +212,9 @@ def keeps_rows_apart(base: LoadedModel) -> bool:
     before = [own.roll(1), (own + 1) % vocabulary]
     with _evaluated(base.model):
         first, second = (
-            base.model(input_ids=torch.cat([one, own])[None], position_ids=positions, use_cache=False).logits[
+            base.model(input_ids=torch.cat([tokens, own])[None], position_ids=positions, use_cache=False).logits[
                 0, length:
             ]
-            for one in before
+            for tokens in before
         )
     return torch.equal(first, second)

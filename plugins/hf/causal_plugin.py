@@ -1,5 +1,5 @@
-"""Decoder-only students: GPT-2 as in the paper, today's small base models, any other causal model, and a random one for
-machines without weights."""
+"""Decoder-only students: GPT-2 as in the paper, current small base models, any other causal model, and a small model with
+random weights, which needs no download."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MODERN = {
     "gemma-3-270m": ("google/gemma-3-270m", "gemma-3"),
     "gemma-3-1b": ("google/gemma-3-1b-pt", "gemma-3"),
 }
-"""Base models by hub id and series. Not pinned: the plan takes the commit that the name stands for."""
+"""Hub id and series of each base model. They are not pinned: the plan uses the commit that the name refers to."""
 
 
 @hookimpl
@@ -37,21 +37,21 @@ def rtbench_register_students(register: Register) -> None:
     register(
         "random-causal",
         _TARGET,
-        summary="small GPT-2 with random weights and a tokenizer made from the training fold",
+        summary="small GPT-2 with random weights and a tokenizer trained on the training fold",
         options={"config": {}},
     )
 
 
 @hookimpl
 def rtbench_machine_facts() -> dict[str, str]:
-    """What writes students' texts by default, by the rule that students go by."""
+    """Return the default generation engine of students, by the same rule that students use."""
     from rtbench_plugins.hf.options import StudentOptions, engine_for
 
     from rtbench.api import here
 
-    found = engine_for(StudentOptions(model="any"), "decoder", here(), has_weights=True)
-    said = {
-        "own": "the own loop, as vLLM or a GPU is missing",
-        "vllm": "vLLM for causal models with weights, the own loop for all others",
+    engine = engine_for(StudentOptions(model="any"), "decoder", here(), has_weights=True)
+    in_words = {
+        "own": "built-in, because vLLM or a GPU is missing",
+        "vllm": "vLLM for causal models with weights, built-in for all others",
     }
-    return {"students' texts": said[found]}
+    return {"generation engine": in_words[engine]}

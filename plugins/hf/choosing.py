@@ -1,4 +1,4 @@
-"""Which token comes next: the likeliest, or one drawn by noise that is the row's own. Imports torch."""
+"""Choice of the next token: the most probable, or drawn with noise from the row's own seed. Imports torch."""
 
 from __future__ import annotations
 
@@ -12,31 +12,34 @@ from rtbench.api import FinishReason, Sampling
 
 @dataclass
 class SamplingRow:
-    """One completion being written."""
+    """A completion that is being generated."""
 
     index: int
-    """Of the request."""
+    """Index of the request."""
     prompt: list[int]
+    """Tokens of the prompt."""
     limit: int
-    """Most new tokens."""
+    """Highest number of new tokens."""
     sampling: Sampling
     seed: int
     ids: list[int] = field(default_factory=list)
-    """Written so far, without the end mark."""
+    """Tokens generated so far, without the end mark."""
     tokens: int = 0
-    """Written so far, with the end mark."""
+    """Number of tokens generated so far, with the end mark."""
     cut: bool = False
-    """The prompt is a part of the one that was sent."""
+    """Whether the prompt was shortened to fit."""
     finish: FinishReason | None = None
 
 
 class Chooser:
-    """Picks each row's next token: the likeliest at temperature 0, else the likeliest after Gumbel noise, which is a
-    draw by probability (Gumbel 1954; Maddison et al. 2014).
+    """Chooser of each row's next token.
 
-    The noise is a function of (the row's seed, tokens it has, token) and of nothing else. Drawing this way, a rounding
-    error of 1e-6 in the logits changes a token about once in a million; with a search in cumulated probabilities it would
-    be once in thousands, as every token's border moves."""
+    At temperature 0 that is the most probable token. Otherwise it is the token with the highest logit after adding Gumbel
+    noise, which is a draw by probability (Gumbel 1954; Maddison et al. 2014).
+
+    The noise depends only on the row's seed, its number of tokens, and the token. With this method, a rounding error of
+    1e-6 in the logits changes about one token in a million. With a search in cumulative probabilities it would change one
+    in thousands, since the boundaries of all tokens would move."""
 
     def __init__(self, rows: Sequence[SamplingRow], device: torch.device) -> None:
         temperatures = [row.sampling.temperature for row in rows]
@@ -49,7 +52,7 @@ class Chooser:
         self.seeds = torch.tensor([row.seed for row in rows], dtype=torch.int64).to(device)
 
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
-        """Tokens, shape (rows,), for logits of shape (rows, vocabulary)."""
+        """Return the next tokens, shape (rows,), for logits of shape (rows, vocabulary)."""
         best = logits.argmax(-1)
         if not self.sampling:
             return best
@@ -61,18 +64,22 @@ class Chooser:
         return torch.where(self.greedy, best, drawn)
 
     def keep(self, rows: torch.Tensor) -> None:
-        """Drops all other rows."""
+        """Keep only these rows."""
         self.greedy, self.temperature = self.greedy[rows], self.temperature[rows]
         self.top_p, self.seeds, self.steps = self.top_p[rows], self.seeds[rows], self.steps[rows]
 
     def put(self, slots: torch.Tensor, other: Chooser) -> None:
-        """Gives some rows to another's."""
+        """Replace the rows in ``slots`` by those of another chooser."""
         self.sampling, self.nucleus = self.sampling or other.sampling, self.nucleus or other.nucleus
         for name in ("greedy", "temperature", "top_p", "seeds", "steps"):
             getattr(self, name)[slots] = getattr(other, name)
 
     def _outside(self, scaled: torch.Tensor) -> torch.Tensor:
-        """Tokens outside the smallest set of likeliest ones that holds ``top_p``; none for a row without top_p."""
+        """Return which tokens are outside the smallest set of most probable tokens with total probability ``top_p``.
+
+        Returns:
+            shape (rows, vocabulary), bool; all False for a row without top_p.
+        """
         ordered, order = torch.sort(torch.softmax(scaled, -1), dim=-1, descending=True, stable=True)
         behind = (ordered.cumsum(-1) - ordered >= self.top_p[:, None]) & (self.top_p[:, None] < 1)
         behind[:, 0] = False
@@ -80,12 +87,12 @@ class Chooser:
 
 
 def gumbel_noise(seeds: torch.Tensor, steps: torch.Tensor, vocabulary: int) -> torch.Tensor:
-    """Standard Gumbel numbers of shape (rows, vocabulary): float64, the same on every device.
+    """Return standard Gumbel noise, shape (rows, vocabulary), float64, the same on every device.
 
     Args:
-        seeds: one per row, shape (rows,), int64.
-        steps: tokens that each row has, shape (rows,), int64.
-        vocabulary: columns.
+        seeds: seed of each row, shape (rows,), int64.
+        steps: number of tokens that each row has, shape (rows,), int64.
+        vocabulary: number of columns.
     """
     columns = torch.arange(1, vocabulary + 1, device=seeds.device) * _GOLDEN
     mixed = _mix(_mix(seeds + steps * _STRIDE)[:, None] + columns)
@@ -102,12 +109,12 @@ _FIRST, _SECOND = _signed(0xBF58476D1CE4E5B9), _signed(0x94D049BB133111EB)
 
 
 def _mix(x: torch.Tensor) -> torch.Tensor:
-    """Finaliser of SplitMix64 (Steele, Lea and Flood 2014): 64 bits in, 64 well-mixed bits out; overflow wraps."""
+    """Apply the finaliser of SplitMix64 (Steele, Lea and Flood 2014) to 64-bit integers; overflow wraps."""
     x = (x ^ _shift(x, 30)) * _FIRST
     x = (x ^ _shift(x, 27)) * _SECOND
     return x ^ _shift(x, 31)
 
 
 def _shift(x: torch.Tensor, bits: int) -> torch.Tensor:
-    """Unsigned shift to the right."""
+    """Return an unsigned right shift of int64 numbers."""
     return (x >> bits) & ((1 << (64 - bits)) - 1)

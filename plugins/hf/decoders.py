@@ -1,8 +1,8 @@
-"""A batch of texts in a model: a row each, a key-value cache, one token per row and step. Imports torch.
+"""Decoders: a batch of texts with a key-value cache, which generates a token per row and step. Imports torch.
 
-All rows write into the same column, the last. A row begins at a column of its own and looks at nothing before it, so a row
-whose text is finished can be given to another text at any time: its tokens are read apart and put in front of the next
-column. Columns that no row looks at any more are dropped now and then.
+All rows write into the same, last column. Each row has a first column and attends to nothing before it. So the row of a
+finished text can be reused for another text at any time: the new text is read separately and placed directly before the
+next column. Columns that no row attends to any more are dropped from time to time.
 """
 
 from __future__ import annotations
@@ -21,41 +21,41 @@ from rtbench_plugins.hf.growing_cache import grow, has_gaps, keep_rows, put_colu
 from rtbench_plugins.hf.loading import LoadedModel
 
 LEAST_SHARED = 32
-"""Tokens that prompts must begin with together before they are read once for all."""
+"""Shortest common prefix of prompts, in tokens, that is read only once."""
 _LEAST_UNSEEN = 64
 _UNSEEN_SHARE = 0.4
-"""Columns that no row looks at are dropped when they come to so many, and to this part of all."""
+"""Number and fraction of columns that no row attends to; they are dropped when both are reached."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """Texts that the model has read apart from the batch."""
+    """Texts that the model has read separately from the batch."""
 
     logits: torch.Tensor
-    """Of the first new token, shape (rows, vocabulary)."""
+    """Logits of the first new token, shape (rows, vocabulary)."""
     cache: Any
     sizes: list[int]
-    """Columns of each text, without those that all share."""
+    """Number of columns of each text, without the shared prefix."""
     extra: tuple[torch.Tensor, ...] = ()
-    """What else the decoder keeps per row."""
+    """Further tensors that the decoder keeps per row."""
 
 
 class Decoder(ABC):
-    """A batch in the middle of being written."""
+    """A batch of texts that are being generated."""
 
     def __init__(self, base: LoadedModel) -> None:
         self.model, self.device = base.model, base.device
         self.limit = position_limit(base.model.config)
         self.cache: Any = None
         self.shared = 0
-        """Columns at the beginning that all rows look at."""
+        """Number of columns at the beginning that all rows attend to."""
         self.width = 0
         self.starts: list[int] = []
-        """First column of each row behind the shared ones."""
+        """First column of each row after the shared columns."""
         self._first_columns: torch.Tensor | None = None
 
     def begin(self, texts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Begins a batch. Returns logits of each text's next token, shape (rows, vocabulary)."""
+        """Begin a batch, and return the logits of each text's next token, shape (rows, vocabulary)."""
         read = self._read_once(texts)
         self.cache = read.cache
         self.width = self.shared + max(read.sizes)
@@ -64,7 +64,7 @@ class Decoder(ABC):
         return read.logits
 
     def put(self, slots: Sequence[int], texts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Gives rows to new texts. Returns logits of their next tokens, shape (new rows, vocabulary)."""
+        """Reuse rows for new texts, and return the logits of their next tokens, shape (new rows, vocabulary)."""
         read = self._read_once(texts)
         wider = self.shared + max(read.sizes) - self.width
         if wider > 0:
@@ -79,7 +79,7 @@ class Decoder(ABC):
         return read.logits
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Takes one token per row. Returns logits of the one after, shape (rows, vocabulary)."""
+        """Append a token to each row, and return the logits of the following token, shape (rows, vocabulary)."""
         unseen = min(self.starts) - self.shared if self.takes_rows else 0
         full = self.limit is not None and self.width >= self.limit
         if unseen >= max(_LEAST_UNSEEN, _UNSEEN_SHARE * self.width) or (full and unseen > 0):
@@ -88,12 +88,12 @@ class Decoder(ABC):
         return self._next(tokens)
 
     def retire(self, slots: Sequence[int]) -> None:
-        """These rows' texts are finished; what they go on to write is nothing."""
+        """Mark the texts of these rows as finished. Tokens that are generated in these rows afterwards are ignored."""
         if self.takes_rows:
             self._set_starts([self.width if at in slots else start for at, start in enumerate(self.starts)])
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Drops all other rows."""
+        """Keep only these rows."""
         chosen = torch.tensor(rows, device=self.device)
         keep_rows(self.cache, chosen)
         self._set_starts([self.starts[row] for row in rows])
@@ -101,22 +101,22 @@ class Decoder(ABC):
 
     @property
     def takes_rows(self) -> bool:
-        """Whether rows can be given to new texts."""
+        """Whether rows can be reused for new texts."""
         return takes_rows(self.cache)
 
     @property
     def rereads(self) -> bool:
-        """Whether a text that was begun can be taken up again by reading what is written of it."""
+        """Whether an unfinished text can be continued by reading its tokens again."""
         return False
 
     def mask(self) -> torch.Tensor:
-        """Columns that each row looks at, shape (rows, columns)."""
+        """Return the columns that each row attends to, shape (rows, columns), 0 or 1."""
         assert self._first_columns is not None
         columns = torch.arange(self.width, device=self.device)
         return ((columns >= self._first_columns[:, None]) | (columns < self.shared)).long()
 
     def _read_once(self, texts: Sequence[Sequence[int]]) -> Read:
-        """Reads texts; equal ones once."""
+        """Read texts; equal texts are read once."""
         places: dict[tuple[int, ...], int] = {}
         of = [places.setdefault(tuple(text), len(places)) for text in texts]
         read = self._read(list(places))
@@ -124,7 +124,7 @@ class Decoder(ABC):
             return read
         rows = torch.tensor(of, device=self.device)
         keep_rows(read.cache, rows)
-        extra = tuple(one[rows] for one in read.extra)
+        extra = tuple(tensor[rows] for tensor in read.extra)
         return Read(read.logits[rows], read.cache, [read.sizes[at] for at in of], extra)
 
     def _shift(self, by: int) -> None:
@@ -144,31 +144,31 @@ class Decoder(ABC):
 
     @abstractmethod
     def _begin(self, read: Read) -> None:
-        """Takes what else is kept per row."""
+        """Store the further tensors of all rows."""
 
     @abstractmethod
     def _put(self, slots: torch.Tensor, read: Read) -> None:
-        """Takes what else is kept per row."""
+        """Store the further tensors of the rows in ``slots``."""
 
     @abstractmethod
     def _keep(self, rows: torch.Tensor) -> None:
-        """Drops what else is kept of other rows."""
+        """Keep the further tensors of these rows only."""
 
 
 class CausalDecoder(Decoder):
-    """Prompts padded on the left. What all begin with (few-shot demonstrations) is read once.
+    """Decoder of a causal model: prompts are padded on the left, and a common prefix (demonstrations) is read once.
 
     Args:
         base: the model.
-        texts: all prompts that it will be given.
+        texts: all prompts that will be read.
     """
 
     def __init__(self, base: LoadedModel, texts: Sequence[Sequence[int]]) -> None:
         super().__init__(base)
-        taken = inspect.signature(self.model.forward).parameters
-        self.positions = "position_ids" in taken
-        # Logits of a whole prompt are rows * length * vocabulary numbers, of which only the last column is needed.
-        self.last_only = {"logits_to_keep": 1} if "logits_to_keep" in taken else {}
+        accepted = inspect.signature(self.model.forward).parameters
+        self.positions = "position_ids" in accepted
+        # The logits of whole prompts are rows * length * vocabulary numbers; only the last column is needed.
+        self.last_only = {"logits_to_keep": 1} if "logits_to_keep" in accepted else {}
         self.lengths = torch.zeros(0)
         self._prefix_cache = self._read_prefix(common_prefix(texts)) if self._can_share() else None
 
@@ -178,12 +178,15 @@ class CausalDecoder(Decoder):
 
     def retire(self, slots: Sequence[int]) -> None:
         super().retire(slots)
-        # Else the positions of a row that nobody reads would run out of the model's.
+        # Otherwise the positions of a finished row would exceed the model's limit.
         self.lengths[torch.tensor(slots, device=self.device)] = 0
 
     def _can_share(self) -> bool:
-        """Between what is shared and a row's own tokens lie columns that the row does not look at: positions must be
-        given, and must not be counted in columns (as GPT-Neo's windows are)."""
+        """Return whether a common prefix can be shared.
+
+        There are columns that a row does not attend to between the prefix and the row's own tokens. So the model must
+        accept positions, and must not count positions in columns (as GPT-Neo's windows do).
+        """
         return self.positions and not hasattr(self.model.config, "window_size")
 
     def _read_prefix(self, prefix: Sequence[int]) -> Any:
@@ -237,11 +240,11 @@ class CausalDecoder(Decoder):
 
 
 class Seq2SeqDecoder(Decoder):
-    """Prompts padded on the right and read once by the encoder.
+    """Decoder of an encoder-decoder: prompts are padded on the right, and the encoder reads them once.
 
     Args:
         base: the model.
-        pad: token that the decoder begins with where the config names none.
+        pad: first token of the decoder where the config states none.
     """
 
     def __init__(self, base: LoadedModel, pad: int) -> None:
@@ -251,7 +254,7 @@ class Seq2SeqDecoder(Decoder):
         self.wrap = BaseModelOutput
         self.start = _start_token(self.model, pad)
         self.relative = hasattr(self.model.config, "relative_attention_num_buckets")
-        """Positions are differences of columns (T5), so that a row can begin at any."""
+        """Whether positions are differences of columns (T5), so that a row can begin at any column."""
         self.hidden = self.seen = torch.zeros(0)
 
     @property
@@ -301,8 +304,11 @@ class Seq2SeqDecoder(Decoder):
 
 
 def common_prefix(texts: Sequence[Sequence[int]]) -> Sequence[int]:
-    """What all texts begin with, and at least one token less than the shortest; nothing where all are one text."""
-    first, last = min(texts, key=list), max(texts, key=list)  # if these two begin alike, so do all between them
+    """Return the common prefix of texts, at least one token shorter than the shortest; empty where all texts are equal."""
+    first, last = (
+        min(texts, key=list),
+        max(texts, key=list),
+    )  # a common prefix of these two is a prefix of all texts between them
     if first == last:
         return ()
     alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
@@ -312,7 +318,7 @@ def common_prefix(texts: Sequence[Sequence[int]]) -> Sequence[int]:
 def _start_token(model: Any, pad: int) -> int:
     for config in (model.config, model.generation_config):
         for name in ("decoder_start_token_id", "bos_token_id"):
-            found = getattr(config, name, None)
-            if isinstance(found, int):
-                return found
+            token = getattr(config, name, None)
+            if isinstance(token, int):
+                return token
     return pad

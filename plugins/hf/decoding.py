@@ -1,9 +1,9 @@
-"""The decode loop: many completions through a batch of rows that is kept full. Imports torch.
+"""The built-in generation loop: generates many completions in a batch of rows that is kept full. Imports torch.
 
-A completion's text depends on its prompt, its sampling parameters and its own seed; not on the batch it is written in.
-Each row is masked from what is not its own, counts its own positions, and draws its own noise. What is left is rounding:
-matrix products of another shape may differ in the last bits, so two tokens whose scores agree to about six digits can
-change places. Where that must not happen either, generate with a batch of one.
+A completion depends on its prompt, its sampling parameters and its own seed, not on its batch. Each row attends only to its
+own tokens, counts its own positions, and draws its own noise. Only rounding remains: matrix products of other shapes may
+differ in the last bits, so two tokens whose scores agree to about six digits can change places. To exclude that too,
+generate with a batch of 1.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from rtbench_plugins.hf.decoders import CausalDecoder, Decoder, Seq2SeqDecoder
 from rtbench_plugins.hf.loading import LoadedModel
 
 _REFILL = 8
-"""A batch takes new rows as soon as one in so many is finished: reading prompts one at a time is slow."""
+"""A batch takes new rows once 1 in 8 rows is finished, since reading prompts one by one is slow."""
 _SHRINK = 4
-"""Where there are none, a batch drops finished rows as soon as one in so many is: each time, all keys and values are copied."""
+"""Without waiting rows, a batch drops finished rows once 1 in 4 is finished, since dropping copies all keys and values."""
 
 
 def decode(
@@ -30,15 +30,15 @@ def decode(
     ends: frozenset[int],
     stopped: Callable[[SamplingRow], bool],
 ) -> Iterator[SamplingRow]:
-    """Writes completions; yields each row as it finishes, whose place is then taken by the next.
+    """Generate completions, and yield each row when it is finished; the next row then takes its place.
 
     Args:
         base: the model.
-        rows: prompts, none of them empty, with limits of at least 1; begun in this order.
-        size: rows written at once, at most.
-        pad: token that an encoder-decoder begins with where its config names none.
+        rows: prompts, not empty, with limits of at least 1; they are begun in this order.
+        size: highest number of rows at once.
+        pad: first token of an encoder-decoder's decoder where the config states none.
         ends: tokens that end a completion.
-        stopped: whether a row's last token completed one of its stop strings.
+        stopped: returns whether a row's last token completed one of its stop strings.
     """
     with torch.inference_mode():
         waiting = deque(rows)
@@ -51,7 +51,7 @@ def decode(
 
 
 class _Batch:
-    """Rows in their slots, from the first token to the last."""
+    """A batch of rows in slots."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class _Batch:
         self.slots: list[SamplingRow | None] = list(begun)
         self.chooser = Chooser(begun, device)
         self.tokens = torch.zeros(0)
-        """Each slot's last token."""
+        """Last token of each slot."""
 
     def run(self) -> Iterator[SamplingRow]:
         begun = [row for row in self.slots if row is not None]
@@ -88,7 +88,7 @@ class _Batch:
         return self.slots.count(None)
 
     def _take(self, slots: Sequence[int]) -> Iterator[SamplingRow]:
-        """Gives slots' last tokens to their rows; yields those that end with it."""
+        """Append the slots' last tokens to their rows, and yield the rows that are finished."""
         tokens = self.tokens.tolist()
         done: list[tuple[int, SamplingRow]] = []
         for slot in slots:
@@ -114,8 +114,11 @@ class _Batch:
         yield from self._take(free)
 
     def _set_aside(self) -> bool:
-        """Where rows cannot be given to others, a few long texts must not hold up all that wait: they are taken up again
-        at the end, together, by reading what they have."""
+        """Postpone the last unfinished rows of a batch whose rows cannot be reused; return whether that was done.
+
+        Otherwise a few long texts would delay all waiting rows. The postponed texts are continued together at the end, by
+        reading their tokens again.
+        """
         left = [row for row in self.slots if row is not None]
         if self.decoder.takes_rows or not self.decoder.rereads or len(left) * _REFILL > len(self.slots):
             return False

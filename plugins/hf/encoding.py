@@ -1,4 +1,4 @@
-"""Text to tokens and back, the same way in training and at test time."""
+"""Conversion of text to tokens and back, the same in training and at test time."""
 
 from __future__ import annotations
 
@@ -11,53 +11,59 @@ from rtbench_plugins.methods.thinking import Tags, cut_at, parted
 from rtbench.api import BadInputError, Family, Recipe, StepFailedError, TrainingRow
 
 IGNORED = -100
-"""Label of a token without loss (torch's convention)."""
+"""Label of a token that has no loss (torch's convention)."""
 
 _ANCHOR = 4
-"""Prompt tokens decoded in front of a completion, since some tokenizers drop a text's first space."""
+"""Number of prompt tokens decoded together with a completion, since some tokenizers drop a text's first space."""
 
 
 @dataclass(frozen=True)
 class EncodedRow:
-    """One training row in tokens. Decoder: ``input_ids`` is prompt and label, ``labels`` as long, with IGNORED on
-    the prompt. Encoder-decoder: ``input_ids`` is the prompt, ``labels`` the label."""
+    """A training row in tokens.
+
+    For a decoder, ``input_ids`` has prompt and label, and ``labels`` has the same length with IGNORED for the prompt. For
+    an encoder-decoder, ``input_ids`` has the prompt and ``labels`` the label.
+    """
 
     input_ids: list[int]
     labels: list[int]
     truncated: bool
+    """Whether prompt or label was cut."""
 
     @property
     def length(self) -> int:
+        """Length of the longer of the two sequences, in tokens."""
         return max(len(self.input_ids), len(self.labels))
 
     @property
     def supervised(self) -> int:
+        """Number of tokens with a loss."""
         return sum(label != IGNORED for label in self.labels)
 
 
 @dataclass(frozen=True)
 class Written:
-    """What a model wrote, in text."""
+    """A model's output as text."""
 
     text: str
     reasoning: str | None
     stopped: bool
-    """A stop string was met."""
+    """Whether the text was cut at a stop string."""
 
 
 class Codec:
-    """A tokenizer with the conventions of one model.
+    """A tokenizer with the conventions of a model.
 
     Args:
-        tokenizer: of transformers.
-        config: the model's.
-        family: the model's.
-        chat: wrap prompts in the chat template; None where the tokenizer has one.
-        thinking: tags of thoughts that are kept apart.
-        name: of the model, for errors.
+        tokenizer: a tokenizer of transformers.
+        config: config of the model.
+        family: family of the model.
+        chat: wrap prompts in the chat template; None: if the tokenizer has one.
+        thinking: tags of thinking that is separated from the text.
+        name: name of the model, for errors.
 
     Raises:
-        BadInputError: there is no end mark, or a chat template is asked for and missing.
+        BadInputError: the tokenizer has no end mark, or a required chat template is missing.
     """
 
     def __init__(
@@ -69,7 +75,7 @@ class Codec:
         self.chat = bool(getattr(tokenizer, "chat_template", None)) if chat is None else chat
         if self.chat and not getattr(tokenizer, "chat_template", None):
             raise BadInputError(
-                "its tokenizer has no chat template", where=f"model {name!r}", next_step="Leave `chat_template` out."
+                "its tokenizer has no chat template", where=f"model {name!r}", next_step="Remove `chat_template`."
             )
         if tokenizer.eos_token_id is None:
             raise BadInputError("its tokenizer has no end-of-sequence token", where=f"model {name!r}")
@@ -80,7 +86,7 @@ class Codec:
         self._special = set(tokenizer.all_special_ids) - kept
 
     def prompt_ids(self, prompts: Sequence[str]) -> list[list[int]]:
-        """Tokens of prompts; never empty."""
+        """Return the tokens of prompts; each list has at least one token."""
         if self.chat:
             prompts = [
                 self.tokenizer.apply_chat_template(
@@ -90,30 +96,32 @@ class Codec:
             ]
         start = self.tokenizer.bos_token_id
         empty: list[int] = [self.end if start is None else start]
-        found = self._encode(prompts, special=not self.chat)
-        return [ids or list(empty) for ids in found]
+        encoded = self._encode(prompts, special=not self.chat)
+        return [ids or list(empty) for ids in encoded]
 
     def label_ids(self, labels: Sequence[str]) -> list[list[int]]:
-        """Tokens of labels, without the end mark."""
+        """Return the tokens of labels, without the end mark."""
         return self._encode(labels, special=False)
 
     def cut_prompt(self, ids: list[int], limit: int) -> list[int]:
-        """Keeps the *end* of a prompt, where the question's last sentence and the answer mark stand; an encoder's
-        input keeps its end mark as it is part of that end."""
+        """Return the *end* of a prompt, which has the question's last sentence and the answer mark.
+
+        That includes the end mark of an encoder's input.
+        """
         return ids if len(ids) <= limit else ids[-limit:]
 
     def written(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> Written:
-        """Text of generated tokens, cut before the first stop string, thoughts apart. Special tokens are not text."""
+        """Return the text of generated tokens without special tokens, cut before the first stop string, without thinking."""
         text = self._text(ids, prompt)
         answer, reasoning = parted(text, self.thinking, opened=self._opened(prompt))
         cut = cut_at(answer, stop)
         return Written(cut, reasoning, stopped=cut is not answer)
 
     def stopped(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> bool:
-        """Whether the last token completed a stop string."""
+        """Return whether the last token completed a stop string."""
         if not stop:
             return False
-        # A token is at least one byte, so a stop string that ends here begins within this many tokens.
+        # A token has at least one byte, so a stop string that ends here begins within this many tokens.
         window = max(len(mark.encode()) for mark in stop) + _ANCHOR
         tail = self._decode(ids[-window:])
         return any(mark in tail for mark in stop) and self.written(ids, prompt, stop).stopped
@@ -141,28 +149,28 @@ class Codec:
         return self._decode(ids)
 
     def _opened(self, prompt: Sequence[int]) -> bool:
-        """The chat template ends with the opening tag of thoughts."""
+        """Return whether the chat template ends with the opening tag of thinking."""
         if self.thinking is None or not self.chat:
             return False
         return self._decode(prompt[-2 * _ANCHOR :]).rstrip().endswith(self.thinking[0])
 
 
 def position_limit(config: Any) -> int | None:
-    """Most tokens that a sequence can have, or None where positions are relative (T5)."""
+    """Return the highest number of tokens of a sequence; None where positions are relative (T5)."""
     if hasattr(config, "relative_attention_num_buckets"):
         return None
-    found = getattr(config, "max_position_embeddings", None)
-    return found if isinstance(found, int) and found > 0 else None
+    limit = getattr(config, "max_position_embeddings", None)
+    return limit if isinstance(limit, int) and limit > 0 else None
 
 
 def encode_rows(codec: Codec, rows: Sequence[TrainingRow], recipe: Recipe) -> list[EncodedRow]:
-    """Tokenises training rows: loss on the label and the end mark only.
+    """Tokenise training rows, with a loss on the label and the end mark only.
 
-    A prompt that is too long keeps its end. A label that is too long keeps its beginning and gets no end mark, so
+    A prompt that is too long is cut at its beginning. A label that is too long is cut at its end and has no end mark, so
     that the student does not learn to stop in mid-sentence.
 
     Raises:
-        StepFailedError: a row holds no token to learn from.
+        StepFailedError: a row has no token to learn from.
     """
     prompts = codec.prompt_ids([row.prompt for row in rows])
     labels = codec.label_ids([row.label for row in rows])
@@ -175,7 +183,7 @@ def _encode_row(codec: Codec, row: TrainingRow, prompt: list[int], label: list[i
     limit, decoder = codec.limit, codec.family == "decoder"
     most_label, most_prompt = recipe.max_label_tokens, recipe.max_prompt_tokens
     if limit is not None:
-        # At least one prompt token must stand before a decoder's label: the first token of all is never predicted.
+        # A decoder's label needs at least one prompt token before it, since the first token is never predicted.
         most_label = min(most_label, limit - 1 if decoder else limit)
     full = [*label, codec.end]
     kept_label = full[:most_label]
@@ -186,7 +194,7 @@ def _encode_row(codec: Codec, row: TrainingRow, prompt: list[int], label: list[i
         raise StepFailedError(
             "a training row has no label token to learn from",
             where=f"sample {row.sample_index}",
-            next_step="Its label is empty, or `max_label_tokens` is 0: leave the sample out or mend the recipe.",
+            next_step="Its label is empty, or `max_label_tokens` is 0: remove the sample or fix the recipe.",
         )
     truncated = len(kept_label) < len(full) or len(kept_prompt) < len(prompt)
     if not decoder:

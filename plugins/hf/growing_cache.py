@@ -1,7 +1,7 @@
-"""Keys and values in buffers with room to spare, whose rows can be given to new texts. Imports transformers.
+"""Key-value cache in buffers with free space, whose rows can be reused for new texts. Imports transformers.
 
-The library's own layer joins all keys anew for every token, which is three quarters of the time a small model takes to
-write a long text.
+The library's own layer concatenates all keys for every token, which takes three quarters of the time in which a small
+model generates a long text.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ _LEAST = 64
 
 
 class GrowingLayer(DynamicLayer):  # type: ignore[misc]
-    """One layer's keys and values, shape (rows, heads, columns, width); ``keys`` and ``values`` are views of the buffers'
-    filled part."""
+    """Keys and values of a layer, shape (rows, heads, columns, width).
+
+    ``keys`` and ``values`` are views of the filled part of the buffers.
+    """
 
     def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
         super().__init__()
@@ -41,13 +43,13 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
         self._fill(end)
 
     def put(self, slots: torch.Tensor, keys: torch.Tensor, values: torch.Tensor) -> None:
-        """Writes another text into the last columns of some rows."""
+        """Write other texts into the last columns of some rows."""
         end = self.keys.shape[-2]
         self._keys[slots, :, end - keys.shape[-2] : end] = keys
         self._values[slots, :, end - values.shape[-2] : end] = values
 
     def shift(self, after: int, by: int) -> None:
-        """Moves all columns but the first ``after``: to the right, or to the left over those that no row looks at."""
+        """Move all columns except the first ``after``: to the right, or to the left over columns that no row attends to."""
         end = self.keys.shape[-2] + by
         self._keys, self._values = (_buffer(_shifted(old, after, by)) for old in (self.keys, self.values))
         self._fill(end)
@@ -57,7 +59,7 @@ class GrowingLayer(DynamicLayer):  # type: ignore[misc]
 
 
 def grow(cache: Any) -> Any:
-    """Puts growing layers in the place of a cache's plain ones; special ones (sliding windows, states) stay."""
+    """Replace a cache's plain layers by growing layers; special layers (sliding windows, states) are left unchanged."""
     inner = _own(cache)
     for at, layer in enumerate(getattr(inner, "layers", ())):
         if type(layer) is DynamicLayer and layer.is_initialized:
@@ -66,21 +68,29 @@ def grow(cache: Any) -> Any:
 
 
 def takes_rows(cache: Any) -> bool:
-    """Whether rows of the cache can be given to new texts: where layers keep all keys and values, or states of one size
-    (LFM2's convolutions); not where they keep the last keys and values only."""
+    """Return whether rows of the cache can be reused for new texts.
+
+    That is so if its layers keep all keys and values, or states of a fixed size (LFM2's convolutions). It is not so if they
+    keep only the last keys and values.
+    """
     layers = getattr(_own(cache), "layers", ())
-    return bool(layers) and all(isinstance(one, GrowingLayer) or type(one) is LinearAttentionLayer for one in layers)
+    return bool(layers) and all(isinstance(each, GrowingLayer) or type(each) is LinearAttentionLayer for each in layers)
 
 
 def has_gaps(cache: Any) -> bool:
-    """Whether columns that a row does not look at may lie between its own: not where states follow from neighbours."""
+    """Return whether a row may have columns between its own that it does not attend to.
+
+    That is not so where states depend on neighbouring columns.
+    """
     return all(isinstance(layer, GrowingLayer) for layer in getattr(_own(cache), "layers", ()))
 
 
 def keep_rows(cache: Any, rows: torch.Tensor) -> None:
-    """Takes the cache's rows in this order; a row may be taken several times. Layers that keep states of a convolution
-    (LFM2) select them under another name than layers of keys and values do."""
-    if _own(cache) is not cache:  # encoder-decoder: its own method takes both caches
+    """Select the cache's rows in this order; a row may be selected several times.
+
+    Layers with states of a convolution (LFM2) have another name for this method than layers with keys and values.
+    """
+    if _own(cache) is not cache:  # encoder-decoder: its own method selects the rows of both caches
         cache.batch_select_indices(rows)
         return
     for layer in cache.layers:
@@ -91,13 +101,13 @@ def keep_rows(cache: Any, rows: torch.Tensor) -> None:
 
 
 def put_rows(cache: Any, slots: torch.Tensor, other: Any, first: int) -> None:
-    """Gives rows to new texts.
+    """Reuse rows for new texts.
 
     Args:
-        cache: the batch's; wide enough.
-        slots: rows of it, shape (new rows,).
-        other: the new texts' cache.
-        first: columns at the beginning that all texts share, which are there already.
+        cache: of the batch; it must be wide enough.
+        slots: rows of that cache, shape (new rows,).
+        other: cache of the new texts.
+        first: number of columns at the beginning that all texts share, and that the batch has already.
     """
     for mine, new in zip(_own(cache).layers, _own(other).layers, strict=True):
         if isinstance(mine, GrowingLayer):
@@ -120,7 +130,7 @@ def _put_states(mine: dict[int, torch.Tensor | None], slots: torch.Tensor, new: 
 
 
 def put_columns(old: torch.Tensor, slots: torch.Tensor, new: torch.Tensor, *, dim: int) -> torch.Tensor:
-    """Writes rows, filled with zeros on the right up to the common width; the wider of the two gives it."""
+    """Return ``old`` with the rows in ``slots`` replaced; the narrower of the two is padded on the right with zeros."""
     wider = new.shape[dim] - old.shape[dim]
     fill = [0, 0] * (old.ndim - dim - 1)
     if wider > 0:
@@ -130,25 +140,25 @@ def put_columns(old: torch.Tensor, slots: torch.Tensor, new: torch.Tensor, *, di
 
 
 def shift_columns(cache: Any, after: int, by: int) -> None:
-    """See :meth:`GrowingLayer.shift`."""
+    """Move the columns of all growing layers; see :meth:`GrowingLayer.shift`."""
     for layer in _own(cache).layers:
         if isinstance(layer, GrowingLayer):
             layer.shift(after, by)
 
 
 def _own(cache: Any) -> Any:
-    """Of an encoder-decoder's two caches the one that grows."""
+    """Return the cache that grows: for an encoder-decoder, that of its self-attention."""
     return getattr(cache, "self_attention_cache", cache)
 
 
 def _shifted(old: torch.Tensor, after: int, by: int) -> torch.Tensor:
-    # Columns that nobody looks at must still hold numbers: their weight is 0, and 0 times NaN is NaN.
+    # Columns that no row attends to must still contain numbers: their weight is 0, and 0 times NaN is NaN.
     gap = old.new_zeros((*old.shape[:2], max(0, by), old.shape[3]))
     return torch.cat([old[:, :, :after], gap, old[:, :, after + max(0, -by) :]], dim=2)
 
 
 def _buffer(filled: torch.Tensor, needed: int = 0) -> torch.Tensor:
-    """A copy with room for at least ``needed`` columns, and at least half of it free."""
+    """Return a copy in a buffer with at least ``needed`` columns, of which at least half are free."""
     rows, heads, length, width = filled.shape
     buffer = filled.new_empty((rows, heads, max(needed, 2 * length, _LEAST), width))
     buffer[:, :, :length] = filled

@@ -1,6 +1,6 @@
-"""Names weights without loading them, so that a plan can be made without torch.
+"""Identity of weights, without loading them, so that a plan needs no torch.
 
-No network is needed for a folder, a commit, or a branch that is in the local cache; any other hub id is looked up once.
+A folder, a commit, or a branch in the local cache needs no network. Any other hub id is looked up once.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions, T
 from rtbench.api import BadInputError, Family, Machine, MissingDataError, content_key, file_digest, read_json
 
 TOKENIZER_RECIPE = 1
-"""Version of :func:`rtbench_plugins.hf.tokenizer.train_tokenizer`; a change of what it makes raises it."""
+"""Version of :func:`rtbench_plugins.hf.tokenizer.train_tokenizer`; increase it when its result changes."""
 
 _TIMEOUT = 10.0
-"""Seconds that the hub has to answer."""
+"""Seconds to wait for an answer of the hub."""
 _SEQ2SEQ_TYPES = frozenset(
     {
         *("t5", "mt5", "umt5", "longt5", "switch_transformers", "t5gemma", "bart", "mbart", "plbart", "led", "marian"),
@@ -28,7 +28,7 @@ _SEQ2SEQ_TYPES = frozenset(
         *("prophetnet", "fsmt"),
     }
 )
-"""Model types whose older configs leave it to the class that they are encoder-decoders."""
+"""Encoder-decoder model types whose older configs do not say so."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*")
@@ -45,7 +45,10 @@ _PARTS = (
 
 
 def student_fingerprint(family: Family, options: StudentOptions) -> str:
-    """Identifies a student's base. For a random one, that is all but the tokenizer's corpus, which the core adds."""
+    """Return the identity of a student's base.
+
+    For random weights it covers everything except the tokenizer's corpus, which the core adds.
+    """
     settings: dict[str, object] = {"dtype": options.dtype, "chat_template": options.chat_template}
     settings["lora"] = options.lora
     if options.config is not None:
@@ -57,7 +60,7 @@ def student_fingerprint(family: Family, options: StudentOptions) -> str:
 
 
 def teacher_fingerprint(options: TeacherOptions) -> str:
-    """Identifies a teacher's weights and what else changes its texts."""
+    """Return the identity of a teacher: its weights and the options that change its texts."""
     settings: dict[str, object] = {"dtype": options.dtype, "chat_template": options.chat_template}
     if options.thinking != ("<think>", "</think>"):
         settings["thinking"] = options.thinking or "off"
@@ -65,28 +68,28 @@ def teacher_fingerprint(options: TeacherOptions) -> str:
 
 
 def weights_fingerprint(model: str, revision: str | None) -> str:
-    """``local:DIGEST`` over the files of a folder, or ``ID@COMMIT`` of the hub.
+    """Return ``local:DIGEST`` with a digest of a folder's files, or ``ID@COMMIT`` of a hub id.
 
     Args:
         model: local folder or hub id.
-        revision: of a hub id: the commit that :func:`pinned_revision` gives.
+        revision: for a hub id, the commit that :func:`pinned_revision` returns.
 
     Raises:
         BadInputError: the folder has no config, or no safetensors.
-        MissingDataError: it is neither a folder nor a hub id.
+        MissingDataError: ``model`` is neither a folder nor a hub id.
     """
     folder = local_folder(model)
     if folder is None:
-        assert revision is not None, "a hub id counts by its commit"
-        assert _COMMIT.fullmatch(revision), "a hub id counts by its commit"
+        assert revision is not None, "a hub id is identified by its commit"
+        assert _COMMIT.fullmatch(revision), "a hub id is identified by its commit"
         return f"{model}@{revision}"
     if not (folder / "config.json").is_file():
-        raise BadInputError("no config.json: this is no model folder", where=str(folder))
+        raise BadInputError("no config.json: this is not a model folder", where=str(folder))
     if not any(folder.glob("*.safetensors")):
         raise BadInputError(
-            "no *.safetensors; other formats can run code when loaded and are not read",
+            "no *.safetensors; other formats can run code when loaded, so they are not read",
             where=str(folder),
-            next_step="Convert it: load it once with transformers and save_pretrained().",
+            next_step="Convert it: load it with transformers and call save_pretrained().",
         )
     files = sorted({path for pattern in _PARTS for path in folder.glob(pattern) if path.is_file()})
     stats = [(path, path.stat()) for path in files]
@@ -95,10 +98,10 @@ def weights_fingerprint(model: str, revision: str | None) -> str:
 
 
 def local_folder(model: str) -> Path | None:
-    """The folder that ``model`` names, or None where it is a hub id.
+    """Return the folder that ``model`` names; None where it is a hub id.
 
     Raises:
-        MissingDataError: it is neither.
+        MissingDataError: it is neither a folder nor a hub id.
     """
     path = Path(model).expanduser()
     if path.is_dir():
@@ -106,35 +109,33 @@ def local_folder(model: str) -> Path | None:
     if _HUB_ID.fullmatch(model):
         return None
     raise MissingDataError(
-        "no such folder, and no hub id either",
+        "no such folder, and not a hub id",
         where=f"model {model!r}",
-        next_step="Name a folder that save_pretrained() wrote, or a hub id such as openai-community/gpt2.",
+        next_step="Use a folder that save_pretrained() wrote, or a hub id such as openai-community/gpt2.",
     )
 
 
 def pinned_revision(model: str, revision: str | None, *, offline: bool) -> str | None:
-    """The commit that a hub id stands for, so that every worker and every later run takes the same; of a folder, its
-    revision as it is.
+    """Return the commit that a hub id refers to, so that all workers and later runs use the same; ``revision`` for a folder.
 
-    A branch or tag (none is ``main``) is what the local cache knows it as. Where the cache does not know it, the hub is
-    asked, and the model's config is fetched, by which the cache knows it from then on.
+    A branch or tag (default ``main``) is resolved by the local cache. Where it is not in the cache, the hub is asked, and
+    the model's config is downloaded, so that it is in the cache from then on.
 
     Raises:
         BadInputError: the hub has no such model or revision, or not for this user.
-        MissingDataError: it is neither a folder nor a hub id, or the hub must not or cannot be asked.
+        MissingDataError: ``model`` is neither a folder nor a hub id, or the hub must not or cannot be asked.
     """
     if local_folder(model) is not None or (revision and _COMMIT.fullmatch(revision)):
         return revision
-    found = cached_file(model, "config.json", revision) or _fetched(model, revision, offline=offline)
-    return found.parent.name
+    config = cached_file(model, "config.json", revision) or _fetched(model, revision, offline=offline)
+    return config.parent.name
 
 
 class Hub:
-    """What one model of the matrix needs to know of the hub, each found out once: a hub that cannot be asked is not
-    asked again for every cell.
+    """Facts from the hub that a model of the matrix needs. Each is looked up once, also where the hub cannot be reached.
 
     Args:
-        access: whether the network may be used.
+        access: says whether the network may be used.
     """
 
     def __init__(self, access: Access) -> None:
@@ -142,21 +143,24 @@ class Hub:
         self._known: dict[tuple[object, ...], Any] = {}
 
     def commit(self, model: str, revision: str | None) -> str | None:
-        """As :func:`pinned_revision`."""
-        found: str | None = self._once(pinned_revision, model, revision)
-        return found
+        """Return the commit of a hub id, as :func:`pinned_revision` does."""
+        commit: str | None = self._once(pinned_revision, model, revision)
+        return commit
 
     def check_weights(
         self, model: str, revision: str | None, machine: Machine, *, whose: str, any_format: bool = False
     ) -> None:
-        """Raises BadInputError where a hub model's weights are not on this machine, are wanted here, and must not be fetched.
+        """Check that a hub model's weights are on this machine, where they are needed and must not be downloaded.
 
         Args:
             model: local folder or hub id.
-            revision: of a hub id: its commit.
-            machine: where it is to be loaded; what another one has is not known here.
-            whose: says so.
-            any_format: other formats than safetensors are read too.
+            revision: for a hub id, its commit.
+            machine: the machine that loads the model. If that is another machine, nothing is checked.
+            whose: the student or teacher that errors name.
+            any_format: accept other formats than safetensors.
+
+        Raises:
+            BadInputError: the weights are missing.
         """
         from huggingface_hub import constants
 
@@ -170,12 +174,12 @@ class Hub:
             raise BadInputError(
                 f"the {what} of {model} are not all on this machine ({why})",
                 where=whose,
-                next_step=f"Run `hf download {model} --revision {revision}` with a network, or give a local folder as the "
+                next_step=f"Run `hf download {model} --revision {revision}` with a network, or use a local folder as the "
                 "option `model`.",
             )
 
     def is_encoder_decoder(self, model: str, revision: str | None) -> bool:
-        """As :func:`is_encoder_decoder`."""
+        """Return whether a model is an encoder-decoder, as :func:`is_encoder_decoder` does."""
         return bool(self._once(is_encoder_decoder, model, revision))
 
     def _once(self, ask: Callable[..., Any], model: str, revision: str | None) -> Any:
@@ -185,16 +189,16 @@ class Hub:
                 self._known[key] = ask(model, revision, offline=self._access.offline)
             except MissingDataError as error:
                 self._known[key] = error
-        if isinstance(found := self._known[key], MissingDataError):
-            raise found
-        return found
+        if isinstance(fact := self._known[key], MissingDataError):
+            raise fact
+        return fact
 
 
 def is_encoder_decoder(model: str, revision: str | None, *, offline: bool) -> bool:
-    """What the model's config says; it is fetched where it is not on this machine.
+    """Return whether a model is an encoder-decoder, by its config, which is downloaded where it is not on this machine.
 
     Raises:
-        BadInputError: the config is none, or the hub has no such model.
+        BadInputError: the config is invalid, or the hub has no such model.
         MissingDataError: there is no config, and the hub must not or cannot be asked.
     """
     folder = local_folder(model)
@@ -206,24 +210,27 @@ def is_encoder_decoder(model: str, revision: str | None, *, offline: bool) -> bo
 
 
 def _has_weights(folder: Path, *, any_format: bool) -> bool:
-    """Whether a model's folder in the cache has weights: all the parts that an index names, where there is one."""
+    """Return whether a model's folder in the cache has weights: all files that an index lists, if there is an index."""
     if (index := next(folder.glob("*.safetensors.index.json"), None)) is not None:
         return all((folder / part).is_file() for part in read_json(index)["weight_map"].values())
     formats = ("*.safetensors", "*.bin") if any_format else ("*.safetensors",)
-    return any(next(folder.glob(one), None) for one in formats)
+    return any(next(folder.glob(pattern), None) for pattern in formats)
 
 
 def cached_file(model: str, name: str, revision: str | None) -> Path | None:
-    """A hub model's file in the local cache; None where it is not there."""
+    """Return a hub model's file in the local cache; None where it is missing."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(model, name, revision=revision)
-    return Path(found) if isinstance(found, str) else None
+    path = try_to_load_from_cache(model, name, revision=revision)
+    return Path(path) if isinstance(path, str) else None
 
 
 def _fetched(model: str, revision: str | None, *, offline: bool) -> Path:
-    """The model's config from the hub, in the cache. The hub is asked for the model first: where there is no network
-    that ends after one timeout, and a download would try for minutes."""
+    """Download a model's config to the cache and return its path.
+
+    The hub is asked for the model first. Without a network that ends after one timeout, while a download would be tried for
+    minutes.
+    """
     from huggingface_hub import HfApi, errors, hf_hub_download
 
     if offline:
@@ -242,9 +249,11 @@ def _fetched(model: str, revision: str | None, *, offline: bool) -> Path:
         wrong = "no such model on the hub, or none that you may see"
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise _unresolved(model, revision, f"the hub cannot be asked: {type(error).__name__}: {reason}") from error
+        raise _unresolved(model, revision, f"the hub cannot be reached: {type(error).__name__}: {reason}") from error
     raise BadInputError(
-        wrong, where=f"model {model!r}", next_step="Check `model` and `revision`; a private or gated one needs a login."
+        wrong,
+        where=f"model {model!r}",
+        next_step="Check `model` and `revision`; a private or gated model needs a login.",
     )
 
 
@@ -252,18 +261,18 @@ def _unresolved(model: str, revision: str | None, why: str) -> MissingDataError:
     if revision and _COMMIT.fullmatch(revision):
         what, more = "its config is not on this machine", ""
     else:
-        what = f"which commit {revision or 'main'!r} stands for is not known on this machine"
-        more = f"Give `revision: <commit>`, or run `hf download {model}` with a network. "
+        what = f"the commit of {revision or 'main'!r} is not known on this machine"
+        more = f"Add `revision: <commit>`, or run `hf download {model}` with a network. "
     return MissingDataError(
         f"{what} ({why})",
         where=f"model {model!r}",
-        next_step=f"{more}Or give a local folder as the option `model`.",
+        next_step=f"{more}Or use a local folder as the option `model`.",
     )
 
 
 @contextlib.contextmanager
 def _no_bars() -> Iterator[None]:
-    """The screen belongs to the run's own display."""
+    """Hide progress bars, since the run has its own display."""
     from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
     off = are_progress_bars_disabled()

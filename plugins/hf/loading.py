@@ -1,4 +1,4 @@
-"""Brings models into memory: random, from the hub's cache, or from a folder. Imports torch."""
+"""Loading of models: with random weights, from the hub's cache, or from a folder. Imports torch."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ class LoadedModel:
     family: Family
     device: torch.device
     merged: Callable[[], Any] | None = None
-    """Makes what is saved in place of the model; None: the model itself."""
+    """Returns the model to save; None: save ``model`` itself."""
 
 
 def pick_device(name: str | None) -> torch.device:
-    """The device that the option names, or CUDA where there is one.
+    """Return the device that the option names, or else CUDA, or else the CPU.
 
     Raises:
-        BadInputError: no such device on this machine.
+        BadInputError: this machine has no such device.
     """
     use_threads()
     hush_kernels()
@@ -48,21 +48,23 @@ def pick_device(name: str | None) -> torch.device:
         raise BadInputError(
             f"device {name!r} cannot be used ({first_line})",
             where="option `device`",
-            next_step="Leave it out: CUDA is taken where there is one.",
+            next_step="Remove the option to use CUDA if available.",
         ) from None
     return device
 
 
 def use_threads() -> None:
-    """Takes the number of torch threads that the executor gave this process."""
+    """Set the number of torch threads that the executor has chosen for this process (RTBENCH_THREADS)."""
     wanted = os.environ.get("RTBENCH_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         torch.set_num_threads(int(wanted))
 
 
 def hush_kernels() -> None:
-    """Models with short convolutions (LFM2) say at their first step that a CUDA kernel is not installed; where there
-    is no CUDA, there is nothing to install."""
+    """Hide, on machines without CUDA, a warning that a CUDA kernel is not installed.
+
+    Models with short convolutions (LFM2) print it at their first step.
+    """
     if not torch.cuda.is_available():
         logging.getLogger("transformers.integrations.hub_kernels").setLevel(logging.ERROR)
 
@@ -70,15 +72,15 @@ def hush_kernels() -> None:
 def random_base(
     family: Family, options: StudentOptions, corpus: Sequence[str], device: torch.device, dtype: str = "float32"
 ) -> LoadedModel:
-    """A small model with random weights. Same options and corpus, same weights, on any machine.
+    """Return a small model with random weights, which depend only on the options and the corpus, not on the machine.
 
     Raises:
-        BadInputError: the config is not one of a model of this family, or there is no corpus.
+        BadInputError: the config is not that of a model of this family, or there is no corpus.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     if not any(corpus):
-        raise BadInputError("a random student makes its tokenizer from the training fold, which holds no text")
+        raise BadInputError("the tokenizer of a random student is trained on the training fold, which has no text")
     tokenizer = train_tokenizer(corpus, options.vocab_size, family)
     fields = RANDOM_CONFIGS[family] | (options.config or {})
     ends = {"bos_token_id": tokenizer.eos_token_id, "eos_token_id": tokenizer.eos_token_id}
@@ -94,10 +96,9 @@ def random_base(
     except Exception as error:
         reason = " ".join(str(error).split())
         raise BadInputError(
-            f"no model can be made of it ({type(error).__name__}: {reason[:300]})",
+            f"not a valid model config ({type(error).__name__}: {reason[:300]})",
             where="option `config`",
-            next_step="Its fields are those of the transformers config of `model_type` "
-            f"(here {fields.get('model_type')!r}).",
+            next_step=f"Use the fields of the transformers config of `model_type` {fields.get('model_type')!r}.",
         ) from error
     return LoadedModel(model.to(device, getattr(torch, dtype)).eval(), tokenizer, family, device)
 
@@ -113,22 +114,22 @@ def pretrained(
     attention: str | None = None,
     quantized: bool = False,
 ) -> LoadedModel:
-    """Loads a folder or a hub id; safetensors only.
+    """Load a model from a folder or the hub, from safetensors only.
 
     Args:
         model: local folder or hub id.
         revision: commit, tag or branch of a hub id.
-        family: what the model must be; None takes either.
-        dtype: of the weights; ``auto`` is the checkpoint's own.
-        device: where it goes.
-        access: whether the network and the model's own code may be used.
-        attention: its implementation, as transformers names it; None: the library's choice.
-        quantized: hold linear layers in 4 bits (NF4, its scales quantized too).
+        family: required family; None: any.
+        dtype: of the weights; ``auto``: the checkpoint's own.
+        device: device of the model.
+        access: says whether the network and the model's own code may be used.
+        attention: implementation of attention, as transformers names it; None: the library's choice.
+        quantized: load linear layers in 4 bits (NF4, with quantized scales).
 
     Raises:
-        MissingExtraError: 4 bits are asked for, and bitsandbytes is not installed.
-        MissingDataError: it is not at hand and cannot be downloaded.
-        BadInputError: it is of the other family, or cannot be read.
+        MissingExtraError: ``quantized`` is set, and bitsandbytes is not installed.
+        MissingDataError: the model is not found locally and cannot be downloaded.
+        BadInputError: the model has the other family, or cannot be read.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -142,19 +143,19 @@ def pretrained(
         common["revision"] = revision
     with _explained(model, is_folder=folder is not None), quiet():
         config = AutoConfig.from_pretrained(source, **common)
-        found: Family = "encoder_decoder" if config.is_encoder_decoder else "decoder"
-        if family not in {None, found}:
-            other = "hf-seq2seq" if found == "encoder_decoder" else "hf-causal"
+        actual: Family = "encoder_decoder" if config.is_encoder_decoder else "decoder"
+        if family not in {None, actual}:
+            other = "hf-seq2seq" if actual == "encoder_decoder" else "hf-causal"
             raise BadInputError(
-                f"this is a model of the family {found}", where=f"model {model!r}", next_step=f"Use {other} for it."
+                f"this model has the family {actual}", where=f"model {model!r}", next_step=f"Use {other} for it."
             )
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
-        auto = AutoModelForCausalLM if found == "decoder" else AutoModelForSeq2SeqLM
+        auto = AutoModelForCausalLM if actual == "decoder" else AutoModelForSeq2SeqLM
         weights = dtype if dtype == "auto" else getattr(torch, dtype)
         more: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
         more |= {"quantization_config": _four_bits(device), "device_map": {"": device}} if quantized else {}
         loaded = auto.from_pretrained(source, dtype=weights, use_safetensors=True, **more, **common)
-    return LoadedModel((loaded if quantized else loaded.to(device)).eval(), tokenizer, found, device)
+    return LoadedModel((loaded if quantized else loaded.to(device)).eval(), tokenizer, actual, device)
 
 
 def _four_bits(device: torch.device) -> Any:
@@ -173,12 +174,12 @@ def _four_bits(device: torch.device) -> Any:
 
 
 def save(base: LoadedModel, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
-    """Writes weights (safetensors), config and tokenizer; a reader sees all of it or nothing.
+    """Write weights (safetensors), config and tokenizer atomically: a reader sees all files or none.
 
     Args:
         base: the model.
-        folder: where.
-        weights: of a model whose parts lie in several processes, put together; None: the model's own.
+        folder: target folder; replaced if it exists.
+        weights: complete weights of a model that is sharded over several processes; None: the model's own.
     """
     import shutil
 
@@ -193,7 +194,7 @@ def save(base: LoadedModel, folder: Path, weights: dict[str, torch.Tensor] | Non
 
 
 def _open_to_others(folder: Path) -> None:
-    """Gives all files the mode that the umask grants; safetensors writes weights for their owner alone."""
+    """Set the mode of all files to what the umask grants, since safetensors makes weights readable only by their owner."""
     probe = folder / ".mode"
     probe.touch()
     mode = probe.stat().st_mode & 0o777
@@ -205,7 +206,7 @@ def _open_to_others(folder: Path) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps transformers' bars and notes off the screen, which belongs to the run's own display."""
+    """Hide transformers' progress bars and messages, since the run has its own display."""
     from transformers.utils import logging as library
 
     before, bars = library.get_verbosity(), library.is_progress_bar_enabled()
@@ -228,7 +229,7 @@ def _seeded(seed: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _explained(model: str, *, is_folder: bool) -> Iterator[None]:
-    """Says in one line what transformers says in many."""
+    """Turn transformers' errors into errors of one line, with a next step."""
     where = f"model {model!r}"
     try:
         yield
@@ -236,20 +237,20 @@ def _explained(model: str, *, is_folder: bool) -> Iterator[None]:
         reason = " ".join(str(error).split())[:300]
         if "trust_remote_code" in reason:
             raise BadInputError(
-                "the model comes with code of its own, which is not run unasked",
+                "the model has code of its own, which is not run without permission",
                 where=where,
                 next_step="Read it, then set the option `trust_remote_code: true` and add --trust-remote-code.",
             ) from error
         if "safetensors" in reason:
             raise BadInputError(
-                f"no weights in safetensors, the only format that is read ({reason})",
+                f"the model has no safetensors, the only format that is read ({reason})",
                 where=where,
-                next_step="Take a revision that has model.safetensors, or convert it with save_pretrained().",
+                next_step="Use a revision that has model.safetensors, or convert the model with save_pretrained().",
             ) from error
         if is_folder or not isinstance(error, OSError):
             raise BadInputError(f"cannot be loaded ({type(error).__name__}: {reason})", where=where) from error
         raise MissingDataError(
             f"not on this machine and cannot be downloaded ({reason})",
             where=where,
-            next_step=f"With a network: hf download {model}. Or give a local folder as the option `model`.",
+            next_step=f"Run `hf download {model}` with a network, or use a local folder as the option `model`.",
         ) from error

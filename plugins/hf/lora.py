@@ -20,13 +20,13 @@ from rtbench.api import BadInputError, MissingExtraError
 def adapted(
     base: LoadedModel, options: LoraOptions, *, seed: int, whole: Callable[[], Any] | None = None
 ) -> LoadedModel:
-    """The base with fresh adapters, which alone are trained; what is saved has them merged.
+    """Return the base with new adapters. Only the adapters are trained; the saved model has them merged.
 
     Args:
         base: the model; changed in place.
-        options: rank, scale and places.
-        seed: of the adapters' first weights.
-        whole: of a base that is held in 4 bits: makes the model with its exact weights, in main memory.
+        options: rank, scale and layers.
+        seed: seed of the adapters' initial weights.
+        whole: for a base in 4 bits, a function that loads the model with its exact weights into main memory.
 
     Raises:
         MissingExtraError: peft is not installed.
@@ -40,13 +40,13 @@ def adapted(
         prepare: Any = peft.prepare_model_for_kbit_training
         prepare(base.model, use_gradient_checkpointing=False)
     with torch.random.fork_rng(devices=[]), quiet(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers by an older name
+        warnings.simplefilter("ignore", FutureWarning)  # peft uses an older name of transformers
         torch.manual_seed(seed)
         try:
             tuner: Any = peft.LoraModel(base.model, _config(base.model, options), "default")
         except ValueError as error:
             reason = " ".join(str(error).split())
-            raise BadInputError(f"no adapters can be made ({reason[:200]})", where="option `lora`") from None
+            raise BadInputError(f"adapters cannot be created ({reason[:200]})", where="option `lora`") from None
 
     def merged() -> Any:
         if whole is None:

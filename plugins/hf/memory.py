@@ -1,4 +1,4 @@
-"""What a student needs of memory. Imports no torch."""
+"""Estimates of the memory that a student needs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,26 +11,30 @@ from rtbench.api import Recipe
 
 GIB = 2**30
 PROCESS = 1.0
-"""GiB of a worker with torch and transformers."""
+"""Memory of a worker with torch and transformers, in GiB."""
 TYPICAL_TOKENS = 256
-"""Length of a row that the expected peak is stated for, where the recipe allows as many."""
+"""Row length, in tokens, on which the expected peak is based, unless the recipe's limits are lower."""
 _NF4 = 0.53
-"""Bytes of a parameter in 4 bits, with its part of the scales (Dettmers et al. 2023, section 3)."""
+"""Bytes per parameter in 4 bits, including scales (source: Dettmers et al. 2023, section 3)."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Memory of one step, in GiB."""
+    """Memory of a step, in GiB."""
 
     least: float
-    """What it certainly needs: weights, and in training their gradients and the optimiser's two moments."""
+    """Lower bound: weights and, in training, gradients and the optimiser's two moments."""
     expected: float
-    """With activations of rows of a typical length."""
+    """Expected peak: the lower bound and the activations of rows with a typical length."""
 
 
 def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe) -> Need:
-    """Of fine-tuning in float32: 4 bytes each for weight, gradient and AdamW's two moments, of which Muon has one; of adapters,
-    the weights alone, or half a byte of them. Activations after Korthikanti et al. (2022), section 4.1, at 4 bytes instead of 2, and three times the logits."""
+    """Return the memory of fine-tuning in float32.
+
+    There are 4 bytes each for weight, gradient and AdamW's two moments, of which Muon has one. With adapters, only the
+    weights count, with 4 bytes or, in 4 bits, half a byte. Activations are estimated after Korthikanti et al. (2022),
+    section 4.1, with 4 bytes instead of 2, plus three times the logits.
+    """
     whole = 12.0 if recipe.optimizer == "muon" else 16.0
     each_parameter = whole if options.lora is None else 4.0 if options.lora.quantize is None else _NF4
     least = PROCESS + each_parameter * shape.parameters / GIB
@@ -45,7 +49,7 @@ def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe) ->
 
 
 def generation_need(shape: ModelShape, options: StudentOptions) -> Need:
-    """Of writing texts: the weights, and the keys and values of a full batch of rows of a typical length."""
+    """Return the memory of generation: the weights, and the keys and values of a full batch of rows with a typical length."""
     size = 2 if options.dtype == "bfloat16" else 4
     least = PROCESS + size * shape.parameters / GIB
     cache = 2 * size * options.generation_batch * 2 * TYPICAL_TOKENS * shape.layers * shape.width

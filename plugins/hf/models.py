@@ -1,4 +1,4 @@
-"""A text model in this process. Imports torch."""
+"""Text model in this process, through transformers. Imports torch."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ from rtbench.api import Completion, Request, StepFailedError, TextModel, Usage, 
 
 _CPU_CACHE_BYTES = 1 << 29
 _CUDA_CACHE_SHARE = 0.25
-"""Most memory that a batch's keys and values may come to; their buffers are up to twice as large."""
+"""Highest memory of a batch's keys and values: bytes on a CPU, fraction of the free memory on a GPU. Their buffers are up
+to twice as large."""
 
 
 class HfModel(TextModel):
-    """Generates with a model of transformers.
+    """A model of transformers.
 
     Args:
         loaded: model and tokenizer.
         fingerprint: of the text model.
-        name: for errors.
-        chat: wrap prompts in the chat template; None where the tokenizer has one.
-        thinking: tags of thoughts that go to ``Completion.reasoning``.
-        most_rows: completions written at once, at most.
+        name: name of the model, for errors.
+        chat: wrap prompts in the chat template; None: if the tokenizer has one.
+        thinking: tags of thinking, which is stored in ``Completion.reasoning``.
+        most_rows: highest number of completions generated at once.
     """
 
     def __init__(
@@ -53,8 +54,10 @@ class HfModel(TextModel):
         self._ends = _end_tokens(loaded)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Yields completions as they finish. Prompts of like length are written together; the longest come first, so
-        that a lack of memory shows at once."""
+        """Yield completions as they finish.
+
+        Prompts of similar length are in one batch. The longest come first, so that a lack of memory shows at once.
+        """
         rows = self._rows(requests)
         rows.sort(key=lambda row: (-len(row.prompt), -row.limit, row.index))
         fitting = self._fitting_tokens()
@@ -73,8 +76,11 @@ class HfModel(TextModel):
         return self._loaded
 
     def _rows(self, requests: Sequence[Request]) -> list[SamplingRow]:
-        """Prompts in tokens. One that leaves too few positions for the answer keeps its end; the answer may use what
-        is left, so no sequence is longer than the model's positions."""
+        """Return the rows of requests, with their prompts in tokens.
+
+        A prompt that leaves too few positions for the answer is cut at its beginning, and the answer's limit is reduced to
+        the remaining positions. So no sequence is longer than the model's positions.
+        """
         rows: list[SamplingRow] = []
         limit = self._codec.limit
         decoder = self._base().family == "decoder"
@@ -91,7 +97,7 @@ class HfModel(TextModel):
         return rows
 
     def _fitting_tokens(self) -> float:
-        """Tokens whose keys and values fit in memory."""
+        """Return the number of tokens whose keys and values fit in memory."""
         base = self._base()
         budget = float(_CPU_CACHE_BYTES)
         if base.device.type == "cuda":
@@ -99,33 +105,39 @@ class HfModel(TextModel):
         return budget / _bytes_per_token(base.model)
 
     def _most_at_once(self, row: SamplingRow, fitting: float) -> int:
-        """How many rows like this one fit in memory: ``most_rows``, or a half of it, or a quarter …"""
+        """Return how many rows like this one fit in memory: ``most_rows``, or a half of it, or a quarter, and so on."""
         size = self.most_rows
         while size > 1 and size * (len(row.prompt) + row.limit) > fitting:
             size = (size + 1) // 2
         return size
 
     def _written(self, rows: Sequence[SamplingRow], size: int) -> Iterator[SamplingRow]:
-        """Writes rows, so many at once; where memory runs out, what is not finished again with half as many."""
+        """Generate rows in batches of ``size``.
+
+        Where memory runs out, unfinished rows are generated again in batches of half the size.
+
+        Raises:
+            StepFailedError: memory is not enough for a single row.
+        """
         codec = self._codec
 
         def stopped(row: SamplingRow) -> bool:
             return codec.stopped(row.ids, row.prompt, row.sampling.stop)
 
         while rows:
-            written: set[int] = set()
+            finished: set[int] = set()
             try:
                 for row in decode(self._base(), rows, size, codec.pad, self._ends, stopped):
-                    written.add(row.index)
+                    finished.add(row.index)
                     yield row
             except torch.cuda.OutOfMemoryError as error:
                 if size == 1:
                     raise StepFailedError(
                         "the GPU has too little memory for one completion",
                         where=f"model {self.name!r}",
-                        next_step="Take a smaller model, `dtype: bfloat16`, or `device: cpu`.",
+                        next_step="Use a smaller model, `dtype: bfloat16`, or `device: cpu`.",
                     ) from error
-            rows = [row for row in rows if row.index not in written]
+            rows = [row for row in rows if row.index not in finished]
             for row in rows:
                 row.ids, row.tokens, row.finish = [], 0, None
             if rows:
@@ -145,16 +157,16 @@ class HfModel(TextModel):
 
 
 def _end_tokens(loaded: LoadedModel) -> frozenset[int]:
-    """All tokens that end a completion; chat models have several."""
-    found: set[int] = set()
+    """Return all tokens that end a completion; chat models have several."""
+    ends: set[int] = set()
     for source in (loaded.tokenizer, loaded.model.config, loaded.model.generation_config):
         stated = getattr(source, "eos_token_id", None)
-        found |= {stated} if isinstance(stated, int) else set(stated or ())
-    return frozenset(found)
+        ends |= {stated} if isinstance(stated, int) else set(stated or ())
+    return frozenset(ends)
 
 
 def _bytes_per_token(model: Any) -> int:
-    """Size of one token's keys and values in all layers, from above."""
+    """Return an upper bound on the bytes of a token's keys and values in all layers."""
     config = model.config
     layers = getattr(config, "num_hidden_layers", None) or getattr(config, "num_layers", None) or 12
     width = getattr(config, "hidden_size", None) or 1024

@@ -1,7 +1,7 @@
-"""Muon in float32 (Jordan 2024, https://kellerjordan.github.io/posts/muon/). Imports torch.
+"""Muon optimiser in float32 (source: Jordan 2024, https://kellerjordan.github.io/posts/muon/). Imports torch.
 
-``torch.optim.Muon`` orthogonalises in bfloat16, which takes 35 times as long on a CPU that has no instructions for it
-(measured on the matrices of the 6M model); this one is the same rule in float32, with matrices of one shape together.
+``torch.optim.Muon`` orthogonalises in bfloat16, which takes 35 times as long on a CPU without instructions for it (measured
+on the matrices of the 6M model). This is the same rule in float32, with matrices of one shape processed together.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ _A, _B, _C = 3.4445, -4.775, 2.0315
 
 
 class Muon(torch.optim.Optimizer):
-    """Momentum, then the nearest orthogonal matrix, scaled to AdamW's update size (``match_rms_adamw``: 0.2 times the
-    root of the longer side, Liu et al. 2025, arXiv 2502.16982).
+    """Muon: momentum, then the nearest orthogonal matrix, scaled to AdamW's update size.
+
+    The scale is ``match_rms_adamw``, 0.2 times the root of the longer side (source: Liu et al. 2025, arXiv 2502.16982).
 
     Args:
         parameters: matrices.
         lr: learning rate.
-        momentum: of the gradient; Nesterov's.
-        weight_decay: decoupled.
-        iterations: of Newton-Schulz.
+        momentum: Nesterov momentum of the gradient.
+        weight_decay: decoupled weight decay.
+        iterations: number of Newton-Schulz iterations.
     """
 
     def __init__(
@@ -66,12 +67,12 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: torch.Tensor, iterations: int) -> torch.Tensor:
-    """Roughly the nearest (semi-)orthogonal matrices. Shape (count, rows, columns), in and out."""
+    """Return approximately the nearest (semi-)orthogonal matrices; input and output have shape (count, rows, columns)."""
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
         x = _A * x + (_B * gram + _C * gram @ gram) @ x
-    found: torch.Tensor = x.mT if tall else x
-    return found
+    result: torch.Tensor = x.mT if tall else x
+    return result

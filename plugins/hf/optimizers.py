@@ -11,16 +11,16 @@ from rtbench_plugins.hf.muon import Muon
 from rtbench.api import Recipe
 
 _ADAM_SHARE = 0.75
-"""Under Muon: AdamW's rate for embeddings, norms and convolutions, as a part of the recipe's."""
+"""Under Muon: AdamW's learning rate for embeddings, norms and convolutions, as a fraction of the recipe's."""
 
 
 class Optimizers:
-    """One or two optimisers that are stepped as one, with the recipe's schedule.
+    """One or two optimisers that are stepped together, with the recipe's schedule.
 
     Args:
         base: the model.
-        recipe: names optimiser, rates and schedule.
-        total: steps of the whole training.
+        recipe: has optimiser, learning rate and schedule.
+        total: number of steps of the whole training.
     """
 
     def __init__(self, base: LoadedModel, recipe: Recipe, total: int) -> None:
@@ -38,11 +38,15 @@ class Optimizers:
 
     @property
     def whole_matrices(self) -> bool:
-        """An update is of a matrix as a whole."""
+        """Whether an update needs the whole matrix."""
         return self._recipe.optimizer == "muon"
 
     def step(self, done: int) -> None:
-        """One update, and gradients away. ``done``: steps before this one."""
+        """Update the weights and remove the gradients.
+
+        Args:
+            done: number of steps before this one.
+        """
         factor = rate_factor(self._recipe, done, self._total)
         for member, rates in zip(self.members, self._rates, strict=True):
             for group, rate in zip(member.param_groups, rates, strict=True):
@@ -54,18 +58,18 @@ class Optimizers:
         return [member.state_dict() for member in self.members]
 
     def load_state_dict(self, state: list[dict[str, Any]]) -> None:
-        for member, one in zip(self.members, state, strict=True):
-            member.load_state_dict(one)
+        for member, member_state in zip(self.members, state, strict=True):
+            member.load_state_dict(member_state)
 
 
 def rate_factor(recipe: Recipe, done: int, total: int) -> float:
-    """Part of the full learning rate at a step: warm-up, then constant or falling in a line towards 0."""
+    """Return the fraction of the full learning rate at a step: warm-up, then constant or linearly falling to 0."""
     warm = min(1.0, (done + 1) / recipe.warmup_steps) if recipe.warmup_steps else 1.0
     return warm * (1 - done / total if recipe.schedule == "linear" else 1.0)
 
 
 def split_parameters(model: torch.nn.Module) -> tuple[list[torch.nn.Parameter], list[torch.nn.Parameter]]:
-    """Hidden matrices, which Muon is for, and the rest: embeddings, output layer, norms, biases, convolutions."""
+    """Return the hidden matrices, for Muon, and the rest: embeddings, output layer, norms, biases, convolutions."""
     tables = {id(m.weight) for m in model.modules() if isinstance(m, torch.nn.Embedding)}
     output: Any = getattr(model, "get_output_embeddings", lambda: None)()
     tables |= {id(output.weight)} if output is not None else set()
@@ -80,7 +84,7 @@ def split_parameters(model: torch.nn.Module) -> tuple[list[torch.nn.Parameter], 
 def _adamw(
     parameters: list[torch.nn.Parameter], rate: float, weight_decay: float, device: torch.device
 ) -> torch.optim.Optimizer:
-    """AdamW; biases and norms are not decayed."""
+    """Return AdamW, without weight decay of biases and norms."""
     groups = [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},

@@ -1,4 +1,4 @@
-"""Options of the students and the teacher, as they stand in a matrix. Imports no torch."""
+"""Options of students and teachers that use transformers. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
         "n_inner": 256,
         "n_head": 4,
         "n_positions": 1024,
-        "activation_function": "gelu_pytorch_tanh",  # GPT-2's own function, as one kernel
+        "activation_function": "gelu_pytorch_tanh",  # GPT-2's own function, in a single kernel
         "resid_pdrop": 0.0,
         "embd_pdrop": 0.0,
         "attn_pdrop": 0.0,
@@ -37,76 +37,78 @@ RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
         "dropout_rate": 0.0,
     },
 }
-"""What a random student's ``config`` is laid over: 300 rows of 80 tokens and 20 epochs take about 25 s of one CPU core.
-Dropout is off since it costs a tenth of the time and models this small do not need it."""
+"""Defaults for the fields of a random student's ``config``. 20 epochs of 300 rows with 80 tokens take about 25 s on a CPU
+core. Dropout is off, since it takes a tenth of the time and models this small do not need it."""
 
 
 class LoraOptions(Record, frozen=True, omit_defaults=True):
-    """Low-rank adaptation (Hu et al. 2022) in place of training all weights, through peft; defaults after Dettmers et al.
-    (2023), who adapt every linear layer."""
+    """Options of low-rank adaptation (Hu et al. 2022), through peft, instead of training all weights.
+
+    The defaults follow Dettmers et al. (2023), who adapt every linear layer.
+    """
 
     rank: int = 16
     alpha: int = 32
-    """The update is scaled by ``alpha / rank``."""
+    """Updates are scaled by ``alpha / rank``."""
     dropout: float = 0.0
     targets: tuple[str, ...] | None = None
-    """Names of layers, or their ends. None: every linear layer but the output."""
+    """Names of layers, or ends of their names. None: every linear layer except the output layer."""
     quantize: Literal["nf4"] | None = None
-    """Hold the base's own weights in 4 bits while the adapters are trained (QLoRA, Dettmers et al. 2023), through
-    bitsandbytes. The checkpoint is the whole base with the adapters merged."""
+    """Load the base's weights in 4 bits while the adapters are trained (QLoRA, Dettmers et al. 2023), through bitsandbytes.
+    The checkpoint is the base with its exact weights and the adapters merged."""
 
 
 class StudentOptions(Record, frozen=True, omit_defaults=True):
-    """Options of ``hf-causal`` and ``hf-seq2seq``. Exactly one of ``model`` and ``config`` is given."""
+    """Options of ``hf-causal`` and ``hf-seq2seq``. Exactly one of ``model`` and ``config`` must be stated."""
 
     model: str | None = None
     """Local folder or hub id."""
     revision: str | None = None
     """Commit, tag or branch of a hub id; a commit makes the run repeatable."""
     config: dict[str, Any] | None = None
-    """Random weights: fields of the transformers config, laid over a small GPT-2 or T5."""
+    """Fields of the transformers config of a model with random weights. Missing fields are those of a small GPT-2 or T5."""
     vocab_size: int = 2000
-    """Tokens of a random student's tokenizer, at most."""
+    """Highest number of tokens of a random student's tokenizer."""
     init_seed: int = 0
     """Seed of a random student's weights."""
     dtype: Literal["float32", "bfloat16"] | None = None
-    """Arithmetic of training (weights stay float32) and generation. None: float32, and on CUDA bfloat16 in
-    training."""
+    """Data type of the arithmetic in training (weights stay in float32) and generation. None: float32, except bfloat16 for
+    training on CUDA."""
     device: str | None = None
-    """``cpu``, ``cuda``, ``cuda:1`` … None: CUDA where there is one."""
+    """``cpu``, ``cuda``, ``cuda:1`` … None: CUDA if available."""
     chat_template: bool | None = None
     """Wrap prompts in the tokenizer's chat template, in training and at test time. None: no."""
     series: str | None = None
-    """Name that all sizes of one model share. None: of random weights the type of the config, else none."""
+    """Name that all sizes of a model share. None: the type of the config for random weights, otherwise no series."""
     trust_remote_code: bool = False
-    """Run code that comes with the model. Needs ``--trust-remote-code`` as well."""
+    """Run code that comes with the model. Also needs ``--trust-remote-code``."""
     generation_batch: int = 64
-    """Completions written at once, at most. Does not change texts."""
+    """Highest number of completions generated at once. Does not change texts."""
     engine: Literal["own", "vllm"] | None = None
-    """What writes texts: the loop of this package, or vLLM. None: vLLM where it and a GPU are here and it can (a causal
-    model's checkpoint, or a base with weights)."""
+    """Generation engine: ``own``, the built-in loop, or ``vllm``. None: vLLM if it is installed, there is a GPU, and it
+    can open the model (a causal model's checkpoint, or a base with weights)."""
     lora: LoraOptions | None = None
     """Train adapters and merge them into the checkpoint. None: train all weights."""
     micro_batch: int | None = None
-    """Rows computed at once in training; their gradients add up to the recipe's batch. None: the whole batch, and half as
-    many whenever memory is not enough."""
+    """Rows computed at once in training; gradients are accumulated over the recipe's batch. None: the whole batch, halved
+    whenever memory is not enough."""
     packing: bool | None = None
-    """Compute a causal model's rows one behind the other, without padding and each for itself. None: where its attention is
+    """Concatenate a causal model's training rows without padding, each attending only to itself. None: if its attention is
     made for that (``attention: flash_attention_2``)."""
     attention: str | None = None
-    """Implementation of attention, as transformers names it. None: the library's choice."""
+    """Implementation of attention, by transformers' name. None: the library's choice."""
     processes: int = 1
-    """Processes that train together, each on a GPU of its own where there are GPUs; each takes its part of every batch."""
+    """Number of processes that train together, each with its share of every batch and, if there are GPUs, its own GPU."""
     sharded: bool = False
-    """Part weights and the optimiser's state among the processes as well (FSDP). Else each holds all (DDP)."""
+    """Shard weights and the optimiser's state over the processes (FSDP). Otherwise each process has all of them (DDP)."""
     gradient_checkpointing: bool | None = None
-    """Compute activations again in the backward pass instead of keeping them. None: on CUDA from a billion parameters
-    on."""
+    """Recompute activations in the backward pass instead of keeping them. None: on CUDA, for models with a billion
+    parameters or more."""
     resume_seconds: float = 10.0
-    """Training state is kept at the end of an epoch when the last one is at least this old."""
+    """The training state is saved at the end of an epoch if the last saved state is at least this many seconds old."""
     cpus: int = 1
     memory_gb: float | None = None
-    """Memory a step asks for. None: an estimate."""
+    """Memory that a step requests, in GB. None: an estimate."""
 
 
 class TeacherOptions(Record, frozen=True, omit_defaults=True):
@@ -116,19 +118,19 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     """Local folder or hub id."""
     revision: str | None = None
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """None: float32 on a CPU, the checkpoint's own on CUDA."""
+    """Data type of the weights. None: float32 on a CPU, the checkpoint's own on CUDA."""
     device: str | None = None
     chat_template: bool | None = None
-    """None: where the tokenizer has one."""
+    """Wrap prompts in the tokenizer's chat template. None: if it has one."""
     thinking: Tags | None = ("<think>", "</think>")
-    """Thoughts between these tags go to the completion's ``reasoning``. None: they stay in the text."""
+    """Thinking between these tags is stored in the completion's ``reasoning``. None: it stays in the text."""
     format: TeacherFormat = "zero-shot-cot"
-    """How it is asked: in two stages (Kojima et al. 2022), in one, or with demonstrations."""
+    """How the model is asked: in two stages (Kojima et al. 2022), in one stage, or with demonstrations."""
     rationale: RationaleSource | None = None
-    """What students learn from: what the model answered up to its answer, what it thought, or one after the other. None:
-    what it thought, where it does, else the text."""
+    """What students learn from: the model's text up to its answer, its thinking, or the thinking and then the text. None:
+    the thinking if there is any, otherwise the text."""
     max_new_tokens: tuple[int, int] = (128, 32)
-    """For the rationale and for the answer stage."""
+    """Highest numbers of tokens of the rationale and of the answer stage."""
     price: Price | None = None
     trust_remote_code: bool = False
     generation_batch: int = 64
@@ -139,14 +141,16 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
 def engine_for(
     options: StudentOptions, family: Family, machine: Machine, *, has_weights: bool
 ) -> Literal["own", "vllm"]:
-    """What writes a student's texts, by what is here. The own loop computes a prefix that prompts share once, keeps its batch
-    full and draws by each completion's seed; vLLM does so too, and has kernels for GPUs.
+    """Return the generation engine of a student: the built-in loop (``own``) or vLLM.
+
+    Both compute a common prefix of prompts once, keep the batch full, and draw by each completion's seed. vLLM also has
+    kernels for GPUs.
 
     Args:
-        options: the student's.
+        options: of the student.
         family: of its model.
-        machine: where it is asked.
-        has_weights: there is a folder or a hub model to be opened.
+        machine: the machine that generates.
+        has_weights: whether there is a folder or a hub model to open.
     """
     if options.engine is not None:
         return options.engine
@@ -155,7 +159,7 @@ def engine_for(
 
 
 def gpus_for(device: str | None, machine: Machine) -> int:
-    """GPUs that a step takes: the one named, or one where there is one and none is named."""
+    """Return the number of GPUs that a step uses: 1 if the device is a GPU, or if none is stated and there are GPUs."""
     return 1 if (device or "").startswith("cuda") or (device is None and machine.gpus > 0) else 0
 
 
@@ -164,94 +168,96 @@ class Tracking:
     """Experiment trackers that a training reports to."""
 
     names: tuple[str, ...]
-    """As transformers' ``report_to`` names them."""
+    """Names, as in transformers' ``report_to``."""
     folder: Path
-    """For trackers that keep files."""
+    """Folder for trackers that write files."""
 
 
 @dataclass(frozen=True)
 class Access:
-    """What the session lets a model do."""
+    """Permissions of models in a session."""
 
     trust_remote_code: bool = False
     offline: bool = False
 
 
 def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
-    """Checks a student's options.
+    """Return a student's options, checked.
 
     Raises:
-        BadInputError: a key is unknown, a value has the wrong type, or the base is not clear.
+        BadInputError: a key is unknown, a value has the wrong type or is invalid, or the base is ambiguous.
     """
     where = f"options of student {name!r}"
-    found = convert(options, StudentOptions, where=where)
-    if (found.model is None) == (found.config is None):
-        both = "both `model` and `config` are given" if found.model else "neither `model` nor `config` is given"
+    checked = convert(options, StudentOptions, where=where)
+    if (checked.model is None) == (checked.config is None):
+        both = "both `model` and `config` are stated" if checked.model else "neither `model` nor `config` is stated"
         raise BadInputError(
-            f"{both}, so the base is not clear",
+            f"{both}, so the base is ambiguous",
             where=where,
-            next_step="Give `model` (a hub id or a local folder), or `config` for random weights ({} for a small one).",
+            next_step="Use `model` (a hub id or a local folder), or `config` for random weights ({} for a small model).",
         )
-    if found.config is not None and found.vocab_size < 300:
+    if checked.config is not None and checked.vocab_size < 300:
         raise BadInputError(
-            f"`vocab_size` is {found.vocab_size}; the 256 bytes and the special tokens need at least 300", where=where
+            f"`vocab_size` is {checked.vocab_size}; the 256 bytes and the special tokens need at least 300", where=where
         )
-    _check_positive(where, generation_batch=found.generation_batch, cpus=found.cpus, micro_batch=found.micro_batch or 1)
-    _check_positive(where, processes=found.processes)
-    if found.engine == "vllm" and found.config is not None:
-        raise BadInputError("vLLM opens no random weights", where=where, next_step="Leave `engine` out.")
-    if found.sharded and found.lora is not None:
-        raise BadInputError("`sharded` and `lora` do not go together", where=where, next_step="Leave one of them out.")
-    if found.lora is not None:
-        _check_positive(where, rank=found.lora.rank)
-        if found.lora.quantize is not None and found.model is None:
-            raise BadInputError("random weights are not quantized", where=f"{where}, lora", next_step="Give `model`.")
-        if not 0 <= found.lora.dropout < 1:
-            raise BadInputError(f"`dropout` is {found.lora.dropout} and must be in [0, 1)", where=f"{where}, lora")
-    return found
+    _check_positive(
+        where, generation_batch=checked.generation_batch, cpus=checked.cpus, micro_batch=checked.micro_batch or 1
+    )
+    _check_positive(where, processes=checked.processes)
+    if checked.engine == "vllm" and checked.config is not None:
+        raise BadInputError("vLLM cannot open random weights", where=where, next_step="Remove `engine`.")
+    if checked.sharded and checked.lora is not None:
+        raise BadInputError("`sharded` and `lora` cannot be combined", where=where, next_step="Remove one of them.")
+    if checked.lora is not None:
+        _check_positive(where, rank=checked.lora.rank)
+        if checked.lora.quantize is not None and checked.model is None:
+            raise BadInputError("random weights cannot be quantized", where=f"{where}, lora", next_step="Use `model`.")
+        if not 0 <= checked.lora.dropout < 1:
+            raise BadInputError(f"`dropout` is {checked.lora.dropout} and must be in [0, 1)", where=f"{where}, lora")
+    return checked
 
 
 def teacher_options(name: str, options: dict[str, Any]) -> TeacherOptions:
-    """Checks a teacher's options.
+    """Return a teacher's options, checked.
 
     Raises:
-        BadInputError: a key is unknown, a value has the wrong type or the model is not given.
+        BadInputError: a key is unknown, a value has the wrong type or is invalid, or the model is missing.
     """
     where = f"options of teacher {name!r}"
-    found = convert(options, TeacherOptions, where=where)
-    check_asking(found.format, found.rationale, found.max_new_tokens, where=where)
-    _check_positive(where, generation_batch=found.generation_batch, cpus=found.cpus)
-    return found
+    checked = convert(options, TeacherOptions, where=where)
+    check_asking(checked.format, checked.rationale, checked.max_new_tokens, where=where)
+    _check_positive(where, generation_batch=checked.generation_batch, cpus=checked.cpus)
+    return checked
 
 
 def access(services: Services, *, wanted: bool, where: str) -> Access:
-    """What this session allows.
+    """Return what this session permits.
 
     Args:
-        services: the session.
+        services: of the session.
         wanted: the option ``trust_remote_code``.
-        where: whose option it is.
+        where: the place of the option, for errors.
 
     Raises:
-        BadInputError: the option asks to run a model's code and the session was started without the flag.
+        BadInputError: the option is set, and the command was started without ``--trust-remote-code``.
     """
     allowed = bool(getattr(services, "trust_remote_code", False))
     if wanted and not allowed:
         raise BadInputError(
-            "`trust_remote_code` is set, and the command was started without its flag",
+            "`trust_remote_code` is set, but the command has no --trust-remote-code",
             where=where,
-            next_step="Read the model's code, then add --trust-remote-code; or take a model that needs none.",
+            next_step="Read the model's code and add --trust-remote-code, or use a model that needs no code.",
         )
     return Access(trust_remote_code=wanted and allowed, offline=bool(getattr(services, "offline", False)))
 
 
 def machine_of(services: Services) -> Machine:
-    """Where models are trained and asked; this machine without a session."""
+    """Return the machine on which models are trained and generate; without a session, this machine."""
     return getattr(services, "machine", None) or here()
 
 
 def plain(options: StudentOptions | TeacherOptions) -> dict[str, Any]:
-    """Options as plain data, without those that are defaults."""
+    """Return options as plain data, without defaults."""
     data = msgspec.to_builtins(options)
     assert isinstance(data, dict)
     return data

@@ -1,6 +1,7 @@
-"""Training in one process, or in several that share every batch, through accelerate. Imports torch.
+"""Training in one process, or in several processes that share every batch, through accelerate. Imports torch.
 
-Several compute what one would, up to rounding: each takes its part of a batch's rows, and gradients are added up over all.
+Several processes compute the same as one, up to rounding: each has its share of a batch's rows, and gradients are summed
+over all processes.
 """
 
 from __future__ import annotations
@@ -20,72 +21,74 @@ from rtbench_plugins.hf.training_state import Weights, copy_weights, load_traine
 from rtbench.api import BadInputError, MissingExtraError
 
 GRADIENT_NORM = 1.0
-"""Gradients are scaled down to it."""
+"""Highest norm of gradients; longer gradients are scaled down to it."""
 
 
 def process_count() -> int:
-    """Processes of this job, as whoever launched them says (torchrun's convention)."""
+    """Return the number of processes of this job, as set by its launcher (torchrun's convention)."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 class Processes:
-    """One process: everything is its own."""
+    """Training in a single process."""
 
     count, rank = 1, 0
     sharded = False
-    """Each process holds a part of the weights."""
+    """Whether each process has only a shard of the weights."""
 
     def prepare(self, base: LoadedModel, optimizer: Optimizers) -> Any:
-        """Returns what is called in place of the model."""
+        """Prepare model and optimiser, and return what is called in place of the model."""
         return base.model
 
     def part(self, rows: Sequence[EncodedRow]) -> Sequence[EncodedRow]:
-        """The rows of a batch that are for this process."""
+        """Return this process's share of a batch's rows."""
         return rows[self.rank :: self.count]
 
     def calls(self, rows: int, at_once: int) -> int:
-        """How often the model is called for a batch: as often in every process."""
+        """Return how often the model is called for a batch of ``rows``; the number is the same in every process."""
         return math.ceil(math.ceil(rows / self.count) / at_once)
 
     def apart(self, model: Any) -> contextlib.AbstractContextManager[None]:
-        """Gradients are not added up over the processes yet."""
+        """Return a context in which gradients are not summed over the processes."""
         return contextlib.nullcontext()
 
     def total(self, value: torch.Tensor) -> torch.Tensor:
-        """The sum over all processes."""
+        """Return the sum over all processes."""
         return value
 
     def clip(self, model: Any) -> None:
+        """Scale gradients down to :data:`GRADIENT_NORM`."""
         torch.nn.utils.clip_grad_norm_(model.parameters(), GRADIENT_NORM)
 
     def weights(self, base: LoadedModel) -> Weights:
-        """A copy of what is trained in main memory; empty in all processes but the first."""
+        """Return a copy of the trained weights in main memory; empty in all processes except the first."""
         return copy_weights(base.model)
 
     def state(self, base: LoadedModel, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
-        """What :meth:`restore` takes: weights and the optimisers' states."""
+        """Return the weights and the optimisers' states, for :meth:`restore`."""
         return trained_weights(base.model), optimizer.state_dict()
 
     def restore(self, base: LoadedModel, optimizer: Optimizers, weights: Weights, states: list[dict[str, Any]]) -> None:
+        """Load the weights and the optimisers' states."""
         load_trained(base.model, weights)
         optimizer.load_state_dict(states)
 
     def agreed(self, wish: bool) -> bool:
-        """What the first process wishes."""
+        """Return the first process's value of ``wish``, in all processes."""
         return wish
 
     def together(self) -> None:
-        """Waits for all."""
+        """Wait until all processes have called this method."""
 
 
 class Several(Processes):
-    """One of several processes.
+    """Training in one of several processes.
 
     Args:
         device: of this process.
         bf16: compute in bfloat16.
-        sharded: weights, gradients and the optimiser's state are parted among them as well (FSDP); else each has all
-            (DDP).
+        sharded: shard weights, gradients and the optimiser's state over the processes (FSDP); otherwise each process has
+            all of them (DDP).
     """
 
     def __init__(self, device: torch.device, *, bf16: bool, sharded: bool) -> None:
@@ -111,7 +114,7 @@ class Several(Processes):
 
     def prepare(self, base: LoadedModel, optimizer: Optimizers) -> Any:
         if self.sharded and optimizer.whole_matrices:
-            raise BadInputError("muon needs whole matrices", where="option `sharded`", next_step="Take adamw.")
+            raise BadInputError("muon needs whole matrices", where="option `sharded`", next_step="Use adamw.")
         model, *optimizer.members = self.accelerator.prepare(base.model, *optimizer.members)
         return model
 
@@ -129,8 +132,8 @@ class Several(Processes):
             return super().weights(base) if self.rank == 0 else {}
         from torch.distributed.checkpoint.state_dict import get_model_state_dict
 
-        found: Any = get_model_state_dict(base.model, options=self._whole())
-        return dict(found)
+        weights: Any = get_model_state_dict(base.model, options=self._whole())
+        return dict(weights)
 
     def state(self, base: LoadedModel, optimizer: Optimizers) -> tuple[Weights, list[dict[str, Any]]]:
         if not self.sharded:

@@ -1,5 +1,5 @@
-"""Encoder-decoder students: T5 and Flan-T5 as in the paper, any other seq2seq model, and a random one for machines
-without weights."""
+"""Encoder-decoder students: T5 and Flan-T5 as in the paper, any other seq2seq model, and a small model with random weights,
+which needs no download."""
 
 from __future__ import annotations
 
@@ -25,6 +25,6 @@ def rtbench_register_students(register: Register) -> None:
     register(
         "random-seq2seq",
         _TARGET,
-        summary="small T5 with random weights and a tokenizer made from the training fold",
+        summary="small T5 with random weights and a tokenizer trained on the training fold",
         options={"config": {}},
     )

@@ -1,4 +1,4 @@
-"""How large a model is, from the headers of its weights and its config. Imports no torch."""
+"""Sizes of models, read from the headers of their weights and their configs. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,26 +17,32 @@ from rtbench.api import read_json
 _HEADER = struct.Struct("<Q")
 _MOST_HEADER = 100 * 10**6
 _GATED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"}
-"""Types with three matrices in a feed-forward layer."""
+"""Model types with three matrices in a feed-forward layer."""
 _TIED = {"gpt2", "t5", "gemma", "gemma2", "gemma3_text"}
-"""Types whose output layer is the embeddings, unless the config says otherwise."""
+"""Model types whose output layer is the embeddings, unless the config says otherwise."""
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What of a model its memory follows from."""
+    """Sizes of a model from which its memory is estimated."""
 
     parameters: int
     layers: int
     width: int
-    """Of hidden states."""
+    """Width of hidden states."""
     heads: int
     vocabulary: int
 
 
 def shape_of(model: str, revision: str | None) -> ModelShape | None:
-    """The shape of a folder's, or a cached hub model's, weights; of one that is not on this machine, what its card says, where
-    it is one of the built-in students; else None, and where its config uses other words for the numbers."""
+    """Return the shape of a model.
+
+    It is read from the weights of a folder or a cached hub model. For a built-in student that is not on this machine, it is
+    the shape in :data:`KNOWN`.
+
+    Returns:
+        None for other models that are not on this machine, and where the config has other names for the numbers.
+    """
     parts = list(_weight_files(model, revision))
     config = _config(model, revision)
     if not parts or config is None:
@@ -45,35 +51,37 @@ def shape_of(model: str, revision: str | None) -> ModelShape | None:
 
 
 def shape_of_config(config: Mapping[str, Any], vocabulary: int) -> ModelShape | None:
-    """The shape of a model with random weights: attention, feed-forward layers and embeddings, without norms and biases.
+    """Return the shape of a model with random weights: attention, feed-forward layers and embeddings.
+
+    Norms and biases are not counted.
 
     Args:
-        config: fields of its transformers config, with its ``model_type``.
-        vocabulary: tokens.
+        config: fields of its transformers config, including ``model_type``.
+        vocabulary: number of tokens.
 
     Returns:
-        None for a type whose parts are not known here, and where a number is left to the type's own default.
+        None for an unknown model type, and where a number is left to the type's default.
     """
     kind = config.get("model_type")
-    found = _shape({**config, "vocab_size": vocabulary}, 0)
+    shape = _shape({**config, "vocab_size": vocabulary}, 0)
     inner = _first(config, "n_inner", "d_ff", "intermediate_size")
-    if found is None or inner is None or kind not in {"gpt2", "t5", *_GATED}:
+    if shape is None or inner is None or kind not in {"gpt2", "t5", *_GATED}:
         return None
-    size = _first(config, "d_kv", "head_dim") or found.width // found.heads
-    queries = found.width * found.heads * size
-    keys = found.width * (_first(config, "num_key_value_heads") or found.heads) * size
+    size = _first(config, "d_kv", "head_dim") or shape.width // shape.heads
+    queries = shape.width * shape.heads * size
+    keys = shape.width * (_first(config, "num_key_value_heads") or shape.heads) * size
     gated = kind in _GATED or "gated" in str(config.get("feed_forward_proj", ""))
     decoder = 0
     if kind == "t5":
         layers = _first(config, "num_layers") or 0
         decoder = _first(config, "num_decoder_layers") or layers
-        found = replace(found, layers=layers + decoder)
-    attention = (found.layers + decoder) * 2 * (queries + keys)
-    forward = found.layers * (3 if gated else 2) * found.width * inner
+        shape = replace(shape, layers=layers + decoder)
+    attention = (shape.layers + decoder) * 2 * (queries + keys)
+    forward = shape.layers * (3 if gated else 2) * shape.width * inner
     tables = 1 if config.get("tie_word_embeddings", kind in _TIED) else 2
     positions = _first(config, "n_positions") or 0 if kind == "gpt2" else 0
-    embeddings = (tables * vocabulary + positions) * found.width
-    return replace(found, parameters=attention + forward + embeddings)
+    embeddings = (tables * vocabulary + positions) * shape.width
+    return replace(shape, parameters=attention + forward + embeddings)
 
 
 def _shape(config: Mapping[str, Any], parameters: int) -> ModelShape | None:
@@ -88,7 +96,7 @@ def _shape(config: Mapping[str, Any], parameters: int) -> ModelShape | None:
 
 
 def parameters_in(path: Path) -> int:
-    """Numbers in a safetensors file, by its header alone."""
+    """Return the number of parameters in a safetensors file, from its header alone."""
     with path.open("rb") as handle:
         (length,) = _HEADER.unpack(handle.read(_HEADER.size))
         if length > _MOST_HEADER:
@@ -117,8 +125,8 @@ def _weight_files(model: str, revision: str | None) -> Iterator[Path]:
 def _config(model: str, revision: str | None) -> Mapping[str, Any] | None:
     folder = local_folder(model)
     path = folder / "config.json" if folder is not None else cached_file(model, "config.json", revision)
-    found = read_json(path) if path is not None and path.is_file() else None
-    return found if isinstance(found, dict) else None
+    content = read_json(path) if path is not None and path.is_file() else None
+    return content if isinstance(content, dict) else None
 
 
 def _first(config: Mapping[str, Any], *names: str) -> int | None:
@@ -147,4 +155,5 @@ KNOWN = {
     "google/gemma-3-270m": ModelShape(268 * _M, 18, 640, 4, 262144),
     "google/gemma-3-1b-pt": ModelShape(1000 * _M, 26, 1152, 4, 262144),
 }
-"""The built-in students, for plans made before their weights are here; layers of encoder and decoder together."""
+"""Shapes of the built-in students, for plans before their weights are on this machine. Layers of encoder and decoder are
+added."""

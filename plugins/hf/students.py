@@ -1,4 +1,4 @@
-"""Students that are trained and run through transformers. Imports torch only when there is work to do."""
+"""Students that are trained, and generate, through transformers. Imports torch only inside functions that need it."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ if TYPE_CHECKING:
 
 
 TRAINING: dict[Family, int] = {"decoder": 1, "encoder_decoder": 2}
-"""Versions of how students are trained (:attr:`ModelSpec.training`)."""
+"""Version of the training procedure of each family (:attr:`ModelSpec.training`)."""
 LARGE = 10**9
-"""Parameters from which on activations are not kept on a GPU, unless the options say otherwise."""
+"""Number of parameters from which on activations are recomputed on a GPU, unless the options say otherwise."""
 
 
 class HfStudent(Student):
-    """A base model, its trainer and its checkpoints.
+    """A student with a base model of transformers.
 
     Args:
-        name: as in the matrix.
-        plugin: registered name that makes it from its options.
+        name: name in the matrix.
+        plugin: registered name of its factory.
         family: of the base.
         options: see :class:`~rtbench_plugins.hf.options.StudentOptions`.
-        access: what the session allows.
-        machine: where it is trained and asked.
-        tracking: what trainings are told to.
+        access: what the session permits.
+        machine: the machine on which it is trained and generates.
+        tracking: experiment trackers of its trainings; None: no trackers.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class HfStudent(Student):
             role="student",
             plugin=self._plugin,
             name=self.name,
-            options=plain(replace(pinned, series=None)),  # says nothing about how to load it
+            options=plain(replace(pinned, series=None)),  # the series does not affect how the model is loaded
             fingerprint=student_fingerprint(self.family, pinned),
             training=TRAINING[self.family],
         )
@@ -109,7 +109,7 @@ class HfStudent(Student):
         )
         bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and _has_bf16(base.device))
         if _checkpoints(self.options, base):
-            # The older name goes away in transformers 6.
+            # The older name is removed in transformers 6.
             enable = getattr(base.model, "activation_checkpointing_enable", None)
             (enable or base.model.gradient_checkpointing_enable)()
         if self.options.lora is not None:
@@ -129,7 +129,7 @@ class HfStudent(Student):
 
     def engine(self, *, trained: bool) -> str:
         has_weights = trained or self.options.model is not None
-        return {"own": "the own loop", "vllm": "vLLM"}[
+        return {"own": "built-in", "vllm": "vLLM"}[
             engine_for(self.options, self.family, self._machine, has_weights=has_weights)
         ]
 
@@ -167,25 +167,28 @@ class HfStudent(Student):
         return VllmModel(fingerprint, options, where=f"student {self.name!r}")
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
-        """By the weights' headers, where they are on this machine, else by what is known of the model. Several processes are counted together."""
+        """Return the resources of a step, over all its processes.
+
+        Memory is estimated from the headers of the weights if they are on this machine, otherwise from the known shape.
+        """
         options = self.options
         count = options.processes if kind == "train" else 1
         alone = self._memory(kind, recipe)
         memory = Need(
-            *(one + (count - 1) * (PROCESS if options.sharded else one) for one in (alone.least, alone.expected))
+            *(each + (count - 1) * (PROCESS if options.sharded else each) for each in (alone.least, alone.expected))
         )
         gpus = gpus_for(options.device, self._machine) * count
-        beside = PROCESS * count if gpus else 0.0  # lies in main memory, where the least is of the GPUs'
+        in_main = PROCESS * count if gpus else 0.0  # in main memory, while the lower bound is about GPU memory
         return Resources(
             cpus=options.cpus * count,
             gpus=gpus,
             processes=count,
             memory_gb=round(memory.expected, 1),
-            least_gb=round(max(0.0, memory.least - beside), 1),
+            least_gb=round(max(0.0, memory.least - in_main), 1),
         )
 
     def _memory(self, kind: str, recipe: Recipe) -> Need:
-        """Of one process that holds all."""
+        """Return the memory of a single process that has all weights."""
         options = self.options
         if options.memory_gb is not None:
             return Need(0.0, options.memory_gb)
@@ -203,9 +206,9 @@ class HfStudent(Student):
     @cached_property
     def _shape(self) -> ModelShape | None:
         if self.options.config is not None:
-            stated, laid_over = self.options.config, RANDOM_CONFIGS[self.family]
-            if stated.get("model_type", laid_over["model_type"]) == laid_over["model_type"]:
-                stated = laid_over | stated
+            stated, defaults = self.options.config, RANDOM_CONFIGS[self.family]
+            if stated.get("model_type", defaults["model_type"]) == defaults["model_type"]:
+                stated = defaults | stated
             return shape_of_config(stated, self.options.vocab_size)
         pinned = self._pinned()
         assert pinned.model is not None
@@ -219,7 +222,7 @@ class HfStudent(Student):
             self._hub.check_weights(pinned.model, pinned.revision, self._machine, whose=whose, any_format=vllm)
 
     def _pinned(self) -> StudentOptions:
-        """The options with the commit that the model's revision stands for."""
+        """Return the options with the revision replaced by its commit."""
         if self.options.model is None:
             return self.options
         return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
@@ -233,7 +236,7 @@ class HfStudent(Student):
         return random_base(self.family, self.options, corpus, pick_device(self.options.device), dtype)
 
     def _whole(self) -> LoadedModel:
-        """The base with its exact weights, in main memory."""
+        """Return the base with its exact weights, in main memory."""
         assert self.options.model is not None
         return self._pretrained(self.options.model, self._pinned().revision, "float32", device="cpu")
 
@@ -255,44 +258,51 @@ class HfStudent(Student):
 
 
 def _random_series(family: Family, options: StudentOptions) -> str | None:
-    """Students of random weights differ in size alone where their configs are of one type."""
+    """Return the series of a student with random weights; None for other students.
+
+    Random students whose configs have the same type differ only in size.
+    """
     if options.config is None:
         return None
     return f"random {(RANDOM_CONFIGS[family] | options.config)['model_type']}"
 
 
 def _has_bf16(device: Any) -> bool:
-    """The device is a GPU with arithmetic in bfloat16 of its own."""
+    """Return whether the device is a GPU with native bfloat16 arithmetic."""
     import torch
 
     return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def _checkpoints(options: StudentOptions, base: LoadedModel) -> bool:
-    """Whether activations are computed again in the backward pass."""
+    """Return whether activations are recomputed in the backward pass."""
     if options.gradient_checkpointing is not None:
         return options.gradient_checkpointing
     return base.device.type == "cuda" and base.model.num_parameters() >= LARGE
 
 
 def causal_student(name: str, options: dict[str, Any], services: Services) -> HfStudent:
-    """Factory of decoder-only students."""
+    """Return a decoder-only student."""
     return _student(name, "hf-causal", "decoder", options, services)
 
 
 def seq2seq_student(name: str, options: dict[str, Any], services: Services) -> HfStudent:
-    """Factory of encoder-decoder students."""
+    """Return an encoder-decoder student."""
     return _student(name, "hf-seq2seq", "encoder_decoder", options, services)
 
 
 def _student(name: str, plugin: str, family: Family, options: dict[str, Any], services: Services) -> HfStudent:
-    found = student_options(name, options)
-    allowed = access(services, wanted=found.trust_remote_code, where=f"options of student {name!r}")
-    return HfStudent(name, plugin, family, found, allowed, machine_of(services), tracking_of(services))
+    checked = student_options(name, options)
+    allowed = access(services, wanted=checked.trust_remote_code, where=f"options of student {name!r}")
+    return HfStudent(name, plugin, family, checked, allowed, machine_of(services), tracking_of(services))
 
 
 def tracking_of(services: Services) -> Tracking | None:
-    """The trackers that the command was given; raises as :func:`rtbench_plugins.hf.trackers.check`."""
+    """Return the trackers of the command; None where it has none.
+
+    Raises:
+        UnknownNameError, BadInputError: as :func:`rtbench_plugins.hf.trackers.check` does.
+    """
     names: tuple[str, ...] = getattr(getattr(services, "environment", None), "report_to", ())
     if not names:
         return None

@@ -1,4 +1,4 @@
-"""The teacher that runs a model through transformers. Imports torch only when it is opened."""
+"""Teacher that generates through transformers. Imports torch only when it is opened."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rtbench.api import BadInputError, Family, Machine, ModelSpec, Resources, Se
 
 
 class HfTeacher(Teacher):
-    """One local or hub model, causal or seq2seq.
+    """A teacher with a local or hub model, causal or seq2seq.
 
     Args:
-        name: as in the matrix.
+        name: name in the matrix.
         options: see :class:`~rtbench_plugins.hf.options.TeacherOptions`.
-        access: what the session allows.
-        machine: where it is asked.
+        access: what the session permits.
+        machine: the machine on which it generates.
     """
 
     def __init__(self, name: str, options: TeacherOptions, access: Access, machine: Machine) -> None:
@@ -37,10 +37,10 @@ class HfTeacher(Teacher):
 
     @cached_property
     def family(self) -> Family:  # type: ignore[override]
-        """By the model's config, which is fetched where it is not on this machine; the weights are not."""
+        """Family, from the model's config, which is downloaded if it is not on this machine (the weights are not)."""
         options = self._pinned()
-        found = self._hub.is_encoder_decoder(options.model, options.revision)
-        return "encoder_decoder" if found else "decoder"
+        both = self._hub.is_encoder_decoder(options.model, options.revision)
+        return "encoder_decoder" if both else "decoder"
 
     def members(self) -> Sequence[ModelSpec]:
         return (
@@ -69,7 +69,7 @@ class HfTeacher(Teacher):
         )
         if loaded.family != self.family:
             raise BadInputError(
-                f"transformers loads a model of the family {loaded.family}, and its config says {self.family}",
+                f"transformers loads a model of the family {loaded.family}, but its config says {self.family}",
                 where=f"model {options.model!r}",
                 next_step="Write `is_encoder_decoder` into the config.json of a local copy.",
             )
@@ -93,12 +93,12 @@ class HfTeacher(Teacher):
         )
 
     def _pinned(self) -> TeacherOptions:
-        """The options with the commit that the model's revision stands for."""
+        """Return the options with the revision replaced by its commit."""
         return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
 
 
 def hf_teacher(name: str, options: dict[str, Any], services: Services) -> HfTeacher:
-    """Factory of the ``hf`` teacher."""
-    found = teacher_options(name, options)
-    allowed = access(services, wanted=found.trust_remote_code, where=f"options of teacher {name!r}")
-    return HfTeacher(name, found, allowed, machine_of(services))
+    """Return the ``hf`` teacher."""
+    checked = teacher_options(name, options)
+    allowed = access(services, wanted=checked.trust_remote_code, where=f"options of teacher {name!r}")
+    return HfTeacher(name, checked, allowed, machine_of(services))

@@ -1,4 +1,4 @@
-"""The teacher that runs a local or hub model through transformers."""
+"""Registration of the teacher that runs a local or hub model through transformers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tokenizer of random students: byte-level BPE made from the training fold. Same texts, same tokenizer."""
+"""Tokenizer of random students: byte-level BPE trained on the training fold. Equal texts give equal tokenizers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ END = "<|end|>"
 
 
 def train_tokenizer(corpus: Sequence[str], vocab_size: int, family: Family) -> Any:
-    """Makes a fast transformers tokenizer of at most ``vocab_size`` tokens.
+    """Return a fast transformers tokenizer with at most ``vocab_size`` tokens.
 
-    Digits are tokens of their own, so that a number is spelt the same wherever it stands; all 256 bytes are in, so
-    that every text has a spelling. Encoder-decoder prompts get the end mark, as T5's do.
+    Each digit is a token, so that a number has the same tokens everywhere. All 256 bytes are tokens, so that every text can
+    be encoded. Prompts of encoder-decoders end with the end mark, as those of T5 do.
     """
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
     from transformers import PreTrainedTokenizerFast

@@ -1,4 +1,4 @@
-"""Experiment trackers (TensorBoard, Weights & Biases, MLflow …): transformers' own integrations, told of our loop's losses.
+"""Experiment trackers (TensorBoard, Weights & Biases, MLflow …): sends our loop's losses to transformers' integrations.
 Imports torch and transformers."""
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from rtbench_plugins.hf.processes import Processes
 from rtbench.api import BadInputError, TrainJob, UnknownNameError, file_name
 
 EVERY = 10
-"""Steps between two losses that are told: on a GPU each waits for what is being computed."""
+"""Number of steps between two reported losses. On a GPU, each report waits for the computation."""
 _CLOSED_BY = {"wandb": ("wandb", "finish"), "swanlab": ("swanlab", "finish"), "comet_ml": ("comet_ml", "end")}
-"""Trackers whose integration leaves its run open at the end of a training, and what closes it: the next training of the same
-process would go into it."""
+"""Trackers whose integration leaves its run open at the end of a training, with the function that closes it. Otherwise the
+next training of the process would be logged to the same run."""
 
 
 def check(names: tuple[str, ...]) -> None:
-    """Raises where trackers cannot be told, before anything is trained.
+    """Check, before anything is trained, that trackers can be used.
 
     Raises:
-        UnknownNameError: transformers has no integration of that name.
-        BadInputError: the tracker's own package is not here.
+        UnknownNameError: transformers has no integration with that name.
+        BadInputError: the tracker's package is not installed.
     """
     from transformers.integrations.integration_utils import (
         INTEGRATION_TO_CALLBACK,
@@ -41,19 +41,19 @@ def check(names: tuple[str, ...]) -> None:
         if name not in INTEGRATION_TO_CALLBACK:
             raise UnknownNameError.of("tracker", name, sorted(INTEGRATION_TO_CALLBACK), where=where)
         if name not in available:
-            raise BadInputError(f"{name} is not installed", where=where, next_step="Install its own package.")
+            raise BadInputError(f"{name} is not installed", where=where, next_step="Install its package.")
 
 
 class Trackers:
-    """The trackers of one training. One that fails is told nothing more, and the training goes on.
+    """The trackers of a training. A tracker that fails is dropped, and the training continues.
 
     Args:
-        tracking: which; None for none.
+        tracking: trackers to use; None: no trackers.
         base: the model.
-        job: what is trained; its title is the run's name.
-        total: steps of the whole training.
-        processes: that train it together; the first one tells.
-        bf16: what is computed in bfloat16.
+        job: the training; its title is the name of the trackers' run.
+        total: number of steps of the whole training.
+        processes: the processes that train; only the first reports.
+        bf16: whether the training computes in bfloat16.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Trackers:
         self._nats, self._tokens = torch.zeros((), dtype=torch.float64, device=base.device), 0
         self._callbacks: dict[str, Any] = {}
         self.notes: list[str] = []
-        """What could not be told."""
+        """Failures of trackers."""
         if tracking is not None and processes.rank == 0:
             self._begin(tracking, base, job, bf16=bf16)
 
@@ -79,7 +79,7 @@ class Trackers:
         from transformers.integrations import get_reporting_integration_callbacks
 
         recipe, key = job.recipe, job.workdir.name.rpartition("-")[2]
-        self._given = _arguments(base.device)(
+        self._arguments = _arguments(base.device)(
             output_dir=str(tracking.folder / f"{file_name(job.title)}-{key[:12]}"),
             run_name=job.title,
             report_to=list(tracking.names),
@@ -93,7 +93,7 @@ class Trackers:
             per_device_train_batch_size=-(-recipe.batch_size // self._processes.count),
             logging_steps=EVERY,
         )
-        self._given.rtbench = {
+        self._arguments.rtbench = {
             "title": job.title,
             "rows": len(job.rows),
             "bf16": bf16,
@@ -103,17 +103,17 @@ class Trackers:
         self._rest = {"control": TrainerControl(), "model": base.model, "processing_class": base.tokenizer}
         for name in tracking.names:
             with self._apart(name):
-                (made,) = get_reporting_integration_callbacks([name])
-                self._callbacks[name] = made()
+                (callback,) = get_reporting_integration_callbacks([name])
+                self._callbacks[name] = callback()
         self._call("on_train_begin")
 
     def step(self, step: int, nats: torch.Tensor, tokens: int) -> None:
-        """After a step.
+        """Report a step.
 
         Args:
-            step: steps done.
-            nats: this process's part of the batch's loss, summed over tokens.
-            tokens: of the whole batch that count.
+            step: number of steps done.
+            nats: this process's share of the batch's loss, summed over tokens, in nats.
+            tokens: number of tokens of the whole batch that have a loss.
         """
         if not self._on:
             return
@@ -125,12 +125,12 @@ class Trackers:
             self._tell(step, {"loss": loss, "learning_rate": rate})
 
     def epoch(self, step: int, record: Mapping[str, float]) -> None:
-        """After an epoch, whose losses are in ``record``."""
-        named = {"train_loss": "epoch_loss", "validation_loss": "eval_loss"}
-        self._tell(step, {named.get(name, name): value for name, value in record.items()})
+        """Report an epoch, whose losses are in ``record``."""
+        names = {"train_loss": "epoch_loss", "validation_loss": "eval_loss"}
+        self._tell(step, {names.get(name, name): value for name, value in record.items()})
 
     def end(self) -> None:
-        """Closes the trackers' runs, however the training ended."""
+        """Close the trackers' runs, however the training ended."""
         self._call("on_train_end")
         for name in list(self._callbacks):
             if name in _CLOSED_BY:
@@ -146,20 +146,23 @@ class Trackers:
     def _call(self, event: str, **more: Any) -> None:
         for name, callback in list(self._callbacks.items()):
             with self._apart(name):
-                getattr(callback, event)(self._given, self._state, **self._rest, **more)
+                getattr(callback, event)(self._arguments, self._state, **self._rest, **more)
 
     @contextlib.contextmanager
     def _apart(self, name: str) -> Iterator[None]:
-        """A tracker may fail in any way that a network can; what is trained is worth more than what is told of it."""
+        """Drop a tracker that fails, in whatever way, so that it cannot stop the training."""
         try:
             yield
         except Exception as error:
             self._callbacks.pop(name, None)
-            self.notes.append(f"tracker {name} failed and was told nothing more: {type(error).__name__}: {error}")
+            self.notes.append(f"tracker {name} failed and was dropped: {type(error).__name__}: {error}")
 
 
 def _arguments(device: torch.device) -> Any:
-    """What integrations are given. The library's own class would set up devices and processes anew, which is done."""
+    """Return a class of arguments for integrations.
+
+    The library's own class would set up devices and processes again, which has been done already.
+    """
     from transformers import TrainingArguments
 
     class Arguments(TrainingArguments):  # type: ignore[misc]
@@ -168,7 +171,7 @@ def _arguments(device: torch.device) -> Any:
         rtbench: dict[str, Any] = {}
 
         def to_dict(self) -> dict[str, Any]:
-            """With the recipe as it stands, which several trackers write down."""
+            """Return the arguments with the recipe, which several trackers store."""
             return {**super().to_dict(), "rtbench": self.rtbench}
 
     return Arguments

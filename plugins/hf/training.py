@@ -1,7 +1,7 @@
-"""Fine-tuning: one readable loop for both families. Imports torch.
+"""Fine-tuning: one loop for both families. Imports torch.
 
-Everything random is seeded by (seed, epoch), so an epoch's batches and dropout do not depend on how the epochs before
-it were run; that is what makes a resumed run equal an undisturbed one, bit for bit on a CPU.
+All randomness is seeded by (seed, epoch), so an epoch's batches and dropout do not depend on how the earlier epochs were
+run. Therefore a resumed run equals an uninterrupted run, bit for bit on a CPU.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ SELECTIONS = ("last", "val", "best-test")
 
 @dataclass(frozen=True)
 class Computing:
-    """How a training is computed; what is learnt is the same, up to rounding."""
+    """How a training is computed. The result is the same, up to rounding."""
 
     bf16: bool = False
     """Compute in bfloat16; weights and optimiser stay in float32."""
     micro_batch: int | None = None
-    """Rows computed at once, whose gradients add up to the batch's; None: the whole batch. Halved where memory is not
+    """Rows computed at once; gradients are accumulated over the batch. None: the whole batch. Halved where memory is not
     enough."""
     packing: bool | None = None
-    """A decoder's rows one behind the other, without padding. None: where the attention is made for it."""
+    """Concatenate a decoder's rows without padding. None: if its attention is made for that."""
     sharded: bool = False
-    """Of several processes, each holds a part of the weights."""
+    """Shard the weights over the processes."""
     keep_after: float = math.inf
-    """Seconds between two states kept for resuming."""
+    """Seconds between two saved training states."""
     tracking: Tracking | None = None
-    """Whom losses are told to while it trains."""
+    """Experiment trackers that losses are sent to."""
 
 
 def fine_tune(base: LoadedModel, codec: Codec, job: TrainJob, computing: Computing, *, identity: str) -> TrainReport:
-    """Trains a base in place and leaves the selected checkpoint in ``job.workdir``.
+    """Train a base in place and write the selected checkpoint to ``job.workdir``.
 
     Args:
-        base: the model, weights in float32.
-        codec: its tokenizer's conventions.
+        base: the model, with weights in float32.
+        codec: its tokenizer.
         job: rows, recipe, seed and folder.
-        computing: how.
-        identity: the base's fingerprint; a resumed state must be of the same base.
+        computing: how to compute.
+        identity: fingerprint of the base; a training is resumed only with the same base.
 
     Raises:
-        BadInputError: the recipe or the way of computing is not for this model.
-        StepFailedError: no rows, a row without a token to learn from, or a loss that is no number.
+        BadInputError: the recipe or the way of computing does not work with this model.
+        StepFailedError: there are no rows, a row has no token to learn from, or a loss is not finite.
     """
     _check(job)
     several = process_count() > 1
@@ -76,7 +76,7 @@ class _Trainer:
         self.computing, self.processes = computing, processes
         self.at_once = min(computing.micro_batch or recipe.batch_size, recipe.batch_size)
         self.halved_from: int | None = None
-        """Rows at once before memory was not enough for them."""
+        """Rows at once before memory was not enough; None if it always was."""
         self.rows = encode_rows(codec, job.rows, recipe)
         self.validation = encode_rows(codec, job.validation, recipe)
         per_epoch = math.ceil(len(self.rows) / recipe.batch_size)
@@ -113,18 +113,18 @@ class _Trainer:
         return self._finish(state)
 
     def _taken_up(self, key: str) -> tuple[TrainState, Weights | None]:
-        """The state that an earlier attempt at this job left, or a fresh one."""
-        found = self.file.read(key, self.base.device, alone=False)
-        self.processes.together()  # before the first one removes what others still read
+        """Return the state, and best weights, that an earlier attempt at this job saved, or a new state."""
+        kept = self.file.read(key, self.base.device, alone=False)
+        self.processes.together()  # before the first process removes what others may still read
         if self.processes.rank == 0:
-            self.file.keep_only(found)
-        if found is None:
+            self.file.keep_only(kept)
+        if kept is None:
             return TrainState(key), None
-        self.processes.restore(self.base, self.optimizer, found.weights, found.optimizer)
-        return found.state, found.best
+        self.processes.restore(self.base, self.optimizer, kept.weights, kept.optimizer)
+        return kept.state, kept.best
 
     def _stalled(self, state: TrainState) -> bool:
-        """The validation loss has not fallen for as long as the recipe waits."""
+        """Return whether the validation loss has not fallen for the recipe's number of epochs (``patience``)."""
         patience = self.recipe.patience
         return patience is not None and bool(state.best_epoch) and state.epoch - state.best_epoch >= patience
 
@@ -153,7 +153,7 @@ class _Trainer:
             self._save(f"epoch-{epoch}")
 
     def _train(self, state: TrainState, epoch: int) -> float:
-        """One pass over the rows, or what is left to the last step. Returns the mean loss per supervised token, in nats."""
+        """Train an epoch, or until the last step, and return the mean loss per supervised token, in nats."""
         nats, tokens, steps, seed = torch.zeros((), dtype=torch.float64), 0, state.steps, self.job.seed
         nats = nats.to(self.base.device)
         self.model.train()
@@ -175,9 +175,11 @@ class _Trainer:
         return float(self.processes.total(nats)) / tokens
 
     def _gradients(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        """Leaves the batch's gradients in the model, and returns this process's part of its loss, summed over tokens, in
-        nats. Where memory is not enough it begins again with half as many rows at once: the batch stays what the recipe
-        says."""
+        """Compute a batch's gradients, and return this process's share of its loss, summed over tokens, in nats.
+
+        Where memory is not enough, the batch is computed again with half as many rows at once. The batch size does not
+        change.
+        """
         while True:
             try:
                 return self._added_up(rows)
@@ -187,13 +189,17 @@ class _Trainer:
             self._halve(rows)
 
     def _halve(self, rows: Sequence[EncodedRow]) -> None:
-        """Half as many rows at once from now on."""
+        """Halve the number of rows at once, from now on.
+
+        Raises:
+            StepFailedError: a single row does not fit, or there are several processes, which cannot start a batch again.
+        """
         if self.at_once == 1:
             raise StepFailedError(
                 f"not even one row of {max(row.length for row in rows)} tokens fits into memory",
                 next_step="Set `gradient_checkpointing: true` or `lora`, or a lower `max_label_tokens`.",
             )
-        if self.processes.count > 1:  # the others are in the middle of theirs
+        if self.processes.count > 1:  # the others are in the middle of the batch
             raise StepFailedError(
                 f"memory is not enough for {self.at_once} rows at once, in one of {self.processes.count} processes",
                 next_step=f"Set `micro_batch: {self.at_once // 2}`.",
@@ -212,14 +218,16 @@ class _Trainer:
             last = at == len(parts) - 1
             with contextlib.nullcontext() if last else self.processes.apart(self.model):
                 loss = self._loss(part) * counts
-                # The processes' gradients are averaged, and are to be added up.
+                # Gradients are averaged over the processes, but must be summed.
                 torch.autograd.backward(loss * self.processes.count / supervised)
             nats += loss.detach()
         return nats
 
     def _parts(self, rows: Sequence[EncodedRow]) -> Iterator[tuple[Sequence[EncodedRow], int]]:
-        """The rows of a batch that are for this process, so many at once, and whether they count: a process that has run out of rows
-        takes any, as all must call the model equally often."""
+        """Yield this process's rows of a batch, ``at_once`` at a time, each with its weight of 1 or 0.
+
+        All processes must call the model equally often. So a process without further rows takes any row, with weight 0.
+        """
         mine, size = self.processes.part(rows), self.at_once
         for call in range(self.processes.calls(len(rows), size)):
             part = mine[call * size : (call + 1) * size]
@@ -233,10 +241,10 @@ class _Trainer:
         return float(self.processes.total(nats)) / sum(row.supervised for row in rows)
 
     def _packs(self) -> bool:
-        """Whether rows are packed.
+        """Return whether rows are packed.
 
         Raises:
-            BadInputError: it is asked for, and the model cannot keep them apart.
+            BadInputError: packing is required, and the model cannot keep packed rows apart.
         """
         wanted, config = self.computing.packing, self.base.model.config
         made_for_it = "flash" in str(getattr(config, "_attn_implementation", ""))
@@ -246,7 +254,7 @@ class _Trainer:
             able = keeps_rows_apart(self.base)
         if wanted and not able:
             raise BadInputError(
-                "this model cannot keep packed rows apart", where="option `packing`", next_step="Leave it out."
+                "this model cannot keep packed rows apart", where="option `packing`", next_step="Remove the option."
             )
         return able
 
@@ -259,14 +267,17 @@ class _Trainer:
         return torch.autocast(self.base.device.type, torch.bfloat16, enabled=self.computing.bf16)
 
     def _loss(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        """Summed cross entropy of the supervised tokens, in nats."""
+        """Return the cross entropy of the supervised tokens, summed, in nats."""
         with self._precision():
             batch = self._batch(rows)
             logits = forward(self.base, self.model, batch, picks=self.picks)
         return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
 
     def _save(self, name: str, weights: Weights | None = None) -> None:
-        """Leaves the model in a folder; ``weights`` in place of those that it has, where these lie in several processes."""
+        """Write the model to a folder, with ``weights`` in place of its own if they are given.
+
+        Sharded weights are gathered first.
+        """
         if self.processes.sharded and weights is None:
             weights = self.processes.weights(self.base)
         if self.processes.rank == 0:
@@ -296,7 +307,7 @@ class _Trainer:
     def _notes(self, state: TrainState) -> Iterator[str]:
         now, size, before = self.at_once, self.recipe.batch_size, self.halved_from
         if before is not None:
-            yield f"memory was not enough for {before} rows at once: {now} from then on, in batches of {size}"
+            yield f"memory was not enough for {before} rows at once, so {now} were computed at once, in batches of {size}"
         yield from self.trackers.notes
         if state.epoch < self.epochs:
             yield (
@@ -307,7 +318,9 @@ class _Trainer:
 def _check(job: TrainJob) -> None:
     recipe = job.recipe
     if not job.rows:
-        raise StepFailedError("there are no training rows", next_step="See the curation's yield: nothing was kept.")
+        raise StepFailedError(
+            "there are no training rows", next_step="See the yield of curation: no rationale was kept."
+        )
     if recipe.selection not in SELECTIONS:
         raise BadInputError(
             f"unknown selection {recipe.selection!r}", where="recipe", next_step=f"Available: {', '.join(SELECTIONS)}."
@@ -318,20 +331,20 @@ def _check(job: TrainJob) -> None:
             raise BadInputError(f"`{key}` is {value} and must be at least 1", where="recipe")
     if recipe.patience is not None and recipe.selection != "val":
         raise BadInputError(
-            f"`patience` goes by the loss on held-out questions, and nothing is held out under `selection: {recipe.selection}`",
+            f"`patience` needs held-out questions, and `selection: {recipe.selection}` holds none out",
             where="recipe",
-            next_step="Take `selection: val`, or leave `patience` out.",
+            next_step="Use `selection: val`, or remove `patience`.",
         )
 
 
 def _out_of_memory(error: BaseException) -> bool:
-    """On a GPU, or on a CPU, where torch has no class of its own for it."""
+    """Return whether an error is a lack of memory, on a GPU or on a CPU, for which torch has no class."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
 @contextlib.contextmanager
 def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seeds dropout and leaves the process's own random state as it was."""
+    """Seed dropout, and restore the process's random state afterwards."""
     cuda = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)

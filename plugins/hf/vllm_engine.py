@@ -1,4 +1,4 @@
-"""vLLM's engine as a text model, in this process, on the GPUs of this machine. Imports vllm only when it is opened."""
+"""Text model with vLLM's engine, in this process, on this machine's GPUs. Imports vllm only when it is opened."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rtbench.api import (
 )
 
 AHEAD = 2048
-"""Requests that the engine holds at once: enough to schedule well, and no list of a hundred thousand."""
+"""Highest number of requests in the engine: enough for good scheduling, without a list of all requests."""
 
 
 class VllmOptions(Record, frozen=True, omit_defaults=True):
@@ -49,11 +49,20 @@ class VllmOptions(Record, frozen=True, omit_defaults=True):
 class _UnderWay:
     request: Request
     opened: bool
-    """The prompt ends with the opening tag of thoughts."""
+    """Whether the prompt ends with the opening tag of thinking."""
 
 
 class VllmModel(TextModel):
-    """Feeds the engine, and yields what it has finished after each of its steps."""
+    """A text model that uses vLLM's engine.
+
+    Args:
+        fingerprint: of the text model.
+        options: see :class:`VllmOptions`.
+        where: the student or teacher that errors name.
+
+    Raises:
+        MissingExtraError: vllm is not installed.
+    """
 
     def __init__(self, fingerprint: str, options: VllmOptions, *, where: str) -> None:
         try:
@@ -75,10 +84,11 @@ class VllmModel(TextModel):
         self._tokenizer = self._engine.get_tokenizer()
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Yields what the engine finishes.
+        """Yield completions as the engine finishes them.
 
         Raises:
-            StepFailedError: the engine refused some (a prompt that is too long); all others have been yielded.
+            StepFailedError: the engine refused some requests (prompts that are too long); all other completions have been
+                yielded.
         """
         waiting = iter(requests)
         under_way: dict[str, _UnderWay] = {}
@@ -101,21 +111,21 @@ class VllmModel(TextModel):
             raise StepFailedError(
                 f"{len(refused)} of {len(requests)} requests were refused by the engine; {refused[0]}",
                 where=self._where,
-                next_step="What came is kept. A larger `engine: {max_model_len: …}` takes longer prompts.",
+                next_step="Other completions are kept. A larger `engine: {max_model_len: …}` allows longer prompts.",
             )
 
     def close(self) -> None:
-        """VLLM frees its memory with the engine."""
+        """Release the engine, with which vLLM frees its memory."""
         self._engine = None
 
     def _prompt(self, request: Request) -> tuple[Any, bool]:
-        """The prompt as the engine takes it, and whether it ends with the opening tag of thoughts."""
+        """Return the prompt in the engine's form, and whether it ends with the opening tag of thinking."""
         if not self._options.chat_template:
             return self._vllm.TextPrompt(prompt=request.prompt), False
         messages = [{"role": "user", "content": request.prompt}]
         text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         opened = self._options.thinking is not None and text.rstrip().endswith(self._options.thinking[0])
-        # The template writes the special tokens itself: encoding must not add them again.
+        # The template includes the special tokens, so encoding must not add them again.
         ids = self._tokenizer.encode(text, add_special_tokens=False)
         return self._vllm.TokensPrompt(prompt_token_ids=ids), opened
 
@@ -129,11 +139,11 @@ class VllmModel(TextModel):
             seed=request.seed if sampling.temperature > 0 else None,
         )
 
-    def _completion(self, asked: _UnderWay, output: Any) -> Completion:
+    def _completion(self, started: _UnderWay, output: Any) -> Completion:
         written = output.outputs[0]
-        text, thoughts = parted(written.text, self._options.thinking, opened=asked.opened)
+        text, thoughts = parted(written.text, self._options.thinking, opened=started.opened)
         return completion_of(
-            asked.request,
+            started.request,
             text,
             reasoning=thoughts,
             finish_reason=written.finish_reason if written.finish_reason in {"stop", "length"} else None,

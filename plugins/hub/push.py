@@ -1,4 +1,4 @@
-"""``rtbench hub push``: a run's leaderboard, rationales or a student on the Hugging Face hub, with a card made from the run."""
+"""Command ``rtbench hub push``: uploads a run's leaderboard, rationales or a student to the Hugging Face hub, with a card."""
 
 from __future__ import annotations
 
@@ -39,30 +39,30 @@ def hub() -> None:
 @hub.command()
 @click.argument("run", required=False)
 @click.option(
-    "--what", type=click.Choice(list(REPO_TYPES)), default="leaderboard", show_default=True, help="Of the run."
+    "--what", type=click.Choice(list(REPO_TYPES)), default="leaderboard", show_default=True, help="What to push."
 )
-@click.option("--cell", metavar="CELL", help="Whose student, or whose rationales alone.")
-@click.option("--repo", metavar="OWNER/NAME", help="Where to; made if it is not there.")
-@click.option("--public", is_flag=True, help="A repository that is made is public.  [default: private]")
+@click.option("--cell", metavar="CELL", help="Cell of the student, or of the rationales (default: all rationales).")
+@click.option("--repo", metavar="OWNER/NAME", help="Target repository; created if it does not exist.")
+@click.option("--public", is_flag=True, help="Create the repository as public.  [default: private]")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write the files here, and push nothing.",
+    help="Write the files here instead of pushing them.",
 )
 @with_session
 def push(
     services: Services, run: str | None, what: What, cell: str | None, repo: str | None, public: bool, out: Path | None
 ) -> None:
-    """Push what a run made, with a card; with --out, look at the files first. The hub's token is read from where
-    `hf auth login` leaves it, or from HF_TOKEN."""
+    """Push results of a run, with a card. Use --out to inspect the files first. The hub's token is read from HF_TOKEN, or
+    from where `hf auth login` stores it."""
     from rtbench.api import Runs, build_leaderboard
 
     if repo is not None and out is not None:
-        raise BadInputError("--out pushes nothing", where="hub push --repo --out", next_step="Give one of the two.")
+        raise BadInputError("--out pushes nothing", where="hub push --repo --out", next_step="Use only one of the two.")
     if repo is None and out is None:
         raise BadInputError(
-            "where to?", where="hub push", next_step="Give --repo OWNER/NAME, or --out DIR to look at the files first."
+            "no target", where="hub push", next_step="Add --repo OWNER/NAME, or --out DIR to inspect the files first."
         )
     record = Runs(services.workspace).load(run)
     board = build_leaderboard(record, services)
@@ -76,7 +76,7 @@ def push(
             _leaderboard(board, record, folder)
         if out is not None:
             if out.exists() and any(out.iterdir()):
-                raise BadInputError("is not empty", where=f"--out {out}", next_step="Name a new folder.")
+                raise BadInputError("is not empty", where=f"--out {out}", next_step="Use a new folder.")
             shutil.copytree(folder, out, dirs_exist_ok=True)
             click.echo(str(out / "README.md"))
             return
@@ -86,7 +86,9 @@ def push(
 
 def _one_cell(services: Services, record: RunRecord, name: str | None) -> CellRecord:
     if name is None:
-        raise BadInputError("whose?", where="--what student", next_step="Give --cell (`rtbench show` lists them).")
+        raise BadInputError(
+            "no cell", where="--what student", next_step="Add --cell CELL (`rtbench show` lists the cells)."
+        )
     return find_cell(services, record, name)
 
 
@@ -100,37 +102,42 @@ def _leaderboard(board: Leaderboard, record: RunRecord, folder: Path) -> None:
 
 
 def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, folder: Path) -> None:
-    """One file for each set of rationales that something was trained on."""
+    """Write a file for each set of rationales that a student was trained on, and the card.
+
+    Raises:
+        BadInputError: the run trained on no rationales.
+    """
     from rtbench.api import CurationYield, Example
 
-    cells = [cell] if cell is not None else [one for one in record.cells if one.teacher is not None]
-    told: list[str] = []
-    for key, one in {one.examples: one for one in cells if one.examples is not None}.items():
+    cells = [cell] if cell is not None else [each for each in record.cells if each.teacher is not None]
+    rows: list[str] = []
+    for key, trained in {each.examples: each for each in cells if each.examples is not None}.items():
         if not services.store.has("curate", key):
             continue
-        found = read_jsonl(services.store.path("curate", key) / "examples.jsonl", Example)
-        name = "-".join([one.dataset, one.teacher or "gold", f"D{one.degree or 1}", f"seed{one.seed}", key[:8]])
-        lines = b"".join(msgspec.json.encode(example) + b"\n" for example in found if example.rationale is not None)
+        examples = read_jsonl(services.store.path("curate", key) / "examples.jsonl", Example)
+        name = "-".join(
+            [trained.dataset, trained.teacher or "gold", f"D{trained.degree or 1}", f"seed{trained.seed}", key[:8]]
+        )
+        lines = b"".join(msgspec.json.encode(example) + b"\n" for example in examples if example.rationale is not None)
         if not lines:
             continue
         write_atomic(folder / "data" / f"{file_name(name)}.jsonl", lines)
-        made = services.store.result(CurationYield, key)
-        source = "recorded elsewhere" if one.recorded else "asked in this run"
-        told.append(
-            f"| {name} | {one.task} | {one.teacher} ({source}) | {made.kept} of {made.completions} | {made.covered} of {made.questions} |"
-        )
-    if not told:
-        raise BadInputError("it trained on no rationales", where=f"run {record.name}")
+        yielded = services.store.result(CurationYield, key)
+        source = "imported recordings" if trained.recorded else "generated in this run"
+        kept, covered = f"{yielded.kept} of {yielded.completions}", f"{yielded.covered} of {yielded.questions}"
+        rows.append(f"| {name} | {trained.task} | {trained.teacher} ({source}) | {kept} | {covered} |")
+    if not rows:
+        raise BadInputError("the run trained on no rationales", where=f"run {record.name}")
     head = ["| file | task | teacher | kept | questions covered |", "|---|---|---|---|---|"]
     text = "\n".join(
         [
             f"# Rationales of run {record.name}",
             "",
-            "Chain-of-thought rationales by a teacher, as students of this run learned from them: those that the run's curators kept.",
-            "They were written by a model and may be wrong, or right for a wrong reason. The questions keep the terms of their data sets.",
+            "Chain-of-thought rationales of a teacher that the run's curators kept, as the students of this run learned from them.",
+            "A model wrote them: they may be wrong, or right for a wrong reason. The licences of the data sets apply to the questions.",
             "",
             *head,
-            *told,
+            *rows,
         ]
     )
     _card(folder, {"pretty_name": f"rtbench rationales: {record.name}", "tags": ["rtbench", "chain-of-thought"]}, text)
@@ -155,12 +162,14 @@ def _student(services: Services, record: RunRecord, cell: CellRecord, folder: Pa
         ]
         lines += ["| extractor | accuracy, % | n |", "|---|---|---|"]
         summaries = services.store.result(ScoreResult, cell.score).summaries
-        lines += [f"| {one.extractor} v{one.version} | {in_percent(one.accuracy)} | {one.n} |" for one in summaries]
+        lines += [
+            f"| {each.extractor} v{each.version} | {in_percent(each.accuracy)} | {each.n} |" for each in summaries
+        ]
     _card(folder, {"library_name": "transformers", "tags": ["rtbench", "reasoning", cell.task]}, "\n".join(lines))
 
 
 def _card(folder: Path, metadata: dict[str, Any], text: str) -> None:
-    """``license: other``: texts and weights come from data sets and models that keep their own terms."""
+    """Write the card. Its licence is ``other``: the licences of the data sets and models apply to texts and weights."""
     import yaml
 
     head = yaml.safe_dump({"license": "other", **metadata}, sort_keys=False, allow_unicode=True)
@@ -168,11 +177,11 @@ def _card(folder: Path, metadata: dict[str, Any], text: str) -> None:
 
 
 def _upload(folder: Path, repo: str, repo_type: str, message: str, *, public: bool) -> str:
-    """The new commit's address.
+    """Upload a folder and return the address of the new commit.
 
     Raises:
-        MissingDataError: the hub cannot be asked.
-        BadInputError: it refuses.
+        MissingDataError: the hub cannot be reached.
+        BadInputError: the hub refuses.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
@@ -191,4 +200,4 @@ def _upload(folder: Path, repo: str, repo_type: str, message: str, *, public: bo
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
-        raise MissingDataError(f"the hub cannot be asked: {type(error).__name__}: {reason}", where=where) from error
+        raise MissingDataError(f"the hub cannot be reached: {type(error).__name__}: {reason}", where=where) from error

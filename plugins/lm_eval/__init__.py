@@ -1,4 +1,4 @@
-"""lm-evaluation-harness: tasks for it, its samples, its results files."""
+"""lm-evaluation-harness: export of tasks, reading of its samples, writing of its results files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rtbench_register_reporters(register: Register) -> None:
 
 @hookimpl
 def rtbench_register_recordings(register: Register) -> None:
-    register("lm-eval", "rtbench_plugins.lm_eval.samples:LmEvalSamples", summary="samples that lm-eval logged")
+    register("lm-eval", "rtbench_plugins.lm_eval.samples:LmEvalSamples", summary="samples logged by lm-eval")
 
 
 @hookimpl

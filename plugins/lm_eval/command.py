@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these.  [default: all]")
+@click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Tasks to export.  [default: all]")
 @click.option("--variant", default="original", show_default=True, help="Wording of the data.")
 @click.option("--split", default="default", show_default=True, help="Split of the data.")
-@click.option("--cell", metavar="CELL", help="Only what this cell of a run was asked, in its prompts.")
-@click.option("--run", "run_name", metavar="NAME", help="Whose cell.  [default: the latest]")
+@click.option("--cell", metavar="CELL", help="Export only the questions and prompts of this cell of a run.")
+@click.option("--run", "run_name", metavar="NAME", help="The run of the cell.  [default: the latest]")
 @with_session
 def export(
     services: Services,
@@ -31,26 +31,26 @@ def export(
     cell: str | None,
     run_name: str | None,
 ) -> None:
-    """Write lm-eval configs over JSONL files with exactly our records and folds."""
+    """Write lm-eval configs and JSONL files with exactly our records and folds."""
     from rtbench_plugins.lm_eval.export import export_tasks
 
-    given = click.get_current_context().get_parameter_source
+    source_of = click.get_current_context().get_parameter_source
     if cell is not None:
         for name in ("names", "variant", "split"):
-            if given(name) is not ParameterSource.DEFAULT:
+            if source_of(name) is not ParameterSource.DEFAULT:
                 raise BadInputError(
-                    "the cell says which questions these are", where=f"--{name.replace('names', 'tasks')}"
+                    "--cell already determines the questions", where=f"--{name.replace('names', 'tasks')}"
                 )
         _export_cell(services, directory, cell, run_name)
         return
     if run_name is not None:
-        raise BadInputError("goes with --cell", where="--run", next_step="Name the cell too.")
+        raise BadInputError("it is only used with --cell", where="--run", next_step="Add --cell.")
     registry = services.registry("tasks")
-    found = [services.task(name, where="--tasks") for name in names or registry.names()]
-    written = export_tasks(found, directory, variant, split, services.files)
-    for path in written:
+    tasks = [services.task(name, where="--tasks") for name in names or registry.names()]
+    configs = export_tasks(tasks, directory, variant, split, services.files)
+    for path in configs:
         click.echo(path)
-    click.echo(f"lm_eval run --include_path {directory} --tasks {written[0].stem} …")
+    click.echo(f"lm_eval run --include_path {directory} --tasks {configs[0].stem} …")
 
 
 def _export_cell(services: Services, directory: Path, name: str, run_name: str | None) -> None:
@@ -71,5 +71,5 @@ def _export_cell(services: Services, directory: Path, name: str, run_name: str |
 
 
 def _wraps_prompts(services: Services, key: str) -> bool:
-    """A train step's student puts prompts into its chat template."""
+    """Return whether the student of a ``train`` step puts prompts into its chat template."""
     return bool(services.store.meta("train", key).spec["model"]["options"].get("chat_template"))

@@ -1,4 +1,4 @@
-"""Tasks written out for lm-eval: its config over JSON Lines files with exactly our records and folds."""
+"""Export of tasks for lm-eval: its configs, and JSON Lines files with exactly our records and folds."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ ZERO_SHOT = PromptFormat(
 )
 """The original's ``zs`` template."""
 
-# lm-eval imports the functions it is given by name, and thereby registers our filter.
+# lm-eval imports these functions by name, which registers our filter.
 _FUNCTIONS = "process_docs: !function rtbench.scoring.filters.keep_docs\nprocess_results: !function rtbench.scoring.filters.verdict\n"
 
 
 class ExportedDoc(Record, frozen=True):
-    """One line of an exported file."""
+    """One line of an exported data file."""
 
     sample_index: int
     question: str
@@ -65,29 +65,29 @@ def export_tasks(
     family: Family = "decoder",
     max_new_tokens: int = 1024,
 ) -> list[Path]:
-    """Writes ``rtbench_<task>.yaml`` and the JSON Lines files it reads, per task.
+    """Write ``rtbench_<task>.yaml`` and the JSON Lines files that it reads, for each task.
 
-    Run them with ``lm_eval run --include_path DIRECTORY --tasks rtbench_<task>``; the configs name the data files by
+    Run them with ``lm_eval run --include_path DIRECTORY --tasks rtbench_<task>``. The configs name the data files by
     absolute path, so write them where they will be used.
 
     Args:
-        tasks: what to export.
-        directory: made if need be; files of the same name are replaced.
+        tasks: tasks to export.
+        directory: folder to write to; it is created if needed, and files of the same name are replaced.
         variant: data variant.
-        split: whose folds become lm-eval's training and test split.
-        files: where the data are.
-        formats: prompts; the first gives ``rtbench_<task>``, others ``rtbench_<task>__<format>``.
-        family: which of a format's templates.
-        max_new_tokens: cap on generated tokens.
+        split: split whose folds become lm-eval's training and test split.
+        files: data files of the tasks.
+        formats: prompt formats; the first gives ``rtbench_<task>``, others ``rtbench_<task>__<format>``.
+        family: model family, which selects a format's template.
+        max_new_tokens: maximum number of generated tokens.
 
     Returns:
-        The configs written, in order.
+        Paths of the configs, in order.
 
     Raises:
         MissingDataError, BadInputError: the data cannot be loaded, or the test fold has no text.
-        UnknownNameError: no such variant or split.
+        UnknownNameError: there is no such variant or split.
     """
-    written: list[Path] = []
+    configs: list[Path] = []
     for task in tasks:
         folds = _write_folds(task, directory, variant, split, files)
         for i, prompt_format in enumerate(formats):
@@ -101,18 +101,19 @@ def export_tasks(
             config["metadata"]["rtbench_export"] = {"task": task.info.name, "variant": variant, "split": split}
             path = directory / f"{name}.yaml"
             write_atomic(path, _as_yaml(config))
-            written.append(path)
-    return written
+            configs.append(path)
+    return configs
 
 
 def export_cell(services: Services, cell: CellRecord, directory: Path) -> Path:
-    """Writes the questions and prompts of one cell for lm-eval, as its student was asked.
+    """Write the questions and prompts of one cell for lm-eval, as its student received them.
 
     Returns:
-        The config, as of :func:`export_tasks`; another one of that task in the folder is replaced.
+        Path of the config, as written by :func:`export_tasks`; another config of that task in the folder is replaced.
 
     Raises:
-        BadInputError: the cell is not scored, its questions are not those of then, or lm-eval cannot ask as it did.
+        BadInputError: the cell is not scored, its questions have changed since, or lm-eval cannot ask them in the same
+            way.
     """
     check_scored(services, cell)
     spec = asked_as(services, cell)
@@ -128,21 +129,21 @@ def export_cell(services: Services, cell: CellRecord, directory: Path) -> Path:
     until, longest = list(spec.sampling.stop), spec.sampling.max_new_tokens
     config["generation_kwargs"] = {"until": until, "max_gen_toks": longest, "do_sample": False}
     config["metadata"]["rtbench_export"] = {"cell": cell.name, "variant": cell.variant, "split": cell.split}
-    written = directory / f"{name}.yaml"
-    write_atomic(written, _as_yaml(config))
-    return written
+    config_path = directory / f"{name}.yaml"
+    write_atomic(config_path, _as_yaml(config))
+    return config_path
 
 
 def _cannot_be_asked(spec: CompleteSpec) -> str | None:
-    """Why an lm-eval task cannot ask as a step did; None: it can."""
+    """Return the reason why an lm-eval task cannot ask in the same way as a step; None where it can."""
     if spec.recorded is not None:
         return "its answers are recordings, whose prompts were not kept"
     if spec.stage != "input":
-        return "it asks in two stages, and an lm-eval task in one"
+        return "it asks in two stages, but an lm-eval task has only one"
     if spec.n != 1:
-        return f"it asks each question {spec.n} times, and an lm-eval task once"
+        return f"it asks each question {spec.n} times, but an lm-eval task asks once"
     if spec.sampling.temperature > 0:
-        return "its texts are drawn, and lm-eval would draw others"
+        return "its texts are sampled, and lm-eval would sample others"
     return None
 
 
@@ -155,7 +156,7 @@ def _write_folds(task: Task, directory: Path, variant: str, split: str, files: D
         samples: Sequence[Sample] = data.fold(split, fold)
         if not samples:
             if fold == "test":
-                raise BadInputError(f"no sample of {task.info.name}'s test fold is at hand", next_step=data.missing)
+                raise BadInputError(f"no sample of {task.info.name}'s test fold is available", next_step=data.missing)
             continue
         path = directory.resolve() / f"rtbench_{task.info.name}" / f"{fold}.jsonl"
         _write_docs(samples, path)
@@ -171,7 +172,7 @@ def _write_docs(samples: Sequence[Sample], path: Path) -> None:
 
 
 def doc_of(sample: Sample) -> ExportedDoc:
-    """A sample as exported tasks hold it."""
+    """Return a sample in the form of exported tasks."""
     return ExportedDoc(
         sample_index=sample.index,
         question=sample.question.strip(),
@@ -206,7 +207,7 @@ def _config(
 
 
 def _filters(task: Task, answer_prefix: str | None) -> list[dict[str, Any]]:
-    """The task's extractors that are filter pipelines; a Python task may have others, which lm-eval cannot run."""
+    """Return the task's extractors that are filter pipelines; lm-eval cannot run other extractors of Python tasks."""
     out: list[dict[str, Any]] = []
     for name in task.info.extractors:
         extractor = task.extractor(name)
@@ -228,11 +229,14 @@ def _filters(task: Task, answer_prefix: str | None) -> list[dict[str, Any]]:
 
 
 def jinja(template: str, fixed: dict[str, str]) -> str:
-    """A prompt template as Jinja: ``{question}`` becomes ``{{question}}``; the rest is text and stays text.
+    """Return a prompt template as Jinja: ``{question}`` becomes ``{{question}}``, and other text is escaped.
 
     Args:
-        template: a :class:`~rtbench.schema.prompts.Template` text.
-        fixed: fields that are the same for every question.
+        template: a text of :class:`~rtbench.schema.prompts.Template`.
+        fixed: values of the fields that are the same for every question.
+
+    Raises:
+        PluginError: the template has another field.
     """
     parts: list[str] = []
     for literal, field, _, _ in Formatter().parse(template):

@@ -1,5 +1,8 @@
-"""Reporter ``lm-eval``: a run as the results and samples files that ``lm_eval --output_path --log_samples`` writes, so that what
-reads those reads ours. Each student and method is a model, and each extractor a filter."""
+"""Reporter ``lm-eval``: writes a run in the form of lm-eval's results and samples files.
+
+The files are those of ``lm_eval --output_path --log_samples``, so that programs which read lm-eval's files can read
+ours. Each pair of student and method is a model, and each extractor a filter.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +33,16 @@ if TYPE_CHECKING:
     from rtbench.api import CellRecord, RunRecord, Services
 
 _UNSAFE = re.compile(r"[\"<>:/|\\?*\[\]]+")
-"""``sanitize_model_name`` of lm_eval/utils.py."""
+"""Characters that ``sanitize_model_name`` in lm_eval/utils.py replaces."""
 
 
 class LmEvalReporter(FolderReporter):
-    """``DIR/MODEL/results_DATE.json`` and ``samples_TASK_DATE.jsonl``."""
+    """Writer of ``DIR/MODEL/results_DATE.json`` and ``samples_TASK_DATE.jsonl``."""
 
     name = "lm-eval"
 
     def write(self, leaderboard: Leaderboard, run: RunRecord, services: Services, folder: Path) -> None:
-        """Adds files for each model; cells without a score are left out."""
+        """Add files for each model; cells without a score are left out."""
         models: dict[str, list[CellRecord]] = {}
         for cell in scored_cells(services, run):
             models.setdefault(cell.name.partition("/")[2], []).append(cell)
@@ -48,10 +51,12 @@ class LmEvalReporter(FolderReporter):
             place = folder / _UNSAFE.sub("__", model)
             results: dict[str, Any] = {}
             for cell in cells:
-                found = judged_by(services, cell, scored_by(services, cell))
+                judged = judged_by(services, cell, scored_by(services, cell))
                 task = f"rtbench_{cell.task}"
-                results[task] = _metrics(task, found)
-                lines = [_sample(at, one, name) for name, answers in found.items() for at, one in enumerate(answers)]
+                results[task] = _metrics(task, judged)
+                lines = [
+                    _sample(at, answer, name) for name, answers in judged.items() for at, answer in enumerate(answers)
+                ]
                 text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
                 write_atomic(place / f"samples_{task}_{date}.jsonl", text.encode())
             few = {f"rtbench_{cell.task}": shots(asked_as(services, cell).demonstrations) for cell in cells}
@@ -59,33 +64,33 @@ class LmEvalReporter(FolderReporter):
             write_atomic(place / f"results_{date}.json", json.dumps(whole, indent=2, ensure_ascii=False).encode())
 
 
-def _metrics(task: str, found: dict[str, list[Judged]]) -> dict[str, Any]:
-    out: dict[str, Any] = {"alias": task, "sample_len": max(map(len, found.values()), default=0)}
-    for name, answers in found.items():
+def _metrics(task: str, judged: dict[str, list[Judged]]) -> dict[str, Any]:
+    metrics: dict[str, Any] = {"alias": task, "sample_len": max(map(len, judged.values()), default=0)}
+    for name, answers in judged.items():
         n = len(answers)
-        share = sum(one.score.correct for one in answers) / n if n else 0.0
-        out[f"exact_match,{name}"] = share
-        # As lm-eval's mean_stderr: of the sample, with n - 1.
-        out[f"exact_match_stderr,{name}"] = math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else "N/A"
-    return out
+        accuracy = sum(answer.score.correct for answer in answers) / n if n else 0.0
+        metrics[f"exact_match,{name}"] = accuracy
+        # As lm-eval's mean_stderr: the sample standard error, with n - 1.
+        metrics[f"exact_match_stderr,{name}"] = math.sqrt(accuracy * (1 - accuracy) / (n - 1)) if n > 1 else "N/A"
+    return metrics
 
 
-def _sample(at: int, one: Judged, extractor: str) -> dict[str, Any]:
-    doc = msgspec.to_builtins(doc_of(one.sample))
-    prompt, gold = one.completion.prompt, one.sample.answer
+def _sample(at: int, answer: Judged, extractor: str) -> dict[str, Any]:
+    doc = msgspec.to_builtins(doc_of(answer.sample))
+    prompt, gold = answer.completion.prompt, answer.sample.answer
     return {
         "doc_id": at,
         "doc": doc,
         "target": gold,
         "arguments": {"gen_args_0": {"arg_0": prompt, "arg_1": {}}},
-        "resps": [[one.completion.text]],
-        "filtered_resps": ["[invalid]" if one.score.extracted is None else one.score.extracted],
+        "resps": [[answer.completion.text]],
+        "filtered_resps": ["[invalid]" if answer.score.extracted is None else answer.score.extracted],
         "filter": extractor,
         "metrics": ["exact_match"],
         "doc_hash": _hash(json.dumps(doc, indent=2, ensure_ascii=False)),
         "prompt_hash": _hash(prompt),
         "target_hash": _hash(gold),
-        "exact_match": float(one.score.correct),
+        "exact_match": float(answer.score.correct),
     }
 
 
@@ -97,7 +102,8 @@ def _whole(
     results: dict[str, Any], cells: list[CellRecord], few: dict[str, int], model: str, run: RunRecord, version: str
 ) -> dict[str, Any]:
     sizes = {
-        task: {"original": found["sample_len"], "effective": found["sample_len"]} for task, found in results.items()
+        task: {"original": metrics["sample_len"], "effective": metrics["sample_len"]}
+        for task, metrics in results.items()
     }
     configs = {
         task: {

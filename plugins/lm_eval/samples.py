@@ -1,4 +1,4 @@
-"""Samples that lm-eval logged (``--log_samples``: ``samples_<task>_<date>.jsonl``) as a recording."""
+"""Reading of samples that lm-eval logged (``--log_samples``: ``samples_<task>_<date>.jsonl``) as a recording."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from rtbench.api import ONE_TEXT_PREFIX, BadInputError, RecordedEntry, Recording
 
 NAME = re.compile(r"samples_(?P<task>.+)_\d{4}-\d\d-\d\dT[\d.-]+\.jsonl(?:\.gz)?")
 _OURS = "rtbench_"
-"""What names of exported tasks begin with."""
+"""Prefix of the names of exported tasks."""
 
 
 class _Sample(msgspec.Struct):
-    """One line; other fields may be there and are not read."""
+    """One line of a file; other fields are allowed and ignored."""
 
     doc_id: int
     doc: dict[str, Any]
@@ -27,7 +27,7 @@ class _Sample(msgspec.Struct):
 
 
 class LmEvalSamples(RecordingFormat):
-    """``samples_<task>_<date>.jsonl``, gzip or not, as ``lm_eval --log_samples`` names it."""
+    """Reader of ``samples_<task>_<date>.jsonl``, with or without gzip, as ``lm_eval --log_samples`` writes it."""
 
     name = "lm-eval samples"
 
@@ -39,58 +39,60 @@ class LmEvalSamples(RecordingFormat):
 
 
 def read_samples(path: Path, *, model: str | None, key: str | None, task: str | None) -> Recording:
-    """Reads a file of samples. lm-eval writes a line for each question and filter; the texts are the same in all of them, so
-    that those of the first filter count.
+    """Read a file of samples.
+
+    lm-eval writes one line per question and filter. The texts are the same for all filters, so that only the first
+    filter's lines are read.
 
     Args:
-        path: the file, named as lm-eval names it.
-        model: who wrote the texts; the default is the folder's name, as lm-eval makes it.
-        key: what to call the recording.
-        task: ours; the default is lm-eval's, without ``rtbench_``.
+        path: the file, with the name that lm-eval gave it.
+        model: model that wrote the texts; None takes the folder's name, as lm-eval writes it.
+        key: name of the recording; None means ``lm-eval``.
+        task: our task's name; None takes lm-eval's, without ``rtbench_``.
 
     Raises:
-        BadInputError: a line is no such sample, its question cannot be told, or there is none.
+        BadInputError: a line is not a sample or has no question, or the file has no samples.
     """
-    named = NAME.fullmatch(path.name)
-    assert named is not None
+    name = NAME.fullmatch(path.name)
+    assert name is not None
     decoder = msgspec.json.Decoder(_Sample)
     entries: list[RecordedEntry] = []
     first: str | None = None
     for number, line in jsonl_lines(path):
         where = f"{path}, line {number}"
         try:
-            found = decoder.decode(line)
+            sample = decoder.decode(line)
         except msgspec.MsgspecError as error:
             raise BadInputError(
-                f"no sample of lm-eval: {error}",
+                f"not a sample of lm-eval: {error}",
                 where=where,
-                next_step="Samples of generated texts are read, as `lm_eval --log_samples` writes them.",
+                next_step="Use samples of generated texts, as written by `lm_eval --log_samples`.",
             ) from None
-        first = found.filter if first is None else first
-        if found.filter == first:
-            entries += _entries(found, f"line {number}", where)
+        first = sample.filter if first is None else first
+        if sample.filter == first:
+            entries += _entries(sample, f"line {number}", where)
     if not entries:
-        raise BadInputError("there are no samples in it", where=str(path))
+        raise BadInputError("the file has no samples", where=str(path))
     return Recording(
         path=path,
         model=model or path.parent.name,
         key=key or "lm-eval",
-        task=task or named["task"].removeprefix(_OURS),
+        task=task or name["task"].removeprefix(_OURS),
         answer_prefix=ONE_TEXT_PREFIX,
         entries=tuple(entries),
     )
 
 
-def _entries(found: _Sample, place: str, where: str) -> list[RecordedEntry]:
-    question = found.doc.get("question")
+def _entries(sample: _Sample, place: str, where: str) -> list[RecordedEntry]:
+    question = sample.doc.get("question")
     if not isinstance(question, str):
         raise BadInputError(
-            "its `doc` has no `question`, by which it would be matched",
+            "its `doc` has no `question`, which is needed to match it to a sample",
             where=where,
-            next_step="Tasks that `rtbench tasks export` wrote have one.",
+            next_step="Use tasks that `rtbench tasks export` wrote; they have a question.",
         )
-    index = found.doc.get("sample_index")
-    prompt = found.arguments.get("gen_args_0", {}).get("arg_0")
+    index = sample.doc.get("sample_index")
+    prompt = sample.arguments.get("gen_args_0", {}).get("arg_0")
     return [
         RecordedEntry(
             place=place,
@@ -98,8 +100,8 @@ def _entries(found: _Sample, place: str, where: str) -> list[RecordedEntry]:
             text=text,
             question=question,
             sample_index=index if isinstance(index, int) else None,
-            answer=str(found.target),
+            answer=str(sample.target),
             prompt=prompt if isinstance(prompt, str) else None,
         )
-        for number, text in enumerate(text for texts in found.resps for text in texts)
+        for number, text in enumerate(text for texts in sample.resps for text in texts)
     ]

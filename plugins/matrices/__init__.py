@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from rtbench.api import Register
 
 DEFAULT = "pocket"
-"""What `rtbench run` does without `--matrix`."""
+"""Matrix that `rtbench run` uses without `--matrix`."""
 SUMMARIES = {
     "pocket": "the paper in miniature: three twins, a scripted teacher, two small students (the default; minutes)",
     "pocket-full": "12 twins, all methods, 3 seeds; degrees, teachers, data sizes, three students on some (hours)",

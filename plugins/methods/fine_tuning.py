@@ -1,4 +1,4 @@
-"""The paper's fine-tuning methods: on answers alone, and on the teacher's rationales (Fine-tune-CoT)."""
+"""The paper's fine-tuning methods: on answers only, and on the teacher's rationales (Fine-tune-CoT)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class FineTune(Method):
-    """Vanilla fine-tuning on question and gold answer."""
+    """Vanilla fine-tuning on questions and gold answers."""
 
     name = "fine-tune"
     rank = 20
@@ -25,8 +25,10 @@ class FineTune(Method):
 
 
 class FineTuneCot(Method):
-    """Fine-tuning on rationales that a teacher wrote; with a degree above 1, on several per question (diverse
-    reasoning). Rationales that reach a wrong answer are left out, unless the matrix names other curators."""
+    """Fine-tuning on a teacher's rationales; with a degree above 1, on several per question (diverse reasoning).
+
+    Rationales with a wrong answer are left out, unless the matrix names other curators.
+    """
 
     name = "fine-tune-cot"
     rank = 21

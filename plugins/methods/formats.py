@@ -1,7 +1,9 @@
-"""Prompt and label formats, stated once. Sources: the paper's appendix B and the original project's
-``src/data/format.py`` (templates ``zs``, ``zs_cot``, ``fs_cot``, ``ft_token``, ``ft_cot_token``).
+"""Prompt and label formats of the methods.
 
 Labels end with the student's own end-of-sequence token, which the student adds; that is the original's ``append_eos``.
+
+Source: the paper's appendix B and the original project's ``src/data/format.py`` (templates ``zs``, ``zs_cot``,
+``fs_cot``, ``ft_token``, ``ft_cot_token``).
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ _COT = Template(
     answer_input="{prompt}{reasoning}\n{trigger}",
 )
 ZERO_SHOT_COT = PromptFormat(name="zero-shot-cot", decoder=_COT, encoder_decoder=_COT)
-"""Two stages after Kojima et al. (2022). The original supports it for decoders only; ours asks encoder-decoder models
-with the same text."""
+"""Two stages as in Kojima et al. (2022). The original supports only decoders; ours uses the same text for
+encoder-decoder models."""
 
 _ONE_STAGE = Template(
     input="{question}\n\nReason step by step. End with a line of its own that says: The answer is ANSWER. (ANSWER is a "
@@ -31,7 +33,7 @@ _ONE_STAGE = Template(
 ONE_STAGE_COT = PromptFormat(
     name="one-stage-cot", decoder=_ONE_STAGE, encoder_decoder=_ONE_STAGE, answer_prefix="The answer is"
 )
-"""For chat and reasoning models: one call, with the form of the answer stated. Wording of our own."""
+"""For chat and reasoning models: one call that states the form of the answer. The wording is ours."""
 
 _FEW_SHOT = Template(input="{demonstrations}\nQ: {question}\nA:", stop=("\nQ:",))
 FEW_SHOT = PromptFormat(
@@ -53,29 +55,38 @@ TeacherFormat = Literal["zero-shot-cot", "one-stage-cot", "zero-shot", "few-shot
 TEACHER_FORMATS: dict[str, PromptFormat] = {
     known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)
 }
-"""How teachers may be asked, by name."""
+"""Formats in which teachers may be asked, by name."""
 
 
 def check_asking(
     format_: TeacherFormat, rationale: RationaleSource | None, max_new_tokens: tuple[int, int], *, where: str
 ) -> None:
-    """Checks how a teacher is asked, whatever it runs on.
+    """Check the options for asking a teacher, whatever its backend.
+
+    Args:
+        format_: name of the prompt format.
+        rationale: part of a completion that students learn from; None means the default.
+        max_new_tokens: tokens for the rationale and for the answer stage.
+        where: source of the options, for messages.
 
     Raises:
-        BadInputError: a number is too small, or thoughts are to be learnt from where they are not to be had.
+        BadInputError: a number is too small, or ``rationale`` asks for thinking with a two-stage format.
     """
     if min(max_new_tokens) < 1:
         raise BadInputError(f"`max_new_tokens` is {list(max_new_tokens)} and must be at least 1 each", where=where)
     if rationale not in {None, "text"} and format_ == "zero-shot-cot":
         raise BadInputError(
-            f"`rationale: {rationale}` does not go with two stages, in which the first stage's text is the rationale",
+            f"`rationale: {rationale}` cannot be used with two stages, where the first stage's text is the rationale",
             where=where,
             next_step="Add `format: one-stage-cot`.",
         )
 
 
 def learns_from(format_: TeacherFormat, rationale: RationaleSource | None) -> RationaleSource | None:
-    """As :attr:`rtbench.plugin.models.Teacher.learns_from`: in two stages the rationale is the first stage's text."""
+    """Return a teacher's :attr:`rtbench.plugin.models.Teacher.learns_from`.
+
+    It is None with two stages, where the rationale is the first stage's text.
+    """
     return None if format_ == "zero-shot-cot" else rationale
 
 
@@ -100,4 +111,7 @@ DISTILL_STEP_BY_STEP = PromptFormat(
         encoder_decoder=Template(input="explain: {question}", label="{rationale}"),
     ),
 )
-"""google-research/distilling-step-by-step, ``data_utils.py`` and ``run.py``: prefixes ``predict: `` and ``explain: ``."""
+"""Two formats that differ by the prefixes ``predict: `` and ``explain: ``.
+
+Source: google-research/distilling-step-by-step, ``data_utils.py`` and ``run.py``.
+"""

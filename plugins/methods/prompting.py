@@ -1,4 +1,4 @@
-"""Methods that train nothing: zero-shot, zero-shot-cot, few-shot, few-shot-cot, and the teacher's own row."""
+"""Methods without training: zero-shot, zero-shot-cot, few-shot, few-shot-cot, and the teacher's own row."""
 
 from __future__ import annotations
 
@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
 
 class Prompting(Method):
-    """The untrained student is prompted with one format."""
+    """Prompting of the untrained student with one format.
+
+    Args:
+        prompt_format: the format; it also names the method.
+        rank: position of its rows in a leaderboard, low numbers first.
+    """
 
     def __init__(self, prompt_format: PromptFormat, rank: int) -> None:
         self.rank = rank
@@ -23,13 +28,13 @@ class Prompting(Method):
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         student = cell.models.student
         two_stages = student is not None and self.format.template(student.family).answer_input is not None
-        # An answer stage writes the answer alone, so there is no prefix to look behind.
+        # An answer stage produces only the answer, so there is no prefix.
         prefix = None if two_stages else self.format.answer_prefix
         return build.score(cell, prefix, [build.ask_student(cell, self.format)])
 
 
 class TeacherRow(Method):
-    """The teacher itself on the fold that students are tested on: what they are compared with."""
+    """The teacher's own accuracy on the fold that students are tested on, for comparison."""
 
     name = "teacher"
     uses_teacher = True
@@ -42,18 +47,22 @@ class TeacherRow(Method):
 
 
 def zero_shot() -> Method:
+    """Create the method ``zero-shot``."""
     return Prompting(ZERO_SHOT, 10)
 
 
 def zero_shot_cot() -> Method:
+    """Create the method ``zero-shot-cot``."""
     return Prompting(ZERO_SHOT_COT, 11)
 
 
 def few_shot() -> Method:
+    """Create the method ``few-shot``."""
     return Prompting(FEW_SHOT, 12)
 
 
 def few_shot_cot() -> Method:
+    """Create the method ``few-shot-cot``."""
     return Prompting(FEW_SHOT_COT, 13)
 
 

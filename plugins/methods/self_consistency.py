@@ -1,5 +1,7 @@
-"""Self-consistency (Wang et al., 2023): the majority answer of several sampled rationales. Also the worked example of
-docs/plugins.md: a method is a few dozen lines."""
+"""Self-consistency (Wang et al., 2023): the majority answer of several sampled rationales.
+
+It is also the worked example of a method in docs/plugins.md.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ TEMPERATURE = 0.7
 
 
 class SelfConsistency(Method):
-    """A fine-tune-cot student answers each question several times; the most frequent answer counts."""
+    """Fine-tune-cot with several sampled answers per question, of which the most frequent counts."""
 
     name = "self-consistency"
     uses_teacher = True

@@ -1,7 +1,7 @@
-"""STaR (Zelikman et al. 2022): rationales that reach the answer, and explanations given the answer where none did; the
-student is trained on both, then writes its own, and is trained on those from its base again.
+"""STaR (Zelikman et al. 2022): training on rationales, and on explanations of answers that no rationale reached.
 
-In the paper a few-shot prompted model begins; students too small for that begin with a teacher's rationales.
+The student is trained on the teacher's, then writes its own, and is trained on those, again from its base. In the paper
+a few-shot prompted model writes the first rationales; our students are too small for that and begin with a teacher's.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from rtbench.api import Cell, Register, Step, StepBuilder
 
 ROUNDS = 2
-"""Trainings: on what the teacher wrote, and then on what the student did."""
+"""Number of trainings: first on the teacher's rationales, then on the student's own."""
 NO_HINTS = ("unhinted",)
-"""Curators at the end: the student gets no hint in the test, and must not learn to speak of one."""
+"""Curators that run last: the student has no hint in the test, and must not learn to mention one."""
 HINT = " (Hint: the answer is {answer}.)"
 
 
 class Star(Method):
-    """The teacher's round, and one of the student's own."""
+    """One round on the teacher's rationales, then one on the student's own."""
 
     name = "star"
     uses_teacher = True

@@ -1,8 +1,8 @@
-"""Distilling step-by-step (Hsieh et al. 2023): the student learns to answer and to explain as two tasks, and is tested on
-answering alone, so that it writes no rationale at test time.
+"""Distilling step-by-step (Hsieh et al. 2023): the student learns to answer and to explain as two tasks.
 
-The original adds the mean losses of both tasks at each step (``alpha`` 0.5). Here rows of like length share a batch, so
-that most batches are of one task, each with the mean over its tokens.
+It is tested only on answering, so that it writes no rationale at test time. The original adds the mean losses of both
+tasks at each step (``alpha`` 0.5). Here rows of similar length share a batch, so that most batches are of one task, and
+the loss is the mean over a batch's tokens.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class StepByStep(Method):
-    """Question to answer, and question to the teacher's rationale, told apart by a prefix."""
+    """Training on two tasks, answer and teacher's rationale, distinguished by a prefix of the question."""
 
     name = "step-by-step"
     uses_teacher = True
@@ -33,5 +33,5 @@ class StepByStep(Method):
 
 @hookimpl
 def rtbench_register_methods(register: Register) -> None:
-    summary = "student learns answers and rationales as two tasks, answers alone when tested"
+    summary = "student learns answers and rationales as two tasks, is tested on answers only"
     register("step-by-step", "rtbench_plugins.methods.step_by_step:StepByStep", summary=summary)

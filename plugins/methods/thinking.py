@@ -1,4 +1,4 @@
-"""Thoughts of a thinking model, told from its answer by tags."""
+"""Separation of a model's thinking from its answer, by tags."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ Tags = tuple[str, str]
 
 
 def split_thoughts(text: str, tags: Tags, *, opened: bool = False) -> tuple[str | None, str | None]:
-    """Thoughts and answer; (None, text) where there are no thoughts, (thoughts, None) where they never end.
+    """Return thinking and answer of a text.
 
     Args:
-        text: what the model wrote.
-        tags: of its thoughts.
-        opened: the prompt ends with the opening tag. A closing tag alone says as much.
+        text: the model's text.
+        tags: opening and closing tag of its thinking.
+        opened: the prompt ends with the opening tag. A closing tag without an opening tag implies this.
+
+    Returns:
+        (None, text) where there is no thinking; (thinking, None) where the thinking does not end.
     """
     opening, closing = tags
     if closing in text:
@@ -26,7 +29,10 @@ def split_thoughts(text: str, tags: Tags, *, opened: bool = False) -> tuple[str 
 
 
 def parted(text: str, tags: Tags | None, *, opened: bool = False) -> tuple[str, str | None]:
-    """Answer and thoughts; no tags: all of it is answer. Thoughts that never end leave no answer."""
+    """Return answer and thinking of a text.
+
+    Without tags, all of the text is the answer. The answer is empty where the thinking does not end.
+    """
     if tags is None:
         return text, None
     thoughts, answer = split_thoughts(text, tags, opened=opened)
@@ -34,6 +40,6 @@ def parted(text: str, tags: Tags | None, *, opened: bool = False) -> tuple[str, 
 
 
 def cut_at(text: str, stop: Sequence[str]) -> str:
-    """The text before its first stop string; the same object where there is none."""
+    """Return the text before its first stop string; the same object where there is none."""
     cuts = [at for at in (text.find(mark) for mark in stop) if at >= 0]
     return text[: min(cuts)] if cuts else text

@@ -22,9 +22,7 @@ def rtbench_register_recordings(register: Register) -> None:
 
 @hookimpl
 def rtbench_register_reporters(register: Register) -> None:
-    register(
-        "paper", "rtbench_plugins.paper.tables:PaperReporter", summary="the paper's tables, each figure beside ours"
-    )
+    register("paper", "rtbench_plugins.paper.tables:PaperReporter", summary="the paper's tables, each figure with ours")
 
 
 @hookimpl

@@ -1,6 +1,6 @@
 """Logs of the zero-shot-CoT repository (Kojima et al. 2022, kojima-takeshi188/zero_shot_cot), read as recordings.
 
-``main.py`` there prints, per question, the two-stage prompt with what the model wrote, and the answer it found::
+Its ``main.py`` prints, per question, the two-stage prompt with the model's text, and the answer extracted from it::
 
     *************************
     1st data
@@ -8,12 +8,12 @@
     Q: <question>
     A: <trigger of the rationale><rationale> <newline><trigger of the answer><answer>
     pred_before : <answer>
-    pred_after : <answer found>
+    pred_after : <extracted answer>
     GT : <gold>
     *************************
 
-Older runs print ``pred_before`` without the white space and colons that the model wrote; it is kept as it stands there.
-Records come in shuffled order and carry no index: they are matched by question text.
+Older runs print ``pred_before`` without the white space and colons that the model wrote; it is kept as printed.
+Records are in shuffled order and have no index, so they are matched by question text.
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from pathlib import Path
 from rtbench.api import BadInputError, Record, RecordedEntry, Recording, RecordingFormat, read_bytes
 
 KEYS = {"zero_shot_cot": "zs_cot"}
-"""Its ``--method`` to our recording keys; the other methods ask in one stage and print no rationale of their own."""
+"""Our recording key for each value of its ``--method``. The other methods ask in one stage and print no separate
+rationale."""
 ENGINES = {
     "gpt3": "text-ada-001",
     "gpt3-medium": "text-babbage-001",
     "gpt3-large": "text-curie-001",
     "gpt3-xl": "text-davinci-002",
 }
-"""Its ``--model`` to the engine asked (``decoder_for_gpt3`` in its ``utils.py``)."""
+"""OpenAI engine for each value of its ``--model`` (source: ``decoder_for_gpt3`` in its ``utils.py``)."""
 TASKS = {
     "singleeq": "single_eq",
     "commonsensqa": "commonsense_qa",
@@ -41,7 +42,7 @@ TASKS = {
     "object_tracking": "tracking_shuffled_objects",
     "last_letters": "last_letter_concatenation",
 }
-"""Its ``--dataset`` to task names, where the two differ."""
+"""Task name for each value of its ``--dataset``, where the two differ."""
 
 _SETTING = re.compile(r"(\w+)=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
 _SIZE = re.compile(r"^data size : (\d+)$", re.MULTILINE)
@@ -52,7 +53,7 @@ _TAIL = re.compile(
 
 
 class _Settings(Record, frozen=True):
-    """What a log says of its run."""
+    """Settings of a run, as its log states them."""
 
     method: str
     model: str
@@ -62,7 +63,7 @@ class _Settings(Record, frozen=True):
 
 
 class KojimaLog(RecordingFormat):
-    """``*.log``, gzip or not."""
+    """Files ``*.log``, gzipped or not."""
 
     name = "zero-shot-CoT log"
 
@@ -74,16 +75,16 @@ class KojimaLog(RecordingFormat):
 
 
 def read_log(path: Path, *, model: str | None = None, key: str | None = None, task: str | None = None) -> Recording:
-    """Reads a log of a zero-shot-CoT run.
+    """Read a log of a zero-shot-CoT run.
 
     Args:
-        path: the log, gzip or not.
-        model: who wrote the completions; the default is the engine behind the log's model name.
-        key: how they were asked for; the default follows from the log's method.
-        task: the task's name; the default follows from the log's data set.
+        path: the log, gzipped or not.
+        model: model that wrote the completions; the default is the engine behind the log's model name.
+        key: recording key, which says how the completions were requested; the default follows from the log's method.
+        task: name of the task; the default follows from the log's data set.
 
     Raises:
-        BadInputError: it is no such log, of another method, or broken off; names the file and the line.
+        BadInputError: the file is no such log, has another method, or is truncated; names the file and the line.
     """
     try:
         text = read_bytes(path).decode()
@@ -111,39 +112,41 @@ def read_log(path: Path, *, model: str | None = None, key: str | None = None, ta
 
 
 def _settings(text: str, path: Path) -> _Settings:
-    """The ``Namespace(...)`` line that a run begins with."""
+    """Return the settings in the ``Namespace(...)`` line at the start of a log."""
     line = next((line for line in text.split("\n", 5)[:5] if line.startswith("Namespace(")), "")
-    given = {name: str(ast.literal_eval(value)) for name, value in _SETTING.findall(line)}
-    missing = [name for name in _Settings.__struct_fields__ if name not in given]
+    stated = {name: str(ast.literal_eval(value)) for name, value in _SETTING.findall(line)}
+    missing = [name for name in _Settings.__struct_fields__ if name not in stated]
     if missing:
         raise BadInputError(
             f"not a log of zero-shot-CoT: its first lines do not state {', '.join(missing)}",
             where=str(path),
-            next_step="Give a log as the zero_shot_cot repository publishes it, or JSON Lines (*.jsonl).",
+            next_step="Use a log as published by the zero_shot_cot repository, or JSON Lines (*.jsonl).",
         )
-    settings = _Settings(**{name: given[name] for name in _Settings.__struct_fields__})
+    settings = _Settings(**{name: stated[name] for name in _Settings.__struct_fields__})
     if settings.method not in KEYS:
         raise BadInputError(
-            f"a log of the method {settings.method!r}, which holds no rationales asked for in a stage of their own",
+            f"a log of the method {settings.method!r}, which has no stage that asks for a rationale only",
             where=str(path),
-            next_step=f"Give a log of {' or '.join(KEYS)}.",
+            next_step=f"Use a log of {' or '.join(KEYS)}.",
         )
     return settings
 
 
 def _entry(block: str, settings: _Settings, place: str, where: str) -> RecordedEntry:
-    """One record, from ``Q:`` to the line of stars that ends it."""
+    """Parse a record, from ``Q:`` to the line of stars that ends it."""
     tail = _TAIL.search(block)
-    head, asked, written = block[: tail.start() if tail else 0].partition(f"\nA: {settings.cot_trigger}")
-    if tail is None or not asked or not head.startswith("Q: "):
-        raise BadInputError("the record breaks off", where=where, next_step="Get the log again, or remove the record.")
+    head, separator, written = block[: tail.start() if tail else 0].partition(f"\nA: {settings.cot_trigger}")
+    if tail is None or not separator or not head.startswith("Q: "):
+        raise BadInputError(
+            "the record is incomplete", where=where, next_step="Download the log again, or remove the record."
+        )
     trigger = settings.direct_answer_trigger
     place_of_answer = _answer_stage(written, f" {trigger}", tail["before"])
     if place_of_answer is None:
         raise BadInputError(
             "no answer stage: the answer after its trigger is not the one in `pred_before`",
             where=where,
-            next_step="Get the log again, or remove the record.",
+            next_step="Download the log again, or remove the record.",
         )
     return RecordedEntry(
         place=place,
@@ -157,7 +160,10 @@ def _entry(block: str, settings: _Settings, place: str, where: str) -> RecordedE
 
 
 def _answer_stage(written: str, trigger: str, answer: str) -> int | None:
-    """Where the answer stage begins. A rationale may word the trigger itself: what follows decides."""
+    """Return the offset at which the answer stage begins; None where there is none.
+
+    A rationale may contain the trigger itself, so the trigger counts only if the answer follows it.
+    """
     at = written.rfind(trigger)
     while at >= 0:
         if _bare(written[at + len(trigger) :]) == _bare(answer):
@@ -170,12 +176,12 @@ def _bare(text: str) -> str:
     return re.sub(r"[\s:]", "", text)
 
 
-def _check_count(text: str, found: int, path: Path) -> None:
+def _check_count(text: str, count: int, path: Path) -> None:
     size = _SIZE.search(text)
-    if not found or (size is not None and found != int(size[1])):
-        said = f" of the {size[1]} that its head names" if size else ""
+    if not count or (size is not None and count != int(size[1])):
+        expected = f" of the {size[1]} that its head states" if size else ""
         raise BadInputError(
-            f"{found} records{said}",
+            f"{count} records{expected}",
             where=str(path),
-            next_step="The log broke off or was changed; get it again.",
+            next_step="The log is truncated or was changed; download it again.",
         )

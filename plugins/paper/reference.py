@@ -1,4 +1,4 @@
-"""The paper's reported figures (``results/reference/paper.csv``), for comparison beside measured rows."""
+"""The paper's reported figures (``results/reference/paper.csv``), for comparison with measured rows."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ METHODS = {
     "ft_cot_diverse": "fine-tune-cot",
     "zs_cot_teacher": "teacher",
 }
-"""The paper's methods by our names. Its random baselines are no rows here: ours stands in every leaderboard."""
+"""Our name for each of the paper's methods. Its random baselines are left out: every leaderboard has our own."""
 
 _WHOLE = ("diversity", "train_size")
 
 
 class ReferenceRow(Record, frozen=True):
-    """One reported figure."""
+    """A reported figure."""
 
     table: str
-    """Table or figure of the paper."""
+    """Label of the table or figure in the paper."""
     task: str
     method: str
     source: str
-    """``latex``: printed table; ``dataframe``, ``printed``: stored output; ``figure``: read off markers."""
+    """``latex``: printed table; ``dataframe``, ``printed``: stored output; ``figure``: read off a plot's markers."""
     accuracy: float | None = None
-    """Percent, as reported; None where there is no number."""
+    """Percent, as reported; None where the paper has no number."""
     model: str | None = None
     params: str | None = None
     diversity: int | None = None
@@ -48,10 +48,10 @@ class ReferenceRow(Record, frozen=True):
 
 
 def load_reference() -> list[ReferenceRow]:
-    """Reads all reported figures.
+    """Read all reported figures.
 
     Raises:
-        BadInputError: the file that was installed is damaged.
+        BadInputError: the installed file is damaged.
     """
     text = importlib.resources.files("rtbench_reference").joinpath("paper.csv").read_text(encoding="utf-8")
     rows: list[ReferenceRow] = []
@@ -69,9 +69,12 @@ def load_reference() -> list[ReferenceRow]:
 
 
 def reported_rows(tasks: Sequence[str]) -> tuple[LeaderboardRow, ...]:
-    """The paper's rows for a leaderboard: one per method, model, teacher and degree that has a figure for one of the
-    tasks. A figure that two tables print counts once; printed tables come before plots. Figures for parts of the
-    training questions are another experiment (:func:`load_reference` has them)."""
+    """Return the paper's rows for a leaderboard.
+
+    There is a row per method, model, teacher and degree that has a figure for one of the tasks. Of a figure that several
+    tables or plots show, the first source counts, printed tables before plots. Figures for fractions of the training
+    questions are left out, since they are another experiment (:func:`load_reference` has them).
+    """
     from rtbench.api import CellResult, LeaderboardRow
 
     groups: dict[tuple[object, ...], dict[str, CellResult]] = {}
@@ -86,9 +89,9 @@ def reported_rows(tasks: Sequence[str]) -> tuple[LeaderboardRow, ...]:
         if row.task in results:
             continue
         results[row.task] = CellResult(accuracy=row.accuracy / 100)
-        named = f"{row.table} ({row.source})"
-        if named not in sources.setdefault(key, []):
-            sources[key].append(named)
+        citation = f"{row.table} ({row.source})"
+        if citation not in sources.setdefault(key, []):
+            sources[key].append(citation)
     return tuple(_row(key, results, sources[key], LeaderboardRow) for key, results in groups.items())
 
 

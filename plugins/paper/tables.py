@@ -1,4 +1,4 @@
-"""The paper's tables and figures, each figure beside what a run measured, and why there is nothing where there is nothing."""
+"""The paper's tables and figures, each number with what a run measured or with the reason why nothing was measured."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ MATRICES = {
     "fig:dataset_size": "paper-datasize",
     "fig:teacher_performance": "paper-teachers",
 }
-"""Matrix that fills a table; ``paper`` for those that are not here."""
+"""The built-in matrix that measures a table's figures; ``paper`` for tables that are not in this mapping."""
 STUDIES = {"template splits": "paper-template", "sample filtering": "paper-filtering", "length": "paper-length"}
-"""Studies whose figures the authors' files do not hold, so that only what was measured can stand there."""
-_PART = 2e-3
-"""Parts of the training questions that differ by less are the same: a matrix states them rounded."""
+"""Matrix of each study whose figures are not in the authors' files, so that only our measurements can be shown."""
+_TOLERANCE = 2e-3
+"""Fractions of the training questions that differ by less are the same: a matrix states them rounded."""
 
 
 class PaperCell(Record, frozen=True):
-    """One figure of the paper."""
+    """A figure of the paper, and our measurement of it."""
 
     reported: float | None
-    """Percent; None where the paper prints none."""
+    """Percent; None where the paper has no number."""
     measured: CellResult | None
-    """None: the run has no such row."""
+    """None where the run has no such row."""
     why: str | None
     """Why nothing was measured."""
 
@@ -36,15 +36,17 @@ class PaperTable(Record, frozen=True):
 
     name: str
     matrix: str
-    """Whose run fills it."""
+    """Matrix whose run measures the figures."""
     tasks: tuple[str, ...]
     rows: tuple[tuple[str, tuple[PaperCell | None, ...]], ...]
-    """Label, and a cell per task; None where the paper has none."""
+    """A label, and a cell per task; None where the paper has no figure."""
 
 
 def paper_tables(board: Leaderboard) -> list[PaperTable]:
-    """All of them, in the order of the reference. What the paper prints is of the published questions, so that rows of twins
-    are never set beside it."""
+    """Return all tables, in the order of the reference file, then the studies.
+
+    The paper's figures are for the published questions, so they are never compared with rows of twins.
+    """
     tables: dict[str, list[ReferenceRow]] = {}
     for row in load_reference():
         if row.method in METHODS:
@@ -56,7 +58,7 @@ def paper_tables(board: Leaderboard) -> list[PaperTable]:
 
 
 def _study(name: str, matrix: str, board: Leaderboard, rows: Sequence[LeaderboardRow]) -> PaperTable:
-    """Of a run of the study's matrix, or of the rows of a template split in any."""
+    """Return the table of a study: rows of a run of its matrix or, for the template split, such rows of any run."""
     if matrix != "paper-template":
         rows = [row for row in rows if board.matrix == matrix]
     elif any(row.split == "template" for row in rows):
@@ -66,7 +68,7 @@ def _study(name: str, matrix: str, board: Leaderboard, rows: Sequence[Leaderboar
         rows = []
     tasks_ = tuple(task for task in board.tasks if any(task in row.results for row in rows))
     cells = [
-        tuple(PaperCell(reported=None, measured=found, why=found.reason) if found else None for found in results)
+        tuple(PaperCell(reported=None, measured=result, why=result.reason) if result else None for result in results)
         for results in ([row.results.get(task) for task in tasks_] for row in rows)
     ]
     labels = [
@@ -84,11 +86,11 @@ def _study(name: str, matrix: str, board: Leaderboard, rows: Sequence[Leaderboar
 def _table(name: str, reported: Sequence[ReferenceRow], measured: Sequence[LeaderboardRow]) -> PaperTable:
     tasks = tuple(dict.fromkeys(row.task for row in reported))
     whole = {task: max((r.train_size or 0 for r in reported if r.task == task), default=0) for task in tasks}
-    found: dict[str, dict[str, PaperCell]] = {}
+    by_label: dict[str, dict[str, PaperCell]] = {}
     for row in reported:
-        part = None if row.train_size is None else row.train_size / whole[row.task]
-        found.setdefault(_label(row), {}).setdefault(row.task, _cell(row, part, measured))
-    rows = tuple((label, tuple(cells.get(task) for task in tasks)) for label, cells in found.items())
+        fraction = 1.0 if row.train_size is None else row.train_size / whole[row.task]
+        by_label.setdefault(_label(row), {}).setdefault(row.task, _cell(row, fraction, measured))
+    rows = tuple((label, tuple(cells.get(task) for task in tasks)) for label, cells in by_label.items())
     return PaperTable(name=name, matrix=MATRICES.get(name, "paper"), tasks=tasks, rows=rows)
 
 
@@ -103,46 +105,50 @@ def _label(row: ReferenceRow) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _cell(row: ReferenceRow, part: float | None, measured: Sequence[LeaderboardRow]) -> PaperCell:
+def _cell(row: ReferenceRow, fraction: float, measured: Sequence[LeaderboardRow]) -> PaperCell:
     own = row.method == "zs_cot_teacher"
     model = (row.model or "").replace("_", "-")
     degree = row.diversity if row.diversity is not None else 1 if row.method == "ft_cot" else None
-    for one in measured:
+    for candidate in measured:
         fits = (
-            one.method == METHODS[row.method]
-            and (one.teacher == row.model if own else one.student == model)
-            and (own or row.teacher is None or one.teacher in {None, row.teacher})
-            and one.degree == degree
-            and not (row.method == "ft_cot" and one.temperature)  # the paper's single rationale is greedy
-            and abs(one.fraction - (1.0 if part is None else part)) < _PART
-            and row.task in one.results
+            candidate.method == METHODS[row.method]
+            and (candidate.teacher == row.model if own else candidate.student == model)
+            and (own or row.teacher is None or candidate.teacher in {None, row.teacher})
+            and candidate.degree == degree
+            and not (row.method == "ft_cot" and candidate.temperature)  # the paper's single rationale is greedy
+            and abs(candidate.fraction - fraction) < _TOLERANCE
+            and row.task in candidate.results
         )
         if fits:
-            result = one.results[row.task]
+            result = candidate.results[row.task]
             return PaperCell(reported=row.accuracy, measured=result, why=result.reason)
-    return PaperCell(reported=row.accuracy, measured=None, why="no such row in this run")
+    return PaperCell(reported=row.accuracy, measured=None, why="this run has no such row")
 
 
 def as_markdown(tables: Sequence[PaperTable], board: Leaderboard) -> str:
-    """``reported / measured [interval] n`` in percent; a dash where there is nothing."""
+    """Return Markdown with ``reported / measured [interval] n``, in percent; a dash where there is no number."""
     ours = [row for row in board.rows if row.kind in {"measured", "teacher"}]
-    told = {
+    settings = {
         what: ", ".join(sorted({str(value) for row in ours if (value := getattr(row, what))})) or "–"
         for what in ("extractor", "variant", "selection")
     }
     limits = {row.limit for row in ours if row.limit is not None}
-    only = f", the first {min(limits)} questions of each fold" if limits else ""
-    how = f"extractor {told['extractor']}{only}, wording {told['variant']}, selection {told['selection']}, rtbench {board.version}"
-    said = f"Percent: reported (by the authors) / measured (by us) [95 % interval] n questions. Measured: {how}."
-    lines = [f"# The paper's tables and figures, beside run {board.run}", "", said, ""]
+    cut = f", the first {min(limits)} questions of each fold" if limits else ""
+    how = (
+        f"extractor {settings['extractor']}{cut}, wording {settings['variant']}, selection {settings['selection']}, "
+        f"rtbench {board.version}"
+    )
+    legend = f"Percent: reported (by the authors) / measured (by us) [95 % interval] n questions. Measured with {how}."
+    lines = [f"# The paper's tables and figures, compared with run {board.run}", "", legend, ""]
     for table in tables:
         filled = sum(
             c is not None and c.measured is not None and c.why is None for _, cells in table.rows for c in cells
         )
         printed = sum(c is not None for _, cells in table.rows for c in cells)
-        said = f"{filled} of {printed} figures measured" if table.name not in STUDIES else f"{filled} figures measured"
-        held = "; the paper's are not in its files" if table.name in STUDIES else ""
-        lines += [f"## {table.name}", "", f"{said}{held}; `rtbench run --matrix {table.matrix}` asks for them.", ""]
+        count = f"{filled} of {printed} figures measured"
+        if table.name in STUDIES:
+            count = f"{filled} figures measured; the authors' files do not have the paper's figures"
+        lines += [f"## {table.name}", "", f"{count}. To measure them: `rtbench run --matrix {table.matrix}`.", ""]
         if not table.rows:
             continue
         lines += ["| | " + " | ".join(table.tasks) + " |", "|---" * (len(table.tasks) + 1) + "|"]
@@ -176,7 +182,7 @@ def _shown(cell: PaperCell | None) -> str:
 
 
 class PaperReporter(Reporter):
-    """Markdown: ``reported / measured [interval] n`` for every figure of the paper."""
+    """Reporter that writes Markdown: ``reported / measured [interval] n`` for every figure of the paper."""
 
     name = "paper"
 

@@ -1,4 +1,4 @@
-"""Recordings: JSON Lines, and the original project's ``completion_data``."""
+"""Formats of recordings: JSON Lines, and the original project's ``completion_data``."""
 
 from __future__ import annotations
 

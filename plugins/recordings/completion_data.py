@@ -1,5 +1,7 @@
-"""The original project's ``completion_data``: one JSON document ``{"metadata": …, "data": {index: [record, …]}}``, as
-``src/data/completion_dataset.py`` of itsnamgyu/reasoning-teacher states it."""
+"""The original project's ``completion_data``: one JSON document ``{"metadata": …, "data": {index: [record, …]}}``.
+
+Source: ``src/data/completion_dataset.py`` of itsnamgyu/reasoning-teacher.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ class _CompletionData(msgspec.Struct):
 
 
 class CompletionData(RecordingFormat):
-    """``*.json``, gzip or not."""
+    """Reader of ``*.json``, compressed with gzip or not."""
 
     name = "completion_data"
 
@@ -46,13 +48,13 @@ def _read_completion_data(path: Path, model: str | None, key: str | None, task: 
         for i, line in enumerate(lines):
             if line.sample_index is None:
                 if not index.isdecimal():
-                    raise BadInputError(f"{index!r} is no sample index", where=f"{path}, data")
+                    raise BadInputError(f"{index!r} is not a sample index", where=f"{path}, data")
                 line.sample_index = int(index)
             if line.completion_index is None:
                 line.completion_index = i
             placed.append((f"data[{index}][{i}]", line))
     if not placed:
-        raise BadInputError("there are no completions in it", where=f"{path}, data")
+        raise BadInputError("the file has no completions", where=f"{path}, data")
     prefix = PREFIXES[meta.prediction_template]
     if meta.prediction_template is None and not all(two_stages(line) for _, line in placed):
         prefix = ONE_TEXT_PREFIX

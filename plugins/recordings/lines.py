@@ -1,4 +1,4 @@
-"""Recorded completions as JSON holds them, and the entries they become."""
+"""Recorded completions in JSON, and their conversion to entries."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ PREFIXES: dict[str | None, str | None] = {
     "ft_cot_natural": "Therefore, the answer is",
     "ft_cot_token": "-->",
 }
-"""``PREDICTION_PREFIXES`` of the original's ``src/evaluation/evaluator.py``, by prediction template."""
+"""Answer prefixes by prediction template.
+
+Source: ``PREDICTION_PREFIXES`` in the original's ``src/evaluation/evaluator.py``.
+"""
 
 
 class RecordLine(msgspec.Struct):
-    """One record as it stands in a file; other fields may be there and are not read."""
+    """One record of a file; other fields are allowed and ignored."""
 
     question: str | None = None
     sample_index: int | None = None
@@ -37,40 +40,65 @@ class RecordLine(msgspec.Struct):
 
 
 def required(task: str | None, path: Path) -> str:
+    """Return the name of the file's task.
+
+    Raises:
+        BadInputError: it is missing.
+    """
     if not task:
         raise BadInputError(
             "the file does not say which task it is for",
             where=str(path),
-            next_step="Give --task, or name the file <model>__<key>__<task>.jsonl.",
+            next_step="Use --task, or name the file <model>__<key>__<task>.jsonl.",
         )
     return task
 
 
 def two_stages(line: RecordLine) -> bool:
+    """Return whether a record comes from a two-stage prompt."""
     return line.reasoning_prompt is not None
 
 
 def numbered(placed: list[tuple[str, RecordLine]], path: Path) -> tuple[RecordedEntry, ...]:
-    """Entries; completions of one question that carry no number are numbered in order."""
+    """Return records as entries. Completions of one question without an index are numbered in order.
+
+    Args:
+        placed: position in the file, for messages, and record.
+        path: the file, for messages.
+
+    Raises:
+        BadInputError: a record has neither question nor sample index, or no completion.
+    """
     seen: dict[int | str, int] = {}
     entries: list[RecordedEntry] = []
     for place, line in placed:
         if line.question is None and line.sample_index is None:
             raise BadInputError(
-                "neither `question` nor `sample_index`", where=f"{path}, {place}", next_step="Give one of them."
+                "neither `question` nor `sample_index`", where=f"{path}, {place}", next_step="Add one of them."
             )
-        whose: int | str = line.sample_index if line.sample_index is not None else squeezed(line.question or "")
-        number = seen.get(whose, 0)
-        seen[whose] = number + 1
+        question: int | str = line.sample_index if line.sample_index is not None else squeezed(line.question or "")
+        number = seen.get(question, 0)
+        seen[question] = number + 1
         entries.append(entry_of(place, line, number, path))
     return tuple(entries)
 
 
 def entry_of(place: str, line: RecordLine, number: int, path: Path) -> RecordedEntry:
+    """Return a record as an entry.
+
+    Args:
+        place: position in the file, for messages.
+        line: the record.
+        number: completion index, where the record has none.
+        path: the file, for messages.
+
+    Raises:
+        BadInputError: the record has no completion.
+    """
     completion = line.completion if line.completion is not None else line.text
     if completion is None:
         raise BadInputError(
-            "neither `completion` nor `text`", where=f"{path}, {place}", next_step="Give what the model wrote."
+            "neither `completion` nor `text`", where=f"{path}, {place}", next_step="Add the model's text."
         )
     two = two_stages(line)
     finish: FinishReason | None = None

@@ -1,1 +1,1 @@
-"""Teachers behind an OpenAI-compatible endpoint, asked through one asynchronous engine."""
+"""Teachers and students behind OpenAI-compatible endpoints."""

@@ -1,8 +1,8 @@
 """Completions through the batch endpoints (``/files``, ``/batches``): half the price, and an answer within a day.
 
-A batch that is out is a file in the workspace, so that a run can be stopped and picks it up again: what it holds is
-written before it is created, and a batch whose creation was cut off is found by the mark in its metadata. Nothing waits
-here: as long as a batch is out, the step says so and is looked at again later. Imports aiohttp.
+Each pending batch has a file in the workspace, so a stopped run can be continued. The file is written before the batch is
+created, and a batch whose creation was interrupted is found by the mark in its metadata. Nothing blocks: while a batch is
+pending, the step raises NotYetError and is tried again later. Imports aiohttp.
 """
 
 from __future__ import annotations
@@ -41,37 +41,37 @@ from rtbench.api import (
 
 MOST_LINES = 50_000
 MOST_BYTES = 190 * 10**6
-"""Of one batch's file; the endpoints take 200 MB."""
+"""Limits of a batch's file. The endpoints accept 200 MB."""
 ROUNDS = 3
-"""Batches that a request may go through before its failures are believed."""
+"""Number of batches in which a request may fail before it counts as failed."""
 LOOK_AFTER = 20.0
-"""Seconds until a batch whose creation broke off, and that is not listed, is taken never to have been."""
+"""Seconds after which a batch whose creation was interrupted counts as not created, if it is not listed."""
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
 class Out(Record, frozen=True, omit_defaults=True):
-    """A batch that is out, or whose results are partly fetched."""
+    """A batch that is pending, or whose results are partly fetched."""
 
     mark: str
-    """In its metadata."""
+    """Mark in the batch's metadata."""
     calls: dict[str, tuple[str, ...]]
-    """Keys of the requests of each line, by ``custom_id``; an empty one has been fetched. Steps share batches, and each
-    fetches what it wants."""
+    """Keys of the requests of each line, by ``custom_id``; an empty key has been fetched. Steps share batches, and each
+    step fetches its own requests."""
     worst: int
-    """What it may cost, in billionths; booked as spent until the truth is known."""
+    """Highest possible cost, in billionths of the currency; booked as spent until the actual cost is known."""
     account: str | None
-    """Where that is booked; None: nowhere, or settled."""
+    """Path of the account in which it is booked; None: not booked, or settled."""
     at: float
-    """When it was made, in seconds since 1970."""
+    """Time of its creation, in seconds since 1970."""
     round: int = 1
     id: str | None = None
-    """None while it is not known whether it was created."""
+    """None while it is unknown whether the batch was created."""
     lines: dict[str, int] = {}
-    """What each line may cost at most, in billionths, where money is counted."""
+    """Highest possible cost of each line, in billionths of the currency, where money is counted."""
 
     @property
     def keys(self) -> Iterator[str]:
-        """Of requests that have not been fetched."""
+        """Keys of the requests that have not been fetched."""
         return (key for keys in self.calls.values() for key in keys if key)
 
 
@@ -80,11 +80,11 @@ class Lost(msgspec.Struct, frozen=True):
 
     why: str
     refused: bool
-    """For what it says; else it failed too often."""
+    """Whether it was refused because of its content; otherwise it failed too often."""
 
 
 class _BatchLine(msgspec.Struct, frozen=True):
-    """A line of an output or error file."""
+    """A line of a batch's output or error file."""
 
     custom_id: str
     response: dict[str, Any] | None = None
@@ -93,26 +93,26 @@ class _BatchLine(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class _Ended:
-    """What a batch that is no longer out has come to."""
+    """Outcome of a batch that is no longer pending."""
 
-    found: list[Completion]
+    completions: list[Completion]
     left: Out | None = None
-    """What other steps may still want of it."""
+    """The results that other steps may still fetch."""
     error: EndpointError | None = None
-    """What the run must stop for."""
+    """An error that must stop the run."""
 
 
 class Batches:
-    """The batches of one teacher.
+    """The batches of a model.
 
     Args:
         connection: to the endpoint.
-        path: of the endpoint that a batch's lines are for.
-        calls: makes calls of requests.
-        policy: when to give up.
-        folder: where those that are out are written down.
-        thinking: tags of thoughts in the text.
-        budget: of the run; None: money is no matter.
+        path: of the endpoint that the lines of a batch are for.
+        calls: factory of calls.
+        policy: when to try again and when to give up.
+        folder: folder of the pending batches' notes.
+        thinking: tags around thinking in the text.
+        budget: of the run; None: no money is counted.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Batches:
         self._client = Client(
             connection,
             policy,
-            next_step="What came is kept; the same command goes on from there, and picks up the batches that are out.",
+            next_step="Completions received so far are kept. The same command continues, and fetches the pending batches.",
         )
         self._path = path
         self._calls = calls
@@ -139,25 +139,25 @@ class Batches:
         self._thinking = thinking
         self._budget = budget
         self._again: dict[int, list[Request]] = {}
-        """Requests that failed, by the round that they go into."""
+        """Failed requests, by the round in which they are sent again."""
 
     def answers(self, requests: Sequence[Request]) -> Iterator[list[Completion]]:
-        """Yields what is ready of the batches that are out, and sends out what is in none.
+        """Yield the completions of finished batches, and send requests that are in no batch.
 
         Raises:
-            NotYetError: batches are out; ask again later.
-            EndpointError: the endpoint is out of order, or refuses a batch as a whole.
-            BudgetSpentError: a batch could go over the budget.
-            StepFailedError: nothing is out any more, and single requests were refused or failed too often.
+            NotYetError: batches are pending; try again later.
+            EndpointError: the endpoint does not work, or refuses a whole batch.
+            BudgetSpentError: a batch could exceed the budget.
+            StepFailedError: no batch is pending any more, and some requests were refused or failed too often.
         """
         wanted = {request.key: request for request in requests}
-        out = {path: held for path, held in notes_in(self._folder) if not wanted.keys().isdisjoint(held.keys)}
-        covered = {key for held in out.values() for key in held.keys}
-        for path, held in list(out.items()):
-            ended = asyncio.run(self._look_at(path, held, wanted))
+        out = {path: note for path, note in notes_in(self._folder) if not wanted.keys().isdisjoint(note.keys)}
+        covered = {key for note in out.values() for key in note.keys}
+        for path, note in list(out.items()):
+            ended = asyncio.run(self._look_at(path, note, wanted))
             if ended is None:
                 continue
-            yield ended.found  # when the consumer comes back, all of it is in the ledger
+            yield ended.completions  # when the consumer asks for more, all of them are in the ledger
             if ended.left is None:
                 path.unlink()
             else:
@@ -169,62 +169,66 @@ class Batches:
         fresh = [r for r in requests if r.key not in covered and r.key not in refused]
         for turn, rest in [(1, fresh), *sorted(self._again.items())]:
             for calls in self._divided(rest):
-                path, held = asyncio.run(self._send_out(calls, turn, waits=bool(out)))
-                out[path] = held
+                path, note = asyncio.run(self._send_out(calls, turn, waits=bool(out)))
+                out[path] = note
         if out:
-            lines = sum(len(held.calls) for held in out.values())
-            age = time.time() - min(held.at for held in out.values())
-            raise NotYetError(f"{len(out)} batches with {lines} calls are out", after=min(60.0, max(1.0, age / 10)))
+            lines = sum(len(note.calls) for note in out.values())
+            age = time.time() - min(note.at for note in out.values())
+            raise NotYetError(f"{len(out)} batches with {lines} calls are pending", after=min(60.0, max(1.0, age / 10)))
         if refused and (lost := self._lost(refused, len(requests))) is not None:
             raise lost
 
-    # ---- what is out
+    # ---- pending batches
 
-    async def _look_at(self, path: Path, held: Out, wanted: dict[str, Request]) -> _Ended | None:
-        """What a batch has come to; None while it is out."""
+    async def _look_at(self, path: Path, note: Out, wanted: dict[str, Request]) -> _Ended | None:
+        """Return the outcome of a batch; None while it is pending."""
         async with self._client as client:
-            if held.id is None:
-                held = await self._found_again(path, held)
-            if held.id is None and time.time() - held.at < LOOK_AFTER:  # it may not be listed yet
+            if note.id is None:
+                note = await self._found_again(path, note)
+            if note.id is None and time.time() - note.at < LOOK_AFTER:  # it may not be listed yet
                 return None
-            if held.id is None:  # it was never created: its requests go into another
-                book_truth(self._budget, path, held, 0)
-                self._put_again(held, list(held.calls), wanted)
+            if note.id is None:  # it was never created: its requests go into another batch
+                book_truth(self._budget, path, note, 0)
+                self._put_again(note, list(note.calls), wanted)
                 return _Ended([])
             try:
-                batch = await client.get(f"batches/{held.id}")
+                batch = await client.get(f"batches/{note.id}")
                 if batch.get("status") not in _FINAL:
                     return None
                 if batch["status"] == "failed":
-                    book_truth(self._budget, path, held, 0)
+                    book_truth(self._budget, path, note, 0)
                     return _Ended([], error=self._refused_as_a_whole(batch))
                 files = [batch[key] for key in ("output_file_id", "error_file_id") if batch.get(key)]
                 lines = [line for file in files for line in await client.lines(file, _BatchLine)]
             except GoneError:
-                gone = f"the batch {held.id}, or a file of it, is gone, and its note has been removed"
-                return _Ended([], error=client.error(f"{gone}: what it held is asked, and paid, again in the next go"))
+                gone = f"the batch {note.id}, or a file of it, no longer exists, and its note has been removed"
+                return _Ended([], error=client.error(f"{gone}: the next run sends and pays its requests again"))
             error = None
-            if batch["status"] == "cancelled":  # by somebody, who would not like it to be sent out again at once
-                error = client.error(f"the batch {held.id} was cancelled")
-            found, left = self._read(path, held, lines, wanted)
-            return _Ended(found, left, error)
+            if batch["status"] == "cancelled":  # somebody cancelled it, so it must not be sent again automatically
+                error = client.error(f"the batch {note.id} was cancelled")
+            fetched, left = self._read(path, note, lines, wanted)
+            return _Ended(fetched, left, error)
 
-    async def _found_again(self, path: Path, held: Out) -> Out:
-        """Looks for a batch whose creation was cut off."""
+    async def _found_again(self, path: Path, note: Out) -> Out:
+        """Look for a batch whose creation was interrupted, and return its note, with its id if it is listed."""
         async for batch in self._client.listed("batches"):
-            if (batch.get("metadata") or {}).get(MARK) == held.mark:
-                held = msgspec.structs.replace(held, id=self._client.field(batch, "id", "batches"))
-                write_note(path, held)
+            if (batch.get("metadata") or {}).get(MARK) == note.mark:
+                note = msgspec.structs.replace(note, id=self._client.field(batch, "id", "batches"))
+                write_note(path, note)
                 break
-        return held
+        return note
 
     def _read(
-        self, path: Path, held: Out, lines: Sequence[_BatchLine], wanted: dict[str, Request]
+        self, path: Path, note: Out, lines: Sequence[_BatchLine], wanted: dict[str, Request]
     ) -> tuple[list[Completion], Out | None]:
-        """Joins results to requests by ``custom_id``, in whatever order and however often they come; what failed, expired or
-        is missing goes out again, what was refused is written down. Good results that this step does not want stay for
-        others."""
-        found: list[Completion] = []
+        """Match the results of a batch with requests by ``custom_id``, in any order, with repetitions allowed.
+
+        Requests that failed, expired or are missing are scheduled again. Refusals are stored.
+
+        Returns:
+            the completions that this step wants, and a note on the good results that are left for other steps.
+        """
+        fetched: list[Completion] = []
         left: dict[str, tuple[str, ...]] = {}
         spent = 0
         verdicts: dict[str, Verdict] = {}
@@ -232,48 +236,50 @@ class Batches:
             if not isinstance(verdicts.get(line.custom_id), Good):
                 verdicts[line.custom_id] = _verdict(line)
         again: list[str] = []
-        for name, keys in held.calls.items():
-            verdict = verdicts.get(name, Again("the batch says nothing of it"))
+        for name, keys in note.calls.items():
+            verdict = verdicts.get(name, Again("the batch has no result for it"))
             if isinstance(verdict, Good):
-                spent += self._calls.cost(verdict.reply.usage, held.lines.get(name, 0))
-                found += self._of_line(held, keys, verdict.reply, wanted)
+                spent += self._calls.cost(verdict.reply.usage, note.lines.get(name, 0))
+                fetched += self._of_line(note, keys, verdict.reply, wanted)
                 rest = tuple(
                     "" if key in wanted or i >= len(verdict.reply.choices) else key for i, key in enumerate(keys)
                 )
                 if any(rest):
                     left[name] = rest
-            elif isinstance(verdict, Refused) or held.round >= ROUNDS:
+            elif isinstance(verdict, Refused) or note.round >= ROUNDS:
                 lost = Lost(self._connection.without_key(verdict.why), isinstance(verdict, Refused))
                 for key in (key for key in keys if key in wanted):
                     write_atomic(self._refusal(key), msgspec.json.encode(lost))
             else:
                 again.append(name)
-        self._put_again(held, again, wanted)
-        settled = book_truth(self._budget, path, held, spent)
-        return found, msgspec.structs.replace(settled, calls=left, account=None, lines={}) if left else None
+        self._put_again(note, again, wanted)
+        settled = book_truth(self._budget, path, note, spent)
+        return fetched, msgspec.structs.replace(settled, calls=left, account=None, lines={}) if left else None
 
-    def _of_line(self, held: Out, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]) -> list[Completion]:
-        """The completions of a line that are wanted, each with its share of the tokens; choices that it lacks go out
-        again."""
+    def _of_line(self, note: Out, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]) -> list[Completion]:
+        """Return the wanted completions of a line, each with its share of the tokens.
+
+        Requests for which the line has no choice are scheduled again.
+        """
         some = next((wanted[key] for key in keys if key in wanted), None)
         if some is None:
             return []
-        self._put(held.round, [wanted[key] for key in keys[len(reply.choices) :] if key in wanted])
-        found = completions([wanted.get(key, some) for key in keys], reply, self._thinking)
-        return [completion for key, completion in zip(keys, found, strict=False) if key in wanted]
+        self._put(note.round, [wanted[key] for key in keys[len(reply.choices) :] if key in wanted])
+        choices = completions([wanted.get(key, some) for key in keys], reply, self._thinking)
+        return [completion for key, completion in zip(keys, choices, strict=False) if key in wanted]
 
-    def _put_again(self, held: Out, names: Sequence[str], wanted: dict[str, Request]) -> None:
-        requests = [wanted[key] for name in names for key in held.calls[name] if key in wanted]
-        self._put(held.round + 1 if held.id is not None else held.round, requests)
+    def _put_again(self, note: Out, names: Sequence[str], wanted: dict[str, Request]) -> None:
+        requests = [wanted[key] for name in names for key in note.calls[name] if key in wanted]
+        self._put(note.round + 1 if note.id is not None else note.round, requests)
 
     def _put(self, turn: int, requests: Sequence[Request]) -> None:
         if requests:
             self._again.setdefault(turn, []).extend(requests)
 
-    # ---- what goes out
+    # ---- sending batches
 
     def _divided(self, requests: Sequence[Request]) -> Iterator[list[Call]]:
-        """Calls for one batch each, within what a batch may hold."""
+        """Yield the calls of each batch, within the limits of a batch."""
         calls: list[Call] = []
         size = 0
         for call in self._calls.of(requests):
@@ -287,12 +293,18 @@ class Batches:
             yield calls
 
     async def _send_out(self, calls: Sequence[Call], turn: int, *, waits: bool) -> tuple[Path, Out]:
-        """Sends calls out as a batch. Where the money does not reach for all of them, as many as it reaches for; for none,
-        it waits for batches that are out to be settled.
+        """Send calls as a batch.
+
+        Where the budget is not enough for all calls, the first calls are sent for which it is enough.
+
+        Args:
+            calls: to be sent.
+            turn: round of the batch; 1 for new requests.
+            waits: whether batches are pending, which may free money.
 
         Raises:
-            NotYetError: the endpoint takes no more batches at the moment, or money is held by those that are out.
-            BudgetSpentError: nothing is out, and the next call could go over the budget.
+            NotYetError: the endpoint takes no more batches at the moment, or pending batches hold the rest of the budget.
+            BudgetSpentError: no batch is pending, and the next call could exceed the budget.
         """
         try:
             account = book_worst(self._budget, sum(call.worst for call in calls))
@@ -303,10 +315,10 @@ class Batches:
             if fitting:
                 return await self._send_out(fitting, turn, waits=waits)
             if waits:
-                raise NotYetError("batches that are out hold the rest of the budget", after=60.0) from None
+                raise NotYetError("pending batches hold the rest of the budget", after=60.0) from None
             raise self._budget.spent_out(calls[0].worst) from None
         mark = uuid.uuid4().hex
-        held = Out(
+        note = Out(
             mark=mark,
             calls={call.requests[0].key: tuple(r.key for r in call.requests) for call in calls},
             worst=sum(call.worst for call in calls),
@@ -315,33 +327,33 @@ class Batches:
             round=turn,
             lines={call.requests[0].key: call.worst for call in calls if call.worst},
         )
-        path = self._folder / f"{held.mark}.json"
-        # First of all: whatever breaks off from here on, it is looked for, and its money settled.
-        write_note(path, held)
+        path = self._folder / f"{note.mark}.json"
+        # Written first, so that the batch is looked for and its money settled wherever the run is interrupted from here on.
+        write_note(path, note)
         try:
-            held = await self._created(held, calls)
+            note = await self._created(note, calls)
         except PerhapsDoneError:
             raise
-        except EndpointError as error:  # it is certain that there is none
-            book_truth(self._budget, path, held, 0)
+        except EndpointError as error:  # the batch was certainly not created
+            book_truth(self._budget, path, note, 0)
             path.unlink()
             if isinstance(error, TooManyError):
                 raise NotYetError(error.what, where=error.where, after=TOO_MANY_AFTER) from None
             raise
-        write_note(path, held)
-        return path, held
+        write_note(path, note)
+        return path, note
 
-    async def _created(self, held: Out, calls: Sequence[Call]) -> Out:
+    async def _created(self, note: Out, calls: Sequence[Call]) -> Out:
         async with self._client as client:
             url = f"{urlsplit(self._connection.url('')).path.rstrip('/')}/{self._path}"
             content = b"\n".join(_line(call, url) for call in calls)
-            asked = {
-                "input_file_id": await client.upload(f"{held.mark}.jsonl", content, "batch"),
+            body = {
+                "input_file_id": await client.upload(f"{note.mark}.jsonl", content, "batch"),
                 "endpoint": url,
                 "completion_window": "24h",
-                "metadata": {MARK: held.mark},
+                "metadata": {MARK: note.mark},
             }
-            return msgspec.structs.replace(held, id=await client.create("batches", asked))
+            return msgspec.structs.replace(note, id=await client.create("batches", body))
 
     # ---- shared
 
@@ -350,11 +362,15 @@ class Batches:
 
     def _refused_as_a_whole(self, batch: dict[str, Any]) -> EndpointError:
         problems = (batch.get("errors") or {}).get("data") or [{}]
-        said = problems[0].get("message") or "(no message)"
-        return self._client.error(f"the batch {batch['id']} was refused: {said}")
+        message = problems[0].get("message") or "(no message)"
+        return self._client.error(f"the batch {batch['id']} was refused: {message}")
 
-    def _lost(self, refused: set[str], asked: int) -> StepFailedError | None:
-        """Forgets the refusals, so that another go asks again, and tells them; None where they may be left out."""
+    def _lost(self, refused: set[str], total: int) -> StepFailedError | None:
+        """Delete the stored refusals, so that the next run sends the requests again, and return them as an error.
+
+        Returns:
+            None where the refused requests may be left out.
+        """
         notes: dict[str, Lost] = {key: read_json(self._refusal(key), Lost) for key in refused}
         for key in refused:
             self._refusal(key).unlink()
@@ -362,16 +378,16 @@ class Batches:
             notes = {key: note for key, note in notes.items() if not note.refused}
         if not notes:
             return None
-        said = "; ".join(sorted({note.why for note in notes.values()})[:3])
+        reasons = "; ".join(sorted({note.why for note in notes.values()})[:3])
         return StepFailedError(
-            f"{len(notes)} of {asked} requests got no completion: {said}",
+            f"{len(notes)} of {total} requests got no completion: {reasons}",
             where=self._policy.where,
-            next_step="What came is kept; run again to ask for the rest.",
+            next_step="Completions received so far are kept. Run again to request the rest.",
         )
 
 
 def notes_in(folder: Path) -> Iterator[tuple[Path, Out]]:
-    """The batches that are out, or whose results are partly fetched."""
+    """Yield the notes of batches that are pending, or whose results are partly fetched, with their paths."""
     for path in sorted(folder.glob("*.json")):
         yield path, read_json(path, Out)
 
@@ -381,16 +397,16 @@ def _sums(calls: Sequence[Call]) -> Iterator[int]:
 
 
 def _verdict(line: _BatchLine) -> Verdict:
-    """What a line says, as if it had been the answer to a call of its own."""
+    """Return the verdict on a line, as if it were the answer to a single call."""
     if line.response is None:
         return Again(str((line.error or {}).get("message") or "no result"))
     status = line.response.get("status_code")
     if not isinstance(status, int):
         return Again("the line has no status")
     body = msgspec.json.encode(line.response.get("body"))
-    found = verdict_on(HttpReply(status, {}, body))
-    # One line's 404 or 401 does not speak for the endpoint, which took the batch.
-    return found if isinstance(found, Good | Again) else Refused(found.why)
+    verdict = verdict_on(HttpReply(status, {}, body))
+    # A 404 or 401 of one line says nothing about the endpoint, which accepted the batch.
+    return verdict if isinstance(verdict, Good | Again) else Refused(verdict.why)
 
 
 def _line(call: Call, url: str) -> bytes:

@@ -1,5 +1,8 @@
-"""Money for work that is out at an endpoint for hours: booked at its worst before it is sent, at its truth when that is
-known, whatever stops the run in between."""
+"""Booking of money for work that an endpoint takes hours to do.
+
+The highest possible cost is booked before the work is sent, and replaced by the actual cost when that is known. The
+account stays right, or too high, wherever a run is stopped in between.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,32 @@ from rtbench.api import Budget, write_atomic
 
 
 class Booked(Protocol):
-    """A note of work that is out."""
+    """A note of pending work."""
 
     @property
     def worst(self) -> int:
-        """What is booked for it, in billionths."""
+        """Amount booked for the work, in billionths of the currency."""
 
     @property
     def account(self) -> str | None:
-        """Where that is booked; None: nowhere."""
+        """Path of the account in which the amount is booked; None where nothing is booked."""
 
 
 N = TypeVar("N", bound=Booked)
 
 
 def book_worst(budget: Budget | None, worst: int) -> str | None:
-    """Books what the work may cost. Returns the account.
+    """Book the highest possible cost of pending work.
+
+    Args:
+        budget: of the run; None where no money is counted.
+        worst: highest possible cost, in billionths of the currency.
+
+    Returns:
+        path of the account; None without a budget.
 
     Raises:
-        BudgetSpentError: there is not so much left; nothing is booked.
+        BudgetSpentError: less than this is left. Nothing is booked.
     """
     if budget is None:
         return None
@@ -42,14 +52,19 @@ def book_worst(budget: Budget | None, worst: int) -> str | None:
 
 
 def book_truth(budget: Budget | None, path: Path, note: N, spent: int) -> N:
-    """Books the truth in place of the worst, once: noted before it is booked, so that who is killed in between has booked
-    too much, not too little. A note of another account's money stays as it is.
+    """Replace the booked highest cost by the actual cost, once.
+
+    The note is written before the account is changed, so a run that is killed in between has booked too much, not too
+    little. A note with another account is left as it is.
 
     Args:
         budget: of the run.
-        path: of the note.
-        note: what stands there.
-        spent: the truth, in billionths.
+        path: file of the note.
+        note: contents of that file.
+        spent: actual cost, in billionths of the currency.
+
+    Returns:
+        the note with the actual cost.
     """
     if budget is None or note.account != budget.cap.path:
         return note

@@ -1,4 +1,4 @@
-"""Calls: what is sent in one go, and what it may cost."""
+"""Calls: requests that are sent together, with their highest possible cost."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from rtbench_plugins.remote.wire import Body, UsageReply
 from rtbench.api import Price, Request, nano
 
 OVERHEAD_TOKENS = 64
-"""Of a chat's own marks around a prompt, from above."""
+"""Upper bound on the tokens that a chat format adds to a prompt."""
 
 
 @dataclass
 class Call:
-    """Completions of one prompt that are asked for in one go."""
+    """A call for one or more completions of one prompt."""
 
     requests: tuple[Request, ...]
     body: bytes
     most_tokens: int
-    """Prompt and completions, at most: a token is at least one byte."""
+    """Upper bound on the tokens of prompt and completions. A token has at least one byte."""
     worst: int
-    """What it may cost at most, in billionths; 0 without a price or a budget."""
+    """Highest possible cost, in billionths of the currency; 0 without a price or a budget."""
     faults: int = 0
-    """Times that it was sent and went wrong."""
+    """Number of tries that failed."""
     throttled: int = 0
-    """Times that the server refused it for being asked too much."""
+    """Number of tries that the server refused because of its rate limits."""
     told: bool = False
-    """It waits for as long as the server said."""
+    """Whether its current wait was set by the server."""
 
 
 class Calls:
-    """Makes calls of requests.
+    """Factory of calls.
 
     Args:
-        body: makes their bodies.
-        n: completions of one prompt in a call, at most.
-        price: of the model, where a budget is kept.
+        body: builds the bodies of calls.
+        n: highest number of completions per call.
+        price: of the model; None where there is no budget to keep.
     """
 
     def __init__(self, body: Body, n: int, price: Price | None) -> None:
@@ -47,7 +47,7 @@ class Calls:
         self._price = price
 
     def of(self, requests: Sequence[Request]) -> Iterator[Call]:
-        """Neighbours with one prompt and sampling share a call."""
+        """Yield the calls for requests. Adjacent requests with the same prompt and sampling share a call."""
         if self._n == 1:
             for request in requests:
                 yield self.one((request,))
@@ -58,15 +58,15 @@ class Calls:
                 yield self.one(group[start : start + self._n])
 
     def one(self, requests: tuple[Request, ...]) -> Call:
-        """The call for these requests, which have one prompt."""
+        """Return the call for requests that have the same prompt."""
         body = self._body.encoded(requests[0], len(requests))
-        written = requests[0].sampling.max_new_tokens * len(requests)
+        completion = requests[0].sampling.max_new_tokens * len(requests)
         prompt = len(body) + OVERHEAD_TOKENS
-        worst = 0 if self._price is None else nano(self._price.of(prompt, written))
-        return Call(requests, body, prompt + written, worst)
+        worst = 0 if self._price is None else nano(self._price.of(prompt, completion))
+        return Call(requests, body, prompt + completion, worst)
 
     def cost(self, usage: UsageReply | None, worst: int) -> int:
-        """What a good reply came to, in billionths; the worst where the server does not count tokens."""
+        """Return the cost of a good reply, in billionths of the currency; ``worst`` where the server does not count tokens."""
         if self._price is None:
             return 0
         if usage is None:

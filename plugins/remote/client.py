@@ -1,4 +1,4 @@
-"""Calls that are few: files, batches, jobs. Sent one by one, again after faults. Imports aiohttp."""
+"""Client for calls about files, batches and jobs: sent one by one, and repeated after faults. Imports aiohttp."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdi
 
 T = TypeVar("T")
 MARK = "rtbench"
-"""Key in the metadata of what we create, by which it is found again."""
+"""Key in the metadata of objects that we create, by which they are found again."""
 TOO_MANY_AFTER = 60.0
-"""Seconds until something is offered again to an endpoint that has as many as it takes."""
+"""Seconds to wait after an endpoint has refused to take more batches or jobs."""
 MOST_PAGES = 50
-"""Of a listing, a hundred entries each."""
+"""Highest number of pages read of a listing, with 100 entries each."""
 
 MakeBody = Callable[[], bytes | aiohttp.FormData]
-"""Each try sends a body of its own: a form can be sent once."""
+"""Builds a body for each try, since a form can be sent only once."""
 
 
 class PerhapsDoneError(EndpointError):
-    """A call that must not be sent twice broke off, and the server may have done it all the same."""
+    """A call that must not be sent twice was interrupted, and the server may have executed it."""
 
 
 class TooManyError(EndpointError):
-    """The endpoint is well and takes no more at the moment."""
+    """The endpoint works, but takes no more batches or jobs at the moment."""
 
 
 class GoneError(EndpointError):
-    """What is asked for is not there (404, 410)."""
+    """The object does not exist (404, 410)."""
 
 
 class Client:
-    """Sends calls over a connection, which is open within ``async with``.
+    """Client of an endpoint, whose connection is open within ``async with``.
 
     Args:
         connection: to the endpoint.
-        policy: when to give up.
-        next_step: what to do about an error.
+        policy: when to try again and when to give up.
+        next_step: what a user can do about an error.
     """
 
     def __init__(self, connection: Connection, policy: Policy, *, next_step: str) -> None:
@@ -61,16 +61,16 @@ class Client:
         await self._connection.close()
 
     async def get(self, path: str) -> dict[str, Any]:
-        """The object at a path.
+        """Return the object at a path.
 
         Raises:
-            GoneError: there is none.
-            EndpointError: it is refused, or the tries are used up.
+            GoneError: there is no such object.
+            EndpointError: the call is refused, or all tries failed.
         """
         return self._read(path, await self._send("GET", path))
 
     async def listed(self, path: str) -> AsyncIterator[dict[str, Any]]:
-        """The entries of a listing, page by page, as the server orders them (the newest first)."""
+        """Yield the entries of a listing in the server's order (newest first), fetched page by page."""
         after = ""
         for _ in range(MOST_PAGES):
             page = await self.get(f"{path}?limit=100{after}")
@@ -82,13 +82,14 @@ class Client:
             after = f"&after={self.field(entries[-1], 'id', path)}"
 
     async def create(self, path: str, value: Any) -> str:
-        """Creates what an object describes. Not sent again where the server may have done it, as to create something
-        twice is to pay twice. Returns its id.
+        """Create an object and return its id.
+
+        The call is not repeated where the server may have executed it, since creating twice means paying twice.
 
         Raises:
-            PerhapsDoneError: it broke off, or the reply cannot be read: the server may have done it.
+            PerhapsDoneError: the call was interrupted, or its reply cannot be read, so the server may have executed it.
             TooManyError: the server takes no more at the moment.
-            EndpointError: it is refused, or the tries are used up.
+            EndpointError: the call is refused, or all tries failed.
         """
         answer = await self._send("POST", path, lambda: msgspec.json.encode(value), once=True)
         try:
@@ -97,12 +98,12 @@ class Client:
             raise PerhapsDoneError(error.what, where=error.where, next_step=error.next_step) from None
 
     async def upload(self, name: str, content: bytes, purpose: str) -> str:
-        """Leaves a file there. Returns its id."""
+        """Upload a file and return its id."""
         answer = await self._send("POST", "files", lambda: _form(name, content, purpose))
         return self.field(self._read("files", answer), "id", "files")
 
     async def lines(self, file: str, type_: type[T]) -> list[T]:
-        """The objects in a file of JSON lines."""
+        """Return the objects in a file of JSON lines."""
         answer = await self._send("GET", f"files/{file}/content")
         try:
             return msgspec.json.Decoder(type_).decode_lines(answer.body)
@@ -110,25 +111,25 @@ class Client:
             raise self.error(f"file {file}: {error}") from None
 
     def field(self, value: dict[str, Any], name: str, path: str) -> str:
-        """A text that the reply must have.
+        """Return a text field of a reply.
 
         Raises:
-            EndpointError: it has not.
+            EndpointError: the reply has no such field.
         """
-        found = value.get(name)
-        if not isinstance(found, str) or not found:
+        text = value.get(name)
+        if not isinstance(text, str) or not text:
             raise self.error(f"{path}: the reply has no {name!r}")
-        return found
+        return text
 
     def error(self, why: str) -> EndpointError:
-        """The error that stops a run, without the key."""
+        """Return an error that stops the run. Keys are removed from its text."""
         return EndpointError(self._connection.without_key(why), where=self._policy.where, next_step=self._next_step)
 
     def _read(self, path: str, answer: HttpReply) -> dict[str, Any]:
         try:
             return msgspec.json.decode(answer.body, type=dict[str, Any])
         except msgspec.MsgspecError:
-            raise self.error(f"{path}: the reply is no JSON") from None
+            raise self.error(f"{path}: the reply is not JSON") from None
 
     async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> HttpReply:
         why = ""
@@ -151,12 +152,12 @@ class Client:
                 break
             if isinstance(verdict, Again) and verdict.after is not None:
                 await asyncio.sleep(min(verdict.after, self._policy.patience))
-        found = self.error(f"{method} {path}: {why}")
-        raise kind(found.what, where=found.where, next_step=found.next_step)
+        failure = self.error(f"{method} {path}: {why}")
+        raise kind(failure.what, where=failure.where, next_step=failure.next_step)
 
 
 def _kind(answer: HttpReply, verdict: Verdict, *, once: bool) -> type[EndpointError]:
-    """What a bad answer says of the call."""
+    """Return the kind of error that a bad answer stands for."""
     if answer.status in {404, 410}:
         return GoneError
     if isinstance(verdict, Again) and verdict.throttled:

@@ -1,8 +1,8 @@
-"""The asynchronous engine under remote teachers: all of a step's calls, so many at once, with limits, retries, a budget
-and a circuit breaker. Imports aiohttp.
+"""Asynchronous engine of remote models: sends a step's calls concurrently, with rate limits, retries, a budget and a
+circuit breaker. Imports aiohttp.
 
-One place decides (:meth:`Engine._pump`): it sends what may be sent, and sets an alarm where only time is missing. A call
-that must wait waits on a heap, not in a slot.
+:meth:`Engine._pump` alone decides what is sent: it sends all calls that may be sent, and sets a timer for the next call
+that only has to wait. A waiting call is on a heap and takes no slot.
 """
 
 from __future__ import annotations
@@ -26,51 +26,51 @@ from rtbench.api import Budget, Completion, Request, StepFailedError
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 60.0
-"""Seconds before a call is sent again where the server names none: doubled with each try of the call, and with each
-doubling of what went wrong in a row on the whole endpoint; of that a random part."""
+"""Seconds before a call is sent again where the server states none. The time doubles with each try of the call, and with
+each doubling of the endpoint's failures in a row; a random fraction of it is used."""
 BUDGET_WAIT = 0.2
-"""Seconds between looks at a budget whose rest other processes hold."""
+"""Seconds between checks of a budget whose rest is reserved by other processes."""
 PATIENCE_AT_FIRST = 30.0
-"""Seconds at most without a good answer while there was none at all: the address or the server is wrong."""
+"""Longest time without a good answer, in seconds, before the first good answer: the address or the server is wrong."""
 GRACE = 5.0
-"""Seconds that calls under way are waited for when the run stops."""
+"""Seconds to wait for the calls in progress when the run stops."""
 OUTAGE = 8
-"""Failures in a row that are no single call's bad luck."""
+"""Failures in a row that indicate an outage, not faults of single calls."""
 REFUSED_AT_ONCE = 5
-"""Refusals in a row after which a server that has not answered anything well is not asked on."""
+"""Refusals in a row after which the run stops, if the server has given no good answer before."""
 
 
 class EndpointError(StepFailedError):
-    """The endpoint does not answer, and will not while nobody does something about it."""
+    """The endpoint does not work, and will not until somebody fixes the cause."""
 
     stops_run = True
 
 
 @dataclass(frozen=True)
 class Policy:
-    """When to send again and when to give up."""
+    """When to send a call again and when to give up."""
 
     retries: int
-    """Times that one call is sent again after faults."""
+    """How often a call is sent again after faults."""
     patience: float
-    """Seconds without a good answer."""
+    """Seconds without a good answer after which the run stops."""
     where: str
-    """Whose endpoint it is, for errors."""
+    """The model that errors name."""
     leaves_out: bool = False
-    """Requests that are refused for themselves are left out."""
+    """Whether requests that are refused because of their content are left out."""
 
 
 class Engine:
-    """Answers the requests of one step.
+    """Engine for the requests of one step.
 
     Args:
         connection: to the endpoint.
         path: of the endpoint.
-        calls: makes calls of requests.
+        calls: factory of calls.
         limits: of the endpoint.
-        policy: when to give up.
-        thinking: tags of thoughts in the text.
-        budget: of the run; None: money is no matter.
+        policy: when to try again and when to give up.
+        thinking: tags around thinking in the text.
+        budget: of the run; None: no money is counted.
     """
 
     def __init__(
@@ -100,25 +100,26 @@ class Engine:
         self._alarm: asyncio.TimerHandle | None = None
         self._fault: BaseException | None = None
         self._lost: Counter[str] = Counter()
-        """Completions given up, by reason."""
+        """Number of completions given up, by reason."""
         self._good_at = 0.0
         self._good = 0
         self._bad_in_a_row = 0
-        self._random = random.Random()  # noqa: S311 - spreads waits, keeps no secret
+        self._random = random.Random()  # noqa: S311 - spreads waiting times, protects no secret
 
     def answers(self, requests: Sequence[Request]) -> Iterator[list[Completion]]:
-        """Yields completions as they come, in bunches.
+        """Yield completions as they arrive, in lists.
 
         Raises:
-            EndpointError: the endpoint is out of order. What came of the calls under way within five seconds is yielded.
-            BudgetSpentError: the next call could go over the budget; the same.
-            StepFailedError: single requests were refused or went wrong too often; all others have been yielded.
+            EndpointError: the endpoint does not work. Completions of the calls in progress that arrive within five seconds
+                are yielded first.
+            BudgetSpentError: the next call could exceed the budget. Completions of the calls in progress are yielded first.
+            StepFailedError: some requests were refused or failed too often; all other completions have been yielded.
         """
         loop = asyncio.new_event_loop()
         try:
             loop.run_until_complete(self._begin(requests))
-            while found := loop.run_until_complete(self._next()):
-                yield found
+            while arrived := loop.run_until_complete(self._next()):
+                yield arrived
         finally:
             loop.run_until_complete(self._end())
             loop.run_until_complete(loop.shutdown_asyncgens())
@@ -137,17 +138,17 @@ class Engine:
         self._pump()
 
     async def _next(self) -> list[Completion]:
-        """What has come since; empty at the end."""
+        """Return the completions that have arrived since the last call; an empty list at the end."""
         while not self._done:
             if not self._under_way and (self._fault is not None or not (self._waiting or self._later)):
                 return []
             self._news.clear()
             await self._news.wait()
-        found, self._done = self._done, []
-        return found
+        arrived, self._done = self._done, []
+        return arrived
 
     async def _end(self) -> None:
-        """Cancels what is under way: the consumer wants no more."""
+        """Cancel the calls in progress, because the consumer needs no more."""
         if self._alarm is not None:
             self._alarm.cancel()
         for task in self._under_way:
@@ -157,7 +158,7 @@ class Engine:
         await self._connection.close()
 
     def _pump(self) -> None:
-        """Sends all that may be sent now."""
+        """Send all calls that may be sent now, and set a timer for the next call that has to wait."""
         loop = asyncio.get_running_loop()
         now = loop.time()
         if self._alarm is not None:
@@ -170,7 +171,7 @@ class Engine:
             call = self._waiting[0]
             wait = self._limits.wait(call.most_tokens, now)
             if wait > self._policy.patience:
-                self._stop(f"by its limits the endpoint takes no more calls for {wait:,.0f} s")
+                self._stop(f"because of its rate limits, the endpoint takes no more calls for {wait:,.0f} s")
                 break
             wait = wait or self._unpaid(call)
             if wait:
@@ -191,12 +192,16 @@ class Engine:
             self._news.set()
             return
         error = task.exception()
-        if error is not None:  # a fault of ours, or of the budget's account
+        if error is not None:  # a bug, or an error of the budget's account
             self._fault = error
         self._pump()
 
     def _unpaid(self, call: Call) -> float:
-        """Reserves a call's worst cost; seconds to wait where the money is held by calls that are under way."""
+        """Reserve the highest cost of a call.
+
+        Returns:
+            seconds to wait where the calls in progress have reserved the money; 0 if the call may be sent.
+        """
         if self._budget is None or call.worst == 0 or self._budget.reserve(call.worst):
             return 0.0
         if not self._under_way and self._budget.account().reserved == 0:
@@ -219,7 +224,7 @@ class Engine:
             self._settle(call, verdict)
             booked = True
         finally:
-            if not booked:  # cancelled on the way: it may be answered and billed all the same
+            if not booked:  # cancelled in progress: it may still be answered and charged
                 self._book(call, call.worst)
         self._take(call, verdict, sent)
 
@@ -241,9 +246,9 @@ class Engine:
             self._good_at, self._bad_in_a_row = now, 0
             self._good += 1
             self._limits.went_well()
-            found = completions(call.requests, verdict.reply, self._thinking)
-            self._done += found
-            if rest := call.requests[len(found) :]:  # fewer choices than asked for
+            answered = completions(call.requests, verdict.reply, self._thinking)
+            self._done += answered
+            if rest := call.requests[len(answered) :]:  # fewer choices than requested
                 self._waiting.appendleft(self._calls.one(rest))
             return
         self._bad_in_a_row += 1
@@ -263,18 +268,20 @@ class Engine:
             heapq.heappush(self._later, (now + pause, next(self._numbers), call))
 
     def _pause(self, call: Call, verdict: Again) -> float:
-        """Seconds before the call is sent again: what the server says and a little, or a random part of a time that
-        doubles."""
+        """Return the seconds before a call is sent again.
+
+        That is the server's time plus up to 10 %, or else a random fraction of a time that doubles.
+        """
         call.told = verdict.after is not None
         doublings = call.faults + call.throttled - 1 + (self._bad_in_a_row // 4).bit_length()
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(doublings, 10))
         own = longest * (0.5 + 0.5 * self._random.random())
-        if not verdict.after:  # 0 is "at once", again and again
+        if not verdict.after:  # 0 means "at once", which some servers state with every refusal
             return own
         return verdict.after * (1 + 0.1 * self._random.random())
 
     def _back_from_outage(self, now: float) -> None:
-        """What waits longer than a second on a guess of ours need not any more."""
+        """Shorten, to at most a second, the waits of calls whose time was not set by the server."""
         soon = [(min(at, now + self._random.random()), n, call) for at, n, call in self._later if not call.told]
         self._later = soon + [item for item in self._later if item[2].told]
         heapq.heapify(self._later)
@@ -286,7 +293,7 @@ class Engine:
             self._stop(f"the endpoint refuses: {verdict.why}")
 
     def _judge(self, verdict: Again, now: float) -> None:
-        """The circuit breaker: no good answer for too long, or the server asks for more patience than there is."""
+        """Stop the run (circuit breaker) after too long without a good answer, or if the server asks for too long a wait."""
         patience = self._policy.patience
         if self._good == 0:
             patience = min(patience, PATIENCE_AT_FIRST)
@@ -299,20 +306,20 @@ class Engine:
         self._fault = EndpointError(
             self._connection.without_key(why),
             where=self._policy.where,
-            next_step="What came is kept; the same command goes on from there.",
+            next_step="Completions received so far are kept. The same command continues.",
         )
         asyncio.get_running_loop().call_later(GRACE, self._give_up)
 
     def _give_up(self) -> None:
-        """Calls that are still under way at an endpoint that is out of order are not waited for."""
+        """Cancel the calls that are still in progress."""
         for task in self._under_way:
             task.cancel()
 
-    def _lost_error(self, asked: int) -> StepFailedError:
+    def _lost_error(self, total: int) -> StepFailedError:
         lost = sum(self._lost.values())
         reasons = "; ".join(f"{self._connection.without_key(why)} ({n})" for why, n in self._lost.most_common(3))
         return StepFailedError(
-            f"{lost} of {asked} requests got no completion: {reasons}",
+            f"{lost} of {total} requests got no completion: {reasons}",
             where=self._policy.where,
-            next_step="What came is kept; run again to ask for the rest.",
+            next_step="Completions received so far are kept. Run again to request the rest.",
         )

@@ -1,4 +1,4 @@
-"""The fine-tuning endpoints of OpenAI (``/files``, ``/fine_tuning/jobs``), as a provider of jobs. Imports aiohttp."""
+"""Provider of fine-tuning jobs: the endpoints of OpenAI (``/files``, ``/fine_tuning/jobs``). Imports aiohttp."""
 
 from __future__ import annotations
 
@@ -63,9 +63,9 @@ class OpenAiJobs(Provider):
     """Fine-tuning jobs behind an OpenAI-compatible endpoint.
 
     Args:
-        options: where it is.
+        options: of the endpoint.
         extra: further fields of each job.
-        where: whose jobs they are, for errors.
+        where: the student that errors name.
 
     Raises:
         BadInputError: the environment has no key.
@@ -76,14 +76,14 @@ class OpenAiJobs(Provider):
         self._client = Client(
             Connection(options, where=where),
             Policy(options.retries, options.patience, where),
-            next_step="Jobs that are out stay out; the same command picks them up.",
+            next_step="Pending jobs continue. The same command fetches their results.",
         )
 
     def upload(self, name: str, content: bytes) -> str:
         return self._run(lambda client: client.upload(name, content, "fine-tune"))
 
     def create(self, order: Order) -> str | None:
-        asked: dict[str, Any] = {
+        body: dict[str, Any] = {
             "model": order.model,
             "training_file": order.training,
             "seed": order.seed % 2**31,
@@ -91,12 +91,12 @@ class OpenAiJobs(Provider):
             "metadata": {MARK: order.mark},
         }
         if order.validation is not None:
-            asked["validation_file"] = order.validation
+            body["validation_file"] = order.validation
         if order.hyperparameters:
             supervised = {"hyperparameters": order.hyperparameters}
-            asked["method"] = {"type": "supervised", "supervised": supervised}
+            body["method"] = {"type": "supervised", "supervised": supervised}
         try:
-            return self._run(lambda client: client.create(JOBS, {**asked, **self._extra}))
+            return self._run(lambda client: client.create(JOBS, {**body, **self._extra}))
         except PerhapsDoneError:
             return None
         except TooManyError as error:
@@ -106,9 +106,9 @@ class OpenAiJobs(Provider):
         async def look(client: Client) -> FineTuningJob | None:
             async for entry in client.listed(JOBS):
                 if (entry.get("metadata") or {}).get(MARK) == mark:
-                    found = self._job(entry)
-                    if found.state in {"out", "succeeded"}:
-                        return found
+                    job = self._job(entry)
+                    if job.state in {"out", "succeeded"}:
+                        return job
             return None
 
         return self._run(look)
@@ -124,15 +124,15 @@ class OpenAiJobs(Provider):
 
     def checkpoints(self, job: str) -> list[Checkpoint]:
         path = f"{JOBS}/{job}/checkpoints"
-        found = [self._converted(entry, _Checkpoint, path) for entry in self._listed(path)]
+        entries = [self._converted(entry, _Checkpoint, path) for entry in self._listed(path)]
         return [
             Checkpoint(
-                model=one.fine_tuned_model_checkpoint,
-                step=one.step_number,
-                train_loss=one.metrics.train_loss,
-                validation_loss=one.metrics.full_valid_loss,
+                model=entry.fine_tuned_model_checkpoint,
+                step=entry.step_number,
+                train_loss=entry.metrics.train_loss,
+                validation_loss=entry.metrics.full_valid_loss,
             )
-            for one in sorted(found, key=lambda one: one.step_number)
+            for entry in sorted(entries, key=lambda entry: entry.step_number)
         ]
 
     def _listed(self, path: str) -> list[dict[str, Any]]:
@@ -142,24 +142,24 @@ class OpenAiJobs(Provider):
         return self._run(all_of)
 
     def _job(self, value: dict[str, Any]) -> FineTuningJob:
-        found = self._converted(value, _JobReply, JOBS)
-        given = (found.method and found.method.supervised and found.method.supervised.hyperparameters) or None
-        epochs = (given or found.hyperparameters or _Hyperparameters()).n_epochs
+        reply = self._converted(value, _JobReply, JOBS)
+        of_method = (reply.method and reply.method.supervised and reply.method.supervised.hyperparameters) or None
+        epochs = (of_method or reply.hyperparameters or _Hyperparameters()).n_epochs
         return FineTuningJob(
-            id=found.id,
-            state=found.status if found.status in _FINAL else "out",  # type: ignore[arg-type]
-            said=found.status,
-            model=found.fine_tuned_model,
-            trained_tokens=found.trained_tokens,
+            id=reply.id,
+            state=reply.status if reply.status in _FINAL else "out",  # type: ignore[arg-type]
+            said=reply.status,
+            model=reply.fine_tuned_model,
+            trained_tokens=reply.trained_tokens,
             epochs=epochs if isinstance(epochs, int) else None,
-            error=(found.error.message if found.error else None) or "",
+            error=(reply.error.message if reply.error else None) or "",
         )
 
     def _converted(self, value: dict[str, Any], type_: type[T], path: str) -> T:
         try:
             return msgspec.convert(value, type_)
         except msgspec.ValidationError as error:
-            raise self._client.error(f"{path}: the reply is not what it should be: {error}") from None
+            raise self._client.error(f"{path}: the reply has an unexpected form: {error}") from None
 
     def _run(self, work: Callable[[Client], Coroutine[Any, Any, T]]) -> T:
         async def connected() -> T:

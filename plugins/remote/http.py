@@ -1,4 +1,4 @@
-"""The connection to an endpoint. Imports aiohttp, so only what asks imports it."""
+"""HTTP connection to an endpoint. Imports aiohttp, so it is imported only where calls are sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SECRET = re.compile(r"\b(sk|key|gsk|xai|pk)-[A-Za-z0-9_*.\-]{6,}", re.IGNORECAS
 
 @dataclass(frozen=True)
 class HttpReply:
-    """An answer of the server, whatever it says."""
+    """An answer of the server, whatever its status."""
 
     status: int
     headers: Any
@@ -30,20 +30,20 @@ class HttpReply:
 
 
 class NoAnswerError(Exception):
-    """The connection failed, was reset, broke off or took too long."""
+    """The connection failed, was reset, was interrupted or timed out."""
 
     def __init__(self, what: str, *, reached: bool) -> None:
         super().__init__(what)
         self.reached = reached
-        """The server may have read the call, and may charge for it."""
+        """Whether the server may have read the call, and may charge for it."""
 
 
 class Connection:
-    """An endpoint with its key.
+    """Connection to an endpoint, with its key.
 
     Args:
-        options: of the teacher.
-        where: whose they are, for errors.
+        options: of the model.
+        where: the model that errors name.
 
     Raises:
         BadInputError: the environment has no key.
@@ -56,7 +56,7 @@ class Connection:
         self._proxy = _proxy_for(options.base_url)
 
     async def open(self) -> None:
-        """Must be called in the loop that asks."""
+        """Open the connection. Must be called in the event loop that sends the calls."""
         headers: dict[str, str] = {}
         if self._key is not None:
             bearer = self._options.key_header.lower() == "authorization"
@@ -74,10 +74,10 @@ class Connection:
             self._session = None
 
     async def send(self, method: str, path: str, body: bytes | aiohttp.FormData | None = None) -> HttpReply:
-        """Sends one call; redirects are not followed, as the key would go along.
+        """Send a call. Redirects are not followed, since the key would be sent to their target.
 
         Raises:
-            NoAnswerError: no whole answer came.
+            NoAnswerError: no complete answer arrived.
         """
         assert self._session is not None, "the connection is not open"
         kind = {"Content-Type": "application/json"} if isinstance(body, bytes) else None
@@ -97,44 +97,47 @@ class Connection:
             raise NoAnswerError(f"the connection broke ({type(error).__name__})", reached=True) from None
 
     def url(self, path: str) -> str:
-        """The address of a path below the base; the base's query stays behind it."""
+        """Return the address of a path below the base address, with the base's query appended."""
         base = urlsplit(self._options.base_url)
         path, _, query = path.partition("?")
         queries = "&".join(part for part in (query, base.query) if part)
         return urlunsplit(base._replace(path=f"{base.path.rstrip('/')}/{path}", query=queries))
 
     def without_key(self, text: str) -> str:
-        """A server's message with everything taken out that is, or looks like, a key."""
+        """Return a server's message without the key and without anything that looks like a key."""
         if self._key:
             text = text.replace(self._key, "[key]")
         return _SECRET.sub("[key]", text)
 
 
 def key_of(options: EndpointOptions, *, where: str) -> str | None:
-    """The key from the environment; None where the endpoint asks for none.
+    """Return the key from the environment; None where the endpoint needs no key.
 
     Raises:
-        BadInputError: the variable is not set or empty.
+        BadInputError: the variable is missing or empty, or its value cannot be a key.
     """
     if options.api_key_env is None:
         return None
     key = os.environ.get(options.api_key_env, "").strip()
     if not key:
         raise BadInputError(
-            f"the environment variable {options.api_key_env} is not set, and the endpoint asks for a key",
+            f"the environment variable {options.api_key_env} is not set, and the endpoint needs a key",
             where=where,
-            next_step="Set it; or name another one in `api_key_env` (null: no key is sent).",
+            next_step="Set it, or name another variable in `api_key_env` (null: no key is sent).",
         )
     if not key.isascii() or any(ord(c) < 33 for c in key):
         raise BadInputError(
-            f"the environment variable {options.api_key_env} holds characters that no key has", where=where
+            f"the environment variable {options.api_key_env} contains characters that keys do not have", where=where
         )
     return key
 
 
 def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names, read by the standard library; none for this machine, whose key would go to the
-    proxy in clear. aiohttp's own way would read .netrc too."""
+    """Return the proxy for an address that the environment names; None for this machine.
+
+    A key for this machine would be sent to the proxy unencrypted. The standard library reads the environment, because
+    aiohttp would read .netrc too.
+    """
     parts = urlsplit(url)
     if is_local(parts.hostname) or urllib.request.proxy_bypass(parts.hostname or ""):
         return None

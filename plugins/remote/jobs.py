@@ -1,9 +1,10 @@
-"""Students that are fine-tuned by somebody else's service: upload, create, look again, keep what it says. Knows no
-provider: :class:`Provider` is what one implements.
+"""Students that an external service fine-tunes: upload rows, create a job, check it until it ends, store the result.
 
-A job that is out is a file in the step's folder, so that a run can be stopped and picks it up again. Nothing waits here: as
-long as it is out, the step says so and is looked at again later. A job is named by what it is made of, so that one that is
-there already, whoever created it, is taken instead of being paid again.
+Nothing here is specific to a provider; a provider implements :class:`Provider`.
+
+Each pending job has a file in the step's folder, so a stopped run can be continued. Nothing blocks: while a job is pending,
+the step raises NotYetError and is tried again later. A job is marked with a hash of everything it depends on, so an
+existing job, whoever created it, is used instead of being paid again.
 """
 
 from __future__ import annotations
@@ -37,20 +38,20 @@ from rtbench.api import (
 )
 
 TRIES = 3
-"""Creations that break off where nobody knows what came of them, before the step fails."""
+"""Number of interrupted creations, with unknown outcome, after which the step fails."""
 LOOK_AFTER = 20.0
-"""Seconds until a creation that broke off is looked for."""
+"""Seconds after which a job whose creation was interrupted is looked for."""
 LONGEST_WAIT = 60.0
-"""Seconds between two looks at a job, at most; a tenth of its age at first."""
+"""Longest time between two checks of a job, in seconds; at first a tenth of its age."""
 MARKS_PER_ROW = 64
-"""Tokens of a row's own marks, from above."""
+"""Upper bound on the tokens that a chat format adds to a row."""
 
 
 class Order(Record, frozen=True):
-    """What is asked of a provider."""
+    """An order for a fine-tuning job."""
 
     mark: str
-    """Names the job by all that it is made of."""
+    """Hash of everything that the job depends on."""
     model: str
     training: str
     """Id of the uploaded rows."""
@@ -60,62 +61,69 @@ class Order(Record, frozen=True):
 
 
 class FineTuningJob(Record, frozen=True, omit_defaults=True):
-    """A job as its provider tells it."""
+    """A job as its provider reports it."""
 
     id: str
     state: Literal["out", "succeeded", "failed", "cancelled"]
-    """A word that nobody knows counts as ``out``."""
+    """``out``: pending. Unknown statuses count as ``out``."""
     said: str = ""
-    """The provider's own word."""
+    """The provider's own word for the status."""
     model: str | None = None
-    """Of one that succeeded: the fine-tuned model's name."""
+    """Name of the fine-tuned model, once the job has succeeded."""
     trained_tokens: int | None = None
-    """That are paid, over all epochs."""
+    """Paid tokens, over all epochs."""
     epochs: int | None = None
     error: str = ""
 
 
 class Checkpoint(Record, frozen=True, omit_defaults=True):
-    """Weights that a provider kept on the way."""
+    """Weights that a provider stored during training."""
 
     model: str
     step: int
     train_loss: float | None = None
     validation_loss: float | None = None
-    """Nats per token, over the whole validation part."""
+    """Nats per token, over all validation rows."""
 
 
 class Provider(ABC):
-    """A service that fine-tunes. Each call stands alone, and raises an RtbenchError where it cannot be done."""
+    """A service that fine-tunes. Calls are independent of each other. A call that fails raises an RtbenchError."""
 
     @abstractmethod
     def upload(self, name: str, content: bytes) -> str:
-        """Leaves training rows there. Returns an id."""
+        """Upload training rows and return their id."""
 
     @abstractmethod
     def create(self, order: Order) -> str | None:
-        """Creates a job and returns its id; None where it broke off and may have been created all the same. An error says that there is
-        none; a NotYetError, that there are too many at the moment."""
+        """Create a job and return its id.
+
+        Returns:
+            None where the call was interrupted, so that the job may or may not exist.
+
+        Raises:
+            NotYetError: the provider takes no more jobs at the moment.
+            RtbenchError: the job was certainly not created.
+        """
 
     @abstractmethod
     def find(self, mark: str) -> FineTuningJob | None:
-        """The newest job of that mark which did not fail and was not cancelled."""
+        """Return the newest job with a mark that has neither failed nor been cancelled; None where there is none."""
 
     @abstractmethod
     def look_at(self, job: str) -> FineTuningJob | None:
-        """How a job stands; None where the provider knows none of that id."""
+        """Return a job's current state; None where the provider has no job with that id."""
 
     @abstractmethod
     def events(self, job: str) -> list[dict[str, Any]]:
-        """What the provider says of the job, the oldest first."""
+        """Return the provider's events of a job, oldest first."""
 
     @abstractmethod
     def checkpoints(self, job: str) -> list[Checkpoint]:
-        """What it kept on the way; empty where it keeps none."""
+        """Return the weights stored during training, in order of steps; an empty list where the provider stores none."""
 
 
 class Tuned(Record, frozen=True, omit_defaults=True):
-    """``checkpoint/model.json`` of a finished training: where the fine-tuned model is."""
+    """``checkpoint/model.json`` of a finished training: the name of the fine-tuned model."""
 
     model: str
     job: str
@@ -124,29 +132,29 @@ class Tuned(Record, frozen=True, omit_defaults=True):
 
 
 class Note(Record, frozen=True, omit_defaults=True):
-    """``job.json`` in the step's folder: a job that is out."""
+    """``job.json`` in the step's folder: a pending job."""
 
     mark: str
     worst: int
-    """What it may cost, in billionths; booked as spent until the truth is known."""
+    """Highest possible cost, in billionths of the currency; booked as spent until the actual cost is known."""
     account: str | None
     at: float
-    """When it was written, in seconds since 1970."""
+    """Time at which the job was created, in seconds since 1970."""
     tries: int = 1
     id: str | None = None
-    """None while it is not known whether it was created."""
+    """None while it is unknown whether the job was created."""
 
 
 class ApiStudent(Student):
-    """A base model at a provider. What a provider's own class adds: the connection, the form of a row, and the model.
+    """A base model that a provider fine-tunes. A subclass adds the connection, the form of a row, and the text model.
 
     Args:
-        name: as in the matrix.
+        name: name in the matrix.
         base: name of the base model at the provider.
-        hyperparameters: of the job, in the provider's words.
-        price: with ``training``, per million tokens; None: not known.
-        paid: the provider asks for money.
-        services: the session.
+        hyperparameters: of the job, with the provider's names.
+        price: per million tokens, with ``training``; None where it is unknown.
+        paid: whether the provider charges money.
+        services: of the session.
     """
 
     family = "decoder"
@@ -172,21 +180,25 @@ class ApiStudent(Student):
 
     @abstractmethod
     def provider(self) -> Provider:
-        """Connects; raises BadInputError where the environment has no key."""
+        """Return a connection to the provider.
+
+        Raises:
+            BadInputError: the environment has no key.
+        """
 
     @abstractmethod
     def row(self, row: TrainingRow) -> dict[str, Any]:
-        """A training row in the provider's form."""
+        """Return a training row in the provider's form."""
 
     @abstractmethod
     def opened(self, model: str, fingerprint: str) -> TextModel:
-        """The text model of a name at the provider."""
+        """Return the text model with a name at the provider."""
 
     def unpriced(self) -> str | None:
         if not self.paid or self.training_cost(1) is not None:
             return None
         return (
-            "State its epochs, `hyperparameters: {n_epochs: 3}`, and its price per million tokens, "
+            "Add its epochs, `hyperparameters: {n_epochs: 3}`, and its price per million tokens, "
             "`price: {training: 3.0, input: 0.3, output: 1.2}`."
         )
 
@@ -203,20 +215,20 @@ class ApiStudent(Student):
         return self.opened(tuned.model, fingerprint)
 
     def train(self, job: TrainJob) -> TrainReport:
-        """Sees to it that the job is created once, and fetches what it has come to.
+        """Create the job unless it exists, and fetch its result.
 
         Raises:
-            NotYetError: it is out; look again later.
-            BadInputError: the recipe asks for what no provider gives.
-            BudgetSpentError: it could go over the budget.
-            StepFailedError: the provider says that it failed or was cancelled.
-            EndpointError: the provider is out of order.
+            NotYetError: the job is pending; try again later.
+            BadInputError: the recipe needs something that no provider has.
+            BudgetSpentError: the job could exceed the budget.
+            StepFailedError: the job failed, was cancelled or no longer exists.
+            EndpointError: the provider does not work.
         """
         if job.recipe.selection == "best-test":
             raise BadInputError(
                 "`selection: best-test` needs the weights of every epoch, which a provider does not keep",
                 where=self._where,
-                next_step="Take `last` or `val`.",
+                next_step="Use `last` or `val`.",
             )
         training = self._encoded(job.rows)
         validation = self._encoded(job.validation)
@@ -224,45 +236,45 @@ class ApiStudent(Student):
         path = job.workdir / "job.json"
         note = self._created(provider, path, training, validation, job)
         assert note.id is not None
-        found = provider.look_at(note.id)
-        if found is None:  # its money stays booked at the worst
+        current = provider.look_at(note.id)
+        if current is None:  # the highest cost stays booked
             path.unlink()
             raise StepFailedError(
-                f"the provider knows no job {note.id} any more",
+                f"the provider no longer has the job {note.id}",
                 where=self._where,
-                next_step="Another run creates, and pays, another one.",
+                next_step="Another run creates, and pays, another job.",
             )
-        if found.state == "out":
-            self._keep_events(provider, found.id, job.workdir)
+        if current.state == "out":
+            self._keep_events(provider, current.id, job.workdir)
             age = time.time() - note.at
             raise NotYetError(
-                f"the job {found.id} is {found.said or 'under way'}", after=min(LONGEST_WAIT, max(1.0, age / 10))
+                f"the job {current.id} is {current.said or 'running'}", after=min(LONGEST_WAIT, max(1.0, age / 10))
             )
-        book_truth(self.services.budget, path, note, self._cost(found))
-        if found.state != "succeeded" or found.model is None:
+        book_truth(self.services.budget, path, note, self._cost(current))
+        if current.state != "succeeded" or current.model is None:
             path.unlink()
             raise StepFailedError(
-                f"the job {found.id} {found.said or found.state}: {found.error or 'the provider does not say why'}",
+                f"the job {current.id} {current.said or current.state}: {current.error or 'the provider does not say why'}",
                 where=self._where,
-                next_step="Mend what it says; another run creates another job.",
+                next_step="Fix the cause; another run creates another job.",
             )
-        return self._finished(provider, found, job)
+        return self._finished(provider, current, job)
 
     # ---- creating
 
     def _created(self, provider: Provider, path: Path, training: bytes, validation: bytes, job: TrainJob) -> Note:
-        """The note of a job that is there."""
+        """Return the note of an existing job, which is created first where there is none."""
         mark = content_key("job", self.model().fingerprint, training, validation, job.seed)
         note: Note | None = read_json(path, Note) if path.exists() else None
         if note is not None and note.id is not None:
             return note
-        there = provider.find(mark)
-        if there is not None:
-            if note is None:  # another workspace's, or one whose money is booked there
+        existing = provider.find(mark)
+        if existing is not None:
+            if note is None:  # created, and its money booked, by another workspace
                 note = Note(mark=mark, worst=0, account=None, at=time.time())
-            return _noted(path, note, there.id)
+            return _noted(path, note, existing.id)
         if note is not None:
-            note = self._broken_off(path, note)
+            note = self._interrupted(path, note)
         order = Order(
             mark=mark,
             model=self.base,
@@ -275,36 +287,41 @@ class ApiStudent(Student):
             worst = self._worst(training, len(job.rows))
             account = book_worst(self.services.budget, worst)
             note = Note(mark=mark, worst=worst, account=account, at=time.time())
-        write_note(path, note)  # before it is created: whatever breaks off, it is looked for, and its money settled
+        write_note(path, note)  # first, so that an interrupted job is found and its money settled
         try:
             created = provider.create(order)
-        except RtbenchError:  # it is certain that there is none
+        except RtbenchError:  # the job was certainly not created
             book_truth(self.services.budget, path, note, 0)
             path.unlink()
             raise
         if created is None:
-            raise NotYetError("the creation of its job broke off", after=LOOK_AFTER)
+            raise NotYetError("creating its job was interrupted", after=LOOK_AFTER)
         return _noted(path, note, created)
 
-    def _broken_off(self, path: Path, note: Note) -> Note:
-        """The note for another try, where no job is listed."""
+    def _interrupted(self, path: Path, note: Note) -> Note:
+        """Return the note for another try, where the creation was interrupted and no job is listed.
+
+        Raises:
+            NotYetError: a job may still be listed later.
+            StepFailedError: the creation was interrupted too often.
+        """
         if time.time() - note.at < LOOK_AFTER:  # it may not be listed yet
-            raise NotYetError("the creation of its job broke off", after=LOOK_AFTER)
+            raise NotYetError("creating its job was interrupted", after=LOOK_AFTER)
         if note.tries >= TRIES:
             book_truth(self.services.budget, path, note, 0)
             path.unlink()
             raise StepFailedError(
-                f"the creation of its job broke off {TRIES} times, and the provider lists none",
+                f"creating its job was interrupted {TRIES} times, and the provider does not list the job",
                 where=self._where,
-                next_step="Run again; a job that turns up meanwhile is taken.",
+                next_step="Run again; a job that the provider lists by then is used.",
             )
         return msgspec.structs.replace(note, tries=note.tries + 1, at=time.time())
 
     def _worst(self, training: bytes, rows: int) -> int:
-        """What the training may cost, in billionths: a token is at least one byte.
+        """Return the highest possible cost of the training, in billionths of the currency. A token has at least one byte.
 
         Raises:
-            BadInputError: under a budget, the epochs or the price of training are not known.
+            BadInputError: there is a budget, and the epochs or the price of training are unknown.
         """
         budget = self.services.budget
         if budget is None or not self.paid:
@@ -314,12 +331,12 @@ class ApiStudent(Student):
             if budget.cap.nano is None:
                 return 0
             raise BadInputError(
-                "what it costs is not known, so no budget can be kept", where=self._where, next_step=self.unpriced()
+                "its cost is unknown, so no budget can be kept", where=self._where, next_step=self.unpriced()
             )
         return nano(cost)
 
     def _cost(self, job: FineTuningJob) -> int:
-        """What the training came to, in billionths; a job that failed and counts no tokens is free."""
+        """Return the cost of the training, in billionths of the currency; a failed job without a token count is free."""
         if self.price is None or self.price.training is None:
             return 0
         return nano(self.price.training * (job.trained_tokens or 0) / 1e6)
@@ -327,21 +344,21 @@ class ApiStudent(Student):
     def _encoded(self, rows: Sequence[TrainingRow]) -> bytes:
         return b"".join(msgspec.json.encode(self.row(row)) + b"\n" for row in rows)
 
-    # ---- what it has come to
+    # ---- storing the result
 
-    def _finished(self, provider: Provider, found: FineTuningJob, job: TrainJob) -> TrainReport:
-        """Keeps where the model is, and what the provider says of it."""
-        assert found.model is not None
-        kept = provider.checkpoints(found.id)
+    def _finished(self, provider: Provider, ended: FineTuningJob, job: TrainJob) -> TrainReport:
+        """Store the model's name and the provider's events, and return the report."""
+        assert ended.model is not None
+        kept = provider.checkpoints(ended.id)
         chosen = _lowest(kept) if job.recipe.selection == "val" else None
         folder = job.workdir / "checkpoint"
         folder.mkdir(exist_ok=True)
-        self._keep_events(provider, found.id, folder)
+        self._keep_events(provider, ended.id, folder)
         tuned = Tuned(
-            model=chosen.model if chosen else found.model,
-            job=found.id,
+            model=chosen.model if chosen else ended.model,
+            job=ended.id,
             base=self.base,
-            trained_tokens=found.trained_tokens,
+            trained_tokens=ended.trained_tokens,
         )
         write_atomic(folder / "model.json", msgspec.json.format(msgspec.json.encode(tuned)) + b"\n")
         for left in ("job.json", "events.jsonl"):
@@ -350,13 +367,13 @@ class ApiStudent(Student):
             rows=len(job.rows),
             validation_rows=len(job.validation),
             truncated=0,
-            epochs=found.epochs or 0,
-            selected=kept.index(chosen) + 1 if chosen else found.epochs or 0,
-            steps=max((one.step for one in kept), default=0),
-            tokens=found.trained_tokens or 0,
+            epochs=ended.epochs or 0,
+            selected=kept.index(chosen) + 1 if chosen else ended.epochs or 0,
+            steps=max((checkpoint.step for checkpoint in kept), default=0),
+            tokens=ended.trained_tokens or 0,
             parameters=None,
-            history=tuple(_losses(one) for one in kept),
-            money=self._cost(found) / 1e9,
+            history=tuple(_losses(checkpoint) for checkpoint in kept),
+            money=self._cost(ended) / 1e9,
             currency=self.price.currency if self.price and self.price.training is not None else "",
         )
 
@@ -372,11 +389,11 @@ def _noted(path: Path, note: Note, job: str) -> Note:
 
 
 def _lowest(kept: Sequence[Checkpoint]) -> Checkpoint | None:
-    """The one with the lowest validation loss; None where none states it."""
-    stated = [one for one in kept if one.validation_loss is not None]
-    return min(stated, key=lambda one: one.validation_loss or 0.0, default=None)
+    """Return the checkpoint with the lowest validation loss; None where no checkpoint has one."""
+    measured = [checkpoint for checkpoint in kept if checkpoint.validation_loss is not None]
+    return min(measured, key=lambda checkpoint: checkpoint.validation_loss or 0.0, default=None)
 
 
-def _losses(one: Checkpoint) -> dict[str, float]:
-    found = {"step": float(one.step), "train_loss": one.train_loss, "validation_loss": one.validation_loss}
-    return {key: value for key, value in found.items() if value is not None}
+def _losses(checkpoint: Checkpoint) -> dict[str, float]:
+    losses = {"train_loss": checkpoint.train_loss, "validation_loss": checkpoint.validation_loss}
+    return {"step": float(checkpoint.step), **{key: value for key, value in losses.items() if value is not None}}

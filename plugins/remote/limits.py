@@ -1,4 +1,4 @@
-"""How fast an endpoint may be asked: what it allows is learned from what it says."""
+"""Rate limits of an endpoint, learned from its replies."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 SHORTEST_HOLD, LONGEST_HOLD = 0.1, 5.0
-"""Seconds."""
+"""Seconds for which a bucket is paused after a refusal; doubled with each refusal in a row."""
 LONGEST_RESET = 86400.0
-"""Seconds; what is longer is a point in time, or nonsense."""
+"""Longest plausible time until a limit resets, in seconds. Higher values are points in time, or invalid."""
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s|d)")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 class Bucket:
-    """What may still be asked for, in requests or tokens: it fills at a steady rate up to a capacity.
+    """Token bucket: the requests or tokens that may still be sent. It fills at a steady rate up to a capacity.
 
     Args:
-        per_minute: a limit to keep by oneself; None: whatever the headers say, and no limit before they do.
+        per_minute: a limit to keep regardless of the server; None: the limit in the server's headers, and no limit
+            before the first reply.
     """
 
     def __init__(self, per_minute: int | None = None) -> None:
@@ -31,39 +32,52 @@ class Bucket:
         self._at = 0.0
         self._own = per_minute is not None
         self._whole_at = 0.0
-        """When the limit is whole again, as the last reply told that said it was nearly used up; 0: it did not."""
+        """Time at which the limit resets, according to the last reply; 0 unless that reply said it was nearly used up."""
         self._held_until = 0.0
         self._pause = SHORTEST_HOLD
 
     def wait(self, amount: float, now: float) -> float:
-        """Seconds until so much may be asked for; 0: now. More than the capacity waits for a full bucket."""
+        """Return the seconds until an amount may be sent; 0: now. An amount above the capacity waits for a full bucket."""
         self._fill(now)
-        held = max(0.0, self._held_until - now)
+        pause = max(0.0, self._held_until - now)
         missing = min(amount, self._capacity) - self._level
         if missing <= 0:
-            return held
-        return max(held, missing / self.rate if self.rate else 1.0)
+            return pause
+        return max(pause, missing / self.rate if self.rate else 1.0)
 
     def take(self, amount: float) -> None:
+        """Subtract an amount that is being sent."""
         self._level -= amount
 
     def refused(self, now: float) -> None:
-        """The server refused a call although there should have been room: where its limit was nearly used up, it does not
-        fill steadily but at the end of a window. Waits for that, longer each time."""
+        """Note that the server refused a call although the bucket had room.
+
+        Where the limit was nearly used up, it does not fill steadily, but resets at the end of a window. The bucket then
+        pauses until that time at most, longer with each refusal.
+        """
         if now >= self._held_until and now < self._whole_at:
             self._held_until = min(self._whole_at, now + self._pause)
             self._pause = min(LONGEST_HOLD, 2 * self._pause)
 
     def went_well(self) -> None:
+        """Note a good answer, after which the next pause is short again."""
         self._pause = SHORTEST_HOLD
 
     def give_back(self, amount: float) -> None:
-        """Of what was taken, so much was not used."""
+        """Add back an amount that was taken and not used."""
         self._level = min(self._capacity, self._level + amount)
 
     def learn(self, limit: float | None, remaining: float | None, reset: float | None, now: float) -> None:
-        """Takes over what a reply's headers say: the limit, what is left of it, and the seconds until it is whole. The
-        rate follows from the three, whatever span of time the limit is for."""
+        """Update the bucket from the headers of a reply.
+
+        The rate is computed from the three values, so the limit may be per minute, per day or for any other time.
+
+        Args:
+            limit: the whole limit, in requests or tokens.
+            remaining: what is left of it.
+            reset: seconds until the limit is restored.
+            now: seconds of the event loop's clock.
+        """
         if remaining is None or limit is None or limit <= 0:
             return
         self._fill(now)
@@ -85,12 +99,13 @@ class Bucket:
 
 
 class Limits:
-    """The two buckets of an endpoint, and how many calls it takes at once.
+    """Limits of an endpoint: a bucket of requests, a bucket of tokens, and the number of concurrent calls.
 
     Args:
-        concurrency: calls at once, at most.
-        requests_per_minute: limit to keep; None: as the headers say.
-        tokens_per_minute: the same of tokens (prompt and most that may be written, as servers count it).
+        concurrency: highest number of concurrent calls.
+        requests_per_minute: limit to keep; None: the limit in the server's headers.
+        tokens_per_minute: the same for tokens: those of the prompt plus the highest number that may be generated, as
+            servers count them.
     """
 
     def __init__(self, concurrency: int, requests_per_minute: int | None, tokens_per_minute: int | None) -> None:
@@ -100,30 +115,38 @@ class Limits:
         self._width = float(concurrency)
         self._narrowed_at = float("-inf")
         self._ceiling = float(concurrency)
-        """So many were under way when one was last refused."""
+        """Concurrent calls at the last refusal."""
         self._well, self._refused = 0, 0
-        """Since the last narrowing."""
+        """Good and refused calls since the number of concurrent calls was last reduced."""
 
     @property
     def width(self) -> int:
-        """Calls that may be under way at once."""
+        """Number of calls that may be in progress at once."""
         return int(self._width)
 
     def wait(self, tokens: int, now: float) -> float:
-        """Seconds until one more call may be sent."""
+        """Return the seconds until a call with this many tokens may be sent."""
         return max(self.requests.wait(1, now), self.tokens.wait(tokens, now))
 
     def take(self, tokens: int) -> None:
+        """Subtract a call that is being sent."""
         self.requests.take(1)
         self.tokens.take(tokens)
 
     def used(self, reserved: int, tokens: int) -> None:
-        """A call that ``reserved`` so many tokens used fewer: bytes stand in for a prompt's tokens until they are counted."""
+        """Correct the tokens of a call: ``reserved`` is an upper bound from bytes, ``tokens`` the server's count."""
         self.tokens.give_back(max(0, reserved - tokens))
 
     def throttled(self, under_way: int, sent: float, now: float) -> None:
-        """The server refused one call of those under way: fewer at once from here on. Refusals of calls that were sent
-        before the last narrowing say nothing new. ``sent`` and ``now`` are seconds of the loop's clock."""
+        """Reduce the number of concurrent calls, because the server refused a call.
+
+        Refusals of calls that were sent before the last reduction have no effect.
+
+        Args:
+            under_way: calls in progress.
+            sent: when the call was sent, in seconds of the event loop's clock.
+            now: the current time of that clock.
+        """
         self.requests.refused(now)
         self._refused += 1
         if sent <= self._narrowed_at:
@@ -135,8 +158,11 @@ class Limits:
         self._width = max(1.0, min(self._width, under_way) * (0.5 if far_above else 0.9))
 
     def went_well(self) -> None:
-        """More at once, step by step, so that a limit is felt for, not run into: one more with as many good calls as there
-        are at once, and a quarter of that near where one was last refused."""
+        """Increase the number of concurrent calls slowly, because a call was answered.
+
+        The number grows by 1 in as many good calls as there are concurrent calls, and by a quarter of that near the number
+        at which a call was last refused.
+        """
         self._well += 1
         self.requests.went_well()
         if self._width < self.most:
@@ -144,7 +170,12 @@ class Limits:
             self._width = min(float(self.most), self._width + step / self._width)
 
     def learn(self, headers: Mapping[str, str], now: float) -> None:
-        """Reads ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``, at ``now`` of the loop's clock."""
+        """Update both buckets from ``x-ratelimit-{limit,remaining,reset}-{requests,tokens}``.
+
+        Args:
+            headers: of a reply.
+            now: seconds of the event loop's clock.
+        """
         if "x-ratelimit-limit-requests" in headers:
             self.requests.learn(*_stated(headers, "requests"), now)
         if "x-ratelimit-limit-tokens" in headers:
@@ -152,19 +183,21 @@ class Limits:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that a server asks to wait: ``retry-after-ms``, or ``retry-after`` as a number or a date; None where it does
-    not say, or says what cannot be."""
+    """Return the seconds that a server asks to wait; None where the headers do not say, or are invalid.
+
+    The headers are ``retry-after-ms``, or ``retry-after`` as a number or a date.
+    """
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return max(0.0, milliseconds / 1000)
-    said = headers.get("retry-after")
-    if said is None:
+    value = headers.get("retry-after")
+    if value is None:
         return None
-    seconds = duration(said)
+    seconds = duration(value)
     if seconds is not None:
         return max(0.0, seconds)
     try:
-        at = parsedate_to_datetime(said)
+        at = parsedate_to_datetime(value)
     except ValueError:
         return None
     if at.tzinfo is None:
@@ -173,7 +206,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
 
 
 def duration(text: str | None) -> float | None:
-    """Seconds in ``12``, ``1.5``, ``250ms``, ``6m0s`` or ``1h2m``; None for anything else."""
+    """Return the seconds in ``12``, ``1.5``, ``250ms``, ``6m0s`` or ``1h2m``; None for any other text."""
     if text is None:
         return None
     number = _number(text)

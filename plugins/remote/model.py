@@ -1,4 +1,4 @@
-"""A model behind an endpoint, asked call by call or in batches. Imports aiohttp."""
+"""Text model behind an endpoint, called directly or in batches. Imports aiohttp."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ PATHS = {"chat": "chat/completions", "completions": "completions"}
 
 
 class RemoteModel(TextModel):
-    """Asks the endpoint.
+    """A model behind an endpoint.
 
     Args:
         fingerprint: of the model.
-        options: where it is and how it is asked.
-        services: the session: what the run may spend, and where batches that are out are written down.
-        price: per million tokens, the way it is asked.
-        where: whose it is, for errors.
-        leaves_out: refused requests are left out instead of raising at the end.
+        options: address of the endpoint, and how to call it.
+        services: of the session; they have the budget and the folder of pending batches.
+        price: per million tokens, direct or in batches as in the options; None where it is unknown.
+        where: the model that errors name.
+        leaves_out: leave refused requests out, instead of raising an error at the end.
 
     Raises:
         BadInputError: the environment has no key, or a budget cannot be kept.
@@ -52,16 +52,17 @@ class RemoteModel(TextModel):
         key_of(options, where=where)
         if services.budget is not None and price is not None and "max_tokens" in profile_of(options).without:
             raise BadInputError(
-                "its profile leaves out `max_tokens`, so nobody knows what a call may cost at most",
+                "its profile leaves out `max_tokens`, so the highest cost of a call is unknown",
                 where=where,
-                next_step="Run it without a budget and without a price; or give another `profile`.",
+                next_step="Run it without a budget and without a price, or use another `profile`.",
             )
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Yields completions as they come; raises what :meth:`Engine.answers` and :meth:`Batches.answers` raise.
+        """Yield completions as they arrive.
 
         Raises:
-            StepFailedError: some are out in batches, and this model is not asked in batches any more.
+            StepFailedError: some requests are in pending batches, but the options no longer say ``batch``. Further errors
+                are those of :meth:`Engine.answers` and :meth:`Batches.answers`.
         """
         if not self._options.batch:
             self._check_batches(requests)
@@ -69,14 +70,14 @@ class RemoteModel(TextModel):
             yield from bunch
 
     def _check_batches(self, requests: Sequence[Request]) -> None:
-        """What a batch has been paid for is not asked again."""
+        """Refuse to send requests again that are in a pending, paid batch."""
         keys = {request.key for request in requests}
-        out = sum(key in keys for _, held in notes_in(self._folder) for key in held.keys)
-        if out:
+        pending = sum(key in keys for _, batch in notes_in(self._folder) for key in batch.keys)
+        if pending:
             raise StepFailedError(
-                f"{out} of {len(keys)} requests are out in batches",
+                f"{pending} of {len(keys)} requests are in pending batches",
                 where=self._where,
-                next_step=f"Run with `batch: true` until they are back; or delete {self._folder} to ask, and pay, again.",
+                next_step=f"Run with `batch: true` until they are done, or delete {self._folder} to send and pay them again.",
             )
 
     @property
@@ -84,7 +85,7 @@ class RemoteModel(TextModel):
         return self._services.workspace / "batches" / self.fingerprint
 
     def _way(self) -> Engine | Batches:
-        """How one step's requests are asked."""
+        """Return what sends the requests of a step: the engine, or batches."""
         options, budget = self._options, self._services.budget
         profile = profile_of(options)
         connection, path = Connection(options, where=self._where), PATHS[options.endpoint]

@@ -1,4 +1,4 @@
-"""Options of models behind an endpoint, as they stand in a matrix, and what endpoints and models take and refuse."""
+"""Options of models behind an endpoint, and profiles of the parameters that endpoints and models accept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROFILES = Path(__file__).with_name("profiles.yaml")
 OWNED = frozenset(
     ["model", "messages", "prompt", "n", "best_of", "stream", "seed", "max_tokens", "max_completion_tokens"]
 )
-"""Fields that each request states itself: the ledger says what was asked for, and a budget rests on it."""
+"""Fields that each request sets itself, since the ledger records them and a budget depends on them."""
 SENT = ("max_tokens", "temperature", "top_p", "stop", "seed", "n")
 """Parameters that a profile may rename or leave out."""
 LOOPBACK = ("localhost", "127.0.0.1", "::1", "0.0.0.0")  # noqa: S104 - recognised, not listened on
@@ -33,100 +33,102 @@ Endpoint = Literal["chat", "completions"]
 
 
 class Profile(Record, frozen=True, omit_defaults=True):
-    """What a model behind an endpoint takes. Declared, so that no call is wasted on finding out."""
+    """Parameters that a model behind an endpoint accepts. They are declared, so no call is needed to find out."""
 
     name: str = "own"
     hosts: tuple[str, ...] = ()
-    """Host names it is taken for by itself; ``*`` and ``?`` as in file names. None: only by name."""
+    """Host names for which the profile is chosen automatically; ``*`` and ``?`` as in file names. Empty: chosen only by
+    name."""
     models: tuple[str, ...] = ("*",)
     names: dict[str, str] = {}
-    """Fields that are called otherwise, such as ``max_tokens: max_completion_tokens``. Of chat only."""
+    """Other names of fields, such as ``max_tokens: max_completion_tokens``. Only for chats."""
     without: tuple[str, ...] = ()
-    """Fields that are not sent, as the model refuses them."""
+    """Fields that are not sent, because the model refuses them."""
     most_n: int = 128
-    """Completions that one call may ask for."""
+    """Highest number of completions per call."""
     most_stops: int | None = None
-    """Stop strings that one call may name. Texts are cut at all of them here in any case."""
+    """Highest number of stop strings per call. We cut texts at all stop strings in any case."""
 
 
 class EndpointOptions(Record, frozen=True, omit_defaults=True):
-    """A model behind an endpoint, and how it is asked."""
+    """A model behind an endpoint, and how to call it."""
 
     model: str
-    """The model's name at the endpoint."""
+    """Name of the model at the endpoint."""
     base_url: str = "https://api.openai.com/v1"
-    """Up to and with the version; a query (``?api-version=…``) is kept behind the path."""
+    """Address up to and including the version; a query (``?api-version=…``) is appended to each path."""
     api_key_env: str | None = "OPENAI_API_KEY"
-    """*Name* of the environment variable that holds the key. None: the endpoint asks for none."""
+    """*Name* of the environment variable with the key. None: the endpoint needs no key."""
     key_header: str = "Authorization"
-    """Header the key is sent in: ``Authorization`` as a bearer token, another one as it is (Azure: ``api-key``)."""
+    """Header with the key: as a bearer token in ``Authorization``, unchanged in other headers (Azure: ``api-key``)."""
     endpoint: Endpoint = "chat"
-    """``completions`` is the older one, which base models answer."""
+    """``completions`` is the older endpoint, for base models."""
     system: str | None = None
     """System message of a chat."""
     profile: str | dict[str, Any] | None = None
-    """Name in profiles.yaml, or the keys of :class:`Profile`. None: by host and model."""
+    """Name in profiles.yaml, or the fields of a :class:`Profile`. None: chosen by host and model."""
     extra: dict[str, Any] = {}
     """Further fields of each request, as the endpoint documents them (``reasoning_effort: low``)."""
     n: int = 1
-    """Completions of one question that a call asks for: the prompt is paid once for all of them, and they share one
-    seed, so their texts cannot be had again one by one."""
+    """Completions of one question per call. The prompt is paid once for all of them. They share a seed, so a single text
+    cannot be generated again."""
     concurrency: int = 64
-    """Calls under way at once, at most; fewer where the server answers 429."""
+    """Highest number of concurrent calls; fewer where the server answers 429."""
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
-    """Limits to keep by oneself. None: those that the server's headers tell."""
+    """Rate limits to keep. None: the limits in the server's headers."""
     batch: bool = False
-    """Ask through the batch endpoints: at the batch price, with an answer within a day."""
+    """Use the batch endpoints: at the batch price, with an answer within a day."""
     timeout: float = 600.0
-    """Seconds for one call."""
+    """Longest time for a call, in seconds."""
     retries: int = 8
-    """Times that a call is sent again after a server's fault, a reset or a timeout; 429 does not count."""
+    """How often a call is sent again after a server error, a reset or a timeout; 429 does not count."""
     patience: float = 120.0
-    """Seconds without one good answer after which the run stops."""
+    """Seconds without a good answer after which the run stops."""
     thinking: Tags | None = ("<think>", "</think>")
-    """Thoughts between these tags are kept apart, as those are that the server keeps apart itself. None: they stay."""
+    """Thinking between these tags is separated from the text, like thinking that the server separates. None: it stays in
+    the text."""
     served_by: str | None = None
-    """Who answers, for the completions' identity. None: the host, and ``local`` for this machine, whatever the port."""
+    """Name of the service, for the completions' identity. None: the host, or ``local`` for this machine on any port."""
     revision: str = ""
-    """Raise it when the model behind the name has changed: what it wrote before is then not taken for its own."""
+    """Change it when the model behind the name has changed, so that its older completions are not reused."""
     price: Price | None = None
-    """Per million tokens. None: from prices.yaml where the model is there."""
+    """Price per million tokens. None: the price in prices.yaml, if the model is in it."""
 
 
 class RemoteOptions(EndpointOptions, frozen=True, omit_defaults=True):
     """Options of the ``openai`` teacher."""
 
     format: TeacherFormat = "zero-shot-cot"
-    """How it is asked: in two stages (Kojima et al. 2022); in one, with the answer's form stated (for chat and
-    reasoning models); or as the methods of these names."""
+    """How the model is asked: in two stages (Kojima et al. 2022); in one stage with the form of the answer stated (for
+    chat and reasoning models); or as the methods of these names do."""
     max_new_tokens: tuple[int, int] = (512, 32)
-    """For the rationale and for the answer stage. A reasoning model's thoughts count."""
+    """Highest numbers of tokens of the rationale and of the answer stage, including a reasoning model's thinking."""
     refused: Literal["fail", "missing"] = "fail"
-    """What a request that the endpoint refuses for what it says (a content filter) does to its step: fail it, or be
-    missing from it, as it would be from a recording."""
+    """What happens when the endpoint refuses a request because of its content (a content filter): the step fails, or the
+    completion is missing, as it can be from a recording."""
     rationale: RationaleSource = "text"
-    """What students learn from: what the model answered up to its answer, what it thought, or one after the other."""
+    """What students learn from: the model's text up to its answer, its thinking, or the thinking and then the text."""
 
 
 def remote_options(name: str, options: dict[str, Any]) -> RemoteOptions:
-    """Checks a teacher's options.
+    """Return a teacher's options, checked.
 
     Raises:
-        BadInputError: a key is unknown, a value has the wrong type or cannot be.
+        BadInputError: a key is unknown, or a value has the wrong type or is invalid.
     """
     where = f"options of teacher {name!r}"
-    found = convert(options, RemoteOptions, where=where)
-    check_asking(found.format, found.rationale, found.max_new_tokens, where=where)
-    check_endpoint(found, where=where)
-    return found
+    checked = convert(options, RemoteOptions, where=where)
+    check_asking(checked.format, checked.rationale, checked.max_new_tokens, where=where)
+    check_endpoint(checked, where=where)
+    return checked
 
 
 def check_endpoint(found: EndpointOptions, *, where: str) -> None:
-    """Checks what all models behind an endpoint have.
+    """Check the options that all models behind an endpoint have.
 
     Raises:
-        BadInputError: a value cannot be, or is not to be stated here.
+        BadInputError: a value is invalid, or is set by each request itself.
         UnknownNameError: there is no such profile.
     """
     for key in ("n", "concurrency"):
@@ -140,7 +142,9 @@ def check_endpoint(found: EndpointOptions, *, where: str) -> None:
     if found.retries < 0:
         raise BadInputError(f"`retries` is {found.retries} and must not be negative", where=where)
     if found.thinking is not None and not all(found.thinking):
-        raise BadInputError("`thinking` has an empty tag", where=where, next_step="Null keeps thoughts in the text.")
+        raise BadInputError(
+            "`thinking` has an empty tag", where=where, next_step="Use null to keep thinking in the text."
+        )
     _check_address(found, where)
     _check_key(found, where)
     profile = profile_of(found, where=where)
@@ -148,9 +152,9 @@ def check_endpoint(found: EndpointOptions, *, where: str) -> None:
     taken = (OWNED | {profile.names.get(name, name) for name in OWNED}) & found.extra.keys()
     if taken:
         raise BadInputError(
-            f"`extra` states {', '.join(sorted(taken))}, which each request states itself",
+            f"`extra` has {', '.join(sorted(taken))}, which each request sets itself",
             where=where,
-            next_step="Use `n`, `max_new_tokens`, `system` and the matrix's seeds; or leave it out by a `profile`.",
+            next_step="Use `n`, `max_new_tokens`, `system` and the matrix's seeds, or leave the field out by a `profile`.",
         )
 
 
@@ -170,41 +174,43 @@ def _check_address(found: EndpointOptions, where: str) -> None:
         url, port = urlsplit(""), None
     if url.scheme not in {"http", "https"} or not url.hostname or port == 0:
         raise BadInputError(
-            f"`base_url` is no address: {found.base_url!r}", where=where, next_step="Such as http://localhost:8000/v1."
+            f"`base_url` is not an address: {found.base_url!r}",
+            where=where,
+            next_step="Example: http://localhost:8000/v1.",
         )
     secret = [name for name, _ in parse_qsl(url.query) if _SECRET_NAME.search(name)]
     if url.username or url.password or secret:
-        held = f"`{secret[0]}`" if secret else "a user name or password"
+        part = f"`{secret[0]}`" if secret else "a user name or password"
         raise BadInputError(
-            f"`base_url` holds {held}, which would be stored",
+            f"`base_url` contains {part}, which would be stored",
             where=where,
-            next_step="Put the key into an environment variable and name that in `api_key_env` (and `key_header`).",
+            next_step="Put the key into an environment variable and name the variable in `api_key_env` (see `key_header`).",
         )
     if url.scheme == "http" and found.api_key_env is not None and not is_local(url.hostname):
         raise BadInputError(
-            "the key would go over the network unencrypted",
+            "the key would be sent over the network unencrypted",
             where=where,
-            next_step="Use https, or `api_key_env: null` where the server asks for no key.",
+            next_step="Use https, or `api_key_env: null` where the server needs no key.",
         )
 
 
 def _check_key(found: EndpointOptions, where: str) -> None:
     if found.api_key_env is not None and not _VARIABLE.fullmatch(found.api_key_env):
         raise BadInputError(  # not shown: it may be the key itself
-            "`api_key_env` is no name of an environment variable",
+            "`api_key_env` is not the name of an environment variable",
             where=where,
-            next_step="Put the key into a variable such as MY_KEY, and give that name. A key stands in no matrix.",
+            next_step="Put the key into a variable such as MY_KEY, and use that name. A matrix must not contain a key.",
         )
     if not _HEADER.fullmatch(found.key_header):
-        raise BadInputError(f"`key_header` is no name of a header: {found.key_header!r}", where=where)
+        raise BadInputError(f"`key_header` is not the name of a header: {found.key_header!r}", where=where)
 
 
 def profile_of(options: EndpointOptions, *, where: str = "") -> Profile:
-    """The profile that the options name, state, or leave to host and model.
+    """Return the profile that the options name or contain, or else the profile of the host and model.
 
     Raises:
-        UnknownNameError: there is none of that name.
-        BadInputError: the keys stated are no profile.
+        UnknownNameError: there is no profile with that name.
+        BadInputError: the options contain an invalid profile.
     """
     if isinstance(options.profile, dict):
         return convert(options.profile, Profile, where=f"{where}, profile")
@@ -220,13 +226,13 @@ def profile_of(options: EndpointOptions, *, where: str = "") -> Profile:
 
 
 def asking_resources(options: EndpointOptions) -> Resources:
-    """One endpoint is asked by one step at a time; batches of many may be out."""
+    """Return the resources of a step. Only one step at a time calls an endpoint, but many may have pending batches."""
     lane = "" if options.batch else urlsplit(options.base_url).netloc
     return Resources(cpus=1, memory_gb=0.5, lane=lane)
 
 
 def identity(options: EndpointOptions) -> dict[str, Any]:
-    """All that a completion's text depends on besides prompt and sampling; limits and prices are no part of it."""
+    """Return everything that a text depends on besides prompt and sampling. Rate limits and prices are not included."""
     url = urlsplit(options.base_url)
     profile = profile_of(options)
     return {
@@ -243,7 +249,7 @@ def identity(options: EndpointOptions) -> dict[str, Any]:
 
 
 def plain(options: EndpointOptions) -> dict[str, Any]:
-    """Options as plain data, without those that are defaults."""
+    """Return options as plain data, without defaults."""
     data = msgspec.to_builtins(options)
     assert isinstance(data, dict)
     return data
@@ -259,5 +265,5 @@ def _fits(name: str, patterns: tuple[str, ...]) -> bool:
 
 
 def is_local(host: str | None) -> bool:
-    """Whether a host is this machine."""
+    """Return whether a host is this machine."""
     return host in LOOPBACK

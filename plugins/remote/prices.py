@@ -1,4 +1,4 @@
-"""What models cost, as data with a date."""
+"""Prices of models, as dated data (prices.yaml)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PRICES = Path(__file__).with_name("prices.yaml")
 
 
 class ModelPrice(Record, frozen=True):
-    """US dollars per million tokens."""
+    """Prices of a model, in USD per million tokens."""
 
     input: float
     output: float
@@ -23,32 +23,39 @@ class ModelPrice(Record, frozen=True):
 
 
 class PriceList(Record, frozen=True):
-    """One entry of prices.yaml."""
+    """An entry of prices.yaml."""
 
     as_of: str
+    """Date of the prices."""
     host: str
     models: dict[str, ModelPrice]
     batch: float = 1.0
+    """Factor on the prices of calls in batches."""
 
 
 def price_of(options: EndpointOptions) -> Price | None:
-    """The price that the options state, else the list's for the model at its host; a dated name (``gpt-4o-2024-08-06``)
-    has its family's. None where there is none."""
+    """Return the price of a model: the one in its options, else the one in the list for the model at its host.
+
+    A dated name (``gpt-4o-2024-08-06``) has the price of its family.
+
+    Returns:
+        None where the price is unknown.
+    """
     if options.price is not None:
         return options.price
     host = urlsplit(options.base_url).hostname
     for entry in _lists():
         name = _listed(options.model, entry)
         if entry.host == host and name is not None:
-            found = entry.models[name]
+            listed = entry.models[name]
             return Price(
-                input=found.input, output=found.output, cached=found.cached, batch=entry.batch, as_of=entry.as_of
+                input=listed.input, output=listed.output, cached=listed.cached, batch=entry.batch, as_of=entry.as_of
             )
     return None
 
 
 def asking_price(options: EndpointOptions) -> Price | None:
-    """The price of asking the way the options say: in batches, the batch factor is in it."""
+    """Return the price of calls as the options send them: in batches, it includes the batch factor."""
     price = price_of(options)
     if price is None or not options.batch:
         return price

@@ -1,4 +1,4 @@
-"""The ``openai-finetune`` student: a model that an OpenAI-compatible endpoint fine-tunes and serves."""
+"""Student ``openai-finetune``: a model that an OpenAI-compatible endpoint fine-tunes and serves."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ if TYPE_CHECKING:
     from rtbench.api import Register
 
 END = " END"
-"""Closes a plain completion (original project, ``src/data/completion_dataset.py``: GPT-3's rows)."""
+"""End of a plain completion (source: the original project's ``src/data/completion_dataset.py``, rows for GPT-3)."""
 
 
 class FineTunedOptions(EndpointOptions, frozen=True, omit_defaults=True):
-    """Options of the ``openai-finetune`` student; ``model`` is the base."""
+    """Options of the ``openai-finetune`` student; ``model`` is the base model."""
 
     hyperparameters: dict[str, Any] = {}
-    """``n_epochs``, ``batch_size``, ``learning_rate_multiplier``; what is not given, the provider chooses. The recipe's
-    numbers are of students trained here and do not count."""
+    """``n_epochs``, ``batch_size``, ``learning_rate_multiplier``; the provider chooses those that are missing. The matrix's
+    recipe is for students trained locally, and is not used."""
     job: dict[str, Any] = {}
     """Further fields of the job, as the endpoint documents them."""
     end: str | None = None
-    """Closes each row and stops each text. None: `` END`` at the ``completions`` endpoint, nothing in a chat."""
+    """Text that ends each row and stops each completion. None: `` END`` at the ``completions`` endpoint, nothing in a chat."""
 
 
 class OpenAiStudent(ApiStudent):
     """A base model that the endpoint fine-tunes.
 
     Args:
-        name: as in the matrix.
+        name: name in the matrix.
         options: see :class:`FineTunedOptions`.
-        services: the session.
+        services: of the session.
     """
 
     def __init__(self, name: str, options: FineTunedOptions, services: Services) -> None:
@@ -63,7 +63,7 @@ class OpenAiStudent(ApiStudent):
         self._end = options.end if options.end is not None else (END if options.endpoint == "completions" else "")
 
     def model(self) -> ModelSpec:
-        """Its fingerprint holds what the fine-tuned weights and their texts depend on."""
+        """Return the model, whose fingerprint covers everything that the fine-tuned weights and their texts depend on."""
         counted = {
             **identity(self.options),
             "hyperparameters": self.options.hyperparameters,
@@ -103,23 +103,23 @@ class OpenAiStudent(ApiStudent):
         key_of(self.options, where=f"student {self.name!r}")
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
-        """Jobs of many trainings may be out at once."""
+        """Return the resources of a step. Many training jobs may be pending at once."""
         return asking_resources(self.options) if kind == "complete" else Resources(cpus=1, memory_gb=0.5)
 
 
 def fine_tuned_student(name: str, options: dict[str, Any], services: Services) -> OpenAiStudent:
-    """Factory of the ``openai-finetune`` student.
+    """Return the ``openai-finetune`` student.
 
     Raises:
-        BadInputError: an option is not what it should be.
+        BadInputError: an option is unknown or invalid.
     """
     where = f"options of student {name!r}"
-    found = convert(options, FineTunedOptions, where=where)
-    check_endpoint(found, where=where)
-    epochs = found.hyperparameters.get("n_epochs", "auto")
+    converted = convert(options, FineTunedOptions, where=where)
+    check_endpoint(converted, where=where)
+    epochs = converted.hyperparameters.get("n_epochs", "auto")
     if epochs != "auto" and not (isinstance(epochs, int) and epochs > 0):
         raise BadInputError(f'`n_epochs` is {epochs!r} and must be a number above 0, or "auto"', where=where)
-    return OpenAiStudent(name, found, services)
+    return OpenAiStudent(name, converted, services)
 
 
 @hookimpl

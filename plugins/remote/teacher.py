@@ -1,4 +1,4 @@
-"""The ``openai`` teacher: any model behind an OpenAI-compatible endpoint."""
+"""Teacher ``openai``: any model behind an OpenAI-compatible endpoint."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class RemoteTeacher(Teacher):
-    """One model behind an endpoint.
+    """A teacher that is a model behind an endpoint.
 
     Args:
-        name: as in the matrix.
+        name: name in the matrix.
         options: see :class:`~rtbench_plugins.remote.options.RemoteOptions`.
-        services: the session: what the run may spend, and where batches that are out are written down.
+        services: of the session; they have the budget and the folder of pending batches.
     """
 
     def __init__(self, name: str, options: RemoteOptions, services: Services) -> None:
@@ -64,7 +64,11 @@ class RemoteTeacher(Teacher):
 
 
 def remote_teacher(name: str, options: dict[str, Any], services: Services) -> RemoteTeacher:
-    """Factory of the ``openai`` teacher."""
+    """Return the ``openai`` teacher.
+
+    Raises:
+        BadInputError: an option is unknown or invalid.
+    """
     return RemoteTeacher(name, remote_options(name, options), services)
 
 

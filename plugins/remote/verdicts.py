@@ -1,4 +1,4 @@
-"""What an answer of the server means for the call that it answers."""
+"""Classification of a server's answer to a call."""
 
 from __future__ import annotations
 
@@ -15,46 +15,50 @@ _NO_MONEY = frozenset({"insufficient_quota", "billing_hard_limit_reached", "bill
 
 @dataclass(frozen=True)
 class Good:
-    """There are completions."""
+    """The answer has completions."""
 
     reply: Reply
 
 
 @dataclass(frozen=True)
 class Again:
-    """The same call may go well later."""
+    """The same call may succeed later."""
 
     why: str
     after: float | None = None
     """Seconds that the server asks to wait."""
     throttled: bool = False
-    """The server is well and asks for fewer calls."""
+    """Whether the server works, and only asks for fewer calls."""
     perhaps_billed: bool = False
+    """Whether the call may have been charged."""
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The call will not go well, however often it is sent."""
+    """The call fails however often it is sent."""
 
     why: str
     persistent: bool = False
-    """Nor will any other: the key, the address, the model or the account is at fault."""
+    """Whether all other calls fail too: the key, the address, the model or the account is wrong."""
     filtered: bool = False
-    """For what its prompt says, which is no sign that others go wrong."""
+    """Whether the refusal is about the prompt's content, so that other calls may succeed."""
 
 
 Verdict = Good | Again | Refused
 
 
 def verdict_on(answer: HttpReply) -> Verdict:
-    """Reads an answer: 408, 409, 425, 429 and 5xx may go well later, and so may a body that breaks off or has no choice;
-    401 to 405 will not for any call, other 4xx not for this one."""
+    """Classify an answer by its status and body.
+
+    With 408, 409, 425, 429 and 5xx, or a body that is truncated or has no choice, the call may succeed later. With 401 to
+    405, no call will succeed. With another 4xx, this call will not succeed.
+    """
     status = answer.status
     if status == 200:
         reply = read_reply(answer.body)
         if reply is not None:
             return Good(reply)
-        return Again("the reply is cut, no JSON, or holds no choice", perhaps_billed=True)
+        return Again("the reply is truncated, is not JSON or has no choice", perhaps_billed=True)
     message, code = read_fault(answer.body)
     why = f"{status} {message or '(no message)'}"
     if (status in _PERSISTENT and code != FILTERED) or (status == 429 and code in _NO_MONEY):
@@ -62,5 +66,5 @@ def verdict_on(answer: HttpReply) -> Verdict:
     if status in _AGAIN or status == 429 or status >= 500:
         return Again(why, retry_after(answer.headers), throttled=status in {429, 503})
     if status < 400:
-        return Refused(f"{status}, a redirect or another answer that is none", persistent=True)
+        return Refused(f"{status}, a redirect or another unusable answer", persistent=True)
     return Refused(why, filtered=code == FILTERED)

@@ -1,4 +1,4 @@
-"""What goes over the wire: bodies of requests, and replies, in the OpenAI-compatible form."""
+"""Bodies of requests and replies, in the OpenAI-compatible form."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from rtbench_plugins.remote.options import EndpointOptions, Profile
 from rtbench.api import Completion, FinishReason, Request, Usage, completion_of
 
 SEEDS = 2**31
-"""Some servers keep seeds in 32 bits, signed."""
+"""Number of different seeds sent. Some servers store seeds in 32 bits, signed."""
 
 FILTERED = "content_filter"
-"""Code of a refusal of what a prompt says (Azure's word; OpenRouter answers 403 with what it flagged)."""
+"""Code of a refusal because of a prompt's content (Azure's code; OpenRouter answers 403 with the flagged input)."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -26,7 +26,7 @@ class _Detail(msgspec.Struct, frozen=True):
 
 
 class _ContentPart(msgspec.Struct, frozen=True):
-    """A part of a content that is a list: text, or a model's thoughts."""
+    """An item of a message's content, where that is a list: text, or a model's thinking."""
 
     type: str = "text"
     text: str | None = None
@@ -42,7 +42,7 @@ class _Message(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """One completion of a reply: ``message`` of a chat, ``text`` of a plain completion."""
+    """A completion in a reply: ``message`` of a chat, ``text`` of a plain completion."""
 
     message: _Message | None = None
     text: str | None = None
@@ -50,7 +50,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     @property
     def said(self) -> bool:
-        """There is something: not a fault in the place of a completion."""
+        """Whether this is a completion, not a fault in its place."""
         return self.finish_reason != "error" and (self.message is not None or self.text is not None)
 
 
@@ -63,7 +63,7 @@ class _CompletionDetails(msgspec.Struct, frozen=True):
 
 
 class UsageReply(msgspec.Struct, frozen=True):
-    """Tokens of a whole call, over all its choices."""
+    """Token counts of a whole call, over all its choices."""
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -73,35 +73,38 @@ class UsageReply(msgspec.Struct, frozen=True):
 
     @property
     def read(self) -> int:
+        """Tokens of the prompt."""
         return self.prompt_tokens or 0
 
     @property
     def written(self) -> int:
-        """Thoughts too, which some servers count in the total alone."""
+        """Tokens of the completions, including thinking, which some servers count only in the total."""
         return max(self.completion_tokens or 0, (self.total_tokens or 0) - self.read)
 
     @property
     def cached(self) -> int:
+        """Tokens of the prompt that were read from a cache."""
         return (self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None) or 0
 
     @property
     def thought(self) -> int:
+        """Tokens of thinking, included in ``written``."""
         return (self.completion_tokens_details.reasoning_tokens if self.completion_tokens_details else None) or 0
 
 
 class _Reply(msgspec.Struct, frozen=True):
-    """Fields that are not used here are not read."""
+    """A reply as sent. Only fields that we use are read."""
 
     choices: list[Choice]
     usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """A good reply."""
+    """A reply with completions."""
 
     choices: list[Choice]
     usage: UsageReply | None = None
-    """None: the server counts no tokens, or not so that it can be read."""
+    """None where the server does not count tokens, or not in a readable form."""
 
 
 class _Fault(msgspec.Struct, frozen=True):
@@ -123,11 +126,11 @@ _fault = msgspec.json.Decoder(_FaultReply)
 
 
 class Body:
-    """Makes the bodies of requests.
+    """Builder of request bodies.
 
     Args:
-        options: of the teacher.
-        profile: what the model takes.
+        options: of the model.
+        profile: parameters that the model accepts.
     """
 
     def __init__(self, options: EndpointOptions, profile: Profile) -> None:
@@ -140,7 +143,7 @@ class Body:
         self._most_stops = profile.most_stops
 
     def plain(self, request: Request, n: int = 1) -> dict[str, Any]:
-        """The fields of a call for ``n`` completions of the request's prompt, with the request's own seed."""
+        """Return the fields of a call for ``n`` completions of the request's prompt, with the request's seed."""
         sampling = request.sampling
         fields: dict[str, Any] = {"max_tokens": sampling.max_new_tokens, "temperature": sampling.temperature}
         if sampling.top_p != 1.0:
@@ -155,6 +158,7 @@ class Body:
         return {"model": self._model, **self._prompt(request.prompt), **sent, **self._extra}
 
     def encoded(self, request: Request, n: int = 1) -> bytes:
+        """Return the body of such a call, as JSON."""
         return _encode(self.plain(request, n))
 
     def _prompt(self, prompt: str) -> dict[str, Any]:
@@ -164,8 +168,10 @@ class Body:
 
 
 def read_reply(body: bytes) -> Reply | None:
-    """A reply with at least one completion; None where the body is cut, no JSON, or nothing of the kind. A choice that
-    holds a fault in the place of a completion is left out, as if it had not come."""
+    """Return a reply with at least one completion; None where the body is truncated, not JSON or no such reply.
+
+    A choice with a fault in place of a completion is left out, as if it were missing.
+    """
     try:
         reply = _reply.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -176,48 +182,50 @@ def read_reply(body: bytes) -> Reply | None:
 
 def _read_usage(data: msgspec.Raw) -> UsageReply | None:
     try:
-        found: UsageReply | None = _usage.decode(data)
+        usage: UsageReply | None = _usage.decode(data)
     except msgspec.MsgspecError:
         return None
-    return found
+    return usage
 
 
 def read_fault(body: bytes) -> tuple[str, str]:
-    """Message and code of an error reply; the start of the body where it is none."""
+    """Return the message and code of an error reply; the start of the body where it is not in that form."""
     try:
-        found = _fault.decode(body)
+        reply = _fault.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return body[:300].decode("utf-8", "replace").strip(), ""
-    error = found.error
+    error = reply.error
     if isinstance(error, str):
         return error, ""
     if error is not None:
         filtered = isinstance(error.metadata, dict) and "flagged_input" in error.metadata
         return error.message or "", FILTERED if filtered else str(error.code or error.type or "")
-    return found.message or (str(found.detail)[:300] if found.detail else ""), ""
+    return reply.message or (str(reply.detail)[:300] if reply.detail else ""), ""
 
 
 def completions(requests: Sequence[Request], reply: Reply, thinking: Tags | None) -> list[Completion]:
-    """One completion per choice, in order, for the first requests of a call; choices beyond those asked for are left
-    out."""
+    """Return a completion per choice, in order, for the first requests of a call.
+
+    There are fewer completions than requests where the reply has fewer choices. Surplus choices are left out.
+    """
     choices = reply.choices[: len(requests)]
     parts = [_parts(choice, thinking) for choice in choices]
     usages = _shares(reply.usage, [len(text) + len(thoughts or "") for text, thoughts in parts])
-    found: list[Completion] = []
+    result: list[Completion] = []
     for request, choice, (whole, thoughts), usage in zip(requests, choices, parts, usages, strict=False):
         text = cut_at(whole, request.sampling.stop)
         reason = _finish(choice.finish_reason) if text is whole else "stop"
-        found.append(completion_of(request, text, reasoning=thoughts, finish_reason=reason, usage=usage))
-    return found
+        result.append(completion_of(request, text, reasoning=thoughts, finish_reason=reason, usage=usage))
+    return result
 
 
 def _finish(reason: str | None) -> FinishReason | None:
-    """What another word (``content_filter``) means for the text, the source does not say."""
+    """Return the finish reason; None for other words (``content_filter``), whose meaning for the text is undocumented."""
     return reason if reason in {"stop", "length"} else None  # type: ignore[return-value]
 
 
 def _parts(choice: Choice, thinking: Tags | None) -> tuple[str, str | None]:
-    """Text and thoughts."""
+    """Return the text and the thinking of a choice."""
     message = choice.message
     if message is None:
         text, thoughts = choice.text or "", None
@@ -233,8 +241,11 @@ def _text(message: _Message) -> str | None:
 
 
 def _thoughts(message: _Message) -> str | None:
-    """What the server keeps apart: ``reasoning`` (vLLM), ``reasoning_content`` (older servers), the parts of
-    ``reasoning_details``, or those of a content in parts that are thoughts (Mistral)."""
+    """Return the thinking that the server separates from the text.
+
+    It is in ``reasoning`` (vLLM), ``reasoning_content`` (older servers), the items of ``reasoning_details``, or the
+    thinking items of a content list (Mistral).
+    """
     if message.reasoning or message.reasoning_content:
         return message.reasoning or message.reasoning_content
     details = list(message.reasoning_details or ())
@@ -244,8 +255,10 @@ def _thoughts(message: _Message) -> str | None:
 
 
 def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | None]:
-    """A call's tokens over its completions: the prompt's with the first, the written ones by length of text, so that
-    the sum is what the server counted."""
+    """Return a call's tokens divided over its completions, so that the sums equal the server's counts.
+
+    The prompt's tokens go to the first completion, the completion tokens are divided in proportion to text lengths.
+    """
     if usage is None:
         return [None] * len(lengths)
     written, thoughts = _divided(usage.written, lengths), _divided(usage.thought, lengths)
@@ -261,7 +274,7 @@ def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | No
 
 
 def _divided(total: int, weights: Sequence[int]) -> list[int]:
-    """Whole parts of ``total`` in proportion to ``weights``, with that very sum."""
+    """Return integers in proportion to ``weights`` whose sum is ``total``."""
     counted = weights if any(weights) else [1] * len(weights)
     parts = [total * weight // sum(counted) for weight in counted]
     parts[0] += total - sum(parts)

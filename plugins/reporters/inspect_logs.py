@@ -1,4 +1,4 @@
-"""Reporter ``inspect``: a run as ``.eval`` logs of inspect_ai, which ``inspect view`` opens. Needs the extra ``inspect``."""
+"""Reporter ``inspect``: writes a run as ``.eval`` logs of inspect_ai, for ``inspect view``. Needs the extra ``inspect``."""
 
 from __future__ import annotations
 
@@ -37,12 +37,16 @@ _ENDED: dict[FinishReason | None, Literal["stop", "max_tokens", "unknown"]] = {
 
 
 class InspectReporter(FolderReporter):
-    """``DIR/CELL.eval`` for each cell that is scored; each extractor is a scorer, the leaderboard's the first."""
+    """Reporter that writes ``DIR/CELL.eval`` for each scored cell. Each extractor is a scorer; the leaderboard's is first."""
 
     name = "inspect"
 
     def write(self, leaderboard: Leaderboard, run: RunRecord, services: Services, folder: Path) -> None:
-        """Adds a log for each cell; cells without a score are left out."""
+        """Write a log for each cell that has a score.
+
+        Raises:
+            MissingExtraError: inspect_ai is not installed.
+        """
         try:
             from inspect_ai.log import write_eval_log
         except ImportError:
@@ -55,8 +59,11 @@ class InspectReporter(FolderReporter):
 
 
 def _log(services: Services, cell: CellRecord, run: RunRecord, version: str) -> EvalLog:
-    """Where several completions of a question vote, each is a sample with verdicts of its own, and the results are those of the
-    answers chosen."""
+    """Return the log of a cell.
+
+    Where several completions of a question vote, each completion is a sample (an epoch) with scores of its own, and the
+    results are those of the answers chosen by the vote.
+    """
     from inspect_ai.log import EvalConfig, EvalDataset, EvalLog, EvalResults, EvalSpec
 
     model = cell.student or cell.teacher or "rtbench"
@@ -93,12 +100,12 @@ def _log(services: Services, cell: CellRecord, run: RunRecord, version: str) -> 
 
 
 def _score(name: str, answers: Sequence[Judged], reducer: str) -> EvalScore:
-    """Accuracy over questions, and inspect's standard error of it; nothing where there is no answer."""
+    """Return the accuracy over questions and its standard error as inspect defines it; no metrics without answers."""
     from inspect_ai.log import EvalMetric, EvalScore
 
     n, metrics = len(answers), {}
     if n:
-        share = sum(one.score.correct for one in answers) / n
+        share = sum(answer.score.correct for answer in answers) / n
         metrics = {"accuracy": share, "stderr": math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else 0.0}
     return EvalScore(
         name=name, scorer=name, reducer=reducer, scored_samples=n, unscored_samples=0,
@@ -106,9 +113,10 @@ def _score(name: str, answers: Sequence[Judged], reducer: str) -> EvalScore:
     )  # fmt: skip
 
 
-def _samples(found: dict[str, list[Judged]], model: str) -> list[EvalSample]:
-    """One per completion, with every extractor's verdict."""
-    return [_sample(dict(zip(found, row, strict=True)), model) for row in zip(*found.values(), strict=True)]
+def _samples(by_extractor: dict[str, list[Judged]], model: str) -> list[EvalSample]:
+    """Return a sample per completion, with every extractor's score."""
+    rows = zip(*by_extractor.values(), strict=True)
+    return [_sample(dict(zip(by_extractor, row, strict=True)), model) for row in rows]
 
 
 def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
@@ -116,8 +124,8 @@ def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
     from inspect_ai.model import ModelOutput, ModelUsage
     from inspect_ai.scorer import Score
 
-    one = next(iter(verdicts.values()))
-    sample, completion = one.sample, one.completion
+    first = next(iter(verdicts.values()))
+    sample, completion = first.sample, first.completion
     output = ModelOutput.from_content(model, completion.text, stop_reason=_ENDED[completion.finish_reason])
     if completion.usage is not None:
         prompt, written = completion.usage.prompt_tokens, completion.usage.completion_tokens
@@ -140,17 +148,17 @@ def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
 
 
 def _messages(question: str, completion: Completion) -> list[ChatMessage]:
-    """What was said in turn. A recording may lack the first prompt: the question stands for it."""
+    """Return the messages of a conversation. Where a recording lacks the first prompt, the question is used for it."""
     from inspect_ai.model import ChatMessageAssistant, ChatMessageUser
 
-    said: list[ChatMessage] = []
+    messages: list[ChatMessage] = []
     if question.strip() not in completion.prompt:
-        said.append(ChatMessageUser(content=question))
+        messages.append(ChatMessageUser(content=question))
         if completion.reasoning is not None:
-            said.append(ChatMessageAssistant(content=completion.reasoning, source="generate"))
+            messages.append(ChatMessageAssistant(content=completion.reasoning, source="generate"))
     if completion.prompt:
-        said.append(ChatMessageUser(content=completion.prompt))
-    return [*said, ChatMessageAssistant(content=completion.text, source="generate")]
+        messages.append(ChatMessageUser(content=completion.prompt))
+    return [*messages, ChatMessageAssistant(content=completion.text, source="generate")]
 
 
 @hookimpl

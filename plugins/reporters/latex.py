@@ -23,7 +23,8 @@ _SPECIALS = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 
 class LatexReporter(Reporter):
-    """A table with a rule between students, the best measured number of each task bold, notes as its caption."""
+    """Reporter that writes a LaTeX table: a rule between students, each task's best measured number in bold, notes as the
+    caption."""
 
     name = "tex"
 
@@ -62,17 +63,17 @@ class LatexReporter(Reporter):
 
 
 def _counts(row: LeaderboardRow) -> bool:
-    """It may be the best: measured, and on the fold that results are stated for."""
+    """Return whether a row may have a task's best number: it is measured, and on the test fold."""
     return row.kind == "measured" and row.fold == "test"
 
 
 def escape(text: str) -> str:
-    """Any text as LaTeX shows it."""
+    """Return text with LaTeX's special characters escaped and white space collapsed."""
     return _SPECIALS.sub(lambda match: _SPECIAL[match[0]], " ".join(text.split()))
 
 
 def _shown(result: CellResult | None) -> float | None:
-    """Percent with one digit: what is equal as it is printed is equally bold."""
+    """Return the accuracy in percent as printed, with one decimal, so that equal printed numbers are all bold."""
     return None if result is None or result.accuracy is None else float(in_percent(result.accuracy))
 
 

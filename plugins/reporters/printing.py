@@ -1,4 +1,4 @@
-"""What printers of tables share: a console that writes to a text, and cells of Markdown tables."""
+"""Helpers for printing tables: a console that writes to a string, and cells of Markdown tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def text_console() -> Console:
-    """A console as wide as the terminal, or wide enough that nothing is cut where there is none; see :func:`text_of`."""
+    """Return a console that writes to a string, to be read by :func:`text_of`.
+
+    It is as wide as the terminal or, without a terminal, so wide that nothing is cut.
+    """
     from rich.console import Console
 
     terminal = sys.stdout.isatty()
@@ -21,11 +24,11 @@ def text_console() -> Console:
 
 
 def text_of(console: Console) -> str:
-    """What was printed on a :func:`text_console`, without spaces at the ends of lines."""
+    """Return what was printed on a :func:`text_console`, without spaces at the ends of lines."""
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
 
 
 def escaped(text: str) -> str:
-    """Keeps a cell in its place in a Markdown table."""
+    """Return text as one cell of a Markdown table: pipes escaped, line breaks and repeated spaces removed."""
     return " ".join(text.replace("|", "\\|").split())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class TableReporter(Reporter):
-    """A table for the terminal."""
+    """Reporter that writes a table for the terminal."""
 
     name = "table"
 
@@ -38,7 +38,7 @@ class TableReporter(Reporter):
         for row in leaderboard.rows:
             values = [percent(row.results.get(task)) for task in tasks]
             described, average = describe(row, leaderboard), mean(row, tasks)
-            if stacked:  # twelve tasks fit a terminal only with the interval below the number
+            if stacked:  # 12 tasks fit a terminal only if the interval is below the number
                 values = [value.replace(" [", "\n[") for value in values]
                 described = [value.replace(" (", "\n(") for value in described]
                 average = average.replace(" [", "\n[").replace(" (", "\n(")
@@ -59,7 +59,7 @@ class TableReporter(Reporter):
 
 
 class MarkdownReporter(Reporter):
-    """A Markdown table with its notes."""
+    """Reporter that writes a Markdown table with its notes."""
 
     name = "md"
 
@@ -91,7 +91,7 @@ class MarkdownReporter(Reporter):
 
 
 class CsvReporter(Reporter):
-    """One line per row and task, and one per row for the mean; for programs that read tables."""
+    """Reporter that writes CSV, for programs: a line per row and task, and a line per row for the mean."""
 
     name = "csv"
 
@@ -123,7 +123,10 @@ _RESULT_FIELDS = [
 
 
 def _csv_result(r: CellResult) -> list[object]:
-    """``k``: all completions that every question has; JSON has the smaller ones too."""
+    """Return the values of :data:`_RESULT_FIELDS`.
+
+    ``k`` is the largest k, the number of completions that every question has; JSON has the smaller k too.
+    """
     shares = r.metrics
     most = shares.at_k[-1] if shares and shares.at_k else None
     return [
@@ -156,7 +159,7 @@ def _csv_result(r: CellResult) -> list[object]:
 
 
 class JsonReporter(Reporter):
-    """The leaderboard record itself."""
+    """Reporter that writes the leaderboard record as JSON."""
 
     name = "json"
 
@@ -167,7 +170,7 @@ class JsonReporter(Reporter):
 @hookimpl
 def rtbench_register_reporters(register: Register) -> None:
     here = "rtbench_plugins.reporters.tables"
-    register("table", f"{here}:TableReporter", summary="for the terminal")
+    register("table", f"{here}:TableReporter", summary="table for the terminal")
     register("md", f"{here}:MarkdownReporter", summary="Markdown")
-    register("csv", f"{here}:CsvReporter", summary="one line per row and task")
-    register("json", f"{here}:JsonReporter", summary="for programs")
+    register("csv", f"{here}:CsvReporter", summary="CSV, one line per row and task")
+    register("json", f"{here}:JsonReporter", summary="JSON, for programs")

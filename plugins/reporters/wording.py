@@ -1,4 +1,4 @@
-"""How a leaderboard's rows and numbers are written, whoever prints them."""
+"""Wording of a leaderboard's rows and numbers, in every format."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ SHORT = {
     "last_letter_concatenation": "last_letter",
     "date_understanding": "date",
 }
-"""Column heads where the full name is too wide for a terminal."""
+"""Column heads of tasks whose full name is too wide for a terminal."""
 
 
 def describe(row: LeaderboardRow, board: Leaderboard | None = None) -> list[str]:
-    """Method, student, teacher, degree and selection of a row; beside a twin's rows a reported one says that it is of
-    other questions."""
+    """Return a row's method, student, teacher, degree and selection, as text for the columns :data:`HEADS`.
+
+    Given a board with rows of twins, a reported row says that it is on the published questions.
+    """
     method = row.method
     if row.kind == "reported":
         method += " (reported, upstream)" if board and "twin" in sources(board) else " (reported)"
@@ -44,7 +46,7 @@ HEADS = ["method", "student", "teacher", "D", "selection"]
 
 
 def percent(result: CellResult | None) -> str:
-    """Accuracy in percent with its interval; a dash where there is none."""
+    """Return an accuracy in percent with its interval, if any; a dash where there is no accuracy."""
     if result is None:
         return ""
     if result.accuracy is None:
@@ -55,13 +57,13 @@ def percent(result: CellResult | None) -> str:
 
 
 def mean(row: LeaderboardRow, tasks: Sequence[str]) -> str:
-    """The mean over tasks with its interval; over how many, where it is not all of them."""
+    """Return the mean over tasks, in percent, with its interval; and over how many tasks where some are missing."""
     part = "" if row.measured in {0, len(tasks)} else f" ({row.measured}/{len(tasks)})"
     return percent(CellResult(accuracy=row.mean, interval=row.mean_interval)) + part
 
 
 def sources(board: Leaderboard) -> list[str]:
-    """Of the rows that were measured."""
+    """Return the sources of the questions of the measured rows, sorted."""
     return sorted({row.source for row in board.rows if row.kind not in {"random", "reported"}})
 
 
@@ -71,12 +73,12 @@ _METHODS = {
     "bootstrap": "bootstrap over questions",
     "two-level bootstrap": "bootstrap over seeds, then questions",
     "wilson over patterns": "Wilson over patterns",
-    "wilson limit": "Wilson's limit, where all differ alike",
+    "wilson limit": "Wilson's limit, where all questions differ alike",
     "bootstrap over patterns": "bootstrap over patterns",
     "two-level bootstrap over patterns": "bootstrap over seeds, then patterns",
 }
 
 
 def intervals(methods: Iterable[str]) -> str:
-    """How intervals were made (:attr:`rtbench.schema.scores.Interval.method`), in words."""
+    """Return, in words, the methods by which intervals were computed (:attr:`rtbench.schema.scores.Interval.method`)."""
     return " or ".join(_METHODS.get(method, method) for method in sorted(set(methods))) or "none"

@@ -1,4 +1,4 @@
-"""``rtbench report --html``: a leaderboard as a static site that works from a folder, without a network."""
+"""Reporter ``html`` (``rtbench report --html``): a static site that opens from a folder, without a network."""
 
 from __future__ import annotations
 

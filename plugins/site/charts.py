@@ -1,4 +1,4 @@
-"""The site's charts, as Vega-Lite specifications with the table that each is made of."""
+"""The site's charts: Vega-Lite specifications, each with the table of its data."""
 
 from __future__ import annotations
 
@@ -20,32 +20,35 @@ ACCURACY = {"field": "accuracy", "type": "quantitative", "title": "accuracy, %",
 
 @dataclass(frozen=True)
 class Chart:
-    """One chart."""
+    """A chart of the site."""
 
     name: str
     title: str
     said: str
-    """What it shows, for those who do not see it."""
+    """A description, for readers who cannot see the chart."""
     spec: str
     """Vega-Lite JSON, safe inside a script element."""
     heads: tuple[str, ...]
+    """Column heads of the table."""
     rows: tuple[tuple[str, ...], ...]
 
 
 def charts_of(board: Leaderboard, pages: Sequence[CellPage]) -> list[Chart]:
-    """Those that the board has something for."""
+    """Return the charts for which the leaderboard has data."""
     measured = [row for row in board.rows if row.kind in {"measured", "teacher"}]
-    made = [
+    charts = [
         _line(board, measured, "size", "Accuracy by student size", "parameters", _parameters, log=True),
         _line(board, measured, "degree", "Accuracy by degree (rationales per question)", "degree", _degree, log=True),
-        _line(board, measured, "part", "Accuracy by part of the training questions", "part, %", _part, log=False),
+        _line(
+            board, measured, "part", "Accuracy by fraction of the training questions", "fraction, %", _part, log=False
+        ),
         _teachers(board, measured),
         _pareto(board, measured, "size-front", "Accuracy against parameters", "parameters", _parameters),
-        _pareto(board, measured, "money-front", "Accuracy against what the rationales cost", "money", _money),
+        _pareto(board, measured, "money-front", "Accuracy against the cost of the rationales", "money", _money),
         _heat(board, measured),
         _errors(pages),
     ]
-    return [chart for chart in made if chart is not None]
+    return [chart for chart in charts if chart is not None]
 
 
 def _parameters(row: LeaderboardRow, result: CellResult) -> float | None:
@@ -96,7 +99,7 @@ def _line(
     *,
     log: bool,
 ) -> Chart | None:
-    """A line for each set of rows that differ in the one thing, where there are at least two of them."""
+    """Return a chart with a line for each set of two or more rows that differ only in ``of``; None without such rows."""
     series: dict[tuple[object, ...], list[tuple[float, Datum]]] = {}
     for row, task, result, x in _points(rows, of):
         same = (task, row.method, row.teacher, row.temperature, row.selection, row.source, row.variant, row.split)
@@ -128,12 +131,12 @@ def _line(
         },
     ]
     spec = _facets(board, records, {"layer": layers, "width": 210, "height": 160})
-    said = f"{title}: {len({r['line'] for r in records})} lines over {len({r['task'] for r in records})} tasks."
-    return _chart(name, title, said, spec, (axis, "task", "row"), records, ("x", "task", "row"))
+    description = f"{title}: {len({r['line'] for r in records})} lines over {len({r['task'] for r in records})} tasks."
+    return _chart(name, title, description, spec, (axis, "task", "row"), records, ("x", "task", "row"))
 
 
 def _scale(records: Sequence[Datum], *, log: bool) -> Datum:
-    """An axis that goes as far as the values do, marked where they are if they are few."""
+    """Return an axis that spans the values, with ticks at the values where there are at most eight."""
     values = sorted({record["x"] for record in records})
     marks = {"values": values} if len(values) <= 8 else {}
     kind = {"type": "log"} if log else {"zero": False}
@@ -154,13 +157,13 @@ def _label(row: LeaderboardRow, name: str) -> str:
 
 
 def _teachers(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
-    """Students beside the teachers that taught them."""
-    found = [(row, task, result) for row, task, result, _ in _points(rows, lambda row, _: 0 if row.teacher else None)]
-    if len({row.teacher for row, _, _ in found}) < 2:
+    """Return a chart of teachers and of the students that learned from them; None for fewer than two teachers."""
+    points = [(row, task, result) for row, task, result, _ in _points(rows, lambda row, _: 0 if row.teacher else None)]
+    if len({row.teacher for row, _, _ in points}) < 2:
         return None
     records = [
         _record(board, row, task, result, teacher=row.teacher, line=_label(row, "teacher"))
-        for row, task, result in found
+        for row, task, result in points
     ]
     encoding = {
         "y": {"field": "teacher", "type": "nominal", "title": None},
@@ -171,9 +174,16 @@ def _teachers(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | Non
     spec = _facets(
         board, records, {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": encoding, "width": 210}
     )
-    said = f"Accuracy of {len({r['teacher'] for r in records})} teachers and of the students that learned from them."
+    count = len({r["teacher"] for r in records})
+    description = f"Accuracy of {count} teachers and of the students that learned from them."
     return _chart(
-        "teachers", "Accuracy by teacher", said, spec, ("teacher", "task", "row"), records, ("teacher", "task", "row")
+        "teachers",
+        "Accuracy by teacher",
+        description,
+        spec,
+        ("teacher", "task", "row"),
+        records,
+        ("teacher", "task", "row"),
     )
 
 
@@ -185,16 +195,16 @@ def _pareto(
     axis: str,
     of: Callable[[LeaderboardRow, CellResult], float | None],
 ) -> Chart | None:
-    """Points of means over tasks, and the front: no other has less of the one and more of the other."""
+    """Return a chart of means over tasks, with the Pareto front: rows that no other row beats at the same or a lower x."""
     points: list[Datum] = []
     for row in rows:
-        found = [
+        xs = [
             x for result in row.results.values() if result.accuracy is not None and (x := of(row, result)) is not None
         ]
-        if row.fold != "test" or row.mean is None or not found or row.measured != len(board.tasks):
+        if row.fold != "test" or row.mean is None or not xs or row.measured != len(board.tasks):
             continue
         mean = CellResult(accuracy=row.mean, interval=row.mean_interval)
-        x = sum(found) if name.startswith("money") else max(found)
+        x = sum(xs) if name.startswith("money") else max(xs)
         points.append(_record(board, row, "all", mean, x=x, line=row.method))
     if len({point["x"] for point in points}) < 2:
         return None
@@ -219,8 +229,8 @@ def _pareto(
     ]
     spec = {"data": {"values": points}, "layer": layers, "width": 520, "height": 300}
     front = sum(point["front"] for point in points)
-    said = f"{title}, means over all tasks: {len(points)} rows, of which {front} are on the Pareto front."
-    return _chart(name, title, said, spec, (axis, "row", "on the front"), points, ("x", "row", "front"))
+    description = f"{title}, means over all tasks: {len(points)} rows, of which {front} are on the Pareto front."
+    return _chart(name, title, description, spec, (axis, "row", "on the front"), points, ("x", "row", "front"))
 
 
 def _heat(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
@@ -245,14 +255,14 @@ def _heat(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
         "width": {"step": 44},
         "height": {"step": 15},
     }
-    said = (
+    description = (
         f"Accuracy of {len({r['row'] for r in records})} rows on {len({r['task'] for r in records})} tasks, as colours."
     )
-    return _chart("heat", "Method × task", said, spec, ("task", "row"), records, ("task", "row"))
+    return _chart("heat", "Method × task", description, spec, ("task", "row"), records, ("task", "row"))
 
 
 def _errors(pages: Sequence[CellPage]) -> Chart | None:
-    """Shares of all answers, by method."""
+    """Return a chart of the categories of wrong answers, as percentages of all answers, by method and model."""
     counts: dict[str, Counter[str]] = {}
     answers: Counter[str] = Counter()
     for page in pages:
@@ -261,8 +271,8 @@ def _errors(pages: Sequence[CellPage]) -> Chart | None:
         answers[name] += page.samples
     records: list[Datum] = [
         {"row": name, "category": category, "count": count, "share": round(100 * count / answers[name], 2)}
-        for name, found in counts.items()
-        for category, count in found.items()
+        for name, categories in counts.items()
+        for category, count in categories.items()
     ]
     if not records:
         return None
@@ -273,9 +283,11 @@ def _errors(pages: Sequence[CellPage]) -> Chart | None:
         "tooltip": [{"field": name} for name in ("row", "category", "count", "share")],
     }
     spec = {"data": {"values": records}, "mark": "bar", "encoding": encoding, "width": 520, "height": {"step": 18}}
-    said = f"Categories of wrong answers, found by rule, of {len(counts)} methods and models, over all their cells."
+    description = (
+        f"Categories of wrong answers, assigned by rules, for {len(counts)} methods and models over all cells."
+    )
     rows = tuple((r["row"], r["category"], str(r["count"]), f"{r['share']:.1f}") for r in records)
-    return Chart("errors", "What went wrong", said, _json(spec), ("row", "category", "answers", "%"), rows)
+    return Chart("errors", "What went wrong", description, _json(spec), ("row", "category", "answers", "%"), rows)
 
 
 def _facets(board: Leaderboard, records: list[Datum], inner: Datum) -> Datum:
@@ -294,7 +306,7 @@ def _tooltip(first: str) -> list[Datum]:
 def _chart(
     name: str,
     title: str,
-    said: str,
+    description: str,
     spec: Datum,
     heads: tuple[str, ...],
     records: Sequence[Datum],
@@ -308,9 +320,8 @@ def _chart(
         )
         for record in records
     )
-    return Chart(
-        name, title, said, _json({**spec, "description": said}), (*heads, "accuracy, %", "95 % interval"), rows
-    )
+    encoded = _json({**spec, "description": description})
+    return Chart(name, title, description, encoded, (*heads, "accuracy, %", "95 % interval"), rows)
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Writes the site: one page for the board, one for each cell, and each cell's samples in files of a few hundred."""
+"""Reporter that writes the site: a page for the leaderboard, and for each cell a page and files with its samples."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ if TYPE_CHECKING:
 
 _HERE = Path(__file__).parent
 _MARK = "rtbench-site"
-"""A file that tells a folder of ours, which may be written over, from anything else."""
+"""Name of a file that marks a folder as a site of rtbench, which may be overwritten."""
 
 
 class SiteReporter(FolderReporter):
-    """A folder with ``index.html``, ``cells/``, ``data/`` and ``assets/``."""
+    """Reporter that writes a folder with ``index.html``, ``cells/``, ``data/`` and ``assets/``."""
 
     name = "html"
-    takes_reference = True  # they are shown when a reader asks for them
+    takes_reference = True  # reported rows are hidden until a reader shows them
 
     def write(self, leaderboard: Leaderboard, run: RunRecord, services: Services, folder: Path) -> None:
-        """Writes the site anew; a page whose cell is not scored says why.
+        """Write the site, replacing an older one. The page of a cell without a score says why it has none.
 
         Raises:
-            BadInputError: the folder holds something else.
+            BadInputError: the folder contains something other than a site of rtbench.
         """
         _take(folder)
         _write_assets(folder)
@@ -59,10 +59,10 @@ class SiteReporter(FolderReporter):
         pages: list[CellPage] = []
         page = templates.get_template("cell.html")
         for at, cell in enumerate(run.cells):
-            found, scored = write_samples(services, cell, at, folder / "data"), _scored(services.store, cell)
-            pages.append(found)
+            cell_page, scored = write_samples(services, cell, at, folder / "data"), _scored(services.store, cell)
+            pages.append(cell_page)
             text = page.render(
-                run=run, cell=cell, page=found, categories=CATEGORIES, scored=scored,
+                run=run, cell=cell, page=cell_page, categories=CATEGORIES, scored=scored,
                 verdicts=_verdicts(services.store, cell, scored), version=leaderboard.version,
             )  # fmt: skip
             write_atomic(folder / "cells" / f"{at}.html", text.encode())
@@ -71,24 +71,28 @@ class SiteReporter(FolderReporter):
             board=leaderboard, run=run, heads=HEADS, tasks=leaderboard.tasks, notes=notes(leaderboard),
             rows=[_shown(row, leaderboard, numbers, close, sizes) for row in leaderboard.rows],
             filters=_filters(leaderboard, sizes), charts=charts_of(leaderboard, pages), version=leaderboard.version,
-            told=[unstyle(one) for one in services.summaries(run)],
+            summaries=[unstyle(summary) for summary in services.summaries(run)],
         )  # fmt: skip
         write_atomic(folder / "index.html", text.encode())
 
 
 def _take(folder: Path) -> None:
-    """Empties a site of ours, makes a folder that is not there, and refuses any other."""
+    """Empty an existing site of rtbench, or create a missing folder.
+
+    Raises:
+        BadInputError: the path is a file, or a folder with other contents.
+    """
     if folder.exists() and not folder.is_dir():
-        raise BadInputError("is a file, not a folder", where=str(folder), next_step="Name another folder.")
+        raise BadInputError("is a file, not a folder", where=str(folder), next_step="Use another folder.")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
         raise BadInputError(
-            "holds something that is no site of rtbench", where=str(folder), next_step="Name an empty or a new folder."
+            "contains files, but is not a site of rtbench", where=str(folder), next_step="Use an empty or a new folder."
         )
     for part in ("cells", "data", "assets"):
         if (folder / part).is_dir():
             shutil.rmtree(folder / part)
         (folder / part).mkdir(parents=True)
-    (folder / _MARK).write_text("A site written by rtbench; it may be written over.\n")
+    (folder / _MARK).write_text("A site written by rtbench, which may be overwritten.\n")
 
 
 def _write_assets(folder: Path) -> None:
@@ -101,7 +105,7 @@ def _write_assets(folder: Path) -> None:
 
 
 def _templates() -> Environment:
-    """Everything that is filled in is escaped."""
+    """Return the environment of the templates. All values that are filled in are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
@@ -112,40 +116,41 @@ def _templates() -> Environment:
 
 @dataclass(frozen=True)
 class _Verdicts:
-    """One extractor's summary of a cell."""
+    """An extractor's summary of a cell, with the interval of its accuracy."""
 
     summary: ScoreSummary
     interval: Interval | None
 
 
 def _verdicts(store: Store, cell: CellRecord, scored: ScoreResult | None) -> list[_Verdicts]:
-    """Return every extractor's summary, of a cell that is scored."""
+    """Return every extractor's summary of a cell; an empty list where the cell has no score."""
     summaries = scored.summaries if scored is not None else ()
-    return [_Verdicts(one, _interval(one, store, cell.score or "")) for one in summaries]
+    return [_Verdicts(summary, _interval(summary, store, cell.score or "")) for summary in summaries]
 
 
 def _interval(summary: ScoreSummary, store: Store, key: str) -> Interval | None:
-    """As on the leaderboard of one seed: over patterns where questions share them."""
+    """Return the interval as on a leaderboard of one seed: over patterns where questions share patterns."""
     if not summary.n:
         return None
     if summary.patterns in {None, summary.n}:
         return wilson(summary.correct, summary.n)
-    found = scores_of(store, key, summary.extractor)
-    return clustered_wilson(Answers([float(one.correct) for one in found], [one.pattern for one in found]))
+    scores = scores_of(store, key, summary.extractor)
+    return clustered_wilson(Answers([float(score.correct) for score in scores], [score.pattern for score in scores]))
 
 
 def _scored(store: Store, cell: CellRecord) -> ScoreResult | None:
-    """Return what a cell's score step reports; None where it is not scored."""
+    """Return the result of a cell's score step; None where the cell has no score."""
     return store.result(ScoreResult, cell.score) if cell.score is not None and store.scored(cell) else None
 
 
 def _sizes(board: Leaderboard) -> dict[str | None, int]:
-    """Parameters of each student that was trained in the run."""
-    return {row.student: found.parameters for row in board.rows for found in row.results.values() if found.parameters}
+    """Return the number of parameters of each student that was trained in the run."""
+    results = [(row.student, result.parameters) for row in board.rows for result in row.results.values()]
+    return {student: parameters for student, parameters in results if parameters}
 
 
 def _size(row: LeaderboardRow, sizes: dict[str | None, int]) -> str:
-    """Parameters with three digits; empty where they are not known."""
+    """Return the number of parameters with three digits; empty where it is unknown."""
     count = sizes.get(row.student, 0)
     return f"{count / 1e9:.3g}B" if count >= 1e9 else f"{count / 1e6:.3g}M" if count else ""
 
@@ -157,7 +162,7 @@ def _shown(
     close: dict[str, frozenset[str]],
     sizes: dict[str | None, int],
 ) -> dict[str, Any]:
-    """A row as the table shows it."""
+    """Return the values of a row that the template uses."""
     cells: list[dict[str, Any]] = []
     for task in board.tasks:
         result = row.results.get(task)
@@ -180,7 +185,7 @@ def _shown(
 
 
 def _filters(board: Leaderboard, sizes: dict[str | None, int]) -> dict[str, list[str]]:
-    """What can be chosen of, where there are several."""
+    """Return the values by which rows can be filtered, for facts that have several values."""
     rows = [row for row in board.rows if row.kind != "reported"]
     named: dict[str, list[str]] = {
         "method": [row.method for row in rows],
@@ -191,5 +196,5 @@ def _filters(board: Leaderboard, sizes: dict[str | None, int]) -> dict[str, list
         "fold": [str(row.fold) for row in rows],
         "source": [str(row.source) for row in rows],
     }
-    found = {name: list(dict.fromkeys(value for value in values if value)) for name, values in named.items()}
-    return {name: values for name, values in found.items() if len(values) > 1}
+    distinct = {name: list(dict.fromkeys(value for value in values if value)) for name, values in named.items()}
+    return {name: values for name, values in distinct.items() if len(values) > 1}

@@ -1,7 +1,7 @@
-"""A cell's samples, in script files of a few hundred that a page loads when it is asked for them.
+"""Script files with the samples of a cell, which its page loads on demand.
 
-A page that was opened from a folder may load scripts and nothing else, so that the data are calls of one function with
-JSON; ``<`` is escaped, and the page puts texts in as text alone: what a model wrote is shown and never run.
+A page opened from a folder may load only scripts, so each file calls a function with JSON. ``<`` is escaped, and the page
+inserts texts as plain text, so a model's output is shown and never run.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from rtbench.api import CellRecord, Services
 
 CHUNK = 200
-"""Samples in a file."""
+"""Samples per file."""
 
 
 @dataclass
 class CellPage:
-    """What a cell's page needs besides the samples themselves."""
+    """Facts about a cell's samples that its page shows."""
 
     number: int
     cell: CellRecord
@@ -34,46 +34,50 @@ class CellPage:
     chunks: int = 0
     categories: Counter[str] = field(default_factory=Counter)
     reason: str | None = None
-    """Why there are none."""
+    """Why there are no samples."""
 
 
 def write_samples(services: Services, cell: CellRecord, number: int, folder: Path) -> CellPage:
-    """Writes ``data/NUMBER-CHUNK.js`` files."""
+    """Write the files ``NUMBER-CHUNK.js`` with a cell's samples to a folder.
+
+    Returns:
+        the facts for the cell's page; with a ``reason`` where the samples cannot be read.
+    """
     page = CellPage(number, cell)
     try:
-        found = judged(services, cell)
-    except RtbenchError as error:  # data that are not here, completions that are lost: the other pages are still good
+        answers = judged(services, cell)
+    except RtbenchError as error:  # missing data or lost completions: the other pages can still be written
         page.reason = str(error)
         return page
-    categories = categories_of(services.task(cell.task), found)
-    page.samples, page.wrong = len(found), sum(category is not None for category in categories)
+    categories = categories_of(services.task(cell.task), answers)
+    page.samples, page.wrong = len(answers), sum(category is not None for category in categories)
     page.categories = Counter(category for category in categories if category is not None)
-    page.chunks = -(-len(found) // CHUNK)
+    page.chunks = -(-len(answers) // CHUNK)
     for chunk in range(page.chunks):
         part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
-        shared = _common([one.completion.prompt for one in found[part]])
-        rows = [_row(one, category, len(shared)) for one, category in zip(found[part], categories[part], strict=True)]
+        shared = _common([answer.completion.prompt for answer in answers[part]])
+        rows = [_row(*pair, len(shared)) for pair in zip(answers[part], categories[part], strict=True)]
         (folder / f"{number}-{chunk}.js").write_bytes(script("chunk", chunk, shared, rows))
     return page
 
 
-def _row(one: Judged, category: str | None, shared: int) -> dict[str, Any]:
-    """``prompt``: without what all prompts of the file begin with."""
+def _row(answer: Judged, category: str | None, shared: int) -> dict[str, Any]:
+    """Return the data of a sample. Its prompt lacks the first ``shared`` characters, which all prompts of the file share."""
     row = {
-        "i": one.score.sample_index,
-        "q": one.sample.question,
-        "g": one.sample.answer,
-        "x": one.score.extracted,
-        "ok": one.score.correct,
-        "t": one.completion.text,
-        "p": one.completion.prompt[shared:],
+        "i": answer.score.sample_index,
+        "q": answer.sample.question,
+        "g": answer.sample.answer,
+        "x": answer.score.extracted,
+        "ok": answer.score.correct,
+        "t": answer.completion.text,
+        "p": answer.completion.prompt[shared:],
     }
-    more = {"r": one.completion.reasoning, "th": one.completion.thoughts, "c": category}
+    more = {"r": answer.completion.reasoning, "th": answer.completion.thoughts, "c": category}
     return row | {name: value for name, value in more.items() if value is not None}
 
 
 def _common(texts: Sequence[str]) -> str:
-    """What all of them begin with: the demonstrations, say."""
+    """Return the longest common beginning of texts (the demonstrations of a prompt, for example)."""
     first, last = min(texts), max(texts)
     length = next(
         (at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
@@ -82,8 +86,11 @@ def _common(texts: Sequence[str]) -> str:
 
 
 def script(function: str, *arguments: Any) -> bytes:
-    """A call of one of the page's functions. JSON is JavaScript; ``<`` could end a script element, U+2028 a line."""
-    given = b", ".join(msgspec.json.encode(one) for one in arguments)
+    """Return JavaScript that calls one of the page's functions with JSON arguments.
+
+    Escaped are ``<``, which could end a script element, and U+2028 and U+2029, which could end a line.
+    """
+    encoded = b", ".join(msgspec.json.encode(argument) for argument in arguments)
     for unsafe, escape in ((b"<", b"\\u003c"), ("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029")):
-        given = given.replace(unsafe, escape)
-    return f"rtbench.{function}(".encode() + given + b");\n"
+        encoded = encoded.replace(unsafe, escape)
+    return f"rtbench.{function}(".encode() + encoded + b");\n"

@@ -1,8 +1,8 @@
-"""The ``replay`` teacher: a ledger that has no model behind it.
+"""The ``replay`` teacher: completions from recordings, without a model.
 
-Its completions are recordings. When a plan first asks for one that the ledger lacks, it is imported: from the
-recordings folder (``<model>__<key>__<task>.jsonl[.gz]``), else from the file that its authors published, where
-``recordings.yaml`` pins it. Others come with ``rtbench import``.
+When a plan first needs a recording that the ledger lacks, it is imported: from the recordings folder
+(``<model>__<key>__<task>.jsonl[.gz]``), else from the file that its authors published, if ``recordings.yaml`` pins it.
+Other recordings are imported with ``rtbench import``.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ PINNED = Path(__file__).with_name("recordings.yaml")
 
 
 class PinnedRecording(Record, frozen=True):
-    """One task's part of a published recording."""
+    """One task's file of a published recording."""
 
     task: str
     path: str
-    """Path inside the repository, and the file's name in the data folder."""
+    """Path in the repository, and the file's name in the data folder."""
     bytes: int
     sha256: str
 
@@ -60,7 +60,7 @@ class PinnedRecordings(Record, frozen=True):
     files: tuple[PinnedRecording, ...]
 
     def pin(self, task: str) -> PinnedFile | None:
-        """The file for a task; None where there is none."""
+        """Return the file for a task; None where there is none."""
         for file in self.files:
             if file.task == task:
                 return PinnedFile(
@@ -75,7 +75,7 @@ class PinnedRecordings(Record, frozen=True):
 
 
 def pinned_recordings() -> tuple[PinnedRecordings, ...]:
-    """What ``recordings.yaml`` pins."""
+    """Return the recordings that ``recordings.yaml`` pins."""
     return tuple(
         convert(entry, PinnedRecordings, where=f"{PINNED}, entry {i}") for i, entry in enumerate(read_yaml(PINNED), 1)
     )
@@ -89,7 +89,7 @@ class ReplayOptions(Record, frozen=True):
 
 
 class ReplayModel(TextModel):
-    """Answers nothing: what a recording holds is found in the ledger before a model is asked."""
+    """A model that answers nothing: recorded completions are found in the ledger before a model is asked."""
 
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
@@ -111,12 +111,12 @@ class ReplayTeacher(Teacher):
         self._contents: dict[tuple[str, str], str] = {}
         if not options.recordings:
             raise BadInputError(
-                "names no recording", where=f"teacher {name}", next_step="Write `recordings: [model/key, …]`."
+                "`recordings` is empty", where=f"teacher {name}", next_step="Write `recordings: [model/key, …]`."
             )
         for recording in options.recordings:
             if recording.count("/") != 1:
                 raise BadInputError(
-                    f"{recording!r} is no recording", where=f"teacher {name}", next_step="Write model/key."
+                    f"{recording!r} is not a recording", where=f"teacher {name}", next_step="Write model/key."
                 )
         self._members = tuple(self._member(recording) for recording in options.recordings)
 
@@ -139,7 +139,7 @@ class ReplayTeacher(Teacher):
     def prepare(self, member: ModelSpec, task: Task, variant: str, services: ModelServices) -> str | None:
         dataset = task.dataset_id(variant)
         if setting_of(variant) is not None:
-            return f"{member.name} is a recording, and a twin's questions are drawn anew"
+            return f"{member.name} is a recording, which has no answers to a twin's new questions"
         partition = recorded_partition(services, member.fingerprint, dataset)
         note = read_note(partition)
         if note is None:
@@ -147,20 +147,20 @@ class ReplayTeacher(Teacher):
             note = read_note(partition)
             if note is None:
                 return (
-                    f"no recording of {member.name} for {dataset}: {why or 'the one found has none of its questions'}; "
-                    "`rtbench import` one, or give a folder with --recordings or --data-dir"
+                    f"no recording of {member.name} for {dataset}: {why or 'the recording has none of its questions'}; "
+                    "import one with `rtbench import`, or name a folder with --recordings or --data-dir"
                 )
         self._notes[member.fingerprint, dataset] = note
         return None
 
     def _import(self, member: ModelSpec, task: Task, services: ModelServices) -> str | None:
-        """Imports the recording from where it is found first; returns why there is none, or None."""
+        """Import the recording from the first source that has it; return the reason why there is none, or None."""
         from rtbench.recordings.read import formats_of, read_recording
 
         model, key = member.name.split("/")
         try:
             path = self._recorded(model, key, task, services) or self._published(model, key, task, services)
-        except MissingDataError as error:  # no network, say: a reason for this cell, while others go on
+        except MissingDataError as error:  # such as no network: a reason for this cell, while others go on
             return error.what
         except BadInputError as error:
             return f"{error.where}: {error.what}"
@@ -185,37 +185,44 @@ class ReplayTeacher(Teacher):
         return None
 
     def _note(self, member: ModelSpec, dataset: str) -> RecordingNote:
-        """What the ledger says of a member; another teacher that shares it may have imported it."""
+        """Return the ledger's note on a member's recording, which another teacher may have imported."""
         key = (member.fingerprint, dataset)
         if key not in self._notes:
-            found = read_note(recorded_partition(self._services, member.fingerprint, dataset))
-            assert found is not None, f"{member.name} was asked for {dataset} before it was prepared"
-            self._notes[key] = found
+            note = read_note(recorded_partition(self._services, member.fingerprint, dataset))
+            assert note is not None, f"{member.name} was asked for {dataset} before it was prepared"
+            self._notes[key] = note
         return self._notes[key]
 
     def answer_prefix(self, member: ModelSpec, dataset: str) -> str | None:
         return self._note(member, dataset).answer_prefix
 
     def recorded_content(self, member: ModelSpec, dataset: str) -> str:
-        """By what the texts are, not by the file they came in: the same recording in two formats is the same work."""
+        """Return a key of the texts, not of their file: the same recording in two formats has the same key."""
         key = (member.fingerprint, dataset)
         if key not in self._contents:
-            held = recorded_partition(self._services, member.fingerprint, dataset).load().values()
+            completions = recorded_partition(self._services, member.fingerprint, dataset).load().values()
             self._contents[key] = content_key(
                 "recordings",
                 sorted(
-                    (c.sample_index, c.completion_index, c.reasoning or "", c.text, c.finish_reason or "") for c in held
+                    (c.sample_index, c.completion_index, c.reasoning or "", c.text, c.finish_reason or "")
+                    for c in completions
                 ),
             )
         return self._contents[key]
 
 
 def replay(name: str, options: dict[str, Any], services: Any) -> Teacher:
+    """Create a ``replay`` teacher.
+
+    Raises:
+        BadInputError, UnknownNameError: an option is wrong, or names no recording.
+    """
     return ReplayTeacher(name, convert(options, ReplayOptions, where=f"teacher {name}"), services)
 
 
 @hookimpl
 def rtbench_pinned_files(tasks: Sequence[str]) -> list[PinnedFile]:
+    """Return the published recordings for these tasks."""
     return [pin for published in pinned_recordings() for task in tasks if (pin := published.pin(task)) is not None]
 
 

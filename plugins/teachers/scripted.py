@@ -1,10 +1,10 @@
 """The ``scripted`` teacher: explains the questions of procedural twins from the steps behind them.
 
-It knows the answers, so its quality is what its options say: how often a step goes wrong and in which way, how finely
-it tells the steps, how much it repeats of the question. It is asked through the ordinary interface, as any model; what
-it goes by is the name of the samples and the index; the prompt decides wordings and mistakes alone.
+It knows the answers, so that its options determine its quality: how often and how a step goes wrong, how finely it
+explains the steps, how much of the question it repeats. It is asked through the ordinary interface, like any model. It
+finds the problem by the name of the samples and the index; the prompt affects only wordings and mistakes.
 
-Its usage counts words between white space, because no tokenizer is involved.
+Its usage counts words separated by white space, because it has no tokenizer.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from rtbench.api import (
 from rtbench.twins import Narrator, Problem, Twin, setting_of, task_and_setting, twin_data
 
 VERSION = 1
-"""Raised when the same request gives another text; a twin has a version of its own."""
+"""Raise it when the same request gives another text; a twin has its own version."""
 
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -56,18 +56,18 @@ MALFORMED = (
     f"{_PREFIX} unknown.",
     f"{_PREFIX} not what was asked.",
 )
-"""Endings instead of "The answer is {answer}.": some hide a right answer, some have none."""
+"""Endings instead of "The answer is {answer}.": some hide a correct answer, some have no answer."""
 
 
 class Mix(Record, frozen=True):
-    """What a mistake is, as probabilities that sum to 1."""
+    """Probabilities of the kinds of mistakes, which sum to 1."""
 
     slip: Share = 0.0
-    """A wrong result, which the steps that follow build on."""
+    """Probability of a wrong result, on which the following steps build."""
     malformed: Share = 0.0
-    """An answer that is not written as it should be."""
+    """Probability of an answer in the wrong format."""
     truncated: Share = 0.0
-    """A text that ends in the middle."""
+    """Probability of a text that ends in the middle."""
 
 
 class ScriptedOptions(Record, frozen=True):
@@ -77,16 +77,16 @@ class ScriptedOptions(Record, frozen=True):
     """Probability of a mistake at each step."""
     mix: Mix = Mix(slip=0.8, malformed=0.1, truncated=0.1)
     granularity: Literal["fine", "coarse"] = "fine"
-    """Whether every step is said, or steps are merged."""
+    """``fine``: every step is explained; ``coarse``: steps are merged."""
     verbosity: Literal[0, 1, 2] = 1
-    """0 never restates what the question says, 1 does so half of the time, 2 always."""
+    """How often facts of the question are restated. 0: never; 1: half of the time; 2: always."""
     seed: int = 0
-    """Another seed is another teacher of the same quality."""
+    """Another seed gives another teacher of the same quality."""
     price: Price | None = None
 
 
 class ScriptedModel(TextModel):
-    """Answers requests about twins' samples."""
+    """A model that answers requests about twins' samples."""
 
     def __init__(self, fingerprint: str, teacher: ScriptedTeacher) -> None:
         self.fingerprint = fingerprint
@@ -105,9 +105,9 @@ class ScriptedModel(TextModel):
 
     def _write(self, twin: Twin[Any], problem: Problem, request: Request) -> tuple[str, FinishReason]:
         options = self._teacher.options
-        # Greedy: one text per question and way of asking. Sampled: each request has a seed of its own, too.
-        drawn = str(request.seed) if request.sampling.temperature > 0 else problem.question
-        draw = f"{drawn}/{request.prompt}"  # asked in another way (with a hint): another text
+        # Greedy: one text per question and prompt. Sampled: one text per request seed and prompt.
+        source = str(request.seed) if request.sampling.temperature > 0 else problem.question
+        draw = f"{source}/{request.prompt}"  # another prompt (with a hint) gives another text
         words = random.Random(f"words/{options.seed}/{draw}")  # noqa: S311 - reproducible, not secret
         errors = random.Random(f"errors/{options.seed}/{draw}")  # noqa: S311
         narrator = Narrator(
@@ -121,20 +121,20 @@ class ScriptedModel(TextModel):
         )
         answer = twin.explain(problem, narrator)
         ending = errors.choice(MALFORMED) if narrator.malformed else _PREFIX + " {answer}."
-        said = narrator.text if narrator.truncated else f"{narrator.text} {ending.replace('{answer}', answer)}".strip()
-        written = said.split(" ")
-        if len(written) > request.sampling.max_new_tokens:
-            return " ".join(written[: request.sampling.max_new_tokens]), "length"
-        return said, "length" if narrator.truncated else "stop"
+        text = narrator.text if narrator.truncated else f"{narrator.text} {ending.replace('{answer}', answer)}".strip()
+        tokens = text.split(" ")
+        if len(tokens) > request.sampling.max_new_tokens:
+            return " ".join(tokens[: request.sampling.max_new_tokens]), "length"
+        return text, "length" if narrator.truncated else "stop"
 
 
 class ScriptedTeacher(Teacher):
-    """See the module.
+    """A teacher that explains the questions of procedural twins; see the module.
 
     Args:
-        name: as in the matrix.
-        options: how well it explains.
-        services: where it finds the tasks' twins.
+        name: the teacher's name in the matrix.
+        options: settings that determine its quality.
+        services: used to look up the tasks' twins.
     """
 
     format = SCRIPTED
@@ -164,10 +164,10 @@ class ScriptedTeacher(Teacher):
         return None
 
     def asked(self, request: Request) -> tuple[Twin[Any], Problem]:
-        """The problem that a request is about. A seed's problems are drawn once.
+        """Return the problem that a request asks about, and its twin. A seed's problems are drawn once.
 
         Raises:
-            StepFailedError: it is about none, or the twin draws other questions than the one that was asked.
+            StepFailedError: the samples are not a twin's, or the twin now draws other questions.
         """
         if request.task not in self._drawn:
             self._drawn[request.task] = self._draw(request.task)
@@ -175,43 +175,45 @@ class ScriptedTeacher(Teacher):
         problem = problems.get(request.sample_index)
         if problem is None or problem.question.strip() not in request.prompt:
             raise StepFailedError(
-                f"sample {request.sample_index} is not what the twin draws",
+                f"sample {request.sample_index} differs from the question that the twin draws",
                 where=f"teacher {self.name}, {request.task}",
-                next_step="Plan anew: the twin has changed since.",
+                next_step="Plan again: the twin has changed since.",
             )
         return twin, problem
 
     def _draw(self, dataset: str) -> tuple[Twin[Any], Mapping[int, Problem]]:
-        found = task_and_setting(dataset)
-        twin = self._services.task(found[0]).twin() if found else None
-        if found is None or twin is None:
-            raise StepFailedError("these are no twin's samples", where=f"teacher {self.name}, {dataset}")
-        return twin, twin_data(twin, found[1]).problems
+        named = task_and_setting(dataset)
+        twin = self._services.task(named[0]).twin() if named else None
+        if named is None or twin is None:
+            raise StepFailedError("the samples are not a twin's", where=f"teacher {self.name}, {dataset}")
+        return twin, twin_data(twin, named[1]).problems
 
 
 def scripted(name: str, options: dict[str, Any], services: ModelServices) -> ScriptedTeacher:
-    """Factory of the ``scripted`` teachers.
+    """Create a ``scripted`` teacher.
 
     Raises:
-        BadInputError, UnknownNameError: an option is not what it should be.
+        BadInputError, UnknownNameError: an option is wrong.
     """
     where = f"teacher {name}"
-    found = convert(options, ScriptedOptions, where=where)
-    total = found.mix.slip + found.mix.malformed + found.mix.truncated
+    settings = convert(options, ScriptedOptions, where=where)
+    total = settings.mix.slip + settings.mix.malformed + settings.mix.truncated
     if abs(total - 1) > 1e-9:
         raise BadInputError(
             f"the probabilities sum to {total:g}, not to 1",
             where=f"{where}, mix",
-            next_step="What is not given is 0.",
+            next_step="Probabilities that are left out are 0.",
         )
-    return ScriptedTeacher(name, found, services)
+    return ScriptedTeacher(name, settings, services)
 
 
 @hookimpl
 def rtbench_register_teachers(register: Register) -> None:
     here = "rtbench_plugins.teachers.scripted:scripted"
-    register("scripted", here, summary="explains procedural twins, an error in 20 steps")
+    register("scripted", here, summary="explains procedural twins, 5 % of steps wrong")
     register(
-        "scripted-weak", here, summary="explains procedural twins, an error in 4 steps", options={"error_rate": 0.25}
+        "scripted-weak", here, summary="explains procedural twins, 25 % of steps wrong", options={"error_rate": 0.25}
     )
-    register("scripted-perfect", here, summary="explains procedural twins without errors", options={"error_rate": 0.0})
+    register(
+        "scripted-perfect", here, summary="explains procedural twins without mistakes", options={"error_rate": 0.0}
+    )

@@ -1,6 +1,6 @@
 """The ``vllm`` teacher: a model in vLLM's engine, in this process, on the GPUs of this machine.
 
-For an endpoint that ``vllm serve`` offers take the ``openai`` teacher. Imports vllm only when it is opened.
+For an endpoint of ``vllm serve``, use the ``openai`` teacher. vllm is imported only when the teacher is opened.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from rtbench.api import (
 
 
 class VllmTeacher(Teacher):
-    """One model in vLLM's engine.
+    """A teacher that runs one model in vLLM's engine.
 
     Args:
-        name: as in the matrix.
+        name: the teacher's name in the matrix.
         options: see :class:`VllmOptions`.
-        access: what the session allows.
+        access: the session's permissions for the hub.
     """
 
     def __init__(self, name: str, options: VllmOptions, access: Access) -> None:
@@ -47,7 +47,10 @@ class VllmTeacher(Teacher):
         self._hub = Hub(access)
 
     def members(self) -> Sequence[ModelSpec]:
-        """Identity is what texts depend on: weights, chat template, tags and the engine's arguments."""
+        """Return the model.
+
+        Its fingerprint has all that texts depend on: weights, chat template, tags and the engine's arguments.
+        """
         options = replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
         plain: dict[str, Any] = msgspec.to_builtins(options)
         counted = {key: plain.get(key) for key in ("chat_template", "thinking", "engine")}
@@ -56,7 +59,11 @@ class VllmTeacher(Teacher):
         return (ModelSpec(role="teacher", plugin="vllm", name=self.name, options=plain, fingerprint=fingerprint),)
 
     def open(self, member: ModelSpec) -> TextModel:
-        """Raises MissingExtraError where vLLM is not installed."""
+        """Load the model.
+
+        Raises:
+            MissingExtraError: vLLM is not installed.
+        """
         return VllmModel(member.fingerprint, self.options, where=f"teacher {self.name!r}")
 
     def resources(self) -> Resources:
@@ -65,17 +72,17 @@ class VllmTeacher(Teacher):
 
 
 def vllm_teacher(name: str, options: dict[str, Any], services: Services) -> VllmTeacher:
-    """Factory of the ``vllm`` teacher.
+    """Create a ``vllm`` teacher.
 
     Raises:
-        BadInputError: an option is not what it should be, or asks to run a model's code without the flag.
+        BadInputError: an option is wrong, or asks to run a model's code without the flag.
     """
     where = f"options of teacher {name!r}"
-    found = convert(options, VllmOptions, where=where)
-    check_asking(found.format, found.rationale, found.max_new_tokens, where=where)
-    if found.gpus < 1:
-        raise BadInputError(f"`gpus` is {found.gpus} and must be at least 1", where=where)
-    return VllmTeacher(name, found, access(services, wanted=found.trust_remote_code, where=where))
+    settings = convert(options, VllmOptions, where=where)
+    check_asking(settings.format, settings.rationale, settings.max_new_tokens, where=where)
+    if settings.gpus < 1:
+        raise BadInputError(f"`gpus` is {settings.gpus} and must be at least 1", where=where)
+    return VllmTeacher(name, settings, access(services, wanted=settings.trust_remote_code, where=where))
 
 
 @hookimpl

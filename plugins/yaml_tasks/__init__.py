@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rtbench_load_task(path: Path) -> Task | None:
-    """Loads ``*.yaml`` and ``*.yml``."""
+    """Load ``*.yaml`` and ``*.yml`` files."""
     return load_task(path) if path.suffix in {".yaml", ".yml"} else None
 
 
 def load_task(path: Path) -> YamlTask:
-    """See :func:`rtbench_plugins.yaml_tasks.task.load_task`."""
+    """Load a task's YAML; see :func:`rtbench_plugins.yaml_tasks.task.load_task`."""
     from rtbench_plugins.yaml_tasks.task import load_task as load
 
     return load(path)

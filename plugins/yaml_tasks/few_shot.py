@@ -1,4 +1,4 @@
-"""Few-shot demonstrations: ours, written for this project, and the paper's, read from its own file."""
+"""Few-shot demonstrations: ours, written for this project, and the paper's, read from its published file."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class PublishedDemonstration:
     """One demonstration of the paper's prompt."""
 
     text: str
-    """As published."""
+    """The published text."""
     demonstration: Demonstration
     sample_index: int | None
-    """The sample it is; None where it is none of the task's."""
+    """Index of the task's sample that it repeats; None where it is not a sample of the task."""
 
 
 class _PublishedPrompt(Record, frozen=True):
@@ -33,25 +33,25 @@ class _PublishedPrompt(Record, frozen=True):
 
 
 def own(path: Path) -> tuple[Demonstration, ...]:
-    """Reads ``demonstrations.yaml``: a list of question, rationale, answer. Empty where there is no such file.
+    """Read ``demonstrations.yaml``, a list of question, rationale and answer; empty where there is no such file.
 
     Raises:
-        BadInputError: it is something else.
+        BadInputError: the file is not such a list.
     """
     if not path.is_file():
         return ()
     data = read_yaml(path)
     if not isinstance(data, list) or not data:
-        raise BadInputError("a list of question, rationale and answer is expected", where=str(path))
+        raise BadInputError("expected a list of question, rationale and answer", where=str(path))
     return tuple(convert(entry, Demonstration, where=f"{path}, entry {i + 1}") for i, entry in enumerate(data))
 
 
 def paper(prompt: PaperPrompt | None, task: str, files: DataFiles) -> list[PublishedDemonstration]:
-    """The paper's demonstrations of a task, in the order published.
+    """Return the paper's demonstrations for a task, in published order.
 
     Raises:
-        MissingDataError: the paper has none for the task, or its file is not at hand.
-        BadInputError: the file is not what it should be.
+        MissingDataError: the paper has none for the task, or its file is missing.
+        BadInputError: the file is not in the expected format.
     """
     if prompt is None or prompt.file.pin is None:
         raise MissingDataError(

@@ -1,9 +1,9 @@
-# ruff: noqa: ARG001 - all loaders have one signature, whether they use it all or not
-"""Readers of upstream formats: files in, samples out. A task's YAML names one of :data:`LOADERS`.
+# ruff: noqa: ARG001 - all loaders have the same signature, even where they do not use all parameters
+"""Loaders of upstream formats: they read a file into samples. A task's YAML names one of :data:`LOADERS`.
 
 Variant ``original`` words questions as the Fine-tune-CoT repository does (``notebooks/old/Data Preparation.ipynb`` of
-itsnamgyu/reasoning-teacher), variant ``kojima`` as the zero-shot-CoT repository does (``data_reader`` in ``utils.py`` of
-kojima-takeshi188/zero_shot_cot). Raise :data:`VERSION` when what comes out changes.
+itsnamgyu/reasoning-teacher), variant ``kojima`` as the zero-shot-CoT repository does (``data_reader`` in ``utils.py``
+of kojima-takeshi188/zero_shot_cot). Raise :data:`VERSION` when the resulting samples change.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True)
 class LoadedSamples:
-    """Samples of one file, indices counted from 0, with the fold where a field of the file says it."""
+    """Samples of one file, with indices from 0, and the fold of each where a field of the file states it."""
 
     samples: list[Sample]
     folds: dict[int, Fold]
@@ -37,14 +37,14 @@ Loader = Callable[[Path, dict[str, Any], str], LoadedSamples]
 
 
 class _Raw(msgspec.Struct):
-    """Base of upstream records: fields we do not read may be there."""
+    """Base of upstream records; other fields are allowed and ignored."""
 
 
 # ------------------------------------------------------------------------------------------------- questions in words
 
 
 def _number(value: str | float) -> str:
-    """Golds such as ``39.0`` are written ``39``."""
+    """Return a numeric gold as text, ``39.0`` as ``39``."""
     return str(value).removesuffix(".0")
 
 
@@ -66,7 +66,7 @@ class _MathWord(_Raw):
 
 
 def math_word_json(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """SingleEq, AddSub, MultiArith: one JSON list."""
+    """Load SingleEq, AddSub or MultiArith: one JSON list."""
     return _plain(
         Sample(index=i, question=raw.sQuestion.strip(), answer=_number(raw.lSolutions[0]))
         for i, raw in enumerate(read_json(path, list[_MathWord]))
@@ -80,7 +80,7 @@ class _Svamp(_Raw):
 
 
 def svamp(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """SVAMP: body and question joined by one space."""
+    """Load SVAMP. Body and question are joined by one space."""
     return _plain(
         Sample(index=i, question=f"{raw.Body.strip()} {raw.Question.strip()}", answer=_number(raw.Answer))
         for i, raw in enumerate(read_json(path, list[_Svamp]))
@@ -93,7 +93,7 @@ class _Gsm8k(_Raw):
 
 
 def gsm8k(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """GSM8K: the solution ends with ``#### gold``; thousands separators of golds are kept."""
+    """Load GSM8K. The solution ends with ``#### gold``; thousands separators in golds are kept."""
 
     def samples() -> Iterator[Sample]:
         for i, raw in enumerate(read_jsonl(path, _Gsm8k)):
@@ -114,7 +114,7 @@ class _Aqua(_Raw):
 
 
 def aqua(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """AQuA: options are written ``A)text``. kojima puts spaces around every parenthesis of the options."""
+    """Load AQuA. Options are written ``A)text``; kojima puts spaces around every parenthesis in the options."""
 
     def samples() -> Iterator[Sample]:
         for i, raw in enumerate(read_jsonl(path, _Aqua)):
@@ -152,7 +152,7 @@ class _Csqa(_Raw):
 
 
 def commonsense_qa(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """CommonsenseQA: one JSON object per line."""
+    """Load CommonsenseQA: one JSON object per line."""
 
     def samples() -> Iterator[Sample]:
         for i, raw in enumerate(read_jsonl(path, _Csqa)):
@@ -180,19 +180,23 @@ class _BigBench(_Raw):
 
 
 class NoLoaderOptions(Record, frozen=True):
-    """Of loaders that have nothing to choose."""
+    """Options of loaders that have none."""
 
 
 class _BigBenchOptions(Record, frozen=True):
     shuffle: bool = False
-    """The source lists the right choice first; both repositories shuffle, each in its own way."""
+    """True to shuffle the choices: the source lists the correct one first, and both repositories shuffle, each in its
+    own way."""
     ask_which: bool = False
-    """kojima asks "Which choice is true ?" here, on a line of its own."""
+    """True where kojima asks "Which choice is true ?" on a separate line."""
 
 
 def bigbench_choices(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """BIG-bench multiple choice. ``original`` puts choice j at place ``RandomState(0).permutation(n)[j]``, one draw per
-    question; ``kojima`` shuffles each list three times with one ``random.Random(1)``."""
+    """Load a BIG-bench multiple-choice task.
+
+    ``original`` puts choice j at position ``RandomState(0).permutation(n)[j]``, with one draw per question; ``kojima``
+    shuffles each list three times with one ``random.Random(1)``.
+    """
     chosen = convert(options, _BigBenchOptions, where="bigbench_choices options")
     place = _kojima_order() if variant == "kojima" else _original_order()
 
@@ -242,7 +246,7 @@ def _original_order() -> Callable[[list[str]], list[str]]:
 
 
 def strategy_qa(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """StrategyQA as BIG-bench holds it: the target is ``Yes. rationale`` or ``No. rationale``."""
+    """Load StrategyQA from BIG-bench. The target is ``Yes. rationale`` or ``No. rationale``."""
 
     def samples() -> Iterator[Sample]:
         for i, raw in enumerate(read_json(path, _BigBench).examples):
@@ -265,7 +269,7 @@ class _Examples(_Raw):
 
 
 def examples_json(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """Coin flip, last letters: ``{"examples": [{"question", "answer"}]}``."""
+    """Load Coin Flip or Last Letter Concatenation: ``{"examples": [{"question", "answer"}]}``."""
     return _plain(
         Sample(index=i, question=raw.question, answer=raw.answer)
         for i, raw in enumerate(read_json(path, _Examples).examples)
@@ -276,20 +280,20 @@ def examples_json(path: Path, options: dict[str, Any], variant: str) -> LoadedSa
 
 
 class _JsonlOptions(Record, frozen=True):
-    """Names of the fields; None where there is none."""
+    """Names of the fields; None where the records have no such field."""
 
     question: str = "question"
     answer: str = "answer"
     rationale: str | None = None
     choices: str | None = None
-    """Field with the list of choice texts; they are put behind the question in words."""
+    """Field with the list of choice texts, which are added to the question."""
     group: str | None = None
     fold: str | None = None
     """Field with ``train`` or ``test``."""
 
 
 def jsonl(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """Any JSON Lines file with a question and an answer per line; what a task of your own needs."""
+    """Load any JSON Lines file with a question and an answer per line, such as the file of a task of your own."""
     names = convert(options, _JsonlOptions, where="jsonl options")
     samples: list[Sample] = []
     folds: dict[int, Fold] = {}
@@ -298,7 +302,7 @@ def jsonl(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
         try:
             raw = msgspec.json.decode(line, type=dict[str, Any])
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BadInputError(f"broken JSON: {error}", where=where, next_step="Give one object per line.") from None
+            raise BadInputError(f"invalid JSON: {error}", where=where, next_step="Write one object per line.") from None
         index = len(samples)
         samples.append(_jsonl_sample(raw, names, index, where))
         if names.fold is not None:
@@ -307,19 +311,19 @@ def jsonl(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
                 raise BadInputError(f"{names.fold!r} is {fold!r}, not train or test", where=where)
             folds[index] = fold
     if not samples:
-        raise BadInputError("the file is empty", where=str(path), next_step="Give one JSON object per line.")
+        raise BadInputError("the file is empty", where=str(path), next_step="Write one JSON object per line.")
     return LoadedSamples(samples, folds)
 
 
 def _jsonl_sample(raw: dict[str, Any], names: _JsonlOptions, index: int, where: str) -> Sample:
     question, answer = _text(_field(raw, names.question, where)).strip(), _field(raw, names.answer, where)
     if answer is None:
-        raise BadInputError("the answer is null", where=where, next_step="Give the gold answer, or drop the line.")
+        raise BadInputError("the answer is null", where=where, next_step="Write the gold answer, or remove the line.")
     choices: tuple[str, ...] = ()
     if names.choices is not None:
         texts = _field(raw, names.choices, where)
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise BadInputError(f"{names.choices!r} is not a list of texts", where=where)
+            raise BadInputError(f"{names.choices!r} is not a list of strings", where=where)
         choices = tuple(_choice_text(text) for text in texts)
         question = lettered(question, choices)
         answer = _letter(answer, choices, where)
@@ -336,7 +340,7 @@ def _jsonl_sample(raw: dict[str, Any], names: _JsonlOptions, index: int, where: 
 
 
 def _letter(answer: Any, choices: tuple[str, ...], where: str) -> str:
-    """A gold given as letter, place (from 0) or text of a choice."""
+    """Return the letter of a gold that is written as a letter, a position (from 0) or the text of a choice."""
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
         return LETTERS[answer]
     text = _choice_text(_text(answer))
@@ -345,9 +349,9 @@ def _letter(answer: Any, choices: tuple[str, ...], where: str) -> str:
     if len(text) == 1 and text.upper() in LETTERS[: len(choices)]:
         return text.upper()
     raise BadInputError(
-        f"the answer {answer!r} is no letter, place or text of the choices",
+        f"the answer {answer!r} is not the letter, position or text of a choice",
         where=where,
-        next_step="Give a letter, the place from 0, or the choice's text.",
+        next_step="Write a letter, the position from 0, or the choice's text.",
     )
 
 
@@ -356,7 +360,7 @@ def _field(raw: dict[str, Any], name: str, where: str) -> Any:
         raise BadInputError(
             f"the record has no field {name!r} (it has: {', '.join(raw) or 'none'})",
             where=where,
-            next_step=f"Mend the line, or say under `options` what stands for {name!r}.",
+            next_step=f"Fix the line, or name another field for {name!r} under `options`.",
         )
     return raw[name]
 
@@ -372,7 +376,7 @@ def _plain(samples: Iterator[Sample]) -> LoadedSamples:
 
 
 OPTIONS: dict[str, type[Record]] = {"bigbench_choices": _BigBenchOptions, "jsonl": _JsonlOptions}
-"""What loaders take as ``options``; the others take none."""
+"""Types of the loaders' ``options``; other loaders have none."""
 
 LOADERS: dict[str, Loader] = {
     "aqua": aqua,

@@ -1,4 +1,4 @@
-"""What a task's YAML may say: an lm-eval task config whose ``metadata.rtbench`` holds what lm-eval does not know."""
+"""The schema of a task's YAML: an lm-eval task config with our settings under ``metadata.rtbench``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rtbench.scoring.extraction import FilterStep, answer_rule
 from rtbench.scoring.rules import AnswerType
 from rtbench.twins import setting_of
 
-# Fields of lm_eval.config.task.TaskConfig (0.4.13), stated here because importing it takes a tenth of a second.
+# Fields of lm_eval.config.task.TaskConfig (0.4.13), listed here because importing it takes a tenth of a second.
 LM_EVAL_KEYS = frozenset(
     {
         "task",
@@ -59,7 +59,7 @@ Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class FileSpec(Record, frozen=True, omit_defaults=True):
-    """One data file: pinned upstream (repository, commit and path given) or local (name relative to the YAML)."""
+    """One data file: pinned upstream (with repository, commit and path) or local (name relative to the YAML)."""
 
     name: str
     repository: str | None = None
@@ -68,16 +68,17 @@ class FileSpec(Record, frozen=True, omit_defaults=True):
     sha256: str | None = None
     bytes: int | None = None
     fold: Fold | None = None
-    """Fold that all its records belong to, where the source itself is split."""
+    """Fold of all its records, where the source itself is split."""
     records: Count | None = None
-    """Number of records it must hold."""
+    """Number of records that it must have."""
     first_index: Count | None = None
-    """Sample index of its first record; the default is to go on from the file before."""
+    """Sample index of its first record; by default the indices continue from the previous file."""
     optional: bool = False
-    """Not downloaded by itself; the task works without it and says what is missing."""
+    """True where it is not downloaded automatically; the task works without it and reports what is missing."""
 
     @property
     def pin(self) -> PinnedFile | None:
+        """Return the pinned upstream file; None for a local file."""
         if self.repository is None or self.commit is None or self.path is None:
             return None
         return PinnedFile(
@@ -91,34 +92,34 @@ class FileSpec(Record, frozen=True, omit_defaults=True):
 
 
 class SplitSpec(Record, frozen=True, omit_defaults=True):
-    """How a split comes about. Everything random is ``numpy.random.RandomState(seed)``, as in the original."""
+    """How to compute a split. All randomness comes from ``numpy.random.RandomState(seed)``, as in the original."""
 
     by: Literal["random", "file", "field", "group"]
     """``random``: permuted samples; ``file``, ``field``: the source's folds; ``group``: permuted groups."""
     train_fraction: Share = 0.7
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
     subsample_train: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    """Keep this many training samples: the first of the permuted ones, sorted."""
+    """Number of training samples to keep: the first of the permuted samples, sorted."""
 
 
 class GroupSpec(Record, frozen=True, omit_defaults=True):
-    """What makes questions one group: equal text once cut and masked."""
+    """How to group questions: those with equal text, after cutting and masking, are one group."""
 
     mask: str | None = None
-    """Regular expression; what it matches does not count."""
+    """Regular expression; text that it matches is ignored."""
     until: str | None = None
-    """Only the text before this string counts."""
+    """String before which the text is compared; the rest is ignored."""
 
 
 class PaperPrompt(Record, frozen=True, omit_defaults=True):
-    """The paper's few-shot prompt for the task: pinned file and the key in it."""
+    """The paper's few-shot prompt for the task: the pinned file, and the key in it."""
 
     file: FileSpec
     key: str
 
 
 class TaskSettings(Record, frozen=True, omit_defaults=True):
-    """The part under ``metadata.rtbench``."""
+    """The settings under ``metadata.rtbench``."""
 
     answer_type: AnswerType
     files: tuple[FileSpec, ...]
@@ -128,7 +129,7 @@ class TaskSettings(Record, frozen=True, omit_defaults=True):
     """The loader's own options."""
     variants: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = ("original",)
     aliases: dict[str, str] = {}
-    """Variants that hold exactly the records of another: alias to variant."""
+    """Variants that have exactly the records of another variant, by alias."""
     splits: dict[str, SplitSpec] = {}
     groups: GroupSpec | None = None
     random_accuracy: Share | None = None
@@ -136,7 +137,7 @@ class TaskSettings(Record, frozen=True, omit_defaults=True):
     test_size: Count | None = None
     answer_trigger: str = "Therefore, the answer is"
     letters: str | None = None
-    """Choice letters; the default is A to E."""
+    """Choice letters; None means A to E."""
     source: str = ""
     licence: str = ""
     paper_prompt: PaperPrompt | None = None
@@ -160,18 +161,18 @@ class TaskFile(Record, frozen=True):
     spec: TaskSettings
     pipelines: tuple[FilterPipeline, ...]
     config: dict[str, Any]
-    """The whole lm-eval config as written."""
+    """The complete lm-eval config as written."""
 
 
 def read_task_file(path: Path) -> TaskFile:
-    """Reads and checks a task's YAML. Imports nothing heavy.
+    """Read and check a task's YAML, without heavy imports.
 
     Raises:
-        BadInputError, UnknownNameError: names the file and the key.
+        BadInputError, UnknownNameError: the YAML is not valid; the error names the file and the key.
     """
     data = read_yaml(path)
     if not isinstance(data, dict):
-        raise BadInputError("a task's YAML is a mapping", where=str(path), next_step="See docs/tasks.md.")
+        raise BadInputError("a task's YAML must be a mapping", where=str(path), next_step="See docs/tasks.md.")
     for key in data:
         if key not in LM_EVAL_KEYS:
             raise UnknownNameError.of("key", str(key), LM_EVAL_KEYS, where=str(path))
@@ -181,7 +182,7 @@ def read_task_file(path: Path) -> TaskFile:
     metadata = data.get("metadata")
     if not isinstance(metadata, dict) or not isinstance(metadata.get("rtbench"), dict):
         raise BadInputError(
-            "`metadata.rtbench` is missing: it says where the data are and what an answer is",
+            "`metadata.rtbench` is missing: it names the data files and the type of the answers",
             where=str(path),
             next_step="Add at least `answer_type` and `files`; docs/tasks.md has a template.",
         )
@@ -203,7 +204,7 @@ def read_task_file(path: Path) -> TaskFile:
 def _spec(data: dict[str, Any], where: str) -> TaskSettings:
     spec = convert(data, TaskSettings, where=where)
     if not spec.files:
-        raise BadInputError("`files` names no file", where=where, next_step="Name at least one data file.")
+        raise BadInputError("`files` is empty", where=where, next_step="Name at least one data file.")
     for number, file in enumerate(spec.files):
         _check_file(file, f"{where}.files[{number}]")
     if spec.paper_prompt is not None:
@@ -217,9 +218,7 @@ def _check_file(file: FileSpec, where: str) -> None:
     if file.pin is not None:
         file.pin.check(where=where)
     elif file.repository or file.commit or file.path:
-        raise BadInputError(
-            f"file {file.name!r}: a pinned file needs repository, commit and path, all three", where=where
-        )
+        raise BadInputError(f"file {file.name!r}: a pinned file needs all of repository, commit and path", where=where)
 
 
 def _check_patterns(spec: TaskSettings, where: str) -> None:
@@ -228,13 +227,13 @@ def _check_patterns(spec: TaskSettings, where: str) -> None:
             re.compile(spec.groups.mask)
         except re.error as error:
             raise BadInputError(
-                f"{spec.groups.mask!r} is no regular expression: {error}", where=f"{where}.groups.mask"
+                f"{spec.groups.mask!r} is not a regular expression: {error}", where=f"{where}.groups.mask"
             ) from None
     if spec.letters is not None and not re.fullmatch(r"[A-Z]+", spec.letters):
         raise BadInputError(
-            f"{spec.letters!r} are no choice letters",
+            f"{spec.letters!r} are not choice letters",
             where=f"{where}.letters",
-            next_step="Give capitals such as ABCDE.",
+            next_step="Use capital letters such as ABCDE.",
         )
 
 
@@ -251,7 +250,7 @@ def _check_variants(spec: TaskSettings, where: str) -> None:
 
 def _pipelines(data: Any, where: str) -> tuple[FilterPipeline, ...]:
     if not isinstance(data, list):
-        raise BadInputError(f"a list of extractors is expected, not {data!r}", where=where)
+        raise BadInputError(f"expected a list of extractors, not {data!r}", where=where)
     out: dict[str, FilterPipeline] = {}
     for i, entry in enumerate(data):
         place = f"{where}[{i}]"
@@ -273,7 +272,9 @@ def _pipeline(entry: Any, where: str) -> FilterPipeline:
         raise BadInputError("`name` (the extractor's) is missing", where=where)
     if not _text_keys(steps):
         raise BadInputError(
-            "a key is no text", where=where, next_step="Quote it: YAML reads an unquoted yes, no or 5 as another type."
+            "a key is not a string",
+            where=where,
+            next_step="Quote it: YAML reads an unquoted yes, no or 5 as another type.",
         )
     return FilterPipeline(
         name=entry["name"],
@@ -285,7 +286,7 @@ def _pipeline(entry: Any, where: str) -> FilterPipeline:
 
 
 def _text_keys(value: Any) -> bool:
-    """Whether all keys in nested data are texts, as keys of results need."""
+    """Return whether all keys in nested data are strings, as result keys require."""
     if isinstance(value, dict):
-        return all(isinstance(key, str) and _text_keys(one) for key, one in value.items())
+        return all(isinstance(key, str) and _text_keys(item) for key, item in value.items())
     return all(map(_text_keys, value)) if isinstance(value, list) else True

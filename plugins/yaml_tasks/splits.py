@@ -1,7 +1,8 @@
-"""Splits and groups, computed from the samples; nothing is stored as a list of indices.
+"""Splits and groups, computed from the samples; no list of indices is stored.
 
-They equal the lists that the original project publishes (``data/split/*.json`` of itsnamgyu/reasoning-teacher), whose
-``src/data/generate_split.py`` and ``notebooks/old/Data Preparation.ipynb`` state how they were made.
+They equal the lists that the original project published (``data/split/*.json`` of itsnamgyu/reasoning-teacher).
+
+Source: ``src/data/generate_split.py`` and ``notebooks/old/Data Preparation.ipynb`` of that repository.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from rtbench_plugins.yaml_tasks.spec import GroupSpec, SplitSpec
 from rtbench.api import BadInputError, Fold, Split
 
 VERSION = 1
-"""Raised when what comes out changes; counts in the tasks' fingerprints."""
+"""Raise it when the resulting splits change; it enters the tasks' fingerprints."""
 
 
 def group_keys(questions: Sequence[str], spec: GroupSpec) -> list[str]:
-    """One group name per question: groups are numbered in order of first appearance."""
+    """Return one group name per question. Groups are numbered in order of first appearance."""
     mask = re.compile(spec.mask) if spec.mask else None
     numbers: dict[str, str] = {}
     names: list[str] = []
@@ -37,23 +38,23 @@ def make_split(
     groups: Mapping[int, str],
     where: str,
 ) -> Split:
-    """Computes a split.
+    """Compute a split.
 
     Args:
-        spec: how.
-        indices: all sample indices of the task in order, those without text at hand included.
-        folds: fold of each sample by the source itself; needed for ``file`` and ``field``.
+        spec: how to split.
+        indices: all sample indices of the task in order, including those whose text is missing.
+        folds: fold of each sample according to the source; needed for ``file`` and ``field``.
         groups: group of each sample; needed for ``group``.
         where: the task's file, for messages.
 
     Raises:
-        BadInputError: a fold comes out empty, or a sample has no fold or group.
+        BadInputError: the test fold is empty, or a sample has no fold or group.
     """
     if spec.by in {"file", "field"}:
-        homeless = [i for i in indices if i not in folds]
-        if homeless:
+        without_fold = [i for i in indices if i not in folds]
+        if without_fold:
             raise BadInputError(
-                f"{len(homeless)} samples (first: {homeless[0]}) belong to no fold",
+                f"{len(without_fold)} samples (first: {without_fold[0]}) belong to no fold",
                 where=where,
                 next_step="Give each file a `fold`, or each record the fold field with `train` or `test`.",
             )
@@ -91,7 +92,10 @@ def _by_group(
 
 
 def _permuted(n: int, seed: int) -> list[int]:
-    """RandomState is frozen by NumPy's compatibility policy, so the same on every version."""
+    """Return a random permutation of 0 to n - 1.
+
+    NumPy's compatibility policy freezes RandomState, so that the permutation is the same in every version.
+    """
     import numpy as np
 
     return [int(i) for i in np.random.RandomState(seed).permutation(n)]

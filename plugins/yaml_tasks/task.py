@@ -34,7 +34,7 @@ from rtbench.twins import Twin, setting_of, twin_data, twin_fingerprint
 
 DEFAULT_EXTRACTOR = "flexible"
 _LETTERS = "ABCDEFGHIJ"
-"""Of choices, where the task states none."""
+"""Choice letters, where the task does not state any."""
 
 
 class YamlTask(Task):
@@ -72,7 +72,7 @@ class YamlTask(Task):
 
     @property
     def pins(self) -> tuple[PinnedFile, ...]:
-        """The upstream files the task reads, its paper prompt's included."""
+        """Return the upstream files that the task reads, including the file of its paper prompt."""
         pins = [file.pin for file in self.spec.files]
         if self.spec.paper_prompt is not None:
             pins.append(self.spec.paper_prompt.file.pin)
@@ -86,7 +86,7 @@ class YamlTask(Task):
         return None if self.spec.twin is None else load_twin(self.spec.twin, self.file.path)
 
     def dataset_id(self, variant: str) -> str:
-        """Aliased variants hold the same records and share one name."""
+        """Return the name of the samples in ledgers. Aliased variants have the same records and share one name."""
         return super().dataset_id(self._variant(variant))
 
     def fingerprint(self, files: DataFiles, variant: str) -> str:
@@ -128,15 +128,15 @@ class YamlTask(Task):
                 folds.update(dict.fromkeys(range(first, first + count), spec.fold))
         if len(set(indices)) < len(indices):
             raise BadInputError(
-                "two files claim one sample index", where=f"{self.file.path}: files", next_step="Mend `first_index`."
+                "two files have the same sample index", where=f"{self.file.path}: files", next_step="Fix `first_index`."
             )
         self._group(samples)
         groups = {i: sample.group for i, sample in samples.items() if sample.group is not None}
-        made: dict[str, Split] = {
+        computed: dict[str, Split] = {
             name: splits.make_split(spec, indices, folds, groups, f"{self.file.path}: splits.{name}")
             for name, spec in self._splits(folds).items()
         }
-        return TaskData(samples=samples, splits=made, missing=" ".join(missing) or None)
+        return TaskData(samples=samples, splits=computed, missing=" ".join(missing) or None)
 
     def extractor(self, name: str) -> Extractor:
         if name not in self._pipelines:
@@ -147,7 +147,7 @@ class YamlTask(Task):
         return FilterExtractor(name, steps, self._version(name), cites, self.file.path)
 
     def extractor_key(self, name: str) -> str:
-        """Of the pipeline's content, so that an edited ``filter_list`` counts without a new version."""
+        """Return the key of the pipeline's content, so that an edited ``filter_list`` counts without a new version."""
         return f"v{self._version(name)}-{content_key(self._pipelines[name])[:8]}"
 
     def demonstrations(
@@ -159,26 +159,26 @@ class YamlTask(Task):
         return self.paper_demonstrations(files, split or "default", as_published=published)
 
     def paper_prompt(self, files: DataFiles, split: str = "default", *, as_published: bool = False) -> str:
-        """The paper's few-shot prompt, without the demonstrations that lie in the split's test fold.
+        """Return the paper's few-shot prompt, without the demonstrations that are in the split's test fold.
 
         Args:
-            files: where the paper's prompt file is found.
-            split: whose test fold must not be shown.
+            files: data files, which include the paper's prompt file.
+            split: the split whose test fold must not be shown.
             as_published: keep every demonstration, as the paper did.
 
         Raises:
-            MissingDataError: the paper has no prompt for the task, or the file is not at hand.
+            MissingDataError: the paper has no prompt for the task, or the file is missing.
         """
         return "\n".join(block.text for block in self._paper_blocks(files, split, as_published))
 
     def paper_demonstrations(
         self, files: DataFiles, split: str = "default", *, as_published: bool = False
     ) -> tuple[Demonstration, ...]:
-        """:meth:`paper_prompt` as records."""
+        """Return the demonstrations of :meth:`paper_prompt` as records."""
         return tuple(block.demonstration for block in self._paper_blocks(files, split, as_published))
 
     def paper_sample_indices(self, files: DataFiles) -> tuple[int, ...]:
-        """Samples that the paper's demonstrations are; empty where they are none of the task's."""
+        """Return the indices of the samples that the paper's demonstrations repeat; empty where they repeat none."""
         blocks = few_shot.paper(self.spec.paper_prompt, self.info.name, files)
         return tuple(block.sample_index for block in blocks if block.sample_index is not None)
 
@@ -206,18 +206,21 @@ class YamlTask(Task):
         return self.spec.aliases.get(variant, variant)
 
     def _splits(self, folds: dict[int, Fold]) -> dict[str, SplitSpec]:
-        """The splits stated, else the source's own folds where it has some, else a random one."""
+        """Return the stated splits, else the source's own folds where it has them, else a random split."""
         if self.spec.splits:
             return self.spec.splits
         return {"default": SplitSpec(by="file" if folds else "random")}
 
     def _check_golds(self, samples: Iterable[Sample], path: Path | None = None, knobs: str = "") -> None:
-        """A gold of the wrong type would count every answer as wrong, and teach it.
+        """Check the types of the golds: with a gold of the wrong type, every answer would count as wrong.
 
         Args:
-            samples: of a file, numbered from 0, or a twin's.
-            path: of the file.
-            knobs: of a twin, those that were turned.
+            samples: samples of a file, numbered from 0, or of a twin.
+            path: path of the file; None for a twin.
+            knobs: changed knobs of a twin, for messages.
+
+        Raises:
+            BadInputError: a gold is not of the task's type.
         """
         for sample in samples:
             if not self._is_gold(sample.answer.strip()):
@@ -242,12 +245,12 @@ class YamlTask(Task):
         else:
             where, whose = f"{self.file.path}: twin, sample {sample.index}", "twin"
         key = "letters" if kind == "choice" and sample.answer.strip() in set(_LETTERS) else "answer_type"
-        next_step = f"Mend the {whose}, or `{key}` in {self.file.path}."
+        next_step = f"Fix the {whose}, or `{key}` in {self.file.path}."
         if knobs:
             what += f", with the knobs {knobs}"
             next_step = (
-                f"The task's extractors do not read what these knobs make; leave them as they are. "
-                f"`rtbench tasks twin {self.info.name}` takes them."
+                f"The task's extractors cannot read the answers that these knobs produce; use the default knobs. "
+                f"`rtbench tasks twin {self.info.name}` accepts these."
             )
         return BadInputError(what, where=where, next_step=next_step)
 
@@ -261,15 +264,15 @@ class YamlTask(Task):
             samples[index] = msgspec.structs.replace(sample, group=name)
 
     def _path(self, spec: FileSpec, files: DataFiles) -> Path | None:
-        """None only for an optional file that is not at hand."""
+        """Return the path of a data file; None only for an optional file that was not found locally."""
         if spec.pin is not None:
             return files.local(spec.pin) if spec.optional else files.find(spec.pin)
         path = self._local(spec)
-        if spec.sha256 is not None and (found := files.digest(path)) != spec.sha256:
+        if spec.sha256 is not None and (digest := files.digest(path)) != spec.sha256:
             raise BadInputError(
-                f"wrong SHA-256: expected {spec.sha256}, found {found}",
+                f"wrong SHA-256: expected {spec.sha256}, found {digest}",
                 where=str(path),
-                next_step="Mend the file, or the digest in the task's YAML.",
+                next_step="Fix the file, or the digest in the task's YAML.",
             )
         return path
 
@@ -279,25 +282,28 @@ class YamlTask(Task):
             raise MissingDataError(
                 f"data file {spec.name} is missing",
                 where=str(path),
-                next_step=f"Put it beside {self.file.path}, or mend `files` there.",
+                next_step=f"Put it next to {self.file.path}, or fix `files` there.",
             )
         return path
 
     def _content_id(self, spec: FileSpec, files: DataFiles) -> str:
-        """What identifies a file's content: the pinned digest, or that of the copy at hand. A pinned file without a
-        digest is fetched for it, so that a later run finds the same; an optional one may be absent."""
+        """Return an identifier of a file's content: the pinned digest, or the digest of the local copy.
+
+        A pinned file without a digest is fetched for it, so that later runs compute the same. An optional file may be
+        absent.
+        """
         if spec.pin is None:
             return files.digest(self._local(spec))
         if spec.optional:
-            found = files.local(spec.pin)
-            return files.digest(found) if found else "absent"
+            path = files.local(spec.pin)
+            return files.digest(path) if path else "absent"
         return spec.sha256 or files.digest(files.find(spec.pin))
 
     def _read(self, loader: loaders.Loader, path: Path, variant: str) -> loaders.LoadedSamples:
         try:
             return loader(path, self.spec.options, variant)
         except (LookupError, TypeError, ValueError) as error:
-            # Loaders trust the formats they were written for; another file may lack a part they take for granted.
+            # Loaders do not check the formats that they were written for; another file may lack expected fields.
             raise BadInputError(
                 f"not in the format of loader {self.spec.loader!r} ({type(error).__name__}: {error})",
                 where=str(path),
@@ -309,21 +315,21 @@ class YamlTask(Task):
             raise BadInputError(
                 f"{count} records, not {spec.records}",
                 where=str(path),
-                next_step="The file is not the one the task was made for; get it again.",
+                next_step="This is not the file that the task was written for; get it again.",
             )
 
 
 def load_task(path: Path) -> YamlTask:
-    """Loads a task's YAML. Cheap: no data are read.
+    """Load a task's YAML. This is cheap: no data are read.
 
     Raises:
-        BadInputError, UnknownNameError: the YAML is not right; names file and key.
+        BadInputError, UnknownNameError: the YAML is not valid; the error names the file and the key.
     """
     return YamlTask(read_task_file(path))
 
 
 def _pipelines(file: TaskFile) -> dict[str, tuple[FilterStep, ...]]:
-    """The extractors stated in ``filter_list``, and those of our rules that are not."""
+    """Return the extractors stated in ``filter_list``, and those of our rules that it does not state."""
     out = {pipeline.name: pipeline.steps for pipeline in file.pipelines}
     for rule in RULES:
         out.setdefault(rule, default_steps(rule, file.spec.answer_type, file.spec.letters))
@@ -331,7 +337,11 @@ def _pipelines(file: TaskFile) -> dict[str, tuple[FilterStep, ...]]:
 
 
 def _random_accuracy(spec: TaskSettings) -> float | None:
-    """As stated, else of a coin for yes or no and none for what is open; the choices are in the data."""
+    """Return the accuracy of a random guess as a fraction: as stated, else 0.5 for yes/no and 0 for open answers.
+
+    Returns:
+        None for choices, whose number is in the data.
+    """
     if spec.random_accuracy is not None:
         return spec.random_accuracy
     return {"yes_no": 0.5, "choice": None}.get(spec.answer_type, 0.0)
@@ -355,6 +365,6 @@ def _missing(spec: FileSpec, count: int) -> str:
     where = f" ({spec.pin.url})" if spec.pin else ""
     fold = f"the {spec.fold} fold's " if spec.fold else ""
     return (
-        f"{spec.name}{where} is not at hand: {fold}{count} questions have no text. "
-        f"Put the file under that name into the folder given with --data-dir, or run `rtbench data pull`."
+        f"{spec.name}{where} is not found locally: {fold}{count} questions have no text. "
+        f"Put the file under that name into the folder of --data-dir, or run `rtbench data pull`."
     )

@@ -54,6 +54,8 @@ def score(
     from rtbench.recordings.read import formats_of, read_recording
     from rtbench.recordings.scoring import score_recording
 
+    if task is not None:
+        session.task(task, where="--task")
     recording = read_recording(path, formats_of(session), task=task)
     judged = session.task(recording.task, where="--task" if task else str(path))
     found = score_recording(

@@ -1,1 +1,1 @@
-"""What plugins implement, what the core offers them, and the manager that finds and calls them."""
+"""Interfaces that plugins implement, services that the core offers them, and the manager that finds and calls them."""

@@ -1,4 +1,4 @@
-"""Cells: the points of a matrix, with the models they are about."""
+"""Cells: the points of a matrix, with the models that they use."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from rtbench.twins import setting_of
 
 @dataclass(frozen=True)
 class CellModels:
-    """The models of a cell, opened for their names and fingerprints only. Many cells share one such, so that what a model
-    says of itself is asked once."""
+    """The models of a cell, opened for their names and fingerprints only.
+
+    Many cells share one instance, so that each model is queried once.
+    """
 
     task: Task
     teacher: Teacher | None
@@ -31,22 +33,22 @@ class CellModels:
 
     @functools.cached_property
     def members(self) -> Sequence[ModelSpec]:
-        """The teacher's."""
+        """Return the models behind the teacher; empty without a teacher."""
         return self.teacher.members() if self.teacher is not None else ()
 
     @functools.cached_property
     def base(self) -> ModelSpec:
-        """The student's model, but for what depends on a task's training fold."""
+        """Return the student's base model, without what depends on a task's training fold."""
         assert self.student is not None
         return self.student.model()
 
     @functools.cached_property
     def teacher_needs(self) -> Resources:
-        """Of a step that asks the teacher."""
+        """Return the resources of a step that asks the teacher."""
         return self.teacher.resources() if self.teacher is not None else Resources()
 
     def student_needs(self, kind: Literal["train", "complete"], recipe: Recipe) -> Resources:
-        """Of a step that trains or asks the student."""
+        """Return the resources of a step that trains (``train``) or asks (``complete``) the student under a recipe."""
         assert self.student is not None
         if (kind, recipe) not in self._needs:
             self._needs[kind, recipe] = self.student.resources(kind, recipe)
@@ -64,17 +66,16 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     seed: int
     fraction: float
     fold: Fold
-    """The one that is answered and scored; what is asked of a teacher for training and what is trained on is the same
-    for all."""
+    """The fold that is answered and scored. All folds share the training data and the teacher's completions for it."""
     recipe: Recipe
     test_limit: int | None
     train_limit: int | None
     extractors: tuple[tuple[str, str], ...]
-    """Name and content key of each."""
+    """Name and content key of each extractor."""
     primary: str
     curators: tuple[tuple[str, dict[str, object]], ...]
     temperature: float | None
-    """Of the teacher, where the matrix sets it and it applies."""
+    """Sampling temperature of the teacher, where the matrix sets it and it applies."""
     teacher_seed: int
     """Base seed of the teacher's draws."""
     demonstrations: str
@@ -84,19 +85,19 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     @functools.cached_property
     def name(self) -> str:
-        """Short, unique within a matrix."""
+        """Return the cell's short name, unique within a matrix."""
         if self.fold == "test":
             return self.training
         return "/".join([*self._parts(), self.fold, f"seed{self.seed}"])
 
     @functools.cached_property
     def training(self) -> str:
-        """Name of what is trained, which answers every fold."""
+        """Return the name of the training, which is shared by the cells of every fold."""
         return "/".join([*self._parts(), f"seed{self.seed}"])
 
     @property
     def source(self) -> Source:
-        """Where the questions come from."""
+        """Return where the questions come from."""
         return "upstream" if setting_of(self.task.variant) is None else "twin"
 
     def _parts(self) -> list[str]:

@@ -14,45 +14,48 @@ from rtbench.schema.training import Candidate
 
 @dataclass(frozen=True)
 class CurationContext:
-    """What a curator may use besides the candidates."""
+    """Data and services that a curator may use besides the candidates."""
 
     samples: Mapping[int, Sample]
     """Questions of the training fold, by sample index."""
     test_samples: Sequence[Sample]
     """Questions of every other fold."""
     degree: int
-    """Completions of each question that are looked at."""
+    """Number of completions per question that are considered."""
     dataset: str = ""
     """Name of the samples in the ledger."""
     services: ModelServices | None = None
-    """For curators that ask a model; None where they are tried without one."""
+    """For curators that ask a model; None where they are tried out without a session."""
     judged: dict[str, Spending] = field(default_factory=dict)
-    """Filled in by such a curator: what its model cost, by model."""
+    """Filled in by curators that ask a model: its cost, by model name."""
     notes: list[str] = field(default_factory=list)
-    """Filled in by any curator: what the user should know."""
+    """Filled in by any curator: messages for the user."""
 
 
 class Curator(ABC):
-    """Keeps some candidates. Curators run in the order given; what each drops is counted under its name."""
+    """Selects candidates.
+
+    Curators run in the order given. The candidates that each drops are counted under its name.
+    """
 
     name: str
     version: int = 1
-    """Raise it when the same candidates give another choice."""
+    """Raise it when the same candidates give a different selection."""
     of_questions: bool = False
-    """It chooses questions: examples that hold the gold answer alone pass it as well, so that methods are compared on
-    the same questions."""
+    """True where it selects questions. Examples that hold only the gold answer then pass through it as well, so that
+    methods are compared on the same questions."""
     asks_tokens: int = 0
-    """Most new tokens of an answer of the model that it asks."""
+    """Maximum new tokens of an answer from the model that it asks."""
     asks_as: str = ""
-    """Name of its prompt in the ledger."""
+    """Name of its prompt's ledger partition."""
 
     def asks(self, services: ModelServices) -> Teacher | None:
-        """Return the model that it asks about candidates, once about each at most; None: it asks nobody.
+        """Return the model that it asks about candidates, at most once about each; None where it asks no model.
 
-        The model is the option ``model``, and counts in keys by its fingerprint.
+        The model is the option ``model``. Only its fingerprint enters keys.
         """
         return None
 
     @abstractmethod
     def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
-        """Return the candidates that stay, in order."""
+        """Return the candidates to keep, in order."""

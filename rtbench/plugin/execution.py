@@ -1,4 +1,4 @@
-"""Executors: who does a plan's steps, and where."""
+"""Executors: run a plan's steps, on this machine or elsewhere."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from rtbench.schema.steps import Outcome, Step, StepState
 
 
 class Listener(Protocol):
-    """Follows a run; the progress display is one."""
+    """Receives the events of a run; the progress display is a listener."""
 
     def started(self, step: Step) -> None:
-        """A step begins."""
+        """Note that a step begins."""
 
     def progressed(self, step: Step, done: int, total: int, unit: str) -> None:
-        """A step has done so much of its work."""
+        """Note that a step has done ``done`` of ``total`` units of its work."""
 
     def waits(self, step: Step, why: str) -> None:
-        """A step waits for something outside, and is tried again later."""
+        """Note that a step waits for something outside the run and is tried again later."""
 
     def finished(self, step: Step, state: StepState) -> None:
-        """A step is done, failed or skipped."""
+        """Note that a step is done, failed or skipped."""
 
 
 class Executor(ABC):
@@ -34,11 +34,11 @@ class Executor(ABC):
 
     @abstractmethod
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:
-        """Do what is to be done, and return how each step ended.
+        """Run the steps that are not cached, and return how each step ended.
 
-        A step that fails fails those that rest on it, and nothing else. Ctrl-C stops cleanly.
+        A failed step fails only the steps that depend on it. Ctrl-C stops cleanly.
         """
 
     def machine(self) -> Machine:
-        """Return what models find where their steps run; plans are made for it."""
+        """Return the machine that steps run on; plans are made for it."""
         return here()

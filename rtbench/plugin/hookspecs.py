@@ -1,5 +1,8 @@
-"""The hooks a plugin may implement. ``register(name, target, summary=..., options=...)`` takes a lazy
-``"module:attr"`` target, so that listing plugins imports none of them."""
+"""The hooks that a plugin may implement.
+
+``register(name, target, summary=..., options=...)`` takes a lazy ``"module:attr"`` target, so that listing plugins
+imports none of them.
+"""
 
 from __future__ import annotations
 
@@ -78,39 +81,39 @@ def rtbench_register_commands(register: Register) -> None:
 
 @hookspec(firstresult=True)
 def rtbench_load_task(path: Path) -> Task | None:
-    """Load a task from a file given with --task, or return None for a file of another kind."""
+    """Load a task from a file given with --task; return None for other kinds of files."""
 
 
 @hookspec
 def rtbench_pinned_files(tasks: Sequence[str]) -> Iterable[PinnedFile] | None:
-    """Name the pinned files that may be downloaded for these tasks besides the tasks' own, such as recordings."""
+    """Return the pinned files, such as recordings, that may be downloaded for these tasks besides the tasks' own."""
 
 
 @hookspec
 def rtbench_modify_plan(plan: Plan) -> None:
-    """Look at, or change, a plan before it is shown or run."""
+    """Inspect or change a plan before it is shown or run."""
 
 
 @hookspec
 def rtbench_step_started(step: Step) -> None:
-    """A step begins (called in the main process)."""
+    """Note that a step begins (called in the main process)."""
 
 
 @hookspec
 def rtbench_step_finished(step: Step, state: StepState) -> None:
-    """A step ended: done, failed or skipped (called in the main process)."""
+    """Note that a step ended: done, failed or skipped (called in the main process)."""
 
 
 @hookspec
 def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
-    """Text below the leaderboard of a run, where people read it (table, md, the site); None for none."""
+    """Return text to show below a run's leaderboard in formats for people (table, md, the site), or None."""
 
 
 @hookspec
 def rtbench_reference_rows(tasks: Sequence[str]) -> Iterable[LeaderboardRow] | None:
-    """Published figures for these tasks, as rows of a leaderboard; None for none."""
+    """Return published figures for these tasks as leaderboard rows, or None."""
 
 
 @hookspec
 def rtbench_machine_facts() -> dict[str, str] | None:
-    """Facts of this machine that ``rtbench doctor`` shows, by name; None for none."""
+    """Return facts about this machine for ``rtbench doctor`` to show, by name, or None."""

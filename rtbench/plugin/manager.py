@@ -1,4 +1,4 @@
-"""The plugin room: finds plugins, registers what they provide. Only this file touches ``.hook``."""
+"""The plugin manager: finds plugins and registers what they provide. Only this file uses ``.hook``."""
 
 from __future__ import annotations
 
@@ -42,34 +42,34 @@ _SINGULAR = {"matrices": "matrix", "recordings": "recording format"}
 
 @dataclass(frozen=True)
 class PluginOrigin:
-    """Where a plugin comes from."""
+    """Source of a plugin."""
 
     name: str
     origin: str
-    """Distribution or file."""
+    """Name of the distribution, or path of the file."""
     version: str
 
 
 @dataclass(frozen=True)
 class HookResults:
-    """What the plugins' implementations of one hook gave."""
+    """Results of the plugins' implementations of one hook."""
 
     values: list[Any]
-    """Without None."""
+    """Returned values; None is left out."""
     errors: list[PluginError]
-    """One for each plugin that raised."""
+    """One error per plugin that raised."""
 
 
 class PluginManager:
-    """Plugins of one session. There is no global one.
+    """Plugins of one session. There is no global manager.
 
     Args:
         blocked: names given with ``-p no:NAME``.
         files: Python files given with ``--plugin``.
 
     Raises:
-        PluginError: a plugin cannot be imported, misspells a hook, or takes a name that is taken.
-        UnknownNameError: a blocked name is no plugin.
+        PluginError: a plugin cannot be imported, misspells a hook, or registers a name that is taken.
+        UnknownNameError: a blocked name is not a plugin.
     """
 
     def __init__(self, blocked: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
@@ -95,7 +95,11 @@ class PluginManager:
             self._register(name)
 
     def load_task(self, path: Path) -> Task:
-        """Loads a task file given with --task through the first plugin that knows its kind."""
+        """Load a task file given with --task, through the first plugin that knows its kind.
+
+        Raises:
+            BadInputError: there is no such file, or no plugin knows its kind.
+        """
         if not path.is_file():
             raise BadInputError("no such file", where=f"--task {path}", next_step="Name a task's YAML file.")
         task: Task | None = self._pm.hook.rtbench_load_task(path=path)
@@ -104,40 +108,53 @@ class PluginManager:
         return task
 
     def pinned_files(self, tasks: Sequence[str]) -> list[PinnedFile]:
-        """Files that plugins may download for these tasks, besides the tasks' own."""
+        """Return the files that plugins may download for these tasks; the tasks' own are not included."""
         return [pin for pins in self._pm.hook.rtbench_pinned_files(tasks=tasks) for pin in pins]
 
     def modify_plan(self, plan: Plan) -> None:
-        """Raises PluginError naming the plugin that raised."""
+        """Let plugins inspect or change a plan.
+
+        Raises:
+            PluginError: a plugin raised; the error names it.
+        """
         for error in self._call_each("rtbench_modify_plan", plan=plan).errors:
             raise error
 
     def step_started(self, step: Step) -> list[PluginError]:
-        """Returns what went wrong in plugins: a tracker that is down must not stop a run."""
+        """Tell plugins that a step begins, and return their errors: a tracker that is down must not stop a run."""
         return self._call_each("rtbench_step_started", step=step).errors
 
     def step_finished(self, step: Step, state: StepState) -> list[PluginError]:
-        """Returns what went wrong in plugins, as :meth:`step_started`."""
+        """Tell plugins that a step ended, and return their errors, as :meth:`step_started` does."""
         return self._call_each("rtbench_step_finished", step=step, state=state).errors
 
     def run_summaries(self, run: RunRecord, services: Services) -> HookResults:
-        """Texts for below a run's table; what went wrong in a plugin must not cost the leaderboard."""
+        """Return texts to show below a run's table, and the errors: a faulty plugin must not cost the leaderboard."""
         return self._call_each("rtbench_run_summary", returns=str, run=run, services=services)
 
     def reference_rows(self, tasks: Sequence[str]) -> list[LeaderboardRow]:
-        """Return published figures for these tasks; raises PluginError naming the plugin that raised."""
-        found = self._call_each("rtbench_reference_rows", tasks=tasks)
-        for error in found.errors:
+        """Return published figures for these tasks.
+
+        Raises:
+            PluginError: a plugin raised; the error names it.
+        """
+        results = self._call_each("rtbench_reference_rows", tasks=tasks)
+        for error in results.errors:
             raise error
-        return [row for rows in found.values for row in rows]
+        return [row for rows in results.values for row in rows]
 
     def machine_facts(self) -> HookResults:
-        """Facts for ``rtbench doctor``, by name."""
+        """Return facts about this machine for ``rtbench doctor``, by name."""
         return self._call_each("rtbench_machine_facts", returns=dict)
 
     def _call_each(self, hook: str, *, returns: type = object, **arguments: Any) -> HookResults:
-        """Calls a hook plugin by plugin, so that one that raises is known by name and keeps none from being told.
-        Raising counts, and so does a result that is not a ``returns``."""
+        """Call a hook plugin by plugin, so that a failing plugin is named and the others are still called.
+
+        Args:
+            hook: name of the hook.
+            returns: type that each result must have; another type counts as an error.
+            arguments: passed to the hook.
+        """
         values: list[Any] = []
         errors: list[PluginError] = []
         for implementation in getattr(self._pm.hook, hook).get_hookimpls():
@@ -153,14 +170,14 @@ class PluginManager:
                 wrapped = PluginError(
                     f"{hook} raised {type(error).__name__}: {error}",
                     where=f"plugin {implementation.plugin_name!r}",
-                    next_step=f"Mend it, or run without it: -p no:{implementation.plugin_name}.",
+                    next_step=f"Fix it, or run without it: -p no:{implementation.plugin_name}.",
                 )
                 wrapped.__cause__ = error
                 errors.append(wrapped)
         return HookResults(values, errors)
 
     def provides(self, name: str) -> dict[str, list[str]]:
-        """What a plugin registered: kind to names."""
+        """Return the names that a plugin registered, by kind."""
         return {
             kind: names
             for kind, registry in self.registries.items()
@@ -176,7 +193,7 @@ class PluginManager:
             raise PluginError(
                 f"cannot be imported: {type(error).__name__}: {error}",
                 where=f"plugin {point.name!r} ({origin.origin})",
-                next_step=f"Mend or uninstall it, or run without it: -p no:{point.name}. --traceback shows where.",
+                next_step=f"Fix or uninstall it, or run without it: -p no:{point.name}. --traceback shows where.",
             ) from error
 
     def _add(self, name: str, plugin: Any, origin: PluginOrigin) -> None:
@@ -192,12 +209,12 @@ class PluginManager:
             self._check_spelling(plugin)
         except (pluggy.PluginValidationError, ValueError) as error:
             raise PluginError(
-                str(error).strip(), where=where, next_step=f"Mend it, or run without it: -p no:{name}"
+                str(error).strip(), where=where, next_step=f"Fix it, or run without it: -p no:{name}"
             ) from error
         self.origins[name] = origin
 
     def _check_spelling(self, plugin: Any) -> None:
-        """A misspelt hook would never be called; say so, with the nearest right one."""
+        """Raise ValueError for a misspelt hook, which would never be called, and suggest the nearest known name."""
         known = {name for name in dir(hookspecs) if name.startswith("rtbench_")}
         for name in dir(plugin):
             if name in known:
@@ -224,31 +241,31 @@ class PluginManager:
                 raise PluginError(
                     f"{hook} raised {type(error).__name__}: {error}",
                     where=f"plugin {name!r}",
-                    next_step=f"Mend it, or run without it: -p no:{name}. --traceback shows where.",
+                    next_step=f"Fix it, or run without it: -p no:{name}. --traceback shows where.",
                 ) from error
 
 
 def _entry_points() -> list[tuple[PluginOrigin, importlib.metadata.EntryPoint]]:
-    """Ours first, so that a clash is blamed on the newcomer; then by name, so that order is no accident."""
-    found: list[tuple[PluginOrigin, importlib.metadata.EntryPoint]] = []
+    """Return the entry points of all plugins: ours first, so that a clash is blamed on the newcomer, then by name."""
+    points: list[tuple[PluginOrigin, importlib.metadata.EntryPoint]] = []
     names: dict[int, tuple[str, str]] = {}
     for point in importlib.metadata.entry_points(group=hookspecs.PROJECT):
         origin, version = point.value, ""
         if point.dist is not None:
-            if id(point.dist) not in names:  # reading a distribution's metadata takes longer than all else here
+            if id(point.dist) not in names:  # reading a distribution's metadata takes most of the time here
                 metadata = point.dist.metadata
                 names[id(point.dist)] = (metadata["Name"], metadata["Version"])
             origin, version = names[id(point.dist)]
-        found.append((PluginOrigin(point.name, origin, version), point))
-    return sorted(found, key=lambda item: (item[0].origin != hookspecs.PROJECT, item[0].name))
+        points.append((PluginOrigin(point.name, origin, version), point))
+    return sorted(points, key=lambda item: (item[0].origin != hookspecs.PROJECT, item[0].name))
 
 
 def _load_file(path: Path) -> Any:
-    """Imports a Python file under a name of its own.
+    """Import a Python file as a module with a name of its own.
 
     Raises:
-        BadInputError: no such file.
-        PluginError: it raises.
+        BadInputError: there is no such file, or it is not a Python file.
+        PluginError: the file raises.
     """
     if not path.is_file():
         raise BadInputError("no such file", where=f"--plugin {path}", next_step="Name a Python file.")
@@ -266,6 +283,6 @@ def _load_file(path: Path) -> Any:
         raise PluginError(
             f"cannot be imported: {type(error).__name__}: {error}",
             where=f"plugin {str(path)!r}",
-            next_step="Mend it, or leave --plugin out. --traceback shows where.",
+            next_step="Fix it, or leave --plugin out. --traceback shows where.",
         ) from error
     return module

@@ -1,4 +1,4 @@
-"""Methods: how a cell becomes steps."""
+"""Methods: turn a cell into steps."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rtbench.schema.steps import Step
 
 
 class AskedStep(NamedTuple):
-    """A step that asks a model, and what stands before the answers in its completions."""
+    """A step that asks a model, and the prefix of the answers in its completions."""
 
     step: Step
     answer_prefix: str | None
 
 
 class StepBuilder(Protocol):
-    """Makes the steps of a cell. Equal steps are one step, whichever cells ask for them."""
+    """Builds the steps of a cell. Equal steps are shared between cells."""
 
     def ask_teacher(
         self, cell: Cell, *, fold: Fold, n: int = 1, hint: str = "", unless_right: Sequence[AskedStep] = ()
@@ -28,17 +28,17 @@ class StepBuilder(Protocol):
         """Ask the cell's teacher for completions of a fold's questions.
 
         Args:
-            cell: whose teacher it is.
-            fold: whose questions.
-            n: completions of each question.
-            hint: added behind each question; may name the gold ``{answer}``.
-            unless_right: what was asked before; questions that it answers right are left out.
+            cell: the cell whose teacher is asked.
+            fold: the fold whose questions are asked.
+            n: number of completions per question.
+            hint: text added after each question; may contain the gold answer as ``{answer}``.
+            unless_right: earlier steps; questions that one of them answers correctly are left out.
 
         Returns:
-            One step for each model behind the teacher: the last stage's.
+            One step for each model behind the teacher: that of the last stage.
 
         Raises:
-            UnavailableError: it has nothing for this task, or is a recording and cannot be given a hint.
+            UnavailableError: the teacher has nothing for this task, or is a recording and cannot take a hint.
         """
 
     def ask_student(
@@ -57,13 +57,13 @@ class StepBuilder(Protocol):
         """Ask the cell's student for completions of a fold's questions.
 
         Args:
-            cell: whose student it is.
-            prompt_format: how it is asked.
-            checkpoint: a ``train`` step; None: the untrained base is asked.
-            epoch: of the checkpoint, from 1; None: the selected one.
-            n: completions of each question.
-            temperature: of the draws; 0 is greedy.
-            fold: whose questions; None: the cell's fold.
+            cell: the cell whose student is asked.
+            prompt_format: format of the prompts.
+            checkpoint: a ``train`` step; None asks the untrained base.
+            epoch: epoch of the checkpoint, from 1; None means the selected epoch.
+            n: number of completions per question.
+            temperature: sampling temperature; 0 is greedy.
+            fold: the fold whose questions are asked; None means the cell's fold.
             hint: as in :meth:`ask_teacher`.
             unless_right: as in :meth:`ask_teacher`.
         """
@@ -77,15 +77,15 @@ class StepBuilder(Protocol):
         own: bool = False,
         also: Sequence[str] = (),
     ) -> Step:
-        """Make training examples from completions, or from the gold answers where there are none.
+        """Make training examples from completions, or from the gold answers where there are no completions.
 
         Args:
-            cell: whose curators choose, and whose extractor judges.
-            asked: the completions.
-            degree: completions of each question that are looked at, taken in turn of all that were asked; None: the
-                cell's degree.
-            own: they are the student's, not the teacher's.
-            also: curators that run after the cell's.
+            cell: the cell whose curators select and whose extractor scores.
+            asked: the steps that hold the completions.
+            degree: number of completions per question to consider, taken from all ``asked`` steps in turn; None means
+                the cell's degree.
+            own: the completions are the student's, not the teacher's.
+            also: names of curators that run after the cell's.
 
         Raises:
             UnavailableError: the training questions are missing.
@@ -95,14 +95,14 @@ class StepBuilder(Protocol):
         """Fine-tune the cell's student on examples, always from its base.
 
         Args:
-            cell: whose student it is.
-            prompt_format: words prompts and labels.
+            cell: the cell whose student is trained.
+            prompt_format: format of prompts and labels.
             examples: a ``curate`` step.
-            note: tells several trainings of one method apart in titles.
+            note: distinguishes several trainings of one method in titles.
         """
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
-        """Ask a trained student the cell's fold and score it, by the recipe's selection."""
+        """Ask a trained student the questions of the cell's fold and score it, by the recipe's epoch selection."""
 
     def score(
         self,
@@ -115,29 +115,29 @@ class StepBuilder(Protocol):
         """Score completions of the cell's fold with all of the cell's extractors.
 
         Args:
-            cell: whose fold and extractors.
-            answer_prefix: what stands before the answer in the completions; None: nothing.
+            cell: the cell whose fold and extractors are used.
+            answer_prefix: text before the answer in the completions; None where there is none.
             completions: ``complete`` steps.
-            aggregate: ``majority``: the answer that most completions of a question give; ``best-epoch``: the steps are
-                epochs, and the best one counts.
+            aggregate: ``single``: each completion counts; ``majority``: the most frequent answer of a question counts;
+                ``best-epoch``: the steps are epochs, and the best epoch counts.
 
         Raises:
-            PluginError: they are of another fold.
+            PluginError: the completions are of another fold.
         """
 
 
 class Method(ABC):
-    """Expands a cell into steps. See docs/plugins.md for one of a few dozen lines."""
+    """Expands a cell into steps. docs/plugins.md has an example of a few dozen lines."""
 
     name: str
     uses_teacher: bool = False
     uses_degree: bool = False
     uses_student: bool = True
     trains: bool = False
-    """Seeds and fractions of the training questions make a difference."""
+    """True where the method trains, so that seeds and fractions of the training questions make a difference."""
     rank: int = 100
-    """Place of its rows in a leaderboard, low numbers first."""
+    """Position of its rows in a leaderboard, low numbers first."""
 
     @abstractmethod
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
-        """Return the cell's ``score`` step; the steps it rests on hang below it."""
+        """Return the cell's ``score`` step; the steps it depends on are its inputs."""

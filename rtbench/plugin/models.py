@@ -21,17 +21,19 @@ from rtbench.schema.training import Recipe, TrainingRow, TrainReport
 
 
 class TextModel(ABC):
-    """Anything that answers prompts with text."""
+    """A model that answers prompts with text."""
 
     fingerprint: str
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
-        """Yields one completion per request as they finish, in any order. A request that cannot be answered (a
-        recording that lacks it) yields nothing; a fault raises."""
+        """Yield one completion per request as they finish, in any order.
+
+        A request that cannot be answered (a recording that lacks it) yields nothing; a fault raises.
+        """
 
     def close(self) -> None:
-        """Releases memory and connections."""
+        """Release memory and connections."""
         return
 
 
@@ -40,74 +42,76 @@ class Teacher(ABC):
 
     name: str
     format: PromptFormat
-    """How it is asked; a template with ``answer_input`` is asked in two stages."""
+    """Format of its prompts; a template with ``answer_input`` is asked in two stages."""
     max_new_tokens: tuple[int, int] = (128, 32)
-    """For the rationale and for the answer stage (Kojima et al. 2022: 128 and 32)."""
+    """Tokens for the rationale and for the answer stage (Kojima et al. 2022: 128 and 32)."""
     family: Family = "decoder"
-    """Which of the format's templates it is asked with."""
+    """Model family, which selects the format's template."""
     recorded: bool = False
-    """True where completions come from the ledger alone: sampling settings do not apply to them, and one that is not
-    there is counted as missing instead of being an error."""
+    """True where completions come only from the ledger: sampling settings do not apply to them, and a missing
+    completion is counted instead of being an error."""
     price: Price | None = None
     paid: bool = False
-    """Asking it costs money, so that a budget cannot be kept without its price."""
+    """True where asking it costs money, so that a budget cannot be kept without its price."""
     leaves_out: bool = False
-    """Requests that it refuses are missing, and counted as such, instead of failing the step."""
+    """True where requests that it refuses are counted as missing instead of failing the step."""
     learns_from: RationaleSource | None = None
-    """What of its completions students learn from. None: what is kept apart from the answer, else the text up to it."""
+    """Part of its completions that students learn from. None: the rationale that is kept apart from the answer, else
+    the text up to the answer."""
 
     @abstractmethod
     def members(self) -> Sequence[ModelSpec]:
-        """The models behind it: one, or several whose completions are pooled in this order."""
+        """Return the models behind the teacher: one, or several whose completions are pooled in this order."""
 
     @abstractmethod
     def open(self, member: ModelSpec) -> TextModel:
-        """Loads one member."""
+        """Load one member."""
 
     def prepare(self, member: ModelSpec, task: Task, variant: str, services: ModelServices) -> str | None:
-        """Called once per task before planning (a recording is imported here).
+        """Prepare a member for a task; called once per task before planning (a recording is imported here).
 
         Returns:
-            Why this member has nothing for the task, or None.
+            The reason why this member has nothing for the task, or None.
         """
         return None
 
     def answer_prefix(self, member: ModelSpec, dataset: str) -> str | None:
-        """What stands before the answer in this member's completions for a data set (:meth:`Task.dataset_id`)."""
+        """Return the text before the answer in this member's completions for a data set (:meth:`Task.dataset_id`)."""
         return self.format.answer_prefix
 
     def recorded_content(self, member: ModelSpec, dataset: str) -> str:
-        """Of a recorded teacher: identifies what its ledger holds for a data set, so that a later import counts."""
+        """Return an identifier of a recorded teacher's completions for a data set, so that a later import counts."""
         return ""
 
     def check_ready(self) -> None:
-        """Called once before a run in which it is asked.
+        """Check that the teacher can be asked; called once before a run that asks it.
 
         Raises:
-            BadInputError: something is missing that only the user can give (a key in the environment).
+            BadInputError: something is missing that only the user can provide (a key in the environment).
         """
         return
 
     def resources(self) -> Resources:
+        """Return the resources of a step that asks it."""
         return Resources()
 
 
 @dataclass(frozen=True)
 class TrainJob:
-    """Everything a student needs to train once."""
+    """Everything that a student needs for one training."""
 
     rows: Sequence[TrainingRow]
     validation: Sequence[TrainingRow]
     recipe: Recipe
     seed: int
     workdir: Path
-    """Private directory. The selected checkpoint goes to ``workdir/checkpoint``; under ``best-test`` epoch n goes
-    to ``workdir/epoch-n`` (1-based) as well."""
+    """Private directory. The selected checkpoint goes to ``workdir/checkpoint``; under ``best-test``, epoch n also goes
+    to ``workdir/epoch-n`` (1-based)."""
     corpus: Sequence[str]
-    """Texts of the training fold, for students that make their own tokenizer."""
+    """Texts of the training fold, for students that train their own tokenizer."""
     progress: Progress = no_progress
     title: str = "training"
-    """What is trained, in words."""
+    """Name of the training, for people."""
 
 
 class Student(ABC):
@@ -116,42 +120,53 @@ class Student(ABC):
     name: str
     family: Family
     needs_corpus: bool = False
-    """True where the base itself depends on the training fold (tokenizer trained on it)."""
+    """True where the base itself depends on the training fold (its tokenizer is trained on it)."""
     series: str | None = None
-    """Name that all sizes of one model share, by which sizes are compared; None: it is no size of anything."""
+    """Name that all sizes of one model share, by which sizes are compared; None where it has no other sizes."""
     random_weights: bool = False
-    """Its base has learned nothing before."""
+    """True where the base is not pre-trained."""
     elsewhere: bool = False
-    """It is trained by somebody else, who is asked over the network: a training takes no machine here, only time."""
+    """True where a provider trains it over the network: a training then uses no resources of this machine, only
+    time."""
     price: Price | None = None
-    """Of training and asking it, where that costs money."""
+    """Price of training and asking it, where that costs money."""
 
     @abstractmethod
     def model(self) -> ModelSpec:
-        """Names the base model. Its fingerprint changes when weights, config or tokenizer recipe do."""
+        """Return the base model. Its fingerprint changes with the weights, the config and the tokenizer recipe."""
 
     @abstractmethod
     def train(self, job: TrainJob) -> TrainReport:
-        """Fine-tunes the base and leaves the checkpoint (safetensors, tokenizer) in ``job.workdir``."""
+        """Fine-tune the base and write the checkpoint (safetensors, tokenizer) to ``job.workdir``."""
 
     @abstractmethod
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
-        """Loads a checkpoint, or the untrained base (None). ``fingerprint`` is the text model's."""
-
-    def engine(self, *, trained: bool) -> str | None:
-        """What would write its texts on this machine, told in the plan. None: they are not written here.
+        """Load a checkpoint, or the untrained base.
 
         Args:
-            trained: a checkpoint's texts, not the untrained base's.
+            checkpoint: folder of the checkpoint; None loads the untrained base.
+            corpus: texts of the training fold, for students that train their own tokenizer.
+            fingerprint: fingerprint of the returned text model.
+        """
+
+    def engine(self, *, trained: bool) -> str | None:
+        """Return the engine that generates its texts on this machine, for the plan; None where another machine does.
+
+        Args:
+            trained: whether the texts are a checkpoint's rather than the untrained base's.
         """
         return None
 
     def unpriced(self) -> str | None:
-        """What to state in the matrix before a budget can be kept with it; None: nothing."""
+        """Return what the matrix must state before a budget can be kept with it; None where nothing is missing."""
         return None
 
     def training_cost(self, tokens: int) -> float | None:
-        """Money for training on rows of so many tokens, each counted once; None where it is free or not known."""
+        """Return the price of a training, in the currency of ``price``; None where it is free or not known.
+
+        Args:
+            tokens: tokens of the training rows, each counted once.
+        """
         return None
 
     def check_ready(self) -> None:
@@ -163,50 +178,50 @@ class Student(ABC):
         return
 
     def check_base(self) -> None:
-        """Called once before a run in which the base is trained, or asked untrained.
+        """Check that the base is available; called once before a run that trains it or asks it untrained.
 
         Raises:
-            BadInputError: it is not here, and only the user can bring it.
+            BadInputError: the base is missing, and only the user can provide it.
         """
         return
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
-        """Needs of a ``train`` or ``complete`` step under a recipe."""
+        """Return the resources of a ``train`` or ``complete`` step under a recipe."""
         return Resources()
 
 
 class ModelServices(RunServices, Protocol):
-    """Names to tasks and models: what curators and the factories of teachers and students are given."""
+    """Looks up tasks and models by name, for curators and for the factories of teachers and students."""
 
     def task(self, name: str, *, where: str | None = None) -> Task:
         """Return the task registered under a name.
 
         Args:
             name: registered name.
-            where: where the name is written, for the message.
+            where: place that the name was read from, for messages.
 
         Raises:
-            UnknownNameError: no such task.
-            PluginError: it cannot be made.
+            UnknownNameError: there is no such task.
+            PluginError: its plugin fails to create it.
         """
 
     def task_data(self, name: str, variant: str) -> TaskData:
-        """Return a task's samples, loaded once; raises as :meth:`Task.load`."""
+        """Return a task's samples, loaded once; raises as :meth:`Task.load` does."""
 
     def teacher(self, plugin: str, name: str, options: dict[str, Any]) -> Teacher:
-        """Return a teacher, opened for its name only.
+        """Return a teacher without loading its model.
 
         Args:
             plugin: registered name of the factory.
-            name: as in the matrix.
-            options: of the factory.
+            name: the teacher's name in the matrix.
+            options: options of the factory.
         """
 
     def student(self, plugin: str, name: str, options: dict[str, Any]) -> Student:
-        """Return a student; arguments as for :meth:`teacher`."""
+        """Return a student without loading its model; arguments as for :meth:`teacher`."""
 
     def source(self, model: ModelSpec) -> Teacher | Student:
-        """Return the teacher or student that a step's model was named by."""
+        """Return the teacher or student that a step's model belongs to."""
 
     def registry(self, kind: str) -> Registry:
-        """Return all names of a kind, such as ``tasks``."""
+        """Return the registry of a kind, such as ``tasks``."""

@@ -1,4 +1,4 @@
-"""Plans: the cells of a run, and the steps that answer them."""
+"""Plans: the cells of a run and their steps."""
 
 from __future__ import annotations
 
@@ -11,37 +11,43 @@ from rtbench.schema.steps import Step
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell with the step that answers it, or why it cannot run."""
+    """A cell with its score step, or the reason why it cannot run."""
 
     cell: Cell
     score: Step | None
     reason: str | None = None
     notes: tuple[str, ...] = ()
-    """What it does without: members of a pooled teacher that have nothing for the task."""
+    """What the cell has to do without: members of a pooled teacher that have nothing for the task."""
 
 
 @dataclass
 class Plan:
-    """Everything a run will do."""
+    """All cells and steps of a run."""
 
     matrix: str
     """The matrix's name."""
     description: str
     cells: list[PlannedCell]
     steps: dict[str, Step]
-    """By key, in an order in which every step follows its inputs."""
+    """Steps by key, in an order in which every step follows its inputs."""
     cached: set[str]
-    """Keys of the steps that the store holds."""
+    """Keys of the steps that are already in the store."""
 
     @property
     def todo(self) -> list[Step]:
-        """Steps to be done, each after its inputs: not cached, and needed by a cell whose score is not."""
+        """Return the steps to run, each after its inputs: those that are not cached and that an unscored cell needs."""
         goals = (planned.score.key for planned in self.cells if planned.score is not None)
         return list(needed(self.steps, goals, held=self.cached).values())
 
 
 def needed(steps: dict[str, Step], goals: Iterable[str], held: Container[str] = ()) -> dict[str, Step]:
-    """Return the steps that goals rest on, in their order; not those that are held, nor what only they rest on."""
+    """Return the steps that goals depend on, themselves included, in order.
+
+    Args:
+        steps: all steps, by key.
+        goals: keys of the wanted steps.
+        held: keys of finished steps; these, and the steps that only they depend on, are left out.
+    """
     keys: set[str] = set()
     stack = list(goals)
     while stack:

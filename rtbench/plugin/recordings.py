@@ -8,15 +8,15 @@ from pathlib import Path
 from rtbench.schema.recordings import Recording
 
 ONE_TEXT_PREFIX = "The answer is"
-"""What stands before the answer in a completion that holds rationale and answer in one text, where nothing else is known."""
+"""Default prefix of the answer in a completion that has rationale and answer in one text."""
 
 
 class RecordingFormat(ABC):
-    """Reads one kind of file."""
+    """A reader of one kind of file."""
 
     name: str
     rank: int = 100
-    """Formats are tried in this order, low numbers first: the more general a format, the higher."""
+    """Position in the order in which formats are tried, low numbers first: the more general a format, the higher."""
 
     @abstractmethod
     def matches(self, path: Path) -> bool:
@@ -27,11 +27,11 @@ class RecordingFormat(ABC):
         """Read a file.
 
         Args:
-            path: the file, gzip or not.
-            model: who wrote the completions; None: as the file or its name says.
-            key: what to call the way they were asked for; None: likewise.
-            task: the task's name; None: likewise.
+            path: the file, compressed with gzip or not.
+            model: model that wrote the completions; None takes it from the file or its name.
+            key: name of the way in which the model was prompted; None takes it from the file or its name.
+            task: the task's name; None takes it from the file or its name.
 
         Raises:
-            BadInputError: the file cannot be read; names the file and the line.
+            BadInputError: the file cannot be read; the error names the file and the line.
         """

@@ -1,4 +1,4 @@
-"""Names of one kind, each with a lazy target."""
+"""Registries: the registered names of one kind, each with a lazy target."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rtbench.errors import BadInputError, PluginError, RtbenchError, UnknownName
 
 
 class Register(Protocol):
-    """What a register hook is given."""
+    """The function that a register hook calls for each name that it registers."""
 
     def __call__(
         self,
@@ -30,59 +30,65 @@ class RegistryEntry:
     name: str
     target: str | Callable[..., Any]
     origin: str
-    """Plugin that registered it."""
+    """Name of the plugin that registered it."""
     summary: str = ""
     options: dict[str, Any] = field(default_factory=dict)
-    """Defaults that the name stands for; a matrix may override them."""
+    """Default options of this name; a matrix may override them."""
 
     def resolve(self) -> Callable[..., Any]:
-        """Imports the target.
+        """Import and return the target.
 
         Raises:
-            PluginError: it cannot be imported.
+            PluginError: it cannot be imported, or is not callable.
         """
         if not isinstance(self.target, str):
             return self.target
         module, _, attribute = self.target.partition(":")
         try:
-            found = getattr(importlib.import_module(module), attribute)
+            target = getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise PluginError(
                 f"{self.name!r} points at {self.target!r}, which cannot be imported ({error})",
                 where=f"plugin {self.origin!r}",
-                next_step=f"Mend the plugin, or run without it: -p no:{self.origin}",
+                next_step=f"Fix the plugin, or run without it: -p no:{self.origin}",
             ) from error
-        if not callable(found):
+        if not callable(target):
             raise PluginError(f"{self.target!r} is not callable", where=f"plugin {self.origin!r}")
-        return found  # type: ignore[no-any-return]
+        return target  # type: ignore[no-any-return]
 
 
 def make(entry: RegistryEntry, kind: str, base: type, *arguments: Any) -> Any:
-    """Calls an entry's target and checks what comes back.
+    """Call an entry's target and return its result, checked.
+
+    Args:
+        entry: the registered name.
+        kind: kind of the result, for messages.
+        base: type that the result must have.
+        arguments: passed to the target.
 
     Raises:
-        PluginError: it raises something of its own, or returns something else than a ``base``.
+        PluginError: the target raises an exception that is not an RtbenchError, or the result is not a ``base``.
     """
     factory = entry.resolve()
-    where, cure = f"plugin {entry.origin!r}", f"Mend the plugin, or run without it: -p no:{entry.origin}"
+    where, cure = f"plugin {entry.origin!r}", f"Fix the plugin, or run without it: -p no:{entry.origin}"
     try:
-        made = factory(*arguments)
+        product = factory(*arguments)
     except RtbenchError:
         raise
     except Exception as error:
-        said = f"{kind} {entry.name!r} cannot be made: {type(error).__name__}: {error}"
-        raise PluginError(said, where=where, next_step=cure) from error
-    if not isinstance(made, base):
-        said = f"{kind} {entry.name!r} is a {type(made).__name__}, not a {base.__name__}"
-        raise PluginError(said, where=where, next_step=cure)
-    return made
+        what = f"{kind} {entry.name!r} cannot be created: {type(error).__name__}: {error}"
+        raise PluginError(what, where=where, next_step=cure) from error
+    if not isinstance(product, base):
+        what = f"{kind} {entry.name!r} is a {type(product).__name__}, not a {base.__name__}"
+        raise PluginError(what, where=where, next_step=cure)
+    return product
 
 
 class Registry:
-    """All names of one kind. A name is taken once.
+    """All names of one kind. Each name is registered at most once.
 
     Args:
-        kind: for messages.
+        kind: the kind in the singular, for messages.
     """
 
     def __init__(self, kind: str) -> None:
@@ -90,7 +96,14 @@ class Registry:
         self._entries: dict[str, RegistryEntry] = {}
 
     def registrar(self, origin: str) -> Register:
-        """The callable that a plugin of that name registers with."""
+        """Return the function with which a plugin registers names.
+
+        Args:
+            origin: the plugin's name.
+
+        Raises:
+            PluginError: (from the function) the name is registered already.
+        """
 
         def register(
             name: str,
@@ -111,15 +124,24 @@ class Registry:
         return register
 
     def get(self, name: str, *, where: str | None = None) -> RegistryEntry:
+        """Return the entry of a name.
+
+        Args:
+            name: registered name.
+            where: place that the name was read from, for messages.
+
+        Raises:
+            UnknownNameError: the name is not registered.
+        """
         if name not in self._entries:
             raise UnknownNameError.of(self.kind, name, self._entries, where=where, listing="rtbench plugins")
         return self._entries[name]
 
     def default(self, *, where: str | None = None) -> RegistryEntry:
-        """Return the entry whose plugin registered it with the option ``default``.
+        """Return the entry that was registered with the option ``default``.
 
         Raises:
-            BadInputError: there is none.
+            BadInputError: there is no such entry.
         """
         for entry in self:
             if entry.options.get("default"):
@@ -135,4 +157,5 @@ class Registry:
         return iter(self._entries.values())
 
     def names(self) -> list[str]:
+        """Return all registered names."""
         return list(self._entries)

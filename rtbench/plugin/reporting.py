@@ -1,4 +1,4 @@
-"""Reporters: how a leaderboard is shown."""
+"""Reporters: render a leaderboard as text or as a folder."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ class Reporter(ABC):
     """Renders a leaderboard as text."""
 
     name: str
-    """What ``--format`` calls it."""
+    """Its name for ``--format``."""
     takes_reference: bool = False
-    """Published rows are handed to it with the measured ones, whether asked for or not."""
+    """True where it always receives published rows with the measured ones, whether requested or not."""
 
     @abstractmethod
     def render(self, leaderboard: Leaderboard) -> str:
-        """Return the text."""
+        """Return the leaderboard as text."""
 
 
 class FolderReporter(Reporter):
-    """Writes a folder instead of a text: the leaderboard, and what its numbers rest on."""
+    """Writes a folder instead of a text: the leaderboard and the data behind its numbers."""
 
     def render(self, leaderboard: Leaderboard) -> str:
+        """Raise BadInputError: there is no text."""
         raise BadInputError(f"{self.name} is a folder, not a text", where="--format", next_step="Write `--out DIR`.")
 
     @abstractmethod
@@ -35,5 +36,5 @@ class FolderReporter(Reporter):
         """Write the folder.
 
         Raises:
-            BadInputError: the folder holds something that is not the reporter's.
+            BadInputError: the folder contains something that the reporter did not write.
         """

@@ -1,4 +1,4 @@
-"""The lower tier of services: what every plugin may use, models included."""
+"""The lower tier of services, which every plugin may use, models included."""
 
 from __future__ import annotations
 
@@ -14,44 +14,44 @@ from rtbench.storage.store import Store
 
 
 class RunServices(Protocol):
-    """Where a run reads and writes, and what it may do."""
+    """Files, stores and permissions of a run."""
 
     @property
     def workspace(self) -> Path:
-        """Folder of ledger, store and runs."""
+        """Return the folder of ledger, store and runs."""
 
     @property
     def environment(self) -> Environment:
-        """What a worker process needs to make services of its own."""
+        """Return what a worker process needs to create its own services."""
 
     @property
     def files(self) -> DataFiles:
-        """Pinned data files."""
+        """Return the pinned data files."""
 
     @property
     def ledger(self) -> Ledger:
-        """Completions."""
+        """Return the ledger of completions."""
 
     @property
     def store(self) -> Store:
-        """Finished steps."""
+        """Return the store of finished steps."""
 
     @property
     def budget(self) -> Budget | None:
-        """What the run may spend; None: no account is kept."""
+        """Return the budget of the run; None where no account is kept."""
 
     @property
     def recordings(self) -> Path | None:
-        """Folder with recorded completions; None: there is none."""
+        """Return the folder with recorded completions, if any."""
 
     @property
     def machine(self) -> Machine:
-        """Where models are trained and asked."""
+        """Return the machine on which models are trained and asked."""
 
     @property
     def trust_remote_code(self) -> bool:
-        """Models may run code of their own."""
+        """Return whether models may run their own code."""
 
     @property
     def offline(self) -> bool:
-        """Nothing is downloaded."""
+        """Return whether downloads are disabled."""

@@ -1,4 +1,4 @@
-"""The upper tier of services: names to things."""
+"""The upper tier of services, which looks up registered objects by name."""
 
 from __future__ import annotations
 
@@ -11,22 +11,28 @@ from rtbench.schema.runs import RunRecord
 
 
 class Services(ModelServices, Protocol):
-    """What the core offers while it plans, runs and reports; :class:`rtbench.session.Session` is the real thing."""
+    """Services of the core while it plans, runs and reports; :class:`rtbench.session.Session` implements them."""
 
     def method(self, name: str, *, where: str | None = None) -> Method:
         """Return the method registered under a name.
 
         Args:
             name: registered name.
-            where: where the name is written, for the message.
+            where: place that the name was read from, for messages.
 
         Raises:
-            UnknownNameError: no such method.
-            PluginError: it cannot be made.
+            UnknownNameError: there is no such method.
+            PluginError: its plugin fails to create it.
         """
 
     def curator(self, name: str, options: dict[str, Any]) -> Curator:
-        """Return a curator with its options; raises as :meth:`method`, and BadInputError where options are wrong."""
+        """Return a curator with its options.
+
+        Raises:
+            UnknownNameError: there is no such curator.
+            PluginError: its plugin fails to create it.
+            BadInputError: an option is wrong.
+        """
 
     def summaries(self, run: RunRecord) -> list[str]:
-        """Return what plugins have to say below the leaderboard of a run. A plugin that raises costs a warning."""
+        """Return the texts of plugins to show below a run's leaderboard. A plugin that raises causes a warning."""

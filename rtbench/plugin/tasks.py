@@ -1,4 +1,4 @@
-"""Tasks: what can be said of one, its data, and how answers are found."""
+"""Tasks: metadata, data and answer extractors."""
 
 from __future__ import annotations
 
@@ -17,82 +17,102 @@ if TYPE_CHECKING:
 
 
 class Extractor(Protocol):
-    """Finds and judges answers in completions."""
+    """Finds answers in completions and scores them."""
 
     name: str
     version: int
     cites: str
-    """Whose behaviour it reproduces."""
+    """Paper or code whose behaviour it reproduces."""
 
     def canonical(self, extracted: str) -> str | None:
-        """One text for all answers that the extractor takes for equal; None for what is no answer. Votes are counted
-        by it."""
+        """Return one spelling for all answers that the extractor treats as equal, to count votes by.
+
+        Args:
+            extracted: as in :attr:`Score.extracted`.
+
+        Returns:
+            None where the text is not an answer.
+        """
 
     def score(
         self, completions: Sequence[Completion], samples: Mapping[int, Sample], answer_prefix: str | None
     ) -> list[Score]:
-        """One score per completion, in order. ``answer_prefix`` as in :class:`PromptFormat`."""
+        """Return one score per completion, in order.
+
+        Args:
+            completions: what to score.
+            samples: the questions by sample index.
+            answer_prefix: as in :class:`PromptFormat`.
+        """
 
 
 @runtime_checkable
 class ReadsConclusions(Protocol):
-    """An extractor that can tell what a text without any answer format comes to."""
+    """An extractor that can find the conclusion of a text without any answer format."""
 
     def concludes(self, text: str, sample: Sample) -> bool:
         """Return whether a text ends with the gold answer."""
 
 
 class Task(ABC):
-    """A task: metadata at once, samples on demand. One that has a twin takes the twin's variants
-    (:func:`rtbench.twins.variant_of`) wherever it takes a variant."""
+    """A task: its metadata is there at once, its samples are loaded on demand.
+
+    A task that has a twin accepts the twin's variants (:func:`rtbench.twins.variant_of`) wherever it accepts a variant.
+    """
 
     info: TaskInfo
 
     @abstractmethod
     def fingerprint(self, files: DataFiles, variant: str) -> str:
-        """Identifies the data (files, loader version, variant) without loading them.
+        """Return an identifier of the data (files, loader version, variant) without loading them.
 
         Raises:
-            MissingDataError: the data are neither at hand nor pinned.
+            MissingDataError: the data are neither found locally nor pinned.
         """
 
     @abstractmethod
     def load(self, files: DataFiles, variant: str) -> TaskData:
-        """Loads all samples and splits.
+        """Load all samples and splits.
 
         Raises:
-            MissingDataError: a file is not at hand and cannot be downloaded.
-            BadInputError: a file is not what it should be.
+            MissingDataError: a file is missing and cannot be downloaded.
+            BadInputError: a file is not in the expected format.
         """
 
     @abstractmethod
     def extractor(self, name: str) -> Extractor:
-        """Raises UnknownNameError where the task has none of that name."""
+        """Return the extractor of a name.
+
+        Raises:
+            UnknownNameError: the task has no such extractor.
+        """
 
     def extractor_key(self, name: str) -> str:
-        """What an extractor is by content: results of one key are never recomputed, those of another always."""
+        """Return the content key of an extractor: scores are recomputed exactly when it changes."""
         return f"v{self.info.extractors[name]}"
 
     def demonstrations(
         self, files: DataFiles, source: str = "own", split: str | None = "default"
     ) -> Sequence[Demonstration]:
-        """Few-shot demonstrations; empty where the task has none.
+        """Return the few-shot demonstrations; empty where the task has none.
 
         Args:
-            files: where a published file is looked for.
+            files: data files, for published demonstrations.
             source: one of :attr:`TaskInfo.demonstrations`.
-            split: whose test fold must not be shown; None: no published question is tested.
+            split: the split whose test fold must not be shown; None where no published question is tested.
         """
         return ()
 
     def twin(self) -> Twin[Any] | None:
-        """The seeded generator of questions like the task's; None where there is none. Its data are loaded as the
-        variant ``twin-SEED``, knobs behind it, with the one split ``default`` (:func:`rtbench.twins.twin_data`,
-        :func:`rtbench.twins.twin_fingerprint`)."""
+        """Return the seeded generator of questions like the task's; None where the task has no twin.
+
+        Its data are loaded as the variant ``twin-SEED``, followed by knobs, with the single split ``default``
+        (:func:`rtbench.twins.twin_data`, :func:`rtbench.twins.twin_fingerprint`).
+        """
         return None
 
     def dataset_id(self, variant: str) -> str:
-        """Name of the samples in ledgers: two variants share it where they share every text and gold."""
+        """Return the name of the samples in ledgers. Variants with identical texts and golds share a name."""
         if setting_of(variant) is not None and (twin := self.twin()) is not None:
             return dataset_of(self.info.name, twin, variant)
         default = self.info.variants[0]

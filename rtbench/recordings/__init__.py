@@ -1,1 +1,1 @@
-"""Completions made elsewhere: read, matched to samples, imported, scored."""
+"""Completions generated elsewhere: reading them, matching them to samples, importing and scoring them."""

@@ -1,7 +1,7 @@
-"""Recordings made elsewhere, brought into the ledger.
+"""Import of recordings into the ledger.
 
-An imported completion's key is that of a request with an empty prompt: a recording is found by model, recording key,
-question and completion index, whatever it was asked with. The prompt it was asked with is kept beside the text.
+An imported completion has the key of a request with an empty prompt, so that a recording is found by model, recording
+key, question and completion index, whatever its prompt was. The recorded prompt is stored with the text.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rtbench.schema.tasks import TaskData
 
 PROMPT = "recorded"
-"""Name of the ledger partition that recordings of a model and data set are in."""
+"""Name of the ledger partitions of recordings, as the prompt."""
 NOTE = "recording"
 
 
@@ -41,17 +41,17 @@ class ImportedFile(Record, frozen=True):
 
 
 class RecordingNote(Record, frozen=True):
-    """What a partition of recordings says of itself."""
+    """A note on a partition of recordings, stored with it."""
 
     model: str
     key: str
     answer_prefix: str | None
-    """What stands before the answer; None where the answer stands alone."""
+    """Text before the answer; None where a text is only the answer."""
     files: tuple[ImportedFile, ...]
 
 
 class ImportReport(Record, frozen=True):
-    """What became of one file."""
+    """Report on the import of one file."""
 
     file: str
     model: str
@@ -59,29 +59,32 @@ class ImportReport(Record, frozen=True):
     task: str
     records: int
     imported: dict[str, int]
-    """Data set to number of completions new in the ledger."""
+    """Number of completions that were added to the ledger, by data set."""
     present: int
-    """Completions that the ledger held already."""
+    """Number of completions that were already in the ledger."""
     unmatched: tuple[str, ...]
-    """One line per record that fits no sample: which, and why."""
+    """One line per record that matches no sample: its position and the reason."""
 
 
 def fingerprint_of(model: str, key: str) -> str:
+    """Return the fingerprint of a recording."""
     return f"recorded:{model}/{key}"
 
 
 def recorded_partition(services: ModelServices, fingerprint: str, dataset: str) -> Partition:
+    """Return the ledger partition of a recording and data set."""
     return services.ledger.partition(fingerprint, dataset, PROMPT)
 
 
 def read_note(partition: Partition) -> RecordingNote | None:
-    found = partition.note(NOTE)
-    return None if found is None else msgspec.convert(found, RecordingNote)
+    """Return the note on a partition of recordings; None where nothing was imported."""
+    note = partition.note(NOTE)
+    return None if note is None else msgspec.convert(note, RecordingNote)
 
 
 @dataclass(frozen=True)
 class PreparedImport:
-    """A recording that was read, matched and checked against the ledger; nothing is written yet."""
+    """A recording that was read, matched and checked against the ledger, but not written."""
 
     recording: Recording
     task: str
@@ -91,7 +94,7 @@ class PreparedImport:
 
 @dataclass(frozen=True)
 class _ImportPart:
-    """What goes into one partition."""
+    """The completions to add to one partition."""
 
     dataset: str
     partition: Partition
@@ -101,35 +104,34 @@ class _ImportPart:
 
 @dataclass(frozen=True)
 class Pending:
-    """What the files of one command will write."""
+    """Completions that the files of one command will write."""
 
     completions: dict[str, Completion] = field(default_factory=dict)
-    """By key."""
+    """Completions by key."""
     prefixes: dict[Path, str | None] = field(default_factory=dict)
-    """Answer prefix by partition."""
+    """Answer prefixes by partition."""
 
 
 def import_recording(services: ModelServices, recording: Recording, task: Task) -> ImportReport:
-    """Matches a recording to its task's samples by question text and adds it to the ledger, once.
+    """Match a recording to its task's samples by question text, and add the completions that the ledger lacks.
 
     Raises:
-        BadInputError: it contradicts what the ledger holds; nothing is written then.
+        BadInputError: it contradicts the ledger; nothing is written then.
     """
     return commit_import(prepare_import(services, recording, task, Pending()))
 
 
 def prepare_import(services: ModelServices, recording: Recording, task: Task, pending: Pending) -> PreparedImport:
-    """Everything that can go wrong, before anything is written.
+    """Match a recording and check it against the ledger, so that all errors occur before anything is written.
 
     Args:
-        services: whose ledger.
-        recording: as read.
+        services: services with the ledger and the task's data.
+        recording: the recording.
         task: its task.
-        pending: what other files of the same command will write; extended by this one's.
+        pending: completions that other files of the same command will write; this file's are added.
 
     Raises:
-        BadInputError: the ledger, or another file, has another text in a completion's place, or has its answers
-            behind another prefix.
+        BadInputError: the ledger, or another file, has another text for a completion, or another answer prefix.
     """
     variants: dict[str, TaskData] = {}
     for variant in task.info.variants:
@@ -146,7 +148,7 @@ def prepare_import(services: ModelServices, recording: Recording, task: Task, pe
         partition = recorded_partition(services, fingerprint_of(recording.model, recording.key), dataset)
         fresh = _fresh(partition, completions, recording.path, pending)
         _check_prefix(partition, recording, pending)
-        # The name alone: a recording may lie anywhere, and paths tell of the machine.
+        # Only the file's name: its folder is specific to this machine.
         name = recording.path.name
         added = ImportedFile(file=name, sha256=digest, matched=len(completions), unmatched=len(matched.unmatched))
         parts.append(_ImportPart(dataset, partition, tuple(fresh), added))
@@ -155,7 +157,7 @@ def prepare_import(services: ModelServices, recording: Recording, task: Task, pe
 
 
 def commit_import(prepared: PreparedImport) -> ImportReport:
-    """Writes what was prepared. The note comes last: without it a partition counts as not imported."""
+    """Write a prepared recording. The note is written last: without it a partition counts as not imported."""
     for part in prepared.parts:
         with part.partition.writer() as writer:
             for completion in part.fresh:
@@ -208,15 +210,19 @@ def _completions(recording: Recording, matched: Matched, dataset: str) -> list[C
 
 
 def _fresh(partition: Partition, completions: Sequence[Completion], path: Path, pending: Pending) -> list[Completion]:
-    """Those that the ledger lacks; a different text in one's place is an error."""
-    there = partition.load()
+    """Return the completions that the ledger lacks.
+
+    Raises:
+        BadInputError: the ledger, or another file, has another text for a completion.
+    """
+    stored = partition.load()
     fresh: list[Completion] = []
     for completion in completions:
-        held = there.get(completion.key) or pending.completions.get(completion.key)
-        if held is None:
+        present = stored.get(completion.key) or pending.completions.get(completion.key)
+        if present is None:
             pending.completions[completion.key] = completion
             fresh.append(completion)
-        elif held.full_text != completion.full_text:
+        elif present.full_text != completion.full_text:
             raise BadInputError(
                 f"sample {completion.sample_index}, completion {completion.completion_index} is in the ledger with "
                 "another text",
@@ -227,12 +233,16 @@ def _fresh(partition: Partition, completions: Sequence[Completion], path: Path, 
 
 
 def _check_prefix(partition: Partition, recording: Recording, pending: Pending) -> None:
-    """All of a partition's answers stand behind one prefix."""
+    """Check that all answers of a partition have the same prefix.
+
+    Raises:
+        BadInputError: the recording has another prefix than earlier recordings in the partition.
+    """
     note = read_note(partition)
     before = note.answer_prefix if note else pending.prefixes.setdefault(partition.path, recording.answer_prefix)
     if before != recording.answer_prefix:
         raise BadInputError(
-            f"the answer stands behind {recording.answer_prefix!r}, in what was imported before behind {before!r}",
+            f"the answer prefix is {recording.answer_prefix!r}, but earlier imports have {before!r}",
             where=str(recording.path),
             next_step="Import it under another key (--key).",
         )

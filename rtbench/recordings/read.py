@@ -1,4 +1,4 @@
-"""Read recorded completions, in any format that a plugin knows."""
+"""Reading of recorded completions, in any format that a plugin knows."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rtbench.schema.recordings import Recording
 
 
 def formats_of(services: ModelServices) -> list[RecordingFormat]:
-    """Return the formats that plugins know, in the order in which they are tried."""
+    """Return the formats of all plugins, in the order in which they are tried."""
     registry = services.registry("recordings")
     formats: list[RecordingFormat] = [make(entry, registry.kind, RecordingFormat) for entry in registry]
-    return sorted(formats, key=lambda one: one.rank)
+    return sorted(formats, key=lambda recording_format: recording_format.rank)
 
 
 def read_recording(
@@ -31,19 +31,19 @@ def read_recording(
 
     Args:
         path: the file.
-        formats: those that are known, in the order in which they are tried.
-        model: who wrote the completions; None: as the file or its name says.
-        key: what to call the way they were asked for; None: likewise.
-        task: the task's name; None: likewise.
+        formats: the formats to try, in order.
+        model: model that wrote the completions; None takes it from the file or its name.
+        key: name of the way in which the model was prompted; None takes it from the file or its name.
+        task: the task's name; None takes it from the file or its name.
 
     Raises:
-        BadInputError: no format knows the file, or it cannot be read; names the file and the line.
+        BadInputError: no format knows the file, or it cannot be read; the error names the file and the line.
     """
-    for one in formats:
-        if one.matches(path):
-            return one.read(path, model=model, key=key, task=task)
+    for recording_format in formats:
+        if recording_format.matches(path):
+            return recording_format.read(path, model=model, key=key, task=task)
     raise BadInputError(
         "no plugin knows this kind of file",
         where=str(path),
-        next_step=f"Formats that are known: {', '.join(one.name for one in formats)}.",
+        next_step=f"Known formats: {', '.join(recording_format.name for recording_format in formats)}.",
     )

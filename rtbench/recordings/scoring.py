@@ -1,4 +1,4 @@
-"""Score recorded completions offline: without a model, and without data where the recording carries its golds."""
+"""Offline scoring of recorded completions: without a model, and without data where the recording has its golds."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from rtbench.twins import setting_of
 
 Gold = Literal["file", "data"]
 AUTO = "auto"
-"""``answer_prefix``: what the recording itself says."""
+"""Value of ``answer_prefix`` that stands for the recording's own prefix."""
 
 
 class FileScore(Record, frozen=True):
-    """What :func:`score_recording` found. ``summary.n`` counts completions: one question may have several."""
+    """Result of :func:`score_recording`. ``summary.n`` counts completions: one question may have several."""
 
     file: str
     task: str
     model: str
     key: str
     gold: Gold
-    """``file``: the records' own ``answer``; ``data``: the matched samples'."""
+    """Source of the golds. ``file``: the records' own ``answer``; ``data``: the matched samples."""
     answer_prefix: str | None
     summary: ScoreSummary
     scores: tuple[Score, ...]
     questions: int
-    """Different questions among them."""
+    """Number of different questions."""
     variants: dict[str, int]
-    """Entries by data variant whose question text they have; empty where no data were needed."""
+    """Number of entries whose question is in a data variant, by variant; empty where no data were needed."""
     unmatched: tuple[Unmatched, ...]
-    """Entries that were not scored, with the reason."""
+    """Entries that were not scored, with the reasons."""
 
 
 def score_recording(
@@ -57,20 +57,19 @@ def score_recording(
     """Score every completion of a recording.
 
     Args:
-        recording: as read (:func:`rtbench.recordings.read.read_recording`).
-        task: whose extractor judges.
-        extractor: its name.
-        files: where the task's data are; not touched where every record carries its own ``answer``.
-        variant: match questions in this data variant only; the default is all of them.
-        answer_prefix: what stands before the answer; ``auto`` takes what the recording says, None stands for no
-            prefix.
+        recording: the recording (:func:`rtbench.recordings.read.read_recording`).
+        task: the task whose extractor scores.
+        extractor: name of the extractor.
+        files: data files of the task; not used where every record has its own ``answer``.
+        variant: data variant whose questions are matched; None matches all variants.
+        answer_prefix: text before the answer; ``auto`` uses the recording's own, None means no prefix.
 
     Raises:
-        BadInputError: the file cannot be read, or no completion of it could be scored.
-        UnknownNameError: the task has no such extractor.
-        MissingDataError: golds are needed and the task's data are not at hand.
+        BadInputError: no completion of the recording can be scored.
+        UnknownNameError: the task has no such extractor or variant.
+        MissingDataError: golds are needed and the task's data are missing.
     """
-    judge = task.extractor(extractor)
+    scorer = task.extractor(extractor)
     prefix = recording.answer_prefix if answer_prefix == AUTO else answer_prefix
     unmatched: tuple[Unmatched, ...] = ()
     variants: dict[str, int] = {}
@@ -84,17 +83,17 @@ def score_recording(
         wanted = task.info.variants if variant is None else (variant,)
         matched = match(recording, {name: task.load(files, name) for name in wanted})
         unmatched, variants = matched.unmatched, matched.datasets
-        pairs = [(one.entry, _gold_sample(one)) for one in matched.pairs]
+        pairs = [(pair.entry, _gold_sample(pair)) for pair in matched.pairs]
     if not pairs:
         raise BadInputError(
             f"none of its {len(recording.entries)} completions belongs to a sample of {task.info.name}",
             where=str(recording.path),
             next_step=f"Is it for another task? First reason: {unmatched[0].reason}." if unmatched else None,
         )
-    # Completions are numbered through: two records may share an index and differ in text or gold.
+    # Completions are numbered consecutively: two records may share an index and differ in text or gold.
     completions = [_completion(i, entry, recording) for i, (entry, _) in enumerate(pairs)]
     samples = {i: msgspec.structs.replace(sample, index=i) for i, (_, sample) in enumerate(pairs)}
-    scores = _renumbered(judge.score(completions, samples, prefix), pairs)
+    scores = _renumbered(scorer.score(completions, samples, prefix), pairs)
     return FileScore(
         file=str(recording.path),
         task=task.info.name,
@@ -102,7 +101,7 @@ def score_recording(
         key=recording.key,
         gold=gold,
         answer_prefix=prefix,
-        summary=summarise(extractor, judge.version, scores, missing=0),
+        summary=summarise(extractor, scorer.version, scores, missing=0),
         scores=scores,
         questions=len({score.sample_index for score in scores}),
         variants=variants,
@@ -111,19 +110,21 @@ def score_recording(
 
 
 def _own_sample(entry: RecordedEntry, task: Task) -> Sample:
-    """A sample made of the record alone. Choices are read off the question, so that the result does not depend on
-    whether the data are at hand."""
+    """Return a sample made from the record only.
+
+    Choices are read from the question, so that the result does not depend on whether the data are available.
+    """
     question = entry.question or ""
     index = entry.sample_index if entry.sample_index is not None else -1
     choices = choices_in(question) if task.info.answer_type == "choice" else ()
     return Sample(index=index, question=question, answer=entry.answer or "", choices=choices)
 
 
-def _gold_sample(one: RecordedPair) -> Sample:
-    """The record's own gold counts where it has one."""
-    if one.entry.answer is None:
-        return one.sample
-    return msgspec.structs.replace(one.sample, answer=one.entry.answer)
+def _gold_sample(pair: RecordedPair) -> Sample:
+    """Return the matched sample, with the record's own gold where it has one."""
+    if pair.entry.answer is None:
+        return pair.sample
+    return msgspec.structs.replace(pair.sample, answer=pair.entry.answer)
 
 
 def _completion(i: int, entry: RecordedEntry, recording: Recording) -> Completion:
@@ -140,7 +141,7 @@ def _completion(i: int, entry: RecordedEntry, recording: Recording) -> Completio
 
 
 def _renumbered(scores: Sequence[Score], pairs: Sequence[tuple[RecordedEntry, Sample]]) -> tuple[Score, ...]:
-    """Back to the samples' own indices; questions without one are numbered in order of appearance."""
+    """Return scores with the samples' own indices; questions without an index are numbered in order of appearance."""
     numbers: dict[str, int] = {}
     out: list[Score] = []
     for score, (_, sample) in zip(scores, pairs, strict=True):

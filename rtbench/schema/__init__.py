@@ -1,1 +1,1 @@
-"""Passive records that cross rooms: what is stored, sent to another process, or shown. No behaviour beyond derived properties."""
+"""Passive records that cross rooms: stored, sent to another process, or shown. They only have derived properties."""

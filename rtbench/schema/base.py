@@ -1,7 +1,7 @@
-"""What crosses rooms: frozen, typed records.
+"""Frozen, typed records: the base class, and types that several records share.
 
-Everything that is stored (ledger, store) or sent to another process is one of these, so that one library (msgspec)
-reads, checks and writes all of it.
+Everything that is stored (ledger, store) or sent to another process is a record, so that one library (msgspec) reads,
+checks and writes all of it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Family = Literal["decoder", "encoder_decoder"]
 Fold = Literal["train", "validation", "test", "ood"]
 """``validation`` and ``ood`` (out of distribution: harder than training) are folds of procedural twins."""
 Source = Literal["upstream", "twin"]
-"""Where questions come from: the data that a task's authors published, or the task's procedural twin."""
+"""Origin of questions: the data that a task's authors published, or the task's procedural twin."""
 FinishReason = Literal["stop", "length"]
 
 
@@ -27,18 +27,18 @@ T = TypeVar("T")
 
 
 def keyed_default(value: T) -> T:
-    """Return a field's default that counts in step keys also where nobody overrides it.
+    """Return a field whose default enters step keys even where it is not overridden.
 
-    Step keys are hashes of encoded records. Keyed records leave out defaults (``omit_defaults``), so that a new field with a
-    plain default changes no key. The fields that were there when keys were first computed keep their place in every key: they
-    take their default from here, and msgspec never leaves out a field whose default comes from a factory.
+    Step keys are hashes of encoded records. Keyed records omit defaults (``omit_defaults``), so that a new field with a
+    plain default changes no key. Fields that existed when keys were first computed must stay in every key. They use
+    this function, since msgspec never omits a field whose default comes from a factory.
     """
     return msgspec.field(default_factory=lambda: value)
 
 
 Progress = Callable[[int, int, str], None]
-"""``progress(done, total, unit)``; called often, must be cheap."""
+"""``progress(done, total, unit)``; it is called often and must be cheap."""
 
 
 def no_progress(done: int, total: int, unit: str) -> None:
-    """A progress callback for when nobody watches."""
+    """Ignore progress."""

@@ -8,19 +8,19 @@ from rtbench.schema.base import FinishReason, Record
 
 
 class Sampling(Record, frozen=True, omit_defaults=True):
-    """How a completion is drawn. Greedy when ``temperature`` is 0."""
+    """Sampling settings of a completion. Greedy when ``temperature`` is 0."""
 
     max_new_tokens: int
     temperature: float = 0.0
     top_p: float = 1.0
     stop: tuple[str, ...] = ()
-    """Strings that end a completion; the string itself is not part of the text."""
+    """Strings that end a completion; they are not part of its text."""
     seed: int = 0
-    """Base seed; each completion draws from a generator seeded with this, its sample and completion index."""
+    """Base seed; each completion has its own generator, seeded with this and its sample and completion index."""
 
 
 class Request(Record, frozen=True, omit_defaults=True):
-    """One completion to be written by a text model."""
+    """A request for one completion from a text model."""
 
     task: str
     sample_index: int
@@ -30,22 +30,23 @@ class Request(Record, frozen=True, omit_defaults=True):
     key: str
     """Content key in the ledger: model fingerprint, prompt, sampling, sample and completion index."""
     seed: int
-    """Seed of this very completion, derived from sampling.seed and the indices, so batches do not change texts."""
+    """Seed of this completion, derived from ``sampling.seed`` and the indices, so that batching does not change
+    texts."""
 
 
 class Usage(Record, frozen=True, omit_defaults=True):
-    """Tokens as the model's own tokenizer or server counted them."""
+    """Numbers of tokens, as counted by the model's own tokenizer or server."""
 
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int = 0
-    """Of the prompt's, those that the server had at hand and charges less for."""
+    """Prompt tokens that the server had cached and charges less for; included in ``prompt_tokens``."""
     thought_tokens: int = 0
-    """Of the written ones, those of a thinking model's thoughts."""
+    """Tokens of a thinking model's thinking; included in ``completion_tokens``."""
 
 
 class Completion(Record, frozen=True, omit_defaults=True):
-    """One finished completion, as it stands in the ledger."""
+    """One finished completion, as stored in the ledger."""
 
     key: str
     task: str
@@ -53,36 +54,40 @@ class Completion(Record, frozen=True, omit_defaults=True):
     completion_index: int
     prompt: str
     text: str
-    """What the model wrote, verbatim. In a two-stage prompt, the answer stage's text."""
+    """The model's text, verbatim. With a two-stage prompt, the text of the answer stage."""
     reasoning: str | None = None
-    """Rationale kept apart from the answer: the first stage of a two-stage prompt, or a thinking model's thoughts.
-    None where ``text`` holds both."""
+    """Rationale that is kept apart from the answer: the first stage of a two-stage prompt, or a thinking model's
+    thinking. None where ``text`` holds both."""
     thoughts: str | None = None
-    """What a thinking model thought apart while it wrote ``text``, where ``reasoning`` holds the first stage."""
+    """A thinking model's thinking before ``text``, where ``reasoning`` holds the first stage."""
     finish_reason: FinishReason | None = None
-    """``stop``: the model ended by itself; ``length``: it was cut; None: the source does not say."""
+    """``stop``: the model ended the text; ``length``: the text was cut; None: the source does not say."""
     reasoning_finish: FinishReason | None = None
-    """The same of the first stage, where ``reasoning`` holds it."""
+    """Finish reason of the first stage, where ``reasoning`` holds it."""
     usage: Usage | None = None
     prompt_cut: bool = False
-    """The model saw only a part of ``prompt``, because it is longer than the model takes."""
+    """True where the model saw only a part of ``prompt``, because the prompt is longer than the model accepts."""
 
     @property
     def full_text(self) -> str:
-        """Rationale and answer in one text, in the order written."""
+        """Return rationale and answer as one text, in the order written."""
         return (self.reasoning or "") + self.text
 
     def rationale(self, answer_prefix: str | None) -> str:
-        """What was written before the answer: the first stage's text, or what stands before the last prefix; all of it
-        where the prefix is missing, or none is asked for."""
+        """Return the text before the answer: the first stage's text, or the text before the last prefix.
+
+        Args:
+            answer_prefix: text before the answer; where it is None or missing from the text, all of the text is
+                returned.
+        """
         if self.reasoning is not None:
             return self.reasoning
-        before, found, _ = self.text.rpartition(answer_prefix) if answer_prefix else ("", "", "")
-        return before if found else self.text
+        before, separator, _ = self.text.rpartition(answer_prefix) if answer_prefix else ("", "", "")
+        return before if separator else self.text
 
 
 def completion_of(request: Request, text: str, **rest: Any) -> Completion:
-    """A request's completion; ``rest`` are further fields of :class:`Completion`."""
+    """Return the completion of a request; ``rest`` are further fields of :class:`Completion`."""
     return Completion(
         key=request.key,
         task=request.task,
@@ -95,8 +100,11 @@ def completion_of(request: Request, text: str, **rest: Any) -> Completion:
 
 
 class ModelSpec(Record, frozen=True, omit_defaults=True):
-    """Names a text model without loading it. Only ``fingerprint`` enters keys, and ``training`` those of
-    trainings; the rest says how to load it."""
+    """A text model by name, not loaded.
+
+    Only ``fingerprint`` enters keys, and ``training`` the keys of trainings. The other fields say how to load the
+    model.
+    """
 
     role: Literal["teacher", "student"]
     plugin: str
@@ -104,13 +112,13 @@ class ModelSpec(Record, frozen=True, omit_defaults=True):
     name: str
     options: dict[str, Any]
     fingerprint: str
-    """Identifies weights or endpoint model; for a trained student, its base."""
+    """Identifies the weights or the endpoint's model; for a trained student, its base."""
     training: int = 1
-    """Version of how a student is trained: of another one, the same rows and recipe give other weights."""
+    """Version of a student's training code: another version gives other weights for the same rows and recipe."""
 
 
 class IndexEntry(Record, frozen=True):
-    """Where a step's completion stands in the ledger."""
+    """Indices and ledger key of a step's completion."""
 
     sample_index: int
     completion_index: int

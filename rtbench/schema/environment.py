@@ -1,4 +1,4 @@
-"""What a worker process needs to make a session of its own."""
+"""The settings with which a worker process creates its own session."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rtbench.schema.money import BudgetCap
 
 
 class Environment(msgspec.Struct, frozen=True, kw_only=True):
-    """All that a worker process needs to rebuild the session: plain data, no secrets."""
+    """Everything that a worker process needs to rebuild the session: plain data, no secrets."""
 
     workspace: str
     data_dir: str | None = None
@@ -22,4 +22,4 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     report_to: tuple[str, ...] = ()
     """Experiment trackers that trainings report to."""
     budget: BudgetCap | None = None
-    """What the run may spend."""
+    """Budget of the run."""

@@ -1,4 +1,4 @@
-"""A leaderboard as a record: rows by tasks, each number with all that must stand beside it."""
+"""A leaderboard as a record: rows by tasks, each number with the facts needed to interpret it."""
 
 from __future__ import annotations
 
@@ -14,50 +14,52 @@ RowKind = Literal["measured", "teacher", "random", "reported"]
 
 
 class Metrics(Record, frozen=True, omit_defaults=True):
-    """What else was measured, by the row's extractor: shares of the questions, means over seeds."""
+    """Further measures by the row's extractor: fractions of the questions, means over seeds."""
 
     contains_answer: float
     correct_format: float
     complete: float
     rationale_words: float | None = None
-    """Mean length of the rationales in words, of all completions."""
+    """Mean length of the rationales in words, over all completions."""
     at_k: tuple[AtK, ...] = ()
-    """Where several completions of a question were asked for."""
+    """pass@k and maj@k, where each question has several completions."""
 
 
 class CellResult(Record, frozen=True, omit_defaults=True):
-    """What the leaderboard shows for a row and a task."""
+    """A leaderboard row's result on one task."""
 
     accuracy: float | None = None
-    """Fraction; the mean over seeds. None: there is no number, and ``reason`` says why."""
+    """Mean over seeds, as a fraction. None: there is no number, and ``reason`` says why."""
     interval: Interval | None = None
     n: int = 0
-    """Different questions: one seed's where the seeds share them, the sum over seeds where each has its own (twins)."""
+    """Number of different questions: one seed's where the seeds share them, the sum over seeds where each has its own
+    (twins)."""
     patterns: int | None = None
-    """Different patterns among them, counted likewise, where those are fewer; the interval is over patterns then."""
+    """Number of different patterns among the questions, counted likewise, where there are fewer patterns than
+    questions; the interval is over patterns then."""
     effective_n: float | None = None
-    """As how many independent questions they count in the mean over tasks (:func:`rtbench.stats.intervals.effective_n`), where
-    those are fewer."""
+    """Effective number of independent questions in the mean over tasks (:func:`rtbench.stats.intervals.effective_n`),
+    where it is lower than ``n``."""
     missing: int = 0
     """Questions of the fold that a recording lacks; not in ``n``."""
     seeds: int = 0
-    """How many."""
+    """Number of seeds."""
     seed_values: tuple[int, ...] = ()
-    """Which."""
+    """The seeds themselves."""
     extractor_version: int | None = None
     training_rows: int | None = None
-    """That a student was trained on; the mean over seeds."""
+    """Rows that the student was trained on; the mean over seeds."""
     metrics: Metrics | None = None
-    """Beside accuracy."""
+    """Measures besides accuracy."""
     summaries: tuple[ScoreSummary, ...] = ()
-    """Every extractor's, for a single seed."""
+    """Summaries of all extractors, for a single seed."""
     curation: CurationYield | None = None
     spending: Spending | None = None
-    """What the rationales that it was trained on cost, where the teacher has a price."""
+    """Cost of the rationales that the student was trained on, where the teacher has a price."""
     rows_cut: int = 0
-    """Training rows that were cut to the student's maximal length."""
+    """Training rows that were cut to the student's maximum length."""
     prompts_cut: int = 0
-    """Test prompts that were."""
+    """Test prompts that were cut to the student's maximum length."""
     epoch: int | None = None
     """The selected epoch, for a single seed."""
     parameters: int | None = None
@@ -67,44 +69,44 @@ class CellResult(Record, frozen=True, omit_defaults=True):
 
 
 class LeaderboardRow(Record, frozen=True, omit_defaults=True):
-    """Method × student, with what else tells rows apart."""
+    """One row: method × student, and everything else that distinguishes rows."""
 
     kind: RowKind
     method: str
     teacher: str | None = None
     student: str | None = None
     series: str | None = None
-    """Of the student; sizes are compared within one."""
+    """The student's series; sizes are compared within a series."""
     random_weights: bool = False
-    """Of the student, before training."""
+    """True where the student's weights are random before training."""
     degree: int | None = None
     fraction: float = 1.0
     selection: str | None = None
-    """``best-test``: the epoch is chosen by *test* accuracy."""
+    """``best-test``: the epoch is selected by *test* accuracy."""
     extractor: str | None = None
     completions: Literal["recorded", "live"] | None = None
-    """Whether the teacher's completions are recordings made elsewhere."""
+    """Whether the teacher's completions are recordings made elsewhere or were generated here."""
     source: Source = "upstream"
-    """Synthetic and published questions never share a row."""
+    """Origin of the questions. Synthetic and published questions never share a row."""
     variant: str = ""
-    """``twin``, with the knobs that were turned; else the wording."""
+    """``twin``, with the changed knobs; otherwise the wording of the data."""
     split: str = ""
     fold: Fold = "test"
     limit: int | None = None
     temperature: float | None = None
     cited: str | None = None
-    """Of a reported row: table and kind of source."""
+    """Table and kind of source of a reported row."""
     results: dict[str, CellResult] = {}
 
     mean: float | None = None
-    """Mean accuracy over the tasks that have a number; None without any."""
+    """Mean accuracy over the tasks that have a number, as a fraction; None where no task has one."""
     mean_interval: Interval | None = None
     measured: int = 0
-    """Tasks with a number."""
+    """Number of tasks that have a number."""
 
 
 class Leaderboard(Record, frozen=True):
-    """Rows by tasks."""
+    """A run's results: rows by tasks."""
 
     run: str
     matrix: str
@@ -113,17 +115,21 @@ class Leaderboard(Record, frozen=True):
     tasks: tuple[str, ...]
     rows: tuple[LeaderboardRow, ...]
     made: str = ""
-    """The day it was run."""
+    """Day of the run."""
     kept_by: str = ""
-    """Where another extractor than the run's own is shown: its own, by which rationales were kept and epochs chosen."""
+    """The run's own extractor, by which rationales were kept and epochs selected, where the leaderboard shows another
+    extractor; else empty."""
     spending: dict[str, Spending] = {}
-    """What each priced teacher's completions cost, each counted once."""
+    """Cost of each priced teacher's completions, each counted once."""
     spending_on_students: dict[str, Spending] = {}
-    """What each priced student's trainings and completions cost, each counted once."""
+    """Cost of each priced student's trainings and completions, each counted once."""
     overlap: dict[str, Overlap] = {}
-    """Test questions that stand in the training fold, by task."""
+    """Test questions that are also in the training fold, by task."""
 
 
 def in_percent(share: float) -> str:
-    """A share in percent with one digit: 0.5345 is 53.45, and not the little less that 100 times its float is."""
+    """Return a fraction in percent with one decimal.
+
+    It is rounded to six decimals first: 0.5345 is treated as 53.45 %, not as the slightly smaller 100 times its float.
+    """
     return f"{round(100 * share, 6):.1f}"

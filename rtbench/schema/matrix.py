@@ -1,4 +1,4 @@
-"""What a matrix file says, as it is written."""
+"""A matrix file as written."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from rtbench.schema.base import Fold, Record, Source
 TestFold = Literal["test", "ood", "validation"]
 """Folds that can be answered and scored."""
 Degree = Annotated[int, Meta(ge=1)]
-"""Rationales of each question."""
+"""Number of rationales per question."""
 Seed = Annotated[int, Meta(ge=0)]
 Fraction = Annotated[float, Meta(gt=0, le=1)]
-"""Of the training questions."""
+"""Fraction of the training questions."""
 Temperature = Annotated[float, Meta(ge=0)]
 Limit = Annotated[int, Meta(ge=1)]
-"""Questions of each fold that are used: the first so many."""
+"""Number of questions of each fold that are used, from the first on."""
 
 
 class ModelEntry(Record, frozen=True, omit_defaults=True):
-    """A teacher or student as a matrix names it."""
+    """A teacher or student in a matrix."""
 
     name: str
     use: str
     """Registered name of the factory."""
     options: dict[str, Any]
     tasks: tuple[str, ...] | None = None
-    """Only for these tasks; None: for all of the matrix's."""
+    """Tasks that it is used for; None: all tasks of the matrix."""
     degrees: tuple[Degree, ...] | None = None
-    """Instead of the matrix's degrees."""
+    """Degrees that replace the matrix's; None: the matrix's degrees."""
 
 
 class Block(Record, frozen=True, omit_defaults=True):
-    """Axes and settings as written in YAML; None: the top level's, or the default."""
+    """Axes and settings as written in YAML. None stands for the top level's value, or the default."""
 
     tasks: Annotated[list[str], Meta(min_length=1)] | None = None
     methods: list[str] | None = None
@@ -45,12 +45,12 @@ class Block(Record, frozen=True, omit_defaults=True):
     seeds: list[Seed] | None = None
     fractions: list[Fraction] | None = None
     splits: list[str] | None = None
-    """Of upstream data; None: the matrix's ``split`` alone."""
+    """Splits of upstream data; None: the matrix's ``split`` only."""
     folds: list[TestFold] | None = None
     curators: list[str | dict[str, Any]] | None = None
     recipe: dict[str, Any] | None = None
     temperature: Temperature | None = None
-    """Of the teacher; None: greedy at degree 1, 0.7 above."""
+    """The teacher's sampling temperature; None: 0 (greedy) at degree 1, 0.7 above."""
 
 
 class MatrixFile(Block, frozen=True, omit_defaults=True):
@@ -59,29 +59,29 @@ class MatrixFile(Block, frozen=True, omit_defaults=True):
     name: str | None = None
     description: str = ""
     source: Source = "upstream"
-    """``twin``: each seed has questions, folds and teacher's draws of its own."""
+    """``twin``: each seed has its own questions, folds and teacher's draws."""
     variant: str | None = None
     """Wording of upstream data; None: each task's first."""
     split: str = "default"
     extractor: str | None = None
-    """The one the leaderboard shows; all of a task's are computed. None: the task's own choice."""
+    """Extractor that the leaderboard shows; all of a task's extractors are computed. None: the task's own choice."""
     demonstrations: str = "own"
-    """Whose few-shot demonstrations are shown: one of those a task has (:attr:`TaskInfo.demonstrations`)."""
+    """Source of the few-shot demonstrations: one of :attr:`TaskInfo.demonstrations`."""
     teacher_rows: bool = True
-    """Measure each teacher on the test fold."""
+    """Whether to measure each teacher on the test fold."""
     teacher_draws: Literal["shared", "per-seed"] = "shared"
-    """Whether sampled rationales are the same for all seeds, or drawn (and bought) anew for each."""
+    """Whether all seeds share the sampled rationales, or each seed draws (and pays for) its own."""
     limit: Limit | None = None
     knobs: dict[str, dict[str, int | float | bool]] = {}
-    """Of twins, by task: of their train, validation and test questions."""
+    """Knobs of the twins' train, validation and test questions, by task."""
     ood_knobs: dict[str, dict[str, int | float | bool]] = {}
-    """The same of their out-of-distribution fold."""
+    """Knobs of the twins' out-of-distribution fold, by task."""
     blocks: list[Block] = []
 
 
 @dataclass(frozen=True)
 class Matrix:
-    """A matrix, read; ``blocks`` have the top level's values where they state none."""
+    """A matrix that was read; ``blocks`` have inherited the top level's values."""
 
     name: str
     path: str

@@ -1,4 +1,4 @@
-"""Prices, what was spent, and how much may be."""
+"""Prices, spending and budgets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rtbench.schema.base import Record
 
 
 class Spending(Record, frozen=True, omit_defaults=True):
-    """Completions and what they cost at a price; each is counted once, whoever shares it."""
+    """Completions and their cost at a price. Each completion is counted once, even where several cells share it."""
 
     completions: int
     prompt_tokens: int
@@ -17,15 +17,15 @@ class Spending(Record, frozen=True, omit_defaults=True):
     currency: str
     cached_tokens: int = 0
     trainings: int = 0
-    """Of a student: trainings at a provider that are in ``money``."""
+    """Number of a student's trainings at a provider that are included in ``money``."""
     uncounted: int = 0
-    """Completions whose server counted no tokens, so that ``money`` is too small."""
+    """Completions whose server reported no tokens; ``money`` lacks their cost."""
     as_of: str = ""
     """Date of the price."""
 
 
 class Price(Record, frozen=True, omit_defaults=True):
-    """Money per million tokens."""
+    """Prices per million tokens, in ``currency``."""
 
     input: float
     output: float
@@ -33,11 +33,11 @@ class Price(Record, frozen=True, omit_defaults=True):
     as_of: str = ""
     """Date of the price."""
     cached: float | None = None
-    """Of prompt tokens that the server had at hand; None: as ``input``."""
+    """Price of prompt tokens that the server had cached; None: as ``input``."""
     batch: float = 1.0
-    """Factor on all of it for what is asked in batches."""
+    """Factor on these prices for requests that are sent in batches."""
     training: float | None = None
-    """Of tokens that a student is fine-tuned on, counted once per epoch."""
+    """Price of tokens that a student is fine-tuned on, counted once per epoch."""
 
     def __post_init__(self) -> None:
         stated = (self.input, self.output, self.batch, self.cached, self.training)
@@ -45,29 +45,30 @@ class Price(Record, frozen=True, omit_defaults=True):
             raise ValueError("amounts must be numbers from 0 on")
 
     def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
-        """Money for so many tokens, of which ``cached_tokens`` are among the prompt's."""
+        """Return the cost of tokens, in ``currency``; ``cached_tokens`` are included in ``prompt_tokens``."""
         cached = self.input if self.cached is None else self.cached
         fresh = prompt_tokens - cached_tokens
         return (fresh * self.input + cached_tokens * cached + completion_tokens * self.output) / 1e6
 
 
 class BudgetCap(Record, frozen=True):
-    """A run's budget, as it is handed to worker processes."""
+    """A run's budget, as passed to worker processes."""
 
     path: str
-    """The account."""
+    """Path of the account's file."""
     nano: int | None
-    """Billionths; None: no cap, and the account only keeps what was spent, for a cap that comes later."""
+    """Cap in billionths of ``currency``. None: no cap; the account only records spending, for a later cap."""
     currency: str = "USD"
 
 
 class Account(Record, frozen=True):
-    """How a budget stands, in billionths."""
+    """State of a budget, in billionths of its currency."""
 
     spent: int = 0
     held: dict[str, int] = {}
-    """What is reserved for calls under way, by process."""
+    """Amounts reserved for calls in progress, by process."""
 
     @property
     def reserved(self) -> int:
+        """Return the sum of all reserved amounts."""
         return sum(self.held.values())

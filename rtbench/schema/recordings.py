@@ -1,4 +1,4 @@
-"""Completions that were made elsewhere."""
+"""Records of completions that were generated elsewhere."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class RecordedEntry(Record, frozen=True, omit_defaults=True):
     """One recorded completion."""
 
     place: str
-    """Where it stands in its file, for messages: ``line 3``, ``data[12][0]``."""
+    """Position in its file, for messages: ``line 3``, ``data[12][0]``."""
     completion_index: int
     text: str
-    """Rationale and answer in one text; the answer stage's text where ``reasoning`` is given."""
+    """Rationale and answer in one text; with ``reasoning``, the text of the answer stage."""
     question: str | None = None
     sample_index: int | None = None
-    """Position in the source's own order; believed only where the question agrees, or where there is none."""
+    """Position in the source's own order; used only where the question agrees or is missing."""
     reasoning: str | None = None
-    """The rationale, verbatim, of a recording made in two stages."""
+    """The rationale, verbatim, of a recording in two stages."""
     answer: str | None = None
-    """Gold answer, where the recording carries it."""
+    """Gold answer, where the recording has it."""
     prompt: str | None = None
     """The prompt of ``text``; None where it was not recorded."""
     finish_reason: FinishReason | None = None
@@ -36,28 +36,29 @@ class Recording:
     path: Path
     model: str
     key: str
-    """What the source calls the way it asked, such as ``zs_cot``."""
+    """The source's name for its way of prompting, such as ``zs_cot``."""
     task: str
     answer_prefix: str | None
-    """What stands before the answer in a text: nothing where the answer was asked for in a stage of its own, the
-    prediction template's prefix for ``completion_data``, "The answer is" for one text with both."""
+    """Text before the answer: None where the answer has its own stage, the prediction template's prefix for
+    ``completion_data``, "The answer is" where one text has rationale and answer."""
     entries: tuple[RecordedEntry, ...]
 
 
 @dataclass(frozen=True)
 class RecordedPair:
-    """One entry with the sample it belongs to."""
+    """One entry with the sample that it belongs to."""
 
     entry: RecordedEntry
     datasets: tuple[str, ...]
-    """Data sets (or variants) that hold the entry's question."""
+    """Data sets (or variants) that contain the entry's question."""
     sample: Sample
-    """The sample, as the first of these has it."""
+    """The sample from the first of these data sets."""
     completion_index: int
-    """The entry's own, or the next free one of the sample where two entries claim one place."""
+    """The entry's own index, or the sample's next free index where two entries have the same."""
 
     @property
     def sample_index(self) -> int:
+        """Return the sample's index."""
         return self.sample.index
 
 
@@ -65,7 +66,7 @@ class Unmatched(Record, frozen=True):
     """One entry that belongs to no sample."""
 
     where: str
-    """File and place in it."""
+    """File and position in it."""
     reason: str
     question: str | None = None
     sample_index: int | None = None
@@ -73,9 +74,9 @@ class Unmatched(Record, frozen=True):
 
 @dataclass(frozen=True)
 class Matched:
-    """What became of a recording's entries. Every entry is in exactly one of the two lists."""
+    """A recording's entries, matched and unmatched. Every entry is in exactly one of the two lists."""
 
     pairs: tuple[RecordedPair, ...]
     unmatched: tuple[Unmatched, ...]
     datasets: dict[str, int]
-    """Entries matched, by data set; an entry that several share is counted in each."""
+    """Number of matched entries, by data set; an entry that several data sets share is counted in each."""

@@ -1,4 +1,4 @@
-"""What finished steps report, by kind. Stored in a step's ``meta.json``."""
+"""Results that finished steps report, by kind. They are stored in a step's ``meta.json``."""
 
 from __future__ import annotations
 
@@ -12,36 +12,36 @@ from rtbench.schema.training import CurationYield, TrainReport
 
 
 class CompleteResult(Record, frozen=True, omit_defaults=True):
-    """What a ``complete`` step found; the completions themselves are in the ledger."""
+    """Result of a ``complete`` step; the completions themselves are in the ledger."""
 
     address: LedgerAddress
     requests: int
     completions: int
-    """Requests that have a completion."""
+    """Number of requests that have a completion."""
     questions: int
     missing_questions: int = 0
-    """Questions without a completion: of recordings, and refused ones."""
+    """Questions without a completion: missing from recordings, or refused."""
     prompts_cut: int = 0
-    """Prompts that the model saw only a part of."""
+    """Prompts of which the model saw only a part."""
     notes: tuple[str, ...] = ()
-    """What the user should know."""
+    """Messages for the user."""
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
 
 class ScoreResult(Record, frozen=True, omit_defaults=True):
-    """What a ``score`` step found; the verdicts themselves are in its folder."""
+    """Result of a ``score`` step; the scores themselves are in its folder."""
 
     summaries: tuple[ScoreSummary, ...]
-    """One for each extractor."""
+    """One summary per extractor."""
     rationale_words: float | None = None
-    """Mean length of the rationales, in words; None where nothing tells a rationale from the answer."""
+    """Mean length of the rationales, in words; None where rationale and answer cannot be separated."""
     epoch: int | None = None
     """The best epoch, from 1, where the steps are epochs."""
     accuracy_per_epoch: tuple[float, ...] = ()
-    """Fractions, by the extractor that chose the epoch."""
+    """Accuracies as fractions, by the extractor that selected the epoch."""
     notes: tuple[str, ...] = ()
-    """What the user should know."""
+    """Messages for the user."""
 
 
 StepResult = CompleteResult | CurationYield | TrainReport | ScoreResult
@@ -55,5 +55,5 @@ KINDS: dict[type, StepKind] = {result: kind for kind, result in RESULTS.items()}
 
 
 def decode_result(kind: StepKind, data: bytes) -> StepResult:
-    """Return a result that another process encoded with msgpack."""
+    """Return a step's result from the msgpack encoding of another process."""
     return msgspec.msgpack.decode(data, type=RESULTS[kind])

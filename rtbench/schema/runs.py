@@ -1,4 +1,4 @@
-"""What a run leaves behind: its cells, and the keys of the steps that answer them."""
+"""The record of a run: its cells, and the keys of their steps."""
 
 from __future__ import annotations
 
@@ -23,39 +23,39 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     seed: int
     fraction: float
     selection: str | None
-    """How the epoch was chosen; None where nothing is trained."""
+    """How the epoch was selected; None where nothing is trained."""
     extractor: str
     limit: int | None
     recipe: Recipe | None
-    """Of the training; None where nothing is trained."""
+    """Recipe of the training; None where nothing is trained."""
     temperature: float | None
-    """Of the teacher, where the matrix sets it."""
+    """The teacher's sampling temperature, where the matrix sets it."""
     recorded: bool
-    """The teacher's completions are recordings."""
+    """True where the teacher's completions are recordings."""
     source: Source = "upstream"
     fold: Fold = "test"
     series: str | None = None
-    """Of the student (:attr:`rtbench.plugin.models.Student.series`)."""
+    """The student's series (:attr:`rtbench.plugin.models.Student.series`)."""
     random_weights: bool = False
-    """Of the student, before training."""
+    """True where the student's weights are random before training."""
     score: str | None = None
     """Key of the score step."""
     completions: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()
-    """Keys of the complete steps below that ask the teacher."""
+    """Keys of the ``complete`` steps that ask the teacher."""
     examples: str | None = None
     checkpoint: str | None = None
     reason: str | None = None
-    """Why it could not run or failed."""
+    """Why the cell could not run or failed."""
 
     @property
     def of_teacher(self) -> bool:
-        """The teacher itself answered."""
+        """Return whether the teacher itself answers the cell."""
         return self.teacher is not None and self.student is None
 
 
 class RunRecord(Record, frozen=True, omit_defaults=True):
-    """One run."""
+    """A run: its cells, prices and facts about its data."""
 
     name: str
     matrix: str
@@ -64,12 +64,13 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     tasks: tuple[str, ...]
     cells: tuple[CellRecord, ...]
     made: str = ""
-    """The day, in UTC: ``2026-11-27``."""
+    """Day of the run in UTC: ``2026-11-27``."""
     prices: dict[str, Price] = {}
-    """By teacher, as they were when it ran; teachers without one are not here."""
+    """Prices by teacher at the time of the run; teachers without a price are left out."""
     student_prices: dict[str, Price] = {}
-    """By student, likewise."""
+    """Prices by student, likewise."""
     random: dict[str, float] = {}
     """Expected accuracy of a uniform guess, by task."""
     overlap: dict[str, Overlap] = {}
-    """Of test and training questions, by task; of upstream data alone, as twins' folds are disjoint by pattern."""
+    """Overlap of test and training questions, by task; for upstream data only, as twins' folds are disjoint by
+    pattern."""

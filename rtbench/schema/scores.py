@@ -1,4 +1,4 @@
-"""Verdicts on answers, and what they add up to."""
+"""Scores of completions, and their summaries."""
 
 from __future__ import annotations
 
@@ -14,45 +14,48 @@ if TYPE_CHECKING:
 
 
 class Score(Record, frozen=True, omit_defaults=True):
-    """The verdict of one extractor on one completion (fields as ``Evaluator`` of itsnamgyu/reasoning-teacher has them)."""
+    """One extractor's score of one completion.
+
+    Source: the fields are those of ``Evaluator`` in itsnamgyu/reasoning-teacher.
+    """
 
     sample_index: int
     completion_index: int
     extracted: str | None
-    """None: no candidate found, which counts as wrong."""
+    """The extracted answer. None: there is no candidate, which counts as wrong."""
     correct: bool
     contains_answer: bool
-    """The gold answer is among the candidates."""
+    """True where the gold answer is among the candidates."""
     correct_format: bool
-    """The answer prefix of the prompt format is there (True where the format has none)."""
+    """True where the completion contains the prompt format's answer prefix, or the format has none."""
     complete: bool
-    """The completion ended by itself."""
+    """True where the model ended the completion itself."""
     group: str | None = None
-    """The question's (:attr:`Sample.group`): questions of one group are no independent draws."""
+    """The question's group (:attr:`Sample.group`): questions of one group are not independent draws."""
 
     @property
     def pattern(self) -> str | int:
-        """What questions of one pattern share: their group, or the question itself where it has none."""
+        """Return the identity of the question's pattern: its group, or its sample index where it has no group."""
         return self.sample_index if self.group is None else self.group
 
 
 class AtK(Record, frozen=True):
-    """Unbiased estimates from several completions of each question, means over questions; as fractions."""
+    """Unbiased estimates from several completions per question: means over questions, as fractions."""
 
     k: int
     pass_at_k: float
-    """At least one of k completions is right."""
+    """Probability that at least one of k completions is correct."""
     maj_at_k: float
-    """The answer that most of k completions give is right."""
+    """Probability that the most frequent answer of k completions is correct."""
 
 
 class ScoreSummary(Record, frozen=True):
-    """Accuracy of one extractor over a fold. All shares are fractions of ``n``."""
+    """Accuracy over a fold by one extractor. All rates are fractions of ``n``."""
 
     extractor: str
     version: int
     n: int
-    """Questions scored."""
+    """Number of scored questions."""
     correct: int
     accuracy: float
     contains_answer: float
@@ -61,9 +64,10 @@ class ScoreSummary(Record, frozen=True):
     missing: int = 0
     """Questions of the fold without a completion (recordings only); not part of ``n``."""
     patterns: int | None = None
-    """Groups that the ``n`` questions are of, each without one counted for itself; None: none of them has one."""
+    """Number of groups among the ``n`` questions; each question without a group counts as one. None: no question has a
+    group."""
     at_k: tuple[AtK, ...] = ()
-    """Where several completions vote, what could be had of them."""
+    """pass@k and maj@k, where several completions vote."""
 
 
 class Interval(Record, frozen=True):

@@ -1,4 +1,4 @@
-"""Steps: the cacheable units of work that answer a matrix's cells."""
+"""Steps: the cacheable units of work that compute a matrix's cells."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from rtbench.schema.training import Recipe
 
 StepKind = Literal["complete", "curate", "train", "score"]
 VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 1, "train": 1, "score": 3}
-"""Version of each kind's implementation; raised when its results change, which makes old results stale."""
+"""Version of each kind's implementation. Raise it when results change, which makes old results stale."""
 
 
 class TaskSpec(Record, frozen=True, omit_defaults=True):
-    """Names a task's data."""
+    """Identifies a task's data."""
 
     name: str
     variant: str
@@ -30,7 +30,7 @@ class TaskSpec(Record, frozen=True, omit_defaults=True):
 
 
 class Input(Record, frozen=True):
-    """A step that another one rests on, and as what."""
+    """A step that another step depends on, and its role there."""
 
     role: str
     """``checkpoint``, ``reasoning``, ``answered``, ``completions`` or ``examples``."""
@@ -39,22 +39,22 @@ class Input(Record, frozen=True):
 
 
 class UnlessRight(Record, frozen=True, omit_defaults=True):
-    """Leaves out questions to which one of the step's ``answered`` inputs has a right answer."""
+    """Leaves out questions that one of the step's ``answered`` inputs answers correctly."""
 
     extractor: str
     extractor_key: str
     answer_prefixes: list[str | None]
-    """One per ``answered`` input."""
+    """Answer prefix of each ``answered`` input."""
 
 
 class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_defaults=True):
-    """A text model answers prompts: a teacher writing rationales, or a student being tested."""
+    """A step in which a text model answers prompts: a teacher writes rationales, or a student is tested."""
 
     task: TaskSpec
     questions: Questions
     model: ModelSpec
     trained: bool
-    """True: the weights are a train step's, not the model's own."""
+    """True where the weights come from a ``train`` step instead of the model itself."""
     epoch: int | None
     """Epoch of the checkpoint; None: the selected one."""
     family: Family
@@ -63,17 +63,17 @@ class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_d
     sampling: Sampling
     n: int
     recorded: str | None
-    """Identifies the recordings that answer; None: the model does."""
+    """Identifies the recordings that answer; None where the model answers."""
     demonstrations: str
     trigger: str
-    """What the answer stage asks; empty in the first stage."""
+    """Text with which the answer stage asks for the answer; empty in the first stage."""
     hint: str = ""
-    """Said behind the question, with the gold ``{answer}``: a request to explain, not to find out."""
+    """Text added after the question, with the gold ``{answer}``: the model then explains a known answer."""
     unless_right: UnlessRight | None = None
 
 
 class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defaults=True):
-    """Completions in, training examples out. Without completions: the gold answers themselves."""
+    """A step that makes training examples from completions, or from the gold answers where there are no completions."""
 
     task: TaskSpec
     questions: Questions
@@ -81,17 +81,18 @@ class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defau
     """Name, implementation version, options."""
     extractor: str
     extractor_key: str
-    """What the extractor is by content (:meth:`rtbench.plugin.tasks.Task.extractor_key`)."""
+    """Content key of the extractor (:meth:`rtbench.plugin.tasks.Task.extractor_key`)."""
     degree: int
     answer_prefixes: list[str | None]
-    """One per ``completions`` input."""
+    """Answer prefix of each ``completions`` input."""
     learns_from: RationaleSource | None = None
-    """As the teacher says (:attr:`rtbench.plugin.models.Teacher.learns_from`)."""
+    """The teacher's :attr:`rtbench.plugin.models.Teacher.learns_from`."""
     judges: dict[str, dict[str, Any]] = {}
-    """Models that curators ask, by the fingerprint that stands for them in their options; not part of the key."""
+    """Options of the models that curators ask, by the fingerprint that replaces them in the curators' options; not part
+    of the key."""
 
     def stated(self) -> list[tuple[str, dict[str, Any]]]:
-        """Curators with the options that they were given, their models too."""
+        """Return the curators with their options as written, models included."""
         return [
             (name, {**options, **({"model": self.judges[model]} if model in self.judges else {})})
             for name, _, options in self.curators
@@ -100,7 +101,7 @@ class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defau
 
 
 class TrainSpec(Record, frozen=True, tag="train", tag_field="type", omit_defaults=True):
-    """Examples and a base student in, a checkpoint out."""
+    """A step that fine-tunes a base student on examples and produces a checkpoint."""
 
     task: TaskSpec
     model: ModelSpec
@@ -111,17 +112,18 @@ class TrainSpec(Record, frozen=True, tag="train", tag_field="type", omit_default
 
 
 class ScoreSpec(Record, frozen=True, tag="score", tag_field="type", omit_defaults=True):
-    """Completions in, scores out. Pure."""
+    """A step that scores completions. It is pure: the same inputs give the same scores."""
 
     task: TaskSpec
     questions: Questions
     extractors: tuple[tuple[str, str], ...]
-    """Name and content key of each."""
+    """Name and content key of each extractor."""
     answer_prefix: str | None
     aggregate: Literal["single", "majority", "best-epoch"]
-    """``majority``: the answer most samples gave; ``best-epoch``: inputs are epochs, the best counts."""
+    """``single``: each completion counts; ``majority``: a question's most frequent answer counts; ``best-epoch``: the
+    inputs are epochs, and the best epoch counts."""
     primary: str
-    """Extractor that ``best-epoch`` selects by."""
+    """Extractor by which ``best-epoch`` selects."""
 
 
 Spec = CompleteSpec | CurateSpec | TrainSpec | ScoreSpec
@@ -131,7 +133,7 @@ SpecT = TypeVar("SpecT", bound=Spec, default=Any)
 
 
 class Step(Record, Generic[SpecT], frozen=True):
-    """One cacheable unit of work: small, serialisable, finds its inputs by key."""
+    """One cacheable unit of work: small and serialisable, with its inputs named by key."""
 
     key: str
     kind: StepKind
@@ -139,71 +141,75 @@ class Step(Record, Generic[SpecT], frozen=True):
     inputs: tuple[Input, ...]
     resources: Resources
     title: str
-    """For people; not part of the key."""
+    """Title for people; not part of the key."""
 
     def inputs_as(self, role: str) -> list[Input]:
+        """Return the inputs of a role, in order."""
         return [i for i in self.inputs if i.role == role]
 
 
 def asks_model(step: Step[Any]) -> TypeGuard[Step[CompleteSpec]]:
-    """Return whether it is a ``complete`` step."""
+    """Return whether a step is a ``complete`` step."""
     return isinstance(step.spec, CompleteSpec)
 
 
 def curates(step: Step[Any]) -> TypeGuard[Step[CurateSpec]]:
-    """Return whether it is a ``curate`` step."""
+    """Return whether a step is a ``curate`` step."""
     return isinstance(step.spec, CurateSpec)
 
 
 def trains(step: Step[Any]) -> TypeGuard[Step[TrainSpec]]:
-    """Return whether it is a ``train`` step."""
+    """Return whether a step is a ``train`` step."""
     return isinstance(step.spec, TrainSpec)
 
 
 def kind_of(spec: Spec) -> StepKind:
+    """Return the kind of step that a spec describes."""
     return spec.__struct_config__.tag  # type: ignore[return-value]
 
 
 class Resources(Record, frozen=True):
-    """What a step needs while it runs."""
+    """Resources that a step needs while it runs."""
 
     cpus: int = 1
     gpus: int = 0
     processes: int = 1
-    """That do it together."""
+    """Number of processes that run the step together."""
     memory_gb: float = 1.0
-    """GiB at its peak, as expected."""
+    """Expected peak memory in GiB."""
     least_gb: float = 0.0
-    """GiB that it certainly needs, of its GPUs' memory where it takes some: it is not begun where there are fewer."""
+    """Minimum memory in GiB (of its GPUs, if it uses any). The step is not started where there is less."""
     lane: str = ""
-    """Steps of one lane run one after the other: they share an endpoint, whose limits are for all of them together."""
+    """Steps of one lane run one after the other, because they share an endpoint and its limits."""
 
 
 class StepState(Record, frozen=True):
-    """How one step of a run stands."""
+    """State of one step of a run."""
 
     key: str
     state: str
-    """``cached``, ``done``, ``failed``, ``skipped`` (a step it rests on failed), ``pending`` (the run stopped), or, on the
-    way, ``waiting`` for something outside."""
+    """``cached``, ``done``, ``failed``, ``skipped`` (a step that it depends on failed), ``pending`` (the run stopped),
+    or, during the run, ``waiting`` for something outside."""
     error: str | None = None
     trace: str | None = None
     seconds: float = 0.0
     notes: tuple[str, ...] = ()
-    """What the user should know of the result."""
+    """Messages for the user about the result."""
     stops_run: bool = False
-    """It failed at what every other step would fail at as well."""
+    """True where every other step would fail for the same reason."""
     after: float = 0.0
-    """Seconds until a waiting step is to be tried again."""
+    """Seconds until a waiting step is tried again."""
 
 
 @dataclass
 class Outcome:
-    """How a run ended."""
+    """Outcome of a run."""
 
     states: dict[str, StepState] = field(default_factory=dict)
+    """State of each step, by key."""
     interrupted: bool = False
 
     @property
     def failed(self) -> list[StepState]:
+        """Return the states of the failed steps."""
         return [state for state in self.states.values() if state.state == "failed"]

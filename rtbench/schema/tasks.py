@@ -1,4 +1,4 @@
-"""What is known of a task: its questions, folds and splits."""
+"""Tasks as records: metadata, questions, folds and splits."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ class Sample(Record, frozen=True, omit_defaults=True):
     """One question of a task with its gold answer."""
 
     index: int
-    """Position in the task's own order; what splits and recordings refer to."""
+    """Position in the task's own order; splits and recordings refer to it."""
     question: str
-    """Text as a model sees it, choices included."""
+    """Text that a model sees, choices included."""
     answer: str
-    """Gold answer as the task's data state it: a number, a choice letter, yes/no, or free text."""
+    """Gold answer as written in the task's data: a number, a choice letter, yes/no, or free text."""
     rationale: str | None = None
     """Human rationale, where the source has one."""
     choices: tuple[str, ...] = ()
@@ -35,55 +35,56 @@ class Split(Record, frozen=True):
     ood: tuple[int, ...] = ()
 
     def fold(self, fold: Fold) -> tuple[int, ...]:
-        found: tuple[int, ...] = getattr(self, fold)
-        return found
+        """Return the sample indices of a fold."""
+        indices: tuple[int, ...] = getattr(self, fold)
+        return indices
 
 
 class Questions(Record, frozen=True, omit_defaults=True):
-    """Which questions of a fold."""
+    """A selection of a fold's questions."""
 
     fold: Fold
     limit: int | None = keyed_default(None)
-    """The first so many, after ``fraction``."""
+    """Number of questions that are used, from the first on, after ``fraction`` is applied; None: all."""
     fraction: float = keyed_default(1.0)
-    """A random part, drawn as ``subsample_indices`` of itsnamgyu/reasoning-teacher does."""
+    """Fraction of the questions, drawn at random as ``subsample_indices`` of itsnamgyu/reasoning-teacher does."""
 
 
 RationaleSource = Literal["text", "thoughts", "both"]
-"""Of a completion in one stage: its text up to the answer, what a thinking model thought, or one after the other."""
+"""The rationale of a one-stage completion: its text up to the answer, a thinking model's thinking, or both in a row."""
 
 
 class TaskInfo(Record, frozen=True, omit_defaults=True):
-    """What can be said of a task without its data."""
+    """A task's metadata, available without its data."""
 
     name: str
     title: str
     answer_type: str
     """``number``, ``choice``, ``yes_no``, ``string``."""
     random_accuracy: float | None
-    """Expected accuracy of a uniform guess, as a fraction. None: as the choices of the questions have it."""
+    """Expected accuracy of a uniform guess, as a fraction. None: it follows from the questions' choices."""
     splits: tuple[str, ...] = ("default",)
     variants: tuple[str, ...] = ("original",)
     """Data variants that differ in text or gold; the first is the default."""
     extractors: dict[str, int] = {}
-    """Named extractors with their versions."""
+    """Versions of the extractors, by name."""
     extractor: str = ""
-    """The one that leaderboards show unless a matrix names another; empty: the first."""
+    """Extractor that leaderboards show unless a matrix names another; empty: the first."""
     demonstrations: tuple[str, ...] = ("own",)
-    """Sources of few-shot demonstrations that it has."""
+    """Sources of few-shot demonstrations that the task has."""
     answer_trigger: str = "Therefore, the answer is"
-    """What the answer stage of a two-stage prompt asks."""
+    """Text with which the answer stage of a two-stage prompt asks for the answer."""
     train_size: int | None = None
     test_size: int | None = None
     source: str = ""
-    """Where the definition stands (file)."""
+    """File that defines the task."""
     licence: str = ""
     twin: bool = False
-    """There is a procedural twin (:meth:`Task.twin`)."""
+    """True where the task has a procedural twin (:meth:`Task.twin`)."""
 
     @property
     def shown_extractor(self) -> str:
-        """The extractor that leaderboards show by default; empty where the task has none."""
+        """Return the extractor that leaderboards show by default; empty where the task has none."""
         return self.extractor or next(iter(self.extractors), "")
 
 
@@ -97,20 +98,20 @@ class Demonstration(Record, frozen=True):
 
 @dataclass(frozen=True)
 class TaskData:
-    """A task's samples, loaded."""
+    """A task's samples and splits, loaded."""
 
     samples: Mapping[int, Sample]
-    """By sample index; an index whose text is not at hand (aqua's training part) is absent."""
+    """Samples by index; those whose text was not found locally (aqua's training fold) are absent."""
     splits: Mapping[str, Split]
     missing: str | None = None
-    """What is absent and how to get it; None where all is there."""
+    """What is missing and how to get it; None where the data are complete."""
 
     _folds: dict[tuple[str, Fold], tuple[Sample, ...]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
 
     def fold(self, split: str, fold: Fold) -> Sequence[Sample]:
-        """The samples of a fold that are at hand, in index order."""
+        """Return the samples of a fold that were found locally, in index order."""
         if (split, fold) not in self._folds:
             indices = self.splits[split].fold(fold)
             self._folds[split, fold] = tuple(self.samples[i] for i in indices if i in self.samples)
@@ -118,15 +119,20 @@ class TaskData:
 
 
 class Overlap(Record, frozen=True):
-    """Questions of a test fold that stand in the training fold, by three measures; a question may count in all of them."""
+    """Numbers of test questions that are also in the training fold, by three measures.
+
+    A question may count in several measures.
+    """
 
     split: str
     train: int
+    """Number of training questions that were found locally."""
     test: int
-    """Questions at hand."""
+    """Number of test questions that were found locally."""
     exact: int
-    """The same text, but for case and white space."""
+    """Test questions with the same text as a training question, apart from case and white space."""
     up_to_numbers: int
-    """The same text once every number is the same: a template that was trained on."""
+    """Test questions with the same text apart from numbers: their template was trained on."""
     run: int
-    """A run of :data:`RUN` words in common; a shorter question counts as a whole."""
+    """Test questions that share a run of :data:`RUN` words with a training question; a shorter question counts as a
+    whole."""

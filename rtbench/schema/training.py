@@ -1,4 +1,4 @@
-"""What students learn from, and what a training did."""
+"""Training examples, recipes, and reports of curation and training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Example(Record, frozen=True, omit_defaults=True):
 
     sample_index: int
     completion_index: int
-    """-1 where no completion stands behind it (gold answer only)."""
+    """-1 where the example comes from the gold answer instead of a completion."""
     question: str
     answer: str
     rationale: str | None = None
@@ -33,57 +33,57 @@ class TrainingRow(Record, frozen=True):
 
 
 class CurationYield(Record, frozen=True, omit_defaults=True):
-    """What curation kept of what it was given."""
+    """Numbers of completions that curation considered, kept and removed."""
 
     questions: int
-    """Questions in the fold that were asked."""
+    """Questions of the fold that were asked."""
     completions: int
-    """Completions at hand for them."""
+    """Completions available for these questions."""
     kept: int
-    """Examples that came out."""
+    """Examples that were kept."""
     covered: int
     """Questions with at least one kept example."""
     removed: dict[str, int]
-    """Completions lost, by curator."""
+    """Completions that were removed, by curator."""
     judged: dict[str, Spending] = {}
-    """What models that curators asked have cost, by model."""
+    """Cost of the models that curators asked, by model."""
     notes: tuple[str, ...] = ()
-    """What the user should know of it."""
+    """Messages for the user."""
 
 
 class TrainReport(Record, frozen=True):
-    """What a training run did."""
+    """Report of a finished training."""
 
     rows: int
-    """Training rows used."""
+    """Number of training rows used."""
     validation_rows: int
     truncated: int
-    """Rows cut to the maximal length."""
+    """Number of rows cut to the maximum length."""
     epochs: int
-    """Epochs run."""
+    """Number of epochs run."""
     selected: int
     """Epoch whose weights are the checkpoint (1-based)."""
     steps: int
-    """Optimiser steps taken."""
+    """Number of optimiser steps."""
     tokens: int
-    """Supervised tokens seen, over all epochs."""
+    """Number of supervised tokens, over all epochs."""
     parameters: int | None
-    """None: whoever trained it does not say."""
+    """Number of parameters; None where the provider does not report it."""
     history: tuple[dict[str, float], ...]
     """Per epoch: ``epoch``, ``train_loss`` and, with a validation part, ``validation_loss``; mean per supervised
-    token, in nats. Of a training at a provider: per checkpoint that it kept, with its ``step``."""
+    token, in nats. For a training at a provider: per checkpoint that it kept, with its ``step``."""
     seconds: float = 0.0
     money: float = 0.0
-    """What a provider asks for it, in ``currency``."""
+    """The provider's price for the training, in ``currency``."""
     currency: str = ""
-    """Empty where nobody is paid, or the price is not known."""
+    """Empty where the training is free or its price is not known."""
     notes: tuple[str, ...] = ()
-    """What the user should know of it."""
+    """Messages for the user."""
 
 
 Positive = Annotated[int, Meta(ge=1)]
 Selection = Literal["last", "val", "best-test"]
-"""Which epoch's weights count."""
+"""How to select the epoch whose weights are used."""
 
 
 class Recipe(Record, frozen=True, omit_defaults=True):
@@ -93,43 +93,42 @@ class Recipe(Record, frozen=True, omit_defaults=True):
     batch_size: Positive = keyed_default(8)
     epochs: Positive = keyed_default(20)
     steps: Positive | None = keyed_default(None)
-    """Exactly so many optimiser steps, however many rows there are; ``epochs`` does not count then. None: whole
-    epochs."""
+    """Exact number of optimiser steps, whatever the number of rows; ``epochs`` is then ignored. None: whole epochs."""
     optimizer: Literal["adamw", "muon"] = keyed_default("adamw")
-    """``muon``: for hidden matrices (Jordan 2024), AdamW for the rest."""
+    """``muon``: Muon for hidden matrices (Jordan 2024), AdamW for the rest."""
     schedule: Literal["constant", "linear"] = keyed_default("constant")
-    """Of the learning rate; ``linear`` falls to 0 at the last step."""
+    """Schedule of the learning rate; ``linear`` falls to 0 at the last step."""
     warmup_steps: Annotated[int, Meta(ge=0)] = keyed_default(0)
     weight_decay: float = keyed_default(0.01)
     max_prompt_tokens: Positive = keyed_default(512)
     max_label_tokens: Positive = keyed_default(512)
     max_new_tokens: Annotated[int, Meta(ge=0)] = keyed_default(1024)
-    """Cap on generated tokens at test time; 0 in the spec of a training, which it does not change."""
+    """Maximum generated tokens at test time; 0 in the spec of a training, which it does not affect."""
     selection: Selection = keyed_default("val")
-    """``last``: the last epoch; ``val``: the one with the lowest loss on held-out training questions; ``best-test``: the
-    one with the best *test* accuracy, which makes the accuracy too high."""
+    """``last``: the last epoch; ``val``: the epoch with the lowest loss on held-out training questions; ``best-test``:
+    the epoch with the best *test* accuracy, which makes the accuracy too high."""
     validation_fraction: Annotated[float, Meta(ge=0, lt=1)] = keyed_default(0.1)
     """Fraction of the training questions held out under ``val``."""
     patience: Positive | None = None
-    """Under ``val``: end the training once the loss on the held-out questions has not fallen for so many epochs. None: go
-    on to the end."""
+    """Under ``val``: number of epochs without a lower loss on the held-out questions after which the training stops.
+    None: run all epochs."""
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.selection == "best-test":
-            raise ValueError("`steps` does not go with selection best-test, which compares whole epochs: give `epochs`")
+            raise ValueError("`steps` cannot be used with `selection: best-test`, which compares epochs: use `epochs`")
         if self.patience is not None and self.selection != "val":
             raise ValueError(
-                f"`patience` goes by held-out questions, and `selection: {self.selection}` holds none out: "
-                "take `selection: val`, or leave `patience` out"
+                f"`patience` needs held-out questions, and `selection: {self.selection}` holds none out: "
+                "use `selection: val`, or leave `patience` out"
             )
 
 
 class Candidate(Record, frozen=True):
-    """A completion on its way to become a training example."""
+    """A completion that may become a training example."""
 
     example: Example
     completion: Completion
     correct: bool
-    """By the task's extractor."""
+    """True where the answer is correct by the task's extractor."""
     extracted: str | None = None
     """The answer that the extractor found in the completion."""

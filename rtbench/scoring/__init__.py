@@ -1,1 +1,1 @@
-"""Answers out of texts, and verdicts on them: rules, extractors, metrics."""
+"""Answers found in texts, and their scores: rules, extractors, metrics."""

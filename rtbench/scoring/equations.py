@@ -1,4 +1,4 @@
-"""Equations as they stand in text, and whether they hold: ``16 - 8 = 9`` does not."""
+"""Find equations in text and check whether they hold: ``16 - 8 = 9`` does not."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from rtbench.scoring.text import term_value
 
 _NUMBER = r"(?:[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?%?|[$€£]?\.\d+%?)(?![\da-wyz^]|x(?!\s*[\d$(]))"
-"""``2x`` and ``2^4`` are no numbers, ``2x3`` begins with one."""
+"""``2x`` and ``2^4`` are not numbers; ``2x3`` begins with a number."""
 _UNIT = r"(?:\s+[a-z]+){0,2}?"
-"""``5 red apples + 3 apples = 8 apples``: up to two words behind a number say of what."""
+"""``5 red apples + 3 apples = 8 apples``: up to two words after a number are its unit."""
 _TERM = rf"(?:\(\s*)*-?{_NUMBER}{_UNIT}(?:\s*\))*"
 _OPERATOR = r"\s*(?:[-+*/×÷x]|\bof\b|\btimes\b|\bplus\b|\bminus\b|\bdivided by\b)\s*"
 _SIDE = rf"{_TERM}(?:{_OPERATOR}{_TERM})*"
@@ -28,9 +28,10 @@ _LATEX = {
 _BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 _EQUALS = re.compile(r"\s+(?:equals|is equal to)\s+(?=[-($€£]?\s*[\d.])", re.IGNORECASE)
 _DOLLARS = re.compile(r"\$(?=\S)([^$\n]*=[^$\n]*?)(?<=[\s\d)])\$(?!\d)")
-"""``$4 \\times 5 = 20$``: LaTeX between dollars, not an amount of them."""
+"""``$4 \\times 5 = 20$``: LaTeX between dollar signs, not an amount of dollars."""
 _LONGEST = 500
-"""Characters of a sentence; what is longer is a student that cannot stop, and takes the patterns long."""
+"""Maximum characters of a sentence. Longer ones come from students that cannot stop, and the patterns are slow on
+them."""
 _CALCULATION = re.compile(rf"\d\D*?{_OPERATOR}\(?\s*[$€£]?[\d.]", re.IGNORECASE)
 _BARE = re.compile(rf"\s*-?{_NUMBER}{_UNIT}\s*", re.IGNORECASE)
 _GOES_ON_BEFORE = re.compile(r"(?:[-+*/×÷^)%=]|\d)\s*$")
@@ -87,23 +88,24 @@ _MEASURES = frozenset(
         "percent",
     ]
 )
-"""Words of which two in one equation mean that it converts: it is not for us to say how."""
+"""Units of measurement. Two of them in one equation mean a conversion, which is not checked."""
 
 
 @dataclass(frozen=True)
 class Equation:
-    """Two sides that a text says are equal."""
+    """Two sides that a text claims to be equal."""
 
     text: str
     left: float
     right: float
     tolerance: float
-    """Half of the last digit that a rounded side shows."""
+    """Half of the last digit of a rounded side."""
     percent: bool = False
-    """A side is a percentage; many write ``1 / 4 * 100 = 25%``."""
+    """True where a side is a percentage; many write ``1 / 4 * 100 = 25%``."""
 
     @property
     def holds(self) -> bool:
+        """Return whether the sides are equal, up to rounding and, with a percentage, a factor of 100."""
         return self._near(self.right) or (
             self.percent and (self._near(100 * self.right) or self._near(self.right / 100))
         )
@@ -114,9 +116,12 @@ class Equation:
 
 
 def equations_in(text: str) -> Iterator[Equation]:
-    """The equations of a text that can be computed: numbers with units, percent and currency signs, the four operations
-    as signs or words, chains such as ``2 + 3 = 5 * 2 = 10`` pair by pair. Left alone is what begins with a bare number,
-    holds a variable, a power, a date or two measures, or goes on before or behind."""
+    """Yield the equations of a text that can be computed.
+
+    They have numbers with units, percent and currency signs, and the four operations as signs or words. Chains such as
+    ``2 + 3 = 5 * 2 = 10`` are yielded pair by pair. An equation is skipped if it begins with a bare number, contains a
+    variable, a power, a date or two units of measurement, or continues before or after the match.
+    """
     for line in _pieces(_without_markup(text)):
         if "=" not in line or len(line) > _LONGEST:
             continue
@@ -128,19 +133,19 @@ def equations_in(text: str) -> Iterator[Equation]:
             if _GOES_ON_AFTER.match(line[match.end() :]):
                 sides = sides[:-1]
             for left, right in itertools.pairwise(sides):
-                found = _equation(left, right)
-                if found is not None:
-                    yield found
+                equation = _equation(left, right)
+                if equation is not None:
+                    yield equation
 
 
 def _pieces(text: str) -> Iterator[str]:
-    """Sentences and lines (the dash of a list's next line is no minus); a long one clause by clause."""
+    """Yield sentences and lines (the dash of a list's next line is not a minus); a long sentence clause by clause."""
     for sentence in _PIECES.split(text):
         yield from [sentence] if len(sentence) <= _LONGEST else _CLAUSES.split(sentence)
 
 
 def _without_markup(text: str) -> str:
-    """Calculations as plain text: LaTeX and Markdown are what chat models write them in."""
+    """Return a text with calculations in plain text instead of LaTeX and Markdown, which chat models use."""
     text = text.replace("\u2212", "-")
     if "\\" in text:
         text = _LATEX_FRACTION.sub(r"(\1) / (\2)", text)
@@ -166,7 +171,7 @@ def _equation(left: str, right: str) -> Equation | None:
 
 
 def _half_digit(side: str) -> float:
-    """A bare number with decimals may be rounded; whole numbers and calculations are exact."""
+    """Return half of a side's last digit if it is a bare number with decimals, which may be rounded; else 0."""
     decimals = _DECIMALS.search(side)
     if decimals is None or not _BARE.fullmatch(side):
         return 0.0

@@ -1,4 +1,4 @@
-"""Named extractors: lm-eval filter pipelines that find answers, and the verdict on what they find."""
+"""Named extractors: lm-eval filter pipelines that find answers, and the scores of these answers."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class FilterStep(Record, frozen=True):
 
 
 class FilterExtractor:
-    """Runs a pipeline of lm-eval filters on completions.
+    """An extractor that runs a pipeline of lm-eval filters on completions.
 
     Args:
         name: the extractor's name.
         steps: the pipeline, in order. Where none of the steps is ours, the answer is compared as a string.
-        version: raised when results change.
-        cites: whose behaviour it reproduces.
+        version: version of the extractor; it is raised when results change.
+        cites: paper or code whose behaviour it reproduces.
         where: the task's file, for messages.
     """
 
@@ -44,12 +44,12 @@ class FilterExtractor:
         self._pipelines: dict[str | None, list[Any]] = {}
         self._rule = answer_rule(self.steps, self._place())
         self._alone = self._rule if [step.function for step in self.steps] == [FILTER, "take_first"] else None
-        """Our rule, where it is all there is: run through lm-eval's filters it finds the same, several times slower."""
+        """Our rule, where it is the whole pipeline: lm-eval's filters give the same result, several times slower."""
 
     def score(
         self, completions: Sequence[Completion], samples: Mapping[int, Sample], answer_prefix: str | None
     ) -> list[Score]:
-        """One score per completion, in order. Reads ``Completion.text`` only.
+        """Return one score per completion, in order. Only ``Completion.text`` is read.
 
         Raises:
             BadInputError: a gold answer is not of the task's type.
@@ -57,7 +57,7 @@ class FilterExtractor:
         if not completions:
             return []
         if self._alone is not None:
-            return _verdicts(self._alone, completions, samples, answer_prefix)
+            return _scores_by_rule(self._alone, completions, samples, answer_prefix)
         docs = [_doc(samples[completion.sample_index]) for completion in completions]
         answers = self._run([completion.text for completion in completions], docs, answer_prefix)
         return [
@@ -65,8 +65,9 @@ class FilterExtractor:
         ]
 
     def canonical(self, extracted: str) -> str | None:
-        """One spelling for answers that the extractor holds to be equal (``5`` and ``5.0`` under ``strict``), to count
-        votes by.
+        """Return one spelling for answers that the extractor treats as equal (``5`` and ``5.0`` under ``strict``).
+
+        Votes are counted by this spelling.
 
         Args:
             extracted: as in ``Score.extracted``.
@@ -78,13 +79,13 @@ class FilterExtractor:
         return spelled or None
 
     def concludes(self, text: str, sample: Sample) -> bool:
-        """Return whether a text ends with the gold answer; False where the pipeline has no rule that could tell."""
+        """Return whether a text ends with the gold answer; False where the pipeline has no rule to check this."""
         last = None if self._rule is None else self._rule.last(text, sample.choices)
         return last is not None and self._rule is not None and self._rule.matcher(sample.answer)(last)
 
     @property
     def rule(self) -> AnswerRule | None:
-        """The answer rule that the pipeline runs; None where it is all lm-eval's own."""
+        """Return the answer rule that the pipeline runs; None where all its filters are lm-eval's own."""
         return self._rule
 
     def _place(self) -> str:
@@ -107,7 +108,7 @@ class FilterExtractor:
         return [resp[0] if isinstance(resp, list) else resp for resp in resps]
 
     def _pipeline(self, answer_prefix: str | None) -> list[Any]:
-        """Filters are built once per prefix: their patterns are compiled when they are built."""
+        """Return the filters for an answer prefix, built once per prefix because building compiles patterns."""
         if answer_prefix not in self._pipelines:
             from lm_eval.filters import get_filter
 
@@ -122,7 +123,7 @@ class FilterExtractor:
                     built.append(get_filter(step.function)(**arguments))
                 except RtbenchError:
                     raise
-                except Exception as error:  # KeyError, TypeError, re.error …: a filter may check what it likes
+                except Exception as error:  # KeyError, TypeError, re.error …: filters check their arguments freely
                     raise BadInputError(
                         f"filter {step.function!r} cannot be built: {error}",
                         where=self._place(),
@@ -133,7 +134,7 @@ class FilterExtractor:
 
 
 def default_steps(rule: str, answer_type: AnswerType, letters: str | None = None) -> tuple[FilterStep, ...]:
-    """The pipeline of one of our rules, for tasks whose YAML does not spell it out."""
+    """Return the pipeline of one of our rules, for tasks whose YAML does not state it."""
     arguments: dict[str, Any] = {"rule": rule, "answer_type": answer_type}
     if letters:
         arguments["letters"] = letters
@@ -141,7 +142,7 @@ def default_steps(rule: str, answer_type: AnswerType, letters: str | None = None
 
 
 def rule_of(steps: Sequence[FilterStep]) -> str | None:
-    """Name of the answer rule that a pipeline runs; None where it is all lm-eval's own."""
+    """Return the name of the answer rule that a pipeline runs; None where all its filters are lm-eval's own."""
     for step in steps:
         if step.function == FILTER and step.arguments.get("rule") in RULES:
             return str(step.arguments["rule"])
@@ -149,12 +150,12 @@ def rule_of(steps: Sequence[FilterStep]) -> str | None:
 
 
 def answer_rule(steps: Sequence[FilterStep], where: str) -> AnswerRule | None:
-    """The answer rule that a pipeline runs, built; None where it is all lm-eval's own.
+    """Build and return the answer rule that a pipeline runs; None where all its filters are lm-eval's own.
 
     Raises:
-        BadInputError, UnknownNameError: a step of ours names no rule, or options that it does not have.
+        BadInputError, UnknownNameError: a step of ours names no known rule, or has unknown options.
     """
-    found: AnswerRule | None = None
+    rule: AnswerRule | None = None
     for step in steps:
         if step.function != FILTER:
             continue
@@ -165,12 +166,12 @@ def answer_rule(steps: Sequence[FilterStep], where: str) -> AnswerRule | None:
             raise BadInputError(
                 f"filter {FILTER!r} needs `rule`, a name", where=where, next_step=f"Available: {', '.join(RULES)}."
             )
-        found = make_rule(name, convert(arguments, RuleOptions, where=where), where=where)
-    return found
+        rule = make_rule(name, convert(arguments, RuleOptions, where=where), where=where)
+    return rule
 
 
 def summarise(extractor: str, version: int, scores: Sequence[Score], missing: int = 0) -> ScoreSummary:
-    """Counts and shares over scores; all shares are 0 where there are none."""
+    """Return counts and fractions over scores; all fractions are 0 where there are no scores."""
     n = len(scores)
     correct = sum([score.correct for score in scores])
 
@@ -197,19 +198,19 @@ def _patterns(scores: Sequence[Score]) -> int | None:
     return len({score.pattern for score in scores})
 
 
-def _verdicts(
+def _scores_by_rule(
     rule: AnswerRule, completions: Sequence[Completion], samples: Mapping[int, Sample], answer_prefix: str | None
 ) -> list[Score]:
-    """What our rule finds, as :class:`rtbench.scoring.filters.AnswerFilter` judges it."""
-    judges: dict[str, tuple[Callable[[str], bool], Callable[[Sequence[str]], bool]]] = {}
+    """Score completions by our rule alone; equals the result of :class:`rtbench.scoring.filters.AnswerFilter`."""
+    comparisons: dict[str, tuple[Callable[[str], bool], Callable[[Sequence[str]], bool]]] = {}
     scores: list[Score] = []
     find = rule.find
     for completion in completions:
         sample = samples[completion.sample_index]
-        judge = judges.get(sample.answer)
-        if judge is None:
-            judge = judges[sample.answer] = (rule.matcher(sample.answer), rule.among(sample.answer))
-        matches, among = judge
+        comparison = comparisons.get(sample.answer)
+        if comparison is None:
+            comparison = comparisons[sample.answer] = (rule.matcher(sample.answer), rule.among(sample.answer))
+        matches, among = comparison
         found = find(completion.text, answer_prefix, sample.choices)
         extracted = found.extracted
         correct = extracted is not None and matches(extracted)
@@ -228,7 +229,7 @@ def _verdicts(
 
 
 def _doc(sample: Sample) -> dict[str, Any]:
-    """A sample as lm-eval's filters see it."""
+    """Return a sample in the form that lm-eval's filters receive."""
     return {
         "sample_index": sample.index,
         "question": sample.question,

@@ -1,5 +1,6 @@
-"""Our answer rules as a filter in lm-eval's registry, under the name ``rtbench``. Importing this module imports
-lm-eval's filters (a tenth of a second, no torch) and registers ours beside them.
+"""Our answer rules as a filter in lm-eval's registry, under the name ``rtbench``.
+
+Importing this module imports lm-eval's filters (a tenth of a second, no torch) and registers ours.
 
 In a task's ``filter_list``::
 
@@ -22,11 +23,11 @@ from rtbench.storage.files import convert
 
 NAME = "rtbench"
 INVALID = "[invalid]"
-"""What lm-eval's own filters give where nothing was found."""
+"""Result of lm-eval's own filters where they find nothing."""
 
 
 class Answer(str):
-    """An extracted answer that carries its verdict. To lm-eval it is a string like any other."""
+    """An extracted answer with its score. To lm-eval it is an ordinary string."""
 
     __slots__ = ("contains_answer", "correct", "found")
     found: Found
@@ -35,11 +36,11 @@ class Answer(str):
 
 
 class AnswerFilter(Filter):  # type: ignore[misc]  # lm_eval ships no types
-    """Runs one answer rule on every response.
+    """A filter that runs one answer rule on every response.
 
     Args:
         rule: name in :data:`rtbench.scoring.rules.RULES`.
-        answer_prefix: what stands before the answer in the prompt's format; None where nothing does.
+        answer_prefix: text before the answer in the prompt's format; None where there is none.
         options: fields of :class:`rtbench.scoring.rules.RuleOptions`.
     """
 
@@ -49,10 +50,10 @@ class AnswerFilter(Filter):  # type: ignore[misc]  # lm_eval ships no types
         self.answer_prefix = answer_prefix
 
     def apply(self, resps: Iterable[Sequence[str]], docs: Sequence[dict[str, Any]]) -> list[list[Answer]]:
-        """One answer per response. A doc needs ``answer``, and ``choices`` where the task has some."""
-        return [[self._judge(text, doc) for text in texts] for texts, doc in zip(resps, docs, strict=True)]
+        """Return one answer per response. A doc needs ``answer``, and ``choices`` where the task has choices."""
+        return [[self._scored(text, doc) for text in texts] for texts, doc in zip(resps, docs, strict=True)]
 
-    def _judge(self, text: str, doc: dict[str, Any]) -> Answer:
+    def _scored(self, text: str, doc: dict[str, Any]) -> Answer:
         rule, gold = self.rule, doc["answer"]
         found = rule.find(text, self.answer_prefix, doc.get("choices") or ())
         answer = Answer(INVALID if found.extracted is None else found.extracted)
@@ -63,19 +64,21 @@ class AnswerFilter(Filter):  # type: ignore[misc]  # lm_eval ships no types
 
 
 def register() -> None:
-    """Puts the filter into lm-eval's registry; does nothing where it is there."""
+    """Add the filter to lm-eval's registry; do nothing where it is registered already."""
     if NAME not in filter_registry:
         register_filter(NAME)(AnswerFilter)
 
 
 def keep_docs(docs: Any) -> Any:
-    """``process_docs`` of exported tasks: changes nothing; that lm-eval imports it registers our filter."""
+    """Return the docs unchanged: ``process_docs`` of exported tasks, whose import by lm-eval registers our filter."""
     return docs
 
 
 def verdict(doc: dict[str, Any], results: Sequence[str]) -> dict[str, float]:
-    """``process_results`` of exported tasks: the verdict that the answer carries, so that accuracies equal ours; plain
-    strings (lm-eval's own filters) are compared as strings."""
+    """Return the score of an answer: ``process_results`` of exported tasks, so that accuracies equal ours.
+
+    Plain strings (from lm-eval's own filters) are compared as strings.
+    """
     answer = results[0]
     correct = answer.correct if isinstance(answer, Answer) else str(answer).strip() == str(doc["answer"]).strip()
     return {"exact_match": float(correct)}

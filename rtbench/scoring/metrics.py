@@ -11,21 +11,23 @@ from rtbench.schema.scores import AtK, Score
 
 
 def at_k(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[AtK]:
-    """pass@k and maj@k, for k = 1, 2, 4 … and all completions that every question has; means over questions.
+    """Return pass@k and maj@k as means over questions.
+
+    k is 1, 2, 4 … and the number of completions that every question has.
 
     Args:
-        scores: of all completions.
-        canonical: one text for answers that are equal, None for what is no answer.
+        scores: scores of all completions.
+        canonical: returns one text for equal answers, and None for a text that is not an answer.
     """
     questions: dict[int, list[Score]] = {}
-    for one in scores:
-        questions.setdefault(one.sample_index, []).append(one)
+    for score in scores:
+        questions.setdefault(score.sample_index, []).append(score)
     least = min(map(len, questions.values()), default=0)
     if not least:
         return []
     ks = (*(2**power for power in range(least.bit_length()) if 2**power < least), least)
-    right = [(len(found), sum(one.correct for one in found)) for found in questions.values()]
-    won = [_majorities(*_votes(found, canonical), ks) for found in questions.values()]
+    right = [(len(of_one), sum(score.correct for score in of_one)) for of_one in questions.values()]
+    won = [_majorities(*_votes(of_one, canonical), ks) for of_one in questions.values()]
     return [
         AtK(
             k=k,
@@ -36,20 +38,26 @@ def at_k(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> lis
     ]
 
 
-def _votes(found: Sequence[Score], canonical: Callable[[str], str | None]) -> tuple[tuple[tuple[int, bool], ...], int]:
-    """Votes and verdict of each different answer, most votes first, and completions without one."""
-    answers = [None if one.extracted is None else canonical(one.extracted) for one in found]
+def _votes(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> tuple[tuple[tuple[int, bool], ...], int]:
+    """Return votes and correctness of each different answer, most votes first, and the number of missing answers."""
+    answers = [None if score.extracted is None else canonical(score.extracted) for score in scores]
     votes = Counter(answer for answer in answers if answer is not None)
-    right = {answer: one.correct for answer, one in zip(answers, found, strict=True) if answer is not None}
+    right = {answer: score.correct for answer, score in zip(answers, scores, strict=True) if answer is not None}
     return tuple(sorted(((votes[answer], right[answer]) for answer in votes), reverse=True)), answers.count(None)
 
 
 def pass_at_k(n: int, correct: int, k: int) -> float:
-    """Chance that of ``k`` completions at least one is right, estimated without bias from ``n`` of which ``correct`` are
-    (Chen et al. 2021, "Evaluating large language models trained on code", section 2.1).
+    """Return the unbiased estimate of the probability that at least one of ``k`` completions is correct.
+
+    Args:
+        n: number of completions.
+        correct: number of correct completions.
+        k: number of completions that are drawn.
 
     Raises:
         ValueError: not 1 ≤ k ≤ n, or not 0 ≤ correct ≤ n.
+
+    Source: Chen et al. 2021, "Evaluating large language models trained on code", section 2.1.
     """
     if not (1 <= k <= n and 0 <= correct <= n):
         raise ValueError(f"pass@{k} of {n} completions, {correct} right")
@@ -57,15 +65,16 @@ def pass_at_k(n: int, correct: int, k: int) -> float:
 
 
 def majority_at_k(votes: Sequence[int], right: Sequence[bool], k: int, *, silent: int = 0) -> float:
-    """Chance that the answer which most of ``k`` completions give is right, estimated without bias: the mean over all
-    choices of ``k`` of those that are there. Of answers with equally many votes each wins as often as the others.
+    """Return the unbiased estimate of the probability that the majority answer of ``k`` completions is correct.
+
+    It is the mean over all choices of ``k`` of the completions. Answers with equally many votes win equally often.
 
     Args:
-        votes: completions that gave each different answer.
-        right: whether that answer is right.
-        k: completions that vote.
-        silent: completions without an answer, which are drawn but have no vote (Wang et al. 2023). Without any vote
-            nothing is right.
+        votes: number of completions that gave each different answer.
+        right: whether each of these answers is correct.
+        k: number of completions that vote.
+        silent: number of completions without an answer; they are drawn but do not vote (Wang et al. 2023). A draw
+            without any vote is wrong.
 
     Raises:
         ValueError: ``k`` is below 1 or above the number of completions, or an answer has no vote.
@@ -78,9 +87,9 @@ def majority_at_k(votes: Sequence[int], right: Sequence[bool], k: int, *, silent
 
 @functools.lru_cache(maxsize=4096)
 def _majorities(answers: tuple[tuple[int, bool], ...], silent: int, ks: tuple[int, ...]) -> tuple[float, ...]:
-    """:func:`majority_at_k` for several k; many questions share their votes, and so do extractors."""
+    """Compute :func:`majority_at_k` for several k; cached, as many questions and extractors have the same votes."""
     wins: list[dict[int, int]] = [{} for _ in ks]
-    """Choices in which a right answer has most votes, by how many others have as many."""
+    """Number of choices in which a correct answer has most votes, by the number of other answers that tie with it."""
     for at, (count, right) in enumerate(answers):
         if not right:
             continue
@@ -93,7 +102,7 @@ def _majorities(answers: tuple[tuple[int, bool], ...], silent: int, ks: tuple[in
                         more = chosen * number * math.comb(silent, k - mine - drawn)
                         won[ties] = won.get(ties, 0) + more
     n = sum(count for count, _ in answers) + silent
-    # Of t + 1 answers with equally many votes each wins as often as the others.
+    # Each of t + 1 answers with equally many votes wins equally often.
     return tuple(
         sum(number / (math.comb(n, k) * (ties + 1)) for ties, number in won.items())
         for won, k in zip(wins, ks, strict=True)
@@ -101,8 +110,16 @@ def _majorities(answers: tuple[tuple[int, bool], ...], silent: int, ks: tuple[in
 
 
 def _ways(others: Sequence[int], mine: int, most: int) -> dict[tuple[int, int], int]:
-    """In how many ways so many completions, ``most`` at most, are drawn of other answers, none of which gets more votes than
-    ``mine``; by their number and the number of answers that get as many."""
+    """Count the ways to draw completions of other answers such that none of these gets more votes than ``mine``.
+
+    Args:
+        others: number of completions of each other answer.
+        mine: votes of the answer in question.
+        most: maximum number of completions to draw.
+
+    Returns:
+        Number of ways, by the number of drawn completions and the number of answers with exactly ``mine`` votes.
+    """
     single = sum(count == 1 for count in others)
     ways = {(drawn, drawn if mine == 1 else 0): math.comb(single, drawn) for drawn in range(min(single, most) + 1)}
     for count in others:

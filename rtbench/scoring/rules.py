@@ -1,7 +1,7 @@
-"""Rules that find an answer in a completion and compare it with the gold. Pure text work, no heavy import.
+"""Rules that find an answer in a completion and compare it with the gold. They only use text, without heavy imports.
 
-Four rules stand side by side. ``paper`` and ``kojima`` reproduce published code, faults included; ``strict`` and
-``flexible`` are ours. docs/extraction.md says how they differ.
+There are four rules. ``paper`` and ``kojima`` reproduce published code, faults included; ``strict`` and ``flexible``
+are ours. docs/extraction.md says how they differ.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ AnswerType = Literal["number", "choice", "yes_no", "string"]
 
 _CAPITALS = re.compile(r"[A-Z]+")
 _YES_NO_WORD = re.compile(r"(?:yes(?<![^\"'.\s:,]yes)|no(?<![^\"'.\s:,]no))(?![^\"'.\s:,])")
-"""Where text is cut at these separators, the words that are yes or no."""
+"""The words yes and no, where text is split at these separators."""
 
 
 class RuleOptions(Record, frozen=True, omit_defaults=True):
-    """What a rule must know of a task."""
+    """A task's settings that a rule needs."""
 
     answer_type: AnswerType
     letters: str = "ABCDE"
     """Choice letters."""
     tolerance: float | None = None
-    """``paper`` only: numbers within this distance are equal; None compares them as strings."""
+    """For ``paper`` only: numbers within this distance are equal; None compares them as strings."""
     lower_gold: bool = True
-    """``paper`` and ``kojima``: golds of yes/no tasks are lower-cased before the comparison."""
+    """For ``paper`` and ``kojima``: whether to lower-case golds of yes/no tasks before the comparison."""
 
     def __post_init__(self) -> None:
         if not _CAPITALS.fullmatch(self.letters):
@@ -56,23 +56,18 @@ class RuleOptions(Record, frozen=True, omit_defaults=True):
 
 
 class Found(msgspec.Struct, frozen=True, gc=False):
-    """What a rule found in one completion."""
+    """A rule's findings in one completion."""
 
     extracted: str | None
-    """None: no candidate."""
+    """The answer; None where there is no candidate."""
     candidates: Sequence[str]
-    """Everything that could be an answer; in order of appearance, but for choices under our own rules, where those in
-    brackets come first."""
+    """Possible answers in order of appearance, but with our own rules choice letters in brackets come first."""
     correct_format: bool
-    """The answer prefix is there, or none was asked for."""
+    """True where the answer prefix is present or none is expected."""
 
 
 class AnswerRule(ABC):
-    """Finds answers of one type and compares them with golds.
-
-    Args:
-        options: what the rule must know of the task.
-    """
+    """Finds answers of one type and compares them with golds, by the task's settings in ``options``."""
 
     name: str
     version: int
@@ -83,53 +78,50 @@ class AnswerRule(ABC):
 
     @abstractmethod
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
-        """Finds the answer. ``prefix``: what stands before it in the prompt's format; ``choices``: texts in letter
-        order, empty where the task has none."""
+        """Find the answer in a text. ``prefix``: text before the answer in the prompt's format, None where it has none;
+        ``choices``: texts of the choices in letter order, empty where the task has none."""
 
     def last(self, text: str, choices: Sequence[str]) -> str | None:
-        """The answer that a text ends with, where nothing stands before it: a rationale's own conclusion."""
+        """Return the answer that a text without an answer prefix ends with, such as a rationale's own conclusion."""
         candidates = self.find(text, None, choices).candidates
         return candidates[-1] if candidates else None
 
     @abstractmethod
     def matcher(self, gold: str) -> Callable[[str], bool]:
-        """Tells whether a candidate is the gold answer, which is read once for all candidates.
-
-        Raises:
-            BadInputError: the gold is no answer of the task's type.
-        """
+        """Return a function that says whether a candidate is the gold answer, which is parsed once.
+        Raises BadInputError where the gold is not an answer of the task's type."""
 
     def among(self, gold: str) -> Callable[[Sequence[str]], bool]:
-        """Tells whether any of several candidates is the gold answer; raises as :meth:`matcher`."""
+        """Return a function that says whether any candidate is the gold answer; raises as :meth:`matcher` does."""
         matches = self.matcher(gold)
         return lambda candidates: any(map(matches, candidates))
 
     def equal(self, extracted: str, gold: str) -> bool:
-        """Whether a candidate is the gold answer; raises as :meth:`matcher`."""
+        """Return whether a candidate is the gold answer; raises as :meth:`matcher` does."""
         return self.matcher(gold)(extracted)
 
     @abstractmethod
     def canonical(self, extracted: str) -> str:
-        """One spelling for candidates that are the same answer by :meth:`equal`. What ``equal`` tells apart never
-        shares a spelling; numbers that differ by rounding alone share one unless a rounding edge lies between them."""
+        """Return one spelling for candidates that are the same answer by :meth:`equal`, and only for these.
+        Numbers that differ only by rounding share a spelling unless a rounding edge is between them."""
 
 
 # -------------------------------------------------------------------------------------------------- published rules
 
 
 def _finder(pattern: str) -> Callable[[str], list[str]]:
-    """All matches in a text. ``#`` in the pattern stands for what digits are within a set: those of ASCII are found in two thirds
-    of the time, where a text has no others."""
+    """Return a function that finds all matches in a text. ``#`` in the pattern stands for the digits within a set.
+    ASCII texts are searched for ASCII digits only, which takes two thirds of the time."""
     plain, any_script = (re.compile(pattern.replace("#", digits)).findall for digits in ("0-9", r"\d"))
     return lambda text: plain(text) if text.isascii() else any_script(text)
 
 
 _SIGNED = "[-#](?<!-(?![#]))[#]*"
-r"""``-?\d+``, written so that it begins with a plain set of characters: the engine then passes over all others faster."""
+r"""``-?\d+``, written so that it begins with a plain set of characters: the engine then skips all others faster."""
 
 
 class _PublishedRule(AnswerRule):
-    """What the two published rules share: candidates are all matches of one pattern."""
+    """Base of the two published rules: candidates are all matches of one pattern."""
 
     number: Callable[[str], list[str]]
 
@@ -146,7 +138,7 @@ class _PublishedRule(AnswerRule):
 
     @abstractmethod
     def spelled(self, gold: str) -> str:
-        """The gold as candidates must be spelled to be equal to it."""
+        """Return the spelling of the gold that equal candidates must have."""
 
     def matcher(self, gold: str) -> Callable[[str], bool]:
         return partial(operator.eq, self.spelled(gold))
@@ -157,8 +149,9 @@ class _PublishedRule(AnswerRule):
 
 
 class PaperRule(_PublishedRule):
-    """``Evaluator`` of ``src/evaluation/evaluator.py``, itsnamgyu/reasoning-teacher: behind the *first* prefix the first
-    candidate; the last one where the prefix is missing; the first where the format has none."""
+    """The first candidate after the *first* prefix, or in all of the text where the format has no prefix.
+    The last candidate where the prefix is missing. Source: ``Evaluator`` in ``src/evaluation/evaluator.py``,
+    itsnamgyu/reasoning-teacher."""
 
     name = "paper"
     version = 1
@@ -205,9 +198,10 @@ class PaperRule(_PublishedRule):
 
 
 class KojimaRule(_PublishedRule):
-    """``answer_cleansing`` of ``utils.py``, kojima-takeshi188/zero_shot_cot: behind the *last* prefix the first
-    candidate; the last one where the prefix is missing; one closing period is dropped; compared as strings, so a gold
-    with a thousands separator is never met. No candidate gives the empty string."""
+    """The first candidate after the *last* prefix; the last candidate where the prefix is missing.
+    One closing period is dropped. Answers are compared as strings, so that a gold with a thousands separator is never
+    matched. Without a candidate the answer is the empty string. Source: ``answer_cleansing`` in ``utils.py``,
+    kojima-takeshi188/zero_shot_cot."""
 
     name = "kojima"
     version = 1
@@ -238,8 +232,8 @@ _WORD = re.compile(r"\w")
 
 
 class StrictRule(AnswerRule):
-    """The first candidate behind the last prefix (any case); nothing where the format's prefix is missing. Numbers are
-    compared as numbers; a choice letter must stand alone or in brackets."""
+    """The first candidate after the last prefix, ignoring case; no answer where the format's prefix is missing.
+    Numbers are compared as numbers. A choice letter must be a word of its own or in brackets."""
 
     name = "strict"
     version = 1
@@ -249,7 +243,7 @@ class StrictRule(AnswerRule):
         super().__init__(options)
         both = options.letters + options.letters.lower()
         capitals = options.letters
-        # "A" before a lower-case word is the article, unless the word goes on about the letter.
+        # "A" before a lower-case word is the article, unless the word continues a sentence about the letter.
         article = r"(?!(?<=A)\s+(?!is\b|was\b|because\b|since\b|as\b|and\b|or\b)[a-z])"
         self._token = re.compile(
             rf"\((?P<in>[{both}])\)|(?<![A-Za-z0-9'’\-])(?P<half>[{capitals}])\)"
@@ -281,7 +275,7 @@ class StrictRule(AnswerRule):
         return [line for line in lines if line]
 
     def _letters(self, text: str) -> tuple[list[str], list[str]]:
-        """Letters in brackets, and letters that stand alone."""
+        """Return the letters in brackets, and the letters that are words of their own."""
         bracketed: list[str] = []
         bare: list[str] = []
         for match in self._token.finditer(text):
@@ -313,8 +307,8 @@ class StrictRule(AnswerRule):
 
 
 class FlexibleRule(StrictRule):
-    """As ``strict``, but falls back to the last candidate anywhere where no answer is stated behind a prefix, reads a choice
-    given by its text, the result of an answer given as a calculation, and a string spelled letter by letter."""
+    """Like ``strict``, but it uses the last candidate anywhere where no answer is stated after a prefix.
+    It also reads a choice by its text, the result of a calculation, and a string that is spelled letter by letter."""
 
     name = "flexible"
     version = 1
@@ -326,8 +320,7 @@ class FlexibleRule(StrictRule):
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
         rest = behind(text, prefix)
         candidates = self._candidates(text, choices)
-        # An answer that is stated but is none (a date that is no choice, "unknown") stays none: only where nothing is
-        # stated does the rest of the text count.
+        # Other text counts only where nothing is stated: a stated answer may be invalid (a date that is no choice).
         stated = rest is not None and _WORD.search(rest) is not None
         picked = self._first(rest, choices) if rest is not None and stated else self.last(text, choices)
         return Found(picked, candidates, rest is not None)
@@ -361,7 +354,7 @@ class FlexibleRule(StrictRule):
 
     def _candidates(self, text: str, choices: Sequence[str]) -> Sequence[str]:
         if self.options.answer_type == "string":
-            return [found for line in text.splitlines() if (found := string_in(line))]
+            return [string for line in text.splitlines() if (string := string_in(line))]
         candidates = super()._candidates(text, choices)
         if self.options.answer_type == "choice":
             return [*candidates, *texts_to_letters(text, choices)]
@@ -380,15 +373,15 @@ class FlexibleRule(StrictRule):
 
 
 def _close_to(value: float) -> Callable[[float], bool]:
-    """Within a millionth of the larger of the two, or of 1."""
+    """Return a function that compares a number with ``value`` up to a millionth of the larger, or 1e-6."""
     return lambda number: math.isclose(number, value, rel_tol=1e-6, abs_tol=1e-6)
 
 
-@functools.lru_cache(maxsize=4096)  # several extractors look at one text
+@functools.lru_cache(maxsize=4096)  # several extractors read the same text
 def _any_close(candidates: tuple[str, ...], value: float) -> bool:
     if not math.isfinite(value):
         return any(map(_close_to(value), map(float, candidates)))
-    far = 2e-6 * (abs(value) + 1)  # nothing beyond it is close; most candidates are
+    far = 2e-6 * (abs(value) + 1)  # nothing farther away is close, which excludes most candidates quickly
     low, high = value - far, value + far
     return any(map(_close_to(value), [number for number in map(float, candidates) if low <= number <= high]))
 
@@ -401,7 +394,7 @@ RULES: dict[str, type[AnswerRule]] = {rule.name: rule for rule in (PaperRule, Ko
 
 
 def make_rule(name: str, options: RuleOptions, where: str | None = None) -> AnswerRule:
-    """Raises UnknownNameError."""
+    """Create a rule by name. Raises UnknownNameError where there is no such rule."""
     if name not in RULES:
         raise UnknownNameError.of("answer rule", name, RULES, where=where)
     return RULES[name](options)

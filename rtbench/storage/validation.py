@@ -67,6 +67,8 @@ def _misfit(what: str, given: Any) -> str:
         return f"{_shown(given)} is not {_wanted(wrong)}"
     if bound := _BOUND.search(what):
         must = "have a length of" if bound.group(1) in {"array", "object", "str"} else "be"
+        if given == []:
+            return "an empty list"
         return f"{_shown(given)} must {must} {_BOUNDS[bound.group(2)]} {float(bound.group(3)):g}"
     return what
 

@@ -1,12 +1,12 @@
 """Procedural twins: seeded generators of a task's questions, with the chain of steps behind each.
 
-A twin draws problems (:meth:`Twin.draw`) and can explain each one (:meth:`Twin.explain`): the explanation is a small
-program that computes the answer step by step and says what it does through a :class:`Narrator`. The narrator chooses among
-wordings and, where it is told to, makes mistakes that the following steps then build on; so one method serves as
-solution, as scripted teacher and as a source of hundreds of distinct rationales.
+A twin draws problems (:meth:`Twin.draw`) and explains them (:meth:`Twin.explain`): the explanation is a small program
+that computes the answer step by step and describes each step through a :class:`Narrator`. The narrator chooses among
+wordings. Where its error rate is above 0, it makes mistakes, on which the following steps build. So one method serves
+as solution, as scripted teacher and as a source of hundreds of distinct rationales.
 
-Folds are disjoint by *pattern*: two problems of one pattern (operands, flip sequence, swap sequence …) never lie in
-different folds, whatever names and wording they have.
+Folds are disjoint by *pattern*: two problems of one pattern (operands, flip sequence, swap sequence …) are never in
+different folds, whatever their names and wordings.
 """
 
 from rtbench.twins.data import TwinData, dataset_of, task_and_setting, twin_data, twin_fingerprint

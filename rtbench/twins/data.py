@@ -1,4 +1,4 @@
-"""A twin's folds as a task's data, and the name that ledgers keep them under."""
+"""A twin's folds as a task's data, and their name in ledgers."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ _DATASET = re.compile(r"(.+?)@(twin-.+?)(?:-v\d+)?")
 
 
 def dataset_of(task: str, twin: Twin[Any], variant: str) -> str:
-    """Name of a twin's samples in ledgers."""
+    """Return the name of a twin's samples in ledgers."""
     version = "" if twin.version == 1 else f"-v{twin.version}"
     return f"{task}@{variant}{version}"
 
 
 def task_and_setting(dataset: str) -> tuple[str, TwinSetting] | None:
-    """What :func:`dataset_of` was made of; None where the samples are no twin's."""
-    found = _DATASET.fullmatch(dataset)
-    setting = setting_of(found[2]) if found else None
-    return (found[1], setting) if found and setting else None
+    """Return task and setting from a name of :func:`dataset_of`; None where the samples are not a twin's."""
+    match = _DATASET.fullmatch(dataset)
+    setting = setting_of(match[2]) if match else None
+    return (match[1], setting) if match and setting else None
 
 
 def twin_fingerprint(name: str, twin: Twin[Any], setting: TwinSetting) -> str:
-    """Identifies a twin's data without drawing them."""
+    """Return an identifier of a twin's data without drawing them."""
     turned = twin.turned(setting)
     knobs = [msgspec.to_builtins(turned.knobs), msgspec.to_builtins(turned.harder)]
     return content_key("twin", name, twin.version, dict(twin.sizes), knobs, setting.seed)
 
 
 class TwinData(Record, frozen=True):
-    """A twin's folds as a task's samples. Indices run through train, validation, test and ood."""
+    """A twin's folds as a task's samples. Indices run consecutively through train, validation, test and ood."""
 
     samples: dict[int, Sample]
     split: Split
@@ -46,7 +46,7 @@ class TwinData(Record, frozen=True):
 
 
 def twin_data(twin: Twin[Any], setting: TwinSetting) -> TwinData:
-    """Draws all folds of a setting. Takes a tenth of a second or so."""
+    """Draw all folds of a setting. This takes about a tenth of a second."""
     samples: dict[int, Sample] = {}
     problems: dict[int, Problem] = {}
     members: dict[Fold, tuple[int, ...]] = {}

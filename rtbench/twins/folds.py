@@ -1,4 +1,4 @@
-"""Which fold a pattern belongs to."""
+"""The assignment of patterns to folds."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from rtbench.schema.base import Fold
 
 FOLDS: tuple[Fold, ...] = ("train", "validation", "test", "ood")
 Bounds = Sequence[tuple[float, Fold]]
-"""Upper ends of the folds' parts of [0, 1)."""
+"""Upper ends of the folds' intervals in [0, 1)."""
 
 
 def bounds_of(sizes: Mapping[Fold, int]) -> Bounds:
-    """Parts as large as the folds are."""
-    total, at = sum(sizes.values()), 0.0
-    out: list[tuple[float, Fold]] = []
+    """Return intervals in proportion to the folds' sizes."""
+    total, end = sum(sizes.values()), 0.0
+    bounds: list[tuple[float, Fold]] = []
     for fold, size in sizes.items():
-        at += size / total
-        out.append((at, fold))
-    return out
+        end += size / total
+        bounds.append((end, fold))
+    return bounds
 
 
 def fold_of(pattern: str, seed: int, bounds: Bounds) -> Fold:
-    """Whose a pattern is under a seed: decided by a hash, so that no draw depends on what was drawn before."""
+    """Return the fold of a pattern under a seed. A hash decides it, so that it does not depend on earlier draws."""
     digest = hashlib.blake2b(f"{seed}/{pattern}".encode(), digest_size=8).digest()
     place = int.from_bytes(digest, "big") / 2**64
     return next((fold for end, fold in bounds if place < end), bounds[-1][1])

@@ -1,4 +1,4 @@
-"""Which of a twin's data a variant of its task is, and the variant's name."""
+"""Settings of a twin's data, and their names as variants of the twin's task."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ _PREFIX = "twin-"
 
 
 class TwinSetting(Record, frozen=True):
-    """Which of a twin's endless data a variant of its task is."""
+    """Seed and knobs that determine a twin's data."""
 
     seed: int
     knobs: dict[str, object] = {}
-    """Of train, validation and test questions, instead of the twin's own."""
+    """Knobs of train, validation and test questions that replace the twin's own."""
     ood_knobs: dict[str, object] = {}
-    """Of the out-of-distribution fold."""
+    """Knobs of the out-of-distribution fold that replace the twin's own."""
 
 
 def variant_of(
     seed: int, knobs: Mapping[str, object] | None = None, ood_knobs: Mapping[str, object] | None = None
 ) -> str:
-    """Name of a twin's data as a variant of its task: ``twin-0``, ``twin-0+steps=3+ood.steps=4``."""
+    """Return the name of a twin's data as a variant of its task: ``twin-0``, ``twin-0+steps=3+ood.steps=4``."""
     turned = sorted((knobs or {}).items())
     turned += [(f"ood.{name}", value) for name, value in sorted((ood_knobs or {}).items())]
     return "".join([f"{_PREFIX}{seed}", *(f"+{name}={msgspec.json.encode(value).decode()}" for name, value in turned)])
 
 
 def setting_of(variant: str) -> TwinSetting | None:
-    """What :func:`variant_of` was made of; None where the variant is no twin's."""
+    """Return the setting from a name of :func:`variant_of`; None where the variant is not a twin's."""
     seed, *turned = variant.removeprefix(_PREFIX).split("+")
     if not (variant.startswith(_PREFIX) and seed.isdecimal()):
         return None
@@ -44,5 +44,5 @@ def setting_of(variant: str) -> TwinSetting | None:
             target[name.removeprefix("ood.")] = msgspec.json.decode(value)
         except msgspec.DecodeError:
             return None
-    found = TwinSetting(seed=int(seed), knobs=knobs, ood_knobs=ood_knobs)
-    return found if variant_of(found.seed, found.knobs, found.ood_knobs) == variant else None
+    setting = TwinSetting(seed=int(seed), knobs=knobs, ood_knobs=ood_knobs)
+    return setting if variant_of(setting.seed, setting.knobs, setting.ood_knobs) == variant else None

@@ -1,4 +1,4 @@
-"""What a twin writes an explanation with."""
+"""The narrator, through which a twin writes an explanation."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import TypeVar
 from rtbench.errors import BadInputError
 
 _TRIES = 200
-"""Wrong results that are drawn until one differs from the right one."""
+"""Maximum number of wrong results to draw until one differs from the correct result."""
 
 T = TypeVar("T")
 
 
 class Narrator:
-    """What a twin writes an explanation with.
+    """Writes an explanation for a twin: chooses wordings and makes mistakes.
 
     Args:
-        words: chooses wordings.
-        errors: makes mistakes; apart from ``words``, so that an error rate changes no wording.
-        fine: say every step; a twin's coarse explanation merges steps.
-        verbosity: 0 never restates what the question says, 1 does so half of the time, 2 always.
+        words: random generator for wordings.
+        errors: random generator for mistakes; separate from ``words``, so that the error rate does not affect wordings.
+        fine: explain every step; a twin's coarse explanation merges steps.
+        verbosity: how often facts of the question are restated. 0: never; 1: half of the time; 2: always.
         error_rate: probability of a mistake at each step.
         mix: probabilities of a slip, a malformed answer and a truncation, given a mistake; they sum to 1.
-        twin: whose wordings it is given, for messages.
+        twin: name of the twin, for messages.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Narrator:
         self.fine = fine
         self.verbosity = verbosity
         self.malformed = False
-        """The answer must not be written as it should be."""
+        """True where the answer must be written in a wrong format."""
         self.slips = 0
         self._errors = errors or words
         self._rate = error_rate
@@ -50,18 +50,18 @@ class Narrator:
         self._twin = twin
         self._sentences: list[str] = []
         self._cutting = False
-        """The next sentence is the last."""
+        """True where the next sentence is the last."""
         self._cut = False
         self._left_out: int | None = None
-        """Words that a truncated text lacks; drawn when it is first read, behind all mistakes."""
+        """Number of words that a truncated text lacks; drawn when the text is first read, after all mistakes."""
 
     @property
     def truncated(self) -> bool:
-        """The text ends in the middle of a sentence."""
+        """Return whether the text ends in the middle of a sentence."""
         return self._cutting
 
     def say(self, *wordings: str, **values: object) -> None:
-        """Adds one sentence: one of the wordings, filled in with ``str.format``.
+        """Add one sentence: one of the wordings, filled in with ``str.format``.
 
         Raises:
             BadInputError: the wording cannot be filled in with these values.
@@ -74,21 +74,21 @@ class Narrator:
                 raise BadInputError(
                     f"the wording {wording!r} cannot be filled in ({type(error).__name__}: {error})",
                     where=self._twin,
-                    next_step=f"It is given {', '.join(values) or 'no values'}; a brace that is meant is written twice.",
+                    next_step=f"Its values are: {', '.join(values) or 'none'}. A literal brace is written twice.",
                 ) from error
             self._cut = self._cutting
 
     def restate(self, *wordings: str, **values: object) -> None:
-        """A sentence that repeats what the question says; said or not by verbosity."""
+        """Add a sentence that repeats a fact of the question, or leave it out, depending on the verbosity."""
         if self.verbosity >= 2 or (self.verbosity == 1 and self.words.random() < 0.5):
             self.say(*wordings, **values)
 
     def result(self, right: T, wrong: Callable[[random.Random], T] | Sequence[T]) -> T:
-        """The result of one step: the right one, or at the narrator's error rate a wrong one.
+        """Return the result of one step: the correct one, or, at the narrator's error rate, a wrong one.
 
         Args:
-            right: what the step comes to.
-            wrong: alternatives, or what draws one; a draw that equals ``right`` is repeated.
+            right: the correct result.
+            wrong: wrong results, or a function that draws one; a draw that equals ``right`` is repeated.
         """
         if self._rate == 0 or self._errors.random() >= self._rate:
             return right
@@ -101,23 +101,23 @@ class Narrator:
             return right
         options = wrong if callable(wrong) else None
         for _ in range(_TRIES):
-            found = options(self._errors) if options else self._errors.choice(wrong)  # type: ignore[arg-type]
-            if found != right:
+            slip = options(self._errors) if options else self._errors.choice(wrong)  # type: ignore[arg-type]
+            if slip != right:
                 self.slips += 1
-                return found
+                return slip
         return right
 
     def order(self, items: Sequence[T]) -> list[T]:
-        """The items in an order of the narrator's choice, for steps whose order is free."""
+        """Return the items in random order, for steps that may be in any order."""
         return self.words.sample(items, len(items))
 
     def pick(self, *options: str) -> str:
-        """One of several words or phrases that mean the same."""
+        """Return one of several words or phrases with the same meaning."""
         return self.words.choice(options)
 
     @property
     def text(self) -> str:
-        """All that was said; a truncated text ends somewhere in its last sentence."""
+        """Return the whole explanation; a truncated text ends somewhere in its last sentence."""
         text = " ".join(self._sentences)
         if not self.truncated or not text:
             return text
@@ -128,7 +128,7 @@ class Narrator:
 
 
 def near(number: int, least: int = 0) -> Callable[[random.Random], int]:
-    """Wrong results of a sum, as people make them: off by one or two, or by ten."""
+    """Return a function that draws typical wrong results: off by one, two or ten, and at least ``least``."""
 
     def draw(rng: random.Random) -> int:
         return max(least, number + rng.choice((-10, -2, -1, 1, 2, 10)))

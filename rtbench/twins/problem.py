@@ -1,4 +1,4 @@
-"""What a twin draws, and how hard it is."""
+"""Problems that a twin draws, and the knobs that set their difficulty."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ from rtbench.schema.base import Record
 
 
 class Knobs(Record, frozen=True):
-    """How hard a twin's problems are; each twin has fields of its own."""
+    """Settings of the difficulty of a twin's problems; each twin has its own fields."""
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """One drawn question with all that its explanation needs."""
+    """One drawn question, with everything that its explanation needs."""
 
     question: str
-    """Text as a model sees it, choices included."""
+    """Text that a model sees, choices included."""
     answer: str
     """Gold answer in the task's own format."""
     pattern: str
-    """What no other fold may hold: the question without its names and wording."""
+    """The question without its names and wording; no two folds share a pattern."""
     facts: Any
-    """Whatever :meth:`Twin.explain` needs; the twin's own type."""
+    """Input of :meth:`Twin.explain`, of the twin's own type."""
     choices: tuple[str, ...] = ()
     """Texts of the choices in letter order."""
 
 
 def lettered(stem: str, choices: Sequence[str]) -> str:
-    """Question and choices in the wording of itsnamgyu/reasoning-teacher: ``stem Answer choices: (A) x, (B) y.``"""
+    """Return question and choices as one text: ``stem Answer choices: (A) x, (B) y.``
+
+    Source: the wording of itsnamgyu/reasoning-teacher.
+    """
     listed = ", ".join(f"({ascii_uppercase[i]}) {choice}" for i, choice in enumerate(choices))
     return f"{stem} Answer choices: {listed}."

@@ -17,18 +17,18 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class AddsubKnobs(Knobs, frozen=True):
-    """Of :class:`AddsubTwin`."""
+    """Knobs of :class:`AddsubTwin`."""
 
     addends: Annotated[int, Meta(ge=2, le=6)] = 3
-    """Most numbers of a question that count; there is one step less."""
+    """Maximum number of numbers that are added or taken away; there is one step less."""
     fewest: Annotated[int, Meta(ge=2, le=6)] = 2
-    """Fewest of them; gives way to ``addends``."""
+    """Minimum number of them; ``addends`` where that is smaller."""
     largest: Annotated[int, Meta(ge=20)] = 100
     """No number in question or solution is larger."""
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What the explanation needs. The numbers after the first may be added or taken away in any order."""
+    """Input of the explanation. The numbers after the first may be added or taken away in any order."""
 
     op: str
     """``+`` or ``-``."""
@@ -42,11 +42,14 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class AddsubShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A situation; texts are patterns of ``str.format``. In ``part`` and ``given`` stand ``{n}``, one of the numbers,
-    and one name, day, colour and thing for each number."""
+    """A situation; its texts are patterns of ``str.format``.
+
+    ``part`` and ``given`` contain ``{n}``, one of the numbers, and one name, day, colour and thing for each number.
+    """
 
     body: str
-    """``{start}`` is the first number where that is told apart from the others, ``{parts}`` is the list of the rest."""
+    """First sentences. ``{start}`` is the first number where it is stated separately, ``{parts}`` the list of the
+    others."""
     part: str
     ask: str
     lead: str
@@ -55,7 +58,7 @@ class AddsubShape(msgspec.Struct, frozen=True, kw_only=True):
     start_given: str = ""
     given: str
     most: int = 6
-    """Most numbers that it can hold."""
+    """Maximum number of numbers."""
 
 
 SUMS = (
@@ -175,7 +178,7 @@ DIFFERENCES = (
 
 
 class AddsubTwin(Twin[AddsubKnobs]):
-    """See the module. Pattern: the numbers added and taken away."""
+    """Twin of AddSub. Pattern: the numbers that are added and taken away."""
 
     knobs = AddsubKnobs()
     harder = AddsubKnobs(addends=5, fewest=4)
@@ -203,7 +206,7 @@ class AddsubTwin(Twin[AddsubKnobs]):
 
 
 def split(rng: random.Random, count: int, largest: int) -> tuple[int, ...]:
-    """Numbers of at least 2 with a sum of at most ``largest``."""
+    """Draw numbers of at least 2 with a sum of at most ``largest``."""
     spare = whole(rng, 0, largest - 2 * count)
     cuts = sorted(whole(rng, 0, spare) for _ in range(count - 1))
     return tuple(2 + high - low for low, high in zip((0, *cuts), (*cuts, spare), strict=True))
@@ -234,7 +237,7 @@ def _write(rng: random.Random, shape: AddsubShape, op: str, numbers: tuple[int, 
 
 
 def _solution(account: Change, order: Sequence[int]) -> Solution:
-    """The steps in one order of the numbers after the first."""
+    """Return the solution with the numbers after the first in one order."""
     lines = []
     for count, at in enumerate(order, 1):
         final = count == len(order)

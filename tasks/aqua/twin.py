@@ -1,4 +1,4 @@
-"""AQuA's twin: problems of two steps (three out of distribution) with five options, of which a letter is the answer."""
+"""AQuA's twin: problems of two steps (three out of distribution) with five options; the answer is a letter."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin, lettered
 
 
 class AquaKnobs(Knobs, frozen=True):
-    """Of :class:`AquaTwin`."""
+    """Knobs of :class:`AquaTwin`."""
 
     steps: Annotated[int, Meta(ge=2, le=4)] = 2
-    """Arithmetic steps of a question."""
+    """Number of arithmetic steps of a question."""
     largest: Annotated[int, Meta(ge=40)] = 100
-    """No number in question or solution is larger; an option may be, by up to 10."""
+    """Largest number in question or solution; an option may be larger by up to 10."""
 
 
 LETTERS = "ABCDE"
@@ -35,13 +35,13 @@ def _average_of_three(rng: random.Random, largest: int) -> Numbers:
 
 
 def _rate(rng: random.Random, largest: int) -> Numbers:
-    """If y things make x, what do z make, which are more or fewer?"""
+    """Draw numbers for: if y things make x, what do z things make, which are more or fewer?"""
     one, y, z = whole(rng, 2, largest // 4), whole(rng, 2, 9), whole(rng, 2, 9)
     return {"x": one * y if y != z else 0, "y": y, "z": z}
 
 
 def _price(rng: random.Random, largest: int) -> Numbers:
-    """Where y things cost x dollars, z things are bought by one who has k dollars."""
+    """Draw numbers for: y things cost x dollars, and someone who has k dollars buys z things."""
     one, y, z = whole(rng, 2, largest // 9), whole(rng, 2, 9), whole(rng, 2, 9)
     return {"x": one * y if y != z else 0, "y": y, "z": z, "k": one * z + whole(rng, 2, largest // 2)}
 
@@ -266,7 +266,7 @@ BY_STEPS = by_steps(TWO_STEPS + THREE_STEPS, 2, 4)
 
 
 class AquaTwin(Twin[AquaKnobs]):
-    """See the module. Pattern: operations and operands, without the options."""
+    """Twin of AQuA. Pattern: operations and operands, without the options."""
 
     knobs = AquaKnobs()
     harder = AquaKnobs(steps=3)
@@ -297,7 +297,7 @@ class AquaTwin(Twin[AquaKnobs]):
             "There is no {n}, so we take {nearest}.",
             "Of all the choices {nearest} is closest to {n}.",
             "We do not find {n} but {nearest}.",
-        )  # drawn in any case, so that a mistake changes no other wording
+        )  # always drawn, so that a mistake does not change other wordings
         if nearest != value:
             narrator.say(missing, n=value, nearest=nearest)
         narrator.say(
@@ -313,8 +313,11 @@ class AquaTwin(Twin[AquaKnobs]):
 
 
 def _options(rng: random.Random, solution: Solution, right: int, largest: int) -> list[int]:
-    """Wrong options. How many of them are smaller than the right one is uniform as far as there are some, so that
-    neither its letter nor its rank gives it away."""
+    """Draw wrong options.
+
+    The number of options below the correct one is uniform as far as possible, so that neither the letter nor the rank
+    of the correct option reveals it.
+    """
     wrong, count = wrong_results(solution, right, largest), len(LETTERS) - 1
     smaller, larger = [n for n in wrong if n < right], [n for n in wrong if n > right]
     below = whole(rng, max(0, count - len(larger)), min(count, len(smaller)))
@@ -322,7 +325,7 @@ def _options(rng: random.Random, solution: Solution, right: int, largest: int) -
 
 
 def wrong_results(solution: Solution, right: int, largest: int) -> list[int]:
-    """What erring people may get: a result on the way, a wrong last operation, or a number near the right one."""
+    """Return typical wrong results: an intermediate result, a wrong last operation, or a number near the gold."""
     values = dict(solution.numbers)
     found: list[int] = []
     left = op = side = ""

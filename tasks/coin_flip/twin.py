@@ -14,8 +14,11 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class CoinFlipKnobs(Knobs, frozen=True):
-    """Of :class:`CoinFlipTwin`. The real task has four people, whose 16 patterns a student learns by heart; eight are
-    enough for folds that share none."""
+    """Knobs of :class:`CoinFlipTwin`.
+
+    The real task has four people, whose 16 patterns a student memorises. Eight people are enough for folds that share
+    no pattern.
+    """
 
     people: Annotated[int, Meta(ge=1, le=len(NAMES))] = 8
     """Largest number of people in a question."""
@@ -24,11 +27,11 @@ class CoinFlipKnobs(Knobs, frozen=True):
 
 
 class Flips(msgspec.Struct, frozen=True):
-    """What the explanation needs."""
+    """Input of the explanation."""
 
     names: tuple[str, ...]
     flips: tuple[bool, ...]
-    """For each person, whether he or she turns the coin over."""
+    """Whether each person turns the coin over."""
 
 
 HEADS, TAILS = "heads", "tails"
@@ -71,7 +74,7 @@ SAY_SIDE = (
 
 
 class CoinFlipTwin(Twin[CoinFlipKnobs]):
-    """See the module. Pattern: who flips, as a string of 0 and 1; names and wordings vary within a pattern."""
+    """Twin of Coin Flip. Pattern: who flips, as a string of 0 and 1; names and wordings vary within a pattern."""
 
     knobs = CoinFlipKnobs()
     harder = CoinFlipKnobs(people=12, fewest=10)
@@ -107,7 +110,7 @@ class CoinFlipTwin(Twin[CoinFlipKnobs]):
         return yes_no(side == HEADS)
 
     def _by_count(self, facts: Flips, narrator: Narrator) -> str:
-        """Coarse: counts the flips and asks whether their number is odd."""
+        """Write the coarse explanation: count the flips and check whether their number is odd."""
         who = [name for name, flip in zip(facts.names, facts.flips, strict=True) if flip]
         if who:
             narrator.restate(*SAY_WHO, who=", ".join(who))

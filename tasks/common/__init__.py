@@ -1,1 +1,1 @@
-"""What the procedural twins share: words, and the small world that commonsense questions are about."""
+"""Code and data shared by the procedural twins: words, stories, and the small world of commonsense questions."""

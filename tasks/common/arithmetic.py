@@ -1,6 +1,6 @@
-"""What the twins of arithmetic tasks share: solutions in steps, their patterns, and the explanation of the steps.
+"""Code shared by the twins of arithmetic tasks: solutions in steps, their patterns and their explanation.
 
-``stories.py`` beside this file writes the questions.
+``stories.py`` in this folder writes the questions.
 """
 
 from __future__ import annotations
@@ -15,31 +15,35 @@ from rtbench_tasks.common.text import capital
 from rtbench.twins import Narrator, near
 
 Numbers = Mapping[str, int]
-"""By letter, as equations and wordings name them."""
+"""Numbers by letter, as used in equations and wordings."""
 Form = tuple[str, list[str]]
-"""Canonical form of a value: ``+`` with signed terms, ``*`` with signed factors, or nothing with a bare number."""
+"""Canonical form of a value: ``+`` with signed terms, ``*`` with signed factors, or the empty string with a bare
+number."""
 T = TypeVar("T")
 _INVERSE = {"+": "-", "-": "+", "*": "/", "/": "*"}
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One step of a solution; its texts are patterns of ``str.format``, filled in when they are wanted (most problems are
-    drawn more often than explained)."""
+    """One step of a solution.
+
+    Its texts are patterns of ``str.format``, which are filled in only when needed: most problems are drawn more often
+    than explained.
+    """
 
     equation: str
     """``u = x + y``: the step's letter, and the letters of numbers or of earlier steps."""
     lead: str
-    """Clause that ends where the result is to be said: ``Kate has``, ``the sum is``."""
+    """Clause that the result completes: ``Kate has``, ``the sum is``."""
     unit: str = ""
-    """What the result counts."""
+    """Unit of the result."""
     given: str = ""
-    """Clause that restates what the question says for this step."""
+    """Clause that restates the facts of the question for this step."""
     number: int = 0
-    """``{z}`` in these texts, where the step belongs to a tail."""
+    """Value of ``{z}`` in these texts, where the step belongs to a tail."""
 
 
 class Solution(msgspec.Struct, frozen=True):
-    """What an explanation needs: numbers by letter, the steps, and the words of their texts."""
+    """Everything that an explanation needs: numbers by letter, the steps, and the words of their texts."""
 
     numbers: dict[str, int]
     lines: tuple[Line, ...]
@@ -47,7 +51,7 @@ class Solution(msgspec.Struct, frozen=True):
 
 
 def compute(op: str, a: int, b: int) -> int:
-    """Result of one operation. A division that a slip made uneven is rounded down, as an erring teacher would."""
+    """Return the result of one operation. A division with a remainder, after a slip, is rounded down."""
     if op == "+":
         return a + b
     if op == "-":
@@ -58,8 +62,10 @@ def compute(op: str, a: int, b: int) -> int:
 
 
 def pattern(solution: Solution) -> str:
-    """Operations and operands in a canonical form: neither the order of a sum's or product's parts nor how they are
-    grouped makes another pattern."""
+    """Return operations and operands in a canonical form.
+
+    The order and the grouping of the terms of a sum, or the factors of a product, do not affect it.
+    """
     forms: dict[str, Form] = {letter: ("", [str(number)]) for letter, number in solution.numbers.items()}
     form: Form = ("", [])
     for line in solution.lines:
@@ -70,7 +76,7 @@ def pattern(solution: Solution) -> str:
 
 
 def _parts(form: Form, kind: str, sign: str) -> list[str]:
-    """Terms (or factors) with their signs, as parts of a larger sum (or product)."""
+    """Return terms (or factors) with their signs, as parts of a larger sum (or product)."""
     if form[0] != kind:
         return [sign + _closed(form)]
     return form[1] if sign == kind else [_INVERSE[part[0]] + part[1:] for part in form[1]]
@@ -97,7 +103,7 @@ SAY = {
     "/": (*_ANY, "Dividing {b} by {n} gives {b} / {n} = {a}.", "We divide and get {b} / {n} = {amount}.",
           "Sharing {b} into {n} equal parts gives {b} / {n} = {a}."),
 }  # fmt: skip
-"""One step. ``amount`` is the result with its unit."""
+"""Wordings of one step, by operation. ``amount`` is the result with its unit."""
 GIVEN = ("We know that {given}.", "{Given}.", "The question says that {given}.", "We read that {given}.")
 TOGETHER = (
     "{Lead} {line} = {amount}.",
@@ -110,8 +116,10 @@ END = ("So {lead} {amount}.", "That makes {amount}.", "The result is {a}.", "In 
 
 
 def explain(solution: Solution, narrator: Narrator) -> int:
-    """Says all steps, in one line where the narrator is coarse, and returns what they lead to. The last line of a solution
-    must need all others, if by way of each other."""
+    """Explain all steps, in one line where the narrator is coarse, and return their result.
+
+    The last line of a solution must depend on all other lines, directly or indirectly.
+    """
     values, waiting = dict(solution.numbers), list(solution.lines)
     calculations = {letter: str(number) for letter, number in values.items()}
     final = waiting[-1].equation.split()[0]
@@ -124,8 +132,8 @@ def explain(solution: Solution, narrator: Narrator) -> int:
         lead, unit, given = _filled(line, solution)
         if given:
             narrator.restate(*GIVEN, given=given, Given=capital(given))
-        found = compute(op, values[left], values[right])
-        value = values[letter] = narrator.result(found, near(found))
+        correct = compute(op, values[left], values[right])
+        value = values[letter] = narrator.result(correct, near(correct))
         calculations[letter] = (
             f"{_side(calculations[left], op, first=True)} {op} {_side(calculations[right], op, first=False)}"
         )
@@ -139,7 +147,7 @@ def explain(solution: Solution, narrator: Narrator) -> int:
 
 
 def _filled(line: Line, solution: Solution) -> tuple[str, str, str]:
-    """Lead, unit and given."""
+    """Return lead, unit and given of a line, filled in."""
     filling: dict[str, object] = dict(solution.words)
     filling.update(solution.numbers)
     if line.number:
@@ -148,7 +156,7 @@ def _filled(line: Line, solution: Solution) -> tuple[str, str, str]:
 
 
 def _side(text: str, op: str, *, first: bool) -> str:
-    """One side of an operation, in parentheses where the operation would else change."""
+    """Return one side of an operation, in parentheses where the result would otherwise change."""
     inner = text.split()
     if len(inner) == 1 or (first and op in "+-") or (op == "+"):
         return text
@@ -159,17 +167,17 @@ def _side(text: str, op: str, *, first: bool) -> str:
 
 
 def whole(rng: random.Random, low: int, high: int) -> int:
-    """A number from ``low`` to ``high``; several times as fast as ``randint``, of which a draw would need dozens."""
+    """Return a random number from ``low`` to ``high``. A draw needs dozens, and ``randint`` is several times slower."""
     return low + int(rng.random() * (high - low + 1))
 
 
 def pick(rng: random.Random, options: Sequence[T]) -> T:
-    """One of the options, fast."""
+    """Return a random option; faster than ``rng.choice``."""
     return options[int(rng.random() * len(options))]
 
 
 def some(rng: random.Random, options: Sequence[T], count: int) -> list[T]:
-    """Different ones of many options, fast."""
+    """Return ``count`` different random options out of many; faster than ``rng.sample``."""
     places: list[int] = []
     while len(places) < count:
         place = int(rng.random() * len(options))

@@ -1,4 +1,4 @@
-"""What the date twin and the pocket models' text share of the calendar."""
+"""Calendar functions shared by the date twin and the pocket models' pre-training text."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ from datetime import date, timedelta
 
 
 def numbers(day: date) -> str:
-    """``MM/DD/YYYY``."""
+    """Return a date as ``MM/DD/YYYY``."""
     return f"{day.month:02}/{day.day:02}/{day.year}"
 
 
 def shift(day: date, unit: str, count: int) -> date:
-    """The date that is so many days, weeks, months or years on, or back; a day that a month lacks becomes its 28th."""
+    """Return the date that is ``count`` units later, or earlier where ``count`` is negative.
+
+    Args:
+        day: the first date.
+        unit: ``day``, ``week``, ``month`` or ``year``.
+        count: number of units.
+
+    Returns:
+        The date. A day that does not exist in the month becomes its 28th.
+    """
     if unit in {"day", "week"}:
         return day + timedelta(count * (7 if unit == "week" else 1))
     months = 12 * day.year + day.month - 1 + count * (12 if unit == "year" else 1)

@@ -1,7 +1,7 @@
-"""Word problems of the arithmetic twins: shapes, tails, and how a question is drawn from them.
+"""Word problems of the arithmetic twins: shapes, tails, and the drawing of questions from them.
 
-A :class:`StoryShape` is a small situation with wordings and with the steps that solve it; a :class:`Tail` is one more event
-after it. All numbers and results are whole and at least 2, so that no noun is ever in the singular.
+A :class:`StoryShape` is a small situation with wordings and the steps that solve it; a :class:`Tail` is one more event
+after it. All numbers and results are whole and at least 2, so that every noun is in the plural.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from rtbench.api import BadInputError
 ITEMS = tuple(thing for thing in THINGS if thing not in {"boxes", "grapes", "nuts"})
 """Things that can be bought one by one and put into boxes."""
 CONTAINERS = ("bags", "baskets", "boxes", "crates", "drawers", "packs")
-"""Things stand *in* them."""
+"""Containers that things are *in*."""
 Draw = Callable[[random.Random, int], Numbers]
-"""Numbers of a shape; the second argument is the largest allowed. What does not fit is drawn again."""
+"""Draws the numbers of a shape; the second argument is the largest number allowed. Numbers that do not fit are drawn
+again."""
 _TRIES = 2000
 
 
@@ -32,29 +33,29 @@ class StoryShape(msgspec.Struct, frozen=True, kw_only=True):
     bodies: tuple[str, ...]
     asks: tuple[str, ...]
     kind: str = ""
-    """What the result is, for tails to go on from; empty where none can."""
+    """Kind of the result, from which tails can continue; empty where no tail can follow."""
 
 
 class Tail(msgspec.Struct, frozen=True, kw_only=True):
     """One more event and step. In its texts ``{z}`` is its number."""
 
     kind: str
-    """Of what it goes on from."""
+    """Kind of the result that it continues from."""
     op: str
-    """As in :func:`further`."""
+    """Operation, as in :func:`further`."""
     tells: tuple[str, ...]
     asks: tuple[str, ...]
     lead: str
     unit: str
     given: str
     fixed: int = 0
-    """The number, where wording fixes it (2 for ``half``)."""
+    """The number, where the wording determines it (2 for ``half``)."""
     then: str = ""
     """Kind of the new result; empty where nothing may follow."""
 
 
 class Told(msgspec.Struct, frozen=True):
-    """A written problem."""
+    """A problem in words, with its solution."""
 
     body: str
     ask: str
@@ -66,7 +67,7 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def fits(op: str, a: int, b: int, largest: int) -> bool:
-    """Whether a step stays within what a pupil does by heart, with whole results from 2 to ``largest``."""
+    """Return whether a step is simple mental arithmetic with a whole result from 2 to ``largest``."""
     if op == "*" and not 2 <= min(a, b) <= 9:
         return False
     if op == "/" and (not 2 <= b <= 9 or a % b):
@@ -75,7 +76,7 @@ def fits(op: str, a: int, b: int, largest: int) -> bool:
 
 
 def first(rng: random.Random, op: str, largest: int) -> tuple[int, int]:
-    """Operands of an operation that fits."""
+    """Draw the operands of an operation such that it fits."""
     if op == "+":
         total = whole(rng, 4, largest)
         left = whole(rng, 2, total - 2)
@@ -91,7 +92,7 @@ def first(rng: random.Random, op: str, largest: int) -> tuple[int, int]:
 
 
 def further(rng: random.Random, op: str, value: int, largest: int) -> int:
-    """A second operand for ``value op number``; ``~-`` is ``number - value``. 0 where there is none."""
+    """Draw a number for ``value op number``; ``~-`` stands for ``number - value``. Return 0 where no number fits."""
     if value < 2:
         return 0
     if op in {"+", "~-"}:
@@ -105,7 +106,10 @@ def further(rng: random.Random, op: str, value: int, largest: int) -> int:
 
 
 def chain(*ops: str) -> Draw:
-    """Numbers x, y, z … of steps that each go on from the result before; an impossible one is 0, which fits nowhere."""
+    """Return a draw of numbers x, y, z … for steps that each continue from the previous result.
+
+    An impossible number is 0, which never fits.
+    """
 
     def draw(rng: random.Random, largest: int) -> Numbers:
         x, y = first(rng, ops[0], largest)
@@ -120,7 +124,7 @@ def chain(*ops: str) -> Draw:
 
 
 def between(**bounds: tuple[int, int]) -> Draw:
-    """Independent numbers, each with its smallest and largest value."""
+    """Return a draw of independent numbers, each with its smallest and largest value."""
     items = tuple(bounds.items())
 
     def draw(rng: random.Random, largest: int) -> Numbers:
@@ -132,20 +136,19 @@ def between(**bounds: tuple[int, int]) -> Draw:
 # ------------------------------------------------------------------------------------------------------------- shapes
 
 OPS = "++---**//"
-"""How often each operation is drawn where there is one; for multiplication and division there are fewer different
-operands."""
+"""Operations with their relative frequencies; multiplication and division have fewer different operands."""
 
 
 def one_step(
     op: str, bodies: tuple[str, ...], ask: str, lead: str, unit: str = "{thing}", given: str = "", kind: str = ""
 ) -> StoryShape:
-    """A shape of one operation on x and y."""
+    """Return a shape with one operation on x and y."""
     line = Line(f"u = x {op} y", lead, unit, given)
     return StoryShape(numbers=chain(op), lines=(line,), bodies=bodies, asks=(ask,), kind=kind)
 
 
 def by_steps(shapes: Sequence[StoryShape], fewest: int, most: int) -> Mapping[int, tuple[StoryShape, ...]]:
-    """For each number of steps the shapes that have so many, with tails where they can have some."""
+    """Return the shapes for each number of steps: those that have it, and those that reach it with tails."""
     return {
         steps: tuple(s for s in shapes if len(s.lines) == steps or (s.kind and len(s.lines) < steps))
         for steps in range(fewest, most + 1)
@@ -156,7 +159,7 @@ def by_steps(shapes: Sequence[StoryShape], fewest: int, most: int) -> Mapping[in
 
 
 def draw_words(rng: random.Random) -> dict[str, str]:
-    """Names, things and places of one story, none of them twice."""
+    """Draw names, things and places of one story, without repetition."""
     name, other, third, friend = some(rng, NAMES, 4)
     thing, extra = some(rng, ITEMS, 2)
     red, blue, green = some(rng, COLOURS, 3)
@@ -176,15 +179,15 @@ def tell(
     tails: Sequence[Tail] = (),
     count: int = 0,
 ) -> Told:
-    """Writes a problem of ``shape`` with ``count`` tails.
+    """Write a problem of ``shape`` with ``count`` tails.
 
     Raises:
-        BadInputError: no numbers fit, since ``largest`` is too small.
+        BadInputError: no numbers fit, because ``largest`` is too small.
     """
     for _ in range(_TRIES):
-        told = _try_to_tell(rng, shape, words, largest, tails, count)
-        if told is not None:
-            return told
+        problem = _try_to_tell(rng, shape, words, largest, tails, count)
+        if problem is not None:
+            return problem
     raise BadInputError(f"no numbers up to {largest} fit a question", where="knob largest", next_step="raise it")
 
 
@@ -227,34 +230,34 @@ def _write(
     value: int,
 ) -> Told:
     filling: dict[str, object] = {**words, **numbers}
-    told, asks = [pick(rng, shape.bodies).format(**filling)], shape.asks
+    sentences, asks = [pick(rng, shape.bodies).format(**filling)], shape.asks
     lines = list(shape.lines)
     last = lines[-1].equation.split()[0] if lines else "x"
     for at, (tail, number) in enumerate(chosen):
         letter, result = f"z{at}", f"r{at}"
         numbers[letter] = filling["z"] = number
-        told.append(pick(rng, tail.tells).format(**filling))
+        sentences.append(pick(rng, tail.tells).format(**filling))
         sides = f"{letter} - {last}" if tail.op == "~-" else f"{last} {tail.op} {letter}"
         lines.append(Line(f"{result} = {sides}", tail.lead, tail.unit, tail.given, number))
         last, asks = result, tail.asks
     ask = pick(rng, asks).format(**filling)
-    return Told(body=" ".join(told), ask=ask, solution=Solution(numbers, tuple(lines), words), value=value)
+    return Told(body=" ".join(sentences), ask=ask, solution=Solution(numbers, tuple(lines), words), value=value)
 
 
 def tell_by_operation(
     rng: random.Random, shapes: Mapping[str, Sequence[StoryShape]], words: Mapping[str, str], largest: int, steps: int
 ) -> Told:
-    """Writes a problem of one of :data:`OPS`; any further steps are of things got or gone.
+    """Write a problem with one of :data:`OPS`; in any further steps, things are received or given away.
 
     Args:
-        rng: decides all.
-        shapes: of one step, by operation.
-        words: of :func:`draw_words`.
-        largest: no number is larger.
-        steps: at least 1.
+        rng: random generator for all choices.
+        shapes: shapes of one step, by operation.
+        words: result of :func:`draw_words`.
+        largest: largest number allowed.
+        steps: number of steps, at least 1.
 
     Raises:
-        BadInputError: no numbers fit, since ``largest`` is too small.
+        BadInputError: no numbers fit, because ``largest`` is too small.
     """
     able = shapes[pick(rng, OPS)]
     tails = steps - 1

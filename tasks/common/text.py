@@ -1,4 +1,4 @@
-"""What the twins share in writing sentences."""
+"""Functions shared by the twins for writing sentences."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 
 def capital(text: str) -> str:
-    """The text as a sentence begins."""
+    """Return the text with a capital first letter."""
     return text[:1].upper() + text[1:]
 
 
 def listed(parts: Sequence[str], last: str = " and ") -> str:
-    """``a, b and c``; ``last`` stands before the last of several."""
+    """Return parts as ``a, b and c``; ``last`` is the text before the last of several parts."""
     return last.join((*([", ".join(parts[:-1])] if parts[1:] else []), parts[-1]))
 
 
 def yes_no(holds: bool) -> str:
-    """The answer to a question whether something holds."""
+    """Return ``yes`` or ``no``."""
     return "yes" if holds else "no"

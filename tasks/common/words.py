@@ -1,5 +1,8 @@
-"""Words of the twins. The pocket base models know them from their pre-training text (as single words, not in the twins'
-questions); change nothing here without training those models anew."""
+"""Words of the twins.
+
+The pocket base models know them from their pre-training text (as single words, not in the twins' questions). Change
+nothing here without training those models again.
+"""
 
 from __future__ import annotations
 

@@ -1,16 +1,16 @@
-"""The small world of the commonsense twins: about 80 things and what everyone knows of them.
+"""The small world of the commonsense twins: about 80 things and common knowledge about them.
 
-The pocket base models read the world one fact at a time in their pre-training text; the twins then ask for facts, and
-for what follows from two or three of them. That text is made of :func:`one_fact`: random facts in random wordings, each
+The pocket base models read the world one fact at a time in their pre-training text. The twins then ask for facts, and
+for conclusions from two or three of them. That text comes from :func:`one_fact`: random facts in random wordings, each
 fact equally often.
 
-A :class:`FactText` is the three texts ``text_before + value + text_after`` as they stand (the space before the value is
-part of the value): ``"A robin is found in the"``, ``" garden"``, ``"."``. What stands before the value determines it. A
-sentence states one fact, or asks for one and answers; none joins two. Every fact that a twin uses is in :data:`FACTS`,
-so the texts reach it.
+A :class:`FactText` is the concatenation of ``text_before + value + text_after`` (the space before the value is part of
+the value): ``"A robin is found in the"``, ``" garden"``, ``"."``. The text before the value determines it. A sentence
+states one fact, or asks for one fact and answers; no sentence joins two facts. Every fact that a twin uses is in
+:data:`FACTS`, so that the pre-training text covers it.
 
-The facts stand in ``world_tables.py``; here is how they are worded. Change nothing in either without training those models
-anew.
+The facts are in ``world_tables.py``, their wordings in this file. Change nothing in either without training those
+models again.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ _MARK = "\0"
 
 
 class FactText(msgspec.Struct, frozen=True):
-    """One sentence of one fact; the three parts follow each other without anything between them."""
+    """One sentence of one fact, in three parts with nothing between them."""
 
     text_before: str
     value: str
-    """Determined by the world and by what stands before; begins with a space."""
+    """Value that the world and ``text_before`` determine; it begins with a space."""
     text_after: str
 
 
 class Fact(msgspec.Struct, frozen=True):
-    """What the world says."""
+    """One fact of the world."""
 
     relation: str
     subject: str
@@ -48,20 +48,24 @@ class Fact(msgspec.Struct, frozen=True):
 
     @property
     def key(self) -> Key:
+        """Return relation and subject."""
         return self.relation, self.subject
 
 
 class Relation(msgspec.Struct, frozen=True):
-    """How facts of one relation are worded. Patterns of ``str.format``: ``{s}`` is the subject and ``{v}`` the value,
-    both with their articles. The last of the two is the one that the sentence tells."""
+    """Wordings of the facts of one relation.
+
+    They are patterns of ``str.format``: ``{s}`` is the subject and ``{v}`` the value, both with their articles. The
+    sentence states the one that comes last.
+    """
 
     name: str
     clauses: tuple[str, ...]
-    """Statements without capital and period."""
+    """Statements without a capital letter and period."""
     asks: tuple[str, ...]
-    """Questions about the value; the value answers them."""
+    """Questions that the value answers."""
     inverse: tuple[str, ...] = ()
-    """Statements that tell the subject of a value. Only where no two subjects share a value."""
+    """Statements that give the subject of a value; only where no two subjects share a value."""
     inverse_asks: tuple[str, ...] = ()
 
 
@@ -179,7 +183,7 @@ RELATIONS: Mapping[str, Relation] = {
 
 
 def _rows(table: str, relations: str) -> Iterator[Fact]:
-    """Facts of a table whose columns, behind the subject, are these relations."""
+    """Yield the facts of a table whose columns after the subject are these relations."""
     for line in table.strip().splitlines():
         *words, last = (cell.strip() for cell in line.split("|"))
         subject, *cells = (*words, *last.split()) if last[0].isdigit() else (*words, last)
@@ -200,81 +204,85 @@ FACTS: Mapping[Key, Fact] = {
     )
     for fact in rows
 }
-"""All that is known, by relation and subject."""
+"""All facts, by relation and subject."""
 _ALL = tuple(FACTS.values())
 THINGS = tuple(fact.subject for fact in _ALL if fact.relation == "kind")
 NUMERIC = ("size", "weight", "speed")
 """Relations whose values are classes from 1 to 9."""
 _BARE = frozenset({"water", "fire", "fall", "source"})
-"""Relations of materials, which have no article."""
+"""Relations whose subjects are materials, which have no article."""
 _CLASSES = frozenset({"kind", "group", "worker"})
-"""Relations whose values have one."""
+"""Relations whose values have an article."""
 
 
 def with_article(noun: str) -> str:
-    """``a robin``, ``an owl``."""
+    """Return a noun with its article: ``a robin``, ``an owl``."""
     if noun == "furniture":
         return "a piece of furniture"
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 def subject_phrase(relation: str, subject: str) -> str:
-    """A subject as sentences about this relation name it: ``a robin``, ``steel``, ``the garden``."""
+    """Return a subject as written in sentences about a relation: ``a robin``, ``steel``, ``the garden``."""
     if relation in _BARE:
         return subject
     return f"the {subject}" if relation == "worker" else with_article(subject)
 
 
 def value_phrase(relation: str, value: str) -> str:
-    """A value as sentences name it: ``a bird``, ``hit nails``, ``3``."""
+    """Return a value as written in sentences about a relation: ``a bird``, ``hit nails``, ``3``."""
     return with_article(value) if relation in _CLASSES else value
 
 
 def fill(pattern: str, relation: str, subject: str, value: str) -> str:
-    """A wording of a relation with a subject and a value put in, right or wrong."""
+    """Return a wording of a relation, filled in with a subject and a correct or wrong value."""
     return pattern.format(s=subject_phrase(relation, subject), v=value_phrase(relation, value))
 
 
 def value_of(relation: str, subject: str) -> str:
-    """What the world says. KeyError where it says nothing."""
+    """Return the value of a fact.
+
+    Raises:
+        KeyError: there is no such fact.
+    """
     return FACTS[relation, subject].value
 
 
 def known(relation: str, subject: str) -> bool:
-    """Whether the world says something about it."""
+    """Return whether there is a fact of a relation about a subject."""
     return (relation, subject) in FACTS
 
 
 @cache
 def subjects(relation: str) -> tuple[str, ...]:
-    """All of which the relation tells something."""
+    """Return all subjects that have a fact of a relation."""
     return tuple(fact.subject for fact in _ALL if fact.relation == relation)
 
 
 @cache
 def values(relation: str) -> tuple[str, ...]:
-    """All values of a relation, each once."""
+    """Return all different values of a relation."""
     return tuple(dict.fromkeys(fact.value for fact in _ALL if fact.relation == relation))
 
 
 @cache
 def subject_of(relation: str, value: str) -> str:
-    """The one subject with this value; for relations that have :attr:`Relation.inverse`."""
-    (found,) = (fact.subject for fact in _ALL if fact.relation == relation and fact.value == value)
-    return found
+    """Return the only subject with a value, for relations that have :attr:`Relation.inverse`."""
+    (subject,) = (fact.subject for fact in _ALL if fact.relation == relation and fact.value == value)
+    return subject
 
 
 @cache
 def near(value: str) -> frozenset[str]:
-    """A value, and those that the real world might allow beside it."""
+    """Return a value and the values that may also be true in the real world."""
     lines = (line.split(", ") if "," in line else line.split() for line in OVERLAPS)
     return frozenset(word for line in lines if value in line for word in line) | {value}
 
 
 def worded(narrator: Narrator, relation: str, subject: str, value: str, *, inverse: bool = False) -> str:
-    """A fact, right or wrong, as a clause in the narrator's wording."""
-    found = RELATIONS[relation]
-    return fill(narrator.pick(*(found.inverse if inverse else found.clauses)), relation, subject, value)
+    """Return a correct or wrong fact as a clause in a wording that the narrator picks."""
+    wordings = RELATIONS[relation]
+    return fill(narrator.pick(*(wordings.inverse if inverse else wordings.clauses)), relation, subject, value)
 
 
 # ---------------------------------------------------------------------------------------------------- pre-training text
@@ -282,14 +290,14 @@ def worded(narrator: Narrator, relation: str, subject: str, value: str, *, inver
 
 @cache
 def texts_of(fact: Fact) -> tuple[FactText, ...]:
-    """All sentences that state a fact, or ask for it and answer."""
+    """Return all sentences that state a fact, or ask for it and answer."""
     relation = RELATIONS[fact.relation]
     subject, value = subject_phrase(fact.relation, fact.subject), value_phrase(fact.relation, fact.value)
-    told = [(clause, subject, value, True) for clause in relation.clauses]
-    told += [(f"{ask} {{v}}", subject, value, True) for ask in relation.asks]
-    told += [(clause, subject, value, False) for clause in relation.inverse]
-    told += [(f"{ask} {{s}}", subject, value, False) for ask in relation.inverse_asks]
-    return tuple(_text(*parts) for parts in told)
+    wordings = [(clause, subject, value, True) for clause in relation.clauses]
+    wordings += [(f"{ask} {{v}}", subject, value, True) for ask in relation.asks]
+    wordings += [(clause, subject, value, False) for clause in relation.inverse]
+    wordings += [(f"{ask} {{s}}", subject, value, False) for ask in relation.inverse_asks]
+    return tuple(_text(*wording) for wording in wordings)
 
 
 def _text(pattern: str, subject: str, value: str, forward: bool) -> FactText:
@@ -299,5 +307,5 @@ def _text(pattern: str, subject: str, value: str, forward: bool) -> FactText:
 
 
 def one_fact(rng: random.Random) -> FactText:
-    """A random sentence of a random fact."""
+    """Return a random sentence of a random fact."""
     return rng.choice(texts_of(rng.choice(_ALL)))

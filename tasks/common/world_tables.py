@@ -1,9 +1,11 @@
-"""Tables of the small world: what ``world.py`` beside this file makes its facts of. One line each, columns between bars;
-a dash where nothing is said.
+"""Tables of the small world, from which ``world.py`` in this folder makes its facts.
 
-Change nothing here without training the pocket base models anew. Sizes, weights and speeds are classes from 1 to 9, each
-a range of real lengths (up to 3 cm, 20 cm, 60 cm, 1.5 m, 3 m, 6 m, 20 m, 100 m, more), masses (10 g, 300 g, 3 kg, 15 kg,
-100 kg, 900 kg, 7 t, 200 t, more) and top speeds (1 km/h, 5, 20, 40, 75, 140, 250, 350, more).
+Each subject is one line, with columns separated by bars and a dash where there is no fact. Change nothing here without
+training the pocket base models again.
+
+Sizes, weights and speeds are classes from 1 to 9, each a range of real lengths (up to 3 cm, 20 cm, 60 cm, 1.5 m, 3 m, 6
+m, 20 m, 100 m, more), masses (10 g, 300 g, 3 kg, 15 kg, 100 kg, 900 kg, 7 t, 200 t, more) and top speeds (1 km/h, 5,
+20, 40, 75, 140, 250, 350, more).
 """
 
 # name | kind | place | eats | gives | color | size weight speed
@@ -224,5 +226,5 @@ gills scales
 branches petals
 plant food
 """.strip().splitlines()
-"""Values that the real world might allow side by side: none of them is a wrong choice beside another of its line. Values
-of two words have commas between them."""
+"""Values that may be true together in the real world: a value is never a wrong choice where another of its line is
+correct. In lines with values of two words, commas separate the values."""

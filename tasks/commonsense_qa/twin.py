@@ -1,6 +1,6 @@
-"""CommonsenseQA's twin: one fact of the small world (two out of distribution) asked in a little scene, five choices.
+"""CommonsenseQA's twin: questions about one fact of the small world (two out of distribution) in a scene, five choices.
 
-The facts stand in no question: the pocket base models know them from their pre-training text.
+No question contains the facts: the pocket base models know them from their pre-training text.
 """
 
 from __future__ import annotations
@@ -23,31 +23,31 @@ LETTERS = "ABCDE"
 
 
 class CommonsenseKnobs(Knobs, frozen=True):
-    """Of :class:`CommonsenseTwin`."""
+    """Knobs of :class:`CommonsenseTwin`."""
 
     hops: Annotated[int, Meta(ge=1, le=3)] = 1
-    """Facts between what a question names and its answer."""
+    """Number of facts between the term in the question and the answer."""
     longer: Annotated[float, Meta(ge=0, le=1)] = 0.0
-    """Share of questions with one fact more, where there is a longer kind of question."""
+    """Fraction of questions with one more fact, where there is a longer kind of question."""
 
 
 class Hop(msgspec.Struct, frozen=True):
-    """One fact on the way to an answer."""
+    """One fact on the path to an answer."""
 
     relation: str
     inverse: bool = False
-    """From a value to its one subject."""
+    """True where it leads from a value to its only subject."""
 
     def follow(self, term: str) -> str:
         return subject_of(self.relation, term) if self.inverse else value_of(self.relation, term)
 
     def key(self, term: str, found: str) -> str:
-        """Names the fact."""
+        """Return a name of the fact."""
         return f"{self.relation}/{found if self.inverse else term}"
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A kind of question: the facts it follows, and its wordings. In them ``{x}`` is what the question names."""
+    """A kind of question: its facts and its wordings. In the wordings ``{x}`` is the term that the question names."""
 
     hops: tuple[Hop, ...]
     scenes: tuple[str, ...]
@@ -55,20 +55,20 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class Path(msgspec.Struct, frozen=True):
-    """One question of a route, without its wording and choices."""
+    """One question of a route, without wording and choices."""
 
     route: Route
     term: str
-    """What the question names."""
+    """Term that the question names."""
     gold: str
     pattern: str
     wrong: tuple[str, ...]
-    """Wrong choices, as often as they are the answers of other questions of the route: how often a choice is seen tells
-    nothing."""
+    """Wrong choices, each as often as it is the answer of another question of the route. So the frequency of a choice
+    reveals nothing."""
 
 
 def _route(hops: str, scenes: tuple[str, ...], asks: tuple[str, ...]) -> Route:
-    """Hops as names of relations; ``~`` before one inverts it."""
+    """Create a route; ``hops`` are names of relations, inverted by a preceding ``~``."""
     parsed = tuple(Hop(name.removeprefix("~"), inverse=name.startswith("~")) for name in hops.split())
     return Route(parsed, scenes, asks)
 
@@ -228,7 +228,7 @@ SAY_ALL = (
 
 
 class CommonsenseTwin(Twin[CommonsenseKnobs]):
-    """See the module. Pattern: the facts that lead to the answer; scenes, names and choices vary within it."""
+    """Twin of CommonsenseQA. Pattern: the facts that lead to the answer; scenes, names and choices vary within it."""
 
     knobs = CommonsenseKnobs()
     harder = CommonsenseKnobs(hops=2)
@@ -269,7 +269,7 @@ class CommonsenseTwin(Twin[CommonsenseKnobs]):
                 narrator.say("{fact}.", fact=capital(facts[-1]))
             term = found
         right = LETTERS[problem.choices.index(term)] if term in problem.choices else guess
-        # A slip here never mends an earlier one.
+        # A slip here never corrects an earlier slip.
         letter = narrator.result(right, [letter for letter in LETTERS if letter != problem.answer])
         if narrator.fine:
             narrator.restate(*SAY_FOUND, v=term)
@@ -281,19 +281,19 @@ class CommonsenseTwin(Twin[CommonsenseKnobs]):
 
 
 def _named(hop: Hop, term: str) -> str:
-    """What a question names, as its wording wants it."""
+    """Return the term that a question names, in the form that its wording needs."""
     return term if hop.inverse else subject_phrase(hop.relation, term)
 
 
 def _start(hop: Hop, term: str) -> str:
-    """What a question names, as a thing to think of."""
+    """Return the term that a question names, as the explanation begins with it."""
     if hop.inverse:
         return f"what helps to {term}" if hop.relation == "use" else f"what gives {term}"
     return subject_phrase(hop.relation, term)
 
 
 def _goes_on(hops: tuple[Hop, ...], term: str) -> bool:
-    """Whether all hops can be followed from here."""
+    """Return whether all hops can be followed from a term."""
     for hop in hops:
         if not hop.inverse and not known(hop.relation, term):
             return False
@@ -302,13 +302,13 @@ def _goes_on(hops: tuple[Hop, ...], term: str) -> bool:
 
 
 def _terms(hop: Hop) -> tuple[str, ...]:
-    """From where a hop can be followed."""
+    """Return the terms from which a hop can be followed."""
     return values(hop.relation) if hop.inverse else subjects(hop.relation)
 
 
 @cache
 def _passing(hops: tuple[Hop, ...], at: int) -> tuple[str, ...]:
-    """Results of a hop, right and wrong, from which the rest of the hops can be followed."""
+    """Return the results of a hop, correct and wrong, from which the remaining hops can be followed."""
     hop = hops[at]
     ends = subjects(hop.relation) if hop.inverse else values(hop.relation)
     return tuple(end for end in ends if _goes_on(hops[at + 1 :], end))
@@ -316,7 +316,7 @@ def _passing(hops: tuple[Hop, ...], at: int) -> tuple[str, ...]:
 
 @cache
 def paths(hops: int) -> tuple[Path, ...]:
-    """All questions with so many facts."""
+    """Return all questions with ``hops`` facts."""
     return tuple(path for route in ROUTES if len(route.hops) == hops for path in _of_route(route))
 
 
@@ -325,7 +325,7 @@ def _of_route(route: Route) -> Iterator[Path]:
         term: _follow(route, term) for term in _terms(route.hops[0]) if _goes_on(route.hops, term)
     }
     for term, (gold, pattern) in ends.items():
-        # Of an inverse end the choices are things: wrong are those that serve for nothing like it.
+        # At an inverse end the choices are things: those that have no similar use are wrong.
         close = near(term) if route.hops[-1].inverse else near(gold)
         wrong = tuple(
             end for other, (end, _) in ends.items() if (other if route.hops[-1].inverse else end) not in close
@@ -335,7 +335,7 @@ def _of_route(route: Route) -> Iterator[Path]:
 
 
 def _follow(route: Route, term: str) -> tuple[str, str]:
-    """Where a route leads, and by which facts."""
+    """Return the answer of a route from a term, and the facts that lead there."""
     keys: list[str] = []
     for hop in route.hops:
         found = hop.follow(term)

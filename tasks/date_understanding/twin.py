@@ -1,4 +1,4 @@
-"""Date Understanding's twin: a date and one or two offsets from it (three out of distribution), six choices."""
+"""Date Understanding's twin: a date, one or two offsets from it (three out of distribution), and six choices."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ Kind = Literal["today", "event", "asked"]
 
 
 class DateKnobs(Knobs, frozen=True):
-    """Of :class:`DateTwin`."""
+    """Knobs of :class:`DateTwin`."""
 
     steps: Annotated[int, Meta(ge=1, le=6)] = 2
     """Largest number of offsets in a question."""
     fewest: Annotated[int, Meta(ge=1)] = 1
     """Smallest number of offsets; ``steps`` where that is smaller."""
     choices: Annotated[int, Meta(ge=2, le=6)] = 6
-    """Choices of a question; one in ten has one fewer."""
+    """Number of choices of a question; one question in ten has one choice fewer."""
 
 
 class Offset(msgspec.Struct, frozen=True):
-    """A way from one date to another; ``count`` is negative for an earlier date."""
+    """The difference between two dates; ``count`` is negative for an earlier date."""
 
     unit: Unit
     count: int
 
     @property
     def gap(self) -> str:
-        """Its length in words."""
+        """Return its length in words."""
         count = abs(self.count)
         return f"{WORDS[count - 1]} {self.unit}{'s' * (count > 1)}"
 
@@ -50,33 +50,34 @@ class Offset(msgspec.Struct, frozen=True):
 
 
 class DateStep(msgspec.Struct, frozen=True):
-    """One offset of a question and what its result is the date of."""
+    """One offset of a question, and the event on the resulting date."""
 
     kind: Kind
     offset: Offset
     told: str
-    """For ``today``: what the question says of the date before, to be filled in with ``{b}``."""
+    """For ``today``: the question's statement about the previous date, to fill in with ``{b}``."""
     label: str
-    """What has the resulting date: "today", "the party", "the day we want"."""
+    """Name of the resulting date: "today", "the party", "the day we want"."""
 
 
 class Chain(msgspec.Struct, frozen=True):
-    """What the explanation needs."""
+    """Input of the explanation."""
 
     start: date
     spelled: str
-    """The first date as the question writes it."""
+    """The first date as written in the question."""
     steps: tuple[DateStep, ...]
     when: str
-    """What is asked for, as the question names it."""
+    """Name of the wanted date in the question."""
 
 
 WORDS = ("one", "two", "3", "4", "5", "6", "7", "8", "9", "10")
 EVENTS = ("party", "game", "trip", "test", "dance", "race")
 CLOSE = tuple(Offset(unit, count) for unit in ("day", "week", "month", "year") for count in (-1, 1))
 FROM_START = 0.4
-"""Share of wrong choices made from the first date. With it neither the choice next to the first date, nor the middle one,
-nor the one with the commonest parts is right more than about a quarter of the time."""
+"""Fraction of wrong choices that are derived from the first date. With this value, neither the choice nearest to the
+first date, nor the middle choice, nor the choice with the most common parts is correct more than about a quarter of the
+time."""
 OFFSETS = (
     *CLOSE,
     *(Offset("day", count) for count in range(-10, 11) if abs(count) not in (0, 1, 7)),
@@ -122,7 +123,10 @@ SAY_LETTER = ("{a} is ({c}).", "In the list {a} is ({c}).", "Of the choices {a} 
 
 
 class DateTwin(Twin[DateKnobs]):
-    """See the module. Pattern: the offsets, and month and day of the first date; years and wordings vary within it."""
+    """Twin of Date Understanding. Pattern: the offsets, and month and day of the first date.
+
+    Years and wordings vary within a pattern.
+    """
 
     knobs = DateKnobs()
     harder = DateKnobs(steps=3, fewest=3)
@@ -169,12 +173,12 @@ class DateTwin(Twin[DateKnobs]):
 
 
 def _moved(day: date, offset: Offset) -> date:
-    """The date that is ``offset`` away."""
+    """Return the date that is ``offset`` away from ``day``."""
     return shift(day, offset.unit, offset.count)
 
 
 def _take(narrator: Narrator, step: DateStep, day: date) -> date:
-    """Says one step from ``day`` and returns where it leads."""
+    """Explain one step from ``day``, and return the resulting date."""
     offset = step.offset
     found = _moved(day, offset)
     after = narrator.result(found, lambda rng: _moved(*rng.choice(((found, rng.choice(CLOSE)), (day, offset.back)))))
@@ -200,7 +204,7 @@ def _take(narrator: Narrator, step: DateStep, day: date) -> date:
 
 
 def _start(rng: random.Random, offsets: Sequence[Offset]) -> date:
-    """A first date from which every offset leads to a day that exists, all between 1990 and 2030."""
+    """Draw a first date from which every offset leads to an existing day; all dates are between 1990 and 2030."""
     while True:
         day = date(1990 + len(offsets), 1, 1) + timedelta(rng.randrange(365 * (40 - 2 * len(offsets))))
         at = day
@@ -215,8 +219,11 @@ def _start(rng: random.Random, offsets: Sequence[Offset]) -> date:
 def _story(
     rng: random.Random, start: date, spelled: str, offsets: Sequence[Offset]
 ) -> tuple[str, tuple[DateStep, ...], str]:
-    """The question without choices, its steps, and what it asks for. The steps lead from the first date to today, then to
-    events, then to the day asked for; the first and the last kind may be missing."""
+    """Return the question without choices, its steps, and the name of the wanted date.
+
+    The steps lead from the first date to today, then to events, then to the wanted date. The first and the last kind
+    may be missing.
+    """
     rest = list(offsets)
     today = start
     told: list[str] = []
@@ -252,7 +259,7 @@ def _fill(wording: str, offset: Offset, day: str) -> str:
 
 
 def _first_day(offset: Offset) -> tuple[str, ...]:
-    """Wordings that date the day from which today is ``offset`` away."""
+    """Return wordings for the date of the day from which today is ``offset`` away."""
     if offset.unit == "day" and offset.count == 1:
         return ("Yesterday it was {b}.", "It was {b} yesterday.")
     if offset.unit == "day" and offset.count == -1:
@@ -261,7 +268,7 @@ def _first_day(offset: Offset) -> tuple[str, ...]:
 
 
 def _relative(offset: Offset, known: str) -> str:
-    """When something is that is ``offset`` away from today or from an event."""
+    """Return a phrase for the time that is ``offset`` away from today or from an event."""
     later = offset.count > 0
     if known != "today":
         return f"{offset.gap} {'after' if later else 'before'} {known}"
@@ -271,12 +278,12 @@ def _relative(offset: Offset, known: str) -> str:
 
 
 def _choices(rng: random.Random, start: date, gold: date, offsets: Sequence[Offset], count: int) -> list[date]:
-    """The gold and ``count - 1`` wrong dates, all distinct.
+    """Draw the gold and ``count - 1`` wrong dates, all distinct.
 
-    Dates form a random tree in which neighbours differ by a likely slip: a step left out or taken the wrong way, a day,
-    week, month or year too many; some are other offsets from the first date. The gold is any node of the tree: were all
-    wrong dates made from it, it could be told by its many neighbours, and were none made from the first date, by being
-    the one that is near to that.
+    The dates form a random tree in which neighbours differ by a likely slip: a step that is left out or taken in the
+    wrong direction, a day, week, month or year too many. Some are other offsets from the first date. The gold is any
+    node of the tree. If all wrong dates were derived from the gold, its many neighbours would reveal it. If none were
+    derived from the first date, the gold would be the only choice near that date.
     """
     near = (*offsets, *(offset.back for offset in offsets))
     parents = [0, *(rng.randrange(node) for node in range(1, count))]
@@ -297,7 +304,7 @@ def _choices(rng: random.Random, start: date, gold: date, offsets: Sequence[Offs
 
 
 def _slipped(rng: random.Random, day: date, near: Sequence[Offset], taken: set[date]) -> date:
-    """A new date that is one likely slip away from ``day``; from now on it is taken, too."""
+    """Draw a new date that is one likely slip away from ``day``, and add it to ``taken``."""
     while True:
         found = _moved(day, rng.choice(near if rng.random() < 0.4 else CLOSE))
         if found not in taken:

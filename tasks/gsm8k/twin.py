@@ -1,6 +1,6 @@
-"""GSM8K's twin: word problems of three or four steps (five out of distribution), with sub-totals that come together.
+"""GSM8K's twin: word problems of three or four steps (five out of distribution), which combine subtotals.
 
-A problem is one of a few situations, and events after it (tails) until the wanted number of steps is reached.
+A problem is one of a few situations, followed by events (tails) until it has the wanted number of steps.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class Gsm8kKnobs(Knobs, frozen=True):
-    """Of :class:`Gsm8kTwin`."""
+    """Knobs of :class:`Gsm8kTwin`."""
 
     steps: Annotated[int, Meta(ge=3, le=6)] = 4
-    """Most steps of a question."""
+    """Maximum number of steps of a question."""
     fewest: Annotated[int, Meta(ge=3, le=6)] = 3
-    """Fewest steps; gives way to ``steps``."""
+    """Minimum number of steps; ``steps`` where that is smaller."""
     largest: Annotated[int, Meta(ge=40)] = 200
-    """No number in question or solution is larger."""
+    """Largest number in question or solution."""
 
 
 CONTEXTS = (
@@ -282,7 +282,7 @@ BY_STEPS = by_steps(SHAPES, 3, 6)
 
 
 class Gsm8kTwin(Twin[Gsm8kKnobs]):
-    """See the module. Pattern: operations and operands."""
+    """Twin of GSM8K. Pattern: operations and operands."""
 
     knobs = Gsm8kKnobs()
     harder = Gsm8kKnobs(steps=5, fewest=5)

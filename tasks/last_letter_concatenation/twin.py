@@ -12,7 +12,7 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class LastLetterKnobs(Knobs, frozen=True):
-    """Of :class:`LastLetterTwin`."""
+    """Knobs of :class:`LastLetterTwin`."""
 
     words: Annotated[int, Meta(ge=1, le=len(NAMES))] = 4
     """Largest number of names in a question."""
@@ -62,7 +62,7 @@ SAY_COUNT = (
 
 
 class LastLetterTwin(Twin[LastLetterKnobs]):
-    """See the module. Pattern: the set of names, sorted."""
+    """Twin of Last Letter Concatenation. Pattern: the set of names, sorted."""
 
     knobs = LastLetterKnobs()
     harder = LastLetterKnobs(words=6, fewest=5)
@@ -79,7 +79,7 @@ class LastLetterTwin(Twin[LastLetterKnobs]):
     def explain(self, problem: Problem, narrator: Narrator) -> str:
         words: tuple[str, ...] = problem.facts
         narrator.restate(*SAY_WORDS, w=", ".join(words), n=len(words))
-        # In the question's order, though any order would do: the letters are then joined as they stand.
+        # Any order would do; with the question's order, the letters can be joined as listed.
         letters: list[str] = []
         for word in words:
             spelled = word.lower()
@@ -96,7 +96,7 @@ class LastLetterTwin(Twin[LastLetterKnobs]):
 
 
 def _misjoined(rng: random.Random, letters: list[str]) -> str:
-    """The letters with one left out, or with two neighbours exchanged."""
+    """Return the letters with one left out, or with two neighbours swapped."""
     at = rng.randrange(len(letters))
     if at == 0 or rng.random() < 0.5:
         return "".join(letters[:at] + letters[at + 1 :]) or letters[0] * 2

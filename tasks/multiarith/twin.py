@@ -13,12 +13,12 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class MultiarithKnobs(Knobs, frozen=True):
-    """Of :class:`MultiarithTwin`."""
+    """Knobs of :class:`MultiarithTwin`."""
 
     steps: Annotated[int, Meta(ge=2, le=5)] = 2
-    """Arithmetic steps of a question."""
+    """Number of arithmetic steps of a question."""
     largest: Annotated[int, Meta(ge=20)] = 60
-    """No number in question or solution is larger."""
+    """Largest number in question or solution."""
 
 
 def _opening(rng: random.Random, largest: int) -> Numbers:
@@ -36,7 +36,7 @@ SEQUENCE = StoryShape(
     asks=HAVE_NOW,
     kind="thing",
 )
-"""A story of events, all of which are tails."""
+"""A story in which all events are tails."""
 MORE_TIMES = Tail(
     kind="thing",
     op="*",
@@ -179,7 +179,7 @@ BY_STEPS = by_steps(SHAPES, 2, 5)
 
 
 class MultiarithTwin(Twin[MultiarithKnobs]):
-    """See the module. Pattern: operations and operands."""
+    """Twin of MultiArith. Pattern: operations and operands."""
 
     knobs = MultiarithKnobs()
     harder = MultiarithKnobs(steps=3)

@@ -13,12 +13,12 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class SingleEqKnobs(Knobs, frozen=True):
-    """Of :class:`SingleEqTwin`."""
+    """Knobs of :class:`SingleEqTwin`."""
 
     steps: Annotated[int, Meta(ge=1, le=4)] = 1
-    """Operations of a question."""
+    """Number of operations of a question."""
     largest: Annotated[int, Meta(ge=20)] = 100
-    """No number in question or solution is larger."""
+    """Largest number in question or solution."""
 
 
 CONTEXTS = (
@@ -190,7 +190,7 @@ SHAPES = {
 
 
 class SingleEqTwin(Twin[SingleEqKnobs]):
-    """See the module. Pattern: operations and operands."""
+    """Twin of SingleEq. Pattern: operations and operands."""
 
     knobs = SingleEqKnobs()
     harder = SingleEqKnobs(steps=2)

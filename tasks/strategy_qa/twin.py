@@ -1,6 +1,6 @@
 """StrategyQA's twin: yes/no questions that two facts of the small world decide (three out of distribution).
 
-The facts stand in no question: the pocket base models know them from their pre-training text.
+No question contains the facts: the pocket base models know them from their pre-training text.
 """
 
 from __future__ import annotations
@@ -30,51 +30,52 @@ from rtbench_tasks.common.world import (
 from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 WIDEST = 4
-"""Largest difference between numbers that are compared: an elephant beside an ant would need one fact only."""
+"""Largest difference between compared numbers: an elephant compared with an ant would need only one fact."""
 Shape = Literal["than", "same", "chain"]
 
 
 class StrategyKnobs(Knobs, frozen=True):
-    """Of :class:`StrategyTwin`."""
+    """Knobs of :class:`StrategyTwin`."""
 
     facts: Annotated[int, Meta(ge=2, le=3)] = 2
-    """Facts that an answer needs."""
+    """Number of facts that an answer needs."""
 
 
 class Form(msgspec.Struct, frozen=True):
-    """A kind of question. In its wordings ``{a}`` and ``{b}`` are things and ``{v}`` is a value that is asked about."""
+    """A kind of question. In its wordings ``{a}`` and ``{b}`` are things, and ``{v}`` is the value in question."""
 
     shape: Shape
-    """``than``: a number of one thing is larger than that of another; ``same``: two things share a value; ``chain``: a
-    value of one thing's value is as asked."""
+    """``than``: one thing's number is larger than another's; ``same``: two things share a value; ``chain``: the value
+    of one thing's value is the value in question."""
     relations: tuple[str, ...]
-    """One, or the two of a chain."""
+    """One relation, or the two relations of a chain."""
     asks: tuple[str, ...]
     both: tuple[str, ...] = ()
     """Wordings with a second thing ``{c}`` to compare with."""
     why: tuple[str, ...] = ()
-    """What decides, as an explanation may say."""
+    """Wordings of the deciding criterion, for explanations."""
     less: bool = False
-    """``than``: smaller is yes."""
+    """For ``than``: True where the smaller number means yes."""
     first: tuple[str, ...] = ()
     """Things that ``{a}`` may be."""
     second: tuple[str, ...] = ()
     """Things that ``{b}`` may be."""
     asked: str = ""
-    """``chain``: the one value that the wordings ask about; any where it is empty."""
+    """For ``chain``: the only value that the wordings ask about; empty where they ask about any value."""
     ends: tuple[str, ...] = ()
-    """``chain``: where each of ``first`` leads; a wrong value is asked about as often as a right one."""
+    """For ``chain``: the end of the chain from each of ``first``; wrong values are asked about as often as correct
+    ones."""
 
 
 class Puzzle(msgspec.Struct, frozen=True):
-    """What an explanation needs."""
+    """Input of the explanation."""
 
     form: Form
     things: tuple[str, ...]
     asked: str
-    """The value asked about, for a chain."""
+    """The value in question, for a chain."""
     described: str
-    """The thing that the question names only by its use; empty where it names all."""
+    """The thing that the question describes only by its use; empty where it names all things."""
     truth: bool
 
 
@@ -97,7 +98,7 @@ CARRIERS = _without(
 )
 ROOMS = ("cup", "bucket", "basket", "barrel", "barn", "house", "church", "school", "castle")
 LOOSE = _without(THINGS, BIG, ("piano",))
-"""Things of which the material says what they do in water or fire."""
+"""Things whose material determines what they do in water or fire."""
 STIFF = _without(LOADS, _of("kind", "garment", "flower"), ("snake", "kite"))
 """Things that do not become smaller by folding."""
 SMALL = tuple(thing for thing in LOOSE if int(value_of("size", thing)) <= 4)
@@ -201,8 +202,10 @@ OTHER = ("{v} and {w} are not the same", "{v} is not the same as {w}", "{v} is o
 
 
 class StrategyTwin(Twin[StrategyKnobs]):
-    """See the module. Pattern: the facts that decide; the direction of a comparison, the value asked about and the wording
-    vary within it."""
+    """Twin of StrategyQA. Pattern: the facts that decide.
+
+    The direction of a comparison, the value in question and the wording vary within a pattern.
+    """
 
     knobs = StrategyKnobs()
     harder = StrategyKnobs(facts=3)
@@ -239,7 +242,7 @@ class StrategyTwin(Twin[StrategyKnobs]):
 
 
 def _puzzle(rng: random.Random, form: Form, wanted: bool, *, more: bool) -> Puzzle | None:
-    """A question of a form, whose answer may be another than wanted; None where what was drawn makes none."""
+    """Draw a question of a form; None where the draw gives no question. Its answer may differ from ``wanted``."""
     both = more and bool(form.both) and rng.random() < 0.5
     things = (pick(rng, form.first), *(pick(rng, form.second) for _ in range(both + bool(form.second))))
     described = ""
@@ -255,7 +258,7 @@ def _puzzle(rng: random.Random, form: Form, wanted: bool, *, more: bool) -> Puzz
         return None
     own, *others = (value_of(form.relations[0], thing) for thing in things)
     if form.shape == "same":
-        # Values that are not the same are surely different ones.
+        # Values that are not the same must differ beyond doubt.
         return Puzzle(form, things, "", described, others[0] == own) if others[0] not in near(own) - {own} else None
     if any(not 0 < abs(int(own) - int(other)) <= WIDEST for other in others):
         return None
@@ -264,13 +267,13 @@ def _puzzle(rng: random.Random, form: Form, wanted: bool, *, more: bool) -> Puzz
 
 
 def _end(form: Form, thing: str) -> str:
-    """The end of a chain from a thing."""
+    """Return the end of a chain from a thing."""
     one, two = form.relations
     return value_of(two, value_of(one, thing))
 
 
 def _asked(rng: random.Random, form: Form, thing: str, wanted: bool) -> str:
-    """What to ask of a thing; empty where there is nothing."""
+    """Draw the value to ask about for a thing; empty where there is none."""
     right = _end(form, thing)
     asked = right if wanted else pick(rng, form.ends)
     if asked == "object" or (not wanted and asked in near(right)):
@@ -301,7 +304,7 @@ def _pattern(puzzle: Puzzle) -> str:
 
 
 def _recall(puzzle: Puzzle, narrator: Narrator) -> tuple[list[str], list[str]]:
-    """Facts in words, and what they say of the things (of a chain: its end)."""
+    """Return the facts in words, and the values of the things (for a chain, of its end)."""
     things, facts = list(puzzle.things), []
     form = puzzle.form
     if puzzle.described:
@@ -324,13 +327,13 @@ def _recall(puzzle: Puzzle, narrator: Narrator) -> tuple[list[str], list[str]]:
 
 
 def _close(right: str) -> Callable[[random.Random], str]:
-    """Wrong numbers: up to three away."""
+    """Return a function that draws wrong numbers, up to three away."""
     return lambda rng: str(min(9, max(1, int(right) + rng.choice((-3, -2, -1, 1, 2, 3)))))
 
 
 @cache
 def _able(relations: tuple[str, ...]) -> tuple[str, ...]:
-    """Things with a use, of which these relations tell something."""
+    """Return the things with a use that have facts of these relations."""
     one, *two = relations
     return tuple(
         thing
@@ -340,7 +343,7 @@ def _able(relations: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _conclude(puzzle: Puzzle, narrator: Narrator, found: Sequence[str]) -> tuple[bool, str]:
-    """The answer, and the comparison that gives it, in words. A slip here never mends an earlier one."""
+    """Return the answer, and the comparison that gives it, in words. A slip here never corrects an earlier slip."""
     form = puzzle.form
     own, *others = found if form.shape != "chain" else (*found, puzzle.asked)
     if form.shape == "than":
@@ -357,7 +360,7 @@ def _conclude(puzzle: Puzzle, narrator: Narrator, found: Sequence[str]) -> tuple
 
 
 def _side(own: str, other: str, met: bool, form: Form) -> str:
-    """How two numbers stand to each other, as a slip or the truth has it."""
+    """Return the relation of two numbers in words, correct or after a slip."""
     if not met and own == other:
         return "the same as"
     return "less than" if met == form.less else "more than"

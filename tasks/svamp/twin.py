@@ -14,14 +14,14 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin
 
 
 class SvampKnobs(Knobs, frozen=True):
-    """Of :class:`SvampTwin`."""
+    """Knobs of :class:`SvampTwin`."""
 
     steps: Annotated[int, Meta(ge=1, le=4)] = 1
-    """Operations of a question."""
+    """Number of operations of a question."""
     distractors: Annotated[int, Meta(ge=0, le=4)] = 1
-    """Sentences with a number that the answer does not need."""
+    """Number of sentences with a number that the answer does not need."""
     largest: Annotated[int, Meta(ge=20)] = 100
-    """No number in question or solution is larger."""
+    """Largest number in question or solution."""
 
 
 DISTRACTORS = (
@@ -34,7 +34,7 @@ DISTRACTORS = (
     "It took {name} {d} minutes to get to the {place}.",
     "There are also {d} {extra} at the {place}.",
 )
-"""None of them says anything about what the shapes ask for."""
+"""Distracting sentences; none of them is about anything that the shapes ask for."""
 
 
 _BOTH = (
@@ -52,7 +52,7 @@ _PACKED = (
     "{name} has {x} {container} at the {place}. There are {y} {thing} in each of the {container}.",
     "{name} has some {container} with {y} {thing} in each. There are {x} of these {container}.",
 )
-# One body serves several questions, so that a reader must mind the question.
+# The same body has several questions, so that a reader must pay attention to the question.
 SHAPES = {
     "+": (
         one_step("+", _BOTH, "How many {thing} do {name} and {other} have together?", "together there are",
@@ -161,7 +161,7 @@ SHAPES = {
 
 
 class SvampTwin(Twin[SvampKnobs]):
-    """See the module. Pattern: operations and operands, without the numbers that do not matter."""
+    """Twin of SVAMP. Pattern: operations and operands, without the numbers that do not matter."""
 
     knobs = SvampKnobs()
     harder = SvampKnobs(steps=2, distractors=2)
@@ -184,7 +184,7 @@ class SvampTwin(Twin[SvampKnobs]):
 def _distract(
     rng: random.Random, body: str, words: Mapping[str, str], knobs: SvampKnobs, numbers: Mapping[str, int]
 ) -> str:
-    """The body with distracting sentences at its start or end; their numbers occur nowhere else."""
+    """Return the body with distracting sentences at its start or end; their numbers occur nowhere else."""
     taken = set(numbers.values())
     before: list[str] = []
     after: list[str] = []

@@ -1,4 +1,4 @@
-"""Tracking Shuffled Objects' twin: three people swap what they have three times (five times out of distribution)."""
+"""Tracking Shuffled Objects' twin: three people swap their objects three times (five times out of distribution)."""
 
 from __future__ import annotations
 
@@ -16,48 +16,49 @@ from rtbench.twins import Knobs, Narrator, Problem, Twin, lettered
 
 
 class TrackingKnobs(Knobs, frozen=True):
-    """Of :class:`TrackingTwin`."""
+    """Knobs of :class:`TrackingTwin`."""
 
     people: Annotated[int, Meta(ge=3, le=7)] = 3
-    """With more than three the answers go beyond the letters A to C, which are all that the task's extractors know."""
+    """Number of people. With more than three, answers exceed the letters A to C, which are all that the task's
+    extractors accept."""
     swaps: Annotated[int, Meta(ge=1)] = 3
     options: bool = True
-    """State the choices and answer by letter. Without them the question asks which object it is, and the answer is the
-    object's text: for experiments of one's own, since the task's extractors read letters."""
+    """True to state the choices and answer by letter. False to ask for the object itself, whose text is then the
+    answer; this is for your own experiments, because the task's extractors read letters."""
 
 
 class Scene(msgspec.Struct, frozen=True):
-    """One situation. In its texts ``{all}`` lists the people, ``{n}`` is one of them, ``{x}`` an object."""
+    """A situation. In its texts ``{all}`` lists the people, ``{n}`` is one of them, ``{x}`` is an object."""
 
     opening: tuple[str, ...]
     deal: str
-    """What one person has at the start."""
+    """Text for one person's object at the start."""
     trade: tuple[str, ...]
-    """Says that swaps follow."""
+    """Sentences that announce the swaps."""
     things: str
-    """What the people swap, plural."""
+    """Noun for the swapped objects, in the plural."""
     end: str
-    """Last sentence before the choices, left open."""
+    """Last, unfinished sentence before the choices."""
     ask: str
-    """Question in place of ``end`` and choices."""
+    """Question that replaces ``end`` and the choices."""
     choice: str
     """Text of a choice."""
     has: str
-    """Verb for the explanation, before the object."""
+    """Verb before the object, in explanations."""
     words: tuple[str, ...]
     """Words for the objects."""
 
 
 class Swaps(msgspec.Struct, frozen=True):
-    """What the explanation needs."""
+    """Input of the explanation."""
 
     names: tuple[str, ...]
     objects: tuple[str, ...]
-    """At the start, in the order of the names."""
+    """Objects at the start, in the order of the names."""
     swaps: tuple[tuple[int, int], ...]
-    """Positions in ``names``, the smaller first."""
+    """Swapped pairs as positions in ``names``, the smaller first."""
     asked: int
-    """Position of who is asked about."""
+    """Position of the person in question."""
     setting: Scene
     listed: tuple[str, ...]
     """Objects in the order of the choices; empty where there are none."""
@@ -153,8 +154,11 @@ SAY_LETTER = ("{x} is ({c}).", "In the list {x} is ({c}).", "Of the choices {x} 
 
 
 class TrackingTwin(Twin[TrackingKnobs]):
-    """See the module. Pattern: the swapped pairs as positions in the order of introduction, and the position of who is
-    asked about; names, objects, setting and wordings vary within a pattern."""
+    """Twin of Tracking Shuffled Objects.
+
+    Pattern: the swapped pairs as positions in the order of introduction, and the position of the person in question.
+    Names, objects, setting and wordings vary within a pattern.
+    """
 
     knobs = TrackingKnobs()
     harder = TrackingKnobs(swaps=5)
@@ -169,8 +173,8 @@ class TrackingTwin(Twin[TrackingKnobs]):
         swaps = rng.choices(pairs, k=knobs.swaps)
         asked = rng.randrange(knobs.people)
         end = _after(objects, swaps)[asked]
-        # Not in the order of introduction, as the real task has them: a letter would then follow from the pattern, and
-        # the few patterns of a small fold would leave its letters far from even.
+        # Unlike in the real task, the choices are not in the order of introduction: the pattern would then determine
+        # the letter, and the few patterns of a small fold would make its letters far from uniform.
         listed = rng.sample(objects, knobs.people)
         choices = tuple(setting.choice.format(x=word) for word in listed)
         text = _story(rng, setting, names, objects, swaps)
@@ -230,7 +234,7 @@ def _story(
     objects: Sequence[str],
     swaps: Sequence[tuple[int, int]],
 ) -> str:
-    """All of the question but its last sentence."""
+    """Return the question without its last sentence."""
     deals = [setting.deal.format(n=name, x=word) for name, word in zip(names, objects, strict=True)]
     told = [
         rng.choice(setting.opening).format(all=listed(names, ", and ")),
@@ -244,6 +248,6 @@ def _story(
 
 
 def _any_two(rng: random.Random, objects: Sequence[str]) -> tuple[str, str]:
-    """State of a pair after a swap gone wrong: kept, or mixed up with somebody else's object."""
+    """Draw the state of a pair after a wrong swap: unchanged, or with somebody else's object."""
     first, second = rng.sample(objects, 2)
     return first, second

@@ -1,7 +1,8 @@
-"""The paper's claims, each with a verdict from a finished run: ``rtbench claims``, and a table below the leaderboard.
+"""Tests of the paper's claims on a finished run: ``rtbench claims``, and a table below the leaderboard.
 
-``evidence`` finds the cells and pairs them by question, ``statistics`` has the interval, ``verdicts`` the claims,
-``paper`` what the paper's own figures say, ``evaluation`` puts them together and ``rendering`` prints. See docs/claims.md.
+``evidence`` finds the cells and pairs them by question. ``verdicts`` says which cells each claim compares. ``paper`` has
+the paper's own figures. ``evaluation`` computes the results, ``records`` defines them and decides the verdict, and
+``rendering`` prints. The intervals are computed by the core (:func:`rtbench.api.difference`). See docs/claims.md.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rtbench_register_commands(register: Register) -> None:
-    register("claims", "rtbench_plugins.paper.claims.command:claims", summary="the paper's claims, tested on a run")
+    register("claims", "rtbench_plugins.paper.claims.command:claims", summary="test the paper's claims on a run")
 
 
 @hookimpl
@@ -24,10 +25,10 @@ def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
     from rtbench_plugins.paper.claims.evaluation import evaluate
     from rtbench_plugins.paper.claims.rendering import table
 
-    found = evaluate(run, services.store, "test")
-    if all(one.verdict == "not tested" for one in found):
+    results = evaluate(run, services.store, "test")
+    if all(result.verdict == "not tested" for result in results):
         return None
-    hint = f"`rtbench claims {run.name}` names the cells behind each line"
+    hint = f"`rtbench claims {run.name}` lists the cells that each row compares"
     if any(cell.fold == "ood" for cell in run.cells):
-        hint += ", with `--fold ood` on the harder fold"
-    return f"{table(found, run.name, 'test')}\n{hint}."
+        hint += "; `--fold ood` tests the claims on the harder fold"
+    return f"{table(results, run.name, 'test')}\n{hint}."

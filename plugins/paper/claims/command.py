@@ -1,4 +1,4 @@
-"""``rtbench claims``."""
+"""The command ``rtbench claims``."""
 
 from __future__ import annotations
 
@@ -15,14 +15,18 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", required=False)
 @click.option(
-    "--fold", type=click.Choice(["test", "ood"]), default="test", show_default=True, help="Where students were tested."
+    "--fold",
+    type=click.Choice(["test", "ood"]),
+    default="test",
+    show_default=True,
+    help="Fold on which students were tested.",
 )
-@click.option("--extractor", metavar="NAME", help="By verdicts of another extractor than the leaderboard's.")
+@click.option("--extractor", metavar="NAME", help="Use another extractor than the leaderboard's.")
 @format_option("table", "md", "json")
 @with_session
 def claims(services: Services, run: str | None, fold: str, extractor: str | None, format_: str) -> None:
-    """Test the paper's claims on a finished run (the latest by default): held, not held or not tested, with effect,
-    interval and cells."""
+    """Test the paper's claims on a finished run (the latest by default): supported, inconclusive, contradicted or not
+    tested, with effect, interval and cells."""
     from rtbench_plugins.paper.claims.evaluation import evaluate
     from rtbench_plugins.paper.claims.rendering import markdown, table
 
@@ -32,10 +36,10 @@ def claims(services: Services, run: str | None, fold: str, extractor: str | None
     if extractor is not None:
         record = shown_by(services, record, extractor)
     chosen = cast("Fold", fold)
-    found = evaluate(record, services.store, chosen)
+    results = evaluate(record, services.store, chosen)
     if format_ == "json":
-        print_json(found)
+        print_json(results)
     elif format_ == "md":
-        click.echo(markdown(found, record.name, chosen))
+        click.echo(markdown(results, record.name, chosen))
     else:
-        click.echo(table(found, record.name, chosen, cells=True))
+        click.echo(table(results, record.name, chosen, cells=True))

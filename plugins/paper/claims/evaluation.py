@@ -1,4 +1,4 @@
-"""From a run to the verdicts on all claims."""
+"""Evaluation of all claims on a run."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ from typing import TYPE_CHECKING
 import msgspec
 from rtbench_plugins.paper.claims.evidence import CellPair, Context, Evidence, View
 from rtbench_plugins.paper.claims.paper import Paper
-from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, PartialComparison, Verdict
+from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, PartialComparison, claim_verdict
 from rtbench_plugins.paper.claims.verdicts import COMPARISONS, CellComparison, UntestedError, cells_of
 
 if TYPE_CHECKING:
     from rtbench.api import CellRecord, Difference, Fold, RunRecord, Store
 
 FEW = 10
-"""Fewer answers on which the two sides differ, or patterns a seed, make a percentile bootstrap too sure of itself."""
+"""With fewer differing answers, or fewer patterns per seed, a percentile bootstrap gives too narrow an interval."""
 
 
 def evaluate(run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
-    """All claims on all tasks of a run, claim by claim. A task whose students were trained in several ways (epoch
-    selections, say) gets a line for each.
+    """Evaluate all claims on all tasks of a run.
+
+    Returns:
+        results in the order of the claims, then of the tasks. A task whose students were trained in several ways (with
+        several epoch selections, for example) has a result for each.
 
     Raises:
         BadInputError: a score in the store is damaged.
     """
     evidence, paper = Evidence(run, store, fold), Paper()
     views = [view for task in run.tasks for view in _views(evidence, run, task)]
-    # Task by task, whose comparisons share the bootstrap's draws; then claim by claim.
+    # All claims of a task are evaluated together, since they share the bootstrap's draws; then sorted by claim.
     by_view = [[_result(claim, view, paper) for claim in COMPARISONS] for view in views]
     return [results[place] for place in range(len(COMPARISONS)) for results in by_view]
 
@@ -37,8 +40,8 @@ def _views(evidence: Evidence, run: RunRecord, task: str) -> list[View]:
     contexts = evidence.contexts(task)
     if contexts:
         return [evidence.view(context) for context in contexts]
-    known = [cell for cell in run.cells if cell.task == task] or list(run.cells)
-    empty = msgspec.structs.replace(Context.of(known[0]), task=task, fold=evidence.fold, selection=None)
+    cells = [cell for cell in run.cells if cell.task == task] or list(run.cells)
+    empty = msgspec.structs.replace(Context.of(cells[0]), task=task, fold=evidence.fold, selection=None)
     return [View(evidence, empty, [], [])]
 
 
@@ -56,7 +59,7 @@ def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
         fold=context.fold,
         extractor=context.extractor,
         selection=context.selection,
-        verdict="not tested",
+        verdict=claim_verdict(name, None),
         expected=paper.expectation(claim, context.task),
         paper=paper.reported(claim, context.task),
     )
@@ -69,7 +72,7 @@ def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
         return msgspec.structs.replace(result, reason="the two sides answered no question in common")
     return msgspec.structs.replace(
         result,
-        verdict=_verdict(measured, opposite=opposite),
+        verdict=claim_verdict(name, measured.interval),
         effect=measured.effect,
         interval=measured.interval,
         confidence=comparison.confidence,
@@ -90,16 +93,11 @@ def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
     )
 
 
-def _verdict(measured: Difference, *, opposite: bool) -> Verdict:
-    ahead = measured.interval.low > 0
-    return "held" if ahead != opposite else "not held"
-
-
 def _why(reason: str, view: View) -> str:
-    """The reason, with what befell cells that would have been needed."""
+    """Return why a claim was not tested, with why cells have no result where this may be the cause."""
     context = view.context
     if not view.cells and not view.lost:
-        return f"no student was fine-tuned and answered the fold {context.fold}"
+        return f"no fine-tuned student answered the fold {context.fold}"
     if not view.lost:
         return reason
     first = view.lost[0].reason or "not run yet"
@@ -126,48 +124,50 @@ def _parts(view: View, comparison: CellComparison, axis: str, names: Sequence[st
 
 
 def _notes(view: View, comparison: CellComparison, measured: Difference, *, opposite: bool) -> list[str]:
-    """What must be known to judge the number."""
+    """Return the caveats of a measured difference."""
     notes: list[str] = []
-    if measured.interval.high < 0:
-        notes.append("fine-tune is significantly ahead" if opposite else "significantly reversed")
+    if opposite and measured.interval.high < 0:
+        notes.append("fine-tune is significantly ahead")
     if 0 < measured.changed < FEW:
-        notes.append(f"the sides differ on {measured.changed} answers only")
+        notes.append(f"the two sides differ on only {measured.changed} answers")
     if measured.patterns < min(FEW * measured.seeds, measured.n):
-        notes.append(f"the {measured.n} questions are of {measured.patterns} patterns only")
+        notes.append(f"the {measured.n} questions have only {measured.patterns} different patterns")
     per_seed = {len(list(pairs)) for _, pairs in _seeds(comparison.pairs)}
     if len(per_seed) > 1:
-        notes.append("not every seed has all students")
-    only_one = sum(
+        notes.append("some seeds lack some of the students")
+    unpaired = sum(
         len(view.evidence.scores(p.left).keys() ^ view.evidence.scores(p.right).keys()) for p in comparison.pairs
     )
-    if only_one:
-        notes.append(f"{only_one} answers have no counterpart and are left out")
+    if unpaired:
+        notes.append(f"{unpaired} answers have no counterpart and are left out")
     if view.whole < 1:
-        notes.append(f"students of {view.whole:g} of the training questions: the run has no larger part")
+        notes.append(
+            f"students trained on a fraction of {view.whole:g} of the training questions, the largest in the run"
+        )
     notes += _recipes(comparison.pairs)
     return notes
 
 
 def _seeds(pairs: Sequence[CellPair]) -> list[tuple[int, list[CellPair]]]:
     ranked = sorted(pairs, key=lambda pair: pair.left.seed)
-    return [(seed, list(found)) for seed, found in itertools.groupby(ranked, key=lambda pair: pair.left.seed)]
+    return [(seed, list(group)) for seed, group in itertools.groupby(ranked, key=lambda pair: pair.left.seed)]
 
 
 def _recipes(pairs: Sequence[CellPair]) -> list[str]:
-    """Hyper-parameters in which the two sides differ."""
-    found: dict[str, None] = {}
+    """Return the hyper-parameters in which the two sides differ, as at most one note."""
+    differing: dict[str, None] = {}
     for pair in pairs:
         left, right = pair.left.recipe, pair.right.recipe
         if left is None or right is None:
             continue
         for name in left.__struct_fields__:
             if getattr(left, name) != getattr(right, name):
-                found[f"{name} {getattr(left, name)} against {getattr(right, name)}"] = None
-    return [f"recipes differ: {', '.join(found)}"] if found else []
+                differing[f"{name} {getattr(left, name)} against {getattr(right, name)}"] = None
+    return [f"recipes differ: {', '.join(differing)}"] if differing else []
 
 
 def compared(comparison: CellComparison) -> str:
-    """The cells in short: left side − right side, with what varies in braces."""
+    """Return the cells in short: left side − right side, with the parts of names that vary in braces."""
     sides = [[pair.left for pair in comparison.pairs], [pair.right for pair in comparison.pairs]]
     return " − ".join(_short(side) for side in sides)
 
@@ -177,18 +177,18 @@ def _short(cells: Sequence[CellRecord]) -> str:
     for cell in cells:
         parts = tuple(cell.name.split("/"))
         shapes.setdefault(len(parts), set()).add(parts)
-    said: list[str] = []
+    short: list[str] = []
     for names in shapes.values():
         places = [sorted(set(values), key=_natural) for values in zip(*names, strict=True)]
         if set(itertools.product(*places)) == names:
-            said.append("/".join(v[0] if len(v) == 1 else "{" + ",".join(v) + "}" for v in places))
+            short.append("/".join(v[0] if len(v) == 1 else "{" + ",".join(v) + "}" for v in places))
         else:
-            said += ["/".join(parts) for parts in sorted(names)]
-    return " + ".join(said)
+            short += ["/".join(parts) for parts in sorted(names)]
+    return " + ".join(short)
 
 
 def _natural(text: str) -> list[tuple[int, str]]:
-    """D8 before D32."""
+    """Return a sort key that puts D8 before D32."""
     import re
 
     return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", text)]

@@ -1,4 +1,4 @@
-"""The cells of a run that claims rest on, paired by question."""
+"""Cells of a run that claims compare, paired by question."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FINE_TUNE, FINE_TUNE_COT, TEACHER = "fine-tune", "fine-tune-cot", "teacher"
 
 
 class Context(Record, frozen=True):
-    """What is the same for all cells of a comparison."""
+    """Facts that all cells of a comparison share."""
 
     task: str
     source: Source
@@ -58,7 +58,7 @@ class Context(Record, frozen=True):
 
 
 class TeacherId(Record, frozen=True):
-    """A teacher as a run asked it: by the name that the run has for it and its options."""
+    """A teacher as a run uses it: its name, which implies its options within the run, and its temperature."""
 
     name: str
     temperature: float | None
@@ -80,18 +80,18 @@ class CellPair:
 
 
 def match(left: Iterable[CellRecord], right: Iterable[CellRecord], on: Sequence[str]) -> list[CellPair]:
-    """Pairs cells that agree in the facts named."""
+    """Return pairs of cells that have the same values in the fields ``on``."""
     others = {tuple(getattr(cell, fact) for fact in on): cell for cell in right}
-    found = [(cell, others.get(tuple(getattr(cell, fact) for fact in on))) for cell in left]
-    return [CellPair(cell, other) for cell, other in found if other is not None]
+    matches = [(cell, others.get(tuple(getattr(cell, fact) for fact in on))) for cell in left]
+    return [CellPair(cell, other) for cell, other in matches if other is not None]
 
 
 class Evidence:
-    """The cells of a run on one fold, and the verdicts on their answers.
+    """The cells of a run on one fold, and the scores of their answers.
 
     Args:
-        run: its record.
-        store: where its scores and train reports stand.
+        run: record of the run.
+        store: has the run's scores and train reports.
         fold: cells of other folds are left out.
     """
 
@@ -99,38 +99,38 @@ class Evidence:
         self.store = store
         self.fold = fold
         self.cells = [cell for cell in run.cells if cell.fold == fold]
-        asked = Counter(teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT)
-        self.teachers = [teacher for teacher, _ in asked.most_common()]
-        """The one that most cells learn from first; of equals, the run's order."""
+        counts = Counter(teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT)
+        self.teachers = [teacher for teacher, _ in counts.most_common()]
+        """By the number of cells that learn from each, most first; ties are in the run's order."""
         self._bootstrap = Bootstrap()
         self._verdicts = Verdicts(store)
 
     def contexts(self, task: str) -> list[Context]:
-        """Of the students that were trained for a task."""
+        """Return the contexts in which students were trained for a task."""
         trained = [cell for cell in self.cells if cell.task == task and cell.method in {FINE_TUNE, FINE_TUNE_COT}]
         return list(dict.fromkeys(Context.of(cell) for cell in trained))
 
     def view(self, context: Context) -> View:
-        """The cells of a context that have a result; the teachers' rows among them, which select no epoch."""
+        """Return the cells of a context, including the teachers' own rows, which have no epoch selection."""
         import msgspec
 
         untrained = msgspec.structs.replace(context, selection=None)
-        found = [cell for cell in self.cells if Context.of(cell) in {context, untrained}]
-        have = [cell for cell in found if self.store.scored(cell)]
-        return View(self, context, have, [cell for cell in found if cell not in have])
+        cells = [cell for cell in self.cells if Context.of(cell) in {context, untrained}]
+        scored = [cell for cell in cells if self.store.scored(cell)]
+        return View(self, context, scored, [cell for cell in cells if cell not in scored])
 
     def scores(self, cell: CellRecord) -> Mapping[int, Score]:
-        """A cell's verdicts by sample index. Read once."""
+        """Return a cell's scores by sample index. They are read from the store once."""
         return self._verdicts.of(cell)
 
     def accuracy(self, cells: Sequence[CellRecord]) -> float | None:
-        """Mean over cells; None where no question was answered."""
-        found = [self.scores(cell).values() for cell in cells]
-        shares = [sum(score.correct for score in scores) / len(scores) for scores in found if scores]
+        """Return the mean accuracy over cells, as a fraction; None where no question was answered."""
+        by_cell = [self.scores(cell).values() for cell in cells]
+        shares = [sum(score.correct for score in scores) / len(scores) for scores in by_cell if scores]
         return sum(shares) / len(shares) if shares else None
 
     def parameters(self, cell: CellRecord) -> int | None:
-        """Of the trained student, as its train report says; None where whoever trained it does not."""
+        """Return the number of parameters in the student's train report; None where the report has none."""
         if cell.checkpoint is None or not self.store.has("train", cell.checkpoint):
             return None
         return self.store.result(TrainReport, cell.checkpoint).parameters
@@ -138,8 +138,13 @@ class Evidence:
     def measure(
         self, pairs: Sequence[CellPair], confidence: float = CONFIDENCE, *, resamples: int = RESAMPLES
     ) -> Difference | None:
-        """The difference over all pairs, question by question: per seed a question's difference is its mean over pairs
-        (students, say). None where the two sides answered no question in common."""
+        """Return the difference of accuracies over all pairs, computed question by question.
+
+        Within a seed, a question's difference is its mean over pairs (over students, for example).
+
+        Returns:
+            None where the two sides answered no question in common.
+        """
         shared = len({pair.left.variant for pair in pairs}) == 1
         sides = in_common(self._by_seed(pairs), shared=shared)
         if not sides:
@@ -148,34 +153,36 @@ class Evidence:
         return difference(sides, patterns, self._bootstrap, shared=shared, confidence=confidence, resamples=resamples)
 
     def _by_seed(self, pairs: Sequence[CellPair]) -> dict[tuple[str, int], dict[int, tuple[float, float]]]:
-        """By variant and seed, then question: the shares of pairs whose left and whose right side is right."""
+        """Return, by variant and seed, then by question, the fractions of pairs whose left and whose right answer is right."""
         counts: dict[tuple[str, int], dict[int, list[int]]] = {}
         for pair in pairs:
             left, right = self.scores(pair.left), self.scores(pair.right)
             seed = counts.setdefault((pair.left.variant, pair.left.seed), {})
             for index in left.keys() & right.keys():
-                one = seed.setdefault(index, [0, 0, 0])
-                one[0] += left[index].correct
-                one[1] += right[index].correct
-                one[2] += 1
+                tally = seed.setdefault(index, [0, 0, 0])
+                tally[0] += left[index].correct
+                tally[1] += right[index].correct
+                tally[2] += 1
         return {key: {i: (a / n, b / n) for i, (a, b, n) in seed.items()} for key, seed in counts.items()}
 
     def _patterns(self, pairs: Sequence[CellPair]) -> dict[tuple[str, int], dict[int, Hashable]]:
-        """By variant and seed, then question: what the questions of one pattern share."""
-        found: dict[tuple[str, int], dict[int, Hashable]] = {}
+        """Return the pattern of each question, by variant and seed, then by question."""
+        patterns: dict[tuple[str, int], dict[int, Hashable]] = {}
         for pair in pairs:
-            here = found.setdefault((pair.left.variant, pair.left.seed), {})
-            here.update((index, score.pattern) for index, score in self.scores(pair.left).items())
-        return found
+            by_question = patterns.setdefault((pair.left.variant, pair.left.seed), {})
+            by_question.update((index, score.pattern) for index, score in self.scores(pair.left).items())
+        return patterns
 
     def part(
         self, axis: str, name: str, pairs: Sequence[CellPair], confidence: float = CONFIDENCE
     ) -> list[PartialComparison]:
-        """A comparison of its own, as a list of one; of none where it cannot be made."""
-        found = self.measure(pairs, confidence, resamples=PART_RESAMPLES)
-        if found is None:
+        """Return a partial comparison as a list with one entry; an empty list where nothing can be compared."""
+        measured = self.measure(pairs, confidence, resamples=PART_RESAMPLES)
+        if measured is None:
             return []
-        return [PartialComparison(axis=axis, name=name, effect=found.effect, interval=found.interval, n=found.n)]
+        return [
+            PartialComparison(axis=axis, name=name, effect=measured.effect, interval=measured.interval, n=measured.n)
+        ]
 
 
 @dataclass(frozen=True)
@@ -185,33 +192,36 @@ class View:
     evidence: Evidence
     context: Context
     cells: Sequence[CellRecord]
+    """Cells with a result."""
     lost: Sequence[CellRecord]
-    """Those without a result."""
+    """Cells without a result."""
 
     @property
     def teachers(self) -> list[TeacherId]:
-        """Whose rationales students of this context learned from; the run's main teacher first."""
-        here = {teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT}
-        return [teacher for teacher in self.evidence.teachers if teacher in here]
+        """Teachers whose rationales the students of this context learned from; the run's main teacher first."""
+        used = {teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT}
+        return [teacher for teacher in self.evidence.teachers if teacher in used]
 
     def asked_as(self, teacher: TeacherId) -> list[TeacherId]:
-        """The same teacher at all its temperatures, the one given first. Within a run a name stands for one set of
-        options."""
+        """Return the same teacher at all its temperatures, the given temperature first.
+
+        Teachers are the same if they have the same name: within a run a name implies one set of options.
+        """
         return [teacher, *(other for other in self.teachers if other.name == teacher.name and other != teacher)]
 
     @cached_property
     def whole(self) -> float:
-        """The largest part of the training questions that a student was to learn from: all of them, 1, unless the run
-        has parts only."""
+        """The largest fraction of the training questions that a cell of this context is to learn from: 1 unless the run
+        uses only smaller fractions."""
         trained = [cell for cell in (*self.cells, *self.lost) if cell.method in {FINE_TUNE, FINE_TUNE_COT}]
         return max((cell.fraction for cell in trained), default=1.0)
 
     def vanilla(self) -> list[CellRecord]:
-        """Students fine-tuned on the answers of all training questions that the run has."""
+        """Return the cells of fine-tune on the largest fraction of the training questions (:attr:`whole`)."""
         return [cell for cell in self.cells if cell.method == FINE_TUNE and cell.fraction == self.whole]
 
     def cot(self, teacher: TeacherId, *, fraction: float | None = None) -> list[CellRecord]:
-        """Students fine-tuned on a teacher's rationales, of a part of the training questions or of all the run has."""
+        """Return the cells of fine-tune-cot with a teacher, on a fraction of the training questions (default: :attr:`whole`)."""
         wanted = self.whole if fraction is None else fraction
         return [
             cell
@@ -220,9 +230,9 @@ class View:
         ]
 
     def parts(self) -> list[float]:
-        """The smaller parts of the training questions that students learned from, smallest first."""
+        """Return the fractions of the training questions that are smaller than :attr:`whole`, smallest first."""
         return sorted({cell.fraction for cell in self.cells if cell.method == FINE_TUNE_COT} - {self.whole})
 
     def rows(self, teacher: TeacherId) -> list[CellRecord]:
-        """The teacher's own answers to the questions of the fold."""
+        """Return the cells with the teacher's own answers to the questions of the fold."""
         return [cell for cell in self.cells if cell.method == TEACHER and teacher_of(cell) == teacher]

@@ -1,4 +1,4 @@
-"""What the paper's own figures say about each claim, computed from its tables (``results/reference/paper.csv``)."""
+"""The paper's own figures on each claim, computed from its tables (``results/reference/paper.csv``)."""
 
 from __future__ import annotations
 
@@ -8,38 +8,40 @@ from rtbench_plugins.paper.claims.records import Reported
 from rtbench_plugins.paper.reference import ReferenceRow, load_reference
 
 MAIN, DEGREES = "tab:performance", "ft_cot_diverse"
-"""The GPT-3 students' table (the largest is ``curie``), and its rows of several rationales per question."""
+"""Table of the GPT-3 students (the largest is ``curie``), and the method of its rows with several rationales per question."""
 TEACHERS, QUESTIONS = "fig:teacher_performance", "fig:dataset_size"
 TEACHER = "text-davinci-002"
 NEAR_FULL = 95.0
-"""Percent, from which on there is no room for one method above the other."""
+"""Accuracy in percent from which on no method has room to lead another."""
 
 _UNITS = {"M": 1e6, "B": 1e9}
 
 
 class Paper:
-    """The paper's figures, read once."""
+    """The paper's figures, read when the object is created."""
 
     def __init__(self) -> None:
         self.rows = [row for row in load_reference() if row.accuracy is not None]
 
     def expects_opposite(self, task: str) -> bool:
-        """The student whose figures stand beside the claim, the largest GPT-3 student, did no better with rationales, or
-        came near 100 % with and without them."""
+        """Return whether the paper's figures show no lead of fine-tune-cot on a task.
+
+        That is, its largest GPT-3 student did no better with rationales, or came near 100 % both with and without them.
+        """
         return self.expectation("C1", task) != "fine-tune-cot ahead"
 
     def expectation(self, claim: str, task: str) -> str:
-        """In words."""
-        found = self.reported(claim, task)
+        """Return, in words, what the paper's figures lead one to expect of a claim."""
+        reported = self.reported(claim, task)
         if claim != "C1":
-            return "ahead" if found is None or found.effect > 0 else "not ahead"
-        if found is not None and found.effect <= 0:
-            return "fine-tune ahead" if found.effect < 0 else "no difference"
+            return "ahead" if reported is None or reported.effect > 0 else "not ahead"
+        if reported is not None and reported.effect <= 0:
+            return "fine-tune ahead" if reported.effect < 0 else "no difference"
         sides = [_accuracy(row) for row in self._same_model(task, "ft_cot", "ft") if row is not None]
         return "both near 100 %" if sides and min(sides) >= NEAR_FULL else "fine-tune-cot ahead"
 
     def reported(self, claim: str, task: str) -> Reported | None:
-        """The claim's difference in the paper; None where it has no such figures."""
+        """Return the claim's difference in the paper; None where the paper has no such figures."""
         sides: dict[str, Callable[[str], tuple[ReferenceRow | None, ReferenceRow | None]]] = {
             "C1": lambda task: self._same_model(task, "ft_cot", "ft"),
             "C2": lambda task: self._same_model(task, DEGREES, "ft_cot"),
@@ -61,7 +63,7 @@ class Paper:
         ]
 
     def _same_model(self, task: str, left: str, right: str) -> tuple[ReferenceRow | None, ReferenceRow | None]:
-        """The largest GPT-3 student that has both."""
+        """Return the figures of two methods for the largest GPT-3 student that has both."""
         lefts = {row.model: row for row in self._of(task, method=left, table=MAIN)}
         rights = {row.model: row for row in self._of(task, method=right, table=MAIN)}
         model = max(lefts.keys() & rights.keys(), key=lambda name: _size(lefts[name]), default=None)
@@ -72,7 +74,7 @@ class Paper:
         return _ends(rows, _size)
 
     def _teachers(self, task: str) -> tuple[ReferenceRow | None, ReferenceRow | None]:
-        """The student of the best and the one of the worst teacher, of those whose own accuracy is printed too."""
+        """Return the students of the best and of the worst teacher, among teachers whose own accuracy is in the paper."""
         quality = {row.teacher: _accuracy(row) for row in self._of(task, method="zs_cot_teacher", table=TEACHERS)}
         rows = [row for row in self._of(task, method="ft_cot", table=TEACHERS) if row.teacher in quality]
         return _ends(rows, lambda row: quality[row.teacher])
@@ -82,7 +84,7 @@ class Paper:
         return _ends(rows, lambda row: row.train_size or 0)
 
     def _above_teacher(self, task: str) -> tuple[ReferenceRow | None, ReferenceRow | None]:
-        """The best of all students of the paper's main teacher."""
+        """Return the best of all students of the paper's main teacher, and that teacher."""
         students = [
             row
             for method in ("ft_cot", DEGREES)
@@ -96,7 +98,7 @@ class Paper:
 def _ends(
     rows: Iterable[ReferenceRow], by: Callable[[ReferenceRow], float]
 ) -> tuple[ReferenceRow | None, ReferenceRow | None]:
-    """The rows with the greatest and the least; none where all are equal."""
+    """Return the rows with the greatest and the least value of ``by``; no rows where all values are equal."""
     ranked = sorted(rows, key=by)
     if not ranked or by(ranked[-1]) == by(ranked[0]):
         return None, None
@@ -104,13 +106,13 @@ def _ends(
 
 
 def _size(row: ReferenceRow) -> float:
-    """Parameters."""
+    """Return the number of parameters; 0 where it is not stated."""
     text = row.params or "0M"
     return float(text[:-1]) * _UNITS[text[-1]]
 
 
 def _accuracy(row: ReferenceRow) -> float:
-    """Percent."""
+    """Return the accuracy in percent."""
     assert row.accuracy is not None
     return row.accuracy
 

@@ -1,5 +1,8 @@
-"""The six claims: which cells each compares with which. Nothing here looks at how the comparison comes out, but for C6,
-which is about the best of all students and pays for the choice with a wider interval."""
+"""The cells that each of the six claims compares.
+
+Cells are chosen without looking at the outcome. C6 is the exception: it compares the best of all students, and its
+interval is widened for that choice.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _SAME_RUN = ("student", "degree", "variant", "seed")
 
 
 class UntestedError(Exception):
-    """The run lacks what a claim needs; the message says what."""
+    """Raised where the run lacks what a claim needs; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +28,11 @@ class CellComparison:
 
     pairs: Sequence[CellPair]
     also: Sequence[PartialComparison] = ()
+    """Further comparisons that the verdict does not use."""
     notes: Sequence[str] = ()
     confidence: float = CONFIDENCE
     by_student: Sequence[PartialComparison] | None = None
-    """None: the pairs of each student."""
+    """None: compute them from the pairs of each student."""
 
 
 _SAME_STUDENT = ("student", "variant", "seed")
@@ -37,14 +41,18 @@ _SAME_DEGREE = ("degree", "variant", "seed")
 
 @dataclass(frozen=True)
 class _Main:
-    """The teacher that a claim rests on, and its pairs. The others stand beside it."""
+    """The teacher on which a claim is tested, and its pairs. Other teachers are only shown for context."""
 
     teacher: TeacherId
     pairs: list[CellPair]
 
 
 def _main_teacher(view: View, pairs_of: Callable[[TeacherId], list[CellPair]], missing: str) -> _Main:
-    """The run's main teacher, or the next that has the comparison; never several in one."""
+    """Return the first of the run's teachers that has the comparison. Teachers are never pooled.
+
+    Raises:
+        UntestedError: with the text ``missing``, where no teacher has it.
+    """
     for teacher in view.teachers:
         if pairs := pairs_of(teacher):
             return _Main(teacher, pairs)
@@ -58,51 +66,53 @@ def _other_teachers(
     return [
         part
         for teacher in others
-        for part in _beside(view, "teacher", f"teacher {teacher}", pairs_of(teacher), main.pairs, facts)
+        for part in _context(view, "teacher", f"teacher {teacher}", pairs_of(teacher), main.pairs, facts)
     ]
 
 
-def _beside(
+def _context(
     view: View, axis: str, name: str, pairs: Sequence[CellPair], main: Sequence[CellPair], facts: Sequence[str]
 ) -> list[PartialComparison]:
-    """A comparison that stands beside the main one: of the main pairs' students, degrees and seeds only. Where it lacks
-    some of them, its name says which it has."""
+    """Return a comparison for context, restricted to the main pairs' students, degrees and seeds.
+
+    Where it lacks some of them, its name says which it has.
+    """
 
     def key(pair: CellPair) -> tuple[object, ...]:
         return tuple(getattr(pair.left, fact) for fact in facts)
 
     wanted = {key(pair) for pair in main}
     kept = [pair for pair in pairs if key(pair) in wanted]
-    have = {key(pair) for pair in kept}
-    lacking: list[str] = []
+    present = {key(pair) for pair in kept}
+    limits: list[str] = []
     for place, fact in enumerate(facts):
-        here = {values[place] for values in have}
-        if fact != "variant" and here < {values[place] for values in wanted}:
-            lacking.append(f"{fact} {', '.join(sorted(map(str, here)))} only")
-    if not lacking and have < wanted:
-        lacking.append(f"{len(have)} of {len(wanted)} pairs")
-    return view.evidence.part(axis, f"{name} ({'; '.join(lacking)})" if lacking else name, kept)
+        covered = {values[place] for values in present}
+        if fact != "variant" and covered < {values[place] for values in wanted}:
+            limits.append(f"{fact} {', '.join(sorted(map(str, covered)))} only")
+    if not limits and present < wanted:
+        limits.append(f"{len(present)} of {len(wanted)} pairs")
+    return view.evidence.part(axis, f"{name} ({'; '.join(limits)})" if limits else name, kept)
 
 
 def fine_tune_cot(view: View) -> CellComparison:
-    """C1: fine-tune-cot of degree 1 minus fine-tune, same student."""
+    """Compare, for C1, fine-tune-cot of degree 1 minus fine-tune, for the same student."""
     vanilla = view.vanilla()
     if not vanilla:
-        raise UntestedError("no fine-tune")
+        raise UntestedError("the run has no fine-tune")
 
     def degree(teacher: TeacherId, wanted: int) -> list[CellPair]:
         return match([cell for cell in view.cot(teacher) if cell.degree == wanted], vanilla, _SAME_STUDENT)
 
-    def one(teacher: TeacherId) -> list[CellPair]:
+    def degree_one(teacher: TeacherId) -> list[CellPair]:
         return degree(teacher, 1)
 
-    main = _main_teacher(view, one, "no fine-tune-cot of degree 1 for a student that has fine-tune")
-    also = _other_teachers(view, main, one, _SAME_STUDENT)
-    asked = view.asked_as(main.teacher)
-    for wanted in sorted({degree for teacher in asked for degree in _degrees(view, teacher)} - {1}):
-        teacher = next(teacher for teacher in asked if wanted in _degrees(view, teacher))
-        said = f"D={wanted}" if teacher == main.teacher else f"D={wanted} of {teacher}"
-        also += _beside(view, "degree", f"{said} − fine-tune", degree(teacher, wanted), main.pairs, _SAME_STUDENT)
+    main = _main_teacher(view, degree_one, "no student has both fine-tune and fine-tune-cot of degree 1")
+    also = _other_teachers(view, main, degree_one, _SAME_STUDENT)
+    variants = view.asked_as(main.teacher)
+    for wanted in sorted({degree for teacher in variants for degree in _degrees(view, teacher)} - {1}):
+        teacher = next(teacher for teacher in variants if wanted in _degrees(view, teacher))
+        left = f"D={wanted}" if teacher == main.teacher else f"D={wanted} of {teacher}"
+        also += _context(view, "degree", f"{left} − fine-tune", degree(teacher, wanted), main.pairs, _SAME_STUDENT)
     return CellComparison(main.pairs, also, [f"teacher {main.teacher}"])
 
 
@@ -111,13 +121,15 @@ def _degrees(view: View, teacher: TeacherId) -> list[int]:
 
 
 def higher_degree(view: View) -> CellComparison:
-    """C2: the highest degree minus degree 1, same teacher and student. One rationale may have been asked for at another
-    temperature: the paper's is greedy, its several are sampled."""
+    """Compare, for C2, the highest degree minus degree 1, for the same teacher and student.
+
+    Degree 1 may have another temperature: the paper's single rationale is greedy, its several rationales are sampled.
+    """
 
     def against_one(teacher: TeacherId, wanted: int) -> list[CellPair]:
         left = [cell for cell in view.cot(teacher) if cell.degree == wanted]
-        for asked in view.asked_as(teacher):
-            pairs = match(left, [cell for cell in view.cot(asked) if cell.degree == 1], _SAME_STUDENT)
+        for variant in view.asked_as(teacher):
+            pairs = match(left, [cell for cell in view.cot(variant) if cell.degree == 1], _SAME_STUDENT)
             if pairs:
                 return pairs
         return []
@@ -129,15 +141,15 @@ def higher_degree(view: View) -> CellComparison:
         degrees = above_one(teacher)
         return against_one(teacher, degrees[-1]) if degrees else []
 
-    main = _main_teacher(view, highest, "one degree only")
+    main = _main_teacher(view, highest, "no student has both degree 1 and a higher degree")
     *between, top = above_one(main.teacher)
     also = _other_teachers(view, main, lambda teacher: against_one(teacher, top), _SAME_STUDENT)
     for wanted in between:
         pairs = against_one(main.teacher, wanted)
-        also += _beside(view, "degree", f"D={wanted} − D=1", pairs, main.pairs, _SAME_STUDENT)
+        also += _context(view, "degree", f"D={wanted} − D=1", pairs, main.pairs, _SAME_STUDENT)
     notes = [f"D={top} − D=1, teacher {main.teacher}"]
-    if (one := teacher_of(main.pairs[0].right)) != main.teacher:
-        notes.append(f"temperatures differ: D={top} {_temperature(main.teacher)}, D=1 {_temperature(one)}")
+    if (right := teacher_of(main.pairs[0].right)) != main.teacher:
+        notes.append(f"temperatures differ: D={top} {_temperature(main.teacher)}, D=1 {_temperature(right)}")
     return CellComparison(main.pairs, also, notes)
 
 
@@ -154,7 +166,7 @@ class _Size:
 
 
 def larger_student(view: View) -> CellComparison:
-    """C3: the largest minus the smallest student of one series, fine-tune-cot, same teacher and degree."""
+    """Compare, for C3, the largest minus the smallest fine-tune-cot student of a series, for the same teacher and degree."""
 
     def between(teacher: TeacherId, large: _Size, small: _Size) -> list[CellPair]:
         cells = view.cot(teacher)
@@ -173,7 +185,7 @@ def larger_student(view: View) -> CellComparison:
     steps = [("size", small, large) for small, large in itertools.pairwise(sizes)] if len(sizes) > 2 else []
     for axis, small, large in [*steps, *(("series", other[0], other[-1]) for other in others)]:
         pairs = between(main.teacher, large, small)
-        also += _beside(view, axis, f"{large.student} − {small.student}", pairs, main.pairs, _SAME_DEGREE)
+        also += _context(view, axis, f"{large.student} − {small.student}", pairs, main.pairs, _SAME_DEGREE)
     degrees = sorted({pair.left.degree or 1 for pair in main.pairs})
     if len(degrees) > 1:
         for degree in degrees:
@@ -184,13 +196,17 @@ def larger_student(view: View) -> CellComparison:
 
 
 def _series(view: View, teacher: TeacherId) -> list[list[_Size]]:
-    """Each series of which a teacher's students have several sizes, smallest first and one student for each; the series
-    with most sizes first (of equals, the run's order)."""
+    """Return the series of which a teacher's students have several sizes.
+
+    Returns:
+        series by their number of sizes, most first (ties in the run's order); in each, a student per size, smallest
+        first.
+    """
     parameters: dict[str, int] = {}
     for cell in view.cot(teacher):
-        found = view.evidence.parameters(cell)
-        if found is not None and cell.student is not None:
-            parameters[cell.student] = max(found, parameters.get(cell.student, 0))
+        count = view.evidence.parameters(cell)
+        if count is not None and cell.student is not None:
+            parameters[cell.student] = max(count, parameters.get(cell.student, 0))
     series: dict[str, dict[int, str]] = {}
     for cell in view.cot(teacher):
         if cell.student in parameters and cell.series is not None:
@@ -200,16 +216,16 @@ def _series(view: View, teacher: TeacherId) -> list[list[_Size]]:
 
 
 def _no_sizes(view: View) -> str:
-    """Why there is no comparison of sizes."""
+    """Return why student sizes cannot be compared."""
     unknown = {str(cell.student): None for teacher in view.teachers for cell in view.cot(teacher) if not cell.series}
     if len(unknown) > 1:
-        return f"no two sizes of one series; none is stated for {', '.join(unknown)} (option `series`)"
-    return "one student size only"
+        return f"no two sizes of one series; the series of {', '.join(unknown)} is not stated (option `series`)"
+    return "all students have the same size"
 
 
 @dataclass(frozen=True)
 class _Ranked:
-    """Two teachers of which one is measurably better."""
+    """Two teachers, one of which is significantly better, and the difference of their own accuracies."""
 
     best: TeacherId
     worst: TeacherId
@@ -217,7 +233,7 @@ class _Ranked:
 
 
 def better_teacher(view: View) -> CellComparison:
-    """C4: students of the teacher with the best answers of its own minus those of the worst one's."""
+    """Compare, for C4, students of the teacher whose own answers are best minus students of the worst teacher."""
 
     def between(best: TeacherId, worst: TeacherId) -> list[CellPair]:
         return match(view.cot(best), view.cot(worst), _SAME_RUN)
@@ -230,21 +246,27 @@ def better_teacher(view: View) -> CellComparison:
         quality = view.evidence.accuracy(view.rows(teacher))
         if teacher not in {best, worst} and quality is not None:
             pairs = between(teacher, worst)
-            also += _beside(view, "teacher", f"{teacher} ({quality:.1%}) − {worst}", pairs, main, _SAME_RUN)
+            also += _context(view, "teacher", f"{teacher} ({quality:.1%}) − {worst}", pairs, main, _SAME_RUN)
     low, high = (f"{100 * end:+.1f}" for end in (own.interval.low, own.interval.high))
-    said = f"{best} ({own.left:.1%} right) − {worst} ({own.right:.1%} right)"
-    return CellComparison(main, also, [said, f"the teachers' own difference: {100 * own.effect:+.1f} [{low}, {high}]"])
+    teachers = f"{best} ({own.left:.1%} right) − {worst} ({own.right:.1%} right)"
+    own_difference = f"the teachers' own difference: {100 * own.effect:+.1f} [{low}, {high}]"
+    return CellComparison(main, also, [teachers, own_difference])
 
 
 def _furthest_apart(view: View, between: Callable[[TeacherId, TeacherId], list[CellPair]]) -> _Ranked:
-    """Of the teachers with students to compare, the two that are furthest apart by their own answers to the same
-    questions, by more than chance. As for C6 the intervals allow for the number of teachers looked at."""
-    rows = {teacher: found for teacher in view.teachers if (found := view.rows(teacher))}
+    """Return the two teachers whose own answers to the same questions differ most, and significantly.
+
+    Only teachers with students to compare count. As in C6, the intervals allow for the number of teachers compared.
+
+    Raises:
+        UntestedError: no two teachers can be compared, or none differ significantly.
+    """
+    rows = {teacher: cells for teacher in view.teachers if (cells := view.rows(teacher))}
     if len(rows) < 2:
-        raise UntestedError(f"{len(rows) or 'no'} teacher with a row of its own and students")
+        raise UntestedError(f"needs two teachers that have students and a row of their own; the run has {len(rows)}")
     couples = [(a, b) for a, b in itertools.combinations(rows, 2) if between(a, b)]
     if not couples:
-        raise UntestedError("no two teachers with rows of their own taught the same students")
+        raise UntestedError("no two teachers that have rows of their own taught the same students")
     confidence = 1 - (1 - CONFIDENCE) / len(couples)
     ranked: list[_Ranked] = []
     for a, b in couples:
@@ -253,36 +275,37 @@ def _furthest_apart(view: View, between: Callable[[TeacherId, TeacherId], list[C
             if own is not None and own.interval.low > 0:
                 ranked.append(_Ranked(best, worst, own))
     if not ranked:
-        raise UntestedError("the teachers' own accuracies do not differ")
-    return max(ranked, key=lambda one: one.measured.effect)
+        raise UntestedError("the teachers' own accuracies do not differ significantly")
+    return max(ranked, key=lambda couple: couple.measured.effect)
 
 
 def more_questions(view: View) -> CellComparison:
-    """C5: all training questions minus the smallest part of them, same teacher, student and degree."""
+    """Compare, for C5, all training questions minus the smallest fraction, for the same teacher, student and degree."""
 
     def against(teacher: TeacherId, fraction: float) -> list[CellPair]:
         return match(view.cot(teacher), view.cot(teacher, fraction=fraction), _SAME_RUN)
 
-    def parts(teacher: TeacherId) -> list[float]:
-        return [part for part in view.parts() if against(teacher, part)]
+    def fractions(teacher: TeacherId) -> list[float]:
+        return [fraction for fraction in view.parts() if against(teacher, fraction)]
 
     def smallest(teacher: TeacherId) -> list[CellPair]:
-        found = parts(teacher)
-        return against(teacher, found[0]) if found else []
+        usable = fractions(teacher)
+        return against(teacher, usable[0]) if usable else []
 
-    lacks = "no part of the training questions beside all of them"
+    missing = "needs a run on a smaller fraction of the training questions as well"
     if view.whole < 1 and not view.parts():
-        lacks = f"students of {view.whole:g} of the training questions only"
-    main = _main_teacher(view, smallest, lacks)
-    least, *between = parts(main.teacher)
+        missing = f"all students were trained on the same fraction of the training questions, {view.whole:g}"
+    main = _main_teacher(view, smallest, missing)
+    least, *between = fractions(main.teacher)
     also = _other_teachers(view, main, lambda teacher: against(teacher, least), _SAME_RUN)
     for fraction in between:
-        also += _beside(view, "fraction", f"all − {fraction:g}", against(main.teacher, fraction), main.pairs, _SAME_RUN)
+        pairs = against(main.teacher, fraction)
+        also += _context(view, "fraction", f"all − {fraction:g}", pairs, main.pairs, _SAME_RUN)
     return CellComparison(main.pairs, also, [f"all − {least:g} of the questions, teacher {main.teacher}"])
 
 
 def beats_teacher(view: View) -> CellComparison:
-    """C6: the best of all students of an imperfect teacher minus that teacher."""
+    """Compare, for C6, the best of all students of imperfect teachers minus its teacher."""
     evidence = view.evidence
     tried: dict[tuple[TeacherId, str, int | None], list[CellPair]] = {}
     quality: dict[TeacherId, float] = {}
@@ -296,27 +319,29 @@ def beats_teacher(view: View) -> CellComparison:
             for pair in match(view.cot(teacher), rows, ("variant",)):
                 tried.setdefault((teacher, str(pair.left.student), pair.left.degree), []).append(pair)
     if not tried:
-        raise UntestedError("the teacher answers everything right" if quality else "no teacher has a row of its own")
+        raise UntestedError(
+            "the teacher answers every question right" if quality else "no teacher has a row of its own"
+        )
     confidence = 1 - (1 - CONFIDENCE) / len(tried)
     measured = {key: evidence.measure(pairs, confidence) for key, pairs in tried.items()}
-    found = {key: one for key, one in measured.items() if one is not None}
-    if not found:
+    differences = {key: difference for key, difference in measured.items() if difference is not None}
+    if not differences:
         raise UntestedError("teacher and students answered no question in common")
-    best = max(found, key=lambda key: (found[key].interval.low, found[key].effect))
+    best = max(differences, key=lambda key: (differences[key].interval.low, differences[key].effect))
     teacher, student, degree = best
     notes = [
         f"{student} D={degree} − {teacher} ({quality[teacher]:.1%} right)",
-        f"best of {len(tried)} students tried; interval at {confidence:.2%} (Bonferroni)",
+        f"best of {len(tried)} students; interval at {confidence:.2%} (Bonferroni)",
     ]
     parts = [
         PartialComparison(
             axis="student",
             name=f"{name} D={d} − {by}",
-            effect=found[by, name, d].effect,
-            interval=found[by, name, d].interval,
-            n=found[by, name, d].n,
+            effect=difference.effect,
+            interval=difference.interval,
+            n=difference.n,
         )
-        for by, name, d in found
+        for (by, name, d), difference in differences.items()
     ]
     return CellComparison(tried[best], notes=notes, confidence=confidence, by_student=parts)
 
@@ -332,6 +357,6 @@ COMPARISONS: dict[str, Callable[[View], CellComparison]] = {
 
 
 def cells_of(comparison: CellComparison) -> list[CellRecord]:
-    """Each once, left side first."""
+    """Return the cells of a comparison, each once, left side first."""
     sides = [pair.left for pair in comparison.pairs] + [pair.right for pair in comparison.pairs]
     return list({cell.name: cell for cell in sides}.values())

@@ -1,5 +1,5 @@
 "use strict";
-// Sorting, filters, the paper's figures, and the charts.
+// Sorts and filters the leaderboard, shows the paper's figures and draws the charts.
 (() => {
   const table = document.getElementById("leaderboard");
   const body = table.tBodies[0];

@@ -1,5 +1,5 @@
 "use strict";
-// A cell's samples: read file by file when they are asked for, searched, and put in as text alone.
+// Shows a cell's samples: loads their files on demand, searches them, and inserts texts as plain text.
 (() => {
   const PER_PAGE = 25;
   const box = document.getElementById("samples");
@@ -52,7 +52,7 @@
     sample.dataset.index = row.i;
     sample.append(element("h3", `${row.i}: ${row.ok ? "right" : "wrong"}${row.c ? ` (${row.c})` : ""}`));
     field("question", row.q, sample);
-    field("thoughts", row.th, sample);
+    field("thinking", row.th, sample);
     field("rationale", row.r, sample);
     field(row.r ? "answer stage" : "completion", row.t, sample);
     const verdict = element("div", undefined, "verdict");
@@ -61,7 +61,7 @@
     sample.append(verdict);
     const details = element("details");
     details.append(element("summary", "prompt as sent"));
-    field("prompt", row.p || "not kept: a recording", details);
+    field("prompt", row.p || "not available: a recording", details);
     sample.append(details);
     return sample;
   };

@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import DEMO, Cli
-from tests.plugins.remote.conftest import MakeServer, server
-
-__all__ = ["server"]
+from tests.helpers.cli import DEMO, Cli
+from tests.helpers.servers import MakeServer
 
 FLAWED = (
     DEMO.replace("teachers: [counter]", "teachers: [{name: flawed, use: counter, errors: 0.3}]")

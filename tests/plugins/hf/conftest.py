@@ -17,6 +17,7 @@ from rtbench.plugin.models import TrainJob
 from rtbench.schema.completions import Request, Sampling
 from rtbench.schema.environment import Environment
 from rtbench.schema.training import Recipe, TrainingRow
+from tests.helpers.cli import ROOT
 
 TINY = {
     "decoder": {"n_layer": 1, "n_embd": 32, "n_inner": 64, "n_head": 2, "resid_pdrop": 0.1, "embd_pdrop": 0.1},
@@ -30,11 +31,6 @@ TINY = {
         "dropout_rate": 0.1,
     },
 }
-
-LFM2 = {
-    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 2, "num_key_value_heads": 2,
-    "layer_types": ["conv", "full_attention", "conv"], "max_position_embeddings": 512,
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -55,7 +51,7 @@ def one_thread(monkeypatch):
 
 
 def data_folder() -> Path:
-    return Path(os.environ.get("RTBENCH_TEST_DATA") or Path(__file__).resolve().parents[4] / "shared" / "data")
+    return Path(os.environ.get("RTBENCH_TEST_DATA") or ROOT.parent / "shared" / "data")
 
 
 class Tiny:

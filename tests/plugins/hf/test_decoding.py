@@ -7,7 +7,7 @@ import inspect
 import pytest
 from rtbench_plugins.hf.decoders import LEAST_SHARED, common_prefix
 
-from tests.plugins.hf.conftest import LFM2
+from tests.helpers.training import LFM2
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 greedy_and_sampled = pytest.mark.parametrize("sampling", [{}, {"temperature": 0.9}], ids=["greedy", "sampled"])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from rtbench_plugins.hf import choosing, decoding
 
-from tests.plugins.hf.conftest import LFM2
+from tests.helpers.training import LFM2
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 

@@ -15,12 +15,11 @@ from rtbench_plugins.hf.students import causal_student, seq2seq_student
 from rtbench_plugins.pocket.students import MODELS
 
 from rtbench import machine
-from rtbench.matrix.read import read_matrix
-from rtbench.planning.plan import make_plan
 from rtbench.schema.environment import Environment
 from rtbench.schema.training import Recipe
 from rtbench.session import Session
-from tests.conftest import Cli
+from tests.helpers.cli import Cli
+from tests.helpers.matrices import plan_of
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 MATRIX = """
@@ -178,7 +177,7 @@ def test_what_a_gpu_cannot_hold_is_refused(cli: Cli, tmp_path: Path, monkeypatch
     def reason() -> str | None:
         machine._smallest_gpu.cache_clear()
         session = Session(Environment(workspace=str(cli.workspace), offline=True))
-        (found,) = {cell.reason for cell in make_plan(session, read_matrix(session, str(path))).cells}
+        (found,) = {cell.reason for cell in plan_of(session, path).cells}
         return found
 
     assert "needs at least 14.9 GiB of memory to train it, and its smallest GPU has 8.0" in (reason() or "")

@@ -14,7 +14,7 @@ from rtbench_plugins.hf.encoding import Codec, encode_rows
 from rtbench_plugins.hf.options import StudentOptions
 
 from rtbench.errors import BadInputError
-from tests.plugins.hf.test_training_memory import NO_DROPOUT
+from tests.helpers.training import NO_DROPOUT
 
 LLAMA = {
     "model_type": "llama", "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2,

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from rtbench.matrix.read import read_matrix
-from rtbench.planning.plan import make_plan
 from rtbench.planning.records import run_record
 from rtbench.schema.environment import Environment
 from rtbench.schema.runs import RunRecord
 from rtbench.session import Session
 from rtbench.storage.runs import Runs
+from tests.helpers.matrices import plan_of
 
 MATRIX = """
 name: sizes
@@ -63,7 +62,7 @@ def test_series_changes_no_key_and_nothing_that_steps_store(session: Session) ->
 def test_run_records_the_series_of_its_students(session: Session) -> None:
     path = session.workspace.parent / "m.yaml"
     path.write_text(MATRIX)
-    record = run_record("r", make_plan(session, read_matrix(session, str(path))), None, version="0")
+    record = run_record("r", plan_of(session, path), None, version="0")
     assert {cell.student: cell.series for cell in record.cells} == {
         "pocket-0.5m": "pocket",
         "pocket-2m": "pocket",
@@ -79,7 +78,7 @@ def test_run_records_the_series_of_its_students(session: Session) -> None:
 def test_record_without_series_is_still_read(session: Session) -> None:
     path = session.workspace.parent / "m.yaml"
     path.write_text(MATRIX)
-    record: RunRecord = run_record("r", make_plan(session, read_matrix(session, str(path))), None, version="0")
+    record: RunRecord = run_record("r", plan_of(session, path), None, version="0")
     runs = Runs(session.workspace)
     runs.save(record)
     text = (runs.root / "r.json").read_text()

@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-from pathlib import Path
-from typing import Any
 
 import pytest
-import safetensors.torch
 import torch
 
-from tests.conftest import Cli, MakeCli
-from tests.test_run import assert_ends, wait_for
-
-CONFIGS = {
-    "hf-causal": {"n_layer": 2, "n_embd": 32, "n_inner": 64, "n_head": 2},
-    "hf-seq2seq": {"num_layers": 2, "num_decoder_layers": 2, "d_model": 32, "d_kv": 16, "d_ff": 64, "num_heads": 2},
-}
-
-
-def matrix(cli: Cli, student: dict[str, Any], **recipe: Any) -> Path:
-    """A matrix of one training: 54 rows and 6 to validate, in batches of 7, so that parts are of unequal size."""
-    student = {"name": "small", "vocab_size": 400, "config": CONFIGS[student["use"]]} | student
-    fields = {
-        "name": "several", "tasks": ["last_letter_concatenation"], "source": "twin", "methods": ["fine-tune"],
-        "students": [student], "fractions": [0.1],
-        "recipe": {"epochs": 3, "batch_size": 7, "selection": "val", "max_new_tokens": 2} | recipe,
-    }  # fmt: skip
-    path = cli.folder / "several.yaml"
-    path.write_text(json.dumps(fields))
-    return path
-
-
-def trained(cli: Cli) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    (folder,) = (cli.workspace / "store" / "train").iterdir()
-    result = json.loads((folder / "meta.json").read_text())["result"]
-    return result, safetensors.torch.load_file(folder / "checkpoint" / "model.safetensors")
-
-
-def assert_same_training(one: Cli, other: Cli) -> None:
-    (result, weights), (expected, expected_weights) = trained(one), trained(other)
-    for name in ("rows", "validation_rows", "epochs", "selected", "steps", "tokens", "parameters"):
-        assert result[name] == expected[name], name
-    for epoch, expected_epoch in zip(result["history"], expected["history"], strict=True):
-        assert epoch == pytest.approx(expected_epoch, rel=1e-3)
-    assert weights.keys() == expected_weights.keys()
-    for name, tensor in weights.items():
-        assert torch.allclose(tensor, expected_weights[name], atol=2e-3), name
+from tests.helpers.cli import Cli, MakeCli
+from tests.helpers.runs import assert_ends, wait_for
+from tests.helpers.training import CONFIGS, assert_same_training, matrix, trained
 
 
 @pytest.mark.parametrize("plugin", CONFIGS)

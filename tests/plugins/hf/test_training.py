@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from rtbench_plugins.hf import loading
 from rtbench_plugins.hf.batches import collate, epoch_batches, forward, picks_positions
-from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, encode_rows
+from rtbench_plugins.hf.encoding import IGNORED, EncodedRow, encode_rows
 from rtbench_plugins.hf.muon import orthogonal
 from rtbench_plugins.hf.optimizers import rate_factor
 from rtbench_plugins.hf.options import StudentOptions
@@ -24,18 +23,11 @@ from rtbench_plugins.hf.training_state import StateFile, TrainState
 
 from rtbench.errors import BadInputError, MissingDataError, StepFailedError, UnknownNameError
 from rtbench.schema.training import Recipe, TrainingRow
-
-both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
+from tests.helpers.training import base_and_codec, both_families
 
 
 def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
-
-
-def base_and_codec(tiny, family):
-    found = tiny.student(family)
-    base = loading.random_base(family, found.options, tiny.corpus, torch.device("cpu"))
-    return base, Codec(base.tokenizer, base.model.config, family, chat=False, thinking=None, name="tiny")
 
 
 @both_families
@@ -242,7 +234,7 @@ def test_training_ends_when_the_validation_loss_does_not_fall(tiny, tmp_path):
 
 
 def test_patience_without_a_validation_part_is_an_error(tiny, tmp_path):
-    with pytest.raises(BadInputError, match="`patience` goes by the loss on held-out questions"):
+    with pytest.raises(BadInputError, match="`patience` needs held-out questions"):
         tiny.student("decoder").train(tiny.job(tmp_path, recipe={"selection": "last", "patience": 2}))
 
 

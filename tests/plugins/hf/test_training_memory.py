@@ -7,10 +7,7 @@ import safetensors.torch
 import torch
 
 from rtbench.errors import BadInputError, StepFailedError
-from tests.plugins.hf.test_training import base_and_codec, both_families
-
-NO_DROPOUT = {"decoder": {"resid_pdrop": 0.0, "embd_pdrop": 0.0}, "encoder_decoder": {"dropout_rate": 0.0}}
-"""So that rows computed together and apart draw the same."""
+from tests.helpers.training import NO_DROPOUT, base_and_codec, both_families
 
 
 @both_families

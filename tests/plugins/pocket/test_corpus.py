@@ -23,7 +23,7 @@ from rtbench_plugins.pocket.tokenizer import VOCABULARY_FILE, new_vocabulary, sh
 from rtbench.schema.environment import Environment
 from rtbench.session import Session
 from rtbench.twins import Narrator
-from tests.conftest import Cli
+from tests.helpers.cli import Cli
 
 TASKS = [
     "single_eq", "addsub", "multiarith", "gsm8k", "aqua", "svamp", "date_understanding", "tracking_shuffled_objects",

@@ -16,9 +16,9 @@ from rtbench_plugins.pocket.students import MODELS, shipped
 from rtbench_plugins.pocket.tokenizer import shipped_tokenizer
 
 from rtbench.errors import BadInputError
-from tests.conftest import Cli
+from tests.helpers.cli import ROOT, Cli
 
-CARD = Path(__file__).parents[3] / "docs" / "pocket.md"
+CARD = ROOT / "docs" / "pocket.md"
 
 
 @pytest.fixture(autouse=True)

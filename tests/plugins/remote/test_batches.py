@@ -17,9 +17,8 @@ from rtbench.errors import NotYetError, StepFailedError
 from rtbench.schema.completions import Completion, Request
 from rtbench.schema.money import BudgetCap
 from rtbench.storage.budget import Budget, BudgetSpentError
-from tests.conftest import Cli
-from tests.plugins.remote.conftest import MakeServer, Server, asked
-from tests.plugins.remote.test_teacher import completions, matrix
+from tests.helpers.cli import Cli
+from tests.helpers.servers import MakeServer, Server, asked, completions, matrix
 
 
 def ask(
@@ -197,7 +196,7 @@ def test_what_is_out_in_a_batch_is_not_asked_directly(server: MakeServer, tmp_pa
     with pytest.raises(NotYetError):
         list(teacher.open(teacher.members()[0]).generate(asked(9)))
     direct = fine.teacher(None, tmp_path)
-    with pytest.raises(StepFailedError, match="9 of 12 requests are out in batches"):
+    with pytest.raises(StepFailedError, match="9 of 12 requests are in pending batches"):
         list(direct.open(direct.members()[0]).generate(asked(12)))
     ask(fine, asked(9), tmp_path)
     assert len(list(direct.open(direct.members()[0]).generate(asked(12)))) == 12
@@ -211,7 +210,7 @@ def test_batch_that_is_gone_is_told_and_asked_again_in_the_next_go(server: MakeS
     (note,) = tmp_path.rglob("*.json")
     note.write_text(note.read_text().replace("batch-", "lost-"))
     fine.set(batch_seconds=0.0)
-    with pytest.raises(EndpointError, match="is gone"):
+    with pytest.raises(EndpointError, match="no longer exists"):
         ask(fine, asked(9), tmp_path)
     assert len(ask(fine, asked(9), tmp_path)) == 9
 
@@ -262,7 +261,7 @@ def test_stopped_run_picks_up_the_batches_that_are_out(cli: Cli, server: MakeSer
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "waiting, 1 batches with 120 calls are out" in err
+    assert "waiting, 1 batches with 120 calls are pending" in err
     assert not completions(cli.workspace)
     cli("run", "--matrix", path)
     assert slow.stats()["batches"] == 2, "training and test questions, each once"

@@ -11,7 +11,7 @@ from rtbench_plugins.remote.engine import EndpointError
 
 from rtbench.errors import StepFailedError
 from rtbench.storage.ledger import Ledger
-from tests.plugins.remote.conftest import MakeServer, asked
+from tests.helpers.servers import MakeServer, asked
 
 FAULTS = dict.fromkeys(("throttled", "errors", "resets", "cut", "malformed", "empty", "doubled"), 0.05 / 7)
 

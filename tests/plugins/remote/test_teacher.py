@@ -20,46 +20,10 @@ from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.schema.completions import Completion
 from rtbench.schema.money import BudgetCap, Price
 from rtbench.storage.budget import Budget, BudgetSpentError
-from tests.conftest import Cli
-from tests.plugins.remote.conftest import MakeServer, Server, asked, teacher
+from tests.helpers.cli import Cli
+from tests.helpers.servers import MakeServer, asked, completions, matrix, teacher
 
 KEY = "sk-planted-0123456789abcdef"
-MATRIX = """
-name: remote
-extractor: last-word
-tasks: [parity]
-methods: [fine-tune-cot]
-teachers: [{{name: far, use: openai, {options}}}]
-students: [parrot]
-degrees: [{degree}]
-recipe: {{epochs: 1}}
-"""
-
-
-def matrix(cli: Cli, server: Server, degree: int = 2, **options: Any) -> Path:
-    given = {
-        "model": "m",
-        "base_url": server.url,
-        "api_key_env": None,
-        "format": "one-stage-cot",
-        "max_new_tokens": [40, 8],
-        **options,
-    }
-    path = cli.folder / "remote.yaml"
-    path.write_text(MATRIX.format(options=json.dumps(given)[1:-1], degree=degree))
-    return path
-
-
-def completions(workspace: Path) -> list[Completion]:
-    import msgspec
-
-    decoder = msgspec.json.Decoder(Completion)
-    lines = [
-        line
-        for segment in (workspace / "ledger").glob("openai*/**/*.jsonl")
-        for line in segment.read_bytes().split(b"\n")[:-1]
-    ]
-    return [decoder.decode(line) for line in lines]
 
 
 @pytest.mark.parametrize(
@@ -67,27 +31,27 @@ def completions(workspace: Path) -> list[Completion]:
     [
         ({}, BadInputError, "model"),
         ({"modle": "m"}, UnknownNameError, "Did you mean 'model'"),
-        ({"base_url": "localhost:8000"}, BadInputError, "no address"),
-        ({"base_url": "https://me:secret@host/v1"}, BadInputError, "holds a user name or password"),
+        ({"base_url": "localhost:8000"}, BadInputError, "not an address"),
+        ({"base_url": "https://me:secret@host/v1"}, BadInputError, "contains a user name or password"),
         ({"base_url": "http://far.example/v1"}, BadInputError, "unencrypted"),
         ({"concurrency": 0}, BadInputError, "`concurrency` is 0"),
         ({"timeout": 0}, BadInputError, "`timeout` is 0"),
         ({"profile": "opnai"}, UnknownNameError, "Did you mean 'openai'"),
         ({"profile": {"without": "seed"}}, BadInputError, "without"),
         ({"rationale": "thoughts"}, BadInputError, "format: one-stage-cot"),
-        ({"base_url": "http://[::1"}, BadInputError, "no address"),
-        ({"base_url": "http://localhost:abc/v1"}, BadInputError, "no address"),
-        ({"base_url": "https://host/v1?api_key=secret"}, BadInputError, "holds `api_key`"),
-        ({"key_header": "X Key\n"}, BadInputError, "no name of a header"),
+        ({"base_url": "http://[::1"}, BadInputError, "not an address"),
+        ({"base_url": "http://localhost:abc/v1"}, BadInputError, "not an address"),
+        ({"base_url": "https://host/v1?api_key=secret"}, BadInputError, "contains `api_key`"),
+        ({"key_header": "X Key\n"}, BadInputError, "not the name of a header"),
         ({"timeout": float("nan")}, BadInputError, "`timeout` is nan"),
         ({"retries": -1}, BadInputError, "`retries` is -1"),
         ({"thinking": ["<t>", ""]}, BadInputError, "empty tag"),
         ({"profile": {"most_n": 0}}, BadInputError, "at least 1"),
         ({"profile": {"without": ["temprature"]}}, UnknownNameError, "Did you mean 'temperature'"),
-        ({"extra": {"n": 9}}, BadInputError, "`extra` states n"),
-        ({"extra": {"max_completion_tokens": 9}}, BadInputError, "`extra` states max_completion_tokens"),
-        ({"extra": {"stream": True}}, BadInputError, "`extra` states stream"),
-        ({"extra": {"limit": 9}, "profile": {"names": {"max_tokens": "limit"}}}, BadInputError, "states limit"),
+        ({"extra": {"n": 9}}, BadInputError, "`extra` has n"),
+        ({"extra": {"max_completion_tokens": 9}}, BadInputError, "`extra` has max_completion_tokens"),
+        ({"extra": {"stream": True}}, BadInputError, "`extra` has stream"),
+        ({"extra": {"limit": 9}, "profile": {"names": {"max_tokens": "limit"}}}, BadInputError, "`extra` has limit"),
         ({"price": {"input": -1, "output": 1}}, BadInputError, "from 0 on"),
         ({"max_new_tokens": [0, 3]}, BadInputError, "`max_new_tokens`"),
         (
@@ -103,7 +67,7 @@ def test_bad_options_are_one_clear_error(options: dict[str, Any], error: type[Ex
 
 
 def test_key_in_the_place_of_its_name_is_not_shown() -> None:
-    with pytest.raises(BadInputError, match="`api_key_env` is no name") as error:
+    with pytest.raises(BadInputError, match="`api_key_env` is not the name") as error:
         remote_options("t", {"model": "m", "api_key_env": KEY})
     assert KEY not in str(error.value)
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Cli
-from tests.plugins.remote.conftest import Server, asked
+from tests.helpers.cli import Cli
+from tests.helpers.servers import Server, asked
 
 CHAT = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }} [end]{% endfor %}[bot] "
 MATRIX = """

@@ -11,7 +11,7 @@ from rtbench_plugins.remote.options import profile_of, remote_options
 from rtbench_plugins.remote.wire import Body, completions, read_fault, read_reply
 
 from rtbench.schema.completions import Completion
-from tests.plugins.remote.conftest import asked
+from tests.helpers.servers import asked
 
 TAGS = ("<think>", "</think>")
 

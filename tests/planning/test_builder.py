@@ -1,0 +1,65 @@
+"""What a plan refuses of steps that this machine cannot do."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.helpers.cli import DEMO, Cli
+
+MATRIX = """
+name: wide
+source: twin
+tasks: [multiarith]
+methods: [fine-tune]
+students: [{{name: mine, use: hf-causal, config: {{}}, device: {device}, processes: {processes}}}]
+limit: 20
+recipe: {{epochs: 1, max_new_tokens: 5}}
+"""
+
+
+def planned(cli: Cli, path: Path, *, device: str, processes: int) -> dict[str, Any]:
+    path.write_text(MATRIX.format(device=device, processes=processes))
+    blind = Cli(cli.folder, cli.environment | {"CUDA_VISIBLE_DEVICES": ""})
+    found: dict[str, Any] = blind.json("plan", "--matrix", path)
+    return found
+
+
+def test_more_processes_than_gpus_are_refused_unless_it_is_done(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "wide.yaml"
+    (cell,) = planned(cli, path, device="cuda", processes=4)["cells"]
+    assert cell["reason"] == "mine asks for 4 GPUs, and this machine has 0\nLower its `processes`."
+    assert planned(cli, path, device="cpu", processes=4)["cells"][0]["reason"] is None, "processes share CPUs"
+    found = planned(cli, path, device="cuda", processes=1)
+    assert found["cells"][0]["reason"] is None
+    (train,) = [step for step in found["steps"] if step["kind"] == "train"]
+    done = cli.workspace / "store" / "train" / train["key"]
+    done.mkdir(parents=True)
+    (done / "meta.json").write_text(json.dumps({}))
+    assert planned(cli, path, device="cuda", processes=4)["cells"][0]["reason"] is None
+
+
+JUDGES = """
+from rtbench_parrot import CounterTeacher
+from rtbench.api import hookimpl
+from rtbench.api import Resources
+
+class Huge(CounterTeacher):
+    def resources(self):
+        return Resources(least_gb=1e6)
+
+@hookimpl
+def rtbench_register_teachers(register):
+    register("huge", Huge, summary="a judge that fits nowhere")
+"""
+
+
+def test_judge_that_does_not_fit_is_refused_by_what_it_is(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "judges.py").write_text(JUDGES)
+    path = tmp_path / "judged.yaml"
+    path.write_text(DEMO + "curators: [correct, {use: judge, model: {use: huge}}]\n")
+    found: Any = cli.json("plan", "--matrix", path, "--methods", "fine-tune-cot", "--plugin", tmp_path / "judges.py")
+    reasons = {cell["reason"] for cell in found["cells"] if "fine-tune-cot" in cell["name"]}
+    (said,) = reasons
+    assert said.startswith("the judge needs at least 1,000,000.0 GiB of memory to ask it, and this machine has ")

@@ -1,0 +1,252 @@
+"""The static site, as a browser shows it. Debian's Chromium is driven; without it these tests fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.helpers.cli import Cli
+
+if TYPE_CHECKING:
+    from selenium.webdriver import Chrome
+
+SWITCHES = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--window-size=1400,1000",
+)  # fmt: skip
+HOSTILE = [
+    '<script>window.ran = true</script><img src=x onerror="window.ran = true">',
+    "</td></tr></table></script><h1>gone</h1>",
+    "long" * 5000,
+    "\u202emirrored\u202c שלום عربى 🦜🇩🇪 \u2028 \u2029 \x1b[31m",
+]
+PLUGIN = f"""
+from rtbench_parrot import Counter, CounterTeacher
+from rtbench.api import hookimpl
+import msgspec
+
+TEXTS = {HOSTILE!r}
+
+class Bad(Counter):
+    def generate(self, requests):
+        for at, one in enumerate(super().generate(requests)):
+            yield msgspec.structs.replace(one, text=TEXTS[at % len(TEXTS)] + " The answer is " + "yes.")
+
+class BadTeacher(CounterTeacher):
+    def members(self):
+        return [msgspec.structs.replace(super().members()[0], plugin="hostile", fingerprint="hostile")]
+
+    def open(self, member):
+        return Bad(member.fingerprint, self.parsed)
+
+@hookimpl
+def rtbench_register_teachers(register):
+    register("hostile", BadTeacher, summary="hostile")
+"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    from selenium.webdriver import Chrome
+    from selenium.webdriver.chrome.options import Options
+    from selenium.webdriver.chrome.service import Service
+
+    driver = shutil.which("chromedriver")
+    assert driver is not None, "apt install chromium chromium-driver"
+    options = Options()
+    with tempfile.TemporaryDirectory() as profile:
+        for switch in (*SWITCHES, f"--user-data-dir={profile}"):
+            options.add_argument(switch)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        chrome = Chrome(service=Service(driver), options=options)
+        try:
+            yield chrome
+        finally:
+            chrome.quit()
+
+
+class Page:
+    """One page in the browser."""
+
+    def __init__(self, browser: Chrome, path: Path) -> None:
+        self.browser = browser
+        browser.get(path.resolve().as_uri())
+
+    def script(self, text: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(text, *arguments)
+
+    def until(self, condition: str) -> Any:
+        """Waits until a script gives something true."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        return WebDriverWait(self.browser, 60).until(lambda _: self.script(f"return {condition}"))
+
+    def all(self, selector: str) -> list[Any]:
+        return self.browser.find_elements("css selector", selector)
+
+    def one(self, selector: str) -> Any:
+        (found,) = self.all(selector)
+        return found
+
+    def rows(self) -> list[str]:
+        return [row.text for row in self.all("#leaderboard tbody tr") if row.is_displayed()]
+
+    def errors(self) -> list[Any]:
+        return list(self.browser.get_log("browser"))
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory, parrot_site: Path) -> Cli:
+    """A command line whose workspace all tests of this file share."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RTBENCH_")}
+    environment |= {"PYTHONPATH": str(parrot_site), "HF_HUB_OFFLINE": "1"}
+    return Cli(tmp_path_factory.mktemp("user"), environment)
+
+
+@pytest.fixture(scope="module")
+def recorded(user: Cli, data_dir: Path) -> Path:
+    """The whole matrix, all tasks and both students, with few questions and one epoch."""
+    part = ("--limit", "15", "--epochs", "1", "--name", "recorded")
+    user("run", "--matrix", "recorded", *part, "--data-dir", data_dir, timeout=900)
+    user("report", "recorded", "--html", "recorded", "--data-dir", data_dir)
+    return user.folder / "recorded"
+
+
+@pytest.fixture(scope="module")
+def embedded(user: Cli) -> Path:
+    """The site of the embedded run that RTBENCH_TEST_SITE names, or of a small part of it."""
+    if given := os.environ.get("RTBENCH_TEST_SITE"):
+        return Path(given)
+    user(
+        "run",
+        "--tasks",
+        "aqua,multiarith",
+        "--methods",
+        "zero-shot-cot",
+        "--limit",
+        "30",
+        "--name",
+        "embedded",
+        timeout=900,
+    )
+    user("report", "embedded", "--html", "embedded")
+    return user.folder / "embedded"
+
+
+@pytest.mark.parametrize("site", ["recorded", "embedded"])
+def test_board_is_sorted_filtered_and_compared_with_the_paper(
+    browser: Chrome, site: str, request: pytest.FixtureRequest
+) -> None:
+    page = Page(browser, request.getfixturevalue(site) / "index.html")
+    page.until("document.querySelectorAll('.plot svg').length === document.querySelectorAll('.plot').length")
+    before = page.rows()
+    assert len(before) > 2
+    page.all("th.number button")[0].click()
+    column = "return [...document.querySelectorAll('#leaderboard tbody tr:not([hidden])')].map(r => r.cells[5].dataset.value)"
+    values = [float(value) for value in page.script(column) if value]
+    assert values == sorted(values, reverse=True)
+    assert page.all("th[aria-sort=descending]")
+    toggle = page.one("#reported")
+    toggle.click()
+    assert len(page.rows()) > len(before)
+    assert any("(reported" in row for row in page.rows())
+    toggle.click()
+    assert sorted(page.rows()) == sorted(before)
+    select = page.one("select[data-filter=method]")
+    select.find_elements("css selector", "option")[-1].click()
+    chosen = select.get_property("value")
+    assert page.rows()
+    assert all(row.startswith((chosen, "random")) for row in page.rows())
+    select.find_elements("css selector", "option")[0].click()
+    size = page.one("select[data-filter=size]") if page.all("select[data-filter=size]") else None
+    if size is not None:
+        size.find_elements("css selector", "option")[-1].click()
+        chosen = size.get_property("value")
+        assert page.rows()
+        assert all(row.endswith(chosen) or row.startswith("random") for row in page.rows())
+    assert not page.errors()
+
+
+@pytest.mark.parametrize("site", ["recorded", "embedded"])
+def test_charts_say_what_they_show(browser: Chrome, site: str, request: pytest.FixtureRequest) -> None:
+    page = Page(browser, request.getfixturevalue(site) / "index.html")
+    plots = page.all(".plot")
+    assert plots
+    for plot in plots:
+        assert plot.get_attribute("aria-label")
+    assert len(page.all(".chart details table tbody tr")) >= len(plots)
+
+
+@pytest.mark.parametrize("site", ["recorded", "embedded"])
+def test_cell_is_opened_searched_and_paged(browser: Chrome, site: str, request: pytest.FixtureRequest) -> None:
+    page = Page(browser, request.getfixturevalue(site) / "index.html")
+    page.all("#leaderboard td a")[0].click()
+    page.until("document.querySelectorAll('.sample').length > 0")
+    first = page.all(".sample")[0]
+    question = first.find_element("css selector", ".text").text
+    first.find_element("css selector", "summary").click()
+    assert first.find_element("css selector", "details .text").text
+    page.one("#search").send_keys(question[:60])
+    page.until("/^[1-9]\\d* of/.test(document.getElementById('found').textContent)")
+    assert question in page.all(".sample")[0].text
+    page.one("#search").clear()
+    page.one("#search").send_keys("no such words anywhere")
+    page.until("document.getElementById('place').textContent === 'none'")
+    page.one("#search").clear()
+    page.one("#search").send_keys(" ")
+    page.until("document.querySelectorAll('.sample').length > 0")
+    page.one("#wrong").click()
+    page.until("document.querySelectorAll('.sample.right').length === 0")
+    assert all("wrong" in one.get_attribute("class") for one in page.all(".sample"))
+    if page.one("#next").is_enabled():
+        shown = page.all(".sample")[0].get_attribute("data-index")
+        page.one("#next").click()
+        page.until(f"document.querySelector('.sample').dataset.index !== '{shown}'")
+    assert not page.errors()
+
+
+def test_hostile_text_is_shown_and_not_run(browser: Chrome, user: Cli) -> None:
+    (user.folder / "bad.py").write_text(PLUGIN)
+    matrix = {
+        "name": "<b>bad</b>",
+        "tasks": ["parity"],
+        "methods": ["fine-tune-cot"],
+        "teachers": ["hostile"],
+        "students": ["parrot"],
+    }
+    (user.folder / "bad.yaml").write_text(json.dumps({**matrix, "extractor": "last-word", "description": HOSTILE[1]}))
+    user("run", "--matrix", "bad.yaml", "--plugin", "bad.py", "--name", "bad")
+    user("report", "bad", "--html", "bad", "--plugin", "bad.py")
+    page = Page(browser, user.folder / "bad" / "index.html")
+    page.until("document.querySelectorAll('.plot svg').length === document.querySelectorAll('.plot').length")
+    assert HOSTILE[1] in page.one("header").text
+    cells = json.loads((user.workspace / "runs" / "bad.json").read_text())["cells"]
+    (number,) = [at for at, cell in enumerate(cells) if cell["method"] == "teacher"]
+    page = Page(browser, user.folder / "bad" / "cells" / f"{number}.html")
+    page.until("document.querySelectorAll('.sample').length > 0")
+    shown = page.script("return [...document.querySelectorAll('.sample .text')].map(one => one.textContent)")
+    for text in HOSTILE:
+        assert any(one.startswith(text) for one in shown), text
+    assert not page.script("return window.ran === true")
+    assert not page.all("main h1")
+    assert page.script("return document.documentElement.scrollWidth <= window.innerWidth"), "a long line is broken"
+    assert not page.errors()
+
+
+def test_folder_of_somebody_else_is_left_alone(user: Cli, recorded: Path, data_dir: Path) -> None:
+    mine = user.folder / "mine"
+    mine.mkdir()
+    (mine / "thesis.txt").write_text("x")
+    said = user("report", "recorded", "--html", mine, "--data-dir", data_dir, code=2).stderr
+    assert "contains files, but is not a site of rtbench" in said
+    assert [path.name for path in mine.iterdir()] == ["thesis.txt"]
+    (recorded / "data" / "stale.js").write_text("x")
+    user("report", "recorded", "--html", recorded, "--data-dir", data_dir)
+    assert not (recorded / "data" / "stale.js").exists()

@@ -1,0 +1,199 @@
+"""The ``vllm`` teacher. vLLM itself does not run on these machines: its engine is stood in for by one that has the same
+methods (of 0.33) and finishes requests in an order of its own."""
+
+from __future__ import annotations
+
+import random
+import sys
+import types
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from rtbench_plugins.hf.students import causal_student
+from rtbench_plugins.teachers.vllm import vllm_teacher
+
+from rtbench.errors import BadInputError, MissingDataError, MissingExtraError, StepFailedError
+from tests.helpers.servers import asked
+
+
+@dataclass
+class Services:
+    trust_remote_code: bool = False
+
+
+@dataclass
+class Given:
+    """Keyword arguments as attributes."""
+
+    values: dict[str, Any]
+
+    def __getattr__(self, name: str) -> Any:
+        return self.values[name]
+
+
+@dataclass
+class Engine:
+    arguments: Any
+    waiting: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    most: int = 0
+    longest: ClassVar[int] = 1000
+    text: ClassVar[str] = "<think>Hm.</think>It is {seed}."
+    template: ClassVar[str] = "[user] {content} [bot]"
+    draw: random.Random = field(default_factory=lambda: random.Random(3))
+
+    @classmethod
+    def from_engine_args(cls, arguments: Any) -> Engine:
+        engine = cls(arguments)
+        MADE.append(engine)
+        return engine
+
+    def get_tokenizer(self) -> Any:
+        def apply(messages: list[dict[str, str]], *, add_generation_prompt: bool, tokenize: bool) -> str:
+            assert add_generation_prompt
+            assert not tokenize
+            return self.template.format(content=messages[0]["content"])
+
+        def encode(text: str, *, add_special_tokens: bool) -> list[int]:
+            assert not add_special_tokens
+            return [ord(letter) for letter in text]
+
+        return types.SimpleNamespace(apply_chat_template=apply, encode=encode)
+
+    def add_request(self, request_id: str, prompt: Any, params: Any) -> str:
+        if len(prompt.values.get("prompt_token_ids", ())) > self.longest:
+            raise ValueError("the prompt is longer than the maximum model length")
+        self.waiting[request_id] = (prompt, params)
+        self.most = max(self.most, len(self.waiting))
+        return request_id
+
+    def step(self) -> list[Any]:
+        ended = self.draw.sample(sorted(self.waiting), max(1, len(self.waiting) // 3))
+        going_on = [key for key in self.waiting if key not in ended][:2]
+        return [self._output(key, True) for key in ended] + [self._output(key, False) for key in going_on]
+
+    def _output(self, key: str, finished: bool) -> Any:
+        prompt, params = self.waiting.pop(key) if finished else self.waiting[key]
+        text = self.text.format(seed=params.seed)
+        written = types.SimpleNamespace(text=text, token_ids=[1, 2, 3], finish_reason="stop")
+        ids = prompt.values.get("prompt_token_ids")
+        return types.SimpleNamespace(
+            request_id=key, finished=finished, outputs=[written], prompt_token_ids=ids, num_cached_tokens=None
+        )
+
+
+MADE: list[Engine] = []
+COMMIT = "0" * 40
+"""Of a hub model, so that nobody is asked for it."""
+
+
+@pytest.fixture
+def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(**values: Any) -> Given:
+        return Given(values)
+
+    stand_in = types.ModuleType("vllm")
+    for name in ("EngineArgs", "SamplingParams", "TextPrompt", "TokensPrompt"):
+        setattr(stand_in, name, make)
+    stand_in.LLMEngine = Engine  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", stand_in)
+    MADE.clear()
+
+
+@pytest.mark.usefixtures("vllm")
+def test_all_come_back_as_they_finish_and_the_engine_is_never_overfull(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtbench_plugins.hf.vllm_engine.AHEAD", 16)
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT, "engine": {"max_model_len": 512}}, Services())  # type: ignore[arg-type]
+    requests = asked(30, each=4)
+    model = teacher.open(teacher.members()[0])
+    found = {completion.key: completion for completion in model.generate(requests)}
+    assert found.keys() == {request.key for request in requests}
+    assert all(found[r.key].text == f"It is {r.seed}." and found[r.key].reasoning == "Hm." for r in requests)
+    assert MADE[0].most == 16
+    assert MADE[0].arguments.max_model_len == 512
+    usage = found[requests[0].key].usage
+    assert usage is not None
+    assert usage.prompt_tokens == len("[user] Question 0: how many? [bot]")
+
+
+@pytest.mark.usefixtures("vllm")
+def test_prompt_that_the_engine_refuses_is_named_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "longest", 34)
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
+    model = teacher.open(teacher.members()[0])
+    found = []
+    with pytest.raises(StepFailedError, match="2 of 12 requests were refused by the engine; sample 10: the prompt"):
+        found.extend(model.generate(asked(12)))
+    assert len(found) == 10
+
+
+@pytest.mark.usefixtures("vllm")
+def test_thoughts_that_the_template_opens_and_nothing_ends_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Engine, "template", "[user] {content} [bot]<think>\n")
+    monkeypatch.setattr(Engine, "text", "Hm, {seed}")
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
+    (done,) = teacher.open(teacher.members()[0]).generate(asked(1))
+    assert (done.text, (done.reasoning or "")[:4]) == ("", "Hm, ")
+
+
+@pytest.mark.usefixtures("vllm")
+def test_greedy_has_no_seed_and_base_models_no_template() -> None:
+    teacher = vllm_teacher(
+        "v", {"model": "m", "revision": COMMIT, "chat_template": False, "thinking": None}, Services()
+    )  # type: ignore[arg-type]
+    (done,) = teacher.open(teacher.members()[0]).generate(asked(1, temperature=0.0))
+    assert done.text == "<think>Hm.</think>It is None."
+
+
+def test_without_vllm_the_cure_is_named() -> None:
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
+    with pytest.raises(MissingExtraError, match=r"pip install 'rtbench\[vllm\]'"):
+        teacher.open(teacher.members()[0])
+
+
+def test_identity_is_what_texts_depend_on() -> None:
+    def fingerprint(**options: Any) -> str:
+        return vllm_teacher("v", {"model": "m", "revision": COMMIT, **options}, Services()).members()[0].fingerprint  # type: ignore[arg-type]
+
+    assert fingerprint(gpus=2) == fingerprint(rationale="both") == fingerprint()
+    assert len({fingerprint(), fingerprint(engine={"quantization": "fp8"}), fingerprint(revision="1" * 40)}) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "model"),
+        ({"model": "m", "gpus": 0}, "`gpus` is 0"),
+        ({"model": "m", "trust_remote_code": True}, "`trust_remote_code` is set"),
+        ({"model": "m", "rationale": "both", "format": "zero-shot-cot"}, "format: one-stage-cot"),
+        ({"model": "m", "max_new_tokens": [1, 0]}, "`max_new_tokens`"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInputError, match=said):
+        vllm_teacher("v", options, Services())  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("vllm")
+def test_students_checkpoint_is_written_by_vllm_where_it_and_a_gpu_are_here(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def loaded(**options: Any) -> Any:
+        return causal_student("s", options, Services()).load(tmp_path / "checkpoint", (), "f")  # type: ignore[arg-type]
+
+    monkeypatch.setattr("rtbench_plugins.hf.options.find_spec", lambda name: name == "vllm")
+    monkeypatch.setattr("rtbench.machine.gpu_count", lambda: 1)
+    student = causal_student("s", {"config": {}}, Services())  # type: ignore[arg-type]
+    assert (student.engine(trained=True), student.engine(trained=False)) == ("vLLM", "built-in"), "the plan says so"
+    model = loaded(model="m", revision=COMMIT)
+    requests = asked(5, each=1)
+    assert {one.key for one in model.generate(requests)} == {request.key for request in requests}
+    assert MADE[0].arguments.values["model"] == str(tmp_path / "checkpoint")
+    assert MADE[0].arguments.values["dtype"] == "float32", "as the own loop computes"
+    assert MADE[0].arguments.values["revision"] is None
+    assert loaded(config={}).fingerprint == "f"
+    monkeypatch.setattr("rtbench.machine.gpu_count", lambda: 0)
+    with pytest.raises(MissingDataError, match="no such folder"):
+        loaded(model="m", revision=COMMIT)
+    assert len(MADE) == 2, "without a GPU the own loop opens the folder, which is empty here"
