@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from rtbench.plugin.run_services import RunServices
     from rtbench.plugin.services import Services
     from rtbench.plugin.tasks import Extractor, ReadsConclusions, Task
+    from rtbench.reporting.accuracy import Scored, precision_of
     from rtbench.reporting.answers import (
         Judged,
         asked_as,
@@ -72,7 +73,7 @@ if TYPE_CHECKING:
     from rtbench.scoring.equations import equations_in
     from rtbench.scoring.text import squeezed
     from rtbench.stats.bootstrap import PART_RESAMPLES, RESAMPLES, Bootstrap
-    from rtbench.stats.intervals import CONFIDENCE, Answers, clustered_wilson, wilson
+    from rtbench.stats.intervals import CONFIDENCE
     from rtbench.stats.paired import Difference, difference, in_common
     from rtbench.steps.generation import answered
     from rtbench.steps.prompts import demonstrations_text, shots
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
     from rtbench.steps.selection import questions_of
     from rtbench.storage.budget import Budget, BudgetSpentError, nano
     from rtbench.storage.files import (
+        as_json,
         atomic_write,
         convert,
         file_digest,
@@ -91,6 +93,8 @@ if TYPE_CHECKING:
         read_jsonl,
         read_yaml,
         write_atomic,
+        write_json,
+        write_jsonl,
     )
     from rtbench.storage.keys import content_key, derived_seed
     from rtbench.storage.ledger import Partition, make_request
@@ -121,6 +125,7 @@ _NAMES = {
     "rtbench.plugin.run_services": "RunServices",
     "rtbench.plugin.services": "Services",
     "rtbench.plugin.tasks": "Extractor ReadsConclusions Task",
+    "rtbench.reporting.accuracy": "Scored precision_of",
     "rtbench.reporting.answers": (
         "Judged asked_as check_scored checkpoint_of judged judged_by scored_by scored_cells shown_by"
     ),
@@ -144,7 +149,7 @@ _NAMES = {
     "rtbench.scoring.equations": "equations_in",
     "rtbench.scoring.text": "squeezed",
     "rtbench.stats.bootstrap": "Bootstrap PART_RESAMPLES RESAMPLES",
-    "rtbench.stats.intervals": "Answers CONFIDENCE clustered_wilson wilson",
+    "rtbench.stats.intervals": "CONFIDENCE",
     "rtbench.stats.paired": "Difference difference in_common",
     "rtbench.steps.generation": "answered",
     "rtbench.steps.prompts": "demonstrations_text shots",
@@ -153,7 +158,8 @@ _NAMES = {
     "rtbench.steps.selection": "questions_of",
     "rtbench.storage.budget": "Budget BudgetSpentError nano",
     "rtbench.storage.files": (
-        "atomic_write convert file_digest file_name jsonl_lines read_bytes read_json read_jsonl read_yaml write_atomic"
+        "as_json atomic_write convert file_digest file_name jsonl_lines read_bytes read_json read_jsonl read_yaml write_atomic "
+        "write_json write_jsonl"
     ),
     "rtbench.storage.keys": "content_key derived_seed",
     "rtbench.storage.ledger": "Partition make_request",
@@ -195,7 +201,6 @@ __all__ = [
     "PART_RESAMPLES",
     "RESAMPLES",
     "RUN",
-    "Answers",
     "AskedStep",
     "BadInputError",
     "Bootstrap",
@@ -267,6 +272,7 @@ __all__ = [
     "ScoreResult",
     "ScoreSpec",
     "ScoreSummary",
+    "Scored",
     "Services",
     "Source",
     "Spending",
@@ -293,6 +299,7 @@ __all__ = [
     "Usage",
     "Verdicts",
     "answered",
+    "as_json",
     "asked_as",
     "atomic_write",
     "build_leaderboard",
@@ -300,7 +307,6 @@ __all__ = [
     "check_scored",
     "checkpoint_of",
     "close_to_best",
-    "clustered_wilson",
     "completion_of",
     "content_key",
     "convert",
@@ -329,6 +335,7 @@ __all__ = [
     "nano",
     "no_progress",
     "open_services",
+    "precision_of",
     "print_json",
     "print_table",
     "questions_of",
@@ -346,8 +353,9 @@ __all__ = [
     "spending_of",
     "squeezed",
     "summed",
-    "wilson",
     "with_session",
     "words_of",
     "write_atomic",
+    "write_json",
+    "write_jsonl",
 ]

@@ -22,6 +22,8 @@ from rtbench.api import (
     read_jsonl,
     with_session,
     write_atomic,
+    write_json,
+    write_jsonl,
 )
 
 if TYPE_CHECKING:
@@ -97,7 +99,7 @@ def _leaderboard(board: Leaderboard, record: RunRecord, folder: Path) -> None:
 
     text = MarkdownReporter().render(board)
     write_atomic(folder / "leaderboard.csv", CsvReporter().render(board).encode())
-    write_atomic(folder / "run.json", msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+    write_json(folder / "run.json", record)
     _card(folder, {"pretty_name": f"rtbench leaderboard: {record.name}", "tags": ["rtbench", "leaderboard"]}, text)
 
 
@@ -118,10 +120,10 @@ def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, 
         name = "-".join(
             [trained.dataset, trained.teacher or "gold", f"D{trained.degree or 1}", f"seed{trained.seed}", key[:8]]
         )
-        lines = b"".join(msgspec.json.encode(example) + b"\n" for example in examples if example.rationale is not None)
-        if not lines:
+        pushed = [example for example in examples if example.rationale is not None]
+        if not pushed:
             continue
-        write_atomic(folder / "data" / f"{file_name(name)}.jsonl", lines)
+        write_jsonl(folder / "data" / f"{file_name(name)}.jsonl", pushed)
         yielded = services.store.result(CurationYield, key)
         source = "imported recordings" if trained.recorded else "generated in this run"
         kept, covered = f"{yielded.kept} of {yielded.completions}", f"{yielded.covered} of {yielded.questions}"

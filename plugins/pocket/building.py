@@ -1,4 +1,4 @@
-"""Builds a base model and loads one. Imports torch inside."""
+"""Functions that build and load a base model. Imports torch inside functions."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from rtbench.api import BadInputError, MissingDataError
 
 
 def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str], None]) -> None:
-    """Pre-trains a base model, from nothing or from the shipped one that it is grown from, and writes it, with its
-    tokenizer, as a folder that transformers loads.
+    """Pre-train a base model and write it, with its tokenizer, as a folder that transformers loads.
+
+    It starts with random weights, or with the shipped smaller model that it is grown from.
 
     Args:
         size: shape and budget.
-        out: the folder; ``out/training`` holds the state of a run that is not finished.
-        seed: of weights, text and batch order.
-        threads: of torch.
-        say: told how it goes.
+        out: target folder; ``out/training`` has the state of an unfinished training.
+        seed: seed of weights, text and batch order.
+        threads: number of torch threads.
+        say: called with lines about the progress.
 
     Raises:
-        BadInputError: the folder holds another training.
+        BadInputError: the folder has the state of another training.
     """
     import torch
     from rtbench_plugins.hf.loading import hush_kernels, quiet
@@ -37,7 +38,7 @@ def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str]
     tokenizer = shipped_tokenizer()
     smaller = load(MODELS / size.grown_from)[0] if size.grown_from else None
     training = Pretraining(size, tokenizer, seed, out / "training", say, smaller)
-    model = training.run(lambda found: as_line(run_probes(found, tokenizer, n=100)), every=10)
+    model = training.run(lambda current: as_line(run_probes(current, tokenizer, n=100)), every=10)
     say(as_line(run_probes(model, tokenizer)))
     with quiet():
         model.to(torch.float16).save_pretrained(out)
@@ -45,10 +46,10 @@ def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str]
 
 
 def folder_of(name: str) -> Path:
-    """Folder of a base model, by its shipped name or by its path.
+    """Return the folder of a base model, given its shipped name or its path.
 
     Raises:
-        BadInputError: the shipped name is also that of a folder here.
+        BadInputError: the name is that of a shipped model and of a folder in the current folder.
     """
     if name not in shipped():
         return Path(name)
@@ -56,30 +57,30 @@ def folder_of(name: str) -> Path:
         raise BadInputError(
             "a shipped model and a folder here have this name",
             where=name,
-            next_step=f"Write ./{name} for the folder, {MODELS / name} for the shipped one.",
+            next_step=f"Use ./{name} for the folder, {MODELS / name} for the shipped model.",
         )
     return MODELS / name
 
 
 def load(folder: Path) -> tuple[Any, Any]:
-    """Model (float32, on the CPU) and tokenizer in a folder.
+    """Return the model (float32, on the CPU) and the tokenizer in a folder.
 
     Raises:
-        MissingDataError: there is no such model.
-        BadInputError: it cannot be read.
+        MissingDataError: the folder has no model.
+        BadInputError: the model cannot be read.
     """
     from rtbench_plugins.hf.loading import pick_device, pretrained
     from rtbench_plugins.hf.options import Access
 
     if not (folder / "config.json").is_file():
         raise MissingDataError(
-            "no such model", where=str(folder), next_step=f"Write a folder, or a shipped name: {', '.join(shipped())}."
+            "no such model", where=str(folder), next_step=f"Use a folder, or a shipped name: {', '.join(shipped())}."
         )
     if not (folder / "tokenizer.json").is_file():
         raise MissingDataError(
-            "the model has no tokenizer.json", where=str(folder), next_step="Save its tokenizer beside it."
+            "the model has no tokenizer.json", where=str(folder), next_step="Save its tokenizer in the same folder."
         )
-    found = pretrained(
+    loaded = pretrained(
         str(folder), family="decoder", dtype="float32", device=pick_device("cpu"), access=Access(offline=True)
     )
-    return found.model, found.tokenizer
+    return loaded.model, loaded.tokenizer

@@ -1,4 +1,4 @@
-"""``rtbench pocket``: rebuilds and probes the shipped base models."""
+"""Commands ``rtbench pocket``: rebuild and probe the shipped base models."""
 
 from __future__ import annotations
 
@@ -16,18 +16,19 @@ if TYPE_CHECKING:
 
 @click.group()
 def pocket() -> None:
-    """The pocket base models: pre-train them again, probe what they can do, or make their vocabulary anew."""
+    """Pre-train the pocket base models again, probe their skills, or rebuild their vocabulary."""
 
 
 @pocket.command()
 @click.argument("name")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the model.")
-@click.option("--seed", default=0, show_default=True, help="Of new weights, text and batch order.")
-@click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Instead of the size's budget.")
+@click.option("--seed", default=0, show_default=True, help="Seed of new weights, text and batch order.")
+@click.option("--tokens", type=click.IntRange(min=1), metavar="N", help="Budget of tokens, instead of the model's own.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def pretrain(name: str, out: Path, seed: int, tokens: int | None, threads: int, traceback: bool) -> None:  # noqa: ARG001 - read by main()
-    """Pre-train base model NAME, from nothing or grown from the shipped smaller one. Stopped, the same command goes on from where it was."""
+    """Pre-train base model NAME, from random weights or grown from the shipped smaller model. If it is stopped, the same
+    command continues."""
     import msgspec
     from rtbench_plugins.pocket.sizes import SIZES
 
@@ -46,33 +47,33 @@ def pretrain(name: str, out: Path, seed: int, tokens: int | None, threads: int, 
     type=click.IntRange(min=1),
     default=400,
     show_default=True,
-    help="Different questions a probe, or all where there are fewer.",
+    help="Different questions per probe, or all if there are fewer.",
 )
 @format_option("table", "json", "md")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def probes(models: tuple[str, ...], count: int, format_: str, traceback: bool) -> None:  # noqa: ARG001 - read by main()
-    """Ask base models (shipped names or folders; all shipped ones by default) for the skills they were trained in."""
+    """Test base models (shipped names or folders; default: all shipped models) on the skills they were trained in."""
     from rtbench_plugins.pocket.building import folder_of, load
     from rtbench_plugins.pocket.probes import GATE, run_probes
     from rtbench_plugins.pocket.students import MODELS, shipped
 
     folders = {name: folder_of(name) for name in models} or {name: MODELS / name for name in shipped()}
-    found = {name: run_probes(*load(folder), n=count) for name, folder in folders.items()}
+    results = {name: run_probes(*load(folder), n=count) for name, folder in folders.items()}
     if format_ == "json":
-        print_json(found)
+        print_json(results)
         return
-    table = table_of(found)
+    table = table_of(results)
     if format_ == "md":
         click.echo("\n".join(f"| {' | '.join(row)} |" for row in (table[0], ("---",) * len(table[0]), *table[1:])))
     else:
         print_table(table[0], table[1:])
     click.echo(
-        f"n: different questions; seen: some or all stand in the pre-training text; * below the gate of {GATE:.2f}"
+        f"n: different questions; seen: some or all are in the pre-training text; * below the gate of {GATE:.2f}"
     )
 
 
 def table_of(found: Mapping[str, Sequence[ProbeResult]]) -> list[tuple[str, ...]]:
-    """Heads and rows. Folders are named by their last part where that tells them apart."""
+    """Return column heads and rows. Folders are named by their last part where that is unambiguous."""
     from rtbench_plugins.pocket.probes import GATE
 
     short = [Path(name).name for name in found]
@@ -92,7 +93,7 @@ def table_of(found: Mapping[str, Sequence[ProbeResult]]) -> list[tuple[str, ...]
 @click.argument("out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def vocabulary(out: Path, traceback: bool) -> None:  # noqa: ARG001 - read by main()
-    """Make the vocabulary anew, from the pre-training text and the twins. The shipped models keep theirs."""
+    """Rebuild the vocabulary from the pre-training text and the twins. The shipped models keep their own."""
     from rtbench_plugins.pocket.vocabulary import made_anew
 
     from rtbench.api import write_atomic

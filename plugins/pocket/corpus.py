@@ -1,4 +1,4 @@
-"""The pre-training text: primitives by weight, and rows of them in tokens. Imports no torch."""
+"""Pre-training text: primitives with their weights, and rows of documents in tokens. Imports no torch."""
 
 from __future__ import annotations
 
@@ -43,71 +43,73 @@ WEIGHTS: dict[Primitive, float] = {
     world.known_fact: 12,
     phrases.phrases: 30,
 }
-"""Shares of documents (not of tokens). A word that comes in late is one that training has learned never to write, so
-every primitive, and with :func:`~.words.any_words` every word, is there from the beginning."""
+"""Relative frequency of each primitive among documents (not tokens). Every primitive, and with :func:`~.words.any_words`
+every word, occurs from the beginning: a model that first sees a word late has learned never to generate it."""
 WARM_UP, WARM_UP_SHARE = 0.12, 0.6
-"""Over this part of training, bare repetition falls from this share of documents to its own: induction comes first."""
+"""Over the fraction ``WARM_UP`` of training, bare repetition falls from the fraction ``WARM_UP_SHARE`` of documents to its
+own frequency, so that induction is learned first."""
 
 
 @dataclass(frozen=True)
 class TokenRow:
-    """One training row."""
+    """A training row in tokens."""
 
     ids: list[int]
     weights: list[float]
-    """Of the loss on each token; the first token's is never used."""
+    """Loss weight of each token; the first is never used."""
 
 
 def document(rng: random.Random, progress: float) -> Document:
-    """One document, or a few joined by a space or a line break.
+    """Return a document, or a few documents joined by spaces or line breaks.
 
     Args:
-        rng: decides all.
-        progress: part of the training that is over; bare repetition stands at the beginning.
+        rng: source of all random choices.
+        progress: fraction of the training that is done, which decides the frequency of bare repetition.
     """
     if rng.random() < WARM_UP_SHARE * (1 - progress / WARM_UP):
         return context.repeats(rng)
     count = 1 if rng.random() < 0.6 else rng.randint(2, 3)
-    made = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count)
-    out = list(made[0](rng))
-    for primitive in made[1:]:
+    primitives = rng.choices(list(WEIGHTS), list(WEIGHTS.values()), k=count)
+    out = list(primitives[0](rng))
+    for primitive in primitives[1:]:
         text, weight = (following := primitive(rng))[0]
         out += [Piece(rng.choice((" ", "\n")) + text, weight), *following[1:]]
     return out
 
 
 def text_of(pieces: Document) -> str:
+    """Return the text of a document."""
     return "".join(piece.text for piece in pieces)
 
 
 def rows(tokenizer: Any, stream: str, *, first: int, count: int, progress: float) -> list[TokenRow]:
-    """Documents ``first`` to ``first + count`` of a stream, in tokens, each with the end mark behind it."""
+    """Return the documents ``first`` to ``first + count - 1`` of a stream, in tokens, each followed by the end mark."""
     documents = [document(random.Random(f"{stream}/{at}"), progress) for at in range(first, first + count)]  # noqa: S311
-    pieces = [piece for one in documents for piece in one]
+    pieces = [piece for each in documents for piece in each]
     encoded = iter(tokenizer([piece.text for piece in pieces], add_special_tokens=False)["input_ids"])
     out: list[TokenRow] = []
-    for one in documents:
+    for each in documents:
         ids: list[int] = []
         weights: list[float] = []
-        for piece in one:
-            found = next(encoded)
-            ids += found
-            weights += [piece.weight] * len(found)
+        for piece in each:
+            tokens = next(encoded)
+            ids += tokens
+            weights += [piece.weight] * len(tokens)
         out.append(TokenRow([*ids, tokenizer.eos_token_id], [*weights, FREE_WEIGHT]))
     return out
 
 
 def batches(rows: Sequence[TokenRow], tokens: int, rng: random.Random) -> Iterator[list[TokenRow]]:
-    """Rows of like length together, about ``tokens`` a batch with padding, in random order."""
+    """Yield batches of rows with similar lengths, in random order, with about ``tokens`` tokens each, including padding."""
     ordered = sorted(rows, key=lambda row: len(row.ids))
-    made: list[list[TokenRow]] = []
+    grouped: list[list[TokenRow]] = []
     batch: list[TokenRow] = []
     for row in ordered:
         if batch and len(row.ids) * (len(batch) + 1) > tokens:
-            made.append(batch)
+            grouped.append(batch)
             batch = []
         batch.append(row)
     if batch:
-        made.append(batch)
-    rng.shuffle(made)
-    yield from made
+        grouped.append(batch)
+    rng.shuffle(grouped)
+    yield from grouped

@@ -1,9 +1,9 @@
-"""Grows a small base model into a larger one that says the same, and learns on from there. Imports torch.
+"""Growing of a small base model into a larger one that computes the same, and is trained further. Imports torch.
 
-Net2Net (Chen, Goodfellow, Shlens 2016, arXiv 1511.05641) for this architecture: what is new reads at random and writes
-nothing, so that the larger model computes what the smaller did; what writes learns from the first step, what reads from
-the next.
-A larger size costs a fraction of the pre-training that it would take from nothing.
+This is Net2Net (source: Chen, Goodfellow, Shlens 2016, arXiv 1511.05641) for this architecture. New weights that read have
+random values and new weights that write are zero, so the larger model computes the same as the smaller. The weights that
+write learn from the first step, those that read from the second.
+A larger size then needs only a fraction of the pre-training that it would need from random weights.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _WRITERS = ("out_proj.weight", "w2.weight")
 
 @torch.no_grad()
 def grow(small: Any, large: Any) -> None:
-    """Puts the weights of one LFM2 model into a larger, freshly initialised one.
+    """Copy the weights of an LFM2 model into a larger, newly initialised one.
 
     Args:
         small: the model that is grown.
-        large: the model that takes its weights: as wide or wider, with its layers and further ones behind, heads of the
-            same width, and the same vocabulary. Changed in place.
+        large: the model that gets its weights, changed in place. It must be at least as wide, begin with the same layers,
+            and have heads of the same width and the same vocabulary.
 
     Raises:
         ValueError: the shapes do not allow it.
@@ -33,16 +33,16 @@ def grow(small: Any, large: Any) -> None:
         raise ValueError("the larger model must begin with the smaller one's layers and have its vocabulary")
     before, after = small.config.hidden_size, large.config.hidden_size
     if before // small.config.num_attention_heads != after // large.config.num_attention_heads:
-        raise ValueError("both models must have heads of one width")
+        raise ValueError("both models must have heads of the same width")
     if before > after or small.config.intermediate_size > large.config.intermediate_size:
         raise ValueError("the larger model must be as wide as the smaller one, or wider")
     old = dict(small.named_parameters())
     for name, parameter in large.named_parameters():
         if name.endswith(_WRITERS) or "embed_tokens" in name:
-            parameter.zero_()  # also in layers that are new: they add nothing yet
+            parameter.zero_()  # also in new layers, which do not contribute yet
         if name not in old:
             continue
-        if name.endswith("conv.in_proj.weight"):  # three matrices on top of each other
+        if name.endswith("conv.in_proj.weight"):  # three stacked matrices
             pairs = zip(parameter.chunk(3), old[name].chunk(3), strict=True)
         elif name.endswith("_norm.weight"):
             # A norm divides by the root mean square over all dimensions, most of which are now zero.

@@ -1,4 +1,4 @@
-"""Pre-trains a pocket base model on generated text. Imports torch."""
+"""Pre-training of a pocket base model on generated text. Imports torch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from torch.nn import functional
 from rtbench.api import BadInputError, atomic_write
 
 _CHUNK = 4000
-"""Documents that are drawn and sorted into batches together; fewer under a budget that they would exceed at once."""
+"""Number of documents that are generated and sorted into batches together; fewer if the budget is small."""
 _DOCUMENT_TOKENS = 75
-"""Mean length of a document."""
+"""Mean length of a document, in tokens."""
 _WARM_UP_STEPS = 60
 
 
 def new_model(size: Size, tokenizer: Any, seed: int) -> Any:
-    """The base model before training: LFM2 (Liquid AI 2025) of stock transformers, in float32."""
+    """Return the base model before training: LFM2 (Liquid AI 2025) of unmodified transformers, in float32."""
     from transformers import Lfm2Config, Lfm2ForCausalLM
 
     config = Lfm2Config(
@@ -62,7 +62,7 @@ def new_model(size: Size, tokenizer: Any, seed: int) -> Any:
 
 @dataclass
 class Position:
-    """How far a training has come."""
+    """Progress of a training."""
 
     chunk: int = 0
     steps: int = 0
@@ -71,18 +71,18 @@ class Position:
 
 
 class Pretraining:
-    """One training run; its state is kept in a folder, and a run that was stopped goes on from the last chunk.
+    """A training. Its state is saved in a folder, and a stopped training continues from the last chunk.
 
     Args:
         size: shape and budget.
         tokenizer: the pocket tokenizer.
-        seed: of weights, text and batch order.
-        folder: state and log.
-        say: told a line now and then.
-        smaller: the model that is grown into this one, if ``size`` is grown from one.
+        seed: seed of weights, text and batch order.
+        folder: folder of the state.
+        say: called with lines about the progress.
+        smaller: the model that is grown into this one, if ``size`` is grown from a smaller one.
 
     Raises:
-        BadInputError: the folder holds the state of another training.
+        BadInputError: the folder has the state of another training.
     """
 
     def __init__(
@@ -102,15 +102,15 @@ class Pretraining:
         self._resume()
 
     def run(self, probe: Callable[[Any], str] | None = None, every: int = 10) -> Any:
-        """Trains to the end of the budget and returns the model.
+        """Train to the end of the budget and return the model.
 
         Args:
-            probe: asked for a line about the model after every ``every`` chunks.
-            every: see ``probe``.
+            probe: returns a line about the model; called after every ``every`` chunks.
+            every: number of chunks between two probes.
         """
         while self.at.tokens < self.size.tokens:
             began = time.monotonic()
-            # What a grown model brings with it needs no beginning with bare repetition.
+            # A grown model has learned induction already, so it needs no bare repetition at the beginning.
             progress = 1.0 if self.grown else self.at.tokens / self.size.tokens
             first = self.at.chunk * self.chunk
             drawn = rows(
@@ -132,7 +132,7 @@ class Pretraining:
         return self.model.eval()
 
     def _step(self, batch: Sequence[TokenRow]) -> torch.Tensor:
-        """One update. Returns the summed loss (nats) and the number of determined tokens, and of all."""
+        """Update the weights, and return the summed loss (nats) and the number of determined tokens, then of all tokens."""
         rate = self._rate()
         for optimizer, base in ((self.muon, self.size.matrix_rate), (self.adam, self.size.rate)):
             for group in optimizer.param_groups:
@@ -155,7 +155,7 @@ class Pretraining:
         return torch.stack([losses[sure].sum(), sure.sum(), losses[every].sum(), every.sum()]).detach()
 
     def _rate(self) -> float:
-        """Warm-up, then linear decay to nothing at the end of the budget."""
+        """Return the fraction of the learning rate: warm-up, then linear decay to 2 % at the end of the budget."""
         left = max(0.02, 1 - self.at.tokens / self.size.tokens)
         return min(1.0, (self.at.steps + 1) / _WARM_UP_STEPS) * left
 
@@ -180,30 +180,32 @@ class Pretraining:
         self.muon.load_state_dict(state["muon"])
         self.adam.load_state_dict(state["adam"])
         self.at = Position(**state["at"])
-        self.say(f"goes on at {self.at.tokens / 1e6:.2f}M tokens")
+        self.say(f"continues at {self.at.tokens / 1e6:.2f}M tokens")
 
     def _identity(self) -> dict[str, object]:
-        """What must be the same for a state to be gone on from: other documents, or another order, would else be mixed
-        with those that were read."""
+        """Return the facts that must be equal for a saved state to be continued.
+
+        Otherwise other documents, or another order, would be mixed with those that were read.
+        """
         name = f"{described(self.size)}, seed {self.seed}"
         return {"name": name, "seed": self.seed, "chunk": self.chunk, "size": msgspec.to_builtins(self.size)}
 
-    def _check(self, held: dict[str, Any] | None) -> None:
+    def _check(self, saved: dict[str, Any] | None) -> None:
         own = self._identity()
-        if held == own:
+        if saved == own:
             return
-        said = "a training of unknown seed" if held is None else held["name"]
-        if said == own["name"]:
-            said += " by another recipe"
+        name = "a training with an unknown seed" if saved is None else saved["name"]
+        if name == own["name"]:
+            name += " with another recipe"
         raise BadInputError(
-            f"holds {said}, not {own['name']}",
+            f"has the state of {name}, not of {own['name']}",
             where=str(self.folder),
-            next_step="Choose another --out, or remove this folder.",
+            next_step="Use another --out, or remove this folder.",
         )
 
 
 def tensors(batch: Sequence[TokenRow], pad: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Token ids, loss weights and mask of a batch, each of shape (rows, longest)."""
+    """Return token ids, loss weights and mask of a batch, each with shape (rows, longest)."""
     width = max(len(row.ids) for row in batch)
     ids = torch.full((len(batch), width), pad)
     weights = torch.zeros((len(batch), width))

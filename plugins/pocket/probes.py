@@ -1,11 +1,11 @@
-"""Skill probes: can a base model do what its pre-training text was to teach it?
+"""Skill probes: tests of whether a base model has the skills that its pre-training text teaches.
 
-A probe asks different questions, each a text with one determined piece behind it; an answer is right when every token of
-the piece is the model's first choice, given the text before (what greedy decoding would write).
+A probe has different questions, each a text that determines the piece after it. An answer is right when every token of the
+piece is the model's first choice, given the text before it (what greedy decoding would generate).
 
-Operands of a calculation are held out, ``b + a`` together with ``a + b``; so are products. Lists, options and swaps are
-drawn from so many that none is read twice. What :data:`SEEN` names is not new to the models: they have read its questions,
-or some of them. Imports torch when a model is asked.
+Operands of calculations are held out: ``b + a`` together with ``a + b``, and products likewise. Lists, options and swaps are
+drawn from so many possibilities that none is read twice. The questions of the probes in :data:`SEEN`, or some of them, are
+in the pre-training text. Imports torch when a model is tested.
 """
 
 from __future__ import annotations
@@ -22,24 +22,26 @@ from rtbench_tasks.common.words import COLOURS, NAMES, THINGS
 from rtbench.api import Record
 
 Probe = Callable[[random.Random], tuple[str, str]]
-"""Draws a prompt and what must follow it."""
+"""Function that draws a prompt and the text that must follow it."""
 GATE = 0.95
+"""Accuracy, as a fraction, that a base model should reach."""
 _IN_VAIN = 5_000
-"""Draws without a new question after which there are no more."""
+"""Number of draws in a row without a new question after which a probe has no more questions."""
 
 
 class ProbeResult(Record, frozen=True):
-    """One probe of one model."""
+    """Result of a probe on a model."""
 
     probe: str
     correct: int
     n: int
-    """Different questions: as many as were wanted, or all that there are."""
+    """Number of different questions: as many as requested, or all if there are fewer."""
     seen: bool
-    """Some of the questions, or all, stand in the pre-training text."""
+    """Whether some or all of the questions are in the pre-training text."""
 
     @property
     def accuracy(self) -> float:
+        """Fraction of right answers."""
         return self.correct / self.n
 
 
@@ -169,24 +171,24 @@ PROBES: dict[str, Probe] = {
     "one month": _date("month"),
 }
 SEEN = frozenset({"compare two numbers", "one flip", "last letter", "one day", "one week", "one month"})
-"""Probes whose questions are drawn from few enough that the pre-training text has some of them, or all, word for word.
-They could be held out only by training the models anew: the text is drawn from all names, numbers and dates."""
+"""Probes with so few possible questions that the pre-training text has some or all of them, word for word. Holding them out
+would need new pre-training, since the text is drawn from all names, numbers and dates."""
 
 
 def questions(name: str, n: int, seed: int = 12345) -> dict[str, str]:
-    """The first ``n`` different prompts of a probe, or all where there are fewer, and what must follow each."""
+    """Return the first ``n`` different prompts of a probe, or all if there are fewer, each with the text that must follow."""
     rng = random.Random(f"{name}/{seed}")  # noqa: S311 - reproducible, not secret
-    found: dict[str, str] = {}
+    drawn: dict[str, str] = {}
     in_vain = 0
-    while len(found) < n and in_vain < _IN_VAIN:
+    while len(drawn) < n and in_vain < _IN_VAIN:
         prompt, target = PROBES[name](rng)
-        in_vain = in_vain + 1 if prompt in found else 0
-        found[prompt] = target
-    return found
+        in_vain = in_vain + 1 if prompt in drawn else 0
+        drawn[prompt] = target
+    return drawn
 
 
 def run_probes(model: Any, tokenizer: Any, *, n: int = 200, seed: int = 12345) -> list[ProbeResult]:
-    """Asks all probes, ``n`` different questions each where there are so many."""
+    """Return a model's results on all probes, with up to ``n`` different questions each."""
     import torch
 
     out: list[ProbeResult] = []
@@ -202,7 +204,7 @@ def run_probes(model: Any, tokenizer: Any, *, n: int = 200, seed: int = 12345) -
             ids[at, :end] = torch.tensor([*prompt, *target])
             labels[at, len(prompt) : end] = torch.tensor(target)
         with torch.inference_mode():
-            # Right padding behind a causal model changes nothing before it.
+            # In a causal model, padding on the right changes nothing before it.
             best = model(input_ids=ids, use_cache=False).logits[:, :-1].argmax(-1)
         right = ((best == labels[:, 1:]) | (labels[:, 1:] == -100)).all(-1)
         out.append(ProbeResult(probe=name, correct=int(right.sum()), n=len(drawn), seen=name in SEEN))
@@ -210,4 +212,5 @@ def run_probes(model: Any, tokenizer: Any, *, n: int = 200, seed: int = 12345) -
 
 
 def as_line(results: list[ProbeResult]) -> str:
+    """Return results as one line of text."""
     return "  ".join(f"{r.probe} {r.accuracy:.2f}" for r in results)

@@ -1,4 +1,4 @@
-"""The pocket base models' sizes. Imports no torch."""
+"""Sizes of the pocket base models. Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import msgspec
 from rtbench.api import Record
 
 VOCABULARY = 1536
-"""Rows of the embedding; those behind the tokenizer's last word are never used."""
+"""Number of rows of the embedding; rows after the tokenizer's last word are never used."""
 
 
 class Size(Record, frozen=True):
-    """One base model: shape and pre-training."""
+    """Shape and pre-training of a base model."""
 
     width: int
     feed_forward: int
     heads: int
     layers: tuple[str, ...]
-    """``conv`` (short convolution) or ``full_attention``, bottom up."""
+    """Types of the layers from the bottom up: ``conv`` (short convolution) or ``full_attention``."""
     tokens: int
-    """Of pre-training, without padding."""
+    """Tokens of the whole pre-training, without padding."""
     batch_tokens: int
-    """Of a step, with padding."""
+    """Tokens per step, with padding."""
     matrix_rate: float
     """Learning rate of Muon."""
     rate: float = 4e-3
     """Learning rate of AdamW, for embeddings, norms and convolutions."""
     grown_from: str = ""
-    """The smaller shipped model whose weights it begins with; without one it begins with random weights."""
+    """Shipped smaller model whose weights it begins with; empty: it begins with random weights."""
 
 
 SIZES: dict[str, Size] = {
@@ -47,7 +47,7 @@ SIZES: dict[str, Size] = {
 
 
 def described(size: Size) -> str:
-    """A size for messages: its name, and its budget where that is not the name's own."""
+    """Return a size in words: its name, and its budget where that differs from the one in :data:`SIZES`."""
     for name, own in SIZES.items():
         if msgspec.structs.replace(size, tokens=own.tokens) == own:
             return name if size.tokens == own.tokens else f"{name} with {size.tokens:,} tokens"

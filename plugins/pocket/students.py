@@ -1,4 +1,4 @@
-"""The pocket students: the ordinary causal student on the base models that are shipped here. And their command."""
+"""Registration of the pocket students (causal students with the shipped base models) and of their command."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUMMARIES = {
 
 
 def shipped() -> list[str]:
-    """Names of the base models that are in the package, smallest first."""
+    """Return the names of the base models in the package, smallest first."""
     return [name for name in _SUMMARIES if (MODELS / name).is_dir()]
 
 

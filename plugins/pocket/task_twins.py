@@ -1,5 +1,5 @@
-"""The twins that the pre-training text and the vocabulary take sentences from: the twelve tasks' and no others, whatever
-is installed beside them."""
+"""Twins from which the pre-training text and the vocabulary take sentences: those of the twelve tasks and no others, even if
+other twins are installed."""
 
 from __future__ import annotations
 
@@ -35,6 +35,6 @@ TWINS: Mapping[str, Twin[Any]] = {
     "svamp": SvampTwin(),
     "tracking_shuffled_objects": TrackingTwin(),
 }
-"""By task. Their order decides which one a document draws."""
+"""Twins by task. Their order affects which twin a document draws."""
 WORLDLY = ("commonsense_qa", "strategy_qa")
 """Twins of the small world."""

@@ -1,7 +1,7 @@
-"""The pocket models' tokenizer: whole words where it knows them, else single characters; digits one by one.
+"""Tokenizer of the pocket models: whole words if they are in the vocabulary, otherwise bytes; a token per digit.
 
-It is a byte-level BPE without merges: a word of the vocabulary is one token (``ignore_merges``), any other falls into
-its bytes, so there is no unknown token. Vocabulary and file are those of the tokenizers library.
+It is a byte-level BPE without merges: a word of the vocabulary is one token (``ignore_merges``), and any other word is split
+into its bytes, so there is no unknown token. The tokenizers library provides the model and the file format.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from typing import Any
 VOCABULARY_FILE = Path(__file__).with_name("vocabulary.txt")
 END = "<|end|>"
 PATTERN = r" ?###| ?-->| ?[A-Za-z]+| ?\d| ?[^\sA-Za-z\d]|\s"
-"""Pieces that may be one token: marks, words, digits, other characters; each with the space before it."""
+"""Pieces that may be single tokens: marks, words, digits, other characters; each with the space before it."""
 
 
 def new_vocabulary(*groups: tuple[Iterable[str], int]) -> list[str]:
-    """The pieces that become tokens: the end mark, all bytes, digits and letters, and the words of some texts.
+    """Return the pieces that become tokens: the end mark, all bytes, digits and letters, and the words of some texts.
 
     Args:
-        groups: texts whose words are counted, each with how often a word must stand in it; the words of a later group
-            get numbers behind those of an earlier one.
+        groups: texts whose words are counted, each group with the lowest count of a word that becomes a token. Words of a
+            later group have higher token numbers than those of an earlier group.
     """
     pieces = _pre_tokenizer()
     known: list[str] = []
@@ -38,22 +38,24 @@ def new_vocabulary(*groups: tuple[Iterable[str], int]) -> list[str]:
 
 
 def tokenizer_of(vocabulary: Sequence[str]) -> Any:
-    """The tokenizer with this vocabulary, as transformers uses it."""
+    """Return the tokenizer with a vocabulary, for transformers."""
     from tokenizers import Tokenizer, decoders, models
     from transformers import PreTrainedTokenizerFast
 
     numbers = {piece: at for at, piece in enumerate(vocabulary)}
-    made = Tokenizer(models.BPE(vocab=numbers, merges=[], ignore_merges=True, fuse_unk=False))
-    made.pre_tokenizer = _pre_tokenizer()
-    made.decoder = decoders.ByteLevel()
+    tokenizer = Tokenizer(models.BPE(vocab=numbers, merges=[], ignore_merges=True, fuse_unk=False))
+    tokenizer.pre_tokenizer = _pre_tokenizer()
+    tokenizer.decoder = decoders.ByteLevel()
     return PreTrainedTokenizerFast(
-        tokenizer_object=made, eos_token=END, pad_token=END, clean_up_tokenization_spaces=False
+        tokenizer_object=tokenizer, eos_token=END, pad_token=END, clean_up_tokenization_spaces=False
     )
 
 
 def shipped_tokenizer() -> Any:
-    """The tokenizer of the shipped models. Its vocabulary is kept in a file, so that rewording a twin does not change
-    what is rebuilt."""
+    """Return the tokenizer of the shipped models.
+
+    Its vocabulary is in a file, so that rewording a twin does not change rebuilt models.
+    """
     return tokenizer_of(VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")[:-1])
 
 

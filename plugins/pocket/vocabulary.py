@@ -1,5 +1,5 @@
-"""Makes the vocabulary anew. The shipped file was made from an earlier text and is kept; with another one, all models must
-be trained anew."""
+"""Rebuilding of the vocabulary. The shipped file is based on an earlier text and is kept, since with another vocabulary all
+models would need new pre-training."""
 
 from __future__ import annotations
 
@@ -18,19 +18,21 @@ from rtbench_plugins.pocket.tokenizer import new_vocabulary
 from rtbench.twins import Narrator, Twin
 
 DOCUMENTS = 1_000
-"""Documents of a primitive that are looked through for words."""
+"""Number of documents per primitive whose words are counted."""
 PROBLEMS = 400
-"""Problems of a twin that are looked through for words."""
+"""Number of problems per twin whose words are counted."""
 
 
 def made_anew() -> list[str]:
-    """The pieces that become tokens: of pre-training documents and of the twins' questions and explanations, so that the
-    students need not spell them; the words of the small world come last."""
+    """Return the pieces that become tokens, from pre-training documents and the twins' questions and explanations.
+
+    Students then need not spell these words. The words of the small world come last.
+    """
     worldly = [TWINS[name] for name in WORLDLY]
     others = [twin for name, twin in TWINS.items() if name not in WORLDLY]
     primitives = [
-        one for one in WEIGHTS if one not in (any_words, phrases, known_fact)
-    ]  # these draw from what is below
+        primitive for primitive in WEIGHTS if primitive not in (any_words, phrases, known_fact)
+    ]  # these three use the vocabulary or the twins, which are counted below
     documents = (
         text_of(primitive(random.Random(f"vocabulary/{at}")))  # noqa: S311 - reproducible, not secret
         for primitive in primitives
@@ -42,8 +44,8 @@ def made_anew() -> list[str]:
     return new_vocabulary((first, 3), (second, 50))
 
 
-def _twin_texts(found: Iterable[Twin[Any]]) -> Iterator[str]:
-    for twin in found:
+def _twin_texts(twins: Iterable[Twin[Any]]) -> Iterator[str]:
+    for twin in twins:
         for knobs in (twin.knobs, twin.harder):
             for at, problem in enumerate(itertools.islice(twin.problems(0, knobs), PROBLEMS)):
                 yield problem.question

@@ -221,12 +221,10 @@ class Batches:
     def _read(
         self, path: Path, note: Out, lines: Sequence[_BatchLine], wanted: dict[str, Request]
     ) -> tuple[list[Completion], Out | None]:
-        """Match the results of a batch with requests by ``custom_id``, in any order, with repetitions allowed.
+        """Return the completions that this step wants, and a note on the good results that are left for other steps.
 
-        Requests that failed, expired or are missing are scheduled again. Refusals are stored.
-
-        Returns:
-            the completions that this step wants, and a note on the good results that are left for other steps.
+        Results are matched by ``custom_id``, in any order, with repetitions allowed. Requests that failed, expired or are
+        missing are scheduled again. Refusals are stored.
         """
         fetched: list[Completion] = []
         left: dict[str, tuple[str, ...]] = {}
@@ -257,10 +255,7 @@ class Batches:
         return fetched, msgspec.structs.replace(settled, calls=left, account=None, lines={}) if left else None
 
     def _of_line(self, note: Out, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]) -> list[Completion]:
-        """Return the wanted completions of a line, each with its share of the tokens.
-
-        Requests for which the line has no choice are scheduled again.
-        """
+        """Return a line's wanted completions with their shares of the tokens; schedule requests without a choice again."""
         some = next((wanted[key] for key in keys if key in wanted), None)
         if some is None:
             return []
@@ -293,14 +288,9 @@ class Batches:
             yield calls
 
     async def _send_out(self, calls: Sequence[Call], turn: int, *, waits: bool) -> tuple[Path, Out]:
-        """Send calls as a batch.
+        """Send calls as a batch of round ``turn``, or as many of the first calls as the budget allows.
 
-        Where the budget is not enough for all calls, the first calls are sent for which it is enough.
-
-        Args:
-            calls: to be sent.
-            turn: round of the batch; 1 for new requests.
-            waits: whether batches are pending, which may free money.
+        ``waits`` says whether other batches are pending, which may free money.
 
         Raises:
             NotYetError: the endpoint takes no more batches at the moment, or pending batches hold the rest of the budget.
@@ -311,7 +301,8 @@ class Batches:
         except BudgetSpentError:
             assert self._budget is not None
             left = self._budget.left or 0
-            fitting = [call for call, sum_ in zip(calls, _sums(calls), strict=True) if sum_ <= left]
+            sums = itertools.accumulate(call.worst for call in calls)
+            fitting = [call for call, sum_ in zip(calls, sums, strict=True) if sum_ <= left]
             if fitting:
                 return await self._send_out(fitting, turn, waits=waits)
             if waits:
@@ -366,11 +357,7 @@ class Batches:
         return self._client.error(f"the batch {batch['id']} was refused: {message}")
 
     def _lost(self, refused: set[str], total: int) -> StepFailedError | None:
-        """Delete the stored refusals, so that the next run sends the requests again, and return them as an error.
-
-        Returns:
-            None where the refused requests may be left out.
-        """
+        """Delete the refusals, so that the next run tries again, and return them as an error, unless they may be left out."""
         notes: dict[str, Lost] = {key: read_json(self._refusal(key), Lost) for key in refused}
         for key in refused:
             self._refusal(key).unlink()
@@ -390,10 +377,6 @@ def notes_in(folder: Path) -> Iterator[tuple[Path, Out]]:
     """Yield the notes of batches that are pending, or whose results are partly fetched, with their paths."""
     for path in sorted(folder.glob("*.json")):
         yield path, read_json(path, Out)
-
-
-def _sums(calls: Sequence[Call]) -> Iterator[int]:
-    return itertools.accumulate(call.worst for call in calls)
 
 
 def _verdict(line: _BatchLine) -> Verdict:

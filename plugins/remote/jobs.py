@@ -34,7 +34,8 @@ from rtbench.api import (
     content_key,
     nano,
     read_json,
-    write_atomic,
+    write_json,
+    write_jsonl,
 )
 
 TRIES = 3
@@ -360,7 +361,7 @@ class ApiStudent(Student):
             base=self.base,
             trained_tokens=ended.trained_tokens,
         )
-        write_atomic(folder / "model.json", msgspec.json.format(msgspec.json.encode(tuned)) + b"\n")
+        write_json(folder / "model.json", tuned)
         for left in ("job.json", "events.jsonl"):
             (job.workdir / left).unlink(missing_ok=True)
         return TrainReport(
@@ -379,7 +380,7 @@ class ApiStudent(Student):
 
     def _keep_events(self, provider: Provider, job: str, folder: Path) -> None:
         events = provider.events(job)
-        write_atomic(folder / "events.jsonl", b"".join(msgspec.json.encode(event) + b"\n" for event in events))
+        write_jsonl(folder / "events.jsonl", events)
 
 
 def _noted(path: Path, note: Note, job: str) -> Note:

@@ -6,12 +6,11 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-import msgspec
 from rtbench_plugins.reporters.footnotes import curated, gaps, notes, several, spent
 from rtbench_plugins.reporters.printing import escaped, text_console, text_of
 from rtbench_plugins.reporters.wording import HEADS, SHORT, describe, mean, percent
 
-from rtbench.api import CellResult, Leaderboard, Reporter, hookimpl
+from rtbench.api import CellResult, Leaderboard, Reporter, as_json, hookimpl
 
 if TYPE_CHECKING:
     from rtbench.api import Register
@@ -164,7 +163,7 @@ class JsonReporter(Reporter):
     name = "json"
 
     def render(self, leaderboard: Leaderboard) -> str:
-        return msgspec.json.format(msgspec.json.encode(leaderboard)).decode()
+        return as_json(leaderboard)
 
 
 @hookimpl

@@ -15,18 +15,16 @@ from rtbench_plugins.site.samples import CellPage, write_samples
 
 from rtbench.api import (
     CATEGORIES,
-    Answers,
     BadInputError,
     FolderReporter,
     Interval,
     Leaderboard,
     LeaderboardRow,
+    Scored,
     ScoreResult,
     ScoreSummary,
     close_to_best,
-    clustered_wilson,
-    scores_of,
-    wilson,
+    precision_of,
     write_atomic,
 )
 
@@ -124,18 +122,10 @@ class _Verdicts:
 
 def _verdicts(store: Store, cell: CellRecord, scored: ScoreResult | None) -> list[_Verdicts]:
     """Return every extractor's summary of a cell; an empty list where the cell has no score."""
-    summaries = scored.summaries if scored is not None else ()
-    return [_Verdicts(summary, _interval(summary, store, cell.score or "")) for summary in summaries]
-
-
-def _interval(summary: ScoreSummary, store: Store, key: str) -> Interval | None:
-    """Return the interval as on a leaderboard of one seed: over patterns where questions share patterns."""
-    if not summary.n:
-        return None
-    if summary.patterns in {None, summary.n}:
-        return wilson(summary.correct, summary.n)
-    scores = scores_of(store, key, summary.extractor)
-    return clustered_wilson(Answers([float(score.correct) for score in scores], [score.pattern for score in scores]))
+    return [
+        _Verdicts(one, precision_of([Scored(cell.score or "", one)], store).interval if one.n else None)
+        for one in (scored.summaries if scored is not None else ())
+    ]
 
 
 def _scored(store: Store, cell: CellRecord) -> ScoreResult | None:

@@ -290,9 +290,9 @@ def run_name(plan: Plan, arguments: dict[str, Any]) -> str:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    import msgspec
+    from rtbench.storage.files import as_json
 
-    click.echo(msgspec.json.format(msgspec.json.encode(value)).decode())
+    click.echo(as_json(value))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

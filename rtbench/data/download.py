@@ -1,55 +1,56 @@
-"""Downloads that resume: what has come stays in a part file, and the next try asks for the rest only."""
+"""Downloads that resume: received bytes stay in a part file, and the next attempt requests only the rest."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rtbench.schema.base import Progress, no_progress
-from rtbench.storage.files import file_digest
+from rtbench.storage.files import file_digest, try_locked
 
 if TYPE_CHECKING:
     import requests
 
 TIMEOUT = (5.0, 60.0)
-"""Seconds to connect, and between two pieces of the answer."""
+"""Timeouts in seconds: to connect, and between two chunks of the response."""
 TRIES = 4
-"""Tries in a row that bring nothing new before a download is given up."""
+"""Consecutive attempts without new bytes after which a download fails."""
 PAUSE = 0.5
-"""Seconds before the second try; doubled before each later one."""
+"""Seconds before the second attempt; doubled before each later one."""
 CHUNK = 1 << 14
-"""Bytes written at a time; when a connection breaks, less than this is lost."""
-_PASSING = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
-"""HTTP answers that may be another one soon; 416 (no such range) once the part file is gone."""
+"""Bytes written at a time. When a connection breaks, fewer bytes than this are lost."""
+_TRANSIENT = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
+"""HTTP statuses that are worth another attempt; 416 (range not satisfiable) after the part file was emptied."""
 
 
 class DownloadError(Exception):
-    """A download did not come about; the text says why, in one line.
+    """A download failed.
 
     Args:
-        said: why.
-        unreachable: no connection could be made, so that other files of the place will fare no better.
+        reason: why, in one line.
+        unreachable: no connection could be made, so that other downloads from the same host would fail as well.
     """
 
-    def __init__(self, said: str, *, unreachable: bool = False) -> None:
-        super().__init__(said)
+    def __init__(self, reason: str, *, unreachable: bool = False) -> None:
+        super().__init__(reason)
         self.unreachable = unreachable
 
 
 class WrongDigestError(Exception):
-    """What came is complete but not what was asked for."""
+    """A download is complete, but its digest is wrong."""
 
 
-class _PassingError(Exception):
-    """Worth another try."""
+class _TransientError(Exception):
+    """A failure that is worth another attempt."""
 
-    def __init__(self, said: str, *, unreachable: bool = False) -> None:
-        super().__init__(said)
+    def __init__(self, reason: str, *, unreachable: bool = False) -> None:
+        super().__init__(reason)
         self.unreachable = unreachable
 
 
@@ -57,10 +58,11 @@ class ResumingDownloader:
     """A downloader for :func:`pooch.retrieve`.
 
     Args:
-        part: keeps what has come when a download breaks off, for this process's next try or for a later one.
-        sha256: digest of the whole, where known. Without one nothing would tell a mixture of two versions from the
-            file, so every try starts from the beginning.
-        progress: told the bytes that have come.
+        part: the part file, which keeps the received bytes when a download breaks off, for the next attempt of this or
+            a later process.
+        sha256: digest of the whole file, where known. Without a digest, a mixture of two versions could not be
+            detected, so every attempt starts from the beginning.
+        progress: called with the number of bytes received.
     """
 
     def __init__(self, part: Path, sha256: str | None, progress: Progress = no_progress) -> None:
@@ -69,24 +71,24 @@ class ResumingDownloader:
         self.progress = progress
 
     def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
-        """Leaves the whole file, its digest checked, under ``output_file``.
+        """Download a file to ``output_file`` and check its digest.
 
         Raises:
-            DownloadError: it could not be had.
-            WrongDigestError: it is another file; nothing of it is kept.
+            DownloadError: the download failed.
+            WrongDigestError: the digest is wrong; nothing of the download is kept.
         """
         self.part.parent.mkdir(parents=True, exist_ok=True)
         with _part_file(self.part, keep=self.sha256 is not None) as (handle, path):
             resumed = self.sha256 is not None and handle.seek(0, os.SEEK_END) > 0
             if not (resumed and self._is_whole(path)):
                 self._fill(url, handle)
-                if resumed and not self._is_whole(path):  # what an earlier process left may have been damaged
+                if resumed and not self._is_whole(path):  # an earlier process's part file may be damaged
                     handle.truncate(0)
                     self._fill(url, handle)
             if not self._is_whole(path):
-                found = file_digest(path)
+                digest = file_digest(path)
                 path.unlink()
-                raise WrongDigestError(f"expected SHA-256 {self.sha256}, found {found}")
+                raise WrongDigestError(f"expected SHA-256 {self.sha256}, found {digest}")
             os.fsync(handle.fileno())
             os.replace(path, output_file)
 
@@ -94,20 +96,20 @@ class ResumingDownloader:
         return self.sha256 is None or file_digest(path) == self.sha256
 
     def _fill(self, url: str, handle: IO[bytes]) -> None:
-        """Tries until all has come, or until nothing new comes any more."""
+        """Request the missing bytes until all have arrived, or until several attempts brought no new ones."""
         import requests
 
-        farthest = handle.seek(0, os.SEEK_END)
+        most_received = handle.seek(0, os.SEEK_END)
         tries = 0
         with requests.Session() as http:
             while True:
                 try:
-                    self._ask(http, url, handle)
-                except _PassingError as error:
+                    self._request(http, url, handle)
+                except _TransientError as error:
                     handle.flush()
-                    reached = handle.seek(0, os.SEEK_END)
-                    tries = 1 if reached > farthest else tries + 1
-                    farthest = max(reached, farthest)
+                    received = handle.seek(0, os.SEEK_END)
+                    tries = 1 if received > most_received else tries + 1
+                    most_received = max(received, most_received)
                     if tries >= TRIES:
                         raise DownloadError(str(error), unreachable=error.unreachable) from error
                     time.sleep(PAUSE * 2 ** (tries - 1))
@@ -115,111 +117,94 @@ class ResumingDownloader:
                     handle.flush()
                     return
 
-    def _ask(self, http: requests.Session, url: str, handle: IO[bytes]) -> None:
-        """One request, answered to its end."""
+    def _request(self, http: requests.Session, url: str, handle: IO[bytes]) -> None:
+        """Send one request and write its response to the end of the file.
+
+        Raises:
+            DownloadError, _TransientError: the request failed, or its response is incomplete.
+        """
         import requests
 
         if self.sha256 is None:
             handle.truncate(0)
         start = handle.seek(0, os.SEEK_END)
-        headers = {"Accept-Encoding": "identity"}  # a range of a compressed answer is no range of the file
+        headers = {"Accept-Encoding": "identity"}  # a range of a compressed response is not a range of the file
         if start:
             headers["Range"] = f"bytes={start}-"
         connected = False
         try:
-            with http.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+            with http.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
                 connected = True
-                total = self._begin(answer, handle, start)
-                for chunk in answer.iter_content(CHUNK):
+                total = self._begin(response, handle, start)
+                for chunk in response.iter_content(CHUNK):
                     handle.write(chunk)
                     self.progress(handle.tell(), total or 0, "bytes")
         except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
             raise DownloadError(reason_of(error), unreachable=True) from error
         except requests.RequestException as error:
-            raise _PassingError(reason_of(error), unreachable=not connected) from error
+            raise _TransientError(reason_of(error), unreachable=not connected) from error
         if total is not None and handle.tell() != total:
-            raise _PassingError(f"{handle.tell()} of {total} bytes came")
+            raise _TransientError(f"only {handle.tell()} of {total} bytes arrived")
 
-    def _begin(self, answer: requests.Response, handle: IO[bytes], start: int) -> int | None:
-        """Reads the head of an answer and puts the file where its body goes; returns the size of the whole file.
+    def _begin(self, response: requests.Response, handle: IO[bytes], start: int) -> int | None:
+        """Read a response's status and headers, move to where its body belongs, and return the whole file's size.
+
+        Returns:
+            Size in bytes; None where the server does not state it.
 
         Raises:
-            DownloadError, _PassingError: the answer is no file.
+            DownloadError, _TransientError: the response is not a file.
         """
-        status = answer.status_code
+        status = response.status_code
         if status == 206 and start:
-            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", answer.headers.get("Content-Range", ""))
+            span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
             if span is None or int(span[1]) != start:
                 handle.truncate(0)
-                raise _PassingError("the server sent another range than the one asked for")
+                raise _TransientError("the server sent a different range than requested")
             return None if span[2] == "*" else int(span[2])
         if status == 200:
             handle.seek(0)
             handle.truncate(0)
-            length = answer.headers.get("Content-Length", "")
+            length = response.headers.get("Content-Length", "")
             return int(length) if length.isdecimal() else None
         if status == 416:
             handle.truncate(0)
-        failed = f"HTTP {status} {answer.reason or ''}".rstrip()
-        raise _PassingError(failed) if status in _PASSING else DownloadError(failed)
+        reason = f"HTTP {status} {response.reason or ''}".rstrip()
+        raise _TransientError(reason) if status in _TRANSIENT else DownloadError(reason)
 
 
 @contextlib.contextmanager
 def _part_file(path: Path, *, keep: bool) -> Iterator[tuple[IO[bytes], Path]]:
-    """Opens the part file for this process alone, and yields it with its path. While another process has it, one of our
-    own serves: both then download, and neither spoils the other's.
+    """Open the part file for this download alone, and yield it with its path.
+
+    While another process has it, a file of our own is used: both then download, and neither damages the other's file.
 
     Args:
         path: the part file.
-        keep: leave what has come when the block fails.
+        keep: leave what has arrived when the block fails.
     """
-    handle = _locked(path)
-    if handle is None:
-        path, keep = path.with_name(f"{path.name}-{os.getpid()}"), False
-        handle = _open(path)
-    with handle:
-        try:
-            yield handle, path
-        finally:
-            # Once renamed, the path is free for the next process; only what we still hold is ours to remove.
-            with contextlib.suppress(FileNotFoundError):
-                if _is_at(handle, path) and (not keep or handle.seek(0, os.SEEK_END) == 0):
-                    path.unlink()
+    with try_locked(path.with_name(f"{path.name}.lock")) as ours:
+        if not ours:
+            path, keep = path.with_name(f"{path.name}-{os.getpid()}-{threading.get_ident()}"), False
+        with _open(path) as handle:
+            try:
+                yield handle, path
+            finally:
+                empty = handle.seek(0, os.SEEK_END) == 0
+                if not keep or empty:
+                    path.unlink(missing_ok=True)  # it is missing where it became the whole file
 
 
 def _open(path: Path) -> IO[bytes]:
-    """Opens for reading and writing; made where it is not there, left as it is where it is."""
+    """Open a file for reading and writing; it is created where it is missing, and keeps its content where it exists."""
     return os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
 
 
-def _is_at(handle: IO[bytes], path: Path) -> bool:
-    return os.path.samestat(os.fstat(handle.fileno()), path.stat())
-
-
-def _locked(path: Path) -> IO[bytes] | None:
-    """The part file, locked; None where another process has it."""
-    try:
-        import fcntl
-    except ImportError:  # no POSIX locks: the digest tells when two processes wrote one file
-        return _open(path)
-    while True:
-        handle = _open(path)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(handle, path):
-                return handle
-        except FileNotFoundError:
-            pass  # finished and renamed by the process that had it; open a new one
-        except BlockingIOError:
-            handle.close()
-            return None
-        except OSError:
-            return handle  # a file system without locks
-        handle.close()
-
-
 def reason_of(error: Exception) -> str:
-    """One line on why a request failed. Network errors nest; the innermost cause is what a user can understand."""
+    """Return the reason why a request failed, in one line.
+
+    Network errors are nested; the innermost cause is the one that a user can understand.
+    """
     reason = getattr(error, "reason", None) or (error.args[0] if error.args else error)
     reason = getattr(reason, "reason", reason)
     text = str(reason).strip().splitlines()

@@ -1,6 +1,6 @@
-"""Data files: found, downloaded once, and never trusted without their digest.
+"""Data files: find them, download them once, and check their digests.
 
-A task states which upstream files it needs as :class:`PinnedFile`; this room finds them and knows nothing of tasks.
+A task states which upstream files it needs as :class:`PinnedFile`. This package finds them and does not depend on tasks.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ State = Literal["data-dir", "cache", "absent", "wrong digest"]
 
 
 class DataFiles:
-    """Finds pinned files: in the user's data folder, then in the cache, then by download.
+    """Finds pinned files in the user's data folder, then in the cache, and otherwise downloads them.
 
     Args:
-        data_dir: folder with the upstream files under their upstream names, or the folder above it (whose ``raw/``
-            holds them).
-        cache_dir: where downloads are kept; the default is ``$RTBENCH_CACHE``, else the user's cache folder.
+        data_dir: folder with the upstream files under their upstream names, or its parent folder (with the files in
+            ``raw/``).
+        cache_dir: folder of downloads; the default is ``$RTBENCH_CACHE``, else the user's cache folder.
         offline: never download.
-        base_url: where downloads come from; the default is ``$RTBENCH_MIRROR``, else :data:`BASE_URL`.
-        progress: follows downloads that happen on the way, in bytes.
+        base_url: address to download from; the default is ``$RTBENCH_MIRROR``, else :data:`BASE_URL`.
+        progress: called during downloads with the number of bytes received.
 
     Raises:
-        BadInputError: ``data_dir`` is no folder, or ``base_url`` no address.
+        BadInputError: ``data_dir`` is not a folder, or ``base_url`` is not an address.
     """
 
     def __init__(
@@ -51,21 +51,21 @@ class DataFiles:
         self._base_url = base_url or os.environ.get("RTBENCH_MIRROR") or BASE_URL
         if not self._base_url.startswith(("http://", "https://")):
             raise BadInputError(
-                f"{self._base_url!r} is no address of a mirror",
+                f"{self._base_url!r} is not the address of a mirror",
                 where="RTBENCH_MIRROR" if base_url is None else "base_url",
-                next_step="Give one that begins with https:// or http://, or none.",
+                next_step="Give an address that begins with https:// or http://, or leave it out.",
             )
         self._failed: dict[str, str] = {}
-        """Why a download failed, by address; it is not tried again in this process."""
+        """Reasons why downloads failed, by address. They are not repeated in this process."""
         self._unreachable: str | None = None
-        """Why no connection could be made: then every other file would only wait for the same."""
+        """Reason why no connection could be made; every other download would wait for the same timeout."""
 
     @property
     def cache_dir(self) -> Path:
-        """Folder of downloaded files; made when the first file comes."""
+        """Return the folder of downloaded files, which is created with the first download."""
         if self._cache_dir is None:
-            if chosen := os.environ.get("RTBENCH_CACHE"):
-                self._cache_dir = Path(chosen)
+            if folder := os.environ.get("RTBENCH_CACHE"):
+                self._cache_dir = Path(folder)
             else:
                 import platformdirs
 
@@ -73,27 +73,27 @@ class DataFiles:
         return self._cache_dir
 
     def url(self, pin: PinnedFile) -> str:
-        """Where the file is downloaded from."""
+        """Return the address that a file is downloaded from."""
         return pin.url_at(self._base_url)
 
     def find(self, pin: PinnedFile, progress: Progress | None = None) -> Path:
-        """Path of a verified copy, downloaded if need be.
+        """Return the path of a verified copy of a file, which is downloaded if necessary.
 
         Args:
             pin: the file.
-            progress: told the bytes that have come of a download; :attr:`progress` where not given.
+            progress: called with the number of bytes received; None: :attr:`progress`.
 
         Raises:
-            BadInputError: a copy is there but its digest is wrong; names file, expected and found.
-            MissingDataError: there is none and it cannot be downloaded.
+            BadInputError: a copy has a wrong digest; the message names the file and both digests.
+            MissingDataError: there is no copy, and the file cannot be downloaded.
         """
         return self.local(pin) or self._download(pin, progress or self.progress)
 
     def local(self, pin: PinnedFile) -> Path | None:
-        """Path of a verified copy at hand, or None; never downloads.
+        """Return the path of a verified local copy, or None; never download.
 
         Raises:
-            BadInputError: a copy is there but its digest is wrong.
+            BadInputError: a copy has a wrong digest.
         """
         pin.check(where=f"pin of {pin.name!r}")
         for path in (self._in_data_dir(pin), self._in_cache(pin)):
@@ -103,7 +103,7 @@ class DataFiles:
         return None
 
     def status(self, pin: PinnedFile) -> State:
-        """Whether the file is at hand. Downloads nothing; a wrong digest is a state here, not an error."""
+        """Return the state of a file without downloading it. A wrong digest is a state here, not an error."""
         pin.check(where=f"pin of {pin.name!r}")
         places: tuple[tuple[State, Path | None], ...] = (
             ("data-dir", self._in_data_dir(pin)),
@@ -115,10 +115,13 @@ class DataFiles:
         return "absent"
 
     def verify(self, pin: PinnedFile) -> Literal["verified", "not pinned", "absent"]:
-        """Reads the file again and checks its digest. ``not pinned``: it is there, but its digest is not known.
+        """Read a local file again and check its digest.
+
+        Returns:
+            ``not pinned`` where there is a file, but its digest is not known.
 
         Raises:
-            BadInputError: the digest is wrong; names file, expected and found.
+            BadInputError: the digest is wrong; the message names the file and both digests.
         """
         self._digests.clear()
         if self.local(pin) is None:
@@ -126,14 +129,14 @@ class DataFiles:
         return "verified" if pin.sha256 else "not pinned"
 
     def digest(self, path: Path) -> str:
-        """SHA-256 of a local file, computed once per process for a given size and time stamp."""
+        """Return the SHA-256 of a local file, computed once per process for a given size and modification time."""
         info = path.stat()
         key = (str(path), info.st_size, info.st_mtime_ns)
         if key not in self._digests:
             self._digests[key] = file_digest(path)
         return self._digests[key]
 
-    # ------------------------------------------------------------------------------------------------------ looking
+    # ---- finding
 
     def _in_data_dir(self, pin: PinnedFile) -> Path | None:
         if self.data_dir is None:
@@ -148,26 +151,26 @@ class DataFiles:
         return path if path.is_file() else None
 
     def _cached(self, pin: PinnedFile) -> Path:
-        """One file name in two commits is two files."""
+        """Return the path of a file in the cache. The commit is part of it, because files change between commits."""
         folder = self.cache_dir / pin.repository.replace("/", "--") / pin.commit[:12]
         return inside(folder, pin.path, where=f"pin of {pin.name}")
 
     def _check(self, pin: PinnedFile, path: Path) -> None:
         if pin.sha256 is None:
             return
-        found = self.digest(path)
-        if found != pin.sha256:
+        digest = self.digest(path)
+        if digest != pin.sha256:
             raise BadInputError(
-                f"wrong SHA-256: expected {pin.sha256}, found {found}",
+                f"wrong SHA-256: expected {pin.sha256}, found {digest}",
                 where=str(path),
-                next_step=f"Remove the file and run `rtbench data pull`, or fetch {self.url(pin)} by hand.",
+                next_step=f"Remove the file and run `rtbench data pull`, or download {self.url(pin)} yourself.",
             )
 
-    # --------------------------------------------------------------------------------------------------- downloading
+    # ---- downloading
 
     def _download(self, pin: PinnedFile, progress: Progress) -> Path:
         if self.offline:
-            raise self._missing(pin, "downloads are switched off (--offline)")
+            raise self._missing(pin, "downloads are disabled (--offline)")
         url = self.url(pin)
         if (failed := self._failed.get(url) or self._unreachable) is not None:
             raise self._missing(pin, failed)
@@ -179,10 +182,10 @@ class DataFiles:
             raise BadInputError(
                 f"the download is not the pinned file: {error}",
                 where=url,
-                next_step=f"Fetch it by hand and give its folder with --data-dir (as {pin.name}).",
+                next_step=f"Download it yourself as {pin.name}, and give its folder with --data-dir.",
             ) from error
         except (DownloadError, OSError) as error:
-            # Whatever is in the way (no route, no name, 404, a full disk), the cure for the user is one.
+            # Whatever the cause (no route, unknown host, 404, a full disk), the next step for the user is the same.
             failed = f"the download failed ({getattr(error, 'strerror', None) or error})"
             self._failed[url] = failed
             if isinstance(error, DownloadError) and error.unreachable:
@@ -208,12 +211,12 @@ class DataFiles:
         return target
 
     def _missing(self, pin: PinnedFile, why: str) -> MissingDataError:
-        where, looked, source = self.url(pin), "", ""
+        url, searched, source = self.url(pin), "", ""
         if self.data_dir is not None:
-            looked, source = f"it is not in --data-dir {self.data_dir}, and ", f" (from {where})"
+            searched, source = f"it is not in --data-dir {self.data_dir}, and ", f" (from {url})"
         return MissingDataError(
-            f"data file {pin.name} is missing: {looked}{why}",
-            where=None if looked else where,
-            next_step=f"Run `rtbench data pull` on a machine with a network{source}, or give a folder that holds {pin.name} "
-            "with --data-dir.",
+            f"data file {pin.name} is missing: {searched}{why}",
+            where=None if searched else url,
+            next_step=f"Run `rtbench data pull` on a machine with network access{source}, or give a folder that contains "
+            f"{pin.name} with --data-dir.",
         )

@@ -1,4 +1,4 @@
-"""Upstream data files, pinned so that everybody reads the same bytes."""
+"""Upstream data files, pinned so that everyone reads the same bytes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rtbench.schema.base import Record
 from rtbench.storage.paths import NAME, check_relative
 
 BASE_URL = "https://raw.githubusercontent.com"
-"""Where pinned files are downloaded: ``<base>/<repository>/<commit>/<path>``. A mirror has the same layout."""
+"""Base address of downloads: ``<base>/<repository>/<commit>/<path>``. A mirror has the same layout."""
 
 
 class PinnedFile(Record, frozen=True, omit_defaults=True):
-    """One upstream file, pinned so that everybody reads the same bytes."""
+    """One upstream file, pinned so that everyone reads the same bytes."""
 
     name: str
     """Upstream name relative to the data folder, such as ``MultiArith/MultiArith.json``."""
@@ -23,34 +23,35 @@ class PinnedFile(Record, frozen=True, omit_defaults=True):
     path: str
     """Path inside the repository."""
     sha256: str | None = None
-    """None where the digest is not known; then nothing can be checked here, and the loader checks what it can."""
+    """None where the digest is not known. The file is then checked only by the task that reads it."""
     bytes: int | None = None
+    """Size in bytes."""
 
     def check(self, *, where: str) -> None:
-        """Check that the file stays in the folder meant for it, on disk and at its address.
+        """Check that the file stays inside its folder, on disk and at its address.
 
         Args:
-            where: who states the pin; the field is added.
+            where: where the pin is stated, for messages; the field's name is added.
 
         Raises:
-            BadInputError: names the field.
+            BadInputError: a field is wrong; the message names it.
         """
         check_relative(self.name, where=f"{where}.name")
         check_relative(self.path, where=f"{where}.path")
-        for field, stated, names in (("repository", self.repository, 2), ("commit", self.commit, 1)):
-            parts = stated.split("/")
+        for field, value, names in (("repository", self.repository, 2), ("commit", self.commit, 1)):
+            parts = value.split("/")
             if len(parts) != names or not all(NAME.fullmatch(part) for part in parts):
                 raise BadInputError(
-                    f"{stated!r} is no {field}",
+                    f"{value!r} is not a {field}",
                     where=f"{where}.{field}",
-                    next_step="Write owner/name." if names == 2 else "Write the commit's hexadecimal name.",
+                    next_step="Write owner/name." if names == 2 else "Write the commit's hexadecimal hash.",
                 )
 
     @property
     def url(self) -> str:
-        """Where the file was published."""
+        """Return the address at which the file was published."""
         return self.url_at(BASE_URL)
 
     def url_at(self, base: str) -> str:
-        """Where a mirror has it."""
+        """Return the address of the file at a mirror."""
         return "/".join((base.rstrip("/"), self.repository, self.commit, quote(self.path)))

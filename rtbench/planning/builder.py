@@ -142,8 +142,7 @@ class CellBuilder:
         return curators, judges
 
     def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step, *, note: str = "") -> Step:
-        student = cell.models.student
-        assert student is not None, f"method {cell.method} trains a student but uses_student is off"
+        student = cell.required_student()
         spec = TrainSpec(
             task=cell.task,
             model=self._models.base(student, cell),

@@ -15,7 +15,7 @@ from rtbench.plugin.plans import Plan
 from rtbench.schema.base import Record
 from rtbench.schema.completions import LedgerAddress, Sampling
 from rtbench.schema.money import Price
-from rtbench.schema.steps import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec
+from rtbench.schema.steps import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec, asks_model, curates, trains
 from rtbench.schema.tasks import Questions
 from rtbench.steps.complete import address_of, answer_requests, partition_at, requests_of
 from rtbench.steps.curate import curators_of
@@ -101,11 +101,11 @@ def estimate(services: Services, plan: Plan) -> dict[str, StepEstimate]:
     rates = seconds_per_unit(services.store)
     out: dict[str, StepEstimate] = {}
     for step in plan.todo:
-        if step.kind == "complete":
+        if asks_model(step):
             found = _complete(services, step, plan, counted)
-        elif step.kind == "train":
+        elif trains(step):
             found = _train(services, step, plan, counted)
-        elif step.kind == "curate" and (judged := _judged(services, step, counted)) is not None:
+        elif curates(step) and (judged := _judged(services, step, counted)) is not None:
             found = judged
         else:
             continue
@@ -116,9 +116,8 @@ def estimate(services: Services, plan: Plan) -> dict[str, StepEstimate]:
     return out
 
 
-def _complete(services: Services, step: Step, plan: Plan, counted: _SharedCounts) -> StepEstimate:
+def _complete(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _SharedCounts) -> StepEstimate:
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     if spec.recorded is not None:
         return StepEstimate(work=0, requests=len(requests_of(services, step)))
     total, new, prompts = _count(services, step, plan, counted)
@@ -137,13 +136,11 @@ def _complete(services: Services, step: Step, plan: Plan, counted: _SharedCounts
     return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
 
 
-def _count(services: Services, step: Step, plan: Plan, counted: _SharedCounts) -> tuple[int, int, int]:
+def _count(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _SharedCounts) -> tuple[int, int, int]:
     """Requests of a complete step, how many of them are new, and the characters of the new ones' prompts."""
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     address = address_of(step)
-    first = plan.steps[step.inputs_as("reasoning")[0].key] if spec.stage == "answer" else step
-    assert isinstance(first.spec, CompleteSpec)
+    first: Step[CompleteSpec] = plan.steps[step.inputs_as("reasoning")[0].key] if spec.stage == "answer" else step
     at = (address, spec.sampling, first.spec.sampling, first.spec.hint)
     template = first.spec.format.template(first.spec.family).input
     sizes = _sizes(services, first.spec.task, first.spec.questions, template, first.spec.demonstrations, counted)
@@ -175,10 +172,9 @@ def _known(services: Services, step: Step) -> bool:
     return all(services.store.has(i.kind, i.key) for i in step.inputs_as("answered"))
 
 
-def _judged(services: Services, step: Step, counted: _SharedCounts) -> StepEstimate | None:
+def _judged(services: Services, step: Step[CurateSpec], counted: _SharedCounts) -> StepEstimate | None:
     """What curators that ask a model may ask, at most: about every completion that there is. None where none does."""
     spec = step.spec
-    assert isinstance(spec, CurateSpec)
     asking = [(curator, teacher) for curator in curators_of(services, spec) if (teacher := curator.asks(services))]
     if not asking:
         return None
@@ -207,12 +203,10 @@ def _judged(services: Services, step: Step, counted: _SharedCounts) -> StepEstim
     return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
 
 
-def _train(services: Services, step: Step, plan: Plan, counted: _SharedCounts) -> StepEstimate:
+def _train(services: Services, step: Step[TrainSpec], plan: Plan, counted: _SharedCounts) -> StepEstimate:
     """Steps stated in the recipe; else at most, as if curation kept everything."""
     spec = step.spec
-    curate = plan.steps[step.inputs_as("examples")[0].key].spec
-    assert isinstance(spec, TrainSpec)
-    assert isinstance(curate, CurateSpec)
+    curate: CurateSpec = plan.steps[step.inputs_as("examples")[0].key].spec
     samples, characters = _sizes(services, spec.task, curate.questions, "{question}", "", counted)
     each = max(1, curate.degree)
     student = services.student(spec.model.plugin, spec.model.name, spec.model.options)

@@ -62,12 +62,11 @@ class ModelSteps:
         self, cell: Cell, *, fold: Fold, n: int, hint: str, unless_right: Sequence[AskedStep]
     ) -> AskedTeacher:
         """Ask the cell's teacher; arguments and errors as of :meth:`rtbench.plugin.methods.StepBuilder.ask_teacher`."""
-        teacher = cell.models.teacher
-        assert teacher is not None, f"method {cell.method} asks a teacher but does not set uses_teacher"
-        assert cell.teacher is not None
+        teacher = cell.required_teacher()
         before = tuple((asked.step.key, asked.answer_prefix) for asked in unless_right)
         # Within a matrix a teacher's name stands for one model and its options.
-        drawn = (cell.teacher.name, cell.task, questions_for(cell, fold), n, cell.temperature, cell.teacher_seed)
+        name = cell.teacher.name if cell.teacher else ""
+        drawn = (name, cell.task, questions_for(cell, fold), n, cell.temperature, cell.teacher_seed)
         return self._table.once(
             ("teacher", *drawn, hint, before),
             lambda: self._ask_members(cell, teacher, fold, n, hint, unless_right),
@@ -169,8 +168,7 @@ class ModelSteps:
         unless_right: Sequence[AskedStep],
     ) -> Step:
         """Ask the cell's student; arguments as of :meth:`rtbench.plugin.methods.StepBuilder.ask_student`."""
-        student = cell.models.student
-        assert student is not None, f"method {cell.method} asks a student but uses_student is off"
+        student = cell.required_student()
         template = prompt_format.template(student.family)
         sampling = Sampling(
             max_new_tokens=cell.recipe.max_new_tokens, temperature=temperature, stop=template.stop, seed=cell.seed

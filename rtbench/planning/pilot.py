@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from rtbench.planning.preflight import refuse_unready
 from rtbench.schema.completions import Completion, Request
-from rtbench.schema.steps import CompleteSpec, CurateSpec, Step
+from rtbench.schema.steps import CompleteSpec, CurateSpec, Step, asks_model, curates
 from rtbench.schema.training import Candidate
 from rtbench.steps.complete import address_of, answer_requests, open_model, partition_at, requests_of
 from rtbench.steps.curate import context_of, curators_of, pooled
@@ -47,8 +47,6 @@ def run_pilot(services: Services, plan: Plan, n: int) -> list[Piloted]:
     refuse_unready(services, plan, steps=[*steps, *_judging(plan)])
     out: list[Piloted] = []
     for step in steps:
-        spec = step.spec
-        assert isinstance(spec, CompleteSpec)
         requests, rationales = _few(services, step, plan, n)
         partition = partition_at(services.ledger, address_of(step))
         with partition.alone():
@@ -66,7 +64,6 @@ def _judged(services: Services, plan: Plan, n: int) -> list[Piloted]:
     seen: set[tuple[str, str]] = set()
     for step in _judging(plan):
         spec = step.spec
-        assert isinstance(spec, CurateSpec)
         candidates = _rationales(services, step, plan, n)
         samples = questions_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
         for curator in curators_of(services, spec):
@@ -83,15 +80,14 @@ def _judged(services: Services, plan: Plan, n: int) -> list[Piloted]:
     return out
 
 
-def _judging(plan: Plan) -> list[Step]:
+def _judging(plan: Plan) -> list[Step[CurateSpec]]:
     """The steps whose curators ask a model."""
-    return [step for step in plan.todo if isinstance(step.spec, CurateSpec) and step.spec.judges]
+    return [step for step in plan.todo if curates(step) and step.spec.judges]
 
 
-def _rationales(services: Services, step: Step, plan: Plan, n: int) -> list[Candidate]:
+def _rationales(services: Services, step: Step[CurateSpec], plan: Plan, n: int) -> list[Candidate]:
     """Of the rationales that a curate step will be given, at most ``n`` that a pilot has asked for."""
     spec = step.spec
-    assert isinstance(spec, CurateSpec)
     found: list[tuple[list[Completion], str]] = []
     for i in step.inputs_as("completions"):
         asked = plan.steps[i.key]
@@ -105,16 +101,18 @@ def _rationales(services: Services, step: Step, plan: Plan, n: int) -> list[Cand
     return pooled(services, spec, samples, found)[:n]
 
 
-def _longest(plan: Plan) -> list[Step]:
+def _longest(plan: Plan) -> list[Step[CompleteSpec]]:
     """Of the steps that ask one teacher for one data set and stage, the one that asks most; first stages first."""
-    found: dict[tuple[object, ...], Step] = {}
+    found: dict[tuple[object, ...], Step[CompleteSpec]] = {}
     for step in plan.todo:
-        spec = step.spec
-        # What depends on other answers cannot be asked before them.
-        first = plan.steps[step.inputs_as("reasoning")[0].key].spec if step.inputs_as("reasoning") else spec
-        if not isinstance(first, CompleteSpec) or first.unless_right is not None:
+        if not asks_model(step):
             continue
-        if isinstance(spec, CompleteSpec) and spec.model.role == "teacher" and spec.recorded is None:
+        spec = step.spec
+        reasoning = step.inputs_as("reasoning")
+        first: CompleteSpec = plan.steps[reasoning[0].key].spec if reasoning else spec
+        if first.unless_right is not None:  # it depends on answers that are not there yet
+            continue
+        if spec.model.role == "teacher" and spec.recorded is None:
             kind = (address_of(step), spec.sampling, spec.questions.fold)
             other = found.get(kind)
             if other is None or _amount(other) < _amount(step):
@@ -122,14 +120,13 @@ def _longest(plan: Plan) -> list[Step]:
     return list(found.values())
 
 
-def _amount(step: Step) -> tuple[int, float]:
+def _amount(step: Step[CompleteSpec]) -> tuple[int, float]:
     spec = step.spec
-    assert isinstance(spec, CompleteSpec)
     return spec.n, spec.questions.fraction
 
 
 def _few(
-    services: Services, step: Step, plan: Plan, n: int
+    services: Services, step: Step[CompleteSpec], plan: Plan, n: int
 ) -> tuple[list[Request], Mapping[tuple[int, int], Completion] | None]:
     """The first draw of ``n`` questions, evenly over the fold. An answer stage asks for those whose rationales are
     there, which come along."""

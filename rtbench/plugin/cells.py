@@ -9,6 +9,7 @@ from typing import Literal
 
 import msgspec
 
+from rtbench.errors import PluginError
 from rtbench.plugin.models import Student, Teacher
 from rtbench.plugin.tasks import Task
 from rtbench.schema.base import Fold, Source
@@ -94,6 +95,26 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def training(self) -> str:
         """Return the name of the training, which is shared by the cells of every fold."""
         return "/".join([*self._parts(), f"seed{self.seed}"])
+
+    def required_teacher(self) -> Teacher:
+        """Return the teacher of a cell whose method asks one.
+
+        Raises:
+            PluginError: the method does not set ``uses_teacher``.
+        """
+        if self.models.teacher is None:
+            raise PluginError("asks a teacher but does not set `uses_teacher`", where=f"method {self.method}")
+        return self.models.teacher
+
+    def required_student(self) -> Student:
+        """Return the student of a cell whose method trains or asks one.
+
+        Raises:
+            PluginError: the method sets ``uses_student`` to False.
+        """
+        if self.models.student is None:
+            raise PluginError("uses a student but sets `uses_student` to False", where=f"method {self.method}")
+        return self.models.student
 
     @property
     def source(self) -> Source:

@@ -16,6 +16,7 @@ from rtbench.schema.results import ScoreResult
 from rtbench.schema.scores import Score
 from rtbench.schema.steps import CompleteSpec, ScoreSpec
 from rtbench.schema.tasks import Sample
+from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.complete import completions_of, weights_of
 from rtbench.steps.score import scores_of
 
@@ -35,8 +36,8 @@ class Judged(Record, frozen=True):
 
     @property
     def rationale(self) -> str:
-        """What was written before the answer (:meth:`Completion.rationale`)."""
-        return self.completion.rationale(self.answer_prefix)
+        """What was written before the answer (:func:`rtbench.scoring.rationale.rationale_of`)."""
+        return rationale_of(self.completion, self.answer_prefix)
 
 
 def judged(services: Services, cell: CellRecord, extractor: str | None = None) -> list[Judged]:

@@ -10,23 +10,15 @@ import msgspec
 
 from rtbench.plugin.methods import Method
 from rtbench.plugin.services import Services
+from rtbench.reporting.accuracy import Scored, precision_of
 from rtbench.reporting.spending import Books, summed
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, Metrics
 from rtbench.schema.results import CompleteResult, ScoreResult
 from rtbench.schema.runs import CellRecord, RunRecord
-from rtbench.schema.scores import AtK, Interval, ScoreSummary
+from rtbench.schema.scores import AtK, ScoreSummary
 from rtbench.schema.training import CurationYield, TrainReport
-from rtbench.stats.bootstrap import Bootstrap, accuracy_over_patterns
-from rtbench.stats.intervals import (
-    Answers,
-    clustered_bootstrap,
-    clustered_wilson,
-    effective_n,
-    mean_interval,
-    two_level_bootstrap,
-    wilson,
-)
-from rtbench.steps.score import scores_of
+from rtbench.stats.bootstrap import Bootstrap
+from rtbench.stats.intervals import mean_interval
 
 if TYPE_CHECKING:
     from rtbench.storage.store import Store
@@ -177,14 +169,14 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         return CellResult(reason="no completion for any question of the fold", cells=names)
     single = len(cells) == 1
     trained = [report for cell in cells if (report := _training(cell, store)) is not None]
-    patterns = sum(s.n if s.patterns is None else s.patterns for s in counted)
-    answers = _answers(cells, store) if patterns < n else None
+    scored = [Scored(cell.score, summary) for cell, summary in zip(cells, primary, strict=True) if cell.score]
+    precision = precision_of(scored, store, bootstrap, own_questions=_own_questions(cells))
     return CellResult(
         accuracy=sum(s.accuracy for s in primary) / len(primary),
-        interval=_interval_over_patterns(answers, bootstrap) if answers else _interval(cells, primary, store),
+        interval=precision.interval,
         n=n,
-        patterns=patterns if answers else None,
-        effective_n=sum(effective_n(one) for one in answers) if answers else None,
+        patterns=precision.patterns,
+        effective_n=precision.effective_n,
         missing=sum(s.missing for s in counted),
         seeds=len(cells),
         seed_values=tuple(sorted(cell.seed for cell in cells)),
@@ -234,39 +226,6 @@ def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunReco
 def _own_questions(cells: Sequence[CellRecord]) -> bool:
     """Each seed has questions of its own."""
     return len({cell.variant for cell in cells}) == len(cells)
-
-
-def _interval(cells: Sequence[CellRecord], primary: Sequence[ScoreSummary], store: Store) -> Interval:
-    """Where each question has a pattern of its own."""
-    if len(cells) == 1:
-        return wilson(primary[0].correct, primary[0].n)
-    if _own_questions(cells):
-        return two_level_bootstrap([(s.correct, s.n) for s in primary])
-    (answers,) = _answers(cells, store)
-    return clustered_bootstrap(answers.values)
-
-
-def _interval_over_patterns(answers: Sequence[Answers], bootstrap: Bootstrap) -> Interval:
-    """Where questions share patterns; of one set of questions, or of one for each seed."""
-    if len(answers) == 1 and set(answers[0].values) <= {0.0, 1.0}:
-        return clustered_wilson(answers[0])
-    return accuracy_over_patterns(answers, bootstrap)
-
-
-def _answers(cells: Sequence[CellRecord], store: Store) -> list[Answers]:
-    """To each set of questions: one for all seeds, or one for each where they have questions of their own."""
-    verdicts: dict[str, dict[int, list[bool]]] = {}
-    groups: dict[str, dict[int, str | int]] = {}
-    for cell in cells:
-        assert cell.score is not None
-        here, labels = verdicts.setdefault(cell.variant, {}), groups.setdefault(cell.variant, {})
-        for score in scores_of(store, cell.score, cell.extractor):
-            here.setdefault(score.sample_index, []).append(score.correct)
-            labels[score.sample_index] = score.pattern
-    return [
-        Answers([sum(v) / len(v) for v in found.values()], [groups[variant][index] for index in found])
-        for variant, found in verdicts.items()
-    ]
 
 
 def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None:

@@ -73,18 +73,6 @@ class Completion(Record, frozen=True, omit_defaults=True):
         """Return rationale and answer as one text, in the order written."""
         return (self.reasoning or "") + self.text
 
-    def rationale(self, answer_prefix: str | None) -> str:
-        """Return the text before the answer: the first stage's text, or the text before the last prefix.
-
-        Args:
-            answer_prefix: text before the answer; where it is None or missing from the text, all of the text is
-                returned.
-        """
-        if self.reasoning is not None:
-            return self.reasoning
-        before, separator, _ = self.text.rpartition(answer_prefix) if answer_prefix else ("", "", "")
-        return before if separator else self.text
-
 
 def completion_of(request: Request, text: str, **rest: Any) -> Completion:
     """Return the completion of a request; ``rest`` are further fields of :class:`Completion`."""

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from rtbench.schema.scores import Interval
-from rtbench.stats.intervals import CONFIDENCE, Answers, Clusters, alike, tail, wilson_of_equals
+from rtbench.stats.intervals import CONFIDENCE, Answers, Clusters, alike, clustered_wilson, tail, wilson_of_equals
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,21 +16,23 @@ if TYPE_CHECKING:
 
 RESAMPLES = 10_000
 PART_RESAMPLES = 4_000
-"""For what stands beside a comparison."""
+"""Resamples for the parts of a comparison, such as single tasks."""
 _CHUNK = 1_000
-"""Resamples at once."""
+"""Resamples drawn at once."""
 _KEPT = 64_000_000
-"""Bytes of draws that are kept for the next interval."""
+"""Bytes of draws that are cached for the next interval."""
 _DIGITS = 9
-"""Far finer than one answer of all; an end at 0 must not lie above 0 by a rounding error."""
+"""Digits of an interval's ends, far finer than one answer. Without rounding, an end at 0 could lie slightly above 0."""
 
 
 class Bootstrap:
-    """Percentile bootstrap of the mean over seeds of the mean over questions: seeds are drawn with
-    replacement, then questions. With one seed only questions are drawn. Where questions share patterns, patterns are
-    drawn, each with all its questions, and the interval is the expanded one (:func:`rtbench.stats.intervals.tail`).
+    """Percentile bootstrap of the mean over seeds of the mean over questions.
 
-    The draws are the same every time, and the same for all intervals of one object, which keeps the latest.
+    Seeds are drawn with replacement, then questions; with one seed, only questions. Where questions share patterns,
+    patterns are drawn, each with all its questions, and the interval is the expanded one
+    (:func:`rtbench.stats.intervals.tail`).
+
+    The draws are deterministic. One object caches them, so that many intervals share them.
     """
 
     def __init__(self) -> None:
@@ -46,20 +48,20 @@ class Bootstrap:
         confidence: float = CONFIDENCE,
         resamples: int = RESAMPLES,
     ) -> Interval:
-        """The interval of one number.
+        """Return the interval of a mean difference or a mean accuracy.
 
         Args:
-            by_seed: per seed the value of each question, between -1 and 1: a difference; or an accuracy, but not one that is the
-                same for all patterns (:func:`accuracy_over_patterns` sees to that).
-            shared: all seeds answered the same questions, in this order. A draw of questions then holds for all seeds
-                of a resample, because answers of several seeds to one question are not independent; else each seed that
-                was drawn gets a draw of its own questions.
-            groups: per seed what the questions of one pattern share; None: each question is of its own.
-            confidence: of the interval.
-            resamples: how many; thousands, 10,000 at most.
+            by_seed: per seed, the value of each question, from -1 to 1. For an accuracy call :func:`accuracy_interval`,
+                which treats the case that all patterns have the same mean.
+            shared: all seeds answered the same questions, in this order. One draw of questions then applies to all
+                seeds of a resample, because answers of several seeds to one question are not independent. Otherwise
+                each drawn seed gets its own draw of its own questions.
+            groups: per seed and question, a value that the questions of one pattern share; None: no shared patterns.
+            confidence: confidence of the interval, as a fraction.
+            resamples: number of resamples: a multiple of 1,000, at most 10,000.
 
         Raises:
-            ValueError: there is no question, or another number of resamples.
+            ValueError: there are no questions, or ``resamples`` is not such a number.
         """
         import numpy as np
 
@@ -86,7 +88,7 @@ class Bootstrap:
         return Interval(low=float(low), high=float(high), method=method)
 
     def _means(self, by_seed: Sequence[Clusters], drawn: NDArray[np.int64], start: int, *, shared: bool) -> Floats:
-        """Of resamples ``start`` and following; ``drawn`` says which seeds each drew."""
+        """Return the means of the resamples from ``start`` on. ``drawn``: the seeds of each (resamples × seeds)."""
         import numpy as np
 
         seeds = len(by_seed)
@@ -96,10 +98,10 @@ class Bootstrap:
         return means
 
     def _per_seed(self, by_seed: Sequence[Clusters], slot: int, start: int) -> Floats:
-        """Mean of each seed's questions under one draw of their patterns: resamples × seeds."""
+        """Return the mean of each seed's questions under one draw of their patterns (resamples × seeds)."""
         import numpy as np
 
-        # Seed by seed: these products are too small for a matrix product's threads, which wait for busy cores.
+        # Seed by seed: these products are too small for a threaded matrix product, which would wait for busy cores.
         means: list[Floats] = []
         for one in by_seed:
             counts = self._draws(len(one), slot, start)
@@ -108,7 +110,7 @@ class Bootstrap:
         return np.stack(means, axis=1)
 
     def _draws(self, n: int, slot: int, start: int) -> Floats:
-        """How often each of n patterns was drawn: resamples × patterns. Each slot has draws of its own."""
+        """Return how often each of n patterns was drawn (resamples × patterns). Each slot has its own draws."""
         import numpy as np
 
         key = (n, slot, start)
@@ -121,26 +123,35 @@ class Bootstrap:
         return counts.astype(np.float64)
 
     def _keep(self, key: tuple[int, int, int], counts: NDArray[np.uint8]) -> None:
-        """The oldest make room."""
+        """Cache a draw; the oldest ones are dropped where the cache is full."""
         while self._counts and self._bytes + counts.nbytes > _KEPT:
             self._bytes -= self._counts.pop(next(iter(self._counts))).nbytes
         self._counts[key] = counts
         self._bytes += counts.nbytes
 
 
-def accuracy_over_patterns(by_seed: Sequence[Answers], bootstrap: Bootstrap) -> Interval:
-    """The interval of a mean accuracy where questions share patterns.
+def accuracy_interval(by_seed: Sequence[Answers], bootstrap: Bootstrap) -> Interval:
+    """Return the interval of a mean accuracy. This is the only place where the method is chosen.
+
+    - One set of questions, each right or wrong: Wilson's score interval, over patterns where questions share them.
+    - All patterns alike: Wilson's score interval over the patterns of all seeds.
+    - Otherwise: the bootstrap, over seeds and then over questions or patterns.
 
     Args:
-        by_seed: of each seed, which has questions of its own; or of one set of questions, each with its mean over seeds.
-        bootstrap: draws the patterns.
+        by_seed: the answers of each seed, where each seed has its own questions; otherwise one element, with each
+            question's mean over seeds.
+        bootstrap: draws the resamples.
 
     Raises:
-        ValueError: there is no question.
+        ValueError: there are no questions.
     """
     import numpy as np
 
     found = [one for one in by_seed if len(one.values)]
+    if not found:
+        raise ValueError("no questions, no interval")
+    if len(found) == 1 and set(found[0].values) <= {0.0, 1.0}:
+        return clustered_wilson(found[0])
     clusters = [Clusters.of(one.values, one.groups) for one in found]
     together = Clusters(np.concatenate([c.sums for c in clusters]), np.concatenate([c.sizes for c in clusters]))
     if alike(together.means):
@@ -150,8 +161,11 @@ def accuracy_over_patterns(by_seed: Sequence[Answers], bootstrap: Bootstrap) -> 
 
 
 def _of_equals(value: float, n: int, confidence: float) -> Interval:
-    """All patterns alike: every resample has the same mean, which is no certainty. Up to a share u of other patterns may
-    come out otherwise (Wilson's upper limit for 0 of n), and then as far off as a difference can be."""
+    """Return the interval of a difference that is equal for all patterns.
+
+    Every resample then has the same mean, which is no certainty. A share u of unseen patterns may differ (u: Wilson's
+    upper limit for 0 of n), at most by as much as a difference can.
+    """
     from scipy.stats import binomtest
 
     share = float(binomtest(0, n).proportion_ci(confidence, method="wilson").high)

@@ -1,7 +1,7 @@
-"""Intervals. The statistics are scipy's; here is only the glue.
+"""Intervals of accuracies. The distributions come from scipy.
 
-Questions made after one pattern (:attr:`rtbench.schema.tasks.Sample.group`) are no independent draws: a student that can do
-one of them can do the others. Wherever patterns are fewer than questions, they are what counts and what is drawn.
+Questions that share a pattern (:attr:`rtbench.schema.tasks.Sample.group`) are not independent: a student that can solve
+one of them can solve the others. Where there are fewer patterns than questions, patterns are counted and resampled.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Answers:
-    """How questions were answered, and which belong together."""
+    """Results of questions, and which questions share a pattern."""
 
     values: Sequence[float]
     """Per question: 1 right, 0 wrong, or the mean over seeds that answered it."""
     groups: Sequence[Hashable]
-    """Per question: what those of one pattern share."""
+    """Per question: a value that the questions of one pattern share."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Clusters:
 
     @classmethod
     def of(cls, values: Sequence[float] | Floats, groups: Sequence[Hashable]) -> Clusters:
+        """Return the values summed by group."""
         import numpy as np
 
         places: dict[Hashable, int] = {}
@@ -51,25 +52,31 @@ class Clusters:
         return len(self.sums)
 
     @property
+    def single(self) -> bool:
+        """Return whether every group has one value."""
+        return bool((self.sizes == 1).all())
+
+    @property
     def means(self) -> Floats:
+        """Return each group's mean."""
         return self.sums / self.sizes
 
 
 def alike(means: Floats) -> bool:
-    """No pattern's mean differs from another's by more than rounding, so that drawing patterns shows no chance at all."""
+    """Return whether all means are equal up to rounding. Resampling them then shows no spread."""
     import numpy as np
 
     return bool(np.ptp(means) < 1e-12)
 
 
 def tail(confidence: float, clusters: int | None = None) -> float:
-    """Share of resamples to leave out on each side of a percentile interval.
+    """Return the share of resamples outside a percentile interval on each side.
 
     Args:
-        confidence: of the interval.
-        clusters: of the few that are drawn, for the *expanded* percentile interval: resamples of n units spread less
-            than they should by √((n - 1)/n), and less than Student's t says (Hesterberg 2015, "What teachers should
-            know about the bootstrap"). None: as it is.
+        confidence: confidence of the interval, as a fraction.
+        clusters: number of resampled units, for the *expanded* percentile interval. Resamples of n units have too small
+            a spread, by √((n - 1)/n) and by what Student's t adds (Hesterberg 2015, "What teachers should know about the
+            bootstrap"). None: the plain percentile interval.
     """
     from scipy.stats import norm, t
 
@@ -80,7 +87,7 @@ def tail(confidence: float, clusters: int | None = None) -> float:
 
 
 def wilson(correct: int, n: int) -> Interval:
-    """Wilson score interval of ``correct`` right answers to ``n`` questions.
+    """Return the Wilson score interval of ``correct`` right answers to ``n`` questions.
 
     Raises:
         ValueError: ``n`` is 0.
@@ -94,10 +101,15 @@ def wilson(correct: int, n: int) -> Interval:
 
 
 def effective_n(answers: Answers) -> float:
-    """As how many independent questions these count: n over the design effect (how many times wider than over single
-    questions the variance over patterns is), less what the few degrees of freedom of that estimate cost (Korn and
-    Graubard 1998, "Confidence intervals for proportions with small expected number of positive counts estimated from
-    survey data"). Where nothing tells how alike the questions of a pattern are, the number of patterns."""
+    """Return the number of independent questions that give the same precision.
+
+    This is n divided by the design effect (the ratio of the variance over patterns to the variance over single
+    questions), corrected for the few degrees of freedom of that estimate. Where the answers do not show how similar the
+    questions of a pattern are, it is the number of patterns.
+
+    Source: Korn and Graubard 1998, "Confidence intervals for proportions with small expected number of positive counts
+    estimated from survey data".
+    """
     import numpy as np
     from scipy.stats import norm, t
 
@@ -116,9 +128,14 @@ def effective_n(answers: Answers) -> float:
 
 
 def clustered_wilson(answers: Answers) -> Interval:
-    """Wilson score interval of one run's answers, whose questions share patterns: with the effective number of questions
-    for n, which covers better than a bootstrap where patterns are few or nearly all answers are alike (Franco et al.
-    2019, "Comparative study of confidence intervals for proportions in complex sample surveys")."""
+    """Return the Wilson score interval of the answers of one run, with the effective number of questions for n.
+
+    It has better coverage than a bootstrap where there are few patterns or nearly all answers are equal.
+
+    Source: Franco et al. 2019, "Comparative study of confidence intervals for proportions in complex sample surveys".
+    """
+    if len(set(answers.groups)) == len(answers.groups):
+        return wilson(round(sum(answers.values)), len(answers.values))
     from scipy.stats import norm
 
     n, p = effective_n(answers), sum(answers.values) / len(answers.values)
@@ -130,9 +147,15 @@ def clustered_wilson(answers: Answers) -> Interval:
 
 
 def mean_interval(cells: Sequence[tuple[float, float]], *, seed: int = 0, draws: int = 20_000) -> Interval:
-    """Interval of the mean of several accuracies, each (accuracy, questions): every task's accuracy is drawn from its
-    Jeffreys posterior, Beta(k + ½, n - k + ½), and the draws are averaged over tasks. Of questions that share patterns
-    the effective number counts."""
+    """Return the interval of the mean accuracy over several tasks.
+
+    Each task's accuracy is drawn from its Jeffreys posterior, Beta(k + ½, n - k + ½); the draws are averaged over tasks.
+
+    Args:
+        cells: accuracy and number of questions of each task; the effective number where questions share patterns.
+        seed: seed of the draws.
+        draws: number of draws.
+    """
     import numpy as np
 
     rng = np.random.default_rng(seed)
@@ -145,47 +168,7 @@ def mean_interval(cells: Sequence[tuple[float, float]], *, seed: int = 0, draws:
     return Interval(low=0.0 if mean == 0 else float(low), high=1.0 if mean == 1 else float(high), method="jeffreys")
 
 
-def two_level_bootstrap(by_seed: Sequence[tuple[int, int]], *, seed: int = 0, resamples: int = 20_000) -> Interval:
-    """Percentile bootstrap of the mean accuracy over seeds that each answered questions of their own, given as right
-    answers and questions: seeds are drawn with replacement, and then the questions of each that was drawn. What the
-    training's chance did counts as well as what the choice of questions did."""
-    import numpy as np
-
-    right, n = np.array([pair for pair in by_seed if pair[1]]).T
-    if right.sum() in {0, n.sum()}:  # as for clustered_bootstrap: no certainty
-        return wilson(int(right.sum()), int(n.sum()))
-    rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(n), size=(resamples, len(n)))
-    # The sum of n answers drawn with replacement, of which a share p is right, is binomial.
-    means = (rng.binomial(n[drawn], (right / n)[drawn]) / n[drawn]).mean(axis=1)
-    outside = 100 * tail(CONFIDENCE)
-    low, high = np.percentile(means, [outside, 100 - outside])
-    return Interval(low=float(low), high=float(high), method="two-level bootstrap")
-
-
-def clustered_bootstrap(by_question: Sequence[float], *, seed: int = 0, resamples: int = 2000) -> Interval:
-    """Percentile bootstrap of the mean over questions, each given as its mean over seeds: the runs of several seeds
-    answer the same questions and are no independent draws."""
-    import numpy as np
-    from scipy.stats import bootstrap
-
-    values = np.asarray(by_question, dtype=float)
-    if np.ptp(values) == 0:
-        # All questions alike: every resample has the same mean, which is no certainty. n questions are what there is.
-        return wilson(round(float(values[0]) * len(values)), len(values))
-    found = bootstrap(
-        (values,),
-        np.mean,
-        confidence_level=CONFIDENCE,
-        n_resamples=resamples,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-        batch=200,
-    ).confidence_interval
-    return Interval(low=float(found.low), high=float(found.high), method="bootstrap")
-
-
 def wilson_of_equals(clusters: Clusters) -> Interval:
-    """All patterns alike is no certainty; the patterns are what there is."""
+    """Return Wilson's interval where all patterns have the same mean: that is no certainty, the patterns are counted."""
     found = wilson(round(float(clusters.means[0]) * len(clusters)), len(clusters))
-    return Interval(low=found.low, high=found.high, method="wilson over patterns")
+    return found if clusters.single else Interval(low=found.low, high=found.high, method="wilson over patterns")

@@ -12,7 +12,7 @@ from rtbench.stats.intervals import CONFIDENCE
 
 Seed = TypeVar("Seed", bound=Hashable)
 Sides = Mapping[int, tuple[float, float]]
-"""By question: how right the left and the right side are, from 0 to 1."""
+"""Per question: the scores of the left and the right side, from 0 to 1."""
 
 
 class Difference(Record, frozen=True):
@@ -25,16 +25,16 @@ class Difference(Record, frozen=True):
     """Accuracy of the left side over the same questions."""
     right: float
     n: int
-    """Questions × seeds."""
+    """Number of questions, summed over seeds."""
     patterns: int
-    """Likewise their patterns; as many as ``n`` where each question is of its own."""
+    """Number of patterns, summed over seeds; equal to ``n`` where no questions share a pattern."""
     seeds: int
     changed: int
-    """Of ``n``, those on which the two sides differ."""
+    """Number of questions, of ``n``, on which the two sides differ."""
 
 
 def in_common(by_seed: Mapping[Seed, Sides], *, shared: bool) -> dict[Seed, Sides]:
-    """The seeds that have questions; of ``shared`` ones, which are the same for every seed, those that all of them have."""
+    """Return the seeds that have questions. Of ``shared`` questions, keep those that every seed answered."""
     found = {seed: sides for seed, sides in by_seed.items() if sides}
     if not shared or not found:
         return found
@@ -51,15 +51,15 @@ def difference(
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
 ) -> Difference:
-    """The difference with its interval.
+    """Return the difference with its interval.
 
     Args:
-        by_seed: questions as :func:`in_common` leaves them, of one seed at least.
-        patterns: per seed and question, what the questions of one pattern share.
-        bootstrap: draws the questions.
+        by_seed: questions as returned by :func:`in_common`, of at least one seed.
+        patterns: per seed and question, a value that the questions of one pattern share.
+        bootstrap: draws the resamples.
         shared: all seeds answered the same questions.
-        confidence: of the interval.
-        resamples: how many are drawn.
+        confidence: confidence of the interval, as a fraction.
+        resamples: number of resamples.
     """
     import numpy as np
 

@@ -7,18 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from rtbench.errors import StepFailedError
 from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Request
 from rtbench.schema.results import CompleteResult
-from rtbench.schema.steps import CompleteSpec, Step
+from rtbench.schema.steps import CompleteSpec, Step, UnlessRight
 from rtbench.schema.tasks import Sample
 from rtbench.steps.context import StepContext
 from rtbench.steps.generation import ask
 from rtbench.steps.prompts import render
 from rtbench.steps.selection import corpus_of, questions_of
-from rtbench.storage.files import atomic_write, read_jsonl
+from rtbench.storage.files import read_jsonl, write_jsonl
 from rtbench.storage.ledger import Ledger, Partition, make_request
 
 if TYPE_CHECKING:
@@ -55,7 +53,7 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
     data = services.task_data(spec.task.name, spec.task.variant)
     samples = questions_of(data, spec.task.split, spec.questions)
     if spec.unless_right is not None:
-        right = _answered_right(services, step, samples)
+        right = _answered_right(services, step, spec.unless_right, samples)
         samples = [sample for sample in samples if sample.index not in right]
     for sample in samples:
         question = sample.question.strip() + render(spec.hint, answer=sample.answer)
@@ -70,14 +68,14 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
     return out
 
 
-def _answered_right(services: Services, step: Step[CompleteSpec], samples: Sequence[Sample]) -> set[int]:
+def _answered_right(
+    services: Services, step: Step[CompleteSpec], unless_right: UnlessRight, samples: Sequence[Sample]
+) -> set[int]:
     """The samples that an ``answered`` input has a right answer to."""
-    spec = step.spec
-    assert spec.unless_right is not None
     by_index = {sample.index: sample for sample in samples}
-    extractor = services.task(spec.task.name).extractor(spec.unless_right.extractor)
+    extractor = services.task(step.spec.task.name).extractor(unless_right.extractor)
     right: set[int] = set()
-    for answered, prefix in zip(step.inputs_as("answered"), spec.unless_right.answer_prefixes, strict=True):
+    for answered, prefix in zip(step.inputs_as("answered"), unless_right.answer_prefixes, strict=True):
         mine = [c for c in completions_of(services, answered.key) if c.sample_index in by_index]
         right |= {score.sample_index for score in extractor.score(mine, by_index, prefix) if score.correct}
     return right
@@ -88,7 +86,7 @@ def answer_requests(step: Step[CompleteSpec], rationales: Iterable[Completion]) 
     spec = step.spec
     fingerprint, dataset = address_of(step).fingerprint, spec.task.dataset
     template = spec.format.template(spec.family).answer_input
-    assert template is not None
+    assert template is not None, "only a format with an answer stage has steps of that stage"
     out: list[Request] = []
     for first in rationales:
         prompt = render(template, prompt=first.prompt, reasoning=first.text, trigger=spec.trigger)
@@ -135,8 +133,7 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
         for r in requests
         if r.key in found
     ]
-    with atomic_write(context.folder / "index.jsonl") as handle:
-        handle.write(msgspec.json.Encoder().encode_lines(entries))
+    write_jsonl(context.folder / "index.jsonl", entries)
     usages = [c.usage for c in (found[entry.key] for entry in entries) if c.usage is not None]
     return CompleteResult(
         address=address,

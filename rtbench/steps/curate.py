@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from rtbench.plugin.curators import CurationContext, Curator
 from rtbench.plugin.models import Teacher
 from rtbench.schema.base import Fold
 from rtbench.schema.completions import Completion
 from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CurateSpec
-from rtbench.schema.tasks import RationaleSource, Sample
+from rtbench.schema.tasks import Sample
 from rtbench.schema.training import Candidate, CurationYield, Example
+from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
-from rtbench.steps.prompts import split_rationale
 from rtbench.steps.selection import questions_of
-from rtbench.storage.files import atomic_write, read_jsonl
+from rtbench.storage.files import read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     from rtbench.plugin.services import Services
@@ -59,8 +57,7 @@ def curate(context: StepContext[CurateSpec]) -> CurationYield:
         judged=curation.judged,
         notes=tuple(curation.notes),
     )
-    with atomic_write(context.folder / "examples.jsonl") as handle:
-        handle.write(msgspec.json.Encoder().encode_lines(examples))
+    write_jsonl(context.folder / "examples.jsonl", examples)
     return report
 
 
@@ -115,18 +112,6 @@ def gold_example(sample: Sample) -> Example:
     return Example(sample_index=sample.index, completion_index=-1, question=sample.question, answer=sample.answer)
 
 
-def rationale_of(completion: Completion, prefix: str | None, source: RationaleSource | None) -> str:
-    """What students may learn from a completion; the rationale of one written in two stages is its first stage."""
-    text = split_rationale(completion.text, prefix)
-    if source == "text":
-        return text
-    if source == "both":
-        return "\n".join(part.strip() for part in (completion.reasoning or "", text) if part.strip())
-    if source == "thoughts":
-        return completion.reasoning or ""
-    return text if completion.reasoning is None else completion.reasoning
-
-
 def candidates_of(
     services: Services, spec: CurateSpec, samples: Sequence[Sample], keys: Sequence[str]
 ) -> list[Candidate]:
@@ -157,13 +142,12 @@ def pooled(
         mine = [completion for completion in completions if completion.sample_index in by_index]
         for completion, score in zip(mine, extractor.score(mine, by_index, prefix), strict=True):
             sample = by_index[completion.sample_index]
-            rationale = rationale_of(completion, prefix, spec.learns_from)
             example = Example(
                 sample_index=sample.index,
                 completion_index=completion.completion_index,
                 question=sample.question,
                 answer=sample.answer,
-                rationale=rationale.strip(),
+                rationale=rationale_of(completion, prefix, spec.learns_from),
                 source=source,
             )
             candidate = Candidate(

@@ -1,9 +1,8 @@
-"""Prompts and labels from templates, and rationales out of completions."""
+"""Prompts and labels made from templates."""
 
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Sequence
 from string import Formatter
 
@@ -80,16 +79,3 @@ def training_row(template: Template, example: Example) -> TrainingRow:
         prompt=render(template.input, **fields),
         label=render(template.label, **fields),
     )
-
-
-_ANSWER_SENTENCE = re.compile(r"(?:\b(?:so|therefore|thus|hence),?\s+)?\bthe (?:final )?answer is\b", re.IGNORECASE)
-
-
-def split_rationale(text: str, answer_prefix: str | None) -> str:
-    """The rationale of a completion that holds rationale and answer in one text: what stands before the *last*
-    answer sentence ("The answer is …", with its "So" or "Therefore"), or before the format's own prefix. A text
-    without either is all rationale."""
-    cuts = [match.start() for match in _ANSWER_SENTENCE.finditer(text)]
-    if answer_prefix and (at := text.rfind(answer_prefix)) >= 0 and not any(at - 16 <= cut <= at for cut in cuts):
-        cuts.append(at)
-    return text[: max(cuts)].rstrip() if cuts else text.rstrip()

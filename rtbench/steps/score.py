@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,10 +15,11 @@ from rtbench.schema.steps import ScoreSpec
 from rtbench.schema.tasks import Sample
 from rtbench.scoring.extraction import summarise
 from rtbench.scoring.metrics import at_k
+from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.selection import questions_of
-from rtbench.storage.files import atomic_write, read_jsonl
+from rtbench.storage.files import read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
     from rtbench.storage.store import Store
@@ -45,10 +45,10 @@ def score(context: StepContext[ScoreSpec]) -> ScoreResult:
         extractor = task.extractor(name)
         scores = _grouped(extractor.score(runs[epoch], samples, spec.answer_prefix), samples)
         if spec.aggregate == "majority":
-            _write(context.folder / f"votes-{name}.jsonl", scores)
+            write_jsonl(context.folder / f"votes-{name}.jsonl", scores)
             curve = at_k(scores, extractor.canonical)
             scores = majority(scores, extractor.canonical)
-        _write(context.folder / f"scores-{name}.jsonl", scores)
+        write_jsonl(context.folder / f"scores-{name}.jsonl", scores)
         missing = len(samples) - len({s.sample_index for s in scores})
         summary = summarise(name, extractor.version, scores, missing)
         summaries.append(msgspec.structs.replace(summary, at_k=tuple(curve)))
@@ -84,11 +84,6 @@ def scores_of(store: Store, key: str, extractor: str, *, votes: bool = False) ->
     return read_jsonl(path, Score) if path.is_file() and path.stat().st_size else []
 
 
-def _write(path: Path, scores: Sequence[Score]) -> None:
-    with atomic_write(path) as handle:
-        handle.write(msgspec.json.Encoder().encode_lines(scores))
-
-
 def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[Score]:
     """Per question, the score of the answer that most of its completions gave; of equals, the one given first.
     Completions without an answer do not vote (Wang et al., 2023).
@@ -112,7 +107,7 @@ def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) ->
 def _mean_words(completions: Sequence[Completion], answer_prefix: str | None) -> float | None:
     """Mean length of their rationales, in words between white space; None where nothing tells a rationale from the answer."""
     words = [
-        len(one.rationale(answer_prefix).split())
+        len(rationale_of(one, answer_prefix).split())
         for one in completions
         if answer_prefix is not None or one.reasoning is not None
     ]

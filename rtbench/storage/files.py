@@ -8,9 +8,9 @@ import gzip
 import hashlib
 import os
 import re
-import tempfile
+import secrets
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -19,31 +19,30 @@ import msgspec
 from rtbench.errors import BadInputError
 
 T = TypeVar("T")
+_POLL = 0.01
+"""Seconds between two attempts to take a lock."""
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
-    """Yields a file that takes ``path``'s place only when the block ends without an error: written beside it, synced,
-    then renamed. A reader sees the old file or the new one, never a part."""
+    """Yield a new file that replaces ``path`` when the block ends without an error.
+
+    It is written beside ``path``, synced, then renamed, so a reader sees the old file or the new one, never a part.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    # Opened with the mode of any new file: the kernel applies the umask, which no thread may change for another.
+    descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "wb") as handle:
             yield handle
             handle.flush()
             os.fsync(handle.fileno())
-        os.chmod(name, 0o666 & ~_umask())
         os.replace(name, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(name)
         raise
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
 
 
 def file_name(text: str) -> str:
@@ -52,28 +51,65 @@ def file_name(text: str) -> str:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
+    """Write a file with :func:`atomic_write`."""
     with atomic_write(path) as handle:
         handle.write(data)
 
 
+def as_json(value: Any) -> str:
+    """Return a value as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(value)).decode()
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON with :func:`atomic_write`."""
+    write_atomic(path, as_json(value).encode() + b"\n")
+
+
+def write_jsonl(path: Path, values: Iterable[Any]) -> None:
+    """Write values as lines of JSON with :func:`atomic_write`."""
+    with atomic_write(path) as handle:
+        handle.write(msgspec.json.Encoder().encode_lines(values))
+
+
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds a lock file against other processes, waiting for them, and removes it at the end. Ends with its process."""
-    try:
-        import fcntl
-    except ImportError:  # no POSIX locks: what two processes do at once may then be done twice, but nothing is lost
+    """Hold a lock file against other processes and threads, and remove it at the end. Waits for whoever holds it.
+
+    The lock of a process that dies is released.
+    """
+    from filelock import FileLock
+
+    with FileLock(path, poll_interval=_POLL), _removed(path):
         yield
+
+
+@contextlib.contextmanager
+def try_locked(path: Path) -> Iterator[bool]:
+    """Yield whether the lock file of :func:`locked` could be taken; does not wait for whoever holds it."""
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
         return
-    while True:
-        with path.open("w") as handle:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if not path.exists() or not os.path.samestat(os.fstat(handle.fileno()), path.stat()):
-                continue  # whoever held it before has removed this very file: lock the one that is there now
-            try:
-                yield
-            finally:
-                path.unlink()
-            return
+    try:
+        with _removed(path):
+            yield True
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _removed(path: Path) -> Iterator[None]:
+    """Remove a lock file while its lock is still held: whoever opened it before sees that it is gone, and starts over."""
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # some systems refuse to remove an open file
+            path.unlink()
 
 
 def read_bytes(path: Path) -> bytes:

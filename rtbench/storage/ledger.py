@@ -25,7 +25,7 @@ import msgspec
 
 from rtbench.errors import BadInputError, StepFailedError
 from rtbench.schema.completions import Completion, Request, Sampling, Usage
-from rtbench.storage.files import locked, write_atomic
+from rtbench.storage.files import locked, write_json
 from rtbench.storage.keys import content_key, derived_seed
 
 SYNC_EVERY = 256
@@ -142,7 +142,7 @@ class Partition:
         return msgspec.json.decode(path.read_bytes()) if path.is_file() else None
 
     def write_note(self, name: str, value: Any) -> None:
-        write_atomic(self.path / f"{name}.json", msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+        write_json(self.path / f"{name}.json", value)
 
     def _read(self, of_line: Callable[[bytes], _T | None]) -> Iterator[_T]:
         """What ``of_line`` makes of each whole line, but None. One line at a time: a segment may outgrow the memory."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.schema.runs import RunRecord
-from rtbench.storage.files import read_json, write_atomic
+from rtbench.storage.files import read_json, write_json
 from rtbench.storage.paths import inside
 
 
@@ -28,7 +26,7 @@ class Runs:
         return [path.stem for path in found]
 
     def save(self, record: RunRecord) -> None:
-        write_atomic(inside(self.root, f"{record.name}.json"), msgspec.json.format(msgspec.json.encode(record)) + b"\n")
+        write_json(inside(self.root, f"{record.name}.json"), record)
 
     def load(self, name: str | None = None) -> RunRecord:
         """A run by name, or the latest.

@@ -17,7 +17,7 @@ import msgspec
 from rtbench.errors import BadInputError
 from rtbench.schema.results import KINDS, StepResult
 from rtbench.schema.runs import CellRecord
-from rtbench.storage.files import locked, write_atomic
+from rtbench.storage.files import locked, write_atomic, write_json
 
 ResultT = TypeVar("ResultT", bound=StepResult)
 
@@ -131,7 +131,7 @@ class Store:
     def commit(self, folder: Path, meta: Meta, timing: Timing) -> None:
         """Moves finished work into place."""
         write_atomic(folder / "timing.json", msgspec.json.encode(timing))
-        write_atomic(folder / "meta.json", msgspec.json.format(msgspec.json.encode(meta)) + b"\n")
+        write_json(folder / "meta.json", meta)
         target = self.path(meta.kind, meta.key)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():  # a folder without meta.json: not ours to trust

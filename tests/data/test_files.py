@@ -14,6 +14,7 @@ from rtbench.data.download import CHUNK
 from rtbench.data.files import DataFiles
 from rtbench.data.pins import PinnedFile
 from rtbench.errors import BadInputError, MissingDataError
+from rtbench.storage.files import locked
 
 
 def pin(content: bytes = b"right", **changes: object) -> PinnedFile:
@@ -327,11 +328,8 @@ def test_full_disk_is_one_clear_error(tmp_path: Path, mirror: Mirror) -> None:
 
 
 def test_part_file_of_a_running_process_is_left_alone(tmp_path: Path, mirror: Mirror) -> None:
-    import fcntl
-
     path = part(tmp_path, WHOLE[:1000])
-    with path.open("r+b") as other:
-        fcntl.flock(other, fcntl.LOCK_EX)
+    with locked(path.with_name(f"{path.name}.lock")):
         assert downloads(tmp_path, mirror, sends()).find(pin(WHOLE)).read_bytes() == WHOLE
     assert mirror.ranges == [None]
     assert path.read_bytes() == WHOLE[:1000]

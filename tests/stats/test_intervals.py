@@ -7,15 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rtbench.schema.scores import Interval
-from rtbench.stats.bootstrap import Bootstrap, accuracy_over_patterns
+from rtbench.stats.bootstrap import Bootstrap, accuracy_interval
 from rtbench.stats.intervals import (
     Answers,
-    clustered_bootstrap,
     clustered_wilson,
     effective_n,
     mean_interval,
     tail,
-    two_level_bootstrap,
     wilson,
 )
 
@@ -51,16 +49,23 @@ def test_interval_of_a_mean_covers_as_often_as_it_says() -> None:
 
 
 def test_bootstrap_is_over_questions_not_over_answers() -> None:
-    """Three seeds that agree are no more evidence than one: the interval stays that of n questions."""
+    """Seeds that agree are no more evidence than one: the interval stays that of n questions."""
     import numpy as np
 
-    verdicts = [1.0] * 60 + [0.0] * 40
-    found = clustered_bootstrap(verdicts)
-    drawn = np.random.default_rng(1).binomial(100, 0.6, 200_000) / 100
+    def mean_of_seeds(*values: float) -> Answers:
+        return Answers(values, range(len(values)))
+
+    assert accuracy_interval([mean_of_seeds(*[1.0] * 60, *[0.0] * 40)], Bootstrap()) == wilson(60, 100)
+    found = accuracy_interval([mean_of_seeds(*[0.9] * 60, *[0.1] * 40)], Bootstrap())
+    drawn = 0.1 + 0.8 * np.random.default_rng(1).binomial(100, 0.6, 200_000) / 100
     low, high = np.percentile(drawn, [2.5, 97.5])
+    assert found.method == "bootstrap"
     assert found.low == pytest.approx(low, abs=0.02)
     assert found.high == pytest.approx(high, abs=0.02)
-    assert clustered_bootstrap([1.0] * 5) == wilson(5, 5), "a second seed gives no certainty"
+    assert accuracy_interval([mean_of_seeds(*[1.0] * 5)], Bootstrap()) == wilson(5, 5), (
+        "a second seed gives no certainty"
+    )
+    assert accuracy_interval([mean_of_seeds(*[0.5] * 6)], Bootstrap()) == wilson(3, 6)
 
 
 # --------------------------------------------------------------------------------------------------------- patterns
@@ -100,9 +105,10 @@ def test_spread_of_patterns_below_chance_gives_no_more_than_the_questions() -> N
 def test_patterns_without_a_difference_count_as_patterns(right: int, n: int) -> None:
     answers = by_pattern(*[right] * n, of=20)
     plain = wilson(n if right else 0, n)
-    for found in (clustered_wilson(answers), accuracy_over_patterns([answers], Bootstrap())):
-        assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
-    both = accuracy_over_patterns([answers, answers], Bootstrap())
+    found = accuracy_interval([answers], Bootstrap())
+    assert found == clustered_wilson(answers)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high))
+    both = accuracy_interval([answers, answers], Bootstrap())
     plain = wilson(2 * n if right else 0, 2 * n)
     assert both == Interval(low=plain.low, high=plain.high, method="wilson over patterns")
 
@@ -151,7 +157,7 @@ def test_patterns_are_drawn_with_all_their_questions() -> None:
         outside = 100 * tail(0.95, patterns)
         return [float(end) for end in np.percentile(means, [outside, 100 - outside])]
 
-    one, two = accuracy_over_patterns(sets[:1], Bootstrap()), accuracy_over_patterns(sets, Bootstrap())
+    one, two = accuracy_interval(sets[:1], Bootstrap()), accuracy_interval(sets, Bootstrap())
     units = [len(groups) for groups in split]
     assert [one.low, one.high] == pytest.approx(ends([drawn(0) for _ in range(8000)], units[0]), abs=0.02)
     means = [float(np.mean([drawn(s) for s in rng.integers(2, size=2)])) for _ in range(8000)]
@@ -164,9 +170,10 @@ def test_interval_over_seeds_with_questions_of_their_own_covers_what_training_do
 
     rng = np.random.default_rng(2)
     hits = pooled = 0
+    draws = Bootstrap()
     for _ in range(300):
         right = rng.binomial(200, np.clip(rng.normal(0.6, 0.03, 3), 0, 1))
-        found = two_level_bootstrap([(int(k), 200) for k in right], resamples=2000)
+        found = accuracy_interval([by_pattern(*[1] * k, *[0] * (200 - k), of=1) for k in right], draws)
         hits += found.low <= 0.6 <= found.high
         plain = wilson(int(right.sum()), 600)
         pooled += plain.low <= 0.6 <= plain.high
@@ -175,10 +182,14 @@ def test_interval_over_seeds_with_questions_of_their_own_covers_what_training_do
 
 
 def test_interval_over_seeds_is_that_of_the_questions_where_seeds_agree() -> None:
-    found, one = two_level_bootstrap([(120, 200)] * 3), wilson(360, 600)
+    def interval(*right_of: tuple[int, int]) -> Interval:
+        return accuracy_interval([by_pattern(*[1] * k, *[0] * (n - k), of=1) for k, n in right_of], Bootstrap())
+
+    found, one = interval(*[(120, 200)] * 3), wilson(360, 600)
+    assert found.method == "two-level bootstrap"
     assert found.low == pytest.approx(one.low, abs=0.005)
     assert found.high == pytest.approx(one.high, abs=0.005)
-    assert found == two_level_bootstrap([(120, 200)] * 3), "the same numbers give the same interval"
-    assert two_level_bootstrap([(0, 20)] * 2) == wilson(0, 40), "a second seed gives no certainty"
-    assert two_level_bootstrap([(20, 20)] * 2) == wilson(40, 40)
-    assert two_level_bootstrap([(10, 20), (0, 0)]).low > 0, "a seed that answered nothing says nothing"
+    assert found == interval(*[(120, 200)] * 3), "the same numbers give the same interval"
+    assert interval((0, 20), (0, 20)) == wilson(0, 40), "a second seed gives no certainty"
+    assert interval((20, 20), (20, 20)) == wilson(40, 40)
+    assert interval((10, 20), (0, 0)) == wilson(10, 20), "a seed that answered nothing says nothing"

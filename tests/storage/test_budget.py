@@ -25,7 +25,7 @@ def test_amounts(text: str, found: tuple[int, str]) -> None:
     "text", ["", "usd", "-3usd", "ten", "1.2.3", "5 dollars", "nan", "2,50eur", "1,5", "1,0000", "12,34,567"]
 )
 def test_what_is_no_amount(text: str) -> None:
-    with pytest.raises(BadInputError, match="is no amount"):
+    with pytest.raises(BadInputError, match="is not an amount"):
         parse_budget(text)
 
 
@@ -140,5 +140,5 @@ def test_processes_share_one_account(tmp_path: Path) -> None:
 def test_file_that_is_no_account_is_one_clear_error(tmp_path: Path) -> None:
     path = tmp_path / "a.spend"
     path.write_text("hello there\n")
-    with pytest.raises(BadInputError, match="no account"):
+    with pytest.raises(BadInputError, match="not the account"):
         Budget(BudgetCap(path=str(path), nano=1)).begin()

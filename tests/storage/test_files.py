@@ -1,13 +1,29 @@
 from __future__ import annotations
 
 import gzip
+import os
+import stat
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.schema.completions import Sampling, Usage
-from rtbench.storage.files import atomic_write, convert, file_name, read_json, read_jsonl, read_yaml
+from rtbench.storage.files import (
+    atomic_write,
+    convert,
+    file_name,
+    locked,
+    read_json,
+    read_jsonl,
+    read_yaml,
+    try_locked,
+    write_json,
+)
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -80,3 +96,52 @@ def test_unknown_key_comes_with_the_nearest_known_one() -> None:
 def test_any_text_is_the_name_of_a_file() -> None:
     assert file_name("train gsm8k/fine-tune-cot/a b: T0.7/seed0") == "train_gsm8k_fine-tune-cot_a_b_T0.7_seed0"
     assert "/" not in file_name("../../etc/passwd")
+
+
+def test_new_file_has_the_mode_that_the_umask_grants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = os.umask(0o027)
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("another thread could write just then"))
+        write_json(tmp_path / "a.json", {"a": 1})
+        monkeypatch.undo()
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a.json").stat().st_mode) == 0o640
+
+
+def test_lock_keeps_other_processes_out_and_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    with locked(path):
+        assert in_another_process(path) == "False"
+    assert not path.exists()
+    assert in_another_process(path) == "True"
+    assert not path.exists()
+
+
+def test_lock_keeps_other_threads_out(tmp_path: Path) -> None:
+    inside: list[int] = []
+
+    def work(_: int) -> None:
+        with locked(tmp_path / "a.lock"):
+            inside.append(len(inside))
+            count = len(inside)
+            time.sleep(0.002)
+            assert len(inside) == count
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(20)))
+    assert inside == list(range(20))
+
+
+def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
+    path = tmp_path / "a.lock"
+    code = f"import os\nfrom pathlib import Path\nfrom rtbench.storage.files import locked\nwith locked(Path({str(path)!r})):\n    os._exit(3)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 3
+    assert path.exists()
+    with try_locked(path) as ours:
+        assert ours
+
+
+def in_another_process(path: Path) -> str:
+    code = f"from pathlib import Path\nfrom rtbench.storage.files import try_locked\nwith try_locked(Path({str(path)!r})) as ours:\n    print(ours)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()

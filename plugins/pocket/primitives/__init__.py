@@ -2,7 +2,7 @@
 one-step changes of state, options and their letters, dates, facts of the small world, words and single sentences of
 the twins.
 
-None of it solves a task in several steps: what the base models get is skills, and putting them together is left to
-fine-tuning. Each primitive returns a document in pieces; a piece is *determined* where the text before it (or the
-world) fixes it, and the training loss counts it fully.
+No primitive solves a task in several steps: base models learn basic skills, and fine-tuning has to combine them. Each
+primitive returns a document in pieces. A piece is *determined* if it follows from the text before it (or from the small
+world); its loss has full weight.
 """

@@ -1,4 +1,4 @@
-"""One-step arithmetic."""
+"""Primitives of one-step arithmetic."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rtbench_tasks.common.words import COLOURS, CONTAINERS, NAMES, THINGS
 
 
 def _operands(rng: random.Random, op: str) -> tuple[int, int, int]:
-    """Operands and result of a calculation that is not held out."""
+    """Return operands and result of a calculation that is not held out."""
     while True:
         if op == "+":
             a, b = rng.randint(1, rng.choice((20, 60, 100, 200))), rng.randint(1, rng.choice((10, 60, 100)))
@@ -31,7 +31,7 @@ def _operands(rng: random.Random, op: str) -> tuple[int, int, int]:
 
 
 def equations(rng: random.Random) -> Document:
-    """One-step calculations, each on its own."""
+    """Return several independent one-step calculations."""
     out: Document = []
     for _ in range(rng.randint(4, 8)):
         op = rng.choice("+++--*/")
@@ -58,24 +58,24 @@ CHANGES = {
 
 
 def updates(rng: random.Random) -> Document:
-    """A number of things, one change, and the number after it."""
+    """Return a number of things, a change, and the number after it."""
     out: Document = []
     for _ in range(rng.randint(1, 2)):
         op = rng.choice("++--*/")
         a, b, result = _operands(rng, op)
         words = {"n": rng.choice(NAMES), "t": rng.choice(THINGS), "c": rng.choice(CONTAINERS), "b": b}
         space = " " if out else ""
-        told = f"{space}{words['n']} has {a} {words['t']}. " + rng.choice(CHANGES[op]).format(**words)
+        sentences = f"{space}{words['n']} has {a} {words['t']}. " + rng.choice(CHANGES[op]).format(**words)
         lead = rng.choice((" Now there are", " Then it is", f" {words['n']} has", " That makes"))
         if rng.random() < 0.8:
-            out += [free(told + lead), fixed(f" {a} {op} {b} = {result} {words['t']}.")]
+            out += [free(sentences + lead), fixed(f" {a} {op} {b} = {result} {words['t']}.")]
         else:
-            out += [free(told + lead), fixed(f" {result} {words['t']}.")]
+            out += [free(sentences + lead), fixed(f" {result} {words['t']}.")]
     return out
 
 
 def comparisons(rng: random.Random) -> Document:
-    """Which of two numbers is larger; whether one is; even or odd; halves and doubles; the numbers beside one."""
+    """Return comparisons of two numbers, whether numbers are even or odd, halves and doubles."""
     out: Document = []
     for _ in range(rng.randint(3, 6)):
         a, b = rng.sample(range(1, rng.choice((10, 30, 200))), 2)
@@ -88,8 +88,8 @@ def comparisons(rng: random.Random) -> Document:
         elif kind == 2:
             out += [free(f"{space}Is {a} more than {b}?"), fixed(f" {'yes' if a > b else 'no'}.")]
         elif kind == 3:
-            word, found = rng.choice((("larger", max(a, b)), ("smaller", min(a, b))))
-            out += [free(f"{space}The {word} of {a} and {b} is"), fixed(f" {found}.")]
+            word, answer = rng.choice((("larger", max(a, b)), ("smaller", min(a, b))))
+            out += [free(f"{space}The {word} of {a} and {b} is"), fixed(f" {answer}.")]
         elif kind == 4:
             out += [free(f"{space}{a} is"), fixed(f" {'odd' if a % 2 else 'even'}.")]
         elif kind == 5:
@@ -102,7 +102,7 @@ def comparisons(rng: random.Random) -> Document:
 
 
 def counting(rng: random.Random) -> Document:
-    """How often a word stands in a short list."""
+    """Return a short list, and how often words are in it."""
     few = rng.sample((*COLOURS, *ITEMS), 3)
     items = rng.choices(few, k=rng.randint(3, 8))
     out = [free("The list is " + ", ".join(items) + ".")]

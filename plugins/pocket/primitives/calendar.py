@@ -1,4 +1,4 @@
-"""One step in the calendar."""
+"""Primitive of single steps in the calendar."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from rtbench_tasks.common.words import MONTHS
 
 
 def some_date(rng: random.Random) -> dt.date:
+    """Return a random date from 1990 to 2030."""
     return dt.date(1990, 1, 1) + dt.timedelta(days=rng.randrange(41 * 365))
 
 
 def dates(rng: random.Random) -> Document:
-    """One step in the calendar, or the same day in another form."""
+    """Return single steps in the calendar, and dates written in another form."""
     out: Document = []
     for _ in range(rng.randint(2, 4)):
         day = some_date(rng)
@@ -35,11 +36,11 @@ def dates(rng: random.Random) -> Document:
             day = day.replace(day=28)
         back = rng.random() < 0.5
         after = shift(day, unit, -count if back else count)
-        out += _date_told(rng, space, day, after, unit, count, back)
+        out += _date_sentence(rng, space, day, after, unit, count, back)
     return out
 
 
-def _date_told(
+def _date_sentence(
     rng: random.Random, space: str, day: dt.date, after: dt.date, unit: str, count: int, back: bool
 ) -> Document:
     a, b = numbers(day), numbers(after)

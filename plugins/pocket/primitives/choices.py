@@ -1,4 +1,4 @@
-"""Lettered options."""
+"""Primitive of lettered options."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ from rtbench_tasks.common.words import COLOURS, NAMES, PLACES
 
 
 def options(rng: random.Random) -> Document:
-    """Lettered options, and the letter of one of them or the one to a letter; what the options are may stand before
-    them, as it does in a task's question, and directly before the letter is asked, as it does in a rationale."""
+    """Return lettered options, and the letters of some options or the options of some letters.
+
+    The options may be mentioned before them, as in a task's question, and directly before a letter, as in a rationale.
+    """
     items = _option_texts(rng, rng.randint(3, 6))
     listed = ", ".join(f"({LETTERS[i]}) {item}" for i, item in enumerate(items))
     lead = rng.choice(("Answer choices: ", "Which choice is true? Answer choices: ", ""))
@@ -40,20 +42,20 @@ def options(rng: random.Random) -> Document:
 
 
 def _mentioned(rng: random.Random, items: Sequence[str]) -> str:
-    """Sentences that speak of the options in another order, or nothing."""
+    """Return sentences that mention the options in another order, or an empty text."""
     if rng.random() < 0.4:
         return ""
-    said = [
+    mentioned = [
         _short(rng, item) for _ in range(rng.randint(1, 2)) for item in rng.sample(items, rng.randint(1, len(items)))
     ]
-    names = rng.choices(NAMES, k=len(said))
+    names = rng.choices(NAMES, k=len(mentioned))
     if rng.random() < 0.3:
-        return f"We know {', '.join(said)}. "
-    return " ".join(f"{name} has {item}." for name, item in zip(names, said, strict=True)) + " "
+        return f"We know {', '.join(mentioned)}. "
+    return " ".join(f"{name} has {item}." for name, item in zip(names, mentioned, strict=True)) + " "
 
 
 def _short(rng: random.Random, item: str) -> str:
-    """A coloured thing may be called by its colour."""
+    """Return an item or, with probability 1/2, its first word (the colour of a coloured thing)."""
     return item.split(maxsplit=1)[0] if rng.random() < 0.5 else item
 
 

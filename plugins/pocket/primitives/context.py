@@ -1,4 +1,4 @@
-"""Copying and looking up in context."""
+"""Primitives of copying and looking up in context."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from rtbench_tasks.common.words import COLOURS, NAMES, PLACES, THINGS
 
 
 def repeats(rng: random.Random) -> Document:
-    """A random segment, and the same again: bare induction."""
+    """Return a random segment and its repetition: bare induction."""
     pool = [*NAMES, *THINGS, *COLOURS, *PLACES, *ITEMS, *ALPHABET, *map(str, range(10))]
     segment = " ".join(rng.choices(pool, k=rng.randint(3, 16)))
     return [free(segment + " ."), fixed(" " + segment), *([fixed(" . " + segment)] if rng.random() < 0.3 else [])]
 
 
 def copied_list(rng: random.Random) -> Document:
-    """A list said again."""
+    """Return a list and its repetition."""
     items = distinct(rng, pool(rng), rng.randint(2, 9))
     lead = rng.choice(("The list is ", "There are ", "We see ", "Say again : "))
     again = rng.choice(("The same list : ", "Again : ", "They are ", "Once more : "))
@@ -36,7 +36,7 @@ def copied_list(rng: random.Random) -> Document:
 
 
 def kth_item(rng: random.Random) -> Document:
-    """The k-th item of a list, and what stands before or behind another."""
+    """Return a list, and its k-th items, items after other items, or the last item."""
     items = distinct(rng, pool(rng), rng.randint(3, 6))
     out = [free("The list is " + joined(items, rng) + ".")]
     for _ in range(rng.randint(3, 5)):
@@ -51,7 +51,7 @@ def kth_item(rng: random.Random) -> Document:
 
 
 def holdings(rng: random.Random) -> Document:
-    """Who has what, and questions about it, in both directions."""
+    """Return who has what, and questions about it in both directions."""
     names = rng.sample(NAMES, rng.randint(2, 5))
     things = _held(rng, len(names))
     verb = rng.choice(("has", "holds", "likes", "has", "took", "is dancing with", "found"))
@@ -79,15 +79,15 @@ def holdings(rng: random.Random) -> Document:
 
 
 def who_has(rng: random.Random) -> Document:
-    """Pairs of a person and a thing, each asked for by the thing."""
+    """Return pairs of a person and a thing, and questions for the person who has each thing."""
     names, items = rng.sample(NAMES, rng.randint(2, 5)), rng.sample(ITEMS, 5)[: rng.randint(2, 5)]
     pairs = list(zip(names, items, strict=False))
     verb = rng.choice(("has", "holds", "took", "found"))
     between = rng.choice((f" {verb} the ", f" {verb} the ", " : the ", " the ", " "))
     out = [free(rng.choice((". ", ", ")).join(f"{name}{between}{item}" for name, item in pairs) + ".")]
-    asked = rng.choice((f" Who {verb} the {{}}?", f" Who {verb} the {{}}?", " The {} :", " {} :"))
+    question = rng.choice((f" Who {verb} the {{}}?", f" Who {verb} the {{}}?", " The {} :", " {} :"))
     for name, item in rng.sample(pairs, len(pairs)):
-        out += [free(asked.format(item)), fixed(f" {name}.")]
+        out += [free(question.format(item)), fixed(f" {name}.")]
     return out
 
 
@@ -118,7 +118,7 @@ def _asked(rng: random.Random, name: str, verb: str, thing: str) -> Document:
 
 
 def events(rng: random.Random) -> Document:
-    """A list of small events, told again in another form, one by one, or asked for by name."""
+    """Return a list of small events, and the events in another form or questions about them by name."""
     names = rng.sample(NAMES, rng.randint(2, 8))
     verb, plain = rng.choice(VERBS)
     same = rng.random() < 0.5
@@ -139,7 +139,7 @@ def events(rng: random.Random) -> Document:
 
 
 def key_values(rng: random.Random) -> Document:
-    """Pairs, and the value to a key."""
+    """Return pairs of a key and a value, and the values of some keys."""
     count = rng.randint(3, 8)
     keys, values = distinct(rng, pool(rng), count), distinct(rng, pool(rng), count)
     pairs = list(zip(keys, values, strict=False))

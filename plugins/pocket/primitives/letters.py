@@ -1,4 +1,4 @@
-"""Letters of words."""
+"""Primitives about letters of words."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rtbench_tasks.common.words import COLOURS, NAMES
 
 
 def spelling(rng: random.Random) -> Document:
-    """Letters of words: spelled, first, last."""
+    """Return the spelling, the first letters and the last letters of words."""
     words = rng.sample((*NAMES, *COLOURS, *ITEMS), rng.randint(3, 6))
     out: Document = []
     for word in words:
@@ -30,11 +30,14 @@ def spelling(rng: random.Random) -> Document:
 
 
 def joining(rng: random.Random) -> Document:
-    """Single letters joined to one string."""
+    """Return single letters and the string into which they are joined."""
     letters = rng.choices(ALPHABET if rng.random() < 0.4 else "aaaeeilnnoorrstykdmx", k=rng.randint(2, 6))
     quote = '"' if rng.random() < 0.5 else ""
     sep = rng.choice((", ", " ", " and "))
-    told = sep.join(f"{quote}{letter}{quote}" for letter in letters)
+    listed = sep.join(f"{quote}{letter}{quote}" for letter in letters)
     lead = rng.choice(("Together", "Joined", "As one word", "Put together"))
     final = rng.choice((" is", " gives", " makes"))
-    return [free(f"{told}. {lead} this{final}"), fixed(f' "{"".join(letters)}".' if quote else f" {''.join(letters)}.")]
+    return [
+        free(f"{listed}. {lead} this{final}"),
+        fixed(f' "{"".join(letters)}".' if quote else f" {''.join(letters)}."),
+    ]

@@ -1,7 +1,7 @@
-"""Single sentences in the wording of the twins, so that a student need not learn the language with the task.
+"""Primitive of single sentences in the wording of the twins, so that a student need not learn the language with the task.
 
-Each is drawn from a problem of its own and stands alone: no question is followed by its solution, and no step by the
-next. Sentences with a calculation that the probes ask are left out.
+Each sentence is from another problem: no question is followed by its solution, and no step by the next step. Sentences with
+held-out calculations, which the probes use, are left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _EQUATION = re.compile(r"(\d+) ([-+*/]) (\d+) = (\d+)")
 
 
 def phrases(rng: random.Random) -> Document:
-    """A few sentences, each of another problem."""
+    """Return a few sentences, each from another problem."""
     out: Document = []
     while len(out) < 1 or rng.random() < 0.7:
         sentence = _sentence(rng)
@@ -40,7 +40,7 @@ def phrases(rng: random.Random) -> Document:
 def _sentence(rng: random.Random) -> str:
     twin = rng.choice(_TWINS)
     problem = next(twin.problems(rng.getrandbits(40)))
-    narrator = Narrator(rng)  # fine: a coarse sentence would hold several steps
+    narrator = Narrator(rng)  # fine steps: a coarse sentence would contain several steps
     twin.explain(problem, narrator)
     text = problem.question if rng.random() < 0.4 else narrator.text
     return rng.choice(_SENTENCE.split(text)).strip()

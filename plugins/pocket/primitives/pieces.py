@@ -1,4 +1,4 @@
-"""Documents in pieces, and the words that several primitives use."""
+"""Pieces of documents, and words that several primitives use."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ ITEMS = (
     "pen", "pencil", "photo", "pie", "plate", "present", "ring", "shirt", "spoon", "stamp", "stone", "toy",
 )  # fmt: skip
 HELD_OUT = 10
-"""One in so many operand pairs is never shown; the probes ask those."""
+"""1 in 10 operand pairs is never in the text; the probes use these pairs."""
 
 
 FREE_WEIGHT = 0.1
-"""Loss weight of tokens that nothing determines; those that something does count 1."""
+"""Loss weight of tokens that are not determined; determined tokens have weight 1."""
 SENTENCE_WEIGHT = 0.3
-"""Loss weight of the twins' sentences: nothing determines them, but a student has to write their like."""
+"""Loss weight of the twins' sentences, which are not determined, but which a student has to generate similarly."""
 
 
 class Piece(NamedTuple):
-    """A run of text in a document."""
+    """A piece of text in a document."""
 
     text: str
     weight: float
-    """Of the loss on its tokens."""
+    """Loss weight of its tokens."""
 
     @property
     def determined(self) -> bool:
-        """Whether the text before it, or the small world, fixes it."""
+        """Whether it follows from the text before it or from the small world."""
         return self.weight == 1.0
 
 
@@ -50,25 +50,28 @@ Primitive = Callable[[random.Random], Document]
 
 
 def free(text: str) -> Piece:
+    """Return a piece that is not determined."""
     return Piece(text, FREE_WEIGHT)
 
 
 def fixed(text: str) -> Piece:
+    """Return a determined piece."""
     return Piece(text, 1.0)
 
 
 def told(text: str) -> Piece:
+    """Return a piece of a twin's sentence."""
     return Piece(text, SENTENCE_WEIGHT)
 
 
 def held_out(op: str, a: int | str, b: int | str) -> bool:
-    """Whether this calculation is kept for the probes; ``a + b`` and ``b + a`` are one, and so are products."""
+    """Return whether a calculation is held out for the probes, ``a + b`` together with ``b + a``, and products likewise."""
     first, second = sorted((int(a), int(b))) if op in "+*" else (a, b)
     return zlib.crc32(f"{op}/{first}/{second}".encode()) % HELD_OUT == 0
 
 
 def pool(rng: random.Random) -> Sequence[str]:
-    """Some kind of words to fill a list with."""
+    """Return a pool of words of a random kind, from which a list can be filled."""
     kind = rng.randrange(7)
     if kind == 0:
         return [str(n) for n in rng.sample(range(1, 200), 12)]
@@ -80,9 +83,10 @@ def pool(rng: random.Random) -> Sequence[str]:
 
 
 def distinct(rng: random.Random, pool: Sequence[str], count: int) -> list[str]:
+    """Return up to ``count`` different words of a pool, in random order."""
     return rng.sample(sorted(set(pool)), min(count, len(set(pool))))
 
 
 def joined(items: Sequence[str], rng: random.Random) -> str:
-    """A list, as one of three ways of writing puts it."""
+    """Return a list as text, in one of three ways of writing."""
     return listed(items, (", ", ", and ", " and ")[rng.randrange(3)])

@@ -1,4 +1,4 @@
-"""One-step changes of state."""
+"""Primitives of one-step changes of state."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from rtbench_tasks.common.words import COLOURS, NAMES
 
 
 def swaps(rng: random.Random) -> Document:
-    """Two people swap what they have; one swap, told in several ways."""
+    """Return who has what, a swap of two people, and who has what afterwards, in one of several forms."""
     names = rng.sample(NAMES, rng.randint(2, 4))
     things = _swappable(rng, len(names))
     a, b = rng.sample(range(len(names)), 2)
-    told = [f"{n} has {t}" if rng.random() < 0.9 else f"{n} {t}" for n, t in zip(names, things, strict=True)]
+    sentences = [f"{n} has {t}" if rng.random() < 0.9 else f"{n} {t}" for n, t in zip(names, things, strict=True)]
     verb = rng.choice(("swap", "trade", "switch", "exchange"))
-    first = joined(told, rng) + f". {names[a]} and {names[b]} {verb}."
+    first = joined(sentences, rng) + f". {names[a]} and {names[b]} {verb}."
     after = list(things)
     after[a], after[b] = after[b], after[a]
     style = rng.randrange(4)
     if style == 0:
-        said = f" Before: {names[a]} {things[a]}, {names[b]} {things[b]}. After: {names[a]} {after[a]}, {names[b]} {after[b]}."
-        return [free(first), free(" Before:"), fixed(said[len(" Before:") :])]
+        change = f" Before: {names[a]} {things[a]}, {names[b]} {things[b]}. After: {names[a]} {after[a]}, {names[b]} {after[b]}."
+        return [free(first), free(" Before:"), fixed(change[len(" Before:") :])]
     if style == 1:
         return [
             free(first + f" Now {names[a]} has"), fixed(f" {after[a]} and"),
@@ -32,8 +32,8 @@ def swaps(rng: random.Random) -> Document:
         for at in range(len(names)):
             out += [free(f" {names[at]} has"), fixed(f" {after[at]}.")]
         return out
-    asked = rng.randrange(len(names))
-    return [free(f"{first} Then {names[asked]} has"), fixed(f" {after[asked]}.")]
+    person = rng.randrange(len(names))
+    return [free(f"{first} Then {names[person]} has"), fixed(f" {after[person]}.")]
 
 
 def _swappable(rng: random.Random, count: int) -> list[str]:
@@ -49,7 +49,7 @@ def _swappable(rng: random.Random, count: int) -> list[str]:
 
 
 def flips(rng: random.Random) -> Document:
-    """Coins that one person flips or does not flip; one event each."""
+    """Return coins that a person flips or does not flip, with one event per coin."""
     out: Document = []
     for _ in range(rng.randint(3, 6)):
         state, name, turned = rng.choice(("heads", "tails")), rng.choice(NAMES), rng.random() < 0.5
@@ -68,7 +68,7 @@ def flips(rng: random.Random) -> Document:
 
 
 def bare_flips(rng: random.Random) -> Document:
-    """A state and what is done to it side by side: the table that :func:`flips` puts into sentences."""
+    """Return states with an event and the new state, without sentences: the table behind :func:`flips`."""
     out: Document = []
     for _ in range(rng.randint(4, 10)):
         state, turned = rng.choice(("heads", "tails")), rng.random() < 0.5

@@ -1,4 +1,4 @@
-"""Words of the vocabulary in no order, copied: so that none is new to a student, and nothing else is said of them."""
+"""Primitive of random words of the vocabulary, copied, so that no word is new to a student. It says nothing else of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rtbench_plugins.pocket.tokenizer import VOCABULARY_FILE
 
 
 def any_words(rng: random.Random) -> Document:
-    """A random segment of words and marks, and the same again."""
+    """Return a random segment of words and marks, and its repetition."""
     spaced, bare = _words()
     if rng.random() < 0.8:
         segment = "".join(rng.choices(spaced, k=rng.randint(4, 14)))
@@ -22,7 +22,7 @@ def any_words(rng: random.Random) -> Document:
 
 @cache
 def _words() -> tuple[list[str], list[str]]:
-    """Words of the vocabulary with the space before them, and those that begin a line."""
+    """Return the words of the vocabulary with a space before them, and those that begin a line."""
     pieces = VOCABULARY_FILE.read_text(encoding="utf-8").split("\n")
     spaced = [f" {piece[1:]}" for piece in pieces if re.fullmatch(r"Ġ(?:[A-Za-z]+|###|-->)", piece)]
     return spaced, [piece for piece in pieces if re.fullmatch(r"[A-Za-z]{2,}", piece)]

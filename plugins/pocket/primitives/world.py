@@ -1,4 +1,4 @@
-"""Facts of the small world, one at a time."""
+"""Primitive of single facts of the small world."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from rtbench_tasks.common.world import one_fact
 
 
 def known_fact(rng: random.Random) -> Document:
-    """Some facts, each by itself; none is joined to another."""
+    """Return several facts, which are not combined with each other."""
     out: list[Piece] = []
     for _ in range(rng.randint(6, 12)):
-        said = one_fact(rng)
-        out += [free((" " if out else "") + said.text_before), fixed(said.value + said.text_after)]
+        fact = one_fact(rng)
+        out += [free((" " if out else "") + fact.text_before), fixed(fact.value + fact.text_after)]
     return out

@@ -133,7 +133,7 @@ def test_folder_called_like_a_shipped_model_needs_its_path(tmp_path, monkeypatch
     Path("pocket-0.5m").mkdir()
     with pytest.raises(BadInputError, match="a shipped model and a folder here have this name") as error:
         folder_of("pocket-0.5m")
-    assert "Write ./pocket-0.5m for the folder" in str(error.value)
+    assert "Use ./pocket-0.5m for the folder" in str(error.value)
     assert folder_of("./pocket-0.5m").samefile(tmp_path / "pocket-0.5m")
     assert folder_of(str(MODELS / "pocket-0.5m")) == MODELS / "pocket-0.5m"
     monkeypatch.chdir(MODELS)

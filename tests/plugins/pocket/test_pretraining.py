@@ -86,14 +86,14 @@ def test_stopped_run_goes_on_and_equals_an_undisturbed_one(tokenizer, tmp_path):
         (1, {}, "seed 1"),
         (0, {"width": 32}, "a model 32 wide with 8,000 tokens, seed 0"),
         (0, {"tokens": 16_000}, "a model 16 wide with 16,000 tokens, seed 0"),
-        (0, {"rate": 1e-3}, "by another recipe"),
+        (0, {"rate": 1e-3}, "with another recipe"),
     ],
 )
 def test_folder_of_another_training_is_refused(tokenizer, tmp_path, seed, changes, wanted):
     """Its weights, or the documents read so far, would be passed off as this one's."""
     Pretraining(SHORT, tokenizer, 0, tmp_path, lambda _: None).run()
     before = (tmp_path / "state.pt").read_bytes()
-    with pytest.raises(BadInputError, match=r"holds a model 16 wide with 8,000 tokens, seed 0") as error:
+    with pytest.raises(BadInputError, match=r"has the state of a model 16 wide with 8,000 tokens, seed 0") as error:
         Pretraining(msgspec.structs.replace(SHORT, **changes), tokenizer, seed, tmp_path, lambda _: None)
     assert wanted in str(error.value)
     assert "--out" in str(error.value)

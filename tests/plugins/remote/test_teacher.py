@@ -321,7 +321,7 @@ def test_run_over_its_budget_stops_cleanly_and_goes_on_with_more(cli: Cli, serve
             "in EUR, the budget in USD",
         ),
         ({"price": {"input": 1, "output": 1, "currency": "EUR"}}, "5usd", "in EUR, the budget in USD"),
-        ({}, "five", "is no amount"),
+        ({}, "five", "is not an amount"),
     ],
 )
 def test_budget_that_cannot_be_kept_is_refused_before_asking(
