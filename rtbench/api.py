@@ -1,8 +1,7 @@
-"""The one import of plugin authors: ``from rtbench.api import Task, Teacher, hookimpl``.
+"""The public API for plugins: ``from rtbench.api import Task, Teacher, hookimpl``.
 
-What is here stays: names are added, never taken away. Nothing in the core imports this module. Procedural twins have
-:mod:`rtbench.twins`. A name's module is imported when the name is first asked for, so that a plugin which registers itself
-costs next to nothing.
+Names are added but never removed. The core does not import this module. Procedural twins have their own API in
+:mod:`rtbench.twins`. The module of a name is imported when the name is first used, so that registering a plugin is fast.
 """
 
 from __future__ import annotations
@@ -57,7 +56,17 @@ if TYPE_CHECKING:
     from rtbench.reporting.compare import Verdicts, close_to_best
     from rtbench.reporting.spending import spending_of, summed
     from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
-    from rtbench.schema.base import Family, FinishReason, Fold, Progress, Record, Source, no_progress
+    from rtbench.schema.base import (
+        Family,
+        FinishReason,
+        Fold,
+        NotNegative,
+        Positive,
+        Progress,
+        Record,
+        Source,
+        no_progress,
+    )
     from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
@@ -133,7 +142,7 @@ _NAMES = {
     "rtbench.reporting.compare": "Verdicts close_to_best",
     "rtbench.reporting.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
-    "rtbench.schema.base": "Family FinishReason Fold Progress Record Source no_progress",
+    "rtbench.schema.base": "Family FinishReason Fold NotNegative Positive Progress Record Source no_progress",
     "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow in_percent",
@@ -166,12 +175,13 @@ _NAMES = {
     "rtbench.storage.runs": "Runs",
     "rtbench.storage.store": "Store",
 }
-"""The same for the interpreter: module to the names that come from it. A test holds the two together."""
+"""Names by module, for lazy imports at run time. A test checks that they equal the imports above."""
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
+"""Module of each name."""
 
 
 def __getattr__(name: str) -> Any:
-    """Import a name from its room."""
+    """Import a name from its module."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name]), name)
@@ -180,11 +190,12 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
+    """Return the public names."""
     return sorted([*_HOMES, "open_services"])
 
 
 def open_services(environment: Environment) -> Services:
-    """Return services made out of an environment, as a worker process of an executor needs them.
+    """Return the services of an environment. Worker processes of executors use this.
 
     Raises:
         PluginError: a plugin cannot be loaded.
@@ -240,6 +251,7 @@ __all__ = [
     "MissingExtraError",
     "ModelServices",
     "ModelSpec",
+    "NotNegative",
     "NotYetError",
     "Outcome",
     "Partition",
@@ -247,6 +259,7 @@ __all__ = [
     "Plan",
     "PlannedCell",
     "PluginError",
+    "Positive",
     "Price",
     "Progress",
     "PromptFormat",

@@ -1,4 +1,4 @@
-"""One session: plugins, tasks, models, ledger and store of one command or one worker process."""
+"""Session: the plugins, tasks, models, ledger and store of one command or worker process."""
 
 from __future__ import annotations
 
@@ -36,17 +36,17 @@ def _to_stderr(text: str) -> None:
 
 
 class Session:
-    """Makes services out of an environment: the :class:`rtbench.plugin.services.Services` that everything else is given.
+    """Implements :class:`rtbench.plugin.services.Services` for an environment.
 
     Args:
-        environment: folders, plugins and switches.
-        machine: where models are trained and asked; None: this one.
-        progress: follows downloads, in bytes.
-        warn: is told what went wrong in plugins that a run can do without.
+        environment: folders, plugins and options.
+        machine: machine on which models are trained and asked; None: this machine.
+        progress: called during downloads with the number of bytes received.
+        warn: called with warnings, such as errors of plugins that are not essential to a run.
 
     Raises:
         PluginError: a plugin cannot be loaded.
-        BadInputError: a task file cannot be read, or takes the name of a registered task.
+        BadInputError: a task file cannot be read, or its task has the name of a registered task.
     """
 
     def __init__(
@@ -69,53 +69,58 @@ class Session:
         self._methods: dict[str, Method] = {}
         self._models: dict[tuple[str, str, str, str], Any] = {}
         self.own_tasks = [self.add_task_file(Path(path)) for path in environment.task_files]
-        """Names of the tasks given as files."""
+        """Names of the tasks that were given as files."""
 
     def having(self, *, machine: Machine | None = None, **changes: Any) -> Session:
         """Return a session that shares plugins, tasks and loaded data with this one.
 
         Args:
-            machine: where models are trained and asked; None: as here.
-            changes: fields of the environment that differ.
+            machine: machine on which models are trained and asked; None: the machine of this session.
+            changes: fields of the environment to change.
         """
         other = object.__new__(Session)
         other.__dict__.update(self.__dict__)
         other.environment = replace(self.environment, **changes)
         other._machine = machine or self._machine
-        other._models = {}  # they were told of the other machine
+        other._models = {}  # models were created with the other environment
         return other
 
     @property
     def machine(self) -> Machine:
+        """Return the machine on which models are trained and asked."""
         if self._machine is None:
             self._machine = here()
         return self._machine
 
     @property
     def trust_remote_code(self) -> bool:
+        """Return whether models may run their own code."""
         return self.environment.trust_remote_code
 
     @property
     def offline(self) -> bool:
+        """Return whether downloads are disabled."""
         return self.environment.offline
 
     @property
     def budget(self) -> Budget | None:
+        """Return the budget of the run; None where no account is kept."""
         return None if self.environment.budget is None else Budget(self.environment.budget)
 
     @cached_property
     def files(self) -> DataFiles:
-        given = self.environment
+        """Return the pinned data files."""
+        environment = self.environment
         return DataFiles(
-            Path(given.data_dir) if given.data_dir else None,
-            Path(given.cache_dir) if given.cache_dir else None,
-            offline=given.offline,
+            Path(environment.data_dir) if environment.data_dir else None,
+            Path(environment.cache_dir) if environment.cache_dir else None,
+            offline=environment.offline,
             progress=self._progress,
         )
 
     @property
     def recordings(self) -> Path | None:
-        """Folder with recorded completions: the one given, or ``teacher`` in or beside the data folder."""
+        """Return the folder with recorded completions; by default, ``teacher`` in or next to the data folder."""
         if self.environment.recordings:
             return Path(self.environment.recordings)
         if self.environment.data_dir:
@@ -125,65 +130,77 @@ class Session:
                     return folder
         return None
 
-    # ---- names to things
+    # ---- registered objects
 
     def registry(self, kind: str) -> Registry:
+        """Return the registry of a kind, such as ``tasks``."""
         return self.plugins.registries[kind]
 
     def task(self, name: str, *, where: str | None = None) -> Task:
+        """Return the task registered under a name."""
         if name not in self._tasks:
             self._tasks[name] = self._make("tasks", name, Task, where=where)
         return self._tasks[name]
 
     def task_data(self, name: str, variant: str) -> TaskData:
+        """Return a task's samples in one variant, loaded once."""
         if (name, variant) not in self._data:
             self._data[name, variant] = self.task(name).load(self.files, variant)
         return self._data[name, variant]
 
     def method(self, name: str, *, where: str | None = None) -> Method:
+        """Return the method registered under a name."""
         if name not in self._methods:
-            found: Method = self._make("methods", name, Method, where=where)
-            if found.name != name:
-                raise PluginError(f"method {name!r} calls itself {found.name!r}", next_step="Use one name.")
-            self._methods[name] = found
+            method: Method = self._make("methods", name, Method, where=where)
+            if method.name != name:
+                raise PluginError(
+                    f"method {name!r} has the attribute `name` {method.name!r}", next_step="Use the same name."
+                )
+            self._methods[name] = method
         return self._methods[name]
 
     def teacher(self, plugin: str, name: str, options: dict[str, Any]) -> Teacher:
-        found: Teacher = self._model("teachers", Teacher, plugin, name, options)
-        return found
+        """Return a teacher without loading its model."""
+        teacher: Teacher = self._model("teachers", Teacher, plugin, name, options)
+        return teacher
 
     def student(self, plugin: str, name: str, options: dict[str, Any]) -> Student:
-        found: Student = self._model("students", Student, plugin, name, options)
-        return found
+        """Return a student without loading its model."""
+        student: Student = self._model("students", Student, plugin, name, options)
+        return student
 
     def source(self, model: ModelSpec) -> Teacher | Student:
-        of = self.teacher if model.role == "teacher" else self.student
-        return of(model.plugin, model.name, model.options)
+        """Return the teacher or student that a step's model belongs to."""
+        create = self.teacher if model.role == "teacher" else self.student
+        return create(model.plugin, model.name, model.options)
 
     def curator(self, name: str, options: dict[str, Any]) -> Curator:
-        found: Curator = self._make("curators", name, Curator, options)
-        return found
+        """Return the curator registered under a name, with its options."""
+        curator: Curator = self._make("curators", name, Curator, options)
+        return curator
 
     def executor(self, name: str, options: dict[str, Any]) -> Executor:
         """Return the executor registered under a name, with its options."""
-        found: Executor = self._make("executors", name, Executor, options, where="--executor")
-        return found
+        executor: Executor = self._make("executors", name, Executor, options, where="--executor")
+        return executor
 
     def reporter(self, name: str) -> Reporter:
         """Return the reporter registered under a name."""
-        found: Reporter = self._make("reporters", name, Reporter, where="--format")
-        return found
+        reporter: Reporter = self._make("reporters", name, Reporter, where="--format")
+        return reporter
 
-    # ---- what plugins say
+    # ---- hooks
 
     def summaries(self, run: RunRecord) -> list[str]:
+        """Return the texts of plugins to show below a run's leaderboard."""
         return self._values(self.plugins.run_summaries(run, self))
 
     def machine_facts(self) -> dict[str, str]:
-        """Return what plugins know of this machine, by name."""
-        return {name: said for found in self._values(self.plugins.machine_facts()) for name, said in found.items()}
+        """Return facts about this machine from plugins, by name."""
+        return {name: fact for facts in self._values(self.plugins.machine_facts()) for name, fact in facts.items()}
 
     def _values(self, results: HookResults) -> list[Any]:
+        """Return the results of a hook, and warn about plugins that failed."""
         for error in results.errors:
             self._warn(f"warning: {error}")
         return results.values
@@ -199,21 +216,21 @@ class Session:
         return make(registry.get(name, where=where), registry.kind, base, *arguments)
 
     def add_task_file(self, path: Path) -> str:
-        """Register the task of a file given with ``--task``.
+        """Register the task of a YAML file.
 
         Returns:
             The task's name.
 
         Raises:
-            BadInputError: the name is taken, or the file is no task.
+            BadInputError: the name is already registered, or the file is not a valid task.
         """
         task = self.plugins.load_task(path)
         registry = self.registry("tasks")
         if task.info.name in registry:
             raise BadInputError(
-                f"the task name {task.info.name!r} is taken by plugin {registry.get(task.info.name).origin!r}",
+                f"the task name {task.info.name!r} is already used by plugin {registry.get(task.info.name).origin!r}",
                 where=f"--task {path}",
-                next_step=f"Rename it, or block the other: -p no:{registry.get(task.info.name).origin}",
+                next_step=f"Rename the task, or block the plugin: -p no:{registry.get(task.info.name).origin}",
             )
         registry.registrar(f"--task {path.name}")(task.info.name, lambda: task, summary=task.info.title)
         return task.info.name

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Record, convert
+from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Positive, Record, convert
 
 _HINT = re.compile(r"\bhint(?:s|ed)?\b", re.IGNORECASE)
 
@@ -107,8 +107,8 @@ class Length(Curator):
 class MostOptions(Record, frozen=True):
     """Options of ``cap`` and ``diverse``."""
 
-    most: int | None = None
-    """Completions to keep per question. Required: None is reported with an example."""
+    most: Positive
+    """Completions to keep per question."""
 
 
 class Cap(Curator):
@@ -174,18 +174,4 @@ def length(options: dict[str, Any]) -> Curator:
 
 def cap(options: dict[str, Any]) -> Curator:
     """Create the curator ``cap``."""
-    return Cap(positive(convert(options, MostOptions, where="curator cap").most, where="curator cap"))
-
-
-def positive(most: int | None, *, where: str) -> int:
-    """Check the option ``most`` and return it.
-
-    Raises:
-        BadInputError: it is missing, or below 1.
-    """
-    if most is None:
-        name = where.removeprefix("curator ")
-        raise BadInputError("`most` is missing", where=where, next_step=f"Example: {{use: {name}, most: 4}}.")
-    if most < 1:
-        raise BadInputError(f"`most` is {most} and must be at least 1", where=where)
-    return most
+    return Cap(convert(options, MostOptions, where="curator cap").most)

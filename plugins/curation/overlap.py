@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from rtbench.api import RUN, BadInputError, Candidate, CurationContext, Curator, Record, convert, runs_of, words_of
+from rtbench.api import (
+    RUN,
+    Candidate,
+    CurationContext,
+    Curator,
+    Positive,
+    Record,
+    convert,
+    runs_of,
+    words_of,
+)
 
 
 class OverlapOptions(Record, frozen=True):
     """Options of ``decontaminated``."""
 
-    words: int = RUN
+    words: Positive = RUN
     """Length of a shared run in words (13 as in Brown et al. 2020, appendix C). A shorter test question counts as a
     whole."""
     look_at: Literal["question", "rationale", "both"] = "both"
@@ -58,7 +68,4 @@ def decontaminated(options: dict[str, Any]) -> Curator:
     Raises:
         BadInputError: ``words`` is below 1.
     """
-    settings = convert(options, OverlapOptions, where="curator decontaminated")
-    if settings.words < 1:
-        raise BadInputError(f"`words` is {settings.words} and must be at least 1", where="curator decontaminated")
-    return Decontaminated(settings)
+    return Decontaminated(convert(options, OverlapOptions, where="curator decontaminated"))

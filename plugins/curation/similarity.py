@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from rtbench_plugins.curation.basic import MostOptions, positive
+from rtbench_plugins.curation.basic import MostOptions
 
 from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Record, convert
 
@@ -111,4 +111,4 @@ def unalike(options: dict[str, Any]) -> Curator:
 
 def diverse(options: dict[str, Any]) -> Curator:
     """Create the curator ``diverse``."""
-    return Diverse(positive(convert(options, MostOptions, where="curator diverse").most, where="curator diverse"))
+    return Diverse(convert(options, MostOptions, where="curator diverse").most)

@@ -24,12 +24,12 @@ import msgspec
 from rtbench_plugins.executors.schedule import Schedule, attempt, use_threads, visible
 
 from rtbench.api import (
-    BadInputError,
     Environment,
     Executor,
     Listener,
     Outcome,
     Plan,
+    Positive,
     Progress,
     Record,
     Services,
@@ -53,7 +53,7 @@ PROGRESS_SECONDS = 0.2
 class LocalOptions(Record, frozen=True):
     """Options of the local executor."""
 
-    workers: int | None = None
+    workers: Positive | None = None
     """Number of workers. None: one per CPU core, and at most one per step."""
 
 
@@ -63,12 +63,6 @@ class LocalExecutor(Executor):
     name = "local"
 
     def __init__(self, options: LocalOptions) -> None:
-        if options.workers is not None and options.workers < 1:
-            raise BadInputError(
-                f"must be at least 1, not {options.workers}",
-                where="--workers",
-                next_step="Without it, there is a worker per core.",
-            )
         self.options = options
 
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:

@@ -46,12 +46,6 @@ class SlurmExecutor(Executor):
     name = "slurm"
 
     def __init__(self, options: SlurmOptions) -> None:
-        for name in ("workers", "local_workers", "gpus_per_node", "processes_per_node", "time_minutes"):
-            value = getattr(options, name)
-            if value is not None and value < 1:
-                raise BadInputError(f"must be at least 1, not {value}", where=f"executor slurm, {name}")
-        if options.gpus_per_process < 0:
-            raise BadInputError("must be at least 0", where="executor slurm, gpus_per_process")
         try:
             import submitit  # noqa: F401
         except ImportError:

@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from rtbench_plugins.executors.launching import Done
 from rtbench_plugins.executors.slurm_task import FAILURE, PROGRESS, STATE, SlurmTask, work
 
-from rtbench.api import Listener, Record, Services, Step, StepState
+from rtbench.api import Listener, NotNegative, Positive, Record, Services, Step, StepState
 
 LEAST_SECONDS, MOST_SECONDS = 2.0, 60.0
 """Seconds between two queries of the queue: doubled with each query, and short again after a submission."""
@@ -59,17 +59,17 @@ _FIXES = {
 class SlurmOptions(Record, frozen=True):
     """Options of the Slurm executor."""
 
-    workers: int | None = None
+    workers: Positive | None = None
     """Highest number of jobs at once, including jobs that wait in the queue. None: 64; on the cluster ``local``, 1."""
-    local_workers: int = 4
+    local_workers: Positive = 4
     """Highest number of other steps at once, on the submitting machine; never more than its CPU cores."""
-    gpus_per_node: int = 8
-    gpus_per_process: int = 0
+    gpus_per_node: Positive = 8
+    gpus_per_process: NotNegative = 0
     """Lowest number of GPUs of each process of a job, whatever its step states. If it is above 0, a student or teacher
     without a stated device uses a GPU."""
-    processes_per_node: int | None = None
+    processes_per_node: Positive | None = None
     """None: as many as a node has GPUs for; without GPUs, all processes."""
-    time_minutes: int = 240
+    time_minutes: Positive = 240
     """Time limit of a job, in minutes."""
     partition: str | int | None = None
     account: str | int | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
 from rtbench_plugins.methods.thinking import Tags
 
-from rtbench.api import BadInputError, Family, Machine, Price, RationaleSource, Record, Services, convert, here
+from rtbench.api import BadInputError, Family, Machine, Positive, Price, RationaleSource, Record, Services, convert
 
 RANDOM_CONFIGS: dict[Family, dict[str, Any]] = {
     "decoder": {
@@ -47,10 +47,10 @@ class LoraOptions(Record, frozen=True, omit_defaults=True):
     The defaults follow Dettmers et al. (2023), who adapt every linear layer.
     """
 
-    rank: int = 16
+    rank: Positive = 16
     alpha: int = 32
     """Updates are scaled by ``alpha / rank``."""
-    dropout: float = 0.0
+    dropout: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     targets: tuple[str, ...] | None = None
     """Names of layers, or ends of their names. None: every linear layer except the output layer."""
     quantize: Literal["nf4"] | None = None
@@ -82,14 +82,14 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     """Name that all sizes of a model share. None: the type of the config for random weights, otherwise no series."""
     trust_remote_code: bool = False
     """Run code that comes with the model. Also needs ``--trust-remote-code``."""
-    generation_batch: int = 64
+    generation_batch: Positive = 64
     """Highest number of completions generated at once. Does not change texts."""
     engine: Literal["own", "vllm"] | None = None
     """Generation engine: ``own``, the built-in loop, or ``vllm``. None: vLLM if it is installed, there is a GPU, and it
     can open the model (a causal model's checkpoint, or a base with weights)."""
     lora: LoraOptions | None = None
     """Train adapters and merge them into the checkpoint. None: train all weights."""
-    micro_batch: int | None = None
+    micro_batch: Positive | None = None
     """Rows computed at once in training; gradients are accumulated over the recipe's batch. None: the whole batch, halved
     whenever memory is not enough."""
     packing: bool | None = None
@@ -97,7 +97,7 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     made for that (``attention: flash_attention_2``)."""
     attention: str | None = None
     """Implementation of attention, by transformers' name. None: the library's choice."""
-    processes: int = 1
+    processes: Positive = 1
     """Number of processes that train together, each with its share of every batch and, if there are GPUs, its own GPU."""
     sharded: bool = False
     """Shard weights and the optimiser's state over the processes (FSDP). Otherwise each process has all of them (DDP)."""
@@ -106,7 +106,7 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     parameters or more."""
     resume_seconds: float = 10.0
     """The training state is saved at the end of an epoch if the last saved state is at least this many seconds old."""
-    cpus: int = 1
+    cpus: Positive = 1
     memory_gb: float | None = None
     """Memory that a step requests, in GB. None: an estimate."""
 
@@ -133,8 +133,8 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     """Highest numbers of tokens of the rationale and of the answer stage."""
     price: Price | None = None
     trust_remote_code: bool = False
-    generation_batch: int = 64
-    cpus: int = 1
+    generation_batch: Positive = 64
+    cpus: Positive = 1
     memory_gb: float | None = None
 
 
@@ -200,20 +200,12 @@ def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
         raise BadInputError(
             f"`vocab_size` is {checked.vocab_size}; the 256 bytes and the special tokens need at least 300", where=where
         )
-    _check_positive(
-        where, generation_batch=checked.generation_batch, cpus=checked.cpus, micro_batch=checked.micro_batch or 1
-    )
-    _check_positive(where, processes=checked.processes)
     if checked.engine == "vllm" and checked.config is not None:
         raise BadInputError("vLLM cannot open random weights", where=where, next_step="Remove `engine`.")
     if checked.sharded and checked.lora is not None:
         raise BadInputError("`sharded` and `lora` cannot be combined", where=where, next_step="Remove one of them.")
-    if checked.lora is not None:
-        _check_positive(where, rank=checked.lora.rank)
-        if checked.lora.quantize is not None and checked.model is None:
-            raise BadInputError("random weights cannot be quantized", where=f"{where}, lora", next_step="Use `model`.")
-        if not 0 <= checked.lora.dropout < 1:
-            raise BadInputError(f"`dropout` is {checked.lora.dropout} and must be in [0, 1)", where=f"{where}, lora")
+    if checked.lora is not None and checked.lora.quantize is not None and checked.model is None:
+        raise BadInputError("random weights cannot be quantized", where=f"{where}, lora", next_step="Use `model`.")
     return checked
 
 
@@ -226,7 +218,6 @@ def teacher_options(name: str, options: dict[str, Any]) -> TeacherOptions:
     where = f"options of teacher {name!r}"
     checked = convert(options, TeacherOptions, where=where)
     check_asking(checked.format, checked.rationale, checked.max_new_tokens, where=where)
-    _check_positive(where, generation_batch=checked.generation_batch, cpus=checked.cpus)
     return checked
 
 
@@ -241,19 +232,13 @@ def access(services: Services, *, wanted: bool, where: str) -> Access:
     Raises:
         BadInputError: the option is set, and the command was started without ``--trust-remote-code``.
     """
-    allowed = bool(getattr(services, "trust_remote_code", False))
-    if wanted and not allowed:
+    if wanted and not services.trust_remote_code:
         raise BadInputError(
             "`trust_remote_code` is set, but the command has no --trust-remote-code",
             where=where,
             next_step="Read the model's code and add --trust-remote-code, or use a model that needs no code.",
         )
-    return Access(trust_remote_code=wanted and allowed, offline=bool(getattr(services, "offline", False)))
-
-
-def machine_of(services: Services) -> Machine:
-    """Return the machine on which models are trained and generate; without a session, this machine."""
-    return getattr(services, "machine", None) or here()
+    return Access(trust_remote_code=wanted, offline=services.offline)
 
 
 def plain(options: StudentOptions | TeacherOptions) -> dict[str, Any]:
@@ -261,9 +246,3 @@ def plain(options: StudentOptions | TeacherOptions) -> dict[str, Any]:
     data = msgspec.to_builtins(options)
     assert isinstance(data, dict)
     return data
-
-
-def _check_positive(where: str, **values: int) -> None:
-    for key, value in values.items():
-        if value < 1:
-            raise BadInputError(f"`{key}` is {value} and must be at least 1", where=where)

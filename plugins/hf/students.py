@@ -18,7 +18,6 @@ from rtbench_plugins.hf.options import (
     access,
     engine_for,
     gpus_for,
-    machine_of,
     plain,
     student_options,
 )
@@ -294,7 +293,7 @@ def seq2seq_student(name: str, options: dict[str, Any], services: Services) -> H
 def _student(name: str, plugin: str, family: Family, options: dict[str, Any], services: Services) -> HfStudent:
     checked = student_options(name, options)
     allowed = access(services, wanted=checked.trust_remote_code, where=f"options of student {name!r}")
-    return HfStudent(name, plugin, family, checked, allowed, machine_of(services), tracking_of(services))
+    return HfStudent(name, plugin, family, checked, allowed, services.machine, tracking_of(services))
 
 
 def tracking_of(services: Services) -> Tracking | None:
@@ -303,7 +302,7 @@ def tracking_of(services: Services) -> Tracking | None:
     Raises:
         UnknownNameError, BadInputError: as :func:`rtbench_plugins.hf.trackers.check` does.
     """
-    names: tuple[str, ...] = getattr(getattr(services, "environment", None), "report_to", ())
+    names: tuple[str, ...] = services.environment.report_to
     if not names:
         return None
     from rtbench_plugins.hf.trackers import check

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, teacher_fingerprint
-from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, machine_of, plain, teacher_options
+from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, plain, teacher_options
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
 
 from rtbench.api import BadInputError, Family, Machine, ModelSpec, Resources, Services, Teacher, TextModel
@@ -101,4 +101,4 @@ def hf_teacher(name: str, options: dict[str, Any], services: Services) -> HfTeac
     """Return the ``hf`` teacher."""
     checked = teacher_options(name, options)
     allowed = access(services, wanted=checked.trust_remote_code, where=f"options of teacher {name!r}")
-    return HfTeacher(name, checked, allowed, machine_of(services))
+    return HfTeacher(name, checked, allowed, services.machine)

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import fnmatch
-import math
 import re
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 from rtbench_plugins.methods.formats import TeacherFormat, check_asking
 from rtbench_plugins.methods.thinking import Tags
 
-from rtbench.api import BadInputError, Price, RationaleSource, Record, Resources, UnknownNameError, convert, read_yaml
+from rtbench.api import (
+    BadInputError,
+    NotNegative,
+    Positive,
+    Price,
+    RationaleSource,
+    Record,
+    Resources,
+    UnknownNameError,
+    convert,
+    read_yaml,
+)
 
 PROFILES = Path(__file__).with_name("profiles.yaml")
 OWNED = frozenset(
@@ -30,6 +40,8 @@ _HEADER = re.compile(r"[A-Za-z0-9-]+")
 _SECRET_NAME = re.compile(r"key|token|secret|passw|sig$|signature|code$", re.IGNORECASE)
 
 Endpoint = Literal["chat", "completions"]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+"""A time in seconds; an endless one is refused."""
 
 
 class Profile(Record, frozen=True, omit_defaults=True):
@@ -44,9 +56,9 @@ class Profile(Record, frozen=True, omit_defaults=True):
     """Other names of fields, such as ``max_tokens: max_completion_tokens``. Only for chats."""
     without: tuple[str, ...] = ()
     """Fields that are not sent, because the model refuses them."""
-    most_n: int = 128
+    most_n: Positive = 128
     """Highest number of completions per call."""
-    most_stops: int | None = None
+    most_stops: Positive | None = None
     """Highest number of stop strings per call. We cut texts at all stop strings in any case."""
 
 
@@ -69,21 +81,21 @@ class EndpointOptions(Record, frozen=True, omit_defaults=True):
     """Name in profiles.yaml, or the fields of a :class:`Profile`. None: chosen by host and model."""
     extra: dict[str, Any] = {}
     """Further fields of each request, as the endpoint documents them (``reasoning_effort: low``)."""
-    n: int = 1
+    n: Positive = 1
     """Completions of one question per call. The prompt is paid once for all of them. They share a seed, so a single text
     cannot be generated again."""
-    concurrency: int = 64
+    concurrency: Positive = 64
     """Highest number of concurrent calls; fewer where the server answers 429."""
-    requests_per_minute: int | None = None
-    tokens_per_minute: int | None = None
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
     """Rate limits to keep. None: the limits in the server's headers."""
     batch: bool = False
     """Use the batch endpoints: at the batch price, with an answer within a day."""
-    timeout: float = 600.0
+    timeout: Seconds = 600.0
     """Longest time for a call, in seconds."""
-    retries: int = 8
+    retries: NotNegative = 8
     """How often a call is sent again after a server error, a reset or a timeout; 429 does not count."""
-    patience: float = 120.0
+    patience: Seconds = 120.0
     """Seconds without a good answer after which the run stops."""
     thinking: Tags | None = ("<think>", "</think>")
     """Thinking between these tags is separated from the text, like thinking that the server separates. None: it stays in
@@ -131,16 +143,6 @@ def check_endpoint(found: EndpointOptions, *, where: str) -> None:
         BadInputError: a value is invalid, or is set by each request itself.
         UnknownNameError: there is no such profile.
     """
-    for key in ("n", "concurrency"):
-        value = getattr(found, key)
-        if value < 1:
-            raise BadInputError(f"`{key}` is {value} and must be at least 1", where=where)
-    for key in ("timeout", "patience", "requests_per_minute", "tokens_per_minute"):
-        number = getattr(found, key)
-        if number is not None and not 0 < number < math.inf:
-            raise BadInputError(f"`{key}` is {number} and must be above 0", where=where)
-    if found.retries < 0:
-        raise BadInputError(f"`retries` is {found.retries} and must not be negative", where=where)
     if found.thinking is not None and not all(found.thinking):
         raise BadInputError(
             "`thinking` has an empty tag", where=where, next_step="Use null to keep thinking in the text."
@@ -159,8 +161,6 @@ def check_endpoint(found: EndpointOptions, *, where: str) -> None:
 
 
 def _check_profile(profile: Profile, where: str) -> None:
-    if profile.most_n < 1 or (profile.most_stops is not None and profile.most_stops < 1):
-        raise BadInputError("`most_n` and `most_stops` must be at least 1", where=where)
     for name in (*profile.without, *profile.names):
         if name not in SENT:
             raise UnknownNameError.of("parameter", name, SENT, where=where)

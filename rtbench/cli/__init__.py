@@ -1,4 +1,4 @@
-"""The command line. Subcommands live in one small file each and import what they need when they run."""
+"""The command line. Each subcommand has its own file, which imports what it needs only when the subcommand runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rtbench.errors import RtbenchError
 
 
 class _LazyGroup(PluginGroup):
-    """Imports a subcommand's file when it is asked for."""
+    """Imports the file of a subcommand when the subcommand is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -34,11 +34,11 @@ class _LazyGroup(PluginGroup):
 )
 @click.version_option(__version__, prog_name="rtbench")
 def cli() -> None:
-    """Which teacher × method × student gives the best small reasoner, and at what price?"""
+    """Find which teacher, method and student give the best small reasoning model, and at what cost."""
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Entry point: a user's mistake is one clear message and exit code 2."""
+    """Run the command line. A user's mistake prints one message and exits with code 2."""
     arguments = sys.argv[1:] if argv is None else argv
     try:
         code = cli.main(arguments, prog_name="rtbench", standalone_mode=False)
@@ -53,13 +53,13 @@ def main(argv: list[str] | None = None) -> None:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "rtbench"
-        click.echo(f"error: {path}: {error.format_message()}\n`{path} --help` lists what there is.", err=True)
+        click.echo(f"error: {path}: {error.format_message()}\nSee `{path} --help`.", err=True)
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("stopped", err=True)
         sys.exit(130)
     except BrokenPipeError:
-        # The reader went away (`rtbench … | head`); say nothing more, also not at shutdown.
+        # The reader of the pipe has exited (`rtbench … | head`). Print nothing more, not even at shutdown.
         sys.stdout = None
         sys.exit(0)
     except OSError as error:

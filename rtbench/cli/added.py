@@ -1,4 +1,4 @@
-"""What plugins add to the command line: subcommands, and text below the table of a run."""
+"""Extensions of the command line by plugins: subcommands, and text below a leaderboard."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def plugin_command(name: str, arguments: Sequence[str], own: Sequence[str]) -> c
     """Return a plugin's subcommand.
 
     Args:
-        name: as registered, with its group before a dot.
-        arguments: of the command; ``--plugin`` and ``-p`` among them count for finding it.
-        own: names of the group's own commands, for the message.
+        name: registered name, with its group before a dot.
+        arguments: arguments of the command, of which ``--plugin`` and ``-p`` are used to find it.
+        own: names of the group's own commands, for the error message.
 
     Raises:
-        UnknownNameError: no plugin has such a command.
-        PluginError: what it registered is no click command, or some plugin cannot be loaded.
+        UnknownNameError: no plugin has this command.
+        PluginError: the registered object is not a click command, or a plugin cannot be loaded.
     """
     plugins = _plugins(arguments)
     registry = plugins.registries["commands"]
@@ -43,26 +43,27 @@ def plugin_command(name: str, arguments: Sequence[str], own: Sequence[str]) -> c
         raise PluginError(
             f"command {name!r} is a {type(command).__name__}, not a click command",
             where=f"plugin {entry.origin!r}",
-            next_step=f"Mend the plugin, or run without it: -p no:{entry.origin}",
+            next_step=f"Fix the plugin, or run without it: -p no:{entry.origin}",
         )
     return command
 
 
 def _plugins(arguments: Sequence[str]) -> PluginManager:
-    reader: click.Command = click.Command(
+    """Load the plugins that a command line selects."""
+    parser: click.Command = click.Command(
         "rtbench",
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
         add_help_option=False,
     )
-    reader = SWITCHES(PLUGIN_FILES(reader))
-    given = reader.make_context("rtbench", list(arguments), resilient_parsing=True).params
+    parser = SWITCHES(PLUGIN_FILES(parser))
+    options = parser.make_context("rtbench", list(arguments), resilient_parsing=True).params
     return PluginManager(
-        [blocked(switch) for switch in given["switches"]], [Path(path) for path in given["plugin_files"]]
+        [blocked(switch) for switch in options["switches"]], [Path(path) for path in options["plugin_files"]]
     )
 
 
 def with_summaries(text: str, session: Session, run: RunRecord, format_: str) -> str:
-    """Return a leaderboard for people, and below it what plugins have to say of the run."""
+    """Return a leaderboard with the texts of plugins below it; unchanged in formats for programs."""
     if format_ not in {"table", "md"}:
         return text
     texts = session.summaries(run)

@@ -1,4 +1,4 @@
-"""Options and output that commands share."""
+"""Shared options and output functions of commands."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 Command = Callable[..., Any]
 
 _TASK_FILES = click.option(
-    "--task", "task_files", multiple=True, metavar="FILE.yaml", help="Add a task file; repeatable."
+    "--task", "task_files", multiple=True, metavar="FILE.yaml", help="Add a task from a file. Repeatable."
 )
 PLUGIN_FILES = click.option(
-    "--plugin", "plugin_files", multiple=True, metavar="FILE.py", help="Load a plugin file; repeatable."
+    "--plugin", "plugin_files", multiple=True, metavar="FILE.py", help="Load a plugin from a file. Repeatable."
 )
-SWITCHES = click.option("-p", "switches", multiple=True, metavar="no:NAME", help="Block a plugin; repeatable.")
+SWITCHES = click.option("-p", "switches", multiple=True, metavar="no:NAME", help="Block a plugin. Repeatable.")
 _SHARED: list[Callable[[Command], Command]] = [
     click.option(
         "--workspace",
@@ -35,38 +35,40 @@ _SHARED: list[Callable[[Command], Command]] = [
         default="rtbench-workspace",
         show_default=True,
         metavar="DIR",
-        help="Folder of ledger, store and runs.",
+        help="Folder of the ledger, store and runs.",
     ),
     click.option(
         "--data-dir",
         envvar="RTBENCH_DATA_DIR",
         metavar="DIR",
-        help="Folder with the upstream data files; else the cache, else a pinned download.",
+        help="Folder with the upstream data files. Files that it lacks come from the cache or are downloaded.",
     ),
     click.option(
         "--recordings",
         envvar="RTBENCH_RECORDINGS",
         metavar="DIR",
-        help="Folder with recorded completions.  [default: 'teacher' in or beside the data folder]",
+        help="Folder with recorded completions.  [default: 'teacher' in or next to the data folder]",
     ),
-    click.option("--cache-dir", envvar="RTBENCH_CACHE", metavar="DIR", help="Where downloads are kept."),
-    click.option("--offline", is_flag=True, help="Download nothing."),
+    click.option("--cache-dir", envvar="RTBENCH_CACHE", metavar="DIR", help="Folder of downloads."),
+    click.option("--offline", is_flag=True, help="Disable downloads."),
     PLUGIN_FILES,
     _TASK_FILES,
     SWITCHES,
-    click.option("--trust-remote-code", is_flag=True, help="Let hub models run code of their own."),
-    click.option("--traceback", is_flag=True, help="Show where an error comes from."),
+    click.option("--trust-remote-code", is_flag=True, help="Allow Hugging Face models to run their own code."),
+    click.option("--traceback", is_flag=True, help="Show the traceback of an error."),
 ]
 
 
 def with_session(command: Command) -> Command:
-    """Adds the shared options and gives the command a Session as its first argument."""
+    """Add the shared options to a command, and pass it a Session as its first argument."""
     return _with_options(command, _SHARED)
 
 
 def with_session_of_one_task(command: Command) -> Command:
-    """Like :func:`with_session`, for commands whose own ``--task NAME`` says which task they are about. The name may
-    be a YAML file, which is then loaded; the command gets the name as ``task``."""
+    """Add the shared options and ``--task NAME`` to a command of a single task; otherwise like :func:`with_session`.
+
+    The name may be that of a YAML file, which is then loaded. The command receives the task's name as ``task``.
+    """
 
     @functools.wraps(command)
     def named(session: Session, *, task: str | None, **rest: Any) -> Any:
@@ -74,11 +76,13 @@ def with_session_of_one_task(command: Command) -> Command:
             task = session.add_task_file(Path(task))
         return command(session, task=task, **rest)
 
-    option = click.option("--task", metavar="NAME", help="Task (or its YAML file).  [default: from the file's name]")
+    option = click.option("--task", metavar="NAME", help="Task, or its YAML file.  [default: from the file's name]")
     return option(_with_options(named, [o for o in _SHARED if o is not _TASK_FILES]))
 
 
 def _with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
+    """Add options to a command, and pass it a Session made from their values."""
+
     @functools.wraps(command)
     def wrapped(
         workspace: str,
@@ -101,7 +105,7 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
         for name, path in (("data_dir", data_dir), ("recordings", recordings)):
             if path is not None and not Path(path).is_dir():
                 raise BadInputError(
-                    "no such folder", where=f"{_given_by(name)} {path}", next_step="Name an existing folder."
+                    "no such folder", where=f"{_origin_of(name)} {path}", next_step="Give an existing folder."
                 )
         environment = Environment(
             workspace=str(Path(workspace).resolve()),
@@ -116,14 +120,14 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
         )
         return command(Session(environment, progress=byte_progress(), warn=warn), **rest)
 
-    made: Command = wrapped
+    decorated: Command = wrapped
     for option in reversed(options):
-        made = option(made)
-    return made
+        decorated = option(decorated)
+    return decorated
 
 
-def _given_by(name: str) -> str:
-    """The option of that name as it was given: on the command line, or as a variable of the environment."""
+def _origin_of(name: str) -> str:
+    """Return the option or environment variable that a parameter's value comes from."""
     context = click.get_current_context()
     parameter = next(one for one in context.command.params if one.name == name)
     if context.get_parameter_source(name) is click.core.ParameterSource.ENVIRONMENT:
@@ -132,81 +136,96 @@ def _given_by(name: str) -> str:
 
 
 def _refuse_options_before_subcommand(context: click.Context) -> None:
-    """A group's own options say nothing to its subcommands, which would go on with others."""
+    """Raise BadInputError for options before a subcommand, because the subcommand would ignore them."""
     if context.invoked_subcommand is None:
         return
     for parameter in context.command.params:
         if context.get_parameter_source(parameter.name or "") is click.core.ParameterSource.COMMANDLINE:
             name, subcommand = parameter.opts[-1], f"{context.command_path} {context.invoked_subcommand}"
-            raise BadInputError("stands before the subcommand", where=name, next_step=f"Write `{subcommand} … {name}`.")
+            raise BadInputError("must follow the subcommand", where=name, next_step=f"Write `{subcommand} … {name}`.")
 
 
 def _absolute(path: str | None) -> str | None:
-    """Workers may start elsewhere."""
+    """Return an absolute path, because workers may start in another folder."""
     return None if path is None else str(Path(path).resolve())
 
 
 def blocked(switch: str) -> str:
-    """The plugin that a ``-p no:NAME`` names."""
+    """Return the name in ``-p no:NAME``.
+
+    Raises:
+        BadInputError: the value has another form.
+    """
     if not switch.startswith("no:") or len(switch) == 3:
-        raise BadInputError("not understood", where=f"-p {switch}", next_step="Write -p no:NAME to block a plugin.")
+        raise BadInputError(
+            "not of the form no:NAME", where=f"-p {switch}", next_step="Write -p no:NAME to block a plugin."
+        )
     return switch[3:]
 
 
 def format_option(*choices: str) -> Callable[[Command], Command]:
-    """``--format``; the first choice is the default."""
+    """Return the option ``--format``, whose default is the first choice."""
     return click.option(
         "--format", "format_", type=click.Choice(choices), default=choices[0], show_default=True, help="Output format."
     )
 
 
 def name_list(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
-    """Callback of options that take a comma-separated list."""
+    """Return the names in a comma-separated list. Callback of options."""
     del ctx
     if value is None:
         return None
     names = [name.strip() for name in value.split(",") if name.strip()]
     if not names:
-        raise BadInputError("an empty list", where=f"--{parameter.name}", next_step=f"Such as {parameter.metavar}.")
+        raise BadInputError("the list is empty", where=f"--{parameter.name}", next_step=f"Write {parameter.metavar}.")
     return names
 
 
 def number_list(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
-    """Callback of options that take a comma-separated list of whole numbers."""
+    """Return the integers in a comma-separated list. Callback of options."""
     names = name_list(ctx, parameter, value)
     if names is None:
         return None
     for name in names:
         if not name.isdigit():
             raise BadInputError(
-                f"{name!r} is no whole number", where=f"--{parameter.name}", next_step=f"Such as {parameter.metavar}."
+                f"{name!r} is not an integer", where=f"--{parameter.name}", next_step=f"Write {parameter.metavar}."
             )
     return [int(name) for name in names]
 
 
 def value_map(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, object]:
-    """Callback of repeatable options that take a name and a value: JSON, or a word without quotes."""
+    """Return the values of a repeatable option ``NAME=VALUE``, by name. Callback of options.
+
+    Values are JSON, or strings without quotes.
+    """
     import msgspec
 
     del ctx
-    option, form = parameter.opts[0], parameter.metavar
+    option = parameter.opts[0]
     values: dict[str, object] = {}
     for item in value:
-        key, equals, given = item.partition("=")
+        key, equals, text = item.partition("=")
         if not key or not equals:
-            raise BadInputError("not understood", where=f"{option} {item}", next_step=f"Write {option} {form}.")
+            raise BadInputError(
+                f"not of the form {parameter.metavar}",
+                where=f"{option} {item}",
+                next_step=f"Write {option} {parameter.metavar}.",
+            )
         try:
-            values[key] = msgspec.json.decode(given)
+            values[key] = msgspec.json.decode(text)
         except msgspec.DecodeError:
-            values[key] = given
+            values[key] = text
     return values
 
 
 def matrix_options(command: Command) -> Command:
-    """The matrix and how it is narrowed."""
+    """Add the options that choose a matrix and restrict or change it."""
     options = [
         click.option(
-            "--matrix", metavar="NAME", help="Built-in name or YAML file.  [default: the miniature of a few minutes]"
+            "--matrix",
+            metavar="NAME",
+            help="Built-in matrix or YAML file.  [default: a small one that takes a few minutes]",
         ),
         click.option("--tasks", callback=name_list, metavar="A,B", help="Only these tasks."),
         click.option("--methods", callback=name_list, metavar="A,B", help="Only these methods."),
@@ -214,20 +233,25 @@ def matrix_options(command: Command) -> Command:
         click.option("--students", callback=name_list, metavar="A,B", help="Only these students."),
         click.option("--degrees", callback=number_list, metavar="1,8", help="Rationales per question."),
         click.option("--seeds", callback=number_list, metavar="0,1", help="Seeds."),
-        click.option("--folds", callback=name_list, metavar="A,B", help="Answered and scored: test, ood, validation."),
         click.option(
-            "--limit", type=int, metavar="N", help="Only the first N questions of each fold; steps of training stay."
+            "--folds", callback=name_list, metavar="A,B", help="Folds to answer and score: test, ood, validation."
         ),
-        click.option("--epochs", type=int, metavar="N", help="Instead of the recipe's."),
-        click.option("--selection", metavar="HOW", help="Epoch that counts: last, val or best-test."),
-        click.option("--extractor", metavar="NAME", help="The one the leaderboard shows."),
+        click.option(
+            "--limit",
+            type=int,
+            metavar="N",
+            help="Use only the first N questions of each fold. The number of training steps stays the same.",
+        ),
+        click.option("--epochs", type=int, metavar="N", help="Training epochs, instead of the recipe's."),
+        click.option("--selection", metavar="HOW", help="How to select the epoch: last, val or best-test."),
+        click.option("--extractor", metavar="NAME", help="Extractor that the leaderboard shows."),
         click.option(
             "--source",
             type=click.Choice(["upstream", "twin"]),
-            help="The tasks' published data, or fresh questions of their procedural twins.",
+            help="Use the tasks' published data, or new questions of their procedural twins.",
         ),
         click.option("--variant", metavar="NAME", help="Wording of the data, such as original."),
-        click.option("--split", metavar="NAME", help="Split of the data (default, template)."),
+        click.option("--split", metavar="NAME", help="Split of the data, such as default or template."),
     ]
     for option in reversed(options):
         command = option(command)
@@ -235,12 +259,12 @@ def matrix_options(command: Command) -> Command:
 
 
 def with_executor(command: Command) -> Command:
-    """Where steps run; plans go by what is there."""
+    """Add the options that choose where steps run. A plan depends on the hardware there."""
     options = [
-        click.option("--executor", default="local", show_default=True, help="Where steps run: local, slurm, or a plugin's."),
+        click.option("--executor", default="local", show_default=True, help="Where to run steps: local, slurm, or an executor of a plugin."),
         click.option(
             "--executor-option", "executor_options", multiple=True, callback=value_map, metavar="NAME=VALUE",
-            help="An option of the executor; repeatable.",
+            help="Option of the executor. Repeatable.",
         ),
     ]  # fmt: skip
     for option in reversed(options):
@@ -249,21 +273,21 @@ def with_executor(command: Command) -> Command:
 
 
 def planned(session: Session, arguments: dict[str, Any]) -> Plan:
-    """Read, override, resolve and plan a matrix from the options of :func:`matrix_options`."""
+    """Read and plan a matrix with the options of :func:`matrix_options`."""
     from rtbench.matrix.overrides import Overrides
     from rtbench.matrix.read import read_matrix
     from rtbench.matrix.resolve import matrix_path, resolve
     from rtbench.planning.plan import make_plan
 
     matrix = read_matrix(matrix_path(session, arguments["matrix"]))
-    asked = {key: value for key, value in arguments.items() if key != "matrix"}
-    plan = make_plan(resolve(matrix, session, Overrides.of(asked)), session)
+    overrides = {key: value for key, value in arguments.items() if key != "matrix"}
+    plan = make_plan(resolve(matrix, session, Overrides.of(overrides)), session)
     session.plugins.modify_plan(plan)
     tasks = {planned.cell.task.name for planned in plan.cells}
     for task in session.own_tasks:
         if task not in tasks:
-            said = f"{task} is not among the tasks that are asked: --tasks {task} asks it"
-            console(stderr=True).print(said, style="yellow", markup=False)
+            text = f"task {task} is not used: add it with --tasks {task}"
+            console(stderr=True).print(text, style="yellow", markup=False)
     return plan
 
 
@@ -276,34 +300,37 @@ NAME = click.option(
     "--name",
     metavar="NAME",
     callback=_checked_name,
-    help="Name of the run.  [default: the matrix's, with a digest if narrowed]",
+    help="Name of the run.  [default: that of the matrix, with a digest of the other options]",
 )
 
 
 def run_name(plan: Plan, arguments: dict[str, Any]) -> str:
-    """A narrowed matrix gets a name of its own, so that a trial does not take the whole run's place."""
+    """Return the default name of a run.
+
+    A restricted matrix gets a different name, so that a trial run does not replace the full run.
+    """
     from rtbench.storage.keys import content_key
 
-    narrowed = {key: value for key, value in arguments.items() if key != "matrix" and value is not None}
-    return f"{plan.matrix}-{content_key(narrowed)[:6]}" if narrowed else plan.matrix
+    options = {key: value for key, value in arguments.items() if key != "matrix" and value is not None}
+    return f"{plan.matrix}-{content_key(options)[:6]}" if options else plan.matrix
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
+    """Print a value as one JSON document."""
     from rtbench.storage.files import as_json
 
     click.echo(as_json(value))
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns. Plain text: listings must be instant, and rich takes longer to import than they to print."""
+    """Print aligned columns. They are plain text, because importing rich takes longer than printing them."""
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     for row in [heads, ["-" * width for width in widths], *rows]:
         click.echo("  ".join(value.ljust(width) for value, width in zip(row, widths, strict=True)).rstrip())
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A rich console. Where the output is no terminal it is wide and wraps nothing, so that a line stays a line."""
+    """Return a rich console. It does not wrap lines where the output is not a terminal."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -312,10 +339,10 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def warn(text: str) -> None:
-    """Show a warning on standard error."""
+    """Print a warning to standard error."""
     console(stderr=True).print(text, style="yellow", markup=False, soft_wrap=True)
 
 
 def heading(out: Console, text: str) -> None:
-    """Parts one sample from the next."""
+    """Print a heading between samples."""
     out.print(f"── {text} ──", style="dim", markup=False)

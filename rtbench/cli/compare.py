@@ -20,44 +20,49 @@ HEADS = ("cells", "before", "after", "effect", "95 % interval", "better", "worse
 
 
 _EFFECT = (
-    "effect: difference of accuracies in points, paired by question (bootstrap over seeds, then questions or patterns); "
-    "better, worse: questions that only RUN_B, or only RUN_A has right; n: questions of all seeds together."
+    "effect: difference of accuracies in percentage points, paired by question (bootstrap over seeds, then over questions "
+    "or patterns). better, worse: number of questions that only RUN_B or only RUN_A answers correctly. "
+    "n: number of questions, summed over seeds."
 )
 _P = (
-    "p: McNemar's exact test, Holm-adjusted over this table in brackets; – where it does not apply (several seeds, or "
-    "questions that share patterns): there the interval decides."
+    "p: McNemar's exact test, Holm-adjusted over this table in brackets. – where it does not apply (several seeds, or "
+    "questions that share patterns); the verdict then depends on the interval alone."
 )
 
 
 @click.command()
 @click.argument("run_a")
 @click.argument("run_b")
-@click.option("--other-workspace", metavar="DIR", help="Where RUN_B is, if not in --workspace.")
+@click.option("--other-workspace", metavar="DIR", help="Workspace of RUN_B.  [default: --workspace]")
 @click.option(
-    "--flips", type=click.IntRange(min=0), default=0, metavar="N", help="Show N questions that flipped, of each."
+    "--flips",
+    type=click.IntRange(min=0),
+    default=0,
+    metavar="N",
+    help="Show N questions per row that only one run answers correctly.",
 )
 @format_option("table", "json")
 @with_session
 def compare(session: Session, run_a: str, run_b: str, other_workspace: str | None, flips: int, format_: str) -> None:
-    """What got better and what worse from RUN_A to RUN_B, on the same questions."""
+    """Compare RUN_A with RUN_B on the questions that both answered."""
     from pathlib import Path
 
     from rtbench.reporting.compare import compare as compared
     from rtbench.storage.runs import Runs
     from rtbench.storage.store import Store
 
-    second = Path(other_workspace) if other_workspace else session.workspace
-    before, after = Runs(session.workspace).load(run_a), Runs(second).load(run_b)
-    found = compared(before, after, session.store, Store(second / "store"))
+    other = Path(other_workspace) if other_workspace else session.workspace
+    before, after = Runs(session.workspace).load(run_a), Runs(other).load(run_b)
+    result = compared(before, after, session.store, Store(other / "store"))
     if format_ == "json":
-        print_json({"rows": [_as_data(one, flips) for one in found.rows], "left_out": found.left_out})
+        print_json({"rows": [_as_data(one, flips) for one in result.rows], "left_out": result.left_out})
         return
     click.echo(f"from {before.name} to {after.name}\n")
-    print_table(HEADS, [_row(one) for one in found.rows])
-    for said in [*_notes(found), *_limits(before, after)]:
-        click.echo(said)
+    print_table(HEADS, [_row(one) for one in result.rows])
+    for note in [*_notes(result), *_limits(before, after)]:
+        click.echo(note)
     if flips:
-        _show_flips(session, second, (before, after), found.rows, flips)
+        _show_flips(session, other, (before, after), result.rows, flips)
 
 
 def _row(one: Comparison) -> tuple[str, ...]:
@@ -78,31 +83,33 @@ def _row(one: Comparison) -> tuple[str, ...]:
     )
 
 
-def _notes(found: Compared) -> list[str]:
+def _notes(result: Compared) -> list[str]:
+    """Return the notes below the table."""
     notes = [_EFFECT, _P]
-    unpaired = sum(one.unpaired for one in found.rows)
+    unpaired = sum(one.unpaired for one in result.rows)
     if unpaired:
-        notes.append(f"{unpaired} answers have no partner in the other run and do not count.")
-    if found.left_out:
-        more = f" and {len(found.left_out) - 3} more" if len(found.left_out) > 3 else ""
+        notes.append(f"{unpaired} questions were answered in one run only and do not count.")
+    if result.left_out:
+        more = f" and {len(result.left_out) - 3} more" if len(result.left_out) > 3 else ""
         notes.append(
-            f"{len(found.left_out)} rows are not compared, as only one run has them, has scored them, or has them of these "
-            f"questions: {', '.join(found.left_out[:3])}{more}."
+            f"{len(result.left_out)} rows are not compared, because only one run has them or has scored them, or because "
+            f"their questions differ: {', '.join(result.left_out[:3])}{more}."
         )
     return notes
 
 
 def _limits(before: RunRecord, after: RunRecord) -> list[str]:
-    """A student of fewer training questions is another student."""
-    found = [sorted({cell.limit for cell in run.cells}, key=str) for run in (before, after)]
-    if found[0] == found[1]:
+    """Return a note where the runs use different numbers of questions, which affects training as well."""
+    by_run = [sorted({cell.limit for cell in run.cells}, key=str) for run in (before, after)]
+    if by_run[0] == by_run[1]:
         return []
-    said = [", ".join("all" if limit is None else f"the first {limit}" for limit in limits) for limits in found]
+    texts = [", ".join("all" if limit is None else f"the first {limit}" for limit in limits) for limits in by_run]
     trained = ", also in training" if any(cell.recipe for run in (before, after) for cell in run.cells) else ""
-    return [f"Questions of each fold that were used{trained}: {said[0]} in {before.name}, {said[1]} in {after.name}."]
+    return [f"Questions used of each fold{trained}: {texts[0]} in {before.name}, {texts[1]} in {after.name}."]
 
 
 def _as_data(one: Comparison, flips: int) -> dict[str, Any]:
+    """Return a comparison as JSON data, with at most ``flips`` of its flips."""
     import msgspec
 
     data: dict[str, Any] = msgspec.to_builtins(one)
@@ -112,17 +119,18 @@ def _as_data(one: Comparison, flips: int) -> dict[str, Any]:
 
 
 def _show_flips(
-    session: Session, second: Path, runs: tuple[RunRecord, RunRecord], found: Sequence[Comparison], count: int
+    session: Session, workspace: Path, runs: tuple[RunRecord, RunRecord], rows: Sequence[Comparison], count: int
 ) -> None:
+    """Print the first ``count`` flips of each row; ``workspace`` is that of the second run."""
     import msgspec
 
     from rtbench.reporting.answers import Judged, judged
     from rtbench.session import Session as OtherSession
 
-    other = OtherSession(msgspec.structs.replace(session.environment, workspace=str(second)))
+    other = OtherSession(msgspec.structs.replace(session.environment, workspace=str(workspace)))
     known: dict[tuple[int, str], dict[int, Judged]] = {}
 
-    def text_of(side: int, flip: Flip) -> Judged:
+    def answer_of(side: int, flip: Flip) -> Judged:
         key = (side, flip.cells[side])
         if key not in known:
             cell = next(cell for cell in runs[side].cells if cell.name == flip.cells[side])
@@ -130,11 +138,10 @@ def _show_flips(
         return known[key][flip.sample_index]
 
     out = console()
-    for one in found:
-        for flip in one.flips[:count]:
-            sides = (text_of(0, flip), text_of(1, flip))
-            way = "better" if flip.better else "worse"
-            heading(out, f"{flip.cells[0]}, {flip.sample_index}: {way}")
+    for row in rows:
+        for flip in row.flips[:count]:
+            sides = (answer_of(0, flip), answer_of(1, flip))
+            heading(out, f"{flip.cells[0]}, {flip.sample_index}: {'better' if flip.better else 'worse'}")
             out.print(f"question: {sides[0].sample.question}\ngold: {sides[0].sample.answer}", markup=False)
             for name, side in zip((runs[0].name, runs[1].name), sides, strict=True):
                 style = "green" if side.score.correct else "red"

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("cell", required=False)
-@click.option("--run", "run_name", metavar="NAME", help="Of this run.  [default: the latest]")
+@click.option("--run", "run_name", metavar="NAME", help="Run to read.  [default: the latest]")
 @click.option(
     "--with", "others", metavar="A,B", help="Try these curators instead, such as 'correct, {use: cap, most: 2}'."
 )
-@click.option("--budget", metavar="AMOUNT", help="Most that the run may cost, where they ask a paid judge.")
-@click.option("--examples", type=click.IntRange(min=0), default=2, show_default=True, help="Of what each removed.")
+@click.option("--budget", metavar="AMOUNT", help="Maximum cost of the run, required for paid judges.")
+@click.option(
+    "--examples", type=click.IntRange(min=0), default=2, show_default=True, help="Number of removed rationales to show."
+)
 @format_option("text", "json")
 @with_session
 def curate(
@@ -36,44 +38,47 @@ def curate(
     examples: int,
     format_: str,
 ) -> None:
-    """Show what each curator removed of a cell's rationales, with examples; try others on what is stored. Without CELL,
-    the first cell that was trained on rationales."""
+    """Show which of a cell's rationales each curator removed, or try other curators on the stored rationales.
+
+    Without CELL, use the first cell that was trained on rationales.
+    """
     from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
-    cells = [found for found in record.cells if found.examples is not None and found.teacher is not None]
+    cells = [one for one in record.cells if one.examples is not None and one.teacher is not None]
     if not cells:
         raise BadInputError("no cell was trained on rationales", where=f"run {record.name}")
-    picked = cells[0] if cell is None else find_cell(session, record, cell, cells)
-    stages = _stages(session, picked, others, record.name, budget)
+    selected = cells[0] if cell is None else find_cell(session, record, cell, cells)
+    stages = _stages(session, selected, others, record.name, budget)
     if format_ == "json":
         for stage in stages:
             del stage["examples"][examples:]
-        print_json({"cell": picked.name, "curators": stages})
+        print_json({"cell": selected.name, "curators": stages})
         return
-    click.echo(picked.name)
+    click.echo(selected.name)
     print_table(
-        ("curator", "removed", "left", "questions left"),
+        ("curator", "removed", "kept", "questions kept"),
         [(s["curator"], f"{s['removed']:,}", f"{s['left']:,}", f"{s['covered']:,}") for s in stages],
     )
     out = console()
     for stage in stages:
         for example in stage["examples"][:examples]:
-            heading(out, f"removed by {stage['curator']}: {picked.task} {example['sample_index']}")
+            heading(out, f"removed by {stage['curator']}: {selected.task} {example['sample_index']}")
             out.print(example["question"], markup=False)
             out.print(example["rationale"], markup=False, style="yellow")
-            verdict = "right" if example["correct"] else "wrong"
-            found = "nothing" if example["extracted"] is None else repr(example["extracted"])
-            said = (
-                f"extracted: {found}   gold: {example['answer']!r}   {verdict}   ended by: {example['finish_reason']}"
+            correct = "correct" if example["correct"] else "wrong"
+            extracted = "nothing" if example["extracted"] is None else repr(example["extracted"])
+            out.print(
+                f"extracted: {extracted}   gold: {example['answer']!r}   {correct}   "
+                f"finish reason: {example['finish_reason']}",
+                markup=False,
             )
-            out.print(said, markup=False)
 
 
 def _stages(
     session: Session, cell: CellRecord, others: str | None, run_name: str, budget: str | None
 ) -> list[dict[str, Any]]:
-    """What each curator was given, and left; the first stage is all that there is."""
+    """Return what each curator removed and kept, as JSON data. The first stage contains all rationales."""
     import msgspec
 
     from rtbench.reporting.answers import check_task
@@ -83,12 +88,12 @@ def _stages(
 
     assert cell.examples is not None
     if not session.store.has("curate", cell.examples):
-        raise BadInputError("is not curated yet", where=cell.name, next_step="`rtbench run` goes on with it.")
+        raise BadInputError("not curated yet", where=f"cell {cell.name}", next_step="Use `rtbench run` first.")
     check_task(session, cell)
     meta = session.store.meta("curate", cell.examples)
     spec = msgspec.convert(meta.spec, CurateSpec)
     if not meta.inputs:
-        raise BadInputError("learns from gold answers, not from rationales", where=cell.name)
+        raise BadInputError("the cell is trained on gold answers, not on rationales", where=f"cell {cell.name}")
     if others is not None:
         spec = _with(session, spec, others)
         session = _keep_budget(session, spec, run_name, budget)
@@ -99,11 +104,12 @@ def _stages(
 
 
 def _stage(stage: Stage) -> dict[str, Any]:
-    left = {id(candidate) for candidate in stage.after}
-    gone = [candidate for candidate in stage.before if id(candidate) not in left]
+    """Return what one curator removed and kept, as JSON data."""
+    kept = {id(candidate) for candidate in stage.after}
+    removed = [candidate for candidate in stage.before if id(candidate) not in kept]
     return {
         "curator": stage.curator,
-        "removed": len(gone),
+        "removed": len(removed),
         "left": len(stage.after),
         "covered": len({candidate.example.sample_index for candidate in stage.after}),
         "examples": [
@@ -117,13 +123,17 @@ def _stage(stage: Stage) -> dict[str, Any]:
                 "correct": candidate.correct,
                 "finish_reason": candidate.completion.finish_reason,
             }
-            for candidate in gone
+            for candidate in removed
         ],
     }
 
 
 def _keep_budget(session: Session, spec: CurateSpec, run_name: str, budget: str | None) -> Session:
-    """Return a session that keeps the run's budget. Raises BadInputError where a judge costs money and nobody said how much may be spent."""
+    """Return a session with the run's budget.
+
+    Raises:
+        BadInputError: a judge costs money and there is no budget, or its price is missing or in another currency.
+    """
     from rtbench.cli.money import check_price, open_account
     from rtbench.steps.curate import judges_of
     from rtbench.storage.budget import parse_budget
@@ -133,7 +143,7 @@ def _keep_budget(session: Session, spec: CurateSpec, run_name: str, budget: str 
         paid = [judge.name for judge in judges if judge.paid]
         if paid:
             raise BadInputError(
-                f"{paid[0]} costs money", where="--with", next_step="Say how much the run may: --budget 5usd."
+                f"judge {paid[0]} costs money", where="--with", next_step="Set a budget, such as --budget 5usd."
             )
         return session
     nano, currency = parse_budget(budget)
@@ -143,10 +153,10 @@ def _keep_budget(session: Session, spec: CurateSpec, run_name: str, budget: str 
 
 
 def _with(session: Session, spec: CurateSpec, others: str) -> CurateSpec:
-    """The spec with other curators.
+    """Return a spec with other curators.
 
     Raises:
-        BadInputError: they are no list of curators.
+        BadInputError: ``others`` is not a list of curators.
     """
     import msgspec
     import yaml
@@ -159,9 +169,13 @@ def _with(session: Session, spec: CurateSpec, others: str) -> CurateSpec:
         items = yaml.safe_load(f"[{others}]")
     except yaml.YAMLError:
         raise BadInputError(
-            f"{others!r} is no list of curators", where="--with", next_step="Such as 'correct, {use: cap, most: 2}'."
+            f"{others!r} is not a list of curators",
+            where="--with",
+            next_step="Write a list such as 'correct, {use: cap, most: 2}'.",
         ) from None
     block = convert({"curators": items}, Block, where="--with")
-    found = curators_of(session, block, where="--with")
-    named = [(name, session.curator(name, dict(options)).version, options) for name, options in found]
-    return msgspec.structs.replace(spec, curators=named)
+    curators = [
+        (name, session.curator(name, dict(options)).version, options)
+        for name, options in curators_of(session, block, where="--with")
+    ]
+    return msgspec.structs.replace(spec, curators=curators)

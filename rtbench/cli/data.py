@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """List, download or verify the tasks' data files and the published recordings."""
+    """List, download and verify the tasks' data files and the published recordings."""
 
 
 def _pins(session: Session, names: list[str] | None) -> dict[str, PinnedFile]:
-    """Pinned files of tasks, then what plugins add for them, each once."""
+    """Return the pinned files of tasks and those that plugins add for them, by name."""
     tasks = names or session.registry("tasks").names()
-    own = [pin for name in tasks for pin in getattr(session.task(name, where="--tasks"), "pins", ())]
+    own = [pin for name in tasks for pin in session.task(name, where="--tasks").pins]
     return {pin.name: pin for pin in (*own, *session.plugins.pinned_files(tasks))}
 
 
-_tasks = click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these tasks' files.")
+_tasks = click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only the files of these tasks.")
 
 
 @data.command("list")
@@ -34,7 +34,7 @@ _tasks = click.option("--tasks", "names", callback=name_list, metavar="A,B", hel
 @format_option("table", "json")
 @with_session
 def list_(session: Session, names: list[str] | None, format_: str) -> None:
-    """List the pinned files and whether they are at hand."""
+    """List the pinned files and whether they are found locally."""
     rows = [
         {
             "file": pin.name,
@@ -67,7 +67,7 @@ def list_(session: Session, names: list[str] | None, format_: str) -> None:
 @_tasks
 @with_session
 def pull(session: Session, names: list[str] | None) -> None:
-    """Download what is not at hand; a download that broke off goes on where it stopped."""
+    """Download missing files. Interrupted downloads are resumed."""
     pins = _pins(session, names)
     missing: list[MissingDataError] = []
     for pin in pins.values():
@@ -78,9 +78,9 @@ def pull(session: Session, names: list[str] | None) -> None:
             missing.append(error)
     if missing:
         raise MissingDataError(
-            f"{len(missing)} of {len(pins)} files are not at hand",
+            f"{len(missing)} of {len(pins)} files are missing",
             where=missing[0].where,
-            next_step="Run `rtbench data pull` again, or give a folder that holds them with --data-dir.",
+            next_step="Run `rtbench data pull` again, or give a folder that contains them with --data-dir.",
         )
 
 
@@ -89,7 +89,7 @@ def pull(session: Session, names: list[str] | None) -> None:
 @format_option("text", "json")
 @with_session
 def verify(session: Session, names: list[str] | None, format_: str) -> None:
-    """Check the digest of every file at hand; an error where one is wrong, or where none is there."""
+    """Check the digests of all local files. Fails if a digest is wrong or no file is found."""
     results: dict[str, str] = {}
     wrong: list[BadInputError] = []
     for pin in _pins(session, names).values():
@@ -107,7 +107,7 @@ def verify(session: Session, names: list[str] | None, format_: str) -> None:
         raise wrong[0]
     if results and set(results.values()) == {"absent"}:
         raise MissingDataError(
-            "none of the files is at hand",
+            "none of the files was found locally",
             where=f"--data-dir {session.files.data_dir}" if session.files.data_dir else str(session.files.cache_dir),
-            next_step="Run `rtbench data pull`, or give a folder that holds them with --data-dir.",
+            next_step="Run `rtbench data pull`, or give a folder that contains them with --data-dir.",
         )

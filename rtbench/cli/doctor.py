@@ -15,36 +15,36 @@ if TYPE_CHECKING:
 
 REQUIRED = ("torch", "transformers", "lm-eval", "datasets", "safetensors", "tokenizers", "msgspec", "pluggy", "scipy")
 EXTRAS = {
-    "lm-eval": (("accelerate",), "runs the exported tasks with `lm_eval --model hf`"),
-    "lora": (("peft",), "trains adapters instead of all weights (students' option `lora`)"),
-    "qlora": (("accelerate", "bitsandbytes", "peft"), "holds the base in 4 bits meanwhile (`lora: {quantize: nf4}`)"),
-    "distributed": (("accelerate",), "trains a student in several processes (students' option `processes`)"),
-    "vllm": (("vllm",), "teachers, and causal students' texts, in vLLM's engine on this machine's GPUs"),
-    "slurm": (("submitit",), "trainings and other heavy steps as jobs of a Slurm cluster (`--executor slurm`)"),
-    "inspect": (("inspect_ai",), "a run as inspect_ai's logs (`report --format inspect`)"),
-    "test": (("pytest", "hypothesis", "mypy", "ruff"), "runs the project's own tests"),
+    "lm-eval": (("accelerate",), "run exported tasks with `lm_eval --model hf`"),
+    "lora": (("peft",), "train adapters instead of all weights (student option `lora`)"),
+    "qlora": (("accelerate", "bitsandbytes", "peft"), "train adapters on a 4-bit base model (`lora: {quantize: nf4}`)"),
+    "distributed": (("accelerate",), "train a student in several processes (student option `processes`)"),
+    "vllm": (("vllm",), "generate with vLLM on this machine's GPUs (teachers and causal students)"),
+    "slurm": (("submitit",), "run training and other heavy steps as Slurm jobs (`--executor slurm`)"),
+    "inspect": (("inspect_ai",), "export a run as inspect_ai logs (`report --format inspect`)"),
+    "test": (("pytest", "hypothesis", "mypy", "ruff"), "run the project's own tests"),
 }
-"""Extra: its packages and what it adds."""
+"""Packages and purpose of each extra."""
 
 
 @click.command()
 @format_option("text", "json")
 @with_session
 def doctor(session: Session, format_: str) -> None:
-    """Say what is installed, what is missing, and what each extra would add."""
-    found = examine(session)
+    """Show what is installed, what is missing, and what each extra adds."""
+    sections = examine(session)
     if format_ == "json":
-        print_json(found)
+        print_json(sections)
         return
     out = console()
-    for section, lines in found.items():
+    for section, lines in sections.items():
         out.print(section, style="bold")
         for name, value in lines.items():
             out.print(f"  {name}: {value}", markup=False)
 
 
 def examine(session: Session) -> dict[str, dict[str, Any]]:
-    """Sections of facts. Holds no secrets: of keys only whether a variable is set."""
+    """Return facts about the installation, by section and name. They contain no secrets."""
     import platform
 
     packages = {name: _version(name) for name in ("rtbench", *REQUIRED)}
@@ -67,30 +67,31 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
         "packages": packages,
         "extras": extras,
         "folders": {
-            "workspace": f"{session.workspace} ({'there' if session.workspace.exists() else 'not made yet'})",
-            "data": session.environment.data_dir or "not given (--data-dir, RTBENCH_DATA_DIR)",
-            "recordings": str(session.recordings or "not given (--recordings, RTBENCH_RECORDINGS)"),
+            "workspace": f"{session.workspace} ({'exists' if session.workspace.exists() else 'not created yet'})",
+            "data": session.environment.data_dir or "not set (--data-dir, RTBENCH_DATA_DIR)",
+            "recordings": str(session.recordings or "not set (--recordings, RTBENCH_RECORDINGS)"),
         },
         "data": {
-            name: ", ".join(f"{file}: {state}" for file, state in found.items()) or "own files"
-            for name, found in states.items()
+            name: ", ".join(f"{file}: {state}" for file, state in by_file.items()) or "no pinned files"
+            for name, by_file in states.items()
         },
     }
 
 
 def _ready(packages: Mapping[str, str], states: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """What can be run as things stand."""
+    """Return what can be run in this installation."""
     missing = [name for name, version in packages.items() if version == "missing"]
-    files = {file: state for found in states.values() for file, state in found.items()}
-    there = sum(state in {"data-dir", "cache"} for state in files.values())
-    more = "" if there == len(files) else "; the rest is downloaded when needed, or named with --data-dir"
+    files = {file: state for by_file in states.values() for file, state in by_file.items()}
+    local = sum(state in {"data-dir", "cache"} for state in files.values())
+    more = "" if local == len(files) else "; the others are downloaded when needed, or read from --data-dir"
     return {
         "rtbench run": f"no, missing: {', '.join(missing)}" if missing else "yes (needs no data, key, GPU or network)",
-        "runs on published data": f"{there} of {len(files)} data files at hand{more}",
+        "runs on published data": f"{local} of {len(files)} data files found locally{more}",
     }
 
 
 def _version(name: str) -> str:
+    """Return the version of a package, or ``missing``."""
     import importlib.metadata
 
     try:
@@ -100,5 +101,5 @@ def _version(name: str) -> str:
 
 
 def _states(session: Session, name: str) -> dict[str, str]:
-    """A task's pinned files, and whether they are at hand."""
-    return {pin.name: session.files.status(pin) for pin in getattr(session.task(name), "pins", ())}
+    """Return the states of a task's pinned files, by name."""
+    return {pin.name: session.files.status(pin) for pin in session.task(name).pins}

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("cell", required=False)
-@click.option("--run", "run_name", metavar="NAME", help="Of this run.  [default: the latest]")
-@click.option("--extractor", metavar="NAME", help="Verdicts of another extractor.")
-@click.option("--examples", type=click.IntRange(min=0), default=0, metavar="N", help="Show N of each category.")
+@click.option("--run", "run_name", metavar="NAME", help="Run to read.  [default: the latest]")
+@click.option("--extractor", metavar="NAME", help="Use the scores of another extractor.")
+@click.option("--examples", type=click.IntRange(min=0), default=0, metavar="N", help="Show N answers of each category.")
 @format_option("table", "json")
 @with_session
 def errors(
     session: Session, cell: str | None, run_name: str | None, extractor: str | None, examples: int, format_: str
 ) -> None:
-    """Count wrong answers by what went wrong, found by rule, for one cell or all of a run."""
+    """Count wrong answers by category, for one cell or for all cells of a run. Categories are assigned by rule."""
     from rtbench.reporting.wrong_answers import CATEGORIES
     from rtbench.storage.runs import Runs
 
@@ -37,13 +37,13 @@ def errors(
         cells = [one for one in record.cells if session.store.scored(one)]
     else:
         cells = [find_cell(session, record, cell)]
-    answers, counts, shown = _looked_into(session, cells, extractor, examples)
+    answers, counts, shown = _categorised(session, cells, extractor, examples)
     if format_ == "json":
         data = [
             {"cell": name, "n": answers[name], "wrong": count.total(), "categories": dict(count)}
             for name, count in counts.items()
         ]
-        print_json({"cells": data, "examples": {c: [_told(*pair) for pair in pairs] for c, pairs in shown.items()}})
+        print_json({"cells": data, "examples": {c: [_as_data(*pair) for pair in pairs] for c, pairs in shown.items()}})
         return
     present = [category for category in CATEGORIES if any(count[category] for count in counts.values())]
     rows = [
@@ -57,14 +57,14 @@ def errors(
     for category in present:
         for name, answer in shown.get(category, []):
             heading(out, f"{category}: {name} {answer.score.sample_index}")
-            for field, text in _told(name, answer).items():
+            for field, text in _as_data(name, answer).items():
                 out.print(f"{field}: {text}", markup=False)
 
 
-def _looked_into(
+def _categorised(
     session: Session, cells: Sequence[CellRecord], extractor: str | None, examples: int
 ) -> tuple[dict[str, int], dict[str, Counter[Category]], dict[Category, list[tuple[str, Judged]]]]:
-    """Answers and categories by cell, and examples of each category."""
+    """Return the number of answers and of each category by cell, and examples of each category."""
     from rtbench.reporting.answers import judged
     from rtbench.reporting.wrong_answers import categories_of
 
@@ -72,10 +72,10 @@ def _looked_into(
     counts: dict[str, Counter[Category]] = {}
     shown: dict[Category, list[tuple[str, Judged]]] = {}
     for cell in cells:
-        found = judged(session, cell, extractor)
-        answers[cell.name] = len(found)
+        of_cell = judged(session, cell, extractor)
+        answers[cell.name] = len(of_cell)
         counts[cell.name] = Counter()
-        for answer, category in zip(found, categories_of(session.task(cell.task), found), strict=True):
+        for answer, category in zip(of_cell, categories_of(session.task(cell.task), of_cell), strict=True):
             if category is None:
                 continue
             counts[cell.name][category] += 1
@@ -84,7 +84,8 @@ def _looked_into(
     return answers, counts, shown
 
 
-def _told(name: str, answer: Judged) -> dict[str, str | int | None]:
+def _as_data(name: str, answer: Judged) -> dict[str, str | int | None]:
+    """Return an answer of the named cell as JSON data."""
     return {
         "cell": name,
         "sample_index": answer.score.sample_index,

@@ -19,34 +19,39 @@ if TYPE_CHECKING:
 @format_option("table", "json")
 @with_session
 def extractors(session: Session, format_: str) -> None:
-    """List the extractors that tasks have, with their versions and what they reproduce."""
+    """List the extractors of all tasks, with their versions and the code or paper that they reproduce."""
     if click.get_current_context().invoked_subcommand is not None:
         return
-    found: dict[tuple[str, int, str], list[str]] = {}
+    tasks_by_extractor: dict[tuple[str, int, str], list[str]] = {}
     for name in session.registry("tasks").names():
         task = session.task(name)
         for extractor in map(task.extractor, task.info.extractors):
-            found.setdefault((extractor.name, extractor.version, extractor.cites), []).append(name)
+            key = (extractor.name, extractor.version, extractor.cites)
+            tasks_by_extractor.setdefault(key, []).append(name)
     if format_ == "json":
         heads = ("extractor", "version", "cites", "tasks")
-        print_json([dict(zip(heads, (*key, tasks), strict=True)) for key, tasks in found.items()])
+        print_json([dict(zip(heads, (*key, tasks), strict=True)) for key, tasks in tasks_by_extractor.items()])
         return
-    rows = [(name, str(version), str(len(tasks)), cites) for (name, version, cites), tasks in found.items()]
+    rows = [
+        (name, str(version), str(len(tasks)), cites) for (name, version, cites), tasks in tasks_by_extractor.items()
+    ]
     print_table(("extractor", "version", "tasks", "reproduces"), rows)
 
 
 @extractors.command()
 @click.argument("one")
 @click.argument("other")
-@click.option("--cell", metavar="CELL", help="Of this cell.  [default: all of the run]")
-@click.option("--run", "run_name", metavar="NAME", help="Of this run.  [default: the latest]")
-@click.option("--examples", type=click.IntRange(min=0), default=3, show_default=True, metavar="N", help="Show N texts.")
+@click.option("--cell", metavar="CELL", help="Cell to read.  [default: all cells of the run]")
+@click.option("--run", "run_name", metavar="NAME", help="Run to read.  [default: the latest]")
+@click.option(
+    "--examples", type=click.IntRange(min=0), default=3, show_default=True, metavar="N", help="Show N completions."
+)
 @format_option("table", "json")
 @with_session
 def diff(
     session: Session, one: str, other: str, cell: str | None, run_name: str | None, examples: int, format_: str
 ) -> None:
-    """Where two extractors, ONE and OTHER, come to different verdicts on the same completions."""
+    """Show completions that the extractors ONE and OTHER score differently."""
     from rtbench.reporting.answers import scored_cells
     from rtbench.storage.runs import Runs
 
@@ -54,37 +59,38 @@ def diff(
     cells = [find_cell(session, record, cell)] if cell is not None else scored_cells(session, record)
     rows: list[tuple[str, ...]] = []
     differing: list[dict[str, Any]] = []
-    for found in cells:
-        pairs = _pairs(session, found, one, other)
-        apart = [(a, b) for a, b in pairs if a.score.correct != b.score.correct]
-        only = sum(a.score.correct for a, _ in apart)
-        rows.append((found.name, str(len(pairs)), str(only), str(len(apart) - only)))
-        differing += [_told(found, a, b) for a, b in apart]
+    for current in cells:
+        pairs = _pairs(session, current, one, other)
+        different = [(a, b) for a, b in pairs if a.score.correct != b.score.correct]
+        only_one = sum(a.score.correct for a, _ in different)
+        rows.append((current.name, str(len(pairs)), str(only_one), str(len(different) - only_one)))
+        differing += [_as_data(current, a, b) for a, b in different]
     if format_ == "json":
         counted = [dict(zip(("cell", "n", "only_one", "only_other"), row, strict=True)) for row in rows]
         print_json({"one": one, "other": other, "cells": counted, "differing": differing})
         return
-    print_table(("cell", "n", f"right by {one} only", f"right by {other} only"), rows)
+    print_table(("cell", "n", f"correct by {one} only", f"correct by {other} only"), rows)
     out = console()
-    for told in differing[:examples]:
-        heading(out, f"{told['cell']} {told['sample_index']}")
+    for example in differing[:examples]:
+        heading(out, f"{example['cell']} {example['sample_index']}")
         for field in ("question", "text", "gold"):
-            out.print(f"{field}: {told[field]}", markup=False)
-        for name, extracted, right in ((one, *told["one"]), (other, *told["other"])):
-            out.print(f"{name}: {extracted!r}", style="green" if right else "red", markup=False)
-    out.print(f"{len(differing)} verdicts differ", style="dim")
+            out.print(f"{field}: {example[field]}", markup=False)
+        for name, extracted, correct in ((one, *example["one"]), (other, *example["other"])):
+            out.print(f"{name}: {extracted!r}", style="green" if correct else "red", markup=False)
+    out.print(f"{len(differing)} scores differ", style="dim")
 
 
 def _pairs(session: Session, cell: CellRecord, one: str, other: str) -> list[tuple[Judged, Judged]]:
-    """Both verdicts on each question; where several completions vote, each extractor may have picked another."""
+    """Return both scores of each question. Where completions vote, each extractor may have chosen a different one."""
     from rtbench.reporting.answers import judged_by
 
-    found = judged_by(session, cell, [one, other])
-    second = {b.score.sample_index: b for b in found[other]}
-    return [(a, second[a.score.sample_index]) for a in found[one]]
+    answers = judged_by(session, cell, [one, other])
+    second = {b.score.sample_index: b for b in answers[other]}
+    return [(a, second[a.score.sample_index]) for a in answers[one]]
 
 
-def _told(cell: CellRecord, one: Judged, other: Judged) -> dict[str, Any]:
+def _as_data(cell: CellRecord, one: Judged, other: Judged) -> dict[str, Any]:
+    """Return an answer with both scores as JSON data."""
     return {
         "cell": cell.name,
         "sample_index": one.score.sample_index,

@@ -1,4 +1,4 @@
-"""Groups of commands to which plugins add."""
+"""Command groups that plugins can extend."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import click
 
 
 class PluginGroup(click.Group):
-    """A group that looks among the plugins for a name it does not have.
+    """A command group that also finds commands of plugins.
 
     A plugin registers ``NAME`` for ``rtbench NAME``, and ``GROUP.NAME`` for ``rtbench GROUP NAME``. ``--help`` loads no
-    plugin: it lists what installed distributions declare in the entry-point group ``rtbench.commands``.
+    plugins: it lists the entry points of installed distributions in the group ``rtbench.commands``.
     """
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -34,5 +34,5 @@ class PluginGroup(click.Group):
 
     @staticmethod
     def _prefix(ctx: click.Context) -> str:
-        """Return what names of the group's commands begin with: ``tasks.`` in ``rtbench tasks``."""
+        """Return the prefix of registered names of the group's commands: ``tasks.`` for ``rtbench tasks``."""
         return "".join(f"{part}." for part in ctx.command_path.split()[1:])

@@ -1,4 +1,4 @@
-"""A run in a terminal: its cells by method and task, the steps under way with rate and time left, and money."""
+"""Live display of a run in a terminal: cells by method and task, running steps with rate and time left, and costs."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ if TYPE_CHECKING:
     from rtbench.session import Session
 
 MONEY_SECONDS = 2.0
-"""How often the account is read."""
+"""Seconds between two reads of the run's account."""
 HEAD = 9
-"""Letters of a task's name that fit over its column."""
+"""Maximum number of characters of a task's name in a column heading."""
 
 
 class Cells:
-    """How many cells of each method and task are done, failed, or left."""
+    """Counts the cells of each method and task that are done, failed or left."""
 
     def __init__(self, plan: Plan) -> None:
         self.tasks: list[str] = list(dict.fromkeys(planned.cell.task.name for planned in plan.cells))
         self.counts: dict[str, dict[str, list[int]]] = {}
-        """Done, failed and all, by method and task."""
+        """Number of cells that are done, that failed, and in all, by method and task."""
         self._waiting: dict[str, list[tuple[str, str]]] = {}
-        """Cells by the score step that they wait for: several cells may share one."""
+        """Method and task of unfinished cells, by key of the score step, which several cells may share."""
         for planned in plan.cells:
             method, task = planned.cell.method, planned.cell.task.name
             counts = self.counts.setdefault(method, {}).setdefault(task, [0, 0, 0])
@@ -50,10 +50,12 @@ class Cells:
                 self._waiting.setdefault(planned.score.key, []).append((method, task))
 
     def ended(self, key: str, state: StepState) -> None:
+        """Count the cells of a score step that has ended."""
         for method, task in self._waiting.pop(key, ()):
             self.counts[method][task][0 if state.state == "done" else 1] += 1
 
     def table(self) -> Table:
+        """Return the counts as a table."""
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column("cells done", style="bold")
         for task in self.tasks:
@@ -66,13 +68,13 @@ class Cells:
 def _count(counts: list[int] | None) -> Text:
     if counts is None:
         return Text("")
-    done, failed, whole = counts
-    style = "red" if failed else "green" if done == whole else "yellow" if done else "dim"
-    return Text(f"{done}/{whole}" + (f" {failed}!" if failed else ""), style=style)
+    done, failed, total = counts
+    style = "red" if failed else "green" if done == total else "yellow" if done else "dim"
+    return Text(f"{done}/{total}" + (f" {failed}!" if failed else ""), style=style)
 
 
 class LiveListener(RunListener):
-    """The live view. What must stay (failures, warnings) is printed above it."""
+    """Shows the live display. Failures and warnings are printed above it and stay."""
 
     def __init__(self, plan: Plan, session: Session, console: Console) -> None:
         super().__init__(plan, session, console)
@@ -101,21 +103,22 @@ class LiveListener(RunListener):
         self._live.stop()
 
     def view(self) -> RenderableType:
+        """Return the current display."""
         parts: list[RenderableType] = [self._cells.table(), self._bars]
         if money := self._spent():
             parts.append(Text(money, style="dim"))
         return Group(*parts)
 
     def _spent(self) -> str:
-        """What the run has spent so far, where it has an account."""
+        """Return what the run has spent so far; empty where no account is kept."""
         budget = self._session.budget
         if budget is not None and time.monotonic() - self._money_read >= MONEY_SECONDS:
             from rtbench.storage.budget import money
 
             self._money_read = time.monotonic()
             account, cap = budget.account(), budget.cap
-            most = "" if cap.nano is None else f" of {money(cap.nano, cap.currency)}"
-            self._money = f"spent {money(account.spent, cap.currency)}{most}"
+            limit = "" if cap.nano is None else f" of {money(cap.nano, cap.currency)}"
+            self._money = f"spent {money(account.spent, cap.currency)}{limit}"
         return self._money
 
     def show_started(self, step: Step) -> None:

@@ -1,4 +1,4 @@
-"""A run's account and its cap, for the commands that spend."""
+"""Account and budget of a run, for commands that cost money."""
 
 from __future__ import annotations
 
@@ -16,11 +16,20 @@ if TYPE_CHECKING:
 
 
 def keep_account(session: Session, plan: Plan, name: str, budget: str | None) -> Session:
-    """Return a session that books everything that the run of that name spends, and spends no more than a budget together
-    with what its earlier goes have spent. Without a budget an account is kept where all prices are in one currency.
+    """Return a session that books the costs of a run and keeps its budget.
+
+    Costs of earlier runs of the same name count. Without a budget, an account is kept where all prices are in one
+    currency.
+
+    Args:
+        session: session without an account.
+        plan: the run's plan.
+        name: name of the run.
+        budget: amount and currency, such as ``25usd``; None: no limit.
 
     Raises:
-        BadInputError: the budget is no amount, or a price is missing or in another currency.
+        BadInputError: the budget is not an amount, or a price is missing or in another currency.
+        UnknownNameError: the budget's currency is unknown.
     """
     from rtbench.storage.budget import CURRENCIES, money, parse_budget
 
@@ -32,23 +41,23 @@ def keep_account(session: Session, plan: Plan, name: str, budget: str | None) ->
     if not any(_prices(session, plan)):
         if currency not in CURRENCIES:
             raise UnknownNameError.of("currency", currency, CURRENCIES, where=f"--budget {budget}", most=8)
-        said = "--budget has nothing to guard: no teacher, student or judge of this run costs money"
-        console(stderr=True).print(said, style="yellow", markup=False)
+        text = "--budget has no effect: no teacher, student or judge of this run costs money"
+        console(stderr=True).print(text, style="yellow", markup=False)
     account = open_account(session, name, nano, currency)
     if account.budget is not None and (spent := account.budget.account().spent):
-        said = f"this run has spent {money(spent, currency)} of {money(nano, currency)} before"
-        console(stderr=True).print(said, markup=False)
+        text = f"this run has already spent {money(spent, currency)} of {money(nano, currency)}"
+        console(stderr=True).print(text, markup=False)
     return account
 
 
 def open_account(session: Session, name: str, nano: int | None, currency: str) -> Session:
-    """Open the account of that name, and return a session that books on it.
+    """Return a session that books costs on the account of a run.
 
     Args:
-        session: without it.
-        name: of the run.
-        nano: most that may be spent, in billionths; None: there is no cap.
-        currency: of all prices.
+        session: session without an account.
+        name: name of the run.
+        nano: budget in billionths of the currency; None: no limit.
+        currency: currency of all prices.
     """
     from rtbench.schema.money import BudgetCap
     from rtbench.storage.budget import Budget
@@ -61,26 +70,31 @@ def open_account(session: Session, name: str, nano: int | None, currency: str) -
 
 
 def check_price(teacher: Teacher, currency: str) -> None:
-    """Raises BadInputError where a teacher costs money and states no price, or states one in another currency."""
+    """Check that a teacher's price allows for a budget.
+
+    Raises:
+        BadInputError: a paid teacher has no price, or its price is in another currency.
+    """
     where = f"teacher {teacher.name!r}"
     if teacher.price is None and teacher.paid:
         raise BadInputError(
-            "its price is not known, so no budget can be kept",
+            "its price is unknown, so that a budget cannot be kept",
             where=where,
-            next_step="Give it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
+            next_step="State it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
         )
     if teacher.price is not None:
         _check_currency(teacher.price, currency, where)
 
 
 def _check_prices(session: Session, plan: Plan, currency: str) -> None:
+    """Check that all prices are known and in one currency."""
     for teacher in _teachers(session, plan):
         check_price(teacher, currency)
     for planned in plan.cells:
         student = planned.cell.models.student
         if student is not None and planned.score is not None and (missing := student.unpriced()) is not None:
             raise BadInputError(
-                "what it costs is not known, so no budget can be kept",
+                "its costs are unknown, so that a budget cannot be kept",
                 where=f"student {student.name!r}",
                 next_step=missing,
             )
@@ -91,12 +105,14 @@ def _check_prices(session: Session, plan: Plan, currency: str) -> None:
 def _check_currency(price: Price, currency: str, where: str) -> None:
     if price.currency.upper() != currency:
         raise BadInputError(
-            f"its price is in {price.currency}, the budget in {currency}", where=where, next_step="Use one currency."
+            f"its price is in {price.currency}, but the budget is in {currency}",
+            where=where,
+            next_step="Use one currency.",
         )
 
 
 def _prices(session: Session, plan: Plan) -> Iterator[tuple[str, Price]]:
-    """Whose price it is, and the price, of all that a plan may ask."""
+    """Yield the teachers and students of a plan that have a price, each as text and price."""
     for teacher in _teachers(session, plan):
         if teacher.price is not None:
             yield f"teacher {teacher.name!r}", teacher.price
@@ -107,7 +123,7 @@ def _prices(session: Session, plan: Plan) -> Iterator[tuple[str, Price]]:
 
 
 def _teachers(session: Session, plan: Plan) -> Iterator[Teacher]:
-    """Teachers of cells that can run, and curators' judges."""
+    """Yield the teachers of cells that can run, and the judges of curators."""
     from rtbench.schema.steps import CurateSpec
     from rtbench.steps.curate import judges_of
 

@@ -28,20 +28,20 @@ if TYPE_CHECKING:
     from rtbench.schema.steps import Step
     from rtbench.session import Session
 
-HEADS = ("step", "state", "requests", "new", "prompt tokens ≈", "new tokens ≤", "cost ≤", "time ≈", "memory ≈")
+HEADS = ("step", "state", "requests", "new requests", "prompt tokens ≈", "new tokens ≤", "cost ≤", "time ≈", "memory ≈")
 SHORT = 60
-"""Steps that are listed one by one without being asked to."""
+"""Maximum number of steps to list one by one without ``--steps``."""
 
 
 @click.command()
 @matrix_options
 @click.option(
-    "--pilot", type=int, metavar="N", help="Ask N of each teacher's requests now, for what the rest will cost."
+    "--pilot", type=int, metavar="N", help="Send N requests to each teacher now, to estimate the cost of the others."
 )
-@click.option("--budget", metavar="AMOUNT", help="Most that the run may cost; the pilot counts.")
+@click.option("--budget", metavar="AMOUNT", help="Maximum cost of the run, including the pilot.")
 @NAME
 @with_executor
-@click.option("--steps", is_flag=True, help="List every step, cached ones too.")
+@click.option("--steps", is_flag=True, help="List every step, including cached ones.")
 @format_option("table", "json")
 @with_session
 def plan(
@@ -55,54 +55,50 @@ def plan(
     executor_options: dict[str, object],
     **arguments: Any,
 ) -> None:
-    """Show what a run would do: steps cached and to do, with requests, tokens, money and time."""
+    """Show the steps of a run, with estimates of requests, tokens, cost, time and memory."""
     from rtbench.planning.estimate import estimate
     from rtbench.planning.preflight import unready
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
     session = session.having(machine=session.executor(executor, executor_options).machine())
-    made = planned(session, dict(arguments))
+    current = planned(session, dict(arguments))
     if budget is not None or pilot is not None:
-        session = keep_account(session, made, name or run_name(made, arguments), budget)
+        session = keep_account(session, current, name or run_name(current, arguments), budget)
     if pilot is not None:
         from rtbench.planning.pilot import run_pilot
 
-        for piloted in run_pilot(session, made, pilot):
-            said = f"pilot: {piloted.title}: {piloted.asked} asked, {piloted.held} were there"
-            console(stderr=True).print(said, markup=False, soft_wrap=True)
-    estimates = estimate(session, made)
-    lacking = [str(error) for error in unready(session, made, estimates)]
+        for piloted in run_pilot(session, current, pilot):
+            text = f"pilot: {piloted.title}: {piloted.asked} requests sent, {piloted.held} already in the ledger"
+            console(stderr=True).print(text, markup=False, soft_wrap=True)
+    estimates = estimate(session, current)
+    lacking = [str(error) for error in unready(session, current, estimates)]
     if format_ == "json":
-        print_json(as_data(made, estimates) | {"lacking": lacking, "engines": engines(session, made)})
+        print_json(as_data(current, estimates) | {"lacking": lacking, "engines": engines(session, current)})
         return
-    show(made, estimates, every_step=steps)
-    for engine, names in engines(session, made).items():
-        console().print(f"texts of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
-    for said in _doubled(session, made):
-        console().print(said, style="yellow", markup=False)
-    for said in lacking:
-        console().print(f"before it can run: {said}", style="yellow", markup=False, soft_wrap=True)
+    show(current, estimates, every_step=steps)
+    for engine, names in engines(session, current).items():
+        console().print(f"generation engine of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
+    for warning in _overlaps(session, current):
+        console().print(warning, style="yellow", markup=False)
+    for requirement in lacking:
+        console().print(f"before it can run: {requirement}", style="yellow", markup=False, soft_wrap=True)
 
 
-def _doubled(session: Session, made: Plan) -> list[str]:
-    """Of tasks given as files, the test questions that are training questions too."""
+def _overlaps(session: Session, current: Plan) -> list[str]:
+    """Return warnings about test questions that are also training questions, for tasks given as files."""
     from rtbench.data.overlap import doubled
 
-    own = {p.cell.task.name: p.cell.task for p in made.cells if p.score and p.cell.task.name in session.own_tasks}
+    own = {p.cell.task.name: p.cell.task for p in current.cells if p.score and p.cell.task.name in session.own_tasks}
     counts = {name: doubled(session.task_data(name, spec.variant), spec.split) for name, spec in own.items()}
-    return [
-        f"{name}: {count} questions of the test fold stand among the training questions too"
-        for name, count in counts.items()
-        if count
-    ]
+    return [f"{name}: {count} test questions are also training questions" for name, count in counts.items() if count]
 
 
-def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:
-    """The plan for programs."""
-    todo = {step.key for step in made.todo}
+def as_data(current: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:
+    """Return a plan as JSON data."""
+    todo = {step.key for step in current.todo}
     return {
-        "matrix": made.matrix,
+        "matrix": current.matrix,
         "cells": [
             {
                 "name": p.cell.name,
@@ -110,34 +106,34 @@ def as_data(made: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:
                 "reason": p.reason,
                 "notes": list(p.notes),
             }
-            for p in made.cells
+            for p in current.cells
         ],
         "steps": [
             {
                 "key": step.key,
                 "kind": step.kind,
                 "title": step.title,
-                "state": _state(step, made, todo),
+                "state": _state(step, current, todo),
                 "inputs": [i.key for i in step.inputs],
                 "estimate": estimates.get(key),
                 "resources": step.resources,
             }
-            for key, step in made.steps.items()
+            for key, step in current.steps.items()
         ],
         "to_do": len(todo),
-        "cached": len(made.cached),
+        "cached": len(current.cached),
     }
 
 
-def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) -> None:
-    """The plan for people: step by step, or summed up by kind and model where there are many."""
-    todo = {step.key for step in made.todo}
-    listed = [step for key, step in made.steps.items() if every_step or key in todo]
+def show(current: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) -> None:
+    """Print a plan: step by step, or summed by kind and model where there are many steps."""
+    todo = {step.key for step in current.todo}
+    listed = [step for key, step in current.steps.items() if every_step or key in todo]
     if every_step or len(listed) <= SHORT:
         rows = [
             (
                 step.title,
-                _state(step, made, todo),
+                _state(step, current, todo),
                 *_numbers([e] if (e := estimates.get(step.key)) else []),
                 _memory([step]),
             )
@@ -148,112 +144,120 @@ def show(made: Plan, estimates: dict[str, StepEstimate], *, every_step: bool) ->
     if rows:
         print_table(HEADS, rows)
         if any(row[HEADS.index("time ≈")].endswith("?") for row in rows):
-            click.echo("time: as such steps took in this workspace before; ? where none did yet")
-        _totals(listed, estimates)
-    _by_teacher(made, estimates)
-    _by_student(made, estimates)
-    _sum_up(made, todo)
+            click.echo("time: estimated from similar steps in this workspace; ? where there are none yet")
+        _print_totals(listed, estimates)
+    _print_teachers(current, estimates)
+    _print_students(current, estimates)
+    _print_summary(current, todo)
 
 
-def engines(session: Session, made: Plan) -> dict[str, list[str]]:
-    """Students whose texts are still to be written, by what will write them."""
+def engines(session: Session, current: Plan) -> dict[str, list[str]]:
+    """Return the students that have completions to generate, by generation engine."""
     from rtbench.schema.steps import CompleteSpec
 
-    asked = {
+    models = {
         (step.spec.model.name, step.spec.trained): step.spec.model
-        for step in made.todo
+        for step in current.todo
         if isinstance(step.spec, CompleteSpec) and step.spec.model.role == "student"
     }
-    found: dict[str, dict[str, None]] = {}
-    for (name, trained), model in asked.items():
+    students: dict[str, dict[str, None]] = {}
+    for (name, trained), model in models.items():
         engine = session.student(model.plugin, model.name, model.options).engine(trained=trained)
         if engine is not None:
-            found.setdefault(engine, {})[name] = None
-    return {engine: list(names) for engine, names in found.items()}
+            students.setdefault(engine, {})[name] = None
+    return {engine: list(names) for engine, names in students.items()}
 
 
-def _totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> None:
-    """Sums, of teachers and of students apart, and of those that cost money apart from the rest: a token that is paid for and
-    one that is computed here do not add up."""
+def _print_totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> None:
+    """Print the sums over steps, separately for teachers and students, and for each currency.
+
+    Tokens that are paid for and tokens that are computed locally are not added up.
+    """
     from rtbench.schema.steps import CompleteSpec, TrainSpec
 
-    apart: dict[tuple[str, str], list[StepEstimate]] = {}
+    groups: dict[tuple[str, str], list[StepEstimate]] = {}
     for step in steps:
         if step.key in estimates:
             spec = step.spec
             of_student = isinstance(spec, TrainSpec) or (
                 isinstance(spec, CompleteSpec) and spec.model.role == "student"
             )
-            found = estimates[step.key]
-            apart.setdefault(("students" if of_student else "teachers", found.currency), []).append(found)
-    for who, currency in sorted(apart, key=lambda group: (group[0] == "students", group[1])):
-        whose = f"{who} paid in {currency}" if currency else who
-        if not currency and any(other == who and paid for other, paid in apart):
-            whose = f"{who} without a price"
-        told = zip(HEADS[2:-1], _numbers(apart[who, currency]), strict=True)
-        click.echo(f"{whose}, in all: " + ", ".join(f"{head} {value}" for head, value in told if value))
+            step_estimate = estimates[step.key]
+            role = "students" if of_student else "teachers"
+            groups.setdefault((role, step_estimate.currency), []).append(step_estimate)
+    for role, currency in sorted(groups, key=lambda group: (group[0] == "students", group[1])):
+        title = f"{role} paid in {currency}" if currency else role
+        if not currency and any(other == role and paid for other, paid in groups):
+            title = f"{role} without a price"
+        values = zip(HEADS[2:-1], _numbers(groups[role, currency]), strict=True)
+        click.echo(f"{title}, total: " + ", ".join(f"{head} {value}" for head, value in values if value))
 
 
-def _by_teacher(made: Plan, estimates: dict[str, StepEstimate]) -> None:
-    """Requests, tokens and money of each teacher that has a price, and of judges."""
+def _print_teachers(current: Plan, estimates: dict[str, StepEstimate]) -> None:
+    """Print requests and cost of each teacher that has a price, and of judges."""
     from rtbench.schema.steps import CompleteSpec, CurateSpec
 
-    found: dict[str, list[StepEstimate]] = {}
-    for step in made.todo:
+    by_name: dict[str, list[StepEstimate]] = {}
+    for step in current.todo:
         if step.key not in estimates:
             continue
         if isinstance(step.spec, CompleteSpec) and step.spec.model.role == "teacher":
-            found.setdefault(f"teacher {step.spec.model.name}", []).append(estimates[step.key])
+            by_name.setdefault(f"teacher {step.spec.model.name}", []).append(estimates[step.key])
         elif isinstance(step.spec, CurateSpec):
-            found.setdefault("judges", []).append(estimates[step.key])
-    for name, steps in found.items():
+            by_name.setdefault("judges", []).append(estimates[step.key])
+    for name, steps in by_name.items():
         priced = [e for e in steps if e.money is not None]
         if not priced:
             continue
         known = [e for e in priced if e.expected is not None]
         currency = priced[0].currency
-        said = f"{name}: {sum(e.work for e in steps):,} requests, at most {_sum(priced, 'money'):.2f} {currency}"
+        text = f"{name}: {sum(e.work for e in steps):,} requests, at most {_sum(priced, 'money'):.2f} {currency}"
         if known:
-            likely = f"{_sum(known, 'expected'):.2f} ({_sum(known, 'low'):.2f} to {_sum(known, 'high'):.2f}) {currency}"
+            expected = (
+                f"{_sum(known, 'expected'):.2f} ({_sum(known, 'low'):.2f} to {_sum(known, 'high'):.2f}) {currency}"
+            )
             rest = sum(e.work for e in priced if e.expected is None)
-            said += f"; expected {likely} from what is in the ledger" + (f", without {rest:,} requests" if rest else "")
+            text += f"; expected {expected}, estimated from the ledger"
+            text += f" (excluding {rest:,} requests)" if rest else ""
         else:
-            said += "; `--pilot 20` asks a few, to expect less roughly"
-        click.echo(said)
+            text += "; use `--pilot 20` for a better estimate"
+        click.echo(text)
 
 
-def _by_student(made: Plan, estimates: dict[str, StepEstimate]) -> None:
-    """Trainings, requests and money of each student that somebody else trains."""
+def _print_students(current: Plan, estimates: dict[str, StepEstimate]) -> None:
+    """Print training jobs, requests and cost of each student that a paid service trains."""
     from rtbench.schema.steps import CompleteSpec, TrainSpec
 
     trainings: dict[str, list[StepEstimate]] = {}
-    asked: dict[str, list[StepEstimate]] = {}
-    for step in made.todo:
-        found = estimates.get(step.key)
-        if found is None or found.money is None:
+    completions: dict[str, list[StepEstimate]] = {}
+    for step in current.todo:
+        step_estimate = estimates.get(step.key)
+        if step_estimate is None or step_estimate.money is None:
             continue
         if isinstance(step.spec, TrainSpec):
-            trainings.setdefault(step.spec.model.name, []).append(found)
+            trainings.setdefault(step.spec.model.name, []).append(step_estimate)
         elif isinstance(step.spec, CompleteSpec) and step.spec.model.role == "student":
-            asked.setdefault(step.spec.model.name, []).append(found)
-    for student in {**trainings, **asked}:
-        trained, requests = trainings.get(student, []), asked.get(student, [])
+            completions.setdefault(step.spec.model.name, []).append(step_estimate)
+    for student in {**trainings, **completions}:
+        trained, requests = trainings.get(student, []), completions.get(student, [])
         currency = [*trained, *requests][0].currency
         click.echo(
-            f"student {student}: {len(trained)} trainings, about {_sum(trained, 'money'):.2f} {currency}; "
+            f"student {student}: {len(trained)} training jobs, about {_sum(trained, 'money'):.2f} {currency}; "
             f"{sum(e.work for e in requests):,} requests, at most {_sum(requests, 'money'):.2f} {currency}"
         )
 
 
-def _sum(estimates: Iterable[StepEstimate], what: str) -> float:
-    return float(sum(getattr(e, what) for e in estimates))
+def _sum(estimates: Iterable[StepEstimate], field: str) -> float:
+    return float(sum(getattr(e, field) for e in estimates))
 
 
-def _state(step: Step, made: Plan, todo: set[str]) -> str:
-    return "to do" if step.key in todo else "cached" if step.key in made.cached else "not needed"
+def _state(step: Step, current: Plan, todo: set[str]) -> str:
+    """Return whether a step is to do, cached or not needed."""
+    return "to do" if step.key in todo else "cached" if step.key in current.cached else "not needed"
 
 
 def _summed(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> list[tuple[str, ...]]:
+    """Return table rows with the sums over steps of one kind and model."""
     from rtbench.planning.throughput import trait_of
 
     groups: dict[str, list[StepEstimate]] = {}
@@ -262,58 +266,58 @@ def _summed(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> list[t
         trait = trait_of(step)
         name = f"{trait[0]} {trait[1]} {trait[2]}" if trait else step.kind
         members.setdefault(name, []).append(step)
-        found = estimates.get(step.key)
-        groups.setdefault(name, []).extend([found] if found else [])
+        step_estimate = estimates.get(step.key)
+        groups.setdefault(name, []).extend([step_estimate] if step_estimate else [])
     return [
-        (name, f"{len(members[name])} to do", *_numbers(found), _memory(members[name]))
-        for name, found in groups.items()
+        (name, f"{len(members[name])} to do", *_numbers(of_group), _memory(members[name]))
+        for name, of_group in groups.items()
     ]
 
 
 def _memory(steps: Iterable[Step]) -> str:
-    """The most that one of the steps is expected to need at its peak, where models are trained or asked here."""
-    most = max((step.resources.memory_gb for step in steps if step.kind in {"train", "complete"}), default=0.0)
-    return f"{most:.1f} GiB" if most else ""
+    """Return the highest expected peak memory of the steps; empty where no model runs on this machine."""
+    peak = max((step.resources.memory_gb for step in steps if step.kind in {"train", "complete"}), default=0.0)
+    return f"{peak:.1f} GiB" if peak else ""
 
 
 def _numbers(estimates: Iterable[StepEstimate]) -> tuple[str, ...]:
-    """The columns after the first two, summed; empty where there is nothing to say."""
-    found = list(estimates)
-    asking = [e for e in found if e.requests]
-    money = [e for e in found if e.money is not None]
-    timed = [e.seconds for e in found if e.seconds is not None]
+    """Return sums for the columns from ``requests`` to ``time``; empty strings where there is nothing to show."""
+    steps = list(estimates)
+    with_requests = [e for e in steps if e.requests]
+    money = [e for e in steps if e.money is not None]
+    timed = [e.seconds for e in steps if e.seconds is not None]
     seconds = int(sum(timed))
-    unknown = len(timed) < len([e for e in found if e.work])
+    unknown = len(timed) < len([e for e in steps if e.work])
     clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}" if timed else ""
     return (
-        f"{sum(e.requests for e in asking):,}" if asking else "",
-        f"{sum(e.work for e in asking):,}" if asking else "",
-        f"{sum(e.prompt_tokens for e in asking):,}" if asking else "",
-        f"{sum(e.new_tokens for e in asking):,}" if asking else "",
+        f"{sum(e.requests for e in with_requests):,}" if with_requests else "",
+        f"{sum(e.work for e in with_requests):,}" if with_requests else "",
+        f"{sum(e.prompt_tokens for e in with_requests):,}" if with_requests else "",
+        f"{sum(e.new_tokens for e in with_requests):,}" if with_requests else "",
         f"{sum(e.money or 0 for e in money):.2f} {money[0].currency}" if money else "",
         (clock + (" + ?" if unknown and clock else "")) or ("?" if unknown else ""),
     )
 
 
-def _sum_up(made: Plan, todo: set[str]) -> None:
-    """Counts of steps and cells, and what cannot run."""
+def _print_summary(current: Plan, todo: set[str]) -> None:
+    """Print the numbers of steps and cells, and the reasons of cells that cannot run."""
     out = console()
     kinds: dict[str, list[int]] = {}
-    for key, step in made.steps.items():
+    for key, step in current.steps.items():
         counts = kinds.setdefault(step.kind, [0, 0])
         counts[0 if key in todo else 1] += 1
-    for kind, (new, held) in kinds.items():
-        out.print(f"{kind:9} {new:5} to do, {held:5} cached or not needed")
-    unable = [p for p in made.cells if p.reason]
-    cells = f"{len(made.cells)} cell{'s' if len(made.cells) != 1 else ''}"
-    out.print(f"{cells}: {len(made.cells) - len(unable)} can run, {len(unable)} cannot")
+    for kind, (new, others) in kinds.items():
+        out.print(f"{kind:9} {new:5} to do, {others:5} cached or not needed")
+    unable = [p for p in current.cells if p.reason]
+    cells = f"{len(current.cells)} cell{'s' if len(current.cells) != 1 else ''}"
+    out.print(f"{cells}: {len(current.cells) - len(unable)} can run, {len(unable)} cannot")
     reasons: dict[str, list[str]] = {}
     for p in unable:
         reasons.setdefault(p.reason or "", []).append(p.cell.name)
     for reason, names in reasons.items():
         more = f" and {len(names) - 3} more" if len(names) > 3 else ""
         out.print(f"  {', '.join(names[:3])}{more}: {reason}", style="yellow", markup=False)
-    if made.cells and len(unable) == len(made.cells):
-        out.print("no cell can run: `rtbench run` would stop with that", style="yellow", markup=False)
-    for note in sorted({note for p in made.cells for note in p.notes}):
+    if current.cells and len(unable) == len(current.cells):
+        out.print("no cell can run: `rtbench run` would fail", style="yellow", markup=False)
+    for note in sorted({note for p in current.cells for note in p.notes}):
         out.print(f"  note: {note}", style="dim", markup=False)

@@ -1,4 +1,4 @@
-"""rtbench's own subcommands as a plugin, so that no other can take their names."""
+"""rtbench's own subcommands as a plugin, so that no other plugin can register their names."""
 
 from __future__ import annotations
 
@@ -13,5 +13,6 @@ if TYPE_CHECKING:
 
 @hookimpl
 def rtbench_register_commands(register: Register) -> None:
+    """Register rtbench's own subcommands."""
     for name, target in COMMANDS.items():
         register(name, target)

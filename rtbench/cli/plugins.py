@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 @format_option("table", "json")
 @with_session
 def plugins(session: Session, format_: str) -> None:
-    """List plugins: origin, version and what each provides."""
-    found = [(origin, session.plugins.provides(name)) for name, origin in session.plugins.origins.items()]
+    """List plugins with their origin, their version and what they provide."""
+    loaded = [(origin, session.plugins.provides(name)) for name, origin in session.plugins.origins.items()]
     if format_ == "json":
         print_json(
-            [{"name": o.name, "origin": o.origin, "version": o.version, "provides": provides} for o, provides in found]
+            [{"name": o.name, "origin": o.origin, "version": o.version, "provides": provides} for o, provides in loaded]
         )
         return
     rows = [
         (o.name, o.origin, o.version, "; ".join(f"{kind}: {', '.join(names)}" for kind, names in provides.items()))
-        for o, provides in found
+        for o, provides in loaded
     ]
     print_table(("plugin", "origin", "version", "provides"), rows)

@@ -1,4 +1,4 @@
-"""How a run is shown while it goes: plain lines; in a terminal, :mod:`rtbench.cli.live`."""
+"""Progress of a run as plain lines. In a terminal, :mod:`rtbench.cli.live` is used instead."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from rtbench.session import Session
 
 LINE_SECONDS = 10.0
-"""Plain progress lines of one step come no closer than this."""
+"""Minimum number of seconds between two progress lines of one step."""
 WAIT_SECONDS = 60.0
-"""Nor do lines that say what it waits for."""
+"""Minimum number of seconds between two lines on what a step waits for."""
 
 
 class RunListener:
-    """Tells lifecycle hooks, then shows; the base shows plain lines."""
+    """Calls the lifecycle hooks of plugins, and prints progress as plain lines. Subclasses may display it differently."""
 
     def __init__(self, plan: Plan, session: Session, console: Console) -> None:
         self.plugins = session.plugins
@@ -32,10 +32,10 @@ class RunListener:
         self.total = len(plan.todo)
         self.ended = 0
         self.failed = 0
-        self.begun = time.monotonic()
+        self._begun = time.monotonic()
         self._last: dict[str, float] = {}
-        self._said: set[str] = set()
-        self._waiting_said: dict[str, float] = {}
+        self._shown_errors: set[str] = set()
+        self._waits_shown: dict[str, float] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -46,58 +46,65 @@ class RunListener:
         return None
 
     def started(self, step: Step) -> None:
-        self._complain(self.plugins.step_started(step))
+        """Report that a step begins."""
+        self._warn(self.plugins.step_started(step))
         self._last[step.key] = time.monotonic()
         self.show_started(step)
 
     def progressed(self, step: Step, done: int, total: int, unit: str) -> None:
+        """Report that a step has done ``done`` of ``total`` units of its work."""
         self.show_progress(step, done, total, unit)
 
     def waits(self, step: Step, why: str) -> None:
-        """A step waits for something outside; said again each minute."""
+        """Report that a step waits for something outside the run, at most once per minute."""
         now = time.monotonic()
-        if now - self._waiting_said.get(step.key, float("-inf")) >= WAIT_SECONDS:
-            self._waiting_said[step.key] = now
+        if now - self._waits_shown.get(step.key, float("-inf")) >= WAIT_SECONDS:
+            self._waits_shown[step.key] = now
             self.show_waits(step, why)
 
     def show_waits(self, step: Step, why: str) -> None:
+        """Show what a step waits for."""
         self._line(f"        {step.title}: waiting, {why}")
 
     def finished(self, step: Step, state: StepState) -> None:
-        self._complain(self.plugins.step_finished(step, state))
+        """Report that a step is done, failed or skipped."""
+        self._warn(self.plugins.step_finished(step, state))
         self.ended += 1
         self.failed += state.state == "failed"
         self.show_finished(step, state)
         for note in state.notes:
             self._line(f"warning: {step.title}: {note}")
 
-    def _complain(self, errors: Sequence[PluginError]) -> None:
+    def _warn(self, errors: Sequence[PluginError]) -> None:
+        """Show errors of plugins, each once: a plugin that fails for one step often fails for all."""
         for error in errors:
-            if str(error) not in self._said:  # once is enough for a tracker that is down
-                self._said.add(str(error))
+            if str(error) not in self._shown_errors:
+                self._shown_errors.add(str(error))
                 self._line(f"warning: {error}")
 
     def eta(self) -> str:
-        """Time left, from the steps done so far."""
+        """Return the estimated time left, as minutes and seconds; ``?`` before the first step has ended."""
         if not self.ended:
             return "?"
-        left = (time.monotonic() - self.begun) / self.ended * (self.total - self.ended)
+        left = (time.monotonic() - self._begun) / self.ended * (self.total - self.ended)
         return f"{int(left // 60)}:{int(left % 60):02}"
 
     def show_started(self, step: Step) -> None:
-        return None
+        """Show that a step begins."""
 
     def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
+        """Show the progress of a step."""
         now = time.monotonic()
         if now - self._last[step.key] >= LINE_SECONDS:
             self._last[step.key] = now
             self._line(f"        {step.title}: {done}/{total} {unit}")
 
     def show_finished(self, step: Step, state: StepState) -> None:
-        # Why a step is skipped has been said when the one that it rests on failed.
-        said = f": {state.error}" if state.state == "failed" else ""
+        """Show that a step has ended."""
+        # The reason of a skipped step was shown when its input failed.
+        reason = f": {state.error}" if state.state == "failed" else ""
         self._line(
-            f"[{self.ended}/{self.total}, {self.eta()} left] {state.state} {step.title} ({state.seconds:.1f} s){said}"
+            f"[{self.ended}/{self.total}, {self.eta()} left] {state.state} {step.title} ({state.seconds:.1f} s){reason}"
         )
 
     def _line(self, text: str) -> None:
@@ -105,20 +112,23 @@ class RunListener:
 
 
 def byte_progress() -> Progress:
-    """Shows a download: a line that is rewritten in a terminal, one line every few seconds elsewhere."""
+    """Return a function that shows the progress of downloads.
+
+    In a terminal it rewrites one line; elsewhere it prints a line every few seconds.
+    """
     stream = sys.stderr
     last = time.monotonic()
 
     def show(done: int, total: int, _unit: str) -> None:
         nonlocal last
         now = time.monotonic()
-        wait = 0.1 if stream.isatty() else LINE_SECONDS
-        if now - last < wait and not (stream.isatty() and done == total):
+        interval = 0.1 if stream.isatty() else LINE_SECONDS
+        if now - last < interval and not (stream.isatty() and done == total):
             return
         last = now
-        said = f"downloading: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total > 0 else " MB")
+        text = f"downloading: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total > 0 else " MB")
         end = "\n" if done == total or not stream.isatty() else ""
-        stream.write(f"\r{said}{end}" if stream.isatty() else f"{said}\n")
+        stream.write(f"\r{text}{end}" if stream.isatty() else f"{text}\n")
         stream.flush()
 
     return show

@@ -17,18 +17,22 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--reference", is_flag=True, help="Put published rows beside ours.")
+@click.option("--reference", is_flag=True, help="Include published rows.")
 @click.option(
-    "--format", "format_", default="table", show_default=True, help="table, md, csv, json, tex, or another plugin's."
+    "--format",
+    "format_",
+    default="table",
+    show_default=True,
+    help="table, md, csv, json, tex, or a format of a plugin.",
 )
-@click.option("--extractor", metavar="NAME", help="Show verdicts of another extractor: nothing is done again.")
-@click.option("--latex", is_flag=True, help="The same as --format tex.")
+@click.option("--extractor", metavar="NAME", help="Show the scores of another extractor. No step runs again.")
+@click.option("--latex", is_flag=True, help="Short for --format tex.")
 @click.option("--html", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a static site.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     metavar="PATH",
-    help="Write to a file; html, lm-eval and inspect: a folder.",
+    help="Write to a file, or to a folder (html, lm-eval, inspect).",
 )
 @with_session
 def report(
@@ -41,7 +45,7 @@ def report(
     html: Path | None,
     out: Path | None,
 ) -> None:
-    """Print the leaderboard of a run (the latest by default), from what is stored."""
+    """Print the leaderboard of a run (by default, the latest) from stored results."""
     from rtbench.cli.added import with_summaries
     from rtbench.plugin.reporting import FolderReporter
     from rtbench.reporting.answers import shown_by
@@ -49,13 +53,14 @@ def report(
     from rtbench.storage.files import write_atomic
     from rtbench.storage.runs import Runs
 
-    given = {"--html": html is not None, "--latex": latex, "--format": format_ != "table"}
-    if sum(given.values()) > 1:
+    formats = {"--html": html is not None, "--latex": latex, "--format": format_ != "table"}
+    used = [name for name, is_used in formats.items() if is_used]
+    if len(used) > 1:
         raise BadInputError(
-            f"one at a time: {', '.join(name for name, is_given in given.items() if is_given)}", where="report"
+            f"{' and '.join(used)} cannot be used together", where="report", next_step="Use one of them."
         )
     if html is not None and out is not None:
-        raise BadInputError("--html names the folder", where="report --out", next_step="Leave --out out.")
+        raise BadInputError("--out cannot be used with --html", where="report", next_step="Remove --out.")
     format_ = "html" if html is not None else "tex" if latex else format_
     reporter = session.reporter(format_)
     record = Runs(session.workspace).load(run)
@@ -75,7 +80,7 @@ def report(
     if out is None:
         click.echo(text)
     elif out.is_dir():
-        raise BadInputError("is a folder", where=f"--out {out}", next_step="Name a file.")
+        raise BadInputError("is a folder", where=f"--out {out}", next_step="Give the path of a file.")
     else:
         write_atomic(out, text.encode() + b"\n")
         click.echo(str(out))

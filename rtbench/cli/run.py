@@ -31,13 +31,18 @@ if TYPE_CHECKING:
 @click.command()
 @matrix_options
 @NAME
-@click.option("--workers", type=int, metavar="N", help="Steps at once.  [default: one per CPU core]")
+@click.option("--workers", type=int, metavar="N", help="Number of parallel steps.  [default: one per CPU core]")
 @with_executor
-@click.option("--budget", metavar="AMOUNT", help="Most that this run may cost, such as 25usd or 20eur.")
+@click.option("--budget", metavar="AMOUNT", help="Maximum cost of the run, such as 25usd or 20eur.")
 @click.option(
-    "--report-to", callback=name_list, metavar="A,B", help="Trackers of trainings: wandb, tensorboard, mlflow …"
+    "--report-to",
+    callback=name_list,
+    metavar="A,B",
+    help="Log training to these trackers: wandb, tensorboard, mlflow …",
 )
-@click.option("--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a plugin's.")
+@click.option(
+    "--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a format of a plugin."
+)
 @with_session
 def run(
     session: Session,
@@ -50,7 +55,7 @@ def run(
     report_to: list[str] | None,
     **arguments: Any,
 ) -> int:
-    """Do what each cell of a matrix needs, exactly once, and print the leaderboard."""
+    """Run the steps that the cells of a matrix need, each once, and print the leaderboard."""
     from rtbench.cli.added import with_summaries
     from rtbench.planning.preflight import refuse_unready
     from rtbench.planning.records import overlaps, random_accuracies, run_record
@@ -60,7 +65,7 @@ def run(
 
     reporter = session.reporter(format_)
     if budget is not None:
-        parse_budget(budget)  # a slip is told before anything is planned
+        parse_budget(budget)  # report a mistake before planning
     engine = session.executor(executor, executor_options | ({} if workers is None else {"workers": workers}))
     session = session.having(machine=engine.machine(), report_to=tuple(report_to or ()))
     plan = planned(session, dict(arguments))
@@ -81,20 +86,18 @@ def run(
     click.echo(with_summaries(reporter.render(board), session, record, format_))
     errors = console(stderr=True)
     if format_ == "table":
-        said = (
-            f"to look closer: rtbench show --run {name}; rtbench errors --run {name}; rtbench report {name} --html DIR"
-        )
-        errors.print(said, style="dim", markup=False, soft_wrap=True)
+        text = f"for details: rtbench show --run {name}; rtbench errors --run {name}; rtbench report {name} --html DIR"
+        errors.print(text, style="dim", markup=False, soft_wrap=True)
     for state in outcome.failed:
         errors.print(f"failed: {plan.steps[state.key].title}: {state.error}", style="red", markup=False)
     if outcome.interrupted:
-        errors.print("stopped; what is done is kept, the same command goes on from here", style="yellow")
+        errors.print("stopped; finished work is kept. Run the same command again to continue.", style="yellow")
         return 130
     return 1 if outcome.failed else 0
 
 
 def _listener_for(plan: Plan, session: Session, console: Console) -> RunListener:
-    """A live view where a person watches."""
+    """Return the live display in a terminal, and plain lines elsewhere."""
     if not console.is_terminal:
         return RunListener(plan, session, console)
     from rtbench.cli.live import LiveListener

@@ -16,25 +16,33 @@ if TYPE_CHECKING:
 @format_option("table", "json")
 @with_session
 def runs(session: Session, format_: str) -> None:
-    """List the runs of the workspace; the last one is what commands take that are given none."""
+    """List the runs of the workspace. Without a run, other commands use the last one."""
     from rtbench.errors import BadInputError
     from rtbench.storage.runs import Runs
 
-    found = Runs(session.workspace)
+    stored = Runs(session.workspace)
     rows: list[tuple[str, ...]] = []
     facts: list[dict[str, Any]] = []
-    for name in found.names():
+    for name in stored.names():
         try:
-            run = found.load(name)
+            run = stored.load(name)
         except BadInputError as error:
             rows.append((name, "?", "?", "?", f"cannot be read: {error.what}"))
             facts.append({"run": name, "error": error.what})
             continue
         scored = sum(session.store.scored(cell) for cell in run.cells)
         rows.append((name, run.made or "?", run.matrix, f"{scored} of {len(run.cells)}", ", ".join(run.tasks)))
-        told = {"made": run.made or None, "matrix": run.matrix, "tasks": run.tasks}
-        facts.append({"run": name, **told, "cells": len(run.cells), "scored": scored})
+        facts.append(
+            {
+                "run": name,
+                "made": run.made or None,
+                "matrix": run.matrix,
+                "tasks": run.tasks,
+                "cells": len(run.cells),
+                "scored": scored,
+            }
+        )
     if format_ == "json":
         print_json(facts)
     else:
-        print_table(("run", "made", "matrix", "cells scored", "tasks"), rows)
+        print_table(("run", "date", "matrix", "cells scored", "tasks"), rows)

@@ -18,19 +18,19 @@ NO_PREFIX = "none"
 
 @click.command()
 @click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option("--run", "run_name", metavar="NAME", help="Re-score the stored completions of a run, instead of a file.")
 @click.option(
-    "--run", "run_name", metavar="NAME", help="Instead of a file: a run's stored texts, beside its stored verdicts."
+    "--extractor", metavar="NAME", help="Extractor to use.  [default: the task's, or with --run, the leaderboard's]"
 )
-@click.option("--extractor", metavar="NAME", help="Extractor.  [default: the task's; of a run: the leaderboard's]")
-@click.option("--variant", metavar="NAME", help="Match questions in this wording only.  [default: in any]")
+@click.option("--variant", metavar="NAME", help="Match questions in this wording only.  [default: any wording]")
 @click.option(
     "--answer-prefix",
     default="auto",
     show_default=True,
     metavar="TEXT",
-    help="What stands before the answer; auto: as the file says; none: nothing.",
+    help="Text before the answer; auto: as stated in the file; none: no text.",
 )
-@click.option("--scores", is_flag=True, help="With --format json, every completion's verdict too.")
+@click.option("--scores", is_flag=True, help="With --format json, include the score of every completion.")
 @format_option("text", "json")
 @with_session_of_one_task
 def score(
@@ -44,11 +44,11 @@ def score(
     scores: bool,
     format_: str,
 ) -> None:
-    """Score recorded completions, or those of a run, offline."""
+    """Score recorded completions, or re-score those of a run. Asks no model."""
     if (path is None) == (run_name is None):
-        raise BadInputError("give a file, or --run", where="score")
+        raise BadInputError("give either a file or --run", where="score")
     if run_name is not None:
-        _run(session, run_name, extractor, format_)
+        _rescore_run(session, run_name, extractor, format_)
         return
     assert path is not None
     from rtbench.recordings.read import formats_of, read_recording
@@ -57,23 +57,23 @@ def score(
     if task is not None:
         session.task(task, where="--task")
     recording = read_recording(path, formats_of(session), task=task)
-    judged = session.task(recording.task, where="--task" if task else str(path))
-    found = score_recording(
+    recorded_task = session.task(recording.task, where="--task" if task else str(path))
+    result = score_recording(
         recording,
-        judged,
-        extractor or judged.info.shown_extractor,
+        recorded_task,
+        extractor or recorded_task.info.shown_extractor,
         session.files,
         variant=variant,
         answer_prefix=None if answer_prefix == NO_PREFIX else answer_prefix,
     )
-    s = found.summary
+    s = result.summary
     if format_ == "json":
         print_json(
             {
-                "file": found.file,
-                "task": found.task,
-                "model": found.model,
-                "key": found.key,
+                "file": result.file,
+                "task": result.task,
+                "model": result.model,
+                "key": result.key,
                 "extractor": s.extractor,
                 "version": s.version,
                 "n": s.n,
@@ -82,38 +82,38 @@ def score(
                 "contains_answer": s.contains_answer,
                 "correct_format": s.correct_format,
                 "complete": s.complete,
-                "questions": found.questions,
-                "gold": found.gold,
-                "answer_prefix": found.answer_prefix,
-                "unmatched": found.unmatched,
-                **({"scores": found.scores} if scores else {}),
+                "questions": result.questions,
+                "gold": result.gold,
+                "answer_prefix": result.answer_prefix,
+                "unmatched": result.unmatched,
+                **({"scores": result.scores} if scores else {}),
             }
         )
         return
     out = console()
-    gold = "the file's own answers" if found.gold == "file" else f"answers of the task's data ({found.variants})"
+    gold = "answers in the file" if result.gold == "file" else f"answers in the task's data ({result.variants})"
     out.print(
-        f"{found.task}: {s.correct} of {s.n} right, accuracy {100 * s.accuracy:.2f} %\n"
-        f"extractor {s.extractor} v{s.version}, prefix {found.answer_prefix!r}, gold: {gold}\n"
-        f"contains the answer {100 * s.contains_answer:.1f} %, format {100 * s.correct_format:.1f} %, "
-        f"complete {100 * s.complete:.1f} %; {found.questions} different questions",
+        f"{result.task}: {s.correct} of {s.n} correct, accuracy {100 * s.accuracy:.2f} %\n"
+        f"extractor {s.extractor} v{s.version}, answer prefix {result.answer_prefix!r}, gold answers: {gold}\n"
+        f"contains answer {100 * s.contains_answer:.1f} %, correct format {100 * s.correct_format:.1f} %, "
+        f"complete {100 * s.complete:.1f} %; {result.questions} different questions",
         markup=False,
     )
-    for one in found.unmatched:
+    for one in result.unmatched:
         out.print(f"not scored: {one.where}: {one.reason}", style="yellow", markup=False)
 
 
-def _run(session: Session, name: str, extractor: str | None, format_: str) -> None:
-    """Every scored cell of a run, judged by the extractor as it is now; nothing is written."""
+def _rescore_run(session: Session, name: str, extractor: str | None, format_: str) -> None:
+    """Re-score the scored cells of a run with the current version of an extractor, and print the results."""
     from rtbench.reporting.rescore import rescore
     from rtbench.schema.leaderboard import in_percent
     from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(name)
     cells = [cell for cell in record.cells if session.store.scored(cell)]
-    found = [rescore(session, cell, extractor) for cell in cells]
+    results = [rescore(session, cell, extractor) for cell in cells]
     if format_ == "json":
-        print_json(found)
+        print_json(results)
         return
     rows = [
         (
@@ -124,8 +124,8 @@ def _run(session: Session, name: str, extractor: str | None, format_: str) -> No
             in_percent(one.correct / one.n) if one.n else "–",
             "–" if one.changed is None else str(one.changed),
         )
-        for one in found
+        for one in results
     ]
-    print_table(("cell", "extractor", "n", "stored, %", "now, %", "verdicts changed"), rows)
-    if any(one.changed for one in found):
-        click.echo("The board shows the stored ones; `rtbench run` of the same matrix scores anew, offline.")
+    print_table(("cell", "extractor", "n", "stored, %", "now, %", "changed"), rows)
+    if any(one.changed for one in results):
+        click.echo("The leaderboard shows the stored scores. To update them, run the same `rtbench run` command again.")

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("cell", required=False)
-@click.option("--run", "run_name", metavar="NAME", help="Of this run.  [default: the latest]")
-@click.option("--extractor", metavar="NAME", help="Verdicts of another extractor.")
+@click.option("--run", "run_name", metavar="NAME", help="Run to read.  [default: the latest]")
+@click.option("--extractor", metavar="NAME", help="Use the scores of another extractor.")
 @click.option("--wrong", "only", flag_value="wrong", help="Only wrong answers.")
-@click.option("--right", "only", flag_value="right", help="Only right answers.")
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="So many samples.")
-@click.option("--prompts", is_flag=True, help="Show the prompts as sent.")
+@click.option("--right", "only", flag_value="right", help="Only correct answers.")
+@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Maximum number of samples.")
+@click.option("--prompts", is_flag=True, help="Show the prompts.")
 @format_option("text", "json")
 @with_session
 def show(
@@ -36,7 +36,7 @@ def show(
     prompts: bool,
     format_: str,
 ) -> None:
-    """Show one cell's samples: question, rationale, extracted answer, gold. Without CELL, list the cells."""
+    """Show the samples of a cell: question, rationale, extracted answer and gold answer. Without CELL, list the cells."""
     from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
@@ -56,12 +56,13 @@ def show(
                 out.print(f"{field}: ", style="bold", end="")
                 out.print(row[field], markup=False)
         style = "green" if row["correct"] else "red"
-        said = f"extracted: {row['extracted']!r}   gold: {row['gold']!r}   {'right' if row['correct'] else 'wrong'}"
-        out.print(said, style=style, markup=False)
+        correct = "correct" if row["correct"] else "wrong"
+        out.print(f"extracted: {row['extracted']!r}   gold: {row['gold']!r}   {correct}", style=style, markup=False)
     out.print(f"{len(rows)} samples shown", style="dim")
 
 
 def _list(record: RunRecord, format_: str) -> None:
+    """Print the names of a run's cells, with the reasons of those that have none."""
     if format_ == "json":
         print_json(record.cells)
         return
@@ -71,13 +72,17 @@ def _list(record: RunRecord, format_: str) -> None:
 
 
 def find_cell(session: Services, run: RunRecord, name: str, cells: Sequence[CellRecord] | None = None) -> CellRecord:
-    """A cell by name, or by a part of it that only one has.
+    """Return a cell by name, or by a part of its name that no other cell has.
 
     Args:
-        session: whose other runs are looked through where this one lacks it.
-        run: to look in.
-        name: or a part of it.
-        cells: the run's that can be meant; None: all.
+        session: for the other runs of the workspace, which are named in the error message if they have the cell.
+        run: run to search.
+        name: name, or a part of it.
+        cells: cells of the run to choose from; None: all cells.
+
+    Raises:
+        UnknownNameError: no cell has this name.
+        BadInputError: several cells match, or the cell is not in ``cells``.
     """
     from rtbench.errors import BadInputError, UnknownNameError
 
@@ -90,32 +95,33 @@ def find_cell(session: Services, run: RunRecord, name: str, cells: Sequence[Cell
         raise BadInputError(
             f"{len(hits)} cells match: {', '.join(c.name for c in hits[:5])}{more}",
             where=name,
-            next_step="Give more of the name.",
+            next_step="Give a longer part of the name.",
         )
     if any(name in cell.name for cell in run.cells):
-        raise BadInputError("it is none of the cells that this is about", where=f"run {run.name}, cell {name}")
+        raise BadInputError("this command does not apply to the cell", where=f"run {run.name}, cell {name}")
     if (other := _run_with(session, run.name, name)) is not None:
         raise UnknownNameError(
-            f"unknown cell {name!r}", where=f"run {run.name}", next_step=f"Run {other} has it: name that run."
+            f"unknown cell {name!r}", where=f"run {run.name}", next_step=f"Run {other} has it: use --run {other}."
         )
     listing = f"rtbench show --run {run.name}"
     raise UnknownNameError.of("cell", name, [c.name for c in among], where=f"run {run.name}", listing=listing, most=4)
 
 
-def _run_with(session: Services, but: str, name: str) -> str | None:
-    """The latest other run that has a cell of that name, of those whose record can be read."""
+def _run_with(session: Services, excluded: str, name: str) -> str | None:
+    """Return the latest other run that has a cell of this name. Records that cannot be read are skipped."""
     from rtbench.errors import BadInputError
     from rtbench.storage.runs import Runs
 
     runs = Runs(session.workspace)
     for other in reversed(runs.names()):
         with contextlib.suppress(BadInputError):
-            if other != but and any(name == cell.name for cell in runs.load(other).cells):
+            if other != excluded and any(name == cell.name for cell in runs.load(other).cells):
                 return other
     return None
 
 
 def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[dict[str, Any]]:
+    """Return the samples of a cell as JSON data."""
     from rtbench.reporting.answers import judged
 
     return [

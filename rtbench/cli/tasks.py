@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @format_option("table", "json")
 @with_session
 def tasks(session: Session, format_: str) -> None:
-    """List tasks, count overlaps of their folds, or draw questions of their twins."""
+    """List tasks, count overlaps of their folds, or generate questions of their twins."""
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
         return
@@ -47,53 +47,57 @@ def tasks(session: Session, format_: str) -> None:
 
 
 @tasks.command()
-@click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these.  [default: all]")
-@click.option("--variant", metavar="NAME", help="Wording of the data.  [default: each task's first]")
+@click.option("--tasks", "names", callback=name_list, metavar="A,B", help="Only these tasks.  [default: all]")
+@click.option("--variant", metavar="NAME", help="Wording of the data.  [default: the first of each task]")
 @format_option("table", "json")
 @with_session
 def overlap(session: Session, names: list[str] | None, variant: str | None, format_: str) -> None:
-    """Count test questions that stand among the training questions, in every split that is at hand."""
+    """Count test questions that are also in the training fold, in every split that is found locally."""
     from rtbench.data.overlap import RUN, overlap_of
     from rtbench.errors import MissingDataError
 
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name in names or session.registry("tasks").names():
         task = session.task(name, where="--tasks")
         try:
             data = session.task_data(name, variant if variant in task.info.variants else task.info.variants[0])
         except MissingDataError as error:
-            found[name] = str(error)
+            results[name] = str(error)
             continue
         for split in task.info.splits:
-            found[f"{name} {split}"] = overlap_of(data, split) or data.missing or "a fold is not at hand"
+            results[f"{name} {split}"] = overlap_of(data, split) or data.missing or "a fold is missing"
     if format_ == "json":
-        print_json(found)
+        print_json(results)
         return
     rows = [
         (name, str(one.train), str(one.test), str(one.exact), str(one.up_to_numbers), str(one.run))
-        for name, one in found.items()
+        for name, one in results.items()
         if not isinstance(one, str)
     ]
-    print_table(("task and split", "train", "test", "exact", "up to numbers", f"{RUN} words in a row"), rows)
-    for name, why in found.items():
-        if isinstance(why, str):
-            click.echo(f"{name}: {why}")
+    print_table(
+        ("task and split", "train", "test", "identical", "identical except for numbers", f"{RUN}-word span"), rows
+    )
+    for name, reason in results.items():
+        if isinstance(reason, str):
+            click.echo(f"{name}: {reason}")
 
 
 @tasks.command("twin")
 @click.argument("name")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Another seed, other questions.")
-@click.option("--count", type=click.IntRange(min=1), default=10, show_default=True, help="So many different questions.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the questions.")
+@click.option(
+    "--count", type=click.IntRange(min=1), default=10, show_default=True, help="Number of different questions."
+)
 @click.option(
     "--knob",
     "knobs",
     multiple=True,
     callback=value_map,
     metavar="NAME=VALUE",
-    help="Instead of the twin's; repeatable.",
+    help="Change a knob of the twin. Repeatable.",
 )
-@click.option("--harder", is_flag=True, help="Begin from the knobs of the out-of-distribution fold.")
-@click.option("--rationales", is_flag=True, help="With a rationale for each, without errors.")
+@click.option("--harder", is_flag=True, help="Start from the knobs of the out-of-distribution fold.")
+@click.option("--rationales", is_flag=True, help="Add a correct rationale to each question.")
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write to a file.")
 @format_option("text", "jsonl")
 @with_session
@@ -108,7 +112,7 @@ def twin_(
     out: Path | None,
     format_: str,
 ) -> None:
-    """Print or export fresh questions of a task's procedural twin."""
+    """Print or export new questions of a task's procedural twin."""
     import msgspec
 
     from rtbench.storage.files import write_atomic
@@ -118,17 +122,17 @@ def twin_(
         raise BadInputError(
             "the task has no twin",
             where=name,
-            next_step="`rtbench tasks` says which have; docs/tasks.md how to add one.",
+            next_step="`rtbench tasks` lists the tasks with twins. docs/tasks.md describes how to add one.",
         )
-    chosen = twin.with_knobs(knobs, where="--knob", harder=harder)
-    drawn = [
+    twin_knobs = twin.with_knobs(knobs, where="--knob", harder=harder)
+    problems = [
         _as_data(twin, problem, f"{seed}/{i}" if rationales else None)
-        for i, problem in enumerate(twin.fresh(seed, count, chosen))
+        for i, problem in enumerate(twin.fresh(seed, count, twin_knobs))
     ]
     if format_ == "jsonl":
-        text = "".join(msgspec.json.encode(one).decode() + "\n" for one in drawn)
+        text = "".join(msgspec.json.encode(one).decode() + "\n" for one in problems)
     else:
-        text = "\n".join("".join(f"{said}\n" for said in _said(one)) for one in drawn)
+        text = "\n".join("".join(f"{line}\n" for line in _lines(one)) for one in problems)
     if out is None:
         click.echo(text, nl=False)
     else:
@@ -136,7 +140,13 @@ def twin_(
 
 
 def _as_data(twin: Twin[Any], problem: Problem, draw: str | None) -> dict[str, object]:
-    """A problem for programs; ``draw`` decides the rationale's wording, None leaves it out."""
+    """Return a problem as JSON data.
+
+    Args:
+        twin: the problem's twin.
+        problem: the problem.
+        draw: seed of the rationale's wording; None: no rationale.
+    """
     data: dict[str, object] = {
         "question": problem.question,
         "answer": problem.answer,
@@ -148,7 +158,8 @@ def _as_data(twin: Twin[Any], problem: Problem, draw: str | None) -> dict[str, o
     return data
 
 
-def _said(data: dict[str, object]) -> list[object]:
+def _lines(data: dict[str, object]) -> list[object]:
+    """Return a problem as lines of text."""
     return [
         f"Q: {data['question']}",
         *([f"   {data['rationale']}"] if "rationale" in data else []),

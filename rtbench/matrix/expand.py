@@ -1,4 +1,4 @@
-"""Expand a resolved matrix into its cells. Pure."""
+"""Expand a resolved matrix into its cells. The result depends on the matrix alone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rtbench.plugin.methods import Method
 
 
 def expand(matrix: ResolvedMatrix) -> Iterator[tuple[Cell, str | None]]:
-    """Yield the matrix's cells, each once, with the reason where one cannot run.
+    """Yield the cells of a matrix, each once, with the reason why it cannot run, or None.
 
     Raises:
-        BadInputError: a cell is in two blocks that treat it differently, or there is no cell at all.
+        BadInputError: two blocks have the same cell with different settings, or there are no cells.
     """
     settings: dict[str, object] = {}
     for block in matrix.blocks:
@@ -28,25 +28,25 @@ def expand(matrix: ResolvedMatrix) -> Iterator[tuple[Cell, str | None]]:
                 raise BadInputError(
                     f"cell {cell.name} is in two blocks with different recipes or curators",
                     where=f"matrix {matrix.name}",
-                    next_step="Put them into two matrices, or name the student or teacher differently.",
+                    next_step="Use two matrices, or give the student or teacher different names in the two blocks.",
                 )
     if not settings:
         raise BadInputError(
-            "there is no cell: its methods need teachers or students that it does not have",
+            "there are no cells: its methods need teachers or students, and it has none",
             where=f"matrix {matrix.name}",
-            next_step="Give `teachers:` and `students:`, or other methods.",
+            next_step="Add `teachers:` and `students:`, or choose other methods.",
         )
 
 
 def _used(cell: Cell) -> object:
-    """Return the settings that make a difference to a cell."""
+    """Return the settings that a cell uses. Two cells of the same name must agree on them."""
     if cell.trains:
         return (cell.recipe, cell.curators if cell.teacher else ())
     return cell.recipe.max_new_tokens if cell.student else None
 
 
 class _Expansion:
-    """Expands one block."""
+    """Expands one block into its cells."""
 
     def __init__(self, matrix: ResolvedMatrix, block: ResolvedBlock) -> None:
         self.file = matrix.file
@@ -54,6 +54,7 @@ class _Expansion:
         self._twins = matrix.file.source == "twin"
 
     def cells(self) -> Iterator[tuple[Cell, str | None]]:
+        """Yield the cells of all tasks and methods."""
         for task in self.block.tasks:
             for method in self.block.methods:
                 yield from self._method_cells(method, task)
@@ -73,26 +74,41 @@ class _Expansion:
             degrees: Sequence[int | None] = [None]
             if method.uses_degree:
                 degrees = (teacher.entry.degrees if teacher else None) or self.block.degrees
-            cell = self._cells_of(method, task, teacher, student)
+            cell = self._cell_factory(method, task, teacher, student)
             axes = (self.block.splits, degrees, self._seeds(method), fractions, self.block.folds)
             for split, degree, seed, fraction, fold in itertools.product(*axes):
                 data = task.data[split, seed, fold]
-                draws = seed if self.file.teacher_draws == "per-seed" or self._twins else 0
-                found = cell(task=data.spec, degree=degree, seed=seed, fraction=fraction, fold=fold, teacher_seed=draws)
-                yield found, data.reason
+                teacher_seed = seed if self.file.teacher_draws == "per-seed" or self._twins else 0
+                yield (
+                    cell(
+                        task=data.spec,
+                        degree=degree,
+                        seed=seed,
+                        fraction=fraction,
+                        fold=fold,
+                        teacher_seed=teacher_seed,
+                    ),
+                    data.reason,
+                )
 
     def _seeds(self, method: Method) -> Sequence[int]:
-        """Without training (and greedily) every seed gives the same; one serves for all. With twins each seed asks
-        questions of its own."""
+        """Return the seeds of a method.
+
+        Without training, all seeds give the same result, so the first one is enough. With twins, each seed has its own
+        questions.
+        """
         return self.block.seeds if method.trains or self._twins else self.block.seeds[:1]
 
-    def _cells_of(
+    def _cell_factory(
         self, method: Method, task: ResolvedTask, teacher: ResolvedTeacher | None, student: ResolvedStudent | None
     ) -> Callable[..., Cell]:
-        """Return what makes the cells of these, which differ in data, degree, seed, fraction and fold alone."""
+        """Return a function that creates the cells of a method, task, teacher and student.
+
+        Its arguments are what these cells differ in: data, degree, seeds, fraction and fold.
+        """
         models = CellModels(task.task, teacher.teacher if teacher else None, student.student if student else None)
-        # A recording was sampled as it was sampled; the matrix's temperature says nothing about it.
-        asks = models.teacher is not None and not models.teacher.recorded
+        # The matrix's temperature does not apply to recordings, which were sampled before.
+        live_teacher = models.teacher is not None and not models.teacher.recorded
         return functools.partial(
             Cell,
             method=method.name,
@@ -104,7 +120,7 @@ class _Expansion:
             extractors=task.extractors,
             primary=task.primary,
             curators=self.block.curators,
-            temperature=self.block.temperature if asks else None,
+            temperature=self.block.temperature if live_teacher else None,
             demonstrations=self.file.demonstrations,
             trains=method.trains,
             models=models,

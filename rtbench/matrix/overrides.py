@@ -1,7 +1,7 @@
-"""Change a matrix to what a command asks for. Pure: the methods and names it needs are handed in.
+"""Change a matrix as the options of a command request. The result depends on the arguments alone.
 
-Each block keeps what it has of the names asked for. A name that no block has goes to a block where it makes sense; a block
-that is left without a method, or without what its methods need, falls away.
+Each block keeps its own names that are requested. A requested name that no block has is added to a block that can use it.
+A block that is left without a method, or without what its methods need, is dropped.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from msgspec.structs import replace
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.plugin.methods import Method
-from rtbench.schema.base import Record, Source
+from rtbench.schema.base import Positive, Record, Source
 from rtbench.schema.matrix import Block, Degree, Limit, Matrix, Seed, TestFold
-from rtbench.schema.training import Positive, Selection
+from rtbench.schema.training import Selection
 from rtbench.storage.files import convert
 
 AXES = ("methods", "tasks", "teachers", "students")
@@ -24,7 +24,7 @@ AXES = ("methods", "tasks", "teachers", "students")
 
 
 class Overrides(Record, frozen=True, omit_defaults=True):
-    """What a command takes of each axis, and instead of each setting; None: what the matrix has."""
+    """Names to keep on each axis, and new values of settings. None: as in the matrix."""
 
     tasks: list[str] | None = None
     methods: list[str] | None = None
@@ -43,10 +43,13 @@ class Overrides(Record, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Overrides:
-        """Return the overrides of command-line options by their names; None: not given.
+        """Return the overrides that command-line options request.
+
+        Args:
+            given: values by name of the option; None where an option is not used.
 
         Raises:
-            BadInputError, UnknownNameError: a value cannot be; names the option.
+            BadInputError, UnknownNameError: a value is not allowed; the message names the option.
         """
         types = {field.name: field.type for field in msgspec.structs.fields(cls)}
         values = {key: value for key, value in given.items() if value is not None}
@@ -56,23 +59,23 @@ class Overrides(Record, frozen=True, omit_defaults=True):
 def apply_overrides(
     matrix: Matrix, by: Overrides, methods: Mapping[str, Method], registered: Mapping[str, Sequence[str]]
 ) -> Matrix:
-    """Return the matrix, changed.
+    """Return a matrix with overrides applied.
 
     Args:
         matrix: as read.
-        by: what is asked for.
+        by: the overrides.
         methods: every method that the matrix or the overrides name.
-        registered: names by axis (:data:`AXES`), for those that no block has.
+        registered: registered names by axis (:data:`AXES`), for names that no block has.
 
     Raises:
         UnknownNameError: a name is neither in the matrix nor registered.
-        BadInputError: nothing is left.
+        BadInputError: no block is left, or a method needs teachers or students that are missing.
     """
     settings = ("extractor", "source", "variant", "split", "limit")
     changes = {key: getattr(by, key) for key in settings if getattr(by, key) is not None}
     recipe: dict[str, object] = {} if by.selection is None else {"selection": by.selection}
     if by.epochs is not None:
-        recipe |= {"epochs": by.epochs, "steps": None}  # a matrix that counts steps counts epochs now
+        recipe |= {"epochs": by.epochs, "steps": None}  # --epochs replaces a number of steps in the matrix
     blocks = [replace(block, recipe={**(block.recipe or {}), **recipe}) for block in matrix.blocks]
     axes = _Axes(by, methods, registered)
     for cut in (axes.methods, axes.tasks, axes.students, axes.teachers, axes.degrees, axes.folds):
@@ -83,13 +86,15 @@ def apply_overrides(
         blocks = [replace(block, seeds=list(by.seeds)) for block in blocks]
     if not blocks:
         raise BadInputError(
-            "nothing of the matrix is left", where=f"matrix {matrix.name}", next_step="Ask for what it has, or more."
+            "none of its cells match the options",
+            where=f"matrix {matrix.name}",
+            next_step="Choose names that are in the matrix, or use fewer options.",
         )
     return Matrix(matrix.name, matrix.path, replace(matrix.file, **changes), tuple(blocks))
 
 
 class _Axes:
-    """One function per axis: blocks in, blocks out."""
+    """Applies the overrides of each axis to blocks. Each method returns the changed blocks of one axis."""
 
     def __init__(self, by: Overrides, methods: Mapping[str, Method], registered: Mapping[str, Sequence[str]]) -> None:
         self.by = by
@@ -102,18 +107,19 @@ class _Axes:
             return list(blocks)
         kept = [replace(block, methods=[m for m in block.methods or [] if m in wanted]) for block in blocks]
         for name in self._new("methods", wanted, blocks):
-            home = next((i for i, block in enumerate(blocks) if self._serves(block, self._methods[name])), None)
-            if home is None:
+            usable = (index for index, block in enumerate(blocks) if self._has_models_for(block, self._methods[name]))
+            index = next(usable, None)
+            if index is None:
                 raise BadInputError(
-                    f"{name} needs what no block of the matrix has (teachers or students)",
+                    f"method {name} needs teachers or students, and no block of the matrix has them",
                     where="--methods",
-                    next_step="Name some with --teachers or --students.",
+                    next_step="Add some with --teachers or --students.",
                 )
-            kept[home] = replace(kept[home], methods=[*(kept[home].methods or []), name])
+            kept[index] = replace(kept[index], methods=[*(kept[index].methods or []), name])
         return [block for block in kept if block.methods]
 
-    def _serves(self, block: Block, method: Method) -> bool:
-        """Return whether the block has what the method needs; what it lacks may come from the command."""
+    def _has_models_for(self, block: Block, method: Method) -> bool:
+        """Return whether a block, or the command, has the teachers and students that a method needs."""
         teachers = block.teachers or self.by.teachers
         students = block.students or self.by.students
         return bool((teachers or not method.uses_teacher) and (students or not method.uses_student))
@@ -123,7 +129,7 @@ class _Axes:
         if wanted is None:
             return list(blocks)
         new = self._new("tasks", wanted, blocks)
-        if any(block.tasks is None for block in blocks):  # a block of all tasks has them already
+        if any(block.tasks is None for block in blocks):  # a block without `tasks` has all of them
             new = []
         covered: set[str] = set()
         out: list[Block] = []
@@ -151,7 +157,15 @@ class _Axes:
         *,
         everywhere: bool,
     ) -> list[Block]:
-        """``everywhere``: a new name goes to all blocks with methods that use it, not to the first alone."""
+        """Return the blocks with the requested names on an axis of models.
+
+        Args:
+            axis: ``teachers`` or ``students``.
+            wanted: the requested names; None: no change.
+            blocks: to change.
+            uses: returns whether a method uses models of this axis.
+            everywhere: add a new name to all blocks with methods that use it, not only to the first one.
+        """
         if wanted is None:
             return list(blocks)
         new = self._new(axis, wanted, blocks)
@@ -195,7 +209,7 @@ class _Axes:
         return out
 
     def folds(self, blocks: Sequence[Block]) -> list[Block]:
-        """A fold that no block has goes to all of them: what is trained answers every fold."""
+        """Return the blocks with the requested folds. A new fold is added to all blocks: every student can answer it."""
         wanted = self.by.folds
         if wanted is None:
             return list(blocks)
@@ -205,7 +219,11 @@ class _Axes:
         return [replace(block, folds=folds) for block, folds in zip(blocks, kept, strict=True) if folds]
 
     def _new(self, axis: str, wanted: Sequence[str], blocks: Sequence[Block]) -> list[str]:
-        """Return the names that no block has. They must be registered."""
+        """Return the requested names that no block has.
+
+        Raises:
+            UnknownNameError: one of them is not registered.
+        """
         present = names_on(blocks, axis)
         registered = self._registered[axis]
         for name in wanted:
@@ -218,14 +236,14 @@ class _Axes:
 
 def names_on(blocks: Sequence[Block], axis: str) -> list[str]:
     """Return the names that blocks have on an axis, each once."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for block in blocks:
-        found.update(dict.fromkeys(name_of(item) for item in getattr(block, axis) or []))
-    return list(found)
+        names.update(dict.fromkeys(name_of(item) for item in getattr(block, axis) or []))
+    return list(names)
 
 
 def name_of(item: str | dict[str, Any]) -> str:
-    """Return the name of a teacher or student as a matrix writes it."""
+    """Return the name of an item of an axis, which is a string or a mapping with a name."""
     return item if isinstance(item, str) else str(item.get("name"))
 
 

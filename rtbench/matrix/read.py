@@ -1,7 +1,7 @@
-"""Read a matrix file. Asks no plugin: names are checked by :mod:`rtbench.matrix.resolve`.
+"""Read a matrix file. Names are checked later, by :mod:`rtbench.matrix.resolve`.
 
-A matrix states axes (methods, tasks, teachers, students, degrees, seeds, fractions) and settings. Its ``blocks`` are each
-the cross product of their own axes, with the top level as their defaults; equal cells count once.
+A matrix has axes (methods, tasks, teachers, students, degrees, seeds, fractions) and settings. Each of its ``blocks`` is
+the cross product of its axes, with the top level as defaults. Equal cells of several blocks count once.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ def read_matrix(path: Path) -> Matrix:
     """Read a matrix from its YAML file.
 
     Raises:
-        BadInputError: the file breaks the rules; names the key or line.
-        UnknownNameError: a key or value is none of those known; names the nearest.
+        BadInputError: the file is not a valid matrix; the message names the key or line.
+        UnknownNameError: a key or value is unknown; the message names the most similar one.
     """
     data = read_yaml(path)
     if not isinstance(data, dict):
-        raise BadInputError("a matrix is a mapping of keys", where=str(path), next_step="See docs/matrix.md.")
+        raise BadInputError("a matrix must be a mapping", where=str(path), next_step="See docs/matrix.md.")
     file = convert(data, MatrixFile, where=str(path))
     blocks = tuple(_merged(file, block) for block in file.blocks or [Block()])
     name = as_name(path.stem) if file.name is None else check_name(file.name, where=f"{path}, name")
@@ -31,7 +31,7 @@ def read_matrix(path: Path) -> Matrix:
 
 
 def _merged(file: MatrixFile, block: Block) -> Block:
-    """Return the block with the top level's values where it states none. ``recipe`` is merged key by key."""
+    """Return a block with missing values taken from the top level. ``recipe`` is merged key by key."""
     values = {key: getattr(block, key) for key in Block.__struct_fields__}
     for key, value in values.items():
         if value is None:

@@ -1,4 +1,4 @@
-"""Resolve a matrix: the only place that asks plugins for what a matrix names, and checks each name."""
+"""Resolve a matrix: check its names, and get the registered objects from the plugins."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rtbench.storage.files import convert
 from rtbench.twins import setting_of, variant_of
 
 DEFAULT_CURATORS = ("correct",)
-"""Rationales that reach a wrong answer are left out unless a matrix names other curators."""
+"""Curators of matrices that name none: rationales that lead to a wrong answer are removed."""
 
 
 def matrix_path(services: Services, name: str | None) -> Path:
@@ -37,10 +37,10 @@ def matrix_path(services: Services, name: str | None) -> Path:
 
     Args:
         services: for the registered matrices.
-        name: registered name, or path of a YAML file; None: the default, which a plugin states.
+        name: registered name, or path of a YAML file; None: the default, which a plugin registers.
 
     Raises:
-        UnknownNameError: neither a name nor a file.
+        UnknownNameError: it is neither a registered name nor a file.
     """
     registry = services.registry("matrices")
     if name is None:
@@ -54,16 +54,16 @@ def matrix_path(services: Services, name: str | None) -> Path:
 
 
 def resolve(matrix: Matrix, services: Services, by: Overrides | None = None) -> ResolvedMatrix:
-    """Check every name of a matrix and ask plugins for what is behind it.
+    """Check every name of a matrix, and return the matrix with the registered objects.
 
     Args:
         matrix: as read.
-        services: names to things.
-        by: what a command asks for instead.
+        services: for the registered objects.
+        by: overrides from the command line.
 
     Raises:
-        UnknownNameError: a name is not registered, or an extractor, split or wording is none that tasks have.
-        BadInputError: options are wrong, or two blocks mean different things by one name.
+        UnknownNameError: a name is not registered, or no task has the extractor, split or wording.
+        BadInputError: options are wrong, or two blocks use one name for different models.
     """
     by = by or Overrides()
     where = f"matrix {matrix.name}"
@@ -77,79 +77,79 @@ def resolve(matrix: Matrix, services: Services, by: Overrides | None = None) -> 
 
 
 def recipe_of(block: Block, *, where: str) -> Recipe:
-    """Return the block's hyper-parameters.
+    """Return a block's hyper-parameters.
 
     Raises:
-        BadInputError, UnknownNameError: a value cannot be; names the key.
+        BadInputError, UnknownNameError: a value is not allowed; the message names the key.
     """
     recipe = convert(block.recipe or {}, Recipe, where=f"{where}, recipe")
-    if recipe.max_new_tokens < 1:  # 0 has a meaning in stored trainings alone
+    if recipe.max_new_tokens < 1:  # 0 is only allowed in stored trainings
         raise BadInputError("max_new_tokens must be at least 1", where=f"{where}, recipe")
     return recipe
 
 
 def curators_of(services: Services, block: Block, *, where: str) -> tuple[tuple[str, dict[str, object]], ...]:
-    """Return the block's curators in order, with their options.
+    """Return a block's curators in order, with their options.
 
     Raises:
-        UnknownNameError: one is not registered.
-        BadInputError: its options are wrong.
+        UnknownNameError: a curator is not registered.
+        BadInputError: a curator's options are wrong.
     """
-    out: list[tuple[str, dict[str, object]]] = []
+    curators: list[tuple[str, dict[str, object]]] = []
     for number, item in enumerate(DEFAULT_CURATORS if block.curators is None else block.curators):
-        given: dict[str, Any] = {"use": item} if isinstance(item, str) else dict(item)
-        name = given.pop("use", None)
+        options: dict[str, Any] = {"use": item} if isinstance(item, str) else dict(item)
+        name = options.pop("use", None)
         place = f"{where}, curators[{number}]"
         if not isinstance(name, str):
-            raise BadInputError("needs `use`", where=place, next_step="Write `use: REGISTERED_NAME`.")
+            raise BadInputError("`use` is missing", where=place, next_step="Write `use: REGISTERED_NAME`.")
         services.registry("curators").get(name, where=place)
-        services.curator(name, given)  # wrong options are a mistake of the file, not of a step
-        out.append((name, given))
-    return tuple(out)
+        services.curator(name, options)  # report wrong options now, not when the step runs
+        curators.append((name, options))
+    return tuple(curators)
 
 
 def entries_of(
     services: Services, block: Block, axis: Literal["teachers", "students"], *, where: str
 ) -> list[ModelEntry]:
-    """Return an axis of teachers or students: registered names, or mappings with a name of their own.
+    """Return the teachers or students of a block, which are registered names, or mappings with their own name.
 
     Raises:
-        UnknownNameError: what one uses, or a task of it, is not registered.
-        BadInputError: one has no name, or two have the same.
+        UnknownNameError: a model or a task is not registered.
+        BadInputError: a model has no name, or two models have the same name.
     """
     registry = services.registry(axis)
     entries: list[ModelEntry] = []
     for number, item in enumerate(getattr(block, axis) or []):
         place = f"{where}, {axis}[{number}]"
-        given: dict[str, Any] = {"name": item} if isinstance(item, str) else dict(item)
-        name = given.pop("name", None)
+        fields: dict[str, Any] = {"name": item} if isinstance(item, str) else dict(item)
+        name = fields.pop("name", None)
         if not isinstance(name, str):
-            raise BadInputError("needs a name", where=place, next_step="Write `name: …`.")
-        own = {key: given.pop(key) for key in ("tasks", "degrees") if key in given}
-        if given and "use" not in given and name not in registry:
+            raise BadInputError("`name` is missing", where=place, next_step="Write `name: …`.")
+        own = {key: fields.pop(key) for key in ("tasks", "degrees") if key in fields}
+        if fields and "use" not in fields and name not in registry:
             raise BadInputError(
-                f"{name!r} is not registered, and no `use` says what it is (keys: {', '.join(given)})",
+                f"{name!r} is not registered, and `use` is missing (keys: {', '.join(fields)})",
                 where=place,
                 next_step=f"Write `use: NAME`, one of: {', '.join(registry.names())}.",
             )
-        use = given.pop("use", name)
+        use = fields.pop("use", name)
         if not isinstance(use, str):
-            raise BadInputError("`use` is no name", where=place, next_step="Write `use: REGISTERED_NAME`.")
-        options = {**registry.get(use, where=place).options, **given}
+            raise BadInputError("`use` is not a name", where=place, next_step="Write `use: REGISTERED_NAME`.")
+        options = {**registry.get(use, where=place).options, **fields}
         entry = convert({"name": name, "use": use, "options": options, **own}, ModelEntry, where=place)
         for task in entry.tasks or ():
             services.registry("tasks").get(task, where=f"{place}, tasks")
         entries.append(entry)
-    doubled = {e.name for e in entries if sum(o.name == e.name for o in entries) > 1}
-    if doubled:
+    duplicates = {e.name for e in entries if sum(o.name == e.name for o in entries) > 1}
+    if duplicates:
         raise BadInputError(
-            f"{axis} named twice: {', '.join(sorted(doubled))}", where=where, next_step="Give each a name of its own."
+            f"duplicate names of {axis}: {', '.join(sorted(duplicates))}", where=where, next_step="Use different names."
         )
     return entries
 
 
 class _Resolver:
-    """Resolves one matrix. Data that several blocks name are looked at once."""
+    """Resolves one matrix. Data that several blocks use are loaded once."""
 
     def __init__(self, services: Services, matrix: Matrix, methods: dict[str, Method]) -> None:
         self.services = services
@@ -160,6 +160,11 @@ class _Resolver:
         self._data: dict[tuple[str, str, str, Fold], ResolvedData] = {}
 
     def resolved(self) -> ResolvedMatrix:
+        """Return the resolved matrix.
+
+        Raises:
+            BadInputError, UnknownNameError: see :func:`resolve`.
+        """
         self._check_settings()
         entries: dict[tuple[str, str], ModelEntry] = {}
         blocks: list[ResolvedBlock] = []
@@ -172,9 +177,9 @@ class _Resolver:
                 other = entries.setdefault((axis, entry.name), entry)
                 if (other.use, other.options) != (entry.use, entry.options):
                     raise BadInputError(
-                        f"two blocks mean different {axis} by {entry.name!r}",
+                        f"two blocks use the name {entry.name!r} for different {axis}",
                         where=self.where,
-                        next_step="Give each a name of its own.",
+                        next_step="Use different names.",
                     )
             blocks.append(resolved)
         return ResolvedMatrix(self.matrix.name, self.file, tuple(blocks), self.methods)
@@ -182,15 +187,18 @@ class _Resolver:
     # ---- settings
 
     def _check_settings(self) -> None:
-        """A wording, split or source of demonstrations that no task has is a mistake; a task that lacks it says so in its
-        cells."""
+        """Check that some task has the wording, split and demonstrations. Cells of tasks that lack them give the reason.
+
+        Raises:
+            BadInputError, UnknownNameError: no task has one of them, or knobs are wrong.
+        """
         where = "--variant, or `variant:` of the matrix"
         variant = self.file.variant
         if variant is not None and (setting := setting_of(variant)) is not None:
             raise BadInputError(
-                f"{variant} is no wording of the data",
+                f"{variant} is not a wording of the data",
                 where=where,
-                next_step=f"Give `--source twin --seeds {setting.seed}`"
+                next_step=f"Use `--source twin --seeds {setting.seed}`"
                 + (", and `knobs:` in the matrix." if setting.knobs or setting.ood_knobs else "."),
             )
         if variant is not None:
@@ -199,24 +207,28 @@ class _Resolver:
             self._check_known("split", split, "--split, or `split:` of the matrix")
         if self.file.demonstrations != "own":
             self._check_known("demonstration", self.file.demonstrations, f"{self.matrix.path}, demonstrations")
-        for key, given in (("knobs", self.file.knobs), ("ood_knobs", self.file.ood_knobs)):
-            for name, knobs in given.items():
+        for key, by_task in (("knobs", self.file.knobs), ("ood_knobs", self.file.ood_knobs)):
+            for name, knobs in by_task.items():
                 self._check_knobs(name, knobs, key)
         if (self.file.knobs or self.file.ood_knobs) and not self._twins:
-            raise BadInputError("knobs are those of twins", where=self.where, next_step="Write `source: twin`.")
+            raise BadInputError(
+                "`knobs` and `ood_knobs` can only be used with twins",
+                where=self.where,
+                next_step="Write `source: twin`.",
+            )
 
     def _check_known(self, kind: Literal["variant", "split", "demonstration"], name: str, where: str) -> None:
         infos = [self.services.task(entry.name).info for entry in self.services.registry("tasks")]
-        known = {one for info in infos for one in getattr(info, f"{kind}s")}
+        known = {known_name for info in infos for known_name in getattr(info, f"{kind}s")}
         if name not in known:
             raise UnknownNameError.of(kind, name, known, where=where)
 
     def _check_knobs(self, name: str, knobs: dict[str, int | float | bool], key: str) -> None:
-        """Knobs that no twin has are a mistake of the file, whatever tasks are asked for."""
+        """Check a task's knobs, whether or not the task is used."""
         where = f"{self.where}, {key}: {name}"
         twin = self.services.task(name, where=where).twin()
         if twin is None:
-            raise BadInputError(f"{name} has no twin whose knobs could be turned", where=where)
+            raise BadInputError(f"{name} has no twin, and so no knobs", where=where, next_step="Remove them.")
         twin.with_knobs(knobs, where=where, harder=key == "ood_knobs")
 
     # ---- blocks
@@ -251,10 +263,12 @@ class _Resolver:
         )
 
     def _methods(self, block: Block) -> list[Method]:
-        """Return the block's methods, and the one that measures teachers where one of them asks a teacher."""
+        """Return a block's methods. Where one of them uses a teacher, the methods that measure teachers are added."""
         methods = [self.methods[name] for name in block.methods or []]
         if not methods:
-            raise BadInputError("no methods", where=self.where, next_step="Give `methods:` (`rtbench plugins` lists).")
+            raise BadInputError(
+                "a block has no methods", where=self.where, next_step="Add `methods:` (`rtbench plugins` lists them)."
+            )
         if self.file.teacher_rows and any(method.uses_teacher for method in methods):
             for entry in self.services.registry("methods"):
                 if entry.options.get("measures_teachers"):
@@ -269,7 +283,7 @@ class _Resolver:
     def _task(self, name: str, places: list[DataPlace], seeds: tuple[int, ...]) -> ResolvedTask:
         task = self.services.task(name, where=self.where)
         data = {place: self._resolved_data(task, *place) for place in places}
-        if not self._twins:  # every seed has the same questions
+        if not self._twins:  # all seeds have the same questions
             data = {(split, seed, fold): data[split, first, fold] for split, first, fold in places for seed in seeds}
         extractors = tuple((known, task.extractor_key(known)) for known in task.info.extractors)
         return ResolvedTask(task, self._primary(task), extractors, data)
@@ -298,7 +312,7 @@ class _Resolver:
 
     def _twin_variant(self, task: Task, seed: int) -> str:
         name, twin = task.info.name, task.twin()
-        if twin is None:  # its cells will say so
+        if twin is None:  # its cells give the reason
             return variant_of(seed)
         return variant_of(
             seed,
@@ -307,7 +321,7 @@ class _Resolver:
         )
 
     def _wording(self, task: Task) -> str:
-        """A variant is a wording of the same questions; a task that has one wording only is taken as it is."""
+        """Return the wording of a task: the requested one where the task has it, otherwise its first one."""
         wanted = self.file.variant
         return wanted if wanted is not None and wanted in task.info.variants else task.info.variants[0]
 
@@ -317,7 +331,7 @@ class _Resolver:
         splits = ("default",) if self._twins else task.info.splits
         fingerprint, dataset, reason = "", f"{name}@{variant}", None
         if self._twins and task.twin() is None:
-            reason = f"{name} has no twin; --source upstream takes its own data"
+            reason = f"{name} has no twin; use --source upstream for its own data"
         elif split not in splits:
             reason = f"{owner} has no split {split!r} (has: {', '.join(splits)})"
         else:
@@ -325,7 +339,7 @@ class _Resolver:
                 dataset = task.dataset_id(variant)
                 fingerprint = task.fingerprint(self.services.files, variant)
                 data = self.services.task_data(name, variant)
-            except MissingDataError as error:
+            except MissingDataError as error:  # other tasks may have their data
                 reason = str(error)
             else:
                 if not data.splits[split].fold(fold):
@@ -338,7 +352,8 @@ class _Resolver:
 
 
 def _is_pool(teacher: Teacher) -> bool:
+    """Return whether a teacher consists of several models."""
     try:
         return len(teacher.members()) > 1
-    except MissingDataError:  # its cells will say so, each with this reason
+    except MissingDataError:  # its cells give the reason
         return False

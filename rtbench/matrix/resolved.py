@@ -1,4 +1,4 @@
-"""A matrix with its names resolved: what cells are expanded from."""
+"""A matrix with its names resolved, from which cells are expanded."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from rtbench.schema.training import Recipe
 
 @dataclass(frozen=True)
 class ResolvedData:
-    """The data that cells rest on."""
+    """The data that cells use."""
 
     spec: TaskSpec
     reason: str | None
-    """Why they cannot be used; None: they can."""
+    """Why the data cannot be used; None where they can."""
 
 
 DataPlace = tuple[str, int, Fold]
@@ -35,7 +35,7 @@ class ResolvedTask:
     primary: str
     """The extractor that the leaderboard shows."""
     extractors: tuple[tuple[str, str], ...]
-    """Name and content key of each."""
+    """Name and content key of each extractor."""
     data: Mapping[DataPlace, ResolvedData]
 
 
@@ -46,7 +46,7 @@ class ResolvedTeacher:
     entry: ModelEntry
     teacher: Teacher
     pool: bool
-    """Several models stand behind it: it has no answers of its own, and so no row."""
+    """True where it consists of several models. It then has no answers of its own, and so no leaderboard row."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ class ResolvedBlock:
 
 @dataclass(frozen=True)
 class ResolvedMatrix:
-    """A matrix whose every name has been checked, and whose plugins have been asked."""
+    """A matrix with all names checked and replaced by the registered objects."""
 
     name: str
     file: MatrixFile
     blocks: tuple[ResolvedBlock, ...]
     methods: Mapping[str, Method]
-    """By name."""
+    """Methods by name."""

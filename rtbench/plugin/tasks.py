@@ -13,6 +13,7 @@ from rtbench.twins import dataset_of, setting_of
 
 if TYPE_CHECKING:
     from rtbench.data.files import DataFiles
+    from rtbench.data.pins import PinnedFile
     from rtbench.twins import Twin
 
 
@@ -61,6 +62,11 @@ class Task(ABC):
     """
 
     info: TaskInfo
+
+    @property
+    def pins(self) -> Sequence[PinnedFile]:
+        """Return the data files that the task reads; `rtbench data` downloads and checks them."""
+        return ()
 
     @abstractmethod
     def fingerprint(self, files: DataFiles, variant: str) -> str:

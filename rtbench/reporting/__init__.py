@@ -1,1 +1,1 @@
-"""What a finished run says: leaderboard, answers, comparisons, money, wrong answers."""
+"""Results of a finished run: leaderboard, answers, comparisons, costs, wrong answers."""

@@ -1,4 +1,4 @@
-"""A measured accuracy: its interval, and the number of questions that it rests on."""
+"""Precision of a measured accuracy: its confidence interval and its effective number of questions."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Scored:
     key: str
     """Key of the ``score`` step."""
     summary: ScoreSummary
+    """Summary by the extractor."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""A cell's answers, each with its question, text and verdict: what is shown, compared and looked into."""
+"""A cell's answers, each with its question, completion and score."""
 
 from __future__ import annotations
 
@@ -26,27 +26,30 @@ if TYPE_CHECKING:
 
 
 class Judged(Record, frozen=True):
-    """One answer."""
+    """A completion with its question and score."""
 
     sample: Sample
     completion: Completion
     score: Score
     answer_prefix: str | None
-    """What stands before the answer in the prompt's format."""
+    """Text before the answer in the prompt's format."""
 
     @property
     def rationale(self) -> str:
-        """What was written before the answer (:func:`rtbench.scoring.rationale.rationale_of`)."""
+        """Return the text before the answer (:func:`rtbench.scoring.rationale.rationale_of`)."""
         return rationale_of(self.completion, self.answer_prefix)
 
 
 def judged(services: Services, cell: CellRecord, extractor: str | None = None) -> list[Judged]:
-    """The answers of a cell that has been scored, in the order of its questions; as :func:`judged_by` of one extractor.
+    """Return the answers of a scored cell by one extractor, in the order of its questions.
 
     Args:
-        services: where.
-        cell: of a run.
-        extractor: whose verdicts; None: the one that the leaderboard shows.
+        services: for the store and the task's data.
+        cell: a scored cell of a run.
+        extractor: extractor whose scores to return; None: the one that the leaderboard shows.
+
+    Raises:
+        BadInputError, UnknownNameError: as :func:`judged_by`.
     """
     name = extractor or cell.extractor
     return judged_by(services, cell, [name])[name]
@@ -55,17 +58,18 @@ def judged(services: Services, cell: CellRecord, extractor: str | None = None) -
 def judged_by(
     services: Services, cell: CellRecord, extractors: Sequence[str], *, votes: bool = False
 ) -> dict[str, list[Judged]]:
-    """The answers of a cell by several extractors, whose texts are read once.
+    """Return the answers of a scored cell by several extractors. Its completions are read once.
 
     Args:
-        services: where.
-        cell: of a run.
-        extractors: whose verdicts.
-        votes: where several completions of a question vote, all of them instead of the one chosen; none where they do not.
+        services: for the store and the task's data.
+        cell: a scored cell of a run.
+        extractors: extractors whose scores to return.
+        votes: where several completions of a question vote, return all of them instead of the chosen one. The lists are
+            empty where there is no vote.
 
     Raises:
-        BadInputError: the cell has no scores, or its task or questions are not those of then.
-        UnknownNameError: it was not scored with one of them.
+        BadInputError: the cell has no scores, or its task or questions have changed since the run.
+        UnknownNameError: the cell was not scored with one of the extractors.
     """
     key, spec, completions = stored_answers(services, cell)
     known = [name for name, _ in spec.extractors]
@@ -89,45 +93,48 @@ def judged_by(
 
 
 def scored_cells(services: Services, run: RunRecord) -> list[CellRecord]:
-    """The cells of a run that have scores.
+    """Return the cells of a run that have scores.
 
     Raises:
-        BadInputError: none has.
+        BadInputError: no cell has scores.
     """
-    found = [cell for cell in run.cells if services.store.scored(cell)]
-    if not found:
-        raise BadInputError("no cell is scored", where=f"run {run.name}", next_step="`rtbench run` first.")
-    return found
+    cells = [cell for cell in run.cells if services.store.scored(cell)]
+    if not cells:
+        raise BadInputError("no cell has scores", where=f"run {run.name}", next_step="Use `rtbench run` first.")
+    return cells
 
 
 def scored_by(services: Services, cell: CellRecord) -> list[str]:
-    """The extractors that a scored cell was scored with, the leaderboard's first."""
+    """Return the extractors of a scored cell, beginning with the one that the leaderboard shows."""
     assert cell.score is not None
-    names = [one.extractor for one in services.store.result(ScoreResult, cell.score).summaries]
+    names = [summary.extractor for summary in services.store.result(ScoreResult, cell.score).summaries]
     return sorted(names, key=lambda name: name != cell.extractor)
 
 
 def shown_by(services: Services, run: RunRecord, extractor: str) -> RunRecord:
-    """The run with another extractor's verdicts on display. What was kept to train on, and the epochs that were chosen, stay as
-    they were.
+    """Return a run that shows the scores of another extractor.
+
+    The training data that were kept and the epochs that were selected stay the same.
 
     Raises:
-        UnknownNameError: no cell was scored by it.
+        UnknownNameError: no cell was scored with this extractor.
     """
     scored = {cell.name: scored_by(services, cell) for cell in run.cells if services.store.scored(cell)}
     if not any(extractor in names for names in scored.values()):
         known = {name for names in scored.values() for name in names}
         raise UnknownNameError.of("extractor", extractor, known, where=f"run {run.name}", listing="rtbench extractors")
-    lacks: dict[str, Any] = {"score": None, "reason": f"not scored by {extractor}"}
+    unscored: dict[str, Any] = {"score": None, "reason": f"not scored with {extractor}"}
     cells = [
-        replace(cell, extractor=extractor, **({} if extractor in scored.get(cell.name, [extractor]) else lacks))
+        replace(cell, extractor=extractor, **({} if extractor in scored.get(cell.name, [extractor]) else unscored))
         for cell in run.cells
     ]
     return replace(run, cells=tuple(cells))
 
 
 def stored_answers(services: Services, cell: CellRecord) -> tuple[str, ScoreSpec, list[Completion]]:
-    """Key and spec of a cell's score step, and the completions that it scored: of several epochs, the chosen one's.
+    """Return the key and spec of a cell's score step, and the completions that it scored.
+
+    Where several epochs were answered, these are the completions of the selected epoch.
 
     Raises:
         BadInputError: as :func:`judged_by`.
@@ -139,41 +146,43 @@ def stored_answers(services: Services, cell: CellRecord) -> tuple[str, ScoreSpec
 
 
 def asked_as(services: Services, cell: CellRecord) -> CompleteSpec:
-    """How a scored cell's model was asked; of several epochs, alike for all."""
+    """Return the spec of a scored cell's completions, which is the same for all epochs but for the weights."""
     return msgspec.convert(services.store.meta("complete", cell.completions[0]).spec, CompleteSpec)
 
 
 def checkpoint_of(services: Services, cell: CellRecord) -> Path:
-    """Folder with the weights that a cell's numbers are of: of several epochs, the chosen one's.
+    """Return the folder with a cell's trained weights, which are those of the selected epoch.
 
     Raises:
-        BadInputError: nothing was trained, or the weights are not here.
+        BadInputError: nothing was trained, or the weights are not in the store.
     """
     where = f"cell {cell.name}"
     if cell.checkpoint is None or not services.store.has("train", cell.checkpoint):
-        raise BadInputError(cell.reason or "it has no trained student", where=where)
+        raise BadInputError(cell.reason or "the cell has no trained student", where=where)
     epoch = None
     if cell.score is not None and services.store.scored(cell):
         epoch = services.store.result(ScoreResult, cell.score).epoch
     folder = weights_of(services.store, cell.checkpoint, epoch)
     if not any(folder.glob("*.safetensors")):
-        raise BadInputError("its student has no weights here", where=where)
+        raise BadInputError("the weights of its student are not in the store", where=where)
     return folder
 
 
 def check_scored(services: Services, cell: CellRecord) -> str:
-    """Key of a cell's score step.
+    """Return the key of a cell's score step.
 
     Raises:
-        BadInputError: it has none, or its task or questions are not those of then.
+        BadInputError: the cell has no scores, or its task or questions have changed since the run.
     """
     if cell.score is None or not services.store.scored(cell):
-        raise BadInputError(cell.reason or "not run yet", where=f"cell {cell.name}", next_step="`rtbench run` first.")
-    check_task(services, cell)
-    now = services.task(cell.task).dataset_id(cell.variant)
-    if now != cell.dataset:
         raise BadInputError(
-            f"it was asked questions of {cell.dataset}, and {cell.task} now has {now}",
+            cell.reason or "not run yet", where=f"cell {cell.name}", next_step="Use `rtbench run` first."
+        )
+    check_task(services, cell)
+    dataset = services.task(cell.task).dataset_id(cell.variant)
+    if dataset != cell.dataset:
+        raise BadInputError(
+            f"its questions are from {cell.dataset}, but {cell.task} now uses {dataset}",
             where=f"cell {cell.name}",
             next_step="Run it again.",
         )
@@ -181,10 +190,14 @@ def check_scored(services: Services, cell: CellRecord) -> str:
 
 
 def check_task(services: Services, cell: CellRecord) -> None:
-    """Raises BadInputError where the cell's task is not known; a task of a file is known to the commands that are given it."""
+    """Check that a cell's task is known. Tasks of a file are known only to commands with ``--task``.
+
+    Raises:
+        BadInputError: the task is unknown.
+    """
     if cell.task not in services.registry("tasks"):
         raise BadInputError(
-            f"its task {cell.task!r} is not known here",
+            f"its task {cell.task!r} is unknown",
             where=f"cell {cell.name}",
-            next_step="If it came from a file, give that again: --task FILE.yaml.",
+            next_step="If it is from a file, give the file again: --task FILE.yaml.",
         )

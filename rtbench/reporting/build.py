@@ -1,4 +1,4 @@
-"""The leaderboard: built from run records, ledger and store, and from nothing else."""
+"""Build the leaderboard of a run from its record, the ledger and the store."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def build_leaderboard(
     reference: Iterable[LeaderboardRow] = (),
     kept_by: Iterable[str] = (),
 ) -> Leaderboard:
-    """Groups a run's cells into rows; seeds are averaged.
+    """Return the leaderboard of a run, with one row per group of cells that differ in task and seed only.
 
     Args:
-        run: its record, which may show another extractor than its own (:func:`rtbench.reporting.answers.shown_by`).
-        services: for its steps and completions, and for the methods' ranks.
-        reference: published rows to put among them.
-        kept_by: its own extractors then.
+        run: record of the run, which may show another extractor (:func:`rtbench.reporting.answers.shown_by`).
+        services: for the store, the ledger and the methods' ranks.
+        reference: published rows to include.
+        kept_by: the run's own extractors, where the record shows another one.
     """
     store = services.store
     groups: dict[tuple[object, ...], dict[str, list[CellRecord]]] = {}
@@ -61,11 +61,11 @@ def build_leaderboard(
     rows = [_random_row(run)] if run.random else []
     books, bootstrap = Books(store, services.ledger), Bootstrap()
     results: dict[tuple[object, ...], dict[str, CellResult]] = {key: {} for key in groups}
-    for task in run.tasks:  # task by task, as cells of one task share the bootstrap's draws
+    for task in run.tasks:  # in this order because cells of one task share the bootstrap's draws
         for row, by_task in groups.items():
             if task in by_task:
-                found = _result(by_task[task], store, bootstrap)
-                results[row][task] = _with_spending(found, by_task[task], run, books)
+                result = _result(by_task[task], store, bootstrap)
+                results[row][task] = _with_spending(result, by_task[task], run, books)
     rows += [_row(by_task, results[row]) for row, by_task in groups.items()]
     rows += reference
     ranks = _ranks(services, rows)
@@ -85,13 +85,13 @@ def build_leaderboard(
 
 
 def _ranks(services: Services, rows: Iterable[LeaderboardRow]) -> dict[str, int]:
-    """Return the ranks of the rows' methods, as far as they are known here."""
+    """Return the ranks of the rows' methods that are registered."""
     known = services.registry("methods")
     return {name: services.method(name).rank for name in {row.method for row in rows} if name in known}
 
 
 def _order(row: LeaderboardRow, ranks: Mapping[str, int]) -> tuple[object, ...]:
-    """Student by student; a published row right after ours of its student and method."""
+    """Return the sort key of a row: by student, with a published row after ours of the same student and method."""
     rank = -1 if row.kind == "random" else ranks.get(row.method, Method.rank)
     student = (row.student or "").replace("_", "-")
     published = row.kind == "reported"
@@ -99,19 +99,20 @@ def _order(row: LeaderboardRow, ranks: Mapping[str, int]) -> tuple[object, ...]:
 
 
 def _with_mean(row: LeaderboardRow) -> LeaderboardRow:
-    found = [
+    """Return a row with its mean over the tasks that have a number."""
+    measured = [
         (r.accuracy, r.n if r.effective_n is None else r.effective_n)
         for r in row.results.values()
         if r.accuracy is not None
     ]
-    if not found:
+    if not measured:
         return row
-    # A guess and a printed figure have no sample of ours behind them, and so no interval.
-    interval = mean_interval(found) if all(n for _, n in found) else None
-    if len(found) == 1:
+    # Random guesses and published numbers are not based on answers of ours, and so have no interval.
+    interval = mean_interval(measured) if all(n for _, n in measured) else None
+    if len(measured) == 1:
         interval = next(r.interval for r in row.results.values() if r.accuracy is not None)
-    mean = sum(accuracy for accuracy, _ in found) / len(found)
-    return msgspec.structs.replace(row, mean=mean, mean_interval=interval, measured=len(found))
+    mean = sum(accuracy for accuracy, _ in measured) / len(measured)
+    return msgspec.structs.replace(row, mean=mean, mean_interval=interval, measured=len(measured))
 
 
 def _random_row(run: RunRecord) -> LeaderboardRow:
@@ -148,25 +149,26 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], results: dict[str, CellRes
 
 
 def _twin_variant(by_task: Mapping[str, Sequence[CellRecord]]) -> str:
-    """``twin``, with the knobs that were turned, by task."""
-    turned = {task: cells[0].variant.split("+")[1:] for task, cells in by_task.items()}
-    said = "; ".join(f"{task} {' '.join(knobs)}" for task, knobs in turned.items() if knobs)
-    return f"twin ({said})" if said else "twin"
+    """Return ``twin``, with the changed knobs by task."""
+    changed = {task: cells[0].variant.split("+")[1:] for task, cells in by_task.items()}
+    text = "; ".join(f"{task} {' '.join(knobs)}" for task, knobs in changed.items() if knobs)
+    return f"twin ({text})" if text else "twin"
 
 
 def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> CellResult:
+    """Return the result of a row on one task, from the cells of its seeds."""
     names = tuple(cell.name for cell in cells)
     for cell in cells:
         if not store.scored(cell):
             return CellResult(reason=cell.reason or "not run yet", cells=names)
     results = [store.result(ScoreResult, cell.score) for cell in cells if cell.score]
     summaries = [result.summaries for result in results]
-    primary = [next(s for s in found if s.extractor == cells[0].extractor) for found in summaries]
-    # Where each seed has questions of its own (twins), they add up; else all seeds answer the same ones.
+    primary = [next(s for s in of_seed if s.extractor == cells[0].extractor) for of_seed in summaries]
+    # Where each seed has its own questions (twins), their numbers add up. Otherwise all seeds answer the same ones.
     counted = primary if _own_questions(cells) else primary[:1]
     n = sum(s.n for s in counted)
     if n == 0:
-        return CellResult(reason="no completion for any question of the fold", cells=names)
+        return CellResult(reason="no question of the fold has a completion", cells=names)
     single = len(cells) == 1
     trained = [report for cell in cells if (report := _training(cell, store)) is not None]
     scored = [Scored(cell.score, summary) for cell, summary in zip(cells, primary, strict=True) if cell.score]
@@ -197,9 +199,11 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
 
 
 def _metrics(primary: Sequence[ScoreSummary], results: Sequence[ScoreResult]) -> Metrics:
-    """Means over seeds; those of several completions for the k that all seeds have. Scores of before there were these do
-    without."""
-    words = [found.rationale_words for found in results if found.rationale_words is not None]
+    """Return the means over seeds; of pass@k and maj@k only for values of k that all seeds have.
+
+    Scores of older versions lack some of these measures.
+    """
+    words = [result.rationale_words for result in results if result.rationale_words is not None]
     return Metrics(
         contains_answer=fmean(one.contains_answer for one in primary),
         correct_format=fmean(one.correct_format for one in primary),
@@ -214,7 +218,7 @@ def _metrics(primary: Sequence[ScoreSummary], results: Sequence[ScoreResult]) ->
 
 
 def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunRecord, books: Books) -> CellResult:
-    """Adds what the cells' rationales cost."""
+    """Return a result with the cost of the cells' rationales, where the teacher has a price."""
     price = run.prices.get(cells[0].teacher or "")
     counted = cells if _own_questions(cells) else cells[:1]
     asked = {key for cell in counted if cell.examples is not None for key in cell.asked}
@@ -224,23 +228,24 @@ def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunReco
 
 
 def _own_questions(cells: Sequence[CellRecord]) -> bool:
-    """Each seed has questions of its own."""
+    """Return whether each seed has its own questions."""
     return len({cell.variant for cell in cells}) == len(cells)
 
 
 def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None:
-    """Of all cells together."""
+    """Return the curation yields of all cells together; None where nothing was curated."""
     keys = [cell.examples for cell in cells if cell.examples is not None and store.has("curate", cell.examples)]
-    found = [store.result(CurationYield, key) for key in keys]
-    if not found:
+    yields = [store.result(CurationYield, key) for key in keys]
+    if not yields:
         return None
+    first = yields[0]
     return CurationYield(
-        questions=sum(one.questions for one in found),
-        completions=sum(one.completions for one in found),
-        kept=sum(one.kept for one in found),
-        covered=sum(one.covered for one in found),
-        removed={name: sum(one.removed.get(name, 0) for one in found) for name in found[0].removed},
-        judged={name: summed([one.judged[name] for one in found if name in one.judged]) for name in found[0].judged},
+        questions=sum(one.questions for one in yields),
+        completions=sum(one.completions for one in yields),
+        kept=sum(one.kept for one in yields),
+        covered=sum(one.covered for one in yields),
+        removed={name: sum(one.removed.get(name, 0) for one in yields) for name in first.removed},
+        judged={name: summed([one.judged[name] for one in yields if name in one.judged]) for name in first.judged},
     )
 
 
@@ -253,7 +258,7 @@ def _epoch(cell: CellRecord, store: Store, result: ScoreResult) -> int | None:
 
 
 def _training(cell: CellRecord, store: Store) -> TrainReport | None:
-    """Return what a cell's training reported; None where nothing was trained."""
+    """Return the report of a cell's training; None where nothing was trained."""
     if cell.checkpoint is None or not store.has("train", cell.checkpoint):
         return None
     return store.result(TrainReport, cell.checkpoint)

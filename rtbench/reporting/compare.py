@@ -1,8 +1,8 @@
-"""Two runs, row by row on the same questions: what got better, what got worse, and whether chance would do as much.
+"""Compare two runs row by row on the same questions, and test whether the differences exceed chance.
 
-Answers are paired by question (and pattern and seed). Of one seed the test is McNemar's, exact (a two-sided binomial test on the
-questions that only one of the two answered right; scipy's); of several, whose answers to one question are not independent, the
-interval decides alone. P values are Holm-adjusted over the table (statsmodels).
+Answers are paired by question and seed. With one seed, the test is McNemar's exact test: a two-sided binomial test (scipy)
+on the questions that only one of the two runs answers correctly. With several seeds, answers to one question are not
+independent, and only the confidence interval is used. P values are Holm-adjusted over the table (statsmodels).
 """
 
 from __future__ import annotations
@@ -25,59 +25,61 @@ Key = tuple[Hashable, ...]
 
 
 class Verdicts:
-    """By question, of the cells of one store; each cell's are read once."""
+    """Scores of the cells of one store, by question. Each cell's scores are read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[tuple[str | None, str], dict[int, Score]] = {}
 
     def of(self, cell: CellRecord) -> dict[int, Score]:
-        """Empty where there are none."""
+        """Return a cell's scores by sample index; empty where the cell has no scores."""
         key = (cell.score, cell.extractor)
         if key not in self._known:
-            found = scores_of(self._store, cell.score, cell.extractor) if cell.score else []
-            self._known[key] = {score.sample_index: score for score in found}
+            scores = scores_of(self._store, cell.score, cell.extractor) if cell.score else []
+            self._known[key] = {score.sample_index: score for score in scores}
         return self._known[key]
 
 
 class Flip(Record, frozen=True):
-    """A question that only one of the two runs answered right."""
+    """A question that only one of the two runs answers correctly."""
 
     seed: int
     sample_index: int
     better: bool
-    """The second run has it right."""
+    """True where the second run is correct."""
     cells: tuple[str, str]
+    """Names of the cells, of the first and the second run."""
 
 
 class Comparison(Record, frozen=True):
-    """A row and task of two runs."""
+    """Comparison of two runs on one row and task."""
 
     name: str
-    """The cells' name, without the seed."""
+    """Name of the cells without the seed."""
     task: str
     questions: int
-    """That both answered, over all seeds."""
+    """Number of questions that both runs answered, summed over seeds."""
     unpaired: int
-    """That only one of them answered, over all seeds; they do not count."""
+    """Number of questions that only one run answered, summed over seeds; they do not count."""
     seeds: int
     before: float
     after: float
-    """Accuracies, as fractions, of the questions that both answered; means over seeds."""
+    """Accuracies on the questions that both runs answered, as fractions; means over seeds."""
     effect: float
+    """``after`` minus ``before``."""
     interval: Interval
     better: int
     worse: int
-    """Questions that only the second, or only the first run has right."""
+    """Questions that only the second run (``better``) or only the first run (``worse``) answers correctly."""
     p: float | None
-    """McNemar's, exact; None where it does not apply (several seeds, or questions that share patterns)."""
+    """P value of McNemar's exact test; None where it does not apply (several seeds, or questions share patterns)."""
     adjusted: float | None
-    """The same, Holm-adjusted over the table."""
+    """``p``, Holm-adjusted over the table."""
     flips: tuple[Flip, ...]
 
     @property
     def verdict(self) -> str:
-        """By the adjusted p value where there is one, and by the interval in any case."""
+        """Return ``better`` or ``worse`` where the interval excludes 0 and the adjusted p value, if any, is below 0.05."""
         apart = self.interval.low > 0 or self.interval.high < 0
         if not apart or (self.adjusted is not None and self.adjusted >= 0.05):
             return "not distinguishable"
@@ -85,18 +87,18 @@ class Comparison(Record, frozen=True):
 
 
 class Compared(Record, frozen=True):
-    """Two runs."""
+    """Comparison of two runs."""
 
     rows: tuple[Comparison, ...]
     left_out: tuple[str, ...]
-    """Rows that only one of them has, has scored, or has of the same questions."""
+    """Rows that cannot be compared: only one run has them or has scored them, or their questions differ."""
 
 
 def compare(before: RunRecord, after: RunRecord, store_before: Store, store_after: Store) -> Compared:
-    """Compares the cells that both runs have and have scored.
+    """Compare the cells that both runs have scored.
 
     Raises:
-        BadInputError: they have none in common.
+        BadInputError: the runs have no scored cells in common.
     """
     first, second = _rows(before), _rows(after)
     verdicts = (Verdicts(store_before), Verdicts(store_after))
@@ -105,68 +107,79 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
     left_out: list[str] = []
     for key in {**first, **second}:
         one, other = first.get(key), second.get(key)
-        found = _compare(one, other, verdicts, bootstrap) if one and other else None
-        if found is not None:
-            pairs.append(found)
+        comparison = _compare(one, other, verdicts, bootstrap) if one and other else None
+        if comparison is not None:
+            pairs.append(comparison)
         else:
             left_out.append(_name(one or other or {}))
     if not pairs:
         raise BadInputError(
-            f"runs {before.name} and {after.name} have no scored cell in common",
-            next_step="Cells are the same where task, data, method, teacher, student, degree, part and fold are.",
+            f"runs {before.name} and {after.name} have no scored cells in common",
+            next_step="Compare runs with cells of the same task, data, method, teacher, student, degree, fraction and fold.",
         )
     return Compared(rows=tuple(_adjusted(pairs)), left_out=tuple(left_out))
 
 
 def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
-    """Per task, the first cell of each row that is the best of its fold, or that the paired interval does not tell from it.
-    A row that shares no question with the best is not among them."""
+    """Return the rows that are the best of their fold or not distinguishable from it, by task.
+
+    A row is not distinguishable from the best one where the interval of their paired difference includes 0. Rows that
+    share no question with the best one are left out.
+
+    Returns:
+        The name of each row's first cell, by task.
+    """
     bootstrap, verdicts = Bootstrap(), Verdicts(store)
     by_fold: dict[Key, list[dict[int, CellRecord]]] = {}
     for seeds in _rows(run).values():
         cell = next(iter(seeds.values()))
         if not cell.of_teacher:
             by_fold.setdefault((cell.task, cell.source, cell.split, cell.fold), []).append(seeds)
-    found: dict[str, set[str]] = {}
+    close: dict[str, set[str]] = {}
     for (task, *_), rows in by_fold.items():
         scored = [(mean, seeds) for seeds in rows if (mean := _mean(seeds, verdicts)) is not None]
         if not scored:
             continue
         _, best = max(scored, key=lambda pair: pair[0])
-        names = found.setdefault(str(task), set())
+        names = close.setdefault(str(task), set())
         for _, seeds in scored:
             other = None if seeds is best else _compare(seeds, best, (verdicts, verdicts), bootstrap)
             if seeds is best or (other is not None and other.interval.low <= 0):
                 names.add(next(iter(seeds.values())).name)
-    return {task: frozenset(names) for task, names in found.items()}
+    return {task: frozenset(names) for task, names in close.items()}
 
 
 def _mean(seeds: dict[int, CellRecord], verdicts: Verdicts) -> float | None:
-    found = [verdicts.of(cell) for cell in seeds.values()]
-    means = [sum(one.correct for one in scores.values()) / len(scores) for scores in found if scores]
+    """Return the mean accuracy over seeds; None where a seed has no scores."""
+    by_seed = [verdicts.of(cell) for cell in seeds.values()]
+    means = [sum(one.correct for one in scores.values()) / len(scores) for scores in by_seed if scores]
     return sum(means) / len(means) if means and len(means) == len(seeds) else None
 
 
 def _name(seeds: dict[int, CellRecord]) -> str:
+    """Return the name of a row's cells without the seed."""
     return next(iter(seeds.values())).name.rpartition("/")[0]
 
 
 def mcnemar(better: int, worse: int) -> float:
-    """P value of McNemar's exact test, two-sided; 1 where nothing differs."""
+    """Return the two-sided p value of McNemar's exact test; 1 where nothing differs."""
     from scipy.stats import binomtest
 
     return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
 
 def holm(values: Sequence[float]) -> list[float]:
-    """P values adjusted for being several (Holm 1979)."""
+    """Return p values adjusted for multiple comparisons (Holm 1979)."""
     from statsmodels.stats.multitest import multipletests
 
     return [float(one) for one in multipletests(values, method="holm")[1]] if values else []
 
 
 def _rows(run: RunRecord) -> dict[Key, dict[int, CellRecord]]:
-    """Cells by seed, by what else tells them apart. Selection, recipe and extractor may differ: they are what one compares."""
+    """Return a run's cells by seed, grouped by the other properties that two runs must share.
+
+    Selection, recipe and extractor may differ between the runs, because their effect can be compared.
+    """
     rows: dict[Key, dict[int, CellRecord]] = {}
     for cell in run.cells:
         key = (
@@ -178,8 +191,10 @@ def _rows(run: RunRecord) -> dict[Key, dict[int, CellRecord]]:
 
 
 def _pairs(first: dict[int, CellRecord], second: dict[int, CellRecord]) -> Iterator[tuple[int, CellRecord, CellRecord]]:
-    """Cells of the same questions, seed by seed. What is not trained has one cell for all seeds of the same questions, which is
-    paired with each."""
+    """Yield the seeds, each with the two runs' cells on the same questions.
+
+    An untrained model has one cell for all seeds. This cell is paired with every seed of the other run.
+    """
 
     def of(seeds: dict[int, CellRecord], seed: int) -> CellRecord | None:
         if seed in seeds:
@@ -189,7 +204,7 @@ def _pairs(first: dict[int, CellRecord], second: dict[int, CellRecord]) -> Itera
 
     seeds = sorted(first.keys() | second.keys())
     if all(len(cells) == 1 and next(iter(cells.values())).recipe is None for cells in (first, second)):
-        seeds = seeds[:1]  # the same answers would count once for each run's seed
+        seeds = seeds[:1]  # otherwise the same answers would count twice where the runs' seeds differ
     for seed in seeds:
         one, other = of(first, seed), of(second, seed)
         if one and other and (one.dataset, one.variant) == (other.dataset, other.variant):
@@ -202,7 +217,7 @@ def _compare(
     verdicts: tuple[Verdicts, Verdicts],
     bootstrap: Bootstrap,
 ) -> Comparison | None:
-    """None where no question was answered by both."""
+    """Return the comparison of two rows; None where no question was answered in both."""
     answered = {
         seed: (cells, sides)
         for seed, *cells in _pairs(first, second)
@@ -213,14 +228,14 @@ def _compare(
         for seed, (_, (before, after)) in answered.items()
     }
     shared = len(both) > 1 and len({cells[0].dataset for cells, _ in answered.values()}) == 1
-    asked = in_common(both, shared=shared)
-    if not asked:
+    paired = in_common(both, shared=shared)
+    if not paired:
         return None
-    patterns = {seed: {at: answered[seed][1][0][at].pattern for at in sides} for seed, sides in asked.items()}
-    found = difference(asked, patterns, bootstrap, shared=shared)
+    patterns = {seed: {at: answered[seed][1][0][at].pattern for at in sides} for seed, sides in paired.items()}
+    result = difference(paired, patterns, bootstrap, shared=shared)
     flips = [
         Flip(seed=seed, sample_index=at, better=after > before, cells=(cells[0].name, cells[1].name))
-        for seed, sides in asked.items()
+        for seed, sides in paired.items()
         for cells in [answered[seed][0]]
         for at, (after, before) in sorted(sides.items())
         if after != before
@@ -230,26 +245,27 @@ def _compare(
     return Comparison(
         name=_name(first),
         task=next(iter(first.values())).task,
-        questions=found.n,
+        questions=result.n,
         unpaired=sum(len(before.keys() ^ after.keys()) for _, (before, after) in answered.values()),
-        seeds=found.seeds,
-        before=found.right,
-        after=found.left,
-        effect=found.effect,
-        interval=found.interval,
+        seeds=result.seeds,
+        before=result.right,
+        after=result.left,
+        effect=result.effect,
+        interval=result.interval,
         better=better,
         worse=worse,
-        p=mcnemar(better, worse) if found.seeds == 1 and found.patterns == found.n else None,
+        p=mcnemar(better, worse) if result.seeds == 1 and result.patterns == result.n else None,
         adjusted=None,
         flips=tuple(flips),
     )
 
 
-def _adjusted(found: Iterable[Comparison]) -> list[Comparison]:
+def _adjusted(comparisons: Iterable[Comparison]) -> list[Comparison]:
+    """Return comparisons with Holm-adjusted p values."""
     import msgspec
 
-    pairs = list(found)
-    tested = [at for at, one in enumerate(pairs) if one.p is not None]
-    for at, value in zip(tested, holm([pairs[at].p or 0.0 for at in tested]), strict=True):
-        pairs[at] = msgspec.structs.replace(pairs[at], adjusted=value)
-    return pairs
+    rows = list(comparisons)
+    tested = [index for index, row in enumerate(rows) if row.p is not None]
+    for index, value in zip(tested, holm([rows[index].p or 0.0 for index in tested]), strict=True):
+        rows[index] = msgspec.structs.replace(rows[index], adjusted=value)
+    return rows

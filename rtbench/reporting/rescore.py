@@ -1,5 +1,8 @@
-"""A run's stored texts, judged again by an extractor as it is now. Nothing is asked and nothing is written: what a run shows
-changes by ``rtbench run`` alone, which does the score steps of a changed extractor."""
+"""Re-score a run's stored completions with the current version of an extractor.
+
+No model is asked, and nothing is written. The leaderboard changes only with ``rtbench run``, which runs the score steps of
+a changed extractor again.
+"""
 
 from __future__ import annotations
 
@@ -15,45 +18,45 @@ if TYPE_CHECKING:
 
 
 class Rescored(Record, frozen=True):
-    """One cell."""
+    """Result of re-scoring one cell."""
 
     cell: str
     extractor: str
     version: int
-    """Of the extractor, now."""
+    """Current version of the extractor."""
     n: int
     correct: int
-    """By the extractor as it is now."""
+    """Number of correct answers by the current version."""
     stored: int | None
-    """Right answers by the stored verdicts; None where the run was not scored with it."""
+    """Number of correct answers by the stored scores; None where the run was not scored with the extractor."""
     changed: int | None
-    """Questions with another verdict than the stored one."""
+    """Number of questions whose score differs from the stored one; None likewise."""
 
 
 def rescore(services: Services, cell: CellRecord, extractor: str | None = None) -> Rescored:
-    """Judges a cell's completions again.
+    """Re-score a cell's completions.
 
     Args:
-        services: where.
-        cell: of a run.
-        extractor: its name; None: the one that the leaderboard shows.
+        services: for the store and the task.
+        cell: a scored cell of a run.
+        extractor: name of the extractor; None: the one that the leaderboard shows.
 
     Raises:
-        BadInputError: the cell has no scores, or its task or questions are not those of then.
+        BadInputError: the cell has no scores, or its task or questions have changed since the run.
         UnknownNameError: the task has no such extractor.
     """
     key, spec, completions = stored_answers(services, cell)
     samples = services.task_data(cell.task, cell.variant).samples
     name = extractor or cell.extractor
-    judge = services.task(cell.task).extractor(name)
-    scores = judge.score(completions, samples, spec.answer_prefix)
+    current = services.task(cell.task).extractor(name)
+    scores = current.score(completions, samples, spec.answer_prefix)
     if spec.aggregate == "majority":
-        scores = majority(scores, judge.canonical)
+        scores = majority(scores, current.canonical)
     before = {one.sample_index: one.correct for one in scores_of(services.store, key, name)} or None
     return Rescored(
         cell=cell.name,
         extractor=name,
-        version=judge.version,
+        version=current.version,
         n=len(scores),
         correct=sum(one.correct for one in scores),
         stored=None if before is None else sum(before.values()),

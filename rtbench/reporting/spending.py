@@ -1,4 +1,4 @@
-"""What the completions and trainings of a run cost: tokens from ledger and store, prices from the run's record."""
+"""Cost of a run's completions and trainings: tokens from the ledger and store, prices from the run's record."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Books:
-    """Tokens of a workspace's completions; each partition of the ledger is read once, however many rows share it."""
+    """Token counts of a workspace's completions. Each partition of the ledger is read only once."""
 
     def __init__(self, store: Store, ledger: Ledger) -> None:
         self._store = store
@@ -29,20 +29,25 @@ class Books:
         self._usages: dict[LedgerAddress, dict[str, Usage | None]] = {}
 
     def spent_on(self, keys: Iterable[str], price: Price) -> Spending:
-        """What the completions of finished complete steps cost. A step that is not finished counts for nothing."""
-        held: dict[str, Usage | None] = {}
+        """Return the cost of the completions of ``complete`` steps. Unfinished steps do not count.
+
+        Args:
+            keys: keys of the steps.
+            price: price per token.
+        """
+        by_completion: dict[str, Usage | None] = {}
         for key in keys:
             if not self._store.has("complete", key):
                 continue
-            found = self._store.result(CompleteResult, key)
-            if found.completions:
-                usages = self._at(found.address)
+            result = self._store.result(CompleteResult, key)
+            if result.completions:
+                usages = self._usages_at(result.address)
                 entries = read_jsonl(self._store.path("complete", key) / "index.jsonl", IndexEntry)
-                held.update((entry.key, usages.get(entry.key)) for entry in entries)
-        return spending_of(list(held.values()), price)
+                by_completion.update((entry.key, usages.get(entry.key)) for entry in entries)
+        return spending_of(list(by_completion.values()), price)
 
     def by_teacher(self, run: RunRecord) -> dict[str, Spending]:
-        """What each priced teacher's completions of a run cost, for training and for its own rows together."""
+        """Return the cost of each priced teacher's completions: those for training and those of its own rows."""
         asked: dict[str, dict[str, None]] = {}
         for cell in run.cells:
             if cell.teacher in run.prices:
@@ -50,7 +55,7 @@ class Books:
         return {teacher: self.spent_on(keys, run.prices[teacher]) for teacher, keys in asked.items()}
 
     def by_student(self, run: RunRecord) -> dict[str, Spending]:
-        """What each priced student's trainings and test completions cost."""
+        """Return the cost of each priced student's trainings and test completions."""
         asked: dict[str, dict[str, None]] = {}
         trained: dict[str, dict[str, None]] = {}
         for cell in run.cells:
@@ -63,19 +68,21 @@ class Books:
         }
 
     def _with_trainings(self, spending: Spending, keys: Iterable[str]) -> Spending:
+        """Return spending with the cost of finished trainings added."""
         trained = [self._store.result(TrainReport, key) for key in keys if self._store.has("train", key)]
         paid = [report for report in trained if report.currency]
         money = spending.money + sum(report.money for report in paid)
         return msgspec.structs.replace(spending, money=money, trainings=len(paid))
 
-    def _at(self, address: LedgerAddress) -> dict[str, Usage | None]:
+    def _usages_at(self, address: LedgerAddress) -> dict[str, Usage | None]:
+        """Return the token counts of a partition, by key of the completion."""
         if address not in self._usages:
             self._usages[address] = partition_at(self._ledger, address).usages()
         return self._usages[address]
 
 
 def spending_of(usages: Sequence[Usage | None], price: Price | None) -> Spending:
-    """What completions with these tokens cost; nothing where there is no price."""
+    """Return the cost of completions with these token counts; 0 where there is no price."""
     counted = [usage for usage in usages if usage is not None]
     prompt = sum(usage.prompt_tokens for usage in counted)
     written = sum(usage.completion_tokens for usage in counted)
@@ -93,7 +100,7 @@ def spending_of(usages: Sequence[Usage | None], price: Price | None) -> Spending
 
 
 def summed(parts: Sequence[Spending]) -> Spending:
-    """The sum of several, at one price."""
+    """Return the sum of several costs at the same price."""
     return msgspec.structs.replace(
         parts[0],
         **{

@@ -1,7 +1,7 @@
-"""Why a wrong answer is wrong, found by rule, after the paper's sample study (Ho et al. 2023, section 5 and appendix).
+"""Categorise wrong answers by rule, after the paper's sample study (Ho et al. 2023, section 5 and appendix).
 
-A rule sees form and arithmetic, not sense: that a calculation holds does not make it the right one, and what no rule names is
-``other``. The first category that applies counts, in the order of :data:`CATEGORIES`.
+The rules check form and arithmetic, not meaning: a calculation without errors can still be the wrong one. Answers that no
+rule applies to are ``other``. The first category in :data:`CATEGORIES` that applies is used.
 """
 
 from __future__ import annotations
@@ -25,42 +25,43 @@ Category = Literal[
     "other",
 ]
 CATEGORIES: dict[Category, str] = {
-    "repetition": "the text ends by saying one thing over and over",
-    "truncation": "the text was cut at the most new tokens",
-    "no answer": "the extractor found none",
-    "wrong format": "what should stand before the answer is missing",
-    "no reasoning": "hardly a word stands before the answer: a guess, or all that the method asks for",
-    "wrong final answer": "the rationale ends with the right answer, and another one is given",
+    "repetition": "the text ends with the same words repeated",
+    "truncation": "the text was cut at the maximum number of new tokens",
+    "no answer": "the extractor found no answer",
+    "wrong format": "the text that should precede the answer is missing",
+    "no reasoning": "there is almost no text before the answer (some methods ask for the answer alone)",
+    "wrong final answer": "the rationale ends with the correct answer, but the final answer differs",
     "arithmetic slip": "an equation does not hold",
-    "wrong set-up": "there are equations, and all hold",
-    "other": "no rule says more",
+    "wrong set-up": "there are equations, and all of them hold",
+    "other": "no rule applies",
 }
-"""In the order in which they are looked for."""
+"""Descriptions by category, in the order in which they are checked."""
 
 _FEW = 4
-"""Words of a rationale, below which it is none."""
+"""Minimum number of words of a rationale."""
 _LONGEST_PERIOD = 40
-"""Words of what is said over and over."""
+"""Maximum number of words in the repeated sequence."""
 _LEAST_REPEATED = 9
-"""Words that the repetitions must have together."""
+"""Minimum number of words in all repetitions together."""
 
 
 def category_of(one: Judged, concludes: Callable[[str, Sample], bool] | None) -> Category | None:
-    """The category of a wrong answer; None of a right one.
+    """Return the category of a wrong answer; None for a correct one.
 
     Args:
         one: the answer.
-        concludes: tells whether a text ends with the gold answer; None: nobody can tell.
+        concludes: returns whether a text ends with the gold answer; None where the extractor cannot check this.
     """
     score, completion, rationale = one.score, one.completion, one.rationale
     if score.correct:
         return None
 
-    def equations(*, hold: bool) -> bool:
-        from rtbench.scoring.equations import equations_in  # its patterns take a while to compile
+    def has_equations(*, hold: bool) -> bool:
+        """Return whether there are equations, and all of them hold, or (``hold=False``) one of them does not."""
+        from rtbench.scoring.equations import equations_in  # its patterns are slow to compile
 
-        found = list(equations_in(rationale))
-        return bool(found) and all(equation.holds for equation in found) == hold
+        equations = list(equations_in(rationale))
+        return bool(equations) and all(equation.holds for equation in equations) == hold
 
     applies: dict[Category, Callable[[], bool]] = {
         "repetition": lambda: repeats(rationale) or repeats(completion.text),
@@ -69,22 +70,25 @@ def category_of(one: Judged, concludes: Callable[[str, Sample], bool] | None) ->
         "wrong format": lambda: not score.correct_format,
         "no reasoning": lambda: len(rationale.split()) < _FEW,
         "wrong final answer": lambda: concludes is not None and concludes(rationale, one.sample),
-        "arithmetic slip": lambda: equations(hold=False),
-        "wrong set-up": lambda: equations(hold=True),
+        "arithmetic slip": lambda: has_equations(hold=False),
+        "wrong set-up": lambda: has_equations(hold=True),
         "other": lambda: True,
     }
     return next(category for category in CATEGORIES if applies[category]())
 
 
-def categories_of(task: Task, found: Sequence[Judged]) -> list[Category | None]:
-    """Return the category of each answer, None for right ones. The extractor that the task shows reads conclusions."""
+def categories_of(task: Task, answers: Sequence[Judged]) -> list[Category | None]:
+    """Return the category of each answer; None for correct ones.
+
+    The task's default extractor checks whether a rationale ends with the gold answer.
+    """
     extractor = task.extractor(task.info.shown_extractor) if task.info.extractors else None
     concludes = extractor.concludes if isinstance(extractor, ReadsConclusions) else None
-    return [category_of(one, concludes) for one in found]
+    return [category_of(one, concludes) for one in answers]
 
 
 def repeats(text: str) -> bool:
-    """A text ends by saying the same words at least three times over (the last time perhaps not to the end)."""
+    """Return whether a text ends with the same words at least three times; the last repetition may be incomplete."""
     words = text.split()
     for period in range(1, min(_LONGEST_PERIOD, len(words) // 3) + 1):
         same = 0

@@ -7,7 +7,7 @@ checks and writes all of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 
@@ -17,6 +17,12 @@ Fold = Literal["train", "validation", "test", "ood"]
 Source = Literal["upstream", "twin"]
 """Origin of questions: the data that a task's authors published, or the task's procedural twin."""
 FinishReason = Literal["stop", "length"]
+
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+"""A whole number from 1."""
+NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+"""A whole number from 0."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

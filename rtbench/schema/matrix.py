@@ -7,17 +7,17 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from rtbench.schema.base import Fold, Record, Source
+from rtbench.schema.base import Fold, NotNegative, Positive, Record, Source
 
 TestFold = Literal["test", "ood", "validation"]
 """Folds that can be answered and scored."""
-Degree = Annotated[int, Meta(ge=1)]
+Degree = Positive
 """Number of rationales per question."""
-Seed = Annotated[int, Meta(ge=0)]
+Seed = NotNegative
 Fraction = Annotated[float, Meta(gt=0, le=1)]
 """Fraction of the training questions."""
 Temperature = Annotated[float, Meta(ge=0)]
-Limit = Annotated[int, Meta(ge=1)]
+Limit = Positive
 """Number of questions of each fold that are used, from the first on."""
 
 

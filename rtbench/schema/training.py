@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from rtbench.schema.base import Record, keyed_default
+from rtbench.schema.base import NotNegative, Positive, Record, keyed_default
 from rtbench.schema.completions import Completion
 from rtbench.schema.money import Spending
 
@@ -81,7 +81,6 @@ class TrainReport(Record, frozen=True):
     """Messages for the user."""
 
 
-Positive = Annotated[int, Meta(ge=1)]
 Selection = Literal["last", "val", "best-test"]
 """How to select the epoch whose weights are used."""
 
@@ -98,11 +97,11 @@ class Recipe(Record, frozen=True, omit_defaults=True):
     """``muon``: Muon for hidden matrices (Jordan 2024), AdamW for the rest."""
     schedule: Literal["constant", "linear"] = keyed_default("constant")
     """Schedule of the learning rate; ``linear`` falls to 0 at the last step."""
-    warmup_steps: Annotated[int, Meta(ge=0)] = keyed_default(0)
+    warmup_steps: NotNegative = keyed_default(0)
     weight_decay: float = keyed_default(0.01)
     max_prompt_tokens: Positive = keyed_default(512)
     max_label_tokens: Positive = keyed_default(512)
-    max_new_tokens: Annotated[int, Meta(ge=0)] = keyed_default(1024)
+    max_new_tokens: NotNegative = keyed_default(1024)
     """Maximum generated tokens at test time; 0 in the spec of a training, which it does not affect."""
     selection: Selection = keyed_default("val")
     """``last``: the last epoch; ``val``: the epoch with the lowest loss on held-out training questions; ``best-test``:

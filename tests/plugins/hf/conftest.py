@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from rtbench.plugin.models import TrainJob
 from rtbench.schema.completions import Request, Sampling
 from rtbench.schema.environment import Environment
 from rtbench.schema.training import Recipe, TrainingRow
+from rtbench.session import Session
 from tests.helpers.cli import ROOT
 
 TINY = {
@@ -31,15 +31,6 @@ TINY = {
         "dropout_rate": 0.1,
     },
 }
-
-
-@dataclass(frozen=True)
-class NoFlags:
-    """What the students look at of a session."""
-
-    trust_remote_code: bool = False
-    offline: bool = True
-    environment: Environment = Environment(workspace="rtbench-workspace")
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +64,7 @@ class Tiny:
         if "model" not in options:
             options["config"] = TINY[family] | options.get("config", {})
             options.setdefault("vocab_size", 400)
-        return make("tiny", options, NoFlags())  # type: ignore[arg-type]
+        return make("tiny", options, Session(Environment(workspace="rtbench-workspace", offline=True)))
 
     def job(self, workdir: Path, **more: Any) -> TrainJob:
         fields: dict[str, Any] = {"rows": self.rows, "validation": (), "seed": 1, "corpus": self.corpus} | more

@@ -44,7 +44,7 @@ KEY = "sk-planted-0123456789abcdef"
         ({"base_url": "https://host/v1?api_key=secret"}, BadInputError, "contains `api_key`"),
         ({"key_header": "X Key\n"}, BadInputError, "not the name of a header"),
         ({"timeout": float("nan")}, BadInputError, "`timeout` is nan"),
-        ({"retries": -1}, BadInputError, "`retries` is -1"),
+        ({"retries": -1}, BadInputError, "retries: -1 must be at least 0"),
         ({"thinking": ["<t>", ""]}, BadInputError, "empty tag"),
         ({"profile": {"most_n": 0}}, BadInputError, "at least 1"),
         ({"profile": {"without": ["temprature"]}}, UnknownNameError, "Did you mean 'temperature'"),
