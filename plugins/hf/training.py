@@ -25,8 +25,6 @@ from torch.nn import functional
 
 from rtbench.api import BadInputError, StepFailedError, TrainJob, TrainReport, content_key, derived_seed
 
-SELECTIONS = ("last", "val", "best-test")
-
 
 @dataclass(frozen=True)
 class Computing:
@@ -316,24 +314,9 @@ class _Trainer:
 
 
 def _check(job: TrainJob) -> None:
-    recipe = job.recipe
     if not job.rows:
         raise StepFailedError(
             "there are no training rows", next_step="See the yield of curation: no rationale was kept."
-        )
-    if recipe.selection not in SELECTIONS:
-        raise BadInputError(
-            f"unknown selection {recipe.selection!r}", where="recipe", next_step=f"Available: {', '.join(SELECTIONS)}."
-        )
-    for key in ("batch_size", "epochs", "max_prompt_tokens", "max_label_tokens", "patience"):
-        value = getattr(recipe, key)
-        if value is not None and value < 1:
-            raise BadInputError(f"`{key}` is {value} and must be at least 1", where="recipe")
-    if recipe.patience is not None and recipe.selection != "val":
-        raise BadInputError(
-            f"`patience` needs held-out questions, and `selection: {recipe.selection}` holds none out",
-            where="recipe",
-            next_step="Use `selection: val`, or remove `patience`.",
         )
 
 

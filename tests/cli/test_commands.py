@@ -69,8 +69,8 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
         (("rnu",), "Did you mean 'run'"),
         (("run", "--matrxi", "x"), "No such option"),
         (("plan", "--limit", "0", "--matrix", "quickstart"), "at least 1"),
-        (("plan", "--degrees", "one"), "no whole number"),
-        (("plan", "--tasks", ","), "empty list"),
+        (("plan", "--degrees", "one"), "not an integer"),
+        (("plan", "--tasks", ","), "list is empty"),
         (("run", "--matrix", "quickstart", "--workers", "0"), "at least 1"),
         (("run", "--matrix", "quickstart", "--name", "../x"), "letters, digits"),
         (("plan", "--data-dir", "nowhere"), "no such folder"),
@@ -222,7 +222,7 @@ def test_strangers_yaml_task_runs(cli: Cli) -> None:
     board = cli.json("run", "--task", path, "--matrix", matrix)
     row = next(r for r in board["rows"] if r["method"] == "fine-tune")  # type: ignore[index]
     assert row["results"][mine]["n"] > 0
-    told = f"its task {mine!r} is not known here\nIf it came from a file, give that again: --task FILE.yaml."
+    told = f"its task {mine!r} is unknown\nIf it is from a file, give the file again: --task FILE.yaml."
     assert told in cli("show", f"{mine}/fine-tune", code=2).stderr
     assert "gold:" in cli("show", f"{mine}/fine-tune", "--task", path).stdout
 

@@ -46,13 +46,13 @@ def test_guess_of_a_task_of_ones_own_goes_by_its_answers(
 
 def test_task_file_that_the_matrix_does_not_ask_is_told(cli: Cli, demo: Path) -> None:
     own_task(cli, "number", [{"question": f"How many of {i}?", "answer": "4"} for i in range(20)])
-    assert "--tasks mine asks it" in cli("plan", "--task", "mine.yaml", "--matrix", demo).stderr
+    assert "add it with --tasks mine" in cli("plan", "--task", "mine.yaml", "--matrix", demo).stderr
 
 
 def test_doubled_questions_of_ones_own_task_are_told_by_the_plan(cli: Cli) -> None:
     lines = [{"question": f"How many of {i % 12}?", "answer": "4"} for i in range(20)]
     said = cli("plan", *own_task(cli, "number", lines)).stdout
-    found = re.search(r"mine: (\d) questions of the test fold stand among the training questions too", said)
+    found = re.search(r"mine: (\d) test questions are also training questions", said)
     assert found
     assert int(found[1]) > 0
     assert (
@@ -70,7 +70,7 @@ def test_gold_of_the_wrong_type_names_file_and_record(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ("{name: mine, teacher: openai}", "'mine' is not registered, and no `use` says what it is (keys: teacher)"),
+        ("{name: mine, teacher: openai}", "'mine' is not registered, and `use` is missing (keys: teacher)"),
         ("{name: parot, tasks: [parity]}", "Did you mean 'parrot'"),
     ],
 )
@@ -123,8 +123,8 @@ def test_runs_are_listed_and_a_cell_of_another_run_is_found(cli: Cli, demo: Path
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", first["made"])
     assert "two" in cli("runs").stdout.splitlines()[-1]
     name = next(one["name"] for one in cli.json("show", "--run", "one") if one["method"] == "fine-tune")  # type: ignore[attr-defined]
-    assert "Run one has it: name that run." in cli("show", name, code=2).stderr
-    assert "none of the cells that this is about" in cli("curate", name, "--run", "one", code=2).stderr
+    assert "Run one has it: use --run one." in cli("show", name, code=2).stderr
+    assert "this command does not apply to the cell" in cli("curate", name, "--run", "one", code=2).stderr
     assert "(`rtbench show --run two` lists them)" in cli("show", "nothing", code=2).stderr
     (cli.workspace / "runs" / "one.json").write_text("{}")
     assert "unknown cell" in cli("show", name, "--run", "two", code=2).stderr, (
@@ -160,8 +160,8 @@ def test_plan_of_nothing_that_can_run_says_so(cli: Cli, demo: Path) -> None:
 
 
 def test_budget_that_guards_nothing_is_told(cli: Cli, demo: Path) -> None:
-    assert "nothing to guard" in cli("run", "--matrix", demo, "--budget", "5").stderr
-    assert "without a currency US dollars" in cli("run", "--matrix", demo, "--budget", "five", code=2).stderr
+    assert "--budget has no effect" in cli("run", "--matrix", demo, "--budget", "5").stderr
+    assert "Without a currency, the amount is in US dollars" in cli("run", "--matrix", demo, "--budget", "five", code=2).stderr
 
 
 def test_doctor_says_what_can_be_run(cli: Cli) -> None:
@@ -171,7 +171,7 @@ def test_doctor_says_what_can_be_run(cli: Cli) -> None:
 def test_verifying_files_that_are_not_there_is_an_error(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     done = cli("data", "verify", "--data-dir", tmp_path / "empty", code=2)
-    assert "none of the files is at hand" in done.stderr
+    assert "none of the files was found locally" in done.stderr
     assert f"--data-dir {tmp_path / 'empty'}" in done.stderr
 
 
@@ -186,7 +186,7 @@ def test_epochs_asked_for_count_where_the_matrix_counts_steps(cli: Cli, demo: Pa
 def test_runs_of_other_limits_are_compared_with_a_word_of_it(cli: Cli, demo: Path) -> None:
     cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "whole")
     cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "trial", "--limit", "10")
-    said = "Questions of each fold that were used, also in training: all in whole, the first 10 in trial."
+    said = "Questions used of each fold, also in training: all in whole, the first 10 in trial."
     assert said in cli("compare", "whole", "trial").stdout
     assert "also in training" not in cli("compare", "whole", "whole").stdout
 
@@ -195,7 +195,7 @@ def test_runs_of_other_limits_are_compared_with_a_word_of_it(cli: Cli, demo: Pat
     ("arguments", "said"),
     [
         (("run", "--budget", "25xyz"), "unknown currency 'XYZ'"),
-        (("plan", "--seeds", ""), "--seeds: an empty list\nSuch as 0,1."),
+        (("plan", "--seeds", ""), "--seeds: the list is empty\nWrite 0,1."),
         (("rnu",), "(`rtbench --help` lists them)"),
     ],
 )

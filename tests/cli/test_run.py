@@ -211,7 +211,7 @@ def test_ctrl_c_stops_cleanly_and_keeps_what_is_done(cli: Cli, demo: Path) -> No
     os.kill(process.pid, signal.SIGINT)
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "goes on from here" in err
+    assert "Run the same command again to continue" in err
     assert "Traceback" not in err
     assert "stopped before it was done" in out
     assert len(ledger(cli.workspace)) >= 5

@@ -26,13 +26,13 @@ def matrix(cli: Cli, text: str) -> Path:
         (("epochs: 2", "selection: last, patience: 2"), "`patience` needs held-out questions"),
         (("degrees: [1, 4]", "degrees: 4"), "degrees"),
         (("tasks: [parity]", "tasks: [parrity]"), "Did you mean 'parity'"),
-        (("teachers: [counter]", "teachers: [{use: counter}]"), "needs a name"),
+        (("teachers: [counter]", "teachers: [{use: counter}]"), "`name` is missing"),
         (("teachers: [counter]", "teachers: [{name: a, use: counter, erors: 1}]"), "Did you mean 'errors'"),
-        (("teachers: [counter]", "teachers: [counter, counter]"), "named twice"),
+        (("teachers: [counter]", "teachers: [counter, counter]"), "duplicate names of teachers: counter"),
         (("extractor: last-word", "extractor: last"), "Did you mean 'last-word'"),
         (("methods: [zero-shot, fine-tune, fine-tune-cot]", "methods: []"), "no methods"),
-        (("students: [parrot]", "students: []\nteacher_rows: false"), "there is no cell"),
-        (("students: [parrot]", "students: [{name: x, use: 5}]"), "`use` is no name"),
+        (("students: [parrot]", "students: []\nteacher_rows: false"), "there are no cells"),
+        (("students: [parrot]", "students: [{name: x, use: 5}]"), "`use` is not a name"),
         (("recipe: {epochs: 2}", "blocks: 5"), "blocks"),
         (("recipe: {epochs: 2}", "blocks: [5]"), "blocks[0]"),
         (("recipe: {epochs: 2}", "curators: [corect]"), "Did you mean 'correct'"),
@@ -149,7 +149,10 @@ def test_one_name_for_two_things_is_an_error(cli: Cli) -> None:
     text = DEMO.replace("teachers: [counter]\n", "").replace("methods: [zero-shot, fine-tune, fine-tune-cot]", "")
     text += "blocks:\n- methods: [fine-tune-cot]\n  teachers: [{name: a, use: counter}]\n"
     text += "- methods: [fine-tune-cot]\n  teachers: [{name: a, use: counter, errors: 0.5}]\n"
-    assert "two blocks mean different teachers by 'a'" in cli("plan", "--matrix", matrix(cli, text), code=2).stderr
+    assert (
+        "two blocks use the name 'a' for different teachers"
+        in cli("plan", "--matrix", matrix(cli, text), code=2).stderr
+    )
 
 
 def test_blocks_with_recipes_of_their_own_may_share_teacher_rows(cli: Cli) -> None:
@@ -231,7 +234,7 @@ def test_knobs_of_a_matrix_turn_the_twins_questions(cli: Cli) -> None:
         ("knobs: {multiarith: {step: 4}}", "Did you mean 'steps'"),
         ("ood_knobs: {multiarith: {steps: 99}}", "ood_knobs: multiarith"),
         ("knobs: {multiarit: {steps: 4}}", "Did you mean 'multiarith'"),
-        ("knobs: {multiarith: {steps: 4}}\nsource: upstream", "knobs are those of twins"),
+        ("knobs: {multiarith: {steps: 4}}\nsource: upstream", "can only be used with twins"),
     ],
 )
 def test_knobs_that_cannot_be_are_an_error(cli: Cli, more: str, says: str) -> None:
@@ -290,7 +293,7 @@ def test_cell_says_why_it_has_no_such_questions(cli: Cli, demo: Path) -> None:
         return {cell["reason"] for cell in found["cells"]}
 
     assert reasons("--folds", "ood") == {"parity has no ood fold"}
-    assert reasons("--source", "twin") == {"parity has no twin; --source upstream takes its own data"}
+    assert reasons("--source", "twin") == {"parity has no twin; use --source upstream for its own data"}
     found = plan(cli, TWIN, "--split", "template")
     assert {cell["reason"] for cell in found["cells"]} == {"multiarith's twin has no split 'template' (has: default)"}
 

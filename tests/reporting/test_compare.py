@@ -66,7 +66,7 @@ def test_runs_without_a_common_cell_are_an_error(cli: Cli) -> None:
     cli("run", "--matrix", "m.yaml", "--methods", "fine-tune", "--name", "one")
     cli("run", "--matrix", "m.yaml", "--methods", "zero-shot", "--name", "other")
     said = cli("compare", "one", "other", code=2).stderr
-    assert "no scored cell in common" in said
+    assert "no scored cells in common" in said
     assert "unknown run 'ones'" in cli("compare", "ones", "other", code=2).stderr
 
 

@@ -105,7 +105,7 @@ def test_extractors_are_compared_text_by_text(cli: Cli) -> None:
     assert apart == len(found["differing"]) > 0, "some texts of the scripted teacher are cut before the answer is said"
     for told in found["differing"]:
         assert told["one"][1] != told["other"][1]
-    assert f"{apart} verdicts differ" in cli("extractors", "diff", "strict", "flexible", "--run", "r").stdout
+    assert f"{apart} scores differ" in cli("extractors", "diff", "strict", "flexible", "--run", "r").stdout
     assert "'flexible'" in cli("extractors", "diff", "strict", "flexibel", "--run", "r", code=2).stderr
 
 
@@ -120,5 +120,5 @@ def test_a_run_is_scored_again_beside_what_is_stored(cli: Cli) -> None:
     path.write_text(path.read_text().replace('"correct":true', '"correct":false', 1))
     (changed,) = cli.json("score", "--run", "r")  # type: ignore[misc]
     assert (changed["changed"], changed["correct"] - changed["stored"]) == (1, 1)
-    assert "scores anew" in cli("score", "--run", "r").stdout
-    assert "give a file, or --run" in cli("score", code=2).stderr
+    assert "shows the stored scores" in cli("score", "--run", "r").stdout
+    assert "give either a file or --run" in cli("score", code=2).stderr

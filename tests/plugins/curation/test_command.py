@@ -57,7 +57,7 @@ def test_other_curators_are_tried_on_what_is_stored(cli: Cli, tmp_path: Path) ->
     ("arguments", "said"),
     [
         (("--with", "corect"), "Did you mean 'correct'"),
-        (("--with", "{use: cap"), "is no list of curators"),
+        (("--with", "{use: cap"), "is not a list of curators"),
         (("--with", "{use: cap, most: 0}"), "at least 1"),
         (("nowhere",), "unknown cell"),
     ],
@@ -142,7 +142,7 @@ def test_pilot_asks_the_judge_too_and_tells_what_it_will_cost(cli: Cli, tmp_path
     path = tmp_path / "m.yaml"
     path.write_text(FLAWED + f"curators: [correct, {{use: judge, model: {json.dumps(model)}}}]\n")
     done = cli("plan", "--matrix", path, "--pilot", "8")
-    assert "pilot: judge parity/judge m: 8 asked, 0 were there" in done.stderr
+    assert "pilot: judge parity/judge m: 8 requests sent, 0 already in the ledger" in done.stderr
     assert "judges: 160 requests, at most" in done.stdout
     assert kind.stats()["calls"] == 8
     planned: Any = cli.json("plan", "--matrix", path)
@@ -167,7 +167,7 @@ def test_paid_judge_is_not_tried_without_a_word_on_money(cli: Cli, tmp_path: Pat
     cli("run", "--matrix", path)
     free = f"{{use: judge, model: {json.dumps(model)}}}"
     assert "costs money" in cli("curate", "--with", free, code=2).stderr
-    assert "its price is not known" in cli("curate", "--with", free, "--budget", "1usd", code=2).stderr
+    assert "its price is unknown" in cli("curate", "--with", free, "--budget", "1usd", code=2).stderr
     priced = f"{{use: judge, model: {json.dumps({**model, 'price': {'input': 0, 'output': 1000}})}}}"
     assert "is used up" in cli("curate", "--with", priced, "--budget", "1usd", code=2).stderr
     assert 0 < kind.stats()["completion_tokens"] <= 1000

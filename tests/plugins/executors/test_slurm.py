@@ -115,7 +115,7 @@ def test_ctrl_c_cancels_jobs_and_the_next_run_goes_on(make_cli: MakeCli, demo: P
     os.kill(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "goes on from here" in err
+    assert "Run the same command again to continue" in err
     assert "Traceback" not in err
     assert_ends(process.pid)
     assert not (stopped.workspace / "store" / "train").exists(), "it was stopped in the middle"

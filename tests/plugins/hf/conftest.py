@@ -14,10 +14,9 @@ from rtbench_plugins.hf.students import HfStudent, causal_student, seq2seq_stude
 
 from rtbench.plugin.models import TrainJob
 from rtbench.schema.completions import Request, Sampling
-from rtbench.schema.environment import Environment
 from rtbench.schema.training import Recipe, TrainingRow
-from rtbench.session import Session
 from tests.helpers.cli import ROOT
+from tests.helpers.sessions import session
 
 TINY = {
     "decoder": {"n_layer": 1, "n_embd": 32, "n_inner": 64, "n_head": 2, "resid_pdrop": 0.1, "embd_pdrop": 0.1},
@@ -64,7 +63,7 @@ class Tiny:
         if "model" not in options:
             options["config"] = TINY[family] | options.get("config", {})
             options.setdefault("vocab_size", 400)
-        return make("tiny", options, Session(Environment(workspace="rtbench-workspace", offline=True)))
+        return make("tiny", options, session(offline=True))
 
     def job(self, workdir: Path, **more: Any) -> TrainJob:
         fields: dict[str, Any] = {"rows": self.rows, "validation": (), "seed": 1, "corpus": self.corpus} | more

@@ -187,7 +187,7 @@ def test_nucleus_never_draws_outside_and_draws_by_probability():
     logits = torch.log(torch.tensor([0.5, 0.3, 0.15, 0.05])).repeat(4000, 1)
     for top_p, expected in ((1.0, [0.5, 0.3, 0.15, 0.05]), (0.7, [0.625, 0.375, 0.0, 0.0])):
         rows = [
-            choosing.Row(at, [1], 1, Sampling(max_new_tokens=1, temperature=1.0, top_p=top_p), seed=at)
+            choosing.SamplingRow(at, [1], 1, Sampling(max_new_tokens=1, temperature=1.0, top_p=top_p), seed=at)
             for at in range(4000)
         ]
         tokens = choosing.Chooser(rows, torch.device("cpu")).choose(logits)

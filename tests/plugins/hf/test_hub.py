@@ -17,33 +17,33 @@ from rtbench_plugins.hf.students import causal_student
 from rtbench_plugins.hf.teacher import hf_teacher
 
 from rtbench.errors import MissingDataError
+from tests.helpers.sessions import session
 
 FIRST, SECOND = "a" * 40, "b" * 40
 ASK = """
 import json, sys
-from dataclasses import dataclass
 from rtbench.api import RtbenchError
 from rtbench_plugins.hf.students import causal_student, seq2seq_student
 from rtbench_plugins.hf.teacher import hf_teacher
+from rtbench.api import Environment
+from rtbench.session import Session
 
-@dataclass
-class Flags:
-    trust_remote_code: bool = False
-    offline: bool = False
+def session(**fields):
+    return Session(Environment(workspace="rtbench-workspace", **fields))
 
 kind, options, load, ready = json.loads(sys.argv[1])
 make = {"student": causal_student, "seq2seq": seq2seq_student, "teacher": hf_teacher}[kind]
 said = {"error": None}
 try:
-    one = make("mine", options, Flags())
+    one = make("mine", options, session())
     spec = one.members()[0] if kind == "teacher" else one.model()
     said |= {"fingerprint": spec.fingerprint, "options": spec.options}
     said |= {"family": one.family, "torch": "torch" in sys.modules}
     if ready:
-        offline = make(spec.name, spec.options, Flags(offline=True))
+        offline = make(spec.name, spec.options, session(offline=True))
         (offline.check_ready if kind == "teacher" else offline.check_base)()
     if load:
-        again = make(spec.name, spec.options, Flags())
+        again = make(spec.name, spec.options, session())
         model = again.open(spec) if kind == "teacher" else again.load(None, (), spec.fingerprint)
         said["parameters"] = sum(one.numel() for one in model._base().model.parameters())
 except RtbenchError as error:
@@ -184,7 +184,7 @@ def test_hub_is_asked_once_for_what_it_cannot_say(hub, monkeypatch):
         raise MissingDataError("no network")
 
     monkeypatch.setattr(identity, "pinned_revision", refuse)
-    student = causal_student("mine", {"model": "org/tiny"}, None)  # type: ignore[arg-type]
+    student = causal_student("mine", {"model": "org/tiny"}, session())
     for _ in range(3):
         with pytest.raises(MissingDataError):
             student.model()
@@ -225,4 +225,4 @@ def test_offline_run_does_not_ask(tiny, monkeypatch):
     with pytest.raises(MissingDataError, match="this run is offline"):
         one.model()
     with pytest.raises(MissingDataError, match="this run is offline"):
-        hf_teacher("mine", {"model": "nobody/no-such-model"}, one._access).members()  # type: ignore[arg-type]
+        hf_teacher("mine", {"model": "nobody/no-such-model"}, session(offline=True)).members()

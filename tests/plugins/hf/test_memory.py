@@ -20,6 +20,7 @@ from rtbench.schema.training import Recipe
 from rtbench.session import Session
 from tests.helpers.cli import Cli
 from tests.helpers.matrices import plan_of
+from tests.helpers.sessions import session
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 MATRIX = """
@@ -73,7 +74,7 @@ def test_shape_of_random_weights_is_about_that_of_the_model(tiny: Any, family: s
 
 def random_student(family: str, config: dict[str, Any], vocabulary: int = 300) -> Any:
     make = causal_student if family == "decoder" else seq2seq_student
-    return make("mine", {"config": config, "vocab_size": vocabulary}, None)  # type: ignore[arg-type]
+    return make("mine", {"config": config, "vocab_size": vocabulary}, session())
 
 
 @pytest.mark.parametrize("kind", ["llama", "qwen3", "gemma"])
@@ -121,7 +122,7 @@ def test_built_in_students_have_a_shape_before_their_weights_are_here() -> None:
 
 
 def test_training_needs_four_numbers_a_weight_and_adapters_one() -> None:
-    shape = shapes.Shape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
+    shape = shapes.ModelShape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
     recipe = Recipe(selection="last")
     whole = memory.training_need(shape, StudentOptions(model="m"), recipe)
     assert whole.least == pytest.approx(1 + 16e9 / 2**30)

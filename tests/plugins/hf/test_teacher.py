@@ -9,6 +9,7 @@ from rtbench_plugins.hf.encoding import Codec
 from rtbench_plugins.hf.teacher import hf_teacher
 
 from rtbench.errors import BadInputError, UnknownNameError
+from tests.helpers.sessions import session
 
 both_families = pytest.mark.parametrize("family", ["decoder", "encoder_decoder"])
 CHAT = (
@@ -19,7 +20,7 @@ CHAT = (
 @both_families
 def test_teacher_samples_one_text_per_seed(tiny, tmp_path, family):
     folder = tiny.folder(family, tmp_path / "base")
-    teacher = hf_teacher("mine", {"model": str(folder)}, None)  # type: ignore[arg-type]
+    teacher = hf_teacher("mine", {"model": str(folder)}, session())
     (member,) = teacher.members()
     assert (member.role, member.plugin, member.name) == ("teacher", "hf", "mine")
     assert member.fingerprint.startswith("local:")
@@ -35,11 +36,11 @@ def test_teacher_samples_one_text_per_seed(tiny, tmp_path, family):
 
 def test_default_format_is_two_stages_of_zero_shot_cot(tiny, tmp_path):
     folder = tiny.folder("decoder", tmp_path / "base")
-    teacher = hf_teacher("mine", {"model": str(folder)}, None)  # type: ignore[arg-type]
+    teacher = hf_teacher("mine", {"model": str(folder)}, session())
     assert teacher.format.decoder.input.endswith("Let's think step by step.")
     assert teacher.format.decoder.answer_input is not None
     assert teacher.max_new_tokens == (128, 32)
-    other = hf_teacher("mine", {"model": str(folder), "format": "zero-shot"}, None)  # type: ignore[arg-type]
+    other = hf_teacher("mine", {"model": str(folder), "format": "zero-shot"}, session())
     assert other.format.decoder.answer_input is None
 
 
@@ -47,7 +48,7 @@ def test_fingerprint_changes_with_what_changes_texts(tiny, tmp_path):
     folder = str(tiny.folder("decoder", tmp_path / "base"))
 
     def fingerprint(**options):
-        teacher = hf_teacher("mine", {"model": folder} | options, None)  # type: ignore[arg-type]
+        teacher = hf_teacher("mine", {"model": folder} | options, session())
         return teacher.members()[0].fingerprint
 
     assert fingerprint() == fingerprint(generation_batch=3) == fingerprint(max_new_tokens=[64, 8])
@@ -140,7 +141,7 @@ def test_chat_template_wraps_the_prompt_where_there_is_one(tiny):
 
 def test_chat_template_that_is_missing_is_one_clear_error(tiny, tmp_path):
     folder = tiny.folder("decoder", tmp_path / "base")
-    teacher = hf_teacher("mine", {"model": str(folder), "chat_template": True}, None)  # type: ignore[arg-type]
+    teacher = hf_teacher("mine", {"model": str(folder), "chat_template": True}, session())
     with pytest.raises(BadInputError, match="no chat template"):
         teacher.open(teacher.members()[0])
 
@@ -157,7 +158,7 @@ def test_chat_template_that_is_missing_is_one_clear_error(tiny, tmp_path):
 )
 def test_bad_options_are_one_clear_error(options, error, said):
     with pytest.raises(error, match=said):
-        hf_teacher("mine", options, None)  # type: ignore[arg-type]
+        hf_teacher("mine", options, session())
 
 
 def test_plugins_register_what_the_matrices_need():
@@ -173,7 +174,7 @@ def test_plugins_register_what_the_matrices_need():
     assert paper | any_model <= set(students.names())
     for entry in students:
         if entry.options:
-            student = entry.resolve()(entry.name, entry.options, None)
+            student = entry.resolve()(entry.name, entry.options, session())
             assert student.name == entry.name
             assert student.series
             if entry.name in paper:  # the others stand for whatever their hub name stands for

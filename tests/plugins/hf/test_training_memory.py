@@ -40,7 +40,7 @@ def test_batch_that_does_not_fit_is_computed_in_halves(tiny, tmp_path, family, m
     for one, other in zip(undisturbed.history, halved.history, strict=True):
         assert one == pytest.approx(other, rel=1e-4)
     (note,) = halved.notes
-    assert "not enough for 8 rows at once: 2 from then on, in batches of 8" in note
+    assert "not enough for 8 rows at once, so 2 were computed at once, in batches of 8" in note
     assert undisturbed.notes == ()
 
 

@@ -245,7 +245,7 @@ def test_whole_run_shows_what_plan_budget_and_board_say_of_its_money(cli: Cli, s
     path = matrix(cli, fine, **PRICE)
     assert "student far: 0 trainings" in cli("plan", "--matrix", path).stdout, "the epochs are the provider's choice"
     path = matrix(cli, fine, hyperparameters={"n_epochs": 2}, **PRICE)
-    assert "student far: 2 trainings, about " in cli("plan", "--matrix", path).stdout
+    assert "student far: 2 training jobs, about " in cli("plan", "--matrix", path).stdout
     board: Any = cli.json("run", "--matrix", path, "--budget", "50usd")
     stats = fine.stats()
     assert stats["jobs"] == 2

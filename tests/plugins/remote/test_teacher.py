@@ -34,8 +34,8 @@ KEY = "sk-planted-0123456789abcdef"
         ({"base_url": "localhost:8000"}, BadInputError, "not an address"),
         ({"base_url": "https://me:secret@host/v1"}, BadInputError, "contains a user name or password"),
         ({"base_url": "http://far.example/v1"}, BadInputError, "unencrypted"),
-        ({"concurrency": 0}, BadInputError, "`concurrency` is 0"),
-        ({"timeout": 0}, BadInputError, "`timeout` is 0"),
+        ({"concurrency": 0}, BadInputError, "concurrency: 0 must be at least 1"),
+        ({"timeout": 0}, BadInputError, "timeout: 0 must be above 0"),
         ({"profile": "opnai"}, UnknownNameError, "Did you mean 'openai'"),
         ({"profile": {"without": "seed"}}, BadInputError, "without"),
         ({"rationale": "thoughts"}, BadInputError, "format: one-stage-cot"),
@@ -43,7 +43,7 @@ KEY = "sk-planted-0123456789abcdef"
         ({"base_url": "http://localhost:abc/v1"}, BadInputError, "not an address"),
         ({"base_url": "https://host/v1?api_key=secret"}, BadInputError, "contains `api_key`"),
         ({"key_header": "X Key\n"}, BadInputError, "not the name of a header"),
-        ({"timeout": float("nan")}, BadInputError, "`timeout` is nan"),
+        ({"timeout": float("nan")}, BadInputError, "timeout: nan must be above 0"),
         ({"retries": -1}, BadInputError, "retries: -1 must be at least 0"),
         ({"thinking": ["<t>", ""]}, BadInputError, "empty tag"),
         ({"profile": {"most_n": 0}}, BadInputError, "at least 1"),
@@ -151,7 +151,7 @@ def test_plan_sums_what_is_paid_apart_from_what_is_free(cli: Cli, server: MakeSe
     path = matrix(cli, server(), degree=1, price={"input": 1, "output": 1})
     path.write_text(path.read_text().replace("}]", "}, counter]"))
     said = cli("plan", "--matrix", path).stdout
-    sums = dict(re.findall(r"^(.+), in all: .*new tokens ≤ ([\d,]*\d)", said, re.MULTILINE))
+    sums = dict(re.findall(r"^(.+), total: .*new tokens ≤ ([\d,]*\d)", said, re.MULTILINE))
     tokens = {"far": 0, "counter": 0, "parrot": 0}
     plan: Any = cli.json("plan", "--matrix", path)
     for step in plan["steps"]:
@@ -314,7 +314,7 @@ def test_run_over_its_budget_stops_cleanly_and_goes_on_with_more(cli: Cli, serve
 @pytest.mark.parametrize(
     ("options", "budget", "said"),
     [
-        ({"api_key_env": "MY_KEY"}, "5usd", "its price is not known"),
+        ({"api_key_env": "MY_KEY"}, "5usd", "its price is unknown"),
         (
             {"api_key_env": "MY_KEY", "price": {"input": 1, "output": 1, "currency": "EUR"}},
             "5usd",

@@ -16,11 +16,7 @@ from rtbench_plugins.teachers.vllm import vllm_teacher
 
 from rtbench.errors import BadInputError, MissingDataError, MissingExtraError, StepFailedError
 from tests.helpers.servers import asked
-
-
-@dataclass
-class Services:
-    trust_remote_code: bool = False
+from tests.helpers.sessions import session
 
 
 @dataclass
@@ -104,7 +100,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("vllm")
 def test_all_come_back_as_they_finish_and_the_engine_is_never_overfull(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtbench_plugins.hf.vllm_engine.AHEAD", 16)
-    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT, "engine": {"max_model_len": 512}}, Services())  # type: ignore[arg-type]
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT, "engine": {"max_model_len": 512}}, session())
     requests = asked(30, each=4)
     model = teacher.open(teacher.members()[0])
     found = {completion.key: completion for completion in model.generate(requests)}
@@ -120,7 +116,7 @@ def test_all_come_back_as_they_finish_and_the_engine_is_never_overfull(monkeypat
 @pytest.mark.usefixtures("vllm")
 def test_prompt_that_the_engine_refuses_is_named_and_costs_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "longest", 34)
-    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, session())
     model = teacher.open(teacher.members()[0])
     found = []
     with pytest.raises(StepFailedError, match="2 of 12 requests were refused by the engine; sample 10: the prompt"):
@@ -132,29 +128,27 @@ def test_prompt_that_the_engine_refuses_is_named_and_costs_no_other(monkeypatch:
 def test_thoughts_that_the_template_opens_and_nothing_ends_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "template", "[user] {content} [bot]<think>\n")
     monkeypatch.setattr(Engine, "text", "Hm, {seed}")
-    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, session())
     (done,) = teacher.open(teacher.members()[0]).generate(asked(1))
     assert (done.text, (done.reasoning or "")[:4]) == ("", "Hm, ")
 
 
 @pytest.mark.usefixtures("vllm")
 def test_greedy_has_no_seed_and_base_models_no_template() -> None:
-    teacher = vllm_teacher(
-        "v", {"model": "m", "revision": COMMIT, "chat_template": False, "thinking": None}, Services()
-    )  # type: ignore[arg-type]
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT, "chat_template": False, "thinking": None}, session())  # type: ignore[arg-type]
     (done,) = teacher.open(teacher.members()[0]).generate(asked(1, temperature=0.0))
     assert done.text == "<think>Hm.</think>It is None."
 
 
 def test_without_vllm_the_cure_is_named() -> None:
-    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, Services())  # type: ignore[arg-type]
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, session())
     with pytest.raises(MissingExtraError, match=r"pip install 'rtbench\[vllm\]'"):
         teacher.open(teacher.members()[0])
 
 
 def test_identity_is_what_texts_depend_on() -> None:
     def fingerprint(**options: Any) -> str:
-        return vllm_teacher("v", {"model": "m", "revision": COMMIT, **options}, Services()).members()[0].fingerprint  # type: ignore[arg-type]
+        return vllm_teacher("v", {"model": "m", "revision": COMMIT, **options}, session()).members()[0].fingerprint
 
     assert fingerprint(gpus=2) == fingerprint(rationale="both") == fingerprint()
     assert len({fingerprint(), fingerprint(engine={"quantization": "fp8"}), fingerprint(revision="1" * 40)}) == 3
@@ -172,7 +166,7 @@ def test_identity_is_what_texts_depend_on() -> None:
 )
 def test_bad_options(options: dict[str, Any], said: str) -> None:
     with pytest.raises(BadInputError, match=said):
-        vllm_teacher("v", options, Services())  # type: ignore[arg-type]
+        vllm_teacher("v", options, session())
 
 
 @pytest.mark.usefixtures("vllm")
@@ -180,11 +174,11 @@ def test_students_checkpoint_is_written_by_vllm_where_it_and_a_gpu_are_here(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def loaded(**options: Any) -> Any:
-        return causal_student("s", options, Services()).load(tmp_path / "checkpoint", (), "f")  # type: ignore[arg-type]
+        return causal_student("s", options, session()).load(tmp_path / "checkpoint", (), "f")
 
     monkeypatch.setattr("rtbench_plugins.hf.options.find_spec", lambda name: name == "vllm")
     monkeypatch.setattr("rtbench.machine.gpu_count", lambda: 1)
-    student = causal_student("s", {"config": {}}, Services())  # type: ignore[arg-type]
+    student = causal_student("s", {"config": {}}, session())
     assert (student.engine(trained=True), student.engine(trained=False)) == ("vLLM", "built-in"), "the plan says so"
     model = loaded(model="m", revision=COMMIT)
     requests = asked(5, each=1)
