@@ -1,7 +1,8 @@
 """The public API for plugins: ``from rtbench.api import Task, Teacher, hookimpl``.
 
 Names are added but never removed. The core does not import this module. Procedural twins have their own API in
-:mod:`rtbench.twins`. The module of a name is imported when the name is first used, so that registering a plugin is fast.
+:mod:`rtbench.twins`. The module of a name is imported when the name is first used, so that registering a plugin is
+fast.
 """
 
 from __future__ import annotations
@@ -167,8 +168,8 @@ _NAMES = {
     "rtbench.steps.selection": "questions_of",
     "rtbench.storage.budget": "Budget BudgetSpentError nano",
     "rtbench.storage.files": (
-        "as_json atomic_write convert file_digest file_name jsonl_lines read_bytes read_json read_jsonl read_yaml write_atomic "
-        "write_json write_jsonl"
+        "as_json atomic_write convert file_digest file_name jsonl_lines read_bytes read_json read_jsonl read_yaml "
+        "write_atomic write_json write_jsonl"
     ),
     "rtbench.storage.keys": "content_key derived_seed",
     "rtbench.storage.ledger": "Partition make_request",

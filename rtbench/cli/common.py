@@ -261,7 +261,7 @@ def matrix_options(command: Command) -> Command:
 def with_executor(command: Command) -> Command:
     """Add the options that choose where steps run. A plan depends on the hardware there."""
     options = [
-        click.option("--executor", default="local", show_default=True, help="Where to run steps: local, slurm, or an executor of a plugin."),
+        click.option("--executor", default="local", show_default=True, help="Where to run steps: local, slurm, or a plugin's."),
         click.option(
             "--executor-option", "executor_options", multiple=True, callback=value_map, metavar="NAME=VALUE",
             help="Option of the executor. Repeatable.",

@@ -20,8 +20,8 @@ HEADS = ("cells", "before", "after", "effect", "95 % interval", "better", "worse
 
 
 _EFFECT = (
-    "effect: difference of accuracies in percentage points, paired by question (bootstrap over seeds, then over questions "
-    "or patterns). better, worse: number of questions that only RUN_B or only RUN_A answers correctly. "
+    "effect: difference of accuracies in percentage points, paired by question (bootstrap over seeds, then over "
+    "questions or patterns). better, worse: number of questions that only RUN_B or only RUN_A answers correctly. "
     "n: number of questions, summed over seeds."
 )
 _P = (
@@ -92,8 +92,8 @@ def _notes(result: Compared) -> list[str]:
     if result.left_out:
         more = f" and {len(result.left_out) - 3} more" if len(result.left_out) > 3 else ""
         notes.append(
-            f"{len(result.left_out)} rows are not compared, because only one run has them or has scored them, or because "
-            f"their questions differ: {', '.join(result.left_out[:3])}{more}."
+            f"{len(result.left_out)} rows are not compared, because only one run has them or has scored them, or "
+            f"because their questions differ: {', '.join(result.left_out[:3])}{more}."
         )
     return notes
 

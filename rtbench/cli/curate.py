@@ -38,9 +38,10 @@ def curate(
     examples: int,
     format_: str,
 ) -> None:
-    """Show which of a cell's rationales each curator removed, or try other curators on the stored rationales.
+    """Show which rationales of a cell each curator removed.
 
-    Without CELL, use the first cell that was trained on rationales.
+    With --with, try other curators on the stored rationales. Without CELL, use the first cell that was trained on
+    rationales.
     """
     from rtbench.storage.runs import Runs
 

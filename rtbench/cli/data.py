@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def data() -> None:
-    """List, download and verify the tasks' data files and the published recordings."""
+    """List, download and verify data files and published recordings."""
 
 
 def _pins(session: Session, names: list[str] | None) -> dict[str, PinnedFile]:

@@ -31,7 +31,7 @@ EXTRAS = {
 @format_option("text", "json")
 @with_session
 def doctor(session: Session, format_: str) -> None:
-    """Show what is installed, what is missing, and what each extra adds."""
+    """Check the installation. Shows what is installed, what is missing, and what each extra adds."""
     sections = examine(session)
     if format_ == "json":
         print_json(sections)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def errors(
     session: Session, cell: str | None, run_name: str | None, extractor: str | None, examples: int, format_: str
 ) -> None:
-    """Count wrong answers by category, for one cell or for all cells of a run. Categories are assigned by rule."""
+    """Count wrong answers by category. Categories are assigned by rule. Without CELL, count those of all cells."""
     from rtbench.reporting.wrong_answers import CATEGORIES
     from rtbench.storage.runs import Runs
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @format_option("table", "json")
 @with_session
 def extractors(session: Session, format_: str) -> None:
-    """List the extractors of all tasks, with their versions and the code or paper that they reproduce."""
+    """List the extractors of all tasks. Shows their versions and the code or paper that they reproduce."""
     if click.get_current_context().invoked_subcommand is not None:
         return
     tasks_by_extractor: dict[tuple[str, int, str], list[str]] = {}

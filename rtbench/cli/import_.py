@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def import_(
     session: Session, paths: tuple[Path, ...], model: str | None, key: str | None, task: str | None, format_: str
 ) -> None:
-    """Import recorded completions into the ledger, matched to samples by question text.
+    """Import recorded completions into the ledger. They are matched to samples by question text.
 
     PATHS are JSON Lines files (model__key__task.jsonl[.gz]), or files in a format that a plugin supports (`rtbench
     plugins` lists them). Records that match no sample are listed. Importing twice changes nothing.

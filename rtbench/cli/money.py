@@ -45,7 +45,7 @@ def keep_account(session: Session, plan: Plan, name: str, budget: str | None) ->
         console(stderr=True).print(text, style="yellow", markup=False)
     account = open_account(session, name, nano, currency)
     if account.budget is not None and (spent := account.budget.account().spent):
-        text = f"this run has already spent {money(spent, currency)} of {money(nano, currency)}"
+        text = f"this run has spent {money(spent, currency)} of {money(nano, currency)} so far"
         console(stderr=True).print(text, markup=False)
     return account
 
@@ -78,7 +78,7 @@ def check_price(teacher: Teacher, currency: str) -> None:
     where = f"teacher {teacher.name!r}"
     if teacher.price is None and teacher.paid:
         raise BadInputError(
-            "its price is unknown, so that a budget cannot be kept",
+            "its price is unknown, so no budget can be kept",
             where=where,
             next_step="State it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
         )
@@ -94,7 +94,7 @@ def _check_prices(session: Session, plan: Plan, currency: str) -> None:
         student = planned.cell.models.student
         if student is not None and planned.score is not None and (missing := student.unpriced()) is not None:
             raise BadInputError(
-                "its costs are unknown, so that a budget cannot be kept",
+                "its cost is unknown, so no budget can be kept",
                 where=f"student {student.name!r}",
                 next_step=missing,
             )
@@ -105,7 +105,7 @@ def _check_prices(session: Session, plan: Plan, currency: str) -> None:
 def _check_currency(price: Price, currency: str, where: str) -> None:
     if price.currency.upper() != currency:
         raise BadInputError(
-            f"its price is in {price.currency}, but the budget is in {currency}",
+            f"its price is in {price.currency}, the budget in {currency}",
             where=where,
             next_step="Use one currency.",
         )

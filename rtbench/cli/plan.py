@@ -55,7 +55,7 @@ def plan(
     executor_options: dict[str, object],
     **arguments: Any,
 ) -> None:
-    """Show the steps of a run, with estimates of requests, tokens, cost, time and memory."""
+    """Show the steps of a run, without running them. Estimates requests, tokens, cost, time and memory."""
     from rtbench.planning.estimate import estimate
     from rtbench.planning.preflight import unready
 

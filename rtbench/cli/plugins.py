@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @format_option("table", "json")
 @with_session
 def plugins(session: Session, format_: str) -> None:
-    """List plugins with their origin, their version and what they provide."""
+    """List plugins. Shows their origin and version, and what they provide."""
     loaded = [(origin, session.plugins.provides(name)) for name, origin in session.plugins.origins.items()]
     if format_ == "json":
         print_json(

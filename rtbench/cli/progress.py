@@ -24,7 +24,7 @@ WAIT_SECONDS = 60.0
 
 
 class RunListener:
-    """Calls the lifecycle hooks of plugins, and prints progress as plain lines. Subclasses may display it differently."""
+    """Calls the lifecycle hooks of plugins, and prints progress as plain lines unless a subclass displays it."""
 
     def __init__(self, plan: Plan, session: Session, console: Console) -> None:
         self.plugins = session.plugins

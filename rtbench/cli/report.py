@@ -45,7 +45,7 @@ def report(
     html: Path | None,
     out: Path | None,
 ) -> None:
-    """Print the leaderboard of a run (by default, the latest) from stored results."""
+    """Print the leaderboard of a run from stored results. Without RUN, use the latest run."""
     from rtbench.cli.added import with_summaries
     from rtbench.plugin.reporting import FolderReporter
     from rtbench.reporting.answers import shown_by

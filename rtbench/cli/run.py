@@ -55,7 +55,7 @@ def run(
     report_to: list[str] | None,
     **arguments: Any,
 ) -> int:
-    """Run the steps that the cells of a matrix need, each once, and print the leaderboard."""
+    """Run a matrix and print its leaderboard. Steps that are already done are not run again."""
     from rtbench.cli.added import with_summaries
     from rtbench.planning.preflight import refuse_unready
     from rtbench.planning.records import overlaps, random_accuracies, run_record

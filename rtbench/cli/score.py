@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +11,7 @@ from rtbench.cli.common import console, format_option, print_json, print_table, 
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
+    from rtbench.recordings.scoring import FileScore
     from rtbench.session import Session
 
 NO_PREFIX = "none"
@@ -66,30 +67,38 @@ def score(
         variant=variant,
         answer_prefix=None if answer_prefix == NO_PREFIX else answer_prefix,
     )
-    s = result.summary
     if format_ == "json":
-        print_json(
-            {
-                "file": result.file,
-                "task": result.task,
-                "model": result.model,
-                "key": result.key,
-                "extractor": s.extractor,
-                "version": s.version,
-                "n": s.n,
-                "correct": s.correct,
-                "accuracy": s.accuracy,
-                "contains_answer": s.contains_answer,
-                "correct_format": s.correct_format,
-                "complete": s.complete,
-                "questions": result.questions,
-                "gold": result.gold,
-                "answer_prefix": result.answer_prefix,
-                "unmatched": result.unmatched,
-                **({"scores": result.scores} if scores else {}),
-            }
-        )
-        return
+        print_json(_as_data(result) | ({"scores": result.scores} if scores else {}))
+    else:
+        _print_result(result)
+
+
+def _as_data(result: FileScore) -> dict[str, Any]:
+    """Return the scores of a file as JSON data, without those of single completions."""
+    s = result.summary
+    return {
+        "file": result.file,
+        "task": result.task,
+        "model": result.model,
+        "key": result.key,
+        "extractor": s.extractor,
+        "version": s.version,
+        "n": s.n,
+        "correct": s.correct,
+        "accuracy": s.accuracy,
+        "contains_answer": s.contains_answer,
+        "correct_format": s.correct_format,
+        "complete": s.complete,
+        "questions": result.questions,
+        "gold": result.gold,
+        "answer_prefix": result.answer_prefix,
+        "unmatched": result.unmatched,
+    }
+
+
+def _print_result(result: FileScore) -> None:
+    """Print the scores of a file, and the records that were not scored."""
+    s = result.summary
     out = console()
     gold = "answers in the file" if result.gold == "file" else f"answers in the task's data ({result.variants})"
     out.print(

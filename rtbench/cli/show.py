@@ -36,7 +36,7 @@ def show(
     prompts: bool,
     format_: str,
 ) -> None:
-    """Show the samples of a cell: question, rationale, extracted answer and gold answer. Without CELL, list the cells."""
+    """Show questions and completions of a cell. Shows extracted and gold answers too. Without CELL, list the cells."""
     from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(run_name)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @format_option("table", "json")
 @with_session
 def tasks(session: Session, format_: str) -> None:
-    """List tasks, count overlaps of their folds, or generate questions of their twins."""
+    """List tasks. Subcommands count overlaps of folds and generate questions of twins."""
     context = click.get_current_context()
     if context.invoked_subcommand is not None:
         return

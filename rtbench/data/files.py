@@ -1,6 +1,7 @@
 """Data files: find them, download them once, and check their digests.
 
-A task states which upstream files it needs as :class:`PinnedFile`. This package finds them and does not depend on tasks.
+A task states which upstream files it needs as :class:`PinnedFile`. This package finds them, and does not depend on
+tasks.
 """
 
 from __future__ import annotations
@@ -217,6 +218,6 @@ class DataFiles:
         return MissingDataError(
             f"data file {pin.name} is missing: {searched}{why}",
             where=None if searched else url,
-            next_step=f"Run `rtbench data pull` on a machine with network access{source}, or give a folder that contains "
-            f"{pin.name} with --data-dir.",
+            next_step=f"Run `rtbench data pull` on a machine with network access{source}, or give a folder that "
+            f"contains {pin.name} with --data-dir.",
         )

@@ -1,7 +1,7 @@
 """Change a matrix as the options of a command request. The result depends on the arguments alone.
 
-Each block keeps its own names that are requested. A requested name that no block has is added to a block that can use it.
-A block that is left without a method, or without what its methods need, is dropped.
+Each block keeps its own names that are requested. A requested name that no block has is added to a block that can use
+it. A block that is left without a method, or without what its methods need, is dropped.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class Overrides(Record, frozen=True, omit_defaults=True):
     split: str | None = None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any]) -> Overrides:
+    def of(cls, options: Mapping[str, Any]) -> Overrides:
         """Return the overrides that command-line options request.
 
         Args:
-            given: values by name of the option; None where an option is not used.
+            options: values by name of the option; None where an option is not used.
 
         Raises:
             BadInputError, UnknownNameError: a value is not allowed; the message names the option.
         """
         types = {field.name: field.type for field in msgspec.structs.fields(cls)}
-        values = {key: value for key, value in given.items() if value is not None}
+        values = {key: value for key, value in options.items() if value is not None}
         return cls(**{key: convert(value, types[key], where=f"--{key}") for key, value in values.items()})
 
 
@@ -209,7 +209,7 @@ class _Axes:
         return out
 
     def folds(self, blocks: Sequence[Block]) -> list[Block]:
-        """Return the blocks with the requested folds. A new fold is added to all blocks: every student can answer it."""
+        """Return the blocks with the requested folds. A new fold is added to all blocks."""
         wanted = self.by.folds
         if wanted is None:
             return list(blocks)

@@ -1,7 +1,7 @@
 """Read a matrix file. Names are checked later, by :mod:`rtbench.matrix.resolve`.
 
-A matrix has axes (methods, tasks, teachers, students, degrees, seeds, fractions) and settings. Each of its ``blocks`` is
-the cross product of its axes, with the top level as defaults. Equal cells of several blocks count once.
+A matrix has axes (methods, tasks, teachers, students, degrees, seeds, fractions) and settings. Each of its ``blocks``
+is the cross product of its axes, with the top level as defaults. Equal cells of several blocks count once.
 """
 
 from __future__ import annotations

@@ -187,7 +187,9 @@ class _Resolver:
     # ---- settings
 
     def _check_settings(self) -> None:
-        """Check that some task has the wording, split and demonstrations. Cells of tasks that lack them give the reason.
+        """Check that some task has the wording, split and demonstrations, and check the knobs.
+
+        Cells of tasks that lack them give the reason.
 
         Raises:
             BadInputError, UnknownNameError: no task has one of them, or knobs are wrong.

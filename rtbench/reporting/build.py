@@ -221,10 +221,10 @@ def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunReco
     """Return a result with the cost of the cells' rationales, where the teacher has a price."""
     price = run.prices.get(cells[0].teacher or "")
     counted = cells if _own_questions(cells) else cells[:1]
-    asked = {key for cell in counted if cell.examples is not None for key in cell.asked}
-    if price is None or result.accuracy is None or not asked:
+    keys = {key for cell in counted if cell.examples is not None for key in cell.asked}
+    if price is None or result.accuracy is None or not keys:
         return result
-    return msgspec.structs.replace(result, spending=books.spent_on(asked, price))
+    return msgspec.structs.replace(result, spending=books.spent_on(keys, price))
 
 
 def _own_questions(cells: Sequence[CellRecord]) -> bool:

@@ -1,7 +1,7 @@
 """Compare two runs row by row on the same questions, and test whether the differences exceed chance.
 
-Answers are paired by question and seed. With one seed, the test is McNemar's exact test: a two-sided binomial test (scipy)
-on the questions that only one of the two runs answers correctly. With several seeds, answers to one question are not
+Answers are paired by question and seed. With one seed, the test is McNemar's exact test: a two-sided binomial test
+(scipy) on the questions that only one of the two runs answers correctly. With several seeds, answers to one question are not
 independent, and only the confidence interval is used. P values are Holm-adjusted over the table (statsmodels).
 """
 
@@ -79,7 +79,7 @@ class Comparison(Record, frozen=True):
 
     @property
     def verdict(self) -> str:
-        """Return ``better`` or ``worse`` where the interval excludes 0 and the adjusted p value, if any, is below 0.05."""
+        """Return ``better`` or ``worse`` if the interval excludes 0 and the adjusted p value, if any, is below 0.05."""
         apart = self.interval.low > 0 or self.interval.high < 0
         if not apart or (self.adjusted is not None and self.adjusted >= 0.05):
             return "not distinguishable"
@@ -115,7 +115,7 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
     if not pairs:
         raise BadInputError(
             f"runs {before.name} and {after.name} have no scored cells in common",
-            next_step="Compare runs with cells of the same task, data, method, teacher, student, degree, fraction and fold.",
+            next_step="Compare runs with cells of the same task, data, method, teacher, student, degree and fold.",
         )
     return Compared(rows=tuple(_adjusted(pairs)), left_out=tuple(left_out))
 

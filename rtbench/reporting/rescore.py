@@ -1,7 +1,7 @@
 """Re-score a run's stored completions with the current version of an extractor.
 
-No model is asked, and nothing is written. The leaderboard changes only with ``rtbench run``, which runs the score steps of
-a changed extractor again.
+No model is asked, and nothing is written. The leaderboard changes only with ``rtbench run``, which runs the score steps
+of a changed extractor again.
 """
 
 from __future__ import annotations

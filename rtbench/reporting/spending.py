@@ -48,23 +48,23 @@ class Books:
 
     def by_teacher(self, run: RunRecord) -> dict[str, Spending]:
         """Return the cost of each priced teacher's completions: those for training and those of its own rows."""
-        asked: dict[str, dict[str, None]] = {}
+        by_teacher: dict[str, dict[str, None]] = {}
         for cell in run.cells:
             if cell.teacher in run.prices:
-                asked.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
-        return {teacher: self.spent_on(keys, run.prices[teacher]) for teacher, keys in asked.items()}
+                by_teacher.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
+        return {teacher: self.spent_on(keys, run.prices[teacher]) for teacher, keys in by_teacher.items()}
 
     def by_student(self, run: RunRecord) -> dict[str, Spending]:
         """Return the cost of each priced student's trainings and test completions."""
-        asked: dict[str, dict[str, None]] = {}
+        completed: dict[str, dict[str, None]] = {}
         trained: dict[str, dict[str, None]] = {}
         for cell in run.cells:
             if cell.student in run.student_prices:
-                asked.setdefault(cell.student, {}).update(dict.fromkeys(cell.completions))
+                completed.setdefault(cell.student, {}).update(dict.fromkeys(cell.completions))
                 trained.setdefault(cell.student, {}).update(dict.fromkeys([cell.checkpoint] if cell.checkpoint else []))
         return {
             student: self._with_trainings(self.spent_on(keys, run.student_prices[student]), trained[student])
-            for student, keys in asked.items()
+            for student, keys in completed.items()
         }
 
     def _with_trainings(self, spending: Spending, keys: Iterable[str]) -> Spending:

@@ -161,7 +161,10 @@ def test_plan_of_nothing_that_can_run_says_so(cli: Cli, demo: Path) -> None:
 
 def test_budget_that_guards_nothing_is_told(cli: Cli, demo: Path) -> None:
     assert "--budget has no effect" in cli("run", "--matrix", demo, "--budget", "5").stderr
-    assert "Without a currency, the amount is in US dollars" in cli("run", "--matrix", demo, "--budget", "five", code=2).stderr
+    assert (
+        "Without a currency, the amount is in US dollars"
+        in cli("run", "--matrix", demo, "--budget", "five", code=2).stderr
+    )
 
 
 def test_doctor_says_what_can_be_run(cli: Cli) -> None:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+DATA = Path(os.environ.get("RTBENCH_TEST_DATA") or ROOT.parent / "shared" / "data").resolve()
+"""The real data sets and recordings. Tests take them from the fixture ``data_dir``, which skips where they are missing."""
 
 
 PARROT = ROOT / "tests" / "fixtures" / "rtbench_parrot"

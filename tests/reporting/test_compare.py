@@ -12,6 +12,7 @@ from rtbench.reporting.compare import holm, mcnemar
 from tests.helpers.cli import DEMO, Cli
 
 
+@pytest.mark.slow
 @settings(deadline=None)  # the first example imports statsmodels
 @given(better=st.integers(0, 60), worse=st.integers(0, 60))
 def test_mcnemar_is_statsmodels_exact(better: int, worse: int) -> None:
@@ -20,6 +21,7 @@ def test_mcnemar_is_statsmodels_exact(better: int, worse: int) -> None:
     assert mcnemar(better, worse) == pytest.approx(min(1.0, other([[5, better], [worse, 5]], exact=True).pvalue))
 
 
+@pytest.mark.slow  # statsmodels takes seconds to import
 @settings(deadline=None)
 @given(values=st.lists(st.floats(0, 1), max_size=8))
 def test_holm_steps_down(values: list[float]) -> None:

@@ -74,6 +74,7 @@ def test_means_over_questions_for_powers_of_two_and_all() -> None:
     assert at_k([], str) == []
 
 
+@pytest.mark.slow
 def test_thousands_of_completions_are_no_too_large_number() -> None:
     assert majority_at_k([1500, 1, 547], [True, True, False], 2048) == 1.0
     assert 0.5 < majority_at_k([1200, 848], [True, False], 3) < 0.7

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from rtbench_plugins.hf.students import HfStudent, causal_student, seq2seq_stude
 from rtbench.plugin.models import TrainJob
 from rtbench.schema.completions import Request, Sampling
 from rtbench.schema.training import Recipe, TrainingRow
-from tests.helpers.cli import ROOT
+from tests.helpers.cli import DATA
 from tests.helpers.sessions import session
 
 TINY = {
@@ -40,15 +39,11 @@ def one_thread(monkeypatch):
     torch.set_num_threads(before)
 
 
-def data_folder() -> Path:
-    return Path(os.environ.get("RTBENCH_TEST_DATA") or ROOT.parent / "shared" / "data")
-
-
 class Tiny:
     """Builds what the tests need: students, jobs and requests on real questions."""
 
     def __init__(self) -> None:
-        lines = (data_folder() / "datasets" / "multiarith.jsonl").read_text(encoding="utf-8").splitlines()[:48]
+        lines = (DATA / "datasets" / "multiarith.jsonl").read_text(encoding="utf-8").splitlines()[:48]
         found = [json.loads(line) for line in lines]
         self.rows = [
             TrainingRow(
@@ -115,5 +110,5 @@ class Tiny:
 
 
 @pytest.fixture(scope="session")
-def tiny() -> Tiny:
+def tiny(data_dir: Path) -> Tiny:
     return Tiny()

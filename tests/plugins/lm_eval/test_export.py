@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.schema.completions import Completion
 from rtbench.schema.prompts import PromptFormat, Template
 from rtbench.scoring.filters import INVALID
-from tests.helpers.cli import ROOT, MakeCli
+from tests.helpers.cli import DATA, ROOT, MakeCli
 
 NAMES = sorted(path.parent.name for path in (ROOT / "tasks").glob("*/task.yaml"))
 ONE_OF_EACH = ("multiarith", "date_understanding", "coin_flip", "last_letter_concatenation")
@@ -108,9 +107,7 @@ def test_lm_eval_finds_the_answers_that_we_find(
 
 def _check_same_answers(name: str, samples: list[dict[str, Any]], results: dict[str, Any]) -> None:
     task = task_named(name)
-    data = task.load(
-        DataFiles(Path(os.environ.get("RTBENCH_TEST_DATA") or ROOT.parent / "shared" / "data")), "original"
-    )
+    data = task.load(DataFiles(DATA), "original")
     first = data.splits["default"].test[:8]
     for extractor in task.info.extractors:
         theirs = sorted((s for s in samples if s["filter"] == extractor), key=lambda s: s["doc_id"])

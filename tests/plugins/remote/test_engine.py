@@ -80,25 +80,6 @@ def test_limit_that_a_server_enforces_is_learned_from_its_headers(server: MakeSe
     assert strict.stats().get("429", 0) <= 28
 
 
-def test_limit_told_in_headers_is_kept(server: MakeServer) -> None:
-    """After the first reply no more than five a second."""
-    strict = server(
-        headers={
-            f"x-ratelimit-{what}-requests": value
-            for what, value in [("limit", "10"), ("remaining", "0"), ("reset", "2s")]
-        }
-    )
-    begun = time.monotonic()
-    strict.ask(asked(12), concurrency=2)
-    assert time.monotonic() - begun > 1.5, "after the first reply, five a second"
-
-
-def test_own_limit_is_kept_without_any_refusal(server: MakeServer) -> None:
-    begun = time.monotonic()
-    server().ask(asked(30), requests_per_minute=600)
-    assert time.monotonic() - begun > 1.8, "ten at once, then ten a second"
-
-
 def test_limit_that_leaves_nothing_for_longer_than_one_has_patience_stops_the_run(server: MakeServer) -> None:
     told = {"limit": "10", "remaining": "0", "reset": "3h"}
     spent = server(headers={f"x-ratelimit-{what}-requests": value for what, value in told.items()})
@@ -114,10 +95,9 @@ def test_retry_after_nothing_is_no_reason_to_hurry(server: MakeServer) -> None:
 
 
 def test_retry_after_is_honoured(server: MakeServer) -> None:
+    """A call that is sent again sooner is refused again: the other one takes 0.3 s."""
     busy = server(limit=1, latency=0.3, retry_after="1")
-    begun = time.monotonic()
     assert len(busy.ask(asked(2), concurrency=2)) == 2
-    assert time.monotonic() - begun >= 1.0
     assert busy.stats()["429"] == 1
 
 

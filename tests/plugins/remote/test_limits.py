@@ -103,3 +103,27 @@ def test_width_grows_again_with_good_answers_and_never_below_one() -> None:
     for _ in range(1000):
         limits.went_well()
     assert limits.width == 10
+
+
+def sent_by(limits: Limits, calls: int, headers: dict[str, str]) -> list[float]:
+    """When calls are sent, one after the other, each as soon as the limits allow; the clock is ours."""
+    now, sent = 0.0, []
+    for _ in range(calls):
+        while (pause := limits.wait(1, now)) > 0:
+            now += pause + 1e-9
+        limits.take(1)
+        sent.append(now)
+        limits.learn(headers, now)
+    return sent
+
+
+def test_own_limit_is_kept_without_any_refusal() -> None:
+    sent = sent_by(Limits(64, 600, None), 30, {})
+    assert sent[9] == 0.0, "a second's worth at once"
+    assert sent[10:] == pytest.approx([(at - 9) / 10 for at in range(10, 30)]), "then ten a second"
+
+
+def test_limit_told_in_headers_is_kept() -> None:
+    told = {"limit": "10", "remaining": "0", "reset": "2s"}
+    sent = sent_by(Limits(64, None, None), 12, {f"x-ratelimit-{what}-requests": value for what, value in told.items()})
+    assert sent == pytest.approx([at / 5 for at in range(12)]), "after the first reply, five a second"

@@ -223,7 +223,7 @@ def test_failed_job_is_free(server: MakeServer, tmp_path: Path, monkeypatch: pyt
     ("options", "error", "said"),
     [
         ({"modle": "m"}, UnknownNameError, "Did you mean 'model'"),
-        ({"concurrency": 0}, BadInputError, "`concurrency` is 0"),
+        ({"concurrency": 0}, BadInputError, "concurrency: 0 must be at least 1"),
         ({"hyperparameters": {"n_epochs": 0}}, BadInputError, "`n_epochs` is 0"),
         ({"base_url": "localhost"}, BadInputError, "not an address"),
     ],
@@ -243,7 +243,9 @@ def matrix(cli: Cli, server: Server, **options: Any) -> Path:
 def test_whole_run_shows_what_plan_budget_and_board_say_of_its_money(cli: Cli, server: MakeServer) -> None:
     fine = server(job_seconds=0.5)
     path = matrix(cli, fine, **PRICE)
-    assert "student far: 0 trainings" in cli("plan", "--matrix", path).stdout, "the epochs are the provider's choice"
+    assert "student far: 0 training jobs" in cli("plan", "--matrix", path).stdout, (
+        "the epochs are the provider's choice"
+    )
     path = matrix(cli, fine, hyperparameters={"n_epochs": 2}, **PRICE)
     assert "student far: 2 training jobs, about " in cli("plan", "--matrix", path).stdout
     board: Any = cli.json("run", "--matrix", path, "--budget", "50usd")
