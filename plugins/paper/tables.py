@@ -177,7 +177,7 @@ def _shown(cell: PaperCell | None) -> str:
     if result is None or result.accuracy is None:
         return f"{reported} / –"
     interval = result.interval
-    spread = "" if interval is None else f" [{100 * interval.low:.0f}–{100 * interval.high:.0f}]"
+    spread = "" if interval is None else f" [{in_percent(interval.low, 0)}–{in_percent(interval.high, 0)}]"
     return f"{reported} / {in_percent(result.accuracy)}{spread} n={result.n}"
 
 

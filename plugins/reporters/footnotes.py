@@ -204,7 +204,7 @@ def _training_rows(board: Leaderboard) -> list[str]:
     """Return the numbers of training rows, by method, degree and fraction."""
     by_name: dict[str, list[int]] = {}
     for row in board.rows:
-        part = "" if row.fraction == 1.0 else f" {100 * row.fraction:g}%"
+        part = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}%"
         name = " ".join([row.method, *([f"D={row.degree}"] if row.degree else [])]) + part
         counts = [r.training_rows for r in row.results.values() if r.training_rows is not None]
         by_name.setdefault(name, []).extend(counts)
@@ -222,7 +222,7 @@ def curated(board: Leaderboard) -> list[str]:
     for row in board.rows:
         if not row.teacher:
             continue
-        part = "" if row.fraction == 1.0 else f" {100 * row.fraction:g}% of questions"
+        part = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}% of questions"
         for task, result in row.results.items():
             yielded = result.curation
             if yielded is not None and yielded.completions:

@@ -27,7 +27,7 @@ def describe(row: LeaderboardRow, board: Leaderboard | None = None) -> list[str]
     if row.split and row.split != "default" and row.kind != "random":
         method += f" on the {row.split} split"
     if row.fraction != 1.0:
-        method += f" {100 * row.fraction:g}% of questions"
+        method += f" {in_percent(row.fraction, None)}% of questions"
     teacher = row.teacher or "–"
     if row.completions == "recorded":
         teacher += " (recorded)"
@@ -53,7 +53,7 @@ def percent(result: CellResult | None) -> str:
         return "—"
     if result.interval is None:
         return in_percent(result.accuracy)
-    return f"{in_percent(result.accuracy)} [{100 * result.interval.low:.0f}–{100 * result.interval.high:.0f}]"
+    return f"{in_percent(result.accuracy)} [{in_percent(result.interval.low, 0)}–{in_percent(result.interval.high, 0)}]"
 
 
 def mean(row: LeaderboardRow, tasks: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from rtbench_plugins.reporters.wording import SHORT, describe
 from rtbench_plugins.site.samples import CellPage
 
-from rtbench.api import CellResult, Leaderboard, LeaderboardRow
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow, in_percent
 
 Datum = dict[str, Any]
 LINES = {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}}
@@ -152,7 +152,7 @@ def _label(row: LeaderboardRow, name: str) -> str:
     if name != "degree" and row.degree is not None:
         parts.append(f"D={row.degree}")
     if name != "part" and row.fraction != 1:
-        parts.append(f"{100 * row.fraction:g} %")
+        parts.append(f"{in_percent(row.fraction, None)} %")
     return " ".join(part for part in parts if part)
 
 

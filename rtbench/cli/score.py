@@ -98,14 +98,16 @@ def _as_data(result: FileScore) -> dict[str, Any]:
 
 def _print_result(result: FileScore) -> None:
     """Print the scores of a file, and the records that were not scored."""
+    from rtbench.schema.leaderboard import in_percent
+
     s = result.summary
     out = console()
     gold = "answers in the file" if result.gold == "file" else f"answers in the task's data ({result.variants})"
     out.print(
-        f"{result.task}: {s.correct} of {s.n} correct, accuracy {100 * s.accuracy:.2f} %\n"
+        f"{result.task}: {s.correct} of {s.n} correct, accuracy {in_percent(s.accuracy, 2)} %\n"
         f"extractor {s.extractor} v{s.version}, answer prefix {result.answer_prefix!r}, gold answers: {gold}\n"
-        f"contains answer {100 * s.contains_answer:.1f} %, correct format {100 * s.correct_format:.1f} %, "
-        f"complete {100 * s.complete:.1f} %; {result.questions} different questions",
+        f"contains answer {in_percent(s.contains_answer)} %, correct format {in_percent(s.correct_format)} %, "
+        f"complete {in_percent(s.complete)} %; {result.questions} different questions",
         markup=False,
     )
     for one in result.unmatched:

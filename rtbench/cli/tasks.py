@@ -25,6 +25,8 @@ def tasks(session: Session, format_: str) -> None:
     if context.invoked_subcommand is not None:
         return
     names = session.registry("tasks").names()
+    from rtbench.schema.leaderboard import in_percent
+
     infos = [session.task(name).info for name in names]
     if format_ == "json":
         print_json(infos)
@@ -36,7 +38,7 @@ def tasks(session: Session, format_: str) -> None:
             info.answer_type,
             "?" if info.train_size is None else str(info.train_size),
             "?" if info.test_size is None else str(info.test_size),
-            "?" if info.random_accuracy is None else f"{100 * info.random_accuracy:.1f}",
+            "?" if info.random_accuracy is None else in_percent(info.random_accuracy),
             ", ".join(info.splits),
             "yes" if info.twin else "no",
             ", ".join(f"{name} v{version}" for name, version in info.extractors.items()),

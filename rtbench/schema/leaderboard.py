@@ -127,9 +127,14 @@ class Leaderboard(Record, frozen=True):
     """Test questions that are also in the training fold, by task."""
 
 
-def in_percent(share: float) -> str:
-    """Return a fraction in percent with one decimal.
+def in_percent(share: float, decimals: int | None = 1, *, sign: bool = False) -> str:
+    """Return a fraction in percent, without the percent sign.
 
     It is rounded to six decimals first: 0.5345 is treated as 53.45 %, not as the slightly smaller 100 times its float.
+
+    Args:
+        share: the fraction.
+        decimals: number of decimals; None: as many as are needed.
+        sign: also show the sign of positive numbers, for differences.
     """
-    return f"{round(100 * share, 6):.1f}"
+    return f"{round(100 * share, 6):{'+' if sign else ''}{'g' if decimals is None else f'.{decimals}f'}}"

@@ -295,3 +295,6 @@ def test_what_another_extractor_than_the_shown_one_decided_is_told() -> None:
 
 def test_one_share_is_printed_alike_everywhere() -> None:
     assert [in_percent(share) for share in (0.5345, 0.5344, 1.0, 0.0)] == ["53.5", "53.4", "100.0", "0.0"]
+    assert [in_percent(share, 0) for share in (0.535, 0.07)] == ["54", "7"]
+    assert [in_percent(share, None) for share in (0.07, 0.125, 1.0)] == ["7", "12.5", "100"]
+    assert [in_percent(share, sign=True) for share in (0.0123, -0.2, 0.0)] == ["+1.2", "-20.0", "+0.0"]

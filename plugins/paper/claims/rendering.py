@@ -8,7 +8,7 @@ from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, Verdict
 from rtbench_plugins.reporters.printing import escaped, text_console, text_of
 from rtbench_plugins.reporters.wording import intervals
 
-from rtbench.api import Fold
+from rtbench.api import Fold, in_percent
 
 HEADS = ("claim", "task", "verdict", "effect", "interval", "n × seeds", "patterns", "paper")
 LEADING = 3
@@ -19,7 +19,7 @@ _STYLES: dict[Verdict, str] = {"supported": "green", "contradicted": "red"}
 
 def points(share: float) -> str:
     """Return a difference of accuracies (a fraction) in percentage points, with its sign."""
-    return f"{100 * share:+.1f}"
+    return in_percent(share, sign=True)
 
 
 def table(results: Sequence[ClaimResult], run: str, fold: Fold, *, cells: bool = False) -> str:
@@ -118,7 +118,7 @@ def _details(result: ClaimResult) -> list[str]:
     assert result.left is not None
     assert result.right is not None
     reported = result.paper.said if result.paper else "no such figures"
-    details = [f"{100 * result.left:.1f} − {100 * result.right:.1f} %; paper: {reported}"]
+    details = [f"{in_percent(result.left)} − {in_percent(result.right)} %; paper: {reported}"]
     for head, parts in (("by student", result.by_student), ("by seed", result.by_seed), ("for context", result.also)):
         if len(parts) > 1 or (parts and head == "for context"):
             shown = [

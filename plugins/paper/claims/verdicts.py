@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from rtbench_plugins.paper.claims.evidence import CellPair, TeacherId, View, match, teacher_of
 from rtbench_plugins.paper.claims.records import PartialComparison
 
-from rtbench.api import CONFIDENCE, CellRecord, Difference
+from rtbench.api import CONFIDENCE, CellRecord, Difference, in_percent
 
 _SAME_RUN = ("student", "degree", "variant", "seed")
 
@@ -247,9 +247,9 @@ def better_teacher(view: View) -> CellComparison:
         if teacher not in {best, worst} and quality is not None:
             pairs = between(teacher, worst)
             also += _context(view, "teacher", f"{teacher} ({quality:.1%}) − {worst}", pairs, main, _SAME_RUN)
-    low, high = (f"{100 * end:+.1f}" for end in (own.interval.low, own.interval.high))
+    low, high = (in_percent(end, sign=True) for end in (own.interval.low, own.interval.high))
     teachers = f"{best} ({own.left:.1%} right) − {worst} ({own.right:.1%} right)"
-    own_difference = f"the teachers' own difference: {100 * own.effect:+.1f} [{low}, {high}]"
+    own_difference = f"the teachers' own difference: {in_percent(own.effect, sign=True)} [{low}, {high}]"
     return CellComparison(main, also, [teachers, own_difference])
 
 
