@@ -20,7 +20,15 @@ class Register(Protocol):
         *,
         summary: str = "",
         options: dict[str, Any] | None = None,
-    ) -> None: ...
+    ) -> None:
+        """Register a name.
+
+        Args:
+            name: the name that matrices and commands use.
+            target: a factory, or ``module:attribute`` of one, which is imported when the name is first used.
+            summary: one phrase for `rtbench plugins` and the help texts.
+            options: options that the factory is called with, and options of the registration itself.
+        """
 
 
 @dataclass(frozen=True)
