@@ -1,4 +1,4 @@
-"""How often the interval of `rtbench claims` covers the truth, and how often a claim without an effect is held.
+"""Measure how often the interval of `rtbench claims` covers the true effect, and how often a null effect is supported.
 
 Run by hand: python benchmarks/claims_coverage.py
 """
@@ -60,10 +60,10 @@ def answers(rng: np.random.Generator, setting: Setting, effect: float) -> list[n
 
 def main() -> None:
     bootstrap = Bootstrap()
-    print("seeds  questions  patterns  spread of seeds  covers  held without effect  covers, drawing questions")
+    print("seeds  questions  patterns  spread of seeds  covers  supported, no effect  covers, drawing questions")
     for setting in SETTINGS:
         rng = np.random.default_rng(5)
-        covers = held = plain = 0
+        covers = supported = plain = 0
         groups = [setting.groups] * setting.seeds
         for _ in range(TRIALS):
             values = answers(rng, setting, 0.1)
@@ -74,11 +74,11 @@ def main() -> None:
             null = bootstrap.interval(
                 answers(rng, setting, 0.0), shared=setting.shared, groups=groups, resamples=RESAMPLES
             )
-            held += null.low > 0
+            supported += null.low > 0
         kind = "shared" if setting.shared else "own"
         print(
             f"{setting.seeds:5}  {kind:9}  {setting.patterns:8}  {setting.spread:15.2f}  {covers / TRIALS:6.3f}  "
-            f"{held / TRIALS:19.3f}  {plain / TRIALS:25.3f}",
+            f"{supported / TRIALS:20.3f}  {plain / TRIALS:25.3f}",
             flush=True,
         )
 

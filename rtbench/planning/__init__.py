@@ -1,1 +1,1 @@
-"""From cells to a plan: steps, estimates, preflight checks, pilots, and the record of a run."""
+"""Turn cells into a plan: steps, estimates, preflight checks, pilots and the record of a run."""

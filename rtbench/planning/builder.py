@@ -1,4 +1,4 @@
-"""What a method builds the steps of a cell with."""
+"""The builder with which a method creates the steps of a cell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class CellBuilder:
     """Builds the steps of one cell; implements :class:`rtbench.plugin.methods.StepBuilder`.
 
     Args:
-        table: where steps go.
+        table: receives the steps.
     """
 
     def __init__(self, table: StepTable) -> None:
@@ -36,7 +36,7 @@ class CellBuilder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What the cell does without: models behind its teacher that have nothing for the task."""
+        """Reasons why members of the cell's teacher are left out."""
         return tuple(self._notes)
 
     def ask_teacher(
@@ -126,7 +126,7 @@ class CellBuilder:
     def _curators(
         self, stated: Sequence[tuple[str, dict[str, object]]], *, gold: bool
     ) -> tuple[list[tuple[str, int, dict[str, object]]], dict[str, dict[str, object]]]:
-        """Return curators as a step names them, and the models that they ask."""
+        """Return curators as a step's spec stores them, and the models that they use as judges."""
         curators: list[tuple[str, int, dict[str, object]]] = []
         judges: dict[str, dict[str, object]] = {}
         for name, options in stated:
@@ -176,9 +176,8 @@ class CellBuilder:
         for step in completions:
             if isinstance(step.spec, CompleteSpec) and step.spec.questions.fold != cell.fold:
                 raise PluginError(
-                    f"method {cell.method} scores completions of the {step.spec.questions.fold} fold as if of "
-                    f"{cell.fold}",
-                    next_step="Ask with `fold=cell.fold` for what is scored.",
+                    f"method {cell.method} scores completions of the {step.spec.questions.fold} fold as {cell.fold}",
+                    next_step="Pass `fold=cell.fold` when you ask for completions that are scored.",
                 )
         spec = ScoreSpec(
             task=cell.task,
@@ -193,11 +192,11 @@ class CellBuilder:
 
 
 def _as_asked(given: Sequence[AskedStep]) -> list[AskedStep]:
-    """Return plain pairs as what they are: methods may write ``(step, prefix)``."""
+    """Return asked steps, which methods may also pass as pairs ``(step, prefix)``."""
     return [AskedStep(*one) for one in given]
 
 
 @functools.lru_cache(maxsize=64)
 def _training_recipe(recipe: Recipe) -> Recipe:
-    """How long a test completion may get does not change the training."""
+    """Return the recipe without the length limit of test completions, which does not affect training."""
     return msgspec.structs.replace(recipe, max_new_tokens=0)

@@ -1,4 +1,4 @@
-"""What a plan will ask for, before anything is asked."""
+"""Estimate the requests, tokens, cost and time of a plan before it runs."""
 
 from __future__ import annotations
 
@@ -26,58 +26,57 @@ if TYPE_CHECKING:
     from rtbench.plugin.services import Services
 
 CHARACTERS_PER_TOKEN = 4
-"""Rule of thumb for English text, used where no tokenizer is at hand."""
+"""Rule of thumb for English text, used where no tokenizer is available."""
 
 
 RATIONALE_TOKENS = 128
-"""Length of a rationale that is not written yet, for the estimate of the answer stage's prompts."""
+"""Assumed tokens of a rationale that does not exist yet, in the prompts of an answer stage."""
 
 
 FEWEST = 5
-"""Completions that an expectation may rest on."""
+"""Minimum number of completions for an expected cost."""
 
 
 class StepEstimate(Record, frozen=True):
-    """Work of a complete or train step."""
+    """Estimated work of a complete, train or curate step."""
 
     work: int
-    """Requests that the ledger cannot answer and no step before asks, or optimiser steps (at most)."""
+    """New requests (neither in the ledger nor in an earlier step), or the maximum of optimiser steps."""
     requests: int = 0
-    """All of its requests."""
+    """All requests of the step."""
     prompt_tokens: int = 0
-    """Of the new requests; from characters, so approximate."""
+    """Prompt tokens of the new requests. Approximate, because they are derived from characters."""
     new_tokens: int = 0
-    """At most: the cap on new tokens times the new requests."""
+    """Maximum of generated tokens: the limit on new tokens times the new requests."""
     money: float | None = None
-    """At most, in ``currency``; None where the model has no price."""
+    """Maximum cost in ``currency``. None if the model has no price."""
     expected: float | None = None
-    """As the completions that are there (a pilot's, say) let expect; None with fewer than five of them."""
+    """Expected cost, from existing completions such as a pilot's. None with fewer than five of them."""
     low: float | None = None
     high: float | None = None
     """Range of ``expected``: two standard errors of the mean cost of a completion."""
     currency: str = ""
     seconds: float | None = None
-    """From steps of the kind, model and format that this workspace has done; None where there are none."""
+    """Expected seconds, from finished steps of the same kind, model and format. None without such steps."""
 
 
 _Draws = tuple[LedgerAddress, Sampling, Sampling, str]
-"""Where completions stand, how they are drawn (for answers, also how the rationales in their prompts were), and the
-hint."""
+"""Address of completions, their sampling, the sampling of their first stage, and the hint."""
 
 
 @dataclass
 class _SharedCounts:
-    """What a plan's steps have in common, so that it is looked at and counted once."""
+    """Counts that the steps of a plan share, so that each is computed once."""
 
     sizes: dict[bytes, tuple[tuple[int, ...], int]] = field(default_factory=dict)
-    """Sample indices, and characters of one prompt for each, by what they are made of."""
+    """Sample indices, and total characters with one prompt for each, by the inputs they are computed from."""
     costs: dict[LedgerAddress, tuple[float, float] | None] = field(default_factory=dict)
-    """Mean cost of the completions that are there, and its standard error."""
+    """Mean cost of existing completions, and its standard error."""
     asked: dict[_Draws, dict[int, int]] = field(default_factory=dict)
-    """Completions of each sample that the steps before ask for: higher degrees and larger parts hold lower ones'."""
+    """Completions of each sample that earlier steps request. Higher degrees and larger fractions include lower ones."""
 
     def costs_at(self, services: Services, address: LedgerAddress, price: Price) -> tuple[float, float] | None:
-        """Mean cost of a completion in a partition, and its standard error; None where too few are there."""
+        """Return the mean cost of a partition's completions and its standard error, or None if they are too few."""
         if address not in self.costs:
             usages = [usage for usage in partition_at(services.ledger, address).usages().values() if usage is not None]
             costs = [price.of(u.prompt_tokens, u.completion_tokens, u.cached_tokens) for u in usages]
@@ -86,7 +85,7 @@ class _SharedCounts:
         return self.costs[address]
 
     def new(self, at: _Draws, samples: Sequence[int], n: int) -> int:
-        """How many of ``n`` completions a sample no step before asks for; from now on they are asked for."""
+        """Return how many of ``n`` completions per sample no earlier step requests, and mark them as requested."""
         asked = self.asked.setdefault(at, {})
         found = 0
         for sample in samples:
@@ -96,7 +95,7 @@ class _SharedCounts:
 
 
 def estimate(services: Services, plan: Plan) -> dict[str, StepEstimate]:
-    """Estimates the plan's complete and train steps that are to be done, by key."""
+    """Return the estimates of a plan's remaining steps that ask, train or judge with a model, by key."""
     counted = _SharedCounts()
     rates = seconds_per_unit(services.store)
     out: dict[str, StepEstimate] = {}
@@ -105,7 +104,7 @@ def estimate(services: Services, plan: Plan) -> dict[str, StepEstimate]:
             found = _complete(services, step, plan, counted)
         elif trains(step):
             found = _train(services, step, plan, counted)
-        elif curates(step) and (judged := _judged(services, step, counted)) is not None:
+        elif curates(step) and (judged := _judge_work(services, step, counted)) is not None:
             found = judged
         else:
             continue
@@ -137,7 +136,7 @@ def _complete(services: Services, step: Step[CompleteSpec], plan: Plan, counted:
 
 
 def _count(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _SharedCounts) -> tuple[int, int, int]:
-    """Requests of a complete step, how many of them are new, and the characters of the new ones' prompts."""
+    """Return the requests of a complete step, how many of them are new, and the characters of the new prompts."""
     spec = step.spec
     address = address_of(step)
     first: Step[CompleteSpec] = plan.steps[step.inputs_as("reasoning")[0].key] if spec.stage == "answer" else step
@@ -149,12 +148,12 @@ def _count(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _S
     mean = characters / max(1, len(samples))
     unwritten = RATIONALE_TOKENS * CHARACTERS_PER_TOKEN if first is not step else 0
     partition = partition_at(services.ledger, address)
-    if not partition.exists() or not _known(services, first):  # nothing of the kind was asked, or nobody knows for whom
+    if not partition.exists() or not _questions_known(services, first):  # no such request yet, or unknown questions
         new = counted.new(at, samples, spec.n)
         return total, new, round((mean + unwritten) * new)
     asked = counted.asked.get(at, {})
     rest = [r for r in requests_of(services, first) if r.completion_index >= asked.get(r.sample_index, 0)]
-    if first is not step:  # its prompts hold rationales, of which some may not be written yet
+    if first is not step:  # its prompts contain rationales, some of which may not exist yet
         written = partition_at(services.ledger, address_of(first)).load({r.key for r in rest})
         unknown = len(rest) - len(written)
         rest = answer_requests(step, written.values())
@@ -166,14 +165,16 @@ def _count(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _S
     return total, len(missing) + unknown, sum(len(r.prompt) for r in missing) + round((mean + unwritten) * unknown)
 
 
-def _known(services: Services, step: Step) -> bool:
-    """Whether it is known which questions the step asks; where it depends on answers that are not there yet, it is all of
-    them at most."""
+def _questions_known(services: Services, step: Step) -> bool:
+    """Return whether the step's questions are known.
+
+    If they depend on answers that do not exist yet, the maximum is all questions.
+    """
     return all(services.store.has(i.kind, i.key) for i in step.inputs_as("answered"))
 
 
-def _judged(services: Services, step: Step[CurateSpec], counted: _SharedCounts) -> StepEstimate | None:
-    """What curators that ask a model may ask, at most: about every completion that there is. None where none does."""
+def _judge_work(services: Services, step: Step[CurateSpec], counted: _SharedCounts) -> StepEstimate | None:
+    """Return the maximum work of curators that use a model: one request per completion. None without such curators."""
     spec = step.spec
     asking = [(curator, teacher) for curator in curators_of(services, spec) if (teacher := curator.asks(services))]
     if not asking:
@@ -204,7 +205,10 @@ def _judged(services: Services, step: Step[CurateSpec], counted: _SharedCounts) 
 
 
 def _train(services: Services, step: Step[TrainSpec], plan: Plan, counted: _SharedCounts) -> StepEstimate:
-    """Steps stated in the recipe; else at most, as if curation kept everything."""
+    """Return the work of a train step.
+
+    The optimiser steps are the recipe's, or the maximum, which assumes that curation keeps every example.
+    """
     spec = step.spec
     curate: CurateSpec = plan.steps[step.inputs_as("examples")[0].key].spec
     samples, characters = _sizes(services, spec.task, curate.questions, "{question}", "", counted)
@@ -221,7 +225,7 @@ def _train(services: Services, step: Step[TrainSpec], plan: Plan, counted: _Shar
 def _sizes(
     services: Services, task: TaskSpec, questions: Questions, template: str, demonstrations: str, counted: _SharedCounts
 ) -> tuple[tuple[int, ...], int]:
-    """Sample indices, and characters of one prompt for each."""
+    """Return the sample indices, and the total characters with one prompt for each."""
     key = msgspec.json.encode((task, questions, template, demonstrations))
     if key not in counted.sizes:
         data = services.task_data(task.name, task.variant)

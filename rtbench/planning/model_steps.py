@@ -1,4 +1,4 @@
-"""Steps that ask a model: a teacher writing rationales, a student being tested."""
+"""Build the steps that ask a model: a teacher for rationales, or a student for answers."""
 
 from __future__ import annotations
 
@@ -25,31 +25,31 @@ from rtbench.storage.keys import content_key, derived_seed
 DIVERSE_TEMPERATURE = 0.7
 """Temperature of diverse reasoning (Ho et al. 2023, section 4)."""
 ANSWER_TOKENS = 32
-"""Most new tokens of a student's answer stage (Kojima et al. 2022)."""
+"""Maximum of new tokens in a student's answer stage (Kojima et al. 2022)."""
 
 
 @dataclass(frozen=True)
 class AskedTeacher:
-    """What asking a teacher comes to."""
+    """Steps that ask a teacher, and the members that are left out."""
 
     steps: tuple[AskedStep, ...]
-    """One for each model behind it."""
+    """One per available member (a model behind the teacher)."""
     without: tuple[str, ...]
-    """Why models behind it are left out."""
+    """Reasons why members are left out."""
 
 
 def questions_for(cell: Cell, fold: Fold) -> Questions:
-    """Return which questions of a fold a cell works on."""
+    """Return the questions of a fold that a cell uses."""
     if fold == "train":
         return Questions(fold=fold, limit=cell.train_limit, fraction=cell.fraction)
     return Questions(fold=fold, limit=cell.test_limit)
 
 
 class ModelSteps:
-    """Makes ``complete`` steps.
+    """Builds ``complete`` steps.
 
     Args:
-        table: where steps go.
+        table: receives the steps.
     """
 
     def __init__(self, table: StepTable) -> None:
@@ -61,10 +61,10 @@ class ModelSteps:
     def ask_teacher(
         self, cell: Cell, *, fold: Fold, n: int, hint: str, unless_right: Sequence[AskedStep]
     ) -> AskedTeacher:
-        """Ask the cell's teacher; arguments and errors as of :meth:`rtbench.plugin.methods.StepBuilder.ask_teacher`."""
+        """Ask the cell's teacher. Arguments and errors: :meth:`rtbench.plugin.methods.StepBuilder.ask_teacher`."""
         teacher = cell.required_teacher()
         before = tuple((asked.step.key, asked.answer_prefix) for asked in unless_right)
-        # Within a matrix a teacher's name stands for one model and its options.
+        # Within a matrix, a teacher's name identifies one model and its options.
         name = cell.teacher.name if cell.teacher else ""
         drawn = (name, cell.task, questions_for(cell, fold), n, cell.temperature, cell.teacher_seed)
         return self._table.once(
@@ -101,14 +101,14 @@ class ModelSteps:
         return AskedTeacher(tuple(asked), tuple(reasons))
 
     def _prepared(self, teacher: Teacher, member: ModelSpec, cell: Cell) -> str | None:
-        """Return why a member has nothing for the cell's task; None: it has."""
+        """Return why a member has nothing for the cell's task, or None if it has."""
         return self._table.once(
             ("prepared", member.fingerprint, cell.task.dataset),
             lambda: teacher.prepare(member, cell.models.task, cell.task.variant, self._services),
         )
 
     def _most_per_question(self, teacher: Teacher, member: ModelSpec, cell: Cell, fold: Fold) -> int:
-        """Return how many completions a recording holds for the fold's best covered question."""
+        """Return the largest number of recorded completions for one question of the fold."""
         source = (member.fingerprint, cell.task.dataset)
         questions = questions_for(cell, fold)
 
@@ -167,7 +167,7 @@ class ModelSteps:
         hint: str,
         unless_right: Sequence[AskedStep],
     ) -> Step:
-        """Ask the cell's student; arguments as of :meth:`rtbench.plugin.methods.StepBuilder.ask_student`."""
+        """Ask the cell's student. Arguments: :meth:`rtbench.plugin.methods.StepBuilder.ask_student`."""
         student = cell.required_student()
         template = prompt_format.template(student.family)
         sampling = Sampling(
@@ -192,10 +192,10 @@ class ModelSteps:
         return ask(answer, reasoning=first)
 
     def base(self, student: Student, cell: Cell) -> ModelSpec:
-        """Return the base model. Where it depends on the training fold, so does its fingerprint.
+        """Return the base model. If it depends on the training fold, its fingerprint does too.
 
         Raises:
-            UnavailableError: it depends on a training fold that is missing.
+            UnavailableError: the model depends on a training fold that is missing.
         """
         model = cell.models.base
         if not student.needs_corpus:
@@ -206,7 +206,7 @@ class ModelSteps:
             data = self._services.task_data(cell.task.name, cell.task.variant)
             if not data.fold(cell.task.split, "train"):
                 raise UnavailableError(
-                    f"{student.name} makes its tokenizer from the training questions: "
+                    f"{student.name} builds its tokenizer from the training questions: "
                     f"{data.missing or f'{cell.task.name} has none'}"
                 )
             return replace(model, fingerprint=f"{model.plugin}-{content_key('base', *key)}")
@@ -233,27 +233,27 @@ class ModelSteps:
         hint: str = "",
         unless_right: Sequence[AskedStep] = (),
     ) -> Step:
-        """Make a ``complete`` step.
+        """Return a ``complete`` step.
 
         Args:
-            cell: whose task and fold.
-            model: who is asked.
-            family: which of the format's templates.
-            prompt_format: how it is asked.
+            cell: provides the task.
+            model: the model to ask.
+            family: selects the format's template.
+            prompt_format: format of the prompts.
             sampling: how completions are drawn.
-            fold: whose questions.
-            n: completions of each question.
-            recorded: identifies the recordings that answer; None: the model does.
-            checkpoint: a ``train`` step whose weights answer; None: the model's own.
-            epoch: of the checkpoint; None: the selected one.
-            reasoning: the first stage, in the second.
-            resources: what it needs while it runs.
-            hint: added behind each question.
-            unless_right: questions that one of these answers right are left out.
+            fold: fold of the questions.
+            n: completions per question.
+            recorded: identifies recordings that replace the model; None: ask the model.
+            checkpoint: the ``train`` step whose weights are used; None: the model's own.
+            epoch: epoch of the checkpoint; None: the selected epoch.
+            reasoning: the first-stage step, for a second stage.
+            resources: resources that the step needs while it runs.
+            hint: text added after each question.
+            unless_right: leave out questions that one of these steps answers correctly.
         """
         if sampling.temperature == 0:  # a greedy completion does not depend on the seed: share it between seeds
             sampling = replace(sampling, seed=0)
-        elif hint:  # draws of their own: not those that went wrong without it
+        elif hint:  # use different draws from those that were wrong without the hint
             sampling = replace(sampling, seed=derived_seed("hint", sampling.seed))
         spec = CompleteSpec(
             task=cell.task,
@@ -285,7 +285,7 @@ class ModelSteps:
         """Return the prompt's few-shot part, which is in the step's key."""
         if prompt_format.demonstrations is None:
             return ""
-        # A twin tests on none of the published questions, so that none needs to be kept from its students.
+        # A twin's test fold has no published questions, so none has to be excluded from the demonstrations.
         split = None if cell.source == "twin" else cell.task.split
         task = cell.models.task
         return self._table.once(

@@ -1,6 +1,6 @@
-"""A pilot: a few of each teacher's and judge's requests, asked for real, so that a plan's money rests on counted tokens.
+"""A pilot sends a few requests to each teacher and judge, so that a plan's cost is estimated from counted tokens.
 
-They are requests of the run itself and go to the ledger, so nothing is paid twice.
+They are requests of the run itself and are stored in the ledger, so nothing is paid twice.
 """
 
 from __future__ import annotations
@@ -26,28 +26,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Piloted:
-    """What a pilot asked of one teacher for one data set."""
+    """Requests of a pilot to one teacher or judge for one data set."""
 
     title: str
     asked: int
     held: int
-    """Of its requests, those that the ledger had before."""
+    """Requests that were already in the ledger."""
 
 
 def run_pilot(services: Services, plan: Plan, n: int) -> list[Piloted]:
-    """Asks ``n`` requests of every teacher for every data set and stage that a plan has to do: one draw each of ``n``
-    questions, evenly over the fold; then has judges look at what came.
+    """Send ``n`` requests to every teacher for each data set and stage that remains in a plan, then run the judges.
+
+    The requests are one draw each for ``n`` questions, spread evenly over the fold.
 
     Raises:
-        BadInputError: a key is missing; nobody is asked then.
-        NotYetError: a batch is out; what it holds is kept when the plan is asked for again.
-        RtbenchError: what the teacher's model raises. What came before is kept.
+        BadInputError: a key is missing. No request was sent.
+        NotYetError: a batch is still being processed. Its results are stored at the next call.
+        RtbenchError: the teacher's model failed. Earlier completions are kept.
     """
-    steps = _longest(plan)
-    refuse_unready(services, plan, steps=[*steps, *_judging(plan)])
+    steps = _largest_steps(plan)
+    refuse_unready(services, plan, steps=[*steps, *_judge_steps(plan)])
     out: list[Piloted] = []
     for step in steps:
-        requests, rationales = _few(services, step, plan, n)
+        requests, rationales = _pilot_requests(services, step, plan, n)
         partition = partition_at(services.ledger, address_of(step))
         with partition.alone():
             held = partition.load({request.key for request in requests})
@@ -55,14 +56,14 @@ def run_pilot(services: Services, plan: Plan, n: int) -> list[Piloted]:
             if todo:
                 ask(functools.partial(open_model, services, step), partition, todo, reasoning=rationales)
         out.append(Piloted(step.title, len(todo), len(held)))
-    return [*out, *_judged(services, plan, n)]
+    return [*out, *_run_judges(services, plan, n)]
 
 
-def _judged(services: Services, plan: Plan, n: int) -> list[Piloted]:
-    """Has curators' models judge rationales that are there, once for every data set."""
+def _run_judges(services: Services, plan: Plan, n: int) -> list[Piloted]:
+    """Run each judge on rationales that exist, once per data set."""
     out: list[Piloted] = []
     seen: set[tuple[str, str]] = set()
-    for step in _judging(plan):
+    for step in _judge_steps(plan):
         spec = step.spec
         candidates = _rationales(services, step, plan, n)
         samples = questions_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
@@ -80,29 +81,29 @@ def _judged(services: Services, plan: Plan, n: int) -> list[Piloted]:
     return out
 
 
-def _judging(plan: Plan) -> list[Step[CurateSpec]]:
-    """The steps whose curators ask a model."""
+def _judge_steps(plan: Plan) -> list[Step[CurateSpec]]:
+    """Return the remaining steps whose curators use a model."""
     return [step for step in plan.todo if curates(step) and step.spec.judges]
 
 
 def _rationales(services: Services, step: Step[CurateSpec], plan: Plan, n: int) -> list[Candidate]:
-    """Of the rationales that a curate step will be given, at most ``n`` that a pilot has asked for."""
+    """Return at most ``n`` of a curate step's rationales that a pilot has requested."""
     spec = step.spec
     found: list[tuple[list[Completion], str]] = []
     for i in step.inputs_as("completions"):
         asked = plan.steps[i.key]
         fingerprint = address_of(asked).fingerprint
-        if asked.inputs_as("answered"):  # what depends on other answers has not been asked
+        if asked.inputs_as("answered"):  # a step that depends on other answers is not in the pilot
             found.append(([], fingerprint))
             continue
-        keys = {request.key for request in _few(services, asked, plan, n)[0]}
+        keys = {request.key for request in _pilot_requests(services, asked, plan, n)[0]}
         found.append((list(partition_at(services.ledger, address_of(asked)).load(keys).values()), fingerprint))
     samples = questions_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
     return pooled(services, spec, samples, found)[:n]
 
 
-def _longest(plan: Plan) -> list[Step[CompleteSpec]]:
-    """Of the steps that ask one teacher for one data set and stage, the one that asks most; first stages first."""
+def _largest_steps(plan: Plan) -> list[Step[CompleteSpec]]:
+    """Return the step with the most requests for each teacher, data set and stage. First stages come first."""
     found: dict[tuple[object, ...], Step[CompleteSpec]] = {}
     for step in plan.todo:
         if not asks_model(step):
@@ -110,7 +111,7 @@ def _longest(plan: Plan) -> list[Step[CompleteSpec]]:
         spec = step.spec
         reasoning = step.inputs_as("reasoning")
         first: CompleteSpec = plan.steps[reasoning[0].key].spec if reasoning else spec
-        if first.unless_right is not None:  # it depends on answers that are not there yet
+        if first.unless_right is not None:  # it depends on answers that do not exist yet
             continue
         if spec.model.role == "teacher" and spec.recorded is None:
             kind = (address_of(step), spec.sampling, spec.questions.fold)
@@ -125,16 +126,18 @@ def _amount(step: Step[CompleteSpec]) -> tuple[int, float]:
     return spec.n, spec.questions.fraction
 
 
-def _few(
+def _pilot_requests(
     services: Services, step: Step[CompleteSpec], plan: Plan, n: int
 ) -> tuple[list[Request], Mapping[tuple[int, int], Completion] | None]:
-    """The first draw of ``n`` questions, evenly over the fold. An answer stage asks for those whose rationales are
-    there, which come along."""
+    """Return the first draw for ``n`` questions, spread evenly over the fold, and the rationales of an answer stage.
+
+    An answer stage covers only the questions whose rationales exist.
+    """
     inputs = step.inputs_as("reasoning")
     if not inputs:
         first = [request for request in requests_of(services, step) if request.completion_index == 0]
         return ([first[i * len(first) // n] for i in range(n)] if len(first) > n else first), None
     before = plan.steps[inputs[0].key]
-    keys = {request.key for request in _few(services, before, plan, n)[0]}
+    keys = {request.key for request in _pilot_requests(services, before, plan, n)[0]}
     rationales = list(partition_at(services.ledger, address_of(before)).load(keys).values())
     return answer_requests(step, rationales), {(c.sample_index, c.completion_index): c for c in rationales}

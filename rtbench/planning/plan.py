@@ -1,4 +1,4 @@
-"""From a resolved matrix to a plan: every step once, each with its content key."""
+"""Turn a resolved matrix into a plan: its steps without duplicates, each with its content key."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from rtbench.plugin.services import Services
 
 
 def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
-    """Expand a matrix's cells into steps, and look up which of them the store holds.
+    """Expand a matrix's cells into steps, and look up which of them are in the store.
 
     Raises:
-        BadInputError: as :func:`rtbench.matrix.expand.expand`.
+        BadInputError: see :func:`rtbench.matrix.expand.expand`.
     """
     table = StepTable(services)
-    with _nothing_collected():
+    with _garbage_collection_paused():
         planned = [_planned(table, matrix.methods[cell.method], cell, reason) for cell, reason in expand(matrix)]
     steps = needed(table.steps, [p.score.key for p in planned if p.score is not None])
     cached = services.store.finished((step.kind, key) for key, step in steps.items())
@@ -43,8 +43,11 @@ def _planned(table: StepTable, method: Method, cell: Cell, reason: str | None) -
 
 
 @contextlib.contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """Everything made here stays: looking for garbage in it, again and again, takes a quarter of the time."""
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pause garbage collection.
+
+    The objects of a plan stay alive, and collecting among them takes a quarter of the planning time.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

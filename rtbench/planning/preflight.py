@@ -1,4 +1,4 @@
-"""Whether the models that a plan asks can be asked from here: told once, before anything begins."""
+"""Check before a run starts that its models are available, and report each problem once."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def unready(
     *,
     steps: Iterable[Step] | None = None,
 ) -> list[BadInputError]:
-    """What teachers and students lack that a step to be done would need; each once, with all that lack it.
+    """Return what is missing for the models of the remaining steps: each problem once, with every place that has it.
 
     Args:
-        services: where the run is.
-        plan: of the run.
-        estimates: of the plan's steps, where they are at hand. A step whose answers are all in the ledger needs nothing.
-        steps: only these of the plan's.
+        services: of the workspace.
+        plan: the run's plan.
+        estimates: the plan's estimates, if already computed. A step whose answers are all in the ledger needs no model.
+        steps: the steps to check; None: all remaining steps.
     """
     lacking: list[tuple[Step, BadInputError]] = []
     for step in plan.todo if steps is None else steps:
@@ -40,24 +40,24 @@ def unready(
                 lacking.append((step, error))
     if lacking and estimates is None:
         estimates = estimate(services, plan)
-    told: dict[tuple[str, str | None], dict[str | None, None]] = {}
-    for step, one in lacking:
+    places: dict[tuple[str, str | None], dict[str | None, None]] = {}
+    for step, error in lacking:
         if estimates is not None and step.key in estimates and estimates[step.key].work:
-            told.setdefault((one.what, one.next_step), {})[one.where] = None
+            places.setdefault((error.what, error.next_step), {})[error.where] = None
     return [
-        BadInputError(what, where=", ".join(where for where in whose if where) or None, next_step=next_step)
-        for (what, next_step), whose in told.items()
+        BadInputError(what, where=", ".join(where for where in wheres if where) or None, next_step=next_step)
+        for (what, next_step), wheres in places.items()
     ]
 
 
 def refuse_unready(services: Services, plan: Plan, *, steps: Iterable[Step] | None = None) -> None:
-    """Raises BadInputError, once for all of them, where steps to be done need what is missing (:func:`unready`)."""
+    """Raise one BadInputError with all problems that :func:`unready` finds, if any."""
     if lacking := unready(services, plan, steps=steps):
         raise BadInputError("\n".join(map(str, lacking)))
 
 
 def _checks(services: Services, step: Step) -> Iterator[Callable[[], None]]:
-    """What a step's models have to say before it begins."""
+    """Yield the readiness checks of a step's models."""
     spec = step.spec
     if isinstance(spec, CurateSpec):
         yield from (judge.check_ready for judge in judges_of(services, spec))

@@ -1,4 +1,4 @@
-"""The record of a run, made from its plan and its outcome."""
+"""Build the record of a run from its plan and its outcome."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run_record(
     random: Mapping[str, float] | None = None,
     overlap: Mapping[str, Overlap] | None = None,
 ) -> RunRecord:
-    """Sums up a plan and, once it has run, how it ended."""
+    """Return the record of a plan and, if it has run, of its outcome."""
     teachers = [planned.cell.models.teacher for planned in plan.cells]
     students = [planned.cell.models.student for planned in plan.cells]
     return RunRecord(
@@ -46,8 +46,11 @@ def run_record(
 
 
 def random_accuracies(services: Services, plan: Plan) -> dict[str, float]:
-    """Expected accuracy of a uniform guess, by task, for a run record: as the task has it, else by the choices of the
-    questions that are asked first. Without choices there is none."""
+    """Return the expected accuracy of a uniform guess, by task, for a run record.
+
+    It is the task's own value, or follows from the choices of the questions in the task's first scored cell. A task
+    whose questions have no choices is left out.
+    """
     found: dict[str, float] = {}
     for planned in plan.cells:
         spec, stated = planned.cell.task, planned.cell.models.task.info.random_accuracy
@@ -63,24 +66,24 @@ def random_accuracies(services: Services, plan: Plan) -> dict[str, float]:
 
 
 def overlaps(services: Services, plan: Plan) -> dict[str, Overlap]:
-    """By task, for a run record."""
+    """Return the train/test overlap of each upstream task that is scored, for a run record."""
     asked = {p.cell.task.name: p.cell.task for p in plan.cells if p.score is not None and p.cell.source == "upstream"}
     found = {name: overlap_of(services.task_data(name, spec.variant), spec.split) for name, spec in asked.items()}
-    return {name: one for name, one in found.items() if one is not None}
+    return {name: overlap for name, overlap in found.items() if overlap is not None}
 
 
 def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> CellRecord:
     cell = planned.cell
     score = planned.score
-    below = _below(plan, score)
-    trains = [step for step in below if step.kind == "train"]
+    dependencies = _dependencies(plan, score)
+    trains = [step for step in dependencies if step.kind == "train"]
     reason = planned.reason
     if reason is None and outcome is not None and score is not None:
         state = outcome.states.get(score.key)
         if state is not None and state.state in {"failed", "skipped"}:
             reason = state.error
         elif state is not None and state.state == "pending":
-            reason = "stopped before it was done; run again to go on"
+            reason = "stopped before it was done; run again to continue"
     return CellRecord(
         name=cell.name,
         method=cell.method,
@@ -105,7 +108,9 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         random_weights=bool(cell.models.student and cell.models.student.random_weights),
         score=score.key if score else None,
         completions=tuple(i.key for i in score.inputs) if score else (),
-        asked=tuple(step.key for step in below if isinstance(step.spec, CompleteSpec) and _of_teacher(step.spec)),
+        asked=tuple(
+            step.key for step in dependencies if isinstance(step.spec, CompleteSpec) and _asks_teacher(step.spec)
+        ),
         examples=_examples(plan, trains),
         checkpoint=trains[0].key if trains else None,
         reason=reason,
@@ -113,7 +118,10 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
 
 
 def _examples(plan: Plan, trains: Sequence[Step]) -> str | None:
-    """What is trained on: of several trainings (STaR), what the teacher wrote for the first of them."""
+    """Return the key of the training examples.
+
+    If there are several trainings (STaR), prefer examples that the teacher wrote.
+    """
     found = [train.inputs_as("examples")[0].key for train in trains]
     for key in found:
         asked = [plan.steps[i.key].spec for i in plan.steps[key].inputs_as("completions")]
@@ -122,12 +130,12 @@ def _examples(plan: Plan, trains: Sequence[Step]) -> str | None:
     return found[0] if found else None
 
 
-def _of_teacher(spec: CompleteSpec) -> bool:
+def _asks_teacher(spec: CompleteSpec) -> bool:
     return spec.model.role == "teacher" and spec.recorded is None
 
 
-def _below(plan: Plan, score: Step | None) -> list[Step]:
-    """The steps a score rests on."""
+def _dependencies(plan: Plan, score: Step | None) -> list[Step]:
+    """Return all direct and indirect inputs of a score."""
     found: dict[str, Step] = {}
     stack = [score] if score else []
     while stack:

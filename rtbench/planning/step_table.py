@@ -1,4 +1,4 @@
-"""The steps of a plan, each once, and what was worked out on the way to them."""
+"""A plan's steps, without duplicates, and cached intermediate results."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class StepTable:
-    """Steps by key. Equal steps are made once per plan, whichever cells ask for them."""
+    """Steps by key. Cells that need the same step share it."""
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -22,17 +22,19 @@ class StepTable:
         self._memo: dict[Hashable, object] = {}
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what ``make`` returns for a key, made at the first call. The key names the work and all that it depends
-        on, by value."""
+        """Return the result of ``make`` for a key, cached after the first call.
+
+        The key must identify the computation and every value that it depends on.
+        """
         if key not in self._memo:
             self._memo[key] = make()
         return cast("T", self._memo[key])
 
     def add(self, spec: Spec, inputs: Sequence[Input], title: str, resources: Resources) -> Step:
-        """Return the step of a spec and its inputs.
+        """Return the step of a spec and its inputs, and add it if it is new.
 
         Raises:
-            UnavailableError: it is to be done and cannot fit into the machine.
+            UnavailableError: the step is not in the store and needs more than the machine has.
         """
         key = step_key(spec, inputs)
         if key not in self.steps:
@@ -43,13 +45,17 @@ class StepTable:
         return self.steps[key]
 
     def _check_machine(self, spec: Spec, key: str, resources: Resources) -> None:
-        """A single GPU is no matter here: whoever asks for one where there is none computes on the CPU, or says so itself."""
+        """Raise UnavailableError if a step that is not in the store needs more GPUs or memory than the machine has.
+
+        A machine without a GPU is accepted for steps on a single GPU: they run on the CPU or report the problem
+        themselves.
+        """
         machine = self.services.machine
         too_wide = resources.processes > 1 and machine.most_gpus is not None and resources.gpus > machine.most_gpus
-        least, there = resources.least_gb / max(1, resources.gpus), None
+        least, available = resources.least_gb / max(1, resources.gpus), None
         if least > 0:
-            there = machine.gpu_memory_gb() if resources.gpus else machine.memory_gb
-        too_large = there is not None and least > there
+            available = machine.gpu_memory_gb() if resources.gpus else machine.memory_gb
+        too_large = available is not None and least > available
         if not (too_wide or too_large) or self.services.store.has(kind_of(spec), key):
             return
         who = spec.model.name if isinstance(spec, TrainSpec | CompleteSpec) else "the judge"
@@ -61,6 +67,6 @@ class StepTable:
         what = "to train it" if isinstance(spec, TrainSpec) else "to ask it"
         where = "its smallest GPU" if resources.gpus else "this machine"
         raise UnavailableError(
-            f"{who} needs at least {least:,.1f} GiB of memory {what}, and {where} has {there:,.1f}",
-            next_step="Take a smaller one, `lora`, or a machine with more; the option `memory_gb` overrules the estimate.",
+            f"{who} needs at least {least:,.1f} GiB of memory {what}, and {where} has {available:,.1f}",
+            next_step="Use a smaller model, `lora` or more memory. The option `memory_gb` overrides the estimate.",
         )

@@ -1,4 +1,4 @@
-"""How fast steps went before in this workspace: what a plan's times are estimated from."""
+"""Measured speed of earlier steps in this workspace, from which a plan's times are estimated."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from rtbench.storage.store import Store
 
 NEWEST = 200
-"""Steps of a kind that are looked at; a workspace may hold many thousands."""
+"""Number of latest steps of each kind that are read. A workspace may hold many thousands."""
 
 Trait = tuple[str, str, str]
-"""Kind, model and prompt format: steps that share them go at about one rate."""
+"""Kind, model and prompt format. Steps that share them take about the same time per unit."""
 
 
 def seconds_per_unit(store: Store) -> dict[Trait, float]:
-    """Seconds per completion and per training step, by kind, model and prompt format."""
+    """Return the seconds per completion and per training step, by kind, model and prompt format."""
     spent: dict[Trait, tuple[float, int]] = {}
     for kind in ("complete", "train"):
         for key in store.newest(kind, NEWEST):
@@ -32,7 +32,7 @@ def seconds_per_unit(store: Store) -> dict[Trait, float]:
 
 
 def trait_of(step: Step) -> Trait | None:
-    """The trait that a step's time depends on; None for the kinds that take no time to speak of."""
+    """Return the trait that a step's time depends on, or None for kinds that take almost no time."""
     spec = step.spec
     if isinstance(spec, CompleteSpec | TrainSpec):
         return (step.kind, spec.model.name, spec.format.name)

@@ -27,7 +27,7 @@ class Register(Protocol):
             name: the name that matrices and commands use.
             target: a factory, or ``module:attribute`` of one, which is imported when the name is first used.
             summary: one phrase for `rtbench plugins` and the help texts.
-            options: options that the factory is called with, and options of the registration itself.
+            options: default options of this name; a matrix may override them.
         """
 
 

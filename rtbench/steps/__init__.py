@@ -1,1 +1,1 @@
-"""What each kind of step does. A step reads its inputs by key and writes its ledger segment and its folder of the store alone."""
+"""The work of each kind of step. A step reads inputs by key, and writes only to its ledger segment and store folder."""

@@ -1,4 +1,4 @@
-"""The ``complete`` step: a text model answers prompts, and every answer goes to the ledger as it comes."""
+"""The ``complete`` step: a text model answers prompts, and each answer is written to the ledger at once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def address_of(step: Step[CompleteSpec]) -> LedgerAddress:
-    """The partition of a complete step: model, data set, and name of prompt format and stage."""
+    """Return the ledger partition of a complete step: model, data set, and name of prompt format and stage."""
     spec = step.spec
     fingerprint = spec.model.fingerprint
     if spec.trained:
@@ -42,8 +42,10 @@ def partition_at(ledger: Ledger, address: LedgerAddress) -> Partition:
 
 
 def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
-    """All requests of a step, in sample order. An answer stage's prompts hold what its reasoning step wrote, which
-    therefore must be done."""
+    """Return all requests of a step, in sample order.
+
+    The prompts of an answer stage contain the rationales of its reasoning step, which must be finished.
+    """
     spec = step.spec
     if spec.stage == "answer":
         return answer_requests(step, completions_of(services, step.inputs_as("reasoning")[0].key))
@@ -71,7 +73,7 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
 def _answered_right(
     services: Services, step: Step[CompleteSpec], unless_right: UnlessRight, samples: Sequence[Sample]
 ) -> set[int]:
-    """The samples that an ``answered`` input has a right answer to."""
+    """Return the indices of the samples that an ``answered`` input has answered correctly."""
     by_index = {sample.index: sample for sample in samples}
     extractor = services.task(step.spec.task.name).extractor(unless_right.extractor)
     right: set[int] = set()
@@ -82,7 +84,7 @@ def _answered_right(
 
 
 def answer_requests(step: Step[CompleteSpec], rationales: Iterable[Completion]) -> list[Request]:
-    """Requests of an answer stage whose prompts hold these rationales, in their order."""
+    """Return the requests of an answer stage whose prompts contain the given rationales, in the same order."""
     spec = step.spec
     fingerprint, dataset = address_of(step).fingerprint, spec.task.dataset
     template = spec.format.template(spec.family).answer_input
@@ -97,10 +99,10 @@ def answer_requests(step: Step[CompleteSpec], rationales: Iterable[Completion]) 
 
 
 def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
-    """Asks for what the ledger lacks, then writes down which completions are the step's.
+    """Request the completions that the ledger lacks, and write index.jsonl with the keys of all the step's completions.
 
     Raises:
-        StepFailedError: the model left requests unanswered.
+        StepFailedError: the model did not answer all requests.
     """
     services, step = context.services, context.step
     spec = step.spec
@@ -126,7 +128,7 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
             raise StepFailedError(
                 f"{len(left)} of {len(requests)} requests were not answered (first: sample {left[0].sample_index})",
                 where=step.title,
-                next_step="What came is kept; run again to ask for the rest.",
+                next_step="All answers so far are stored. Run again to request the rest.",
             )
     entries = [
         IndexEntry(sample_index=r.sample_index, completion_index=r.completion_index, key=r.key)
@@ -154,7 +156,7 @@ def _leaves_out(services: Services, spec: CompleteSpec) -> bool:
 
 
 def _notes(spec: CompleteSpec, completions: Sequence[Completion], missing: int) -> list[str]:
-    """What a user should know of completions that are there: draws that are all alike are paid for and teach nothing."""
+    """Return warnings about a step's completions, such as refused requests, or identical completions of a question."""
     if missing and spec.recorded is None:
         return [f"{spec.model.name} refused {missing} of {missing + len(completions)} requests, which are missing"]
     if spec.n == 1 or spec.sampling.temperature == 0:
@@ -162,15 +164,15 @@ def _notes(spec: CompleteSpec, completions: Sequence[Completion], missing: int) 
     texts: dict[int, list[str]] = {}
     for completion in completions:
         texts.setdefault(completion.sample_index, []).append(completion.full_text)
-    alike = sum(len(drawn) > 1 and len(set(drawn)) == 1 for drawn in texts.values())
-    if alike <= len(texts) // 2:
+    identical = sum(len(drawn) > 1 and len(set(drawn)) == 1 for drawn in texts.values())
+    if identical <= len(texts) // 2:
         return []
-    said = f"the {spec.n} completions are one and the same text for {alike} of {len(texts)} questions"
-    return [f"{said}: {spec.model.name} seems to ignore seed or temperature"]
+    finding = f"all {spec.n} completions are identical for {identical} of {len(texts)} questions"
+    return [f"{finding}: {spec.model.name} seems to ignore seed or temperature"]
 
 
 def _reasoning(context: StepContext[CompleteSpec]) -> Mapping[tuple[int, int], Completion] | None:
-    """The rationales that an answer stage builds on, to be kept beside the answers."""
+    """Return the rationales of an answer stage, by sample and completion index; None in other stages."""
     inputs = context.step.inputs_as("reasoning")
     if not inputs:
         return None
@@ -179,7 +181,7 @@ def _reasoning(context: StepContext[CompleteSpec]) -> Mapping[tuple[int, int], C
 
 
 def open_model(services: Services, step: Step[CompleteSpec]) -> TextModel:
-    """Loads the model that a complete step asks: a teacher, a base student, or a train step's checkpoint."""
+    """Open the model of a complete step: a teacher, a base student, or the checkpoint of a train step."""
     spec = step.spec
     model = spec.model
     if model.role == "teacher":
@@ -195,15 +197,15 @@ def open_model(services: Services, step: Step[CompleteSpec]) -> TextModel:
 
 
 def weights_of(store: Store, key: str, epoch: int | None) -> Path:
-    """Folder of a train step's weights; ``epoch``: None for the selected ones."""
+    """Return the folder of a train step's weights after an epoch; None: of the selected weights."""
     return store.path("train", key) / ("checkpoint" if epoch is None else f"epoch-{epoch}")
 
 
 def completions_of(services: Services, key: str) -> list[Completion]:
-    """The completions of a finished complete step, in its order.
+    """Return the completions of a finished complete step, in the order of its requests.
 
     Raises:
-        StepFailedError: the ledger has lost some of them.
+        StepFailedError: some of them are no longer in the ledger.
     """
     result = services.store.result(CompleteResult, key)
     address = result.address
@@ -212,8 +214,8 @@ def completions_of(services: Services, key: str) -> list[Completion]:
     lost = [entry for entry in entries if entry.key not in found]
     if lost:
         raise StepFailedError(
-            f"the ledger has lost {len(lost)} completions",
+            f"{len(lost)} completions are no longer in the ledger",
             where=str(partition_at(services.ledger, address).path),
-            next_step=f"Delete {services.store.path('complete', key)} and run again to ask for them anew.",
+            next_step=f"Delete {services.store.path('complete', key)} and run again to request them again.",
         )
     return [found[entry.key] for entry in entries]

@@ -1,4 +1,4 @@
-"""What a step's work is given."""
+"""The context that the work of a step is called with."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rtbench.schema.steps import SpecT, Step
 
 @dataclass(frozen=True)
 class StepContext(Generic[SpecT]):
-    """What a step's work is given."""
+    """Services, step, folder and progress callback of a step's work."""
 
     services: Services
     step: Step[SpecT]
     folder: Path
-    """Private directory; becomes the step's folder in the store."""
+    """Private directory, which later becomes the step's folder in the store."""
     progress: Progress = no_progress

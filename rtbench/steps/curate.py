@@ -1,4 +1,4 @@
-"""The ``curate`` step: completions in, training examples and a yield report out."""
+"""The ``curate`` step: selects training examples from completions, and reports how many were kept."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TESTED: tuple[Fold, ...] = ("validation", "test", "ood")
 
 @dataclass(frozen=True)
 class Stage:
-    """What one curator was given, and left."""
+    """The candidates before and after one curator."""
 
     curator: str
     before: Sequence[Candidate]
@@ -38,7 +38,7 @@ class Stage:
 
 
 def curate(context: StepContext[CurateSpec]) -> CurationYield:
-    """Writes examples.jsonl and reports what was kept."""
+    """Write examples.jsonl, and return the counts of candidates that were kept and removed."""
     services, step = context.services, context.step
     spec = step.spec
     data = services.task_data(spec.task.name, spec.task.variant)
@@ -62,7 +62,7 @@ def curate(context: StepContext[CurateSpec]) -> CurationYield:
 
 
 def context_of(services: Services, spec: CurateSpec, samples: Sequence[Sample]) -> CurationContext:
-    """What the step's curators may look at."""
+    """Return the context of the step's curators."""
     data = services.task_data(spec.task.name, spec.task.variant)
     others = {s.index: s for fold in TESTED for s in data.fold(spec.task.split, fold)}
     return CurationContext(
@@ -80,15 +80,15 @@ def curators_of(services: Services, spec: CurateSpec) -> list[Curator]:
 
 
 def judges_of(services: Services, spec: CurateSpec) -> list[Teacher]:
-    """Return the models that a step's curators ask."""
-    asked = (curator.asks(services) for curator in curators_of(services, spec))
-    return [teacher for teacher in asked if teacher is not None]
+    """Return the models that a step's curators send requests to."""
+    judges = (curator.asks(services) for curator in curators_of(services, spec))
+    return [teacher for teacher in judges if teacher is not None]
 
 
 def curated(
     services: Services, spec: CurateSpec, candidates: Sequence[Candidate], curation: CurationContext
 ) -> list[Stage]:
-    """The step's curators one after the other, each under a name of its own: a second ``length`` is ``length 2``."""
+    """Return the stages of the step's curators, in order. Names are distinct: a second ``length`` is ``length 2``."""
     stages: list[Stage] = []
     seen: Counter[str] = Counter()
     left = candidates
@@ -100,7 +100,7 @@ def curated(
 
 
 def gold_candidate(sample: Sample) -> Candidate:
-    """The example of vanilla fine-tuning, as curators that go by questions look at it."""
+    """Return the example of vanilla fine-tuning as a candidate, for curators that select questions."""
     completion = Completion(
         key="", task="", sample_index=sample.index, completion_index=-1, prompt="", text=sample.answer
     )
@@ -108,14 +108,14 @@ def gold_candidate(sample: Sample) -> Candidate:
 
 
 def gold_example(sample: Sample) -> Example:
-    """The example of vanilla fine-tuning: question and gold answer."""
+    """Return the example of vanilla fine-tuning: question and gold answer."""
     return Example(sample_index=sample.index, completion_index=-1, question=sample.question, answer=sample.answer)
 
 
 def candidates_of(
     services: Services, spec: CurateSpec, samples: Sequence[Sample], keys: Sequence[str]
 ) -> list[Candidate]:
-    """The first ``degree`` completions of each question, of finished complete steps, judged."""
+    """Return the first ``degree`` completions of each question from finished complete steps, with their verdicts."""
     found = [
         (completions_of(services, key), services.store.result(CompleteResult, key).address.fingerprint) for key in keys
     ]
@@ -125,14 +125,15 @@ def candidates_of(
 def pooled(
     services: Services, spec: CurateSpec, samples: Sequence[Sample], found: Sequence[tuple[Sequence[Completion], str]]
 ) -> list[Candidate]:
-    """The first ``degree`` completions of each question, judged. Several members are pooled in turn: the first completion of
-    each member, then the second of each, and so on.
+    """Return the first ``degree`` completions of each question, with their verdicts.
+
+    Completions of several members alternate: the first of each member, then the second of each, and so on.
 
     Args:
         services: for the task's extractor.
-        spec: of the curate step.
+        spec: spec of the curate step.
         samples: the questions.
-        found: of each member its completions, and its fingerprint.
+        found: per member, its completions and its model fingerprint.
     """
     by_index = {sample.index: sample for sample in samples}
     extractor = services.task(spec.task.name).extractor(spec.extractor)
@@ -162,7 +163,7 @@ def pooled(
 
 
 def examples_of(services: Services, key: str) -> list[Example]:
-    """The examples of a finished curate step."""
+    """Return the examples of a finished curate step."""
     if not services.store.result(CurationYield, key).kept:
         return []
     return read_jsonl(services.store.path("curate", key) / "examples.jsonl", Example)

@@ -1,4 +1,4 @@
-"""Asking a model for what the ledger lacks: what steps, pilots and curators share."""
+"""Request completions that the ledger lacks. Used by steps, pilots and curators."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ def ask(
     reasoning: Mapping[tuple[int, int], Completion] | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Completion]:
-    """Streams a model's completions into the ledger; what is finished when something fails stays there.
+    """Return a model's completions, each of which is written to the ledger at once. After an error, those stay there.
 
     Args:
-        open_model: opens the model; it is closed at the end.
-        partition: of the model, held alone (:meth:`rtbench.storage.ledger.Partition.alone`).
+        open_model: opens the model, which is closed at the end.
+        partition: partition of the model, locked with :meth:`rtbench.storage.ledger.Partition.alone`.
         todo: requests that the ledger lacks.
-        reasoning: rationales that an answer stage's prompts hold, by sample and completion index; kept beside the
-            answers.
-        progress: told how many are there.
+        reasoning: rationales in the prompts of an answer stage, by sample and completion index. They are stored
+            with the answers.
+        progress: called with the number of completions so far.
     """
     answered: dict[str, Completion] = {}
     progress(0)
@@ -58,7 +58,7 @@ def ask(
 def answered(
     open_model: Callable[[], TextModel], partition: Partition, requests: Sequence[Request]
 ) -> dict[str, Completion]:
-    """All of the requests' completions, from the ledger where it has them."""
+    """Return the completions of all requests, from the ledger where it has them."""
     keys = {request.key for request in requests}
     with partition.alone():
         found = partition.load(keys)

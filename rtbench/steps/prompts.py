@@ -1,4 +1,4 @@
-"""Prompts and labels made from templates."""
+"""Render prompts and labels from templates."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _FORMATTER = Formatter()
 
 
 def render(template: str, **fields: str) -> str:
-    """Fills a template's fields. The fields' own braces are never looked at, so a hostile text stays text.
+    """Return a template with its fields filled in. Braces in field values are not interpreted.
 
     Raises:
-        PluginError: the template names a field that there is not.
+        PluginError: the template has an unknown field.
     """
     parts: list[str] = []
     for literal, name in _parsed(template):
@@ -27,7 +27,8 @@ def render(template: str, **fields: str) -> str:
             continue
         if name not in fields:
             raise PluginError(
-                f"the template {template!r} names the field {name!r}", next_step=f"Fields: {', '.join(sorted(fields))}."
+                f"the template {template!r} has the unknown field {name!r}",
+                next_step=f"Fields: {', '.join(sorted(fields))}.",
             )
         parts.append(fields[name])
     return "".join(parts)
@@ -35,38 +36,41 @@ def render(template: str, **fields: str) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _parsed(template: str) -> tuple[tuple[str, str | None], ...]:
-    """Literal texts, each with the name of the field behind it."""
+    """Return the literal texts, each with the name of the field that follows it."""
     return tuple((literal, name) for literal, name, _, _ in _FORMATTER.parse(template))
 
 
 def demonstrations_text(prompt_format: PromptFormat, demonstrations: Sequence[Demonstration]) -> str:
-    """The few-shot part of a prompt: question-answer pairs in the layout of Wei et al. (2022), one after another.
+    """Return the few-shot part of a prompt: question-answer pairs in the layout of Wei et al. (2022).
 
     Raises:
-        StepFailedError: the format wants demonstrations and the task has none.
+        StepFailedError: the format needs demonstrations and the task has none.
     """
     if prompt_format.demonstrations is None:
         return ""
     if not demonstrations:
         raise StepFailedError(
             f"{prompt_format.name} needs demonstrations and the task has none",
-            next_step="Put a demonstrations.yaml beside the task's YAML, or leave the method out.",
+            next_step="Add a demonstrations.yaml to the folder of the task's YAML, or remove the method.",
         )
-    shown = [
+    pairs = [
         f"Q: {d.question}\nA: {d.rationale + ' ' if prompt_format.demonstrations == 'cot' else ''}"
         f"The answer is {d.answer}."
         for d in demonstrations
     ]
-    return "\n".join(shown)
+    return "\n".join(pairs)
 
 
 def shots(demonstrations: str) -> int:
-    """How many question-answer pairs :func:`demonstrations_text` has put into a text."""
+    """Return the number of question-answer pairs in a text of :func:`demonstrations_text`."""
     return sum(line.startswith("Q: ") for line in demonstrations.splitlines())
 
 
 def training_row(template: Template, example: Example) -> TrainingRow:
-    """Prompt and label of one example. Texts are stripped first, as ``Formatter.__call__`` of itsnamgyu/reasoning-teacher does."""
+    """Return prompt and label of one example.
+
+    Texts are stripped first, as in ``Formatter.__call__`` of itsnamgyu/reasoning-teacher.
+    """
     if template.label is None:
         raise PluginError(f"the template {template.input!r} has no label and cannot train a student")
     fields = {

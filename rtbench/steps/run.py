@@ -1,4 +1,4 @@
-"""Do a step: once, in a private directory, and with its result written last."""
+"""Run a step once, in a private directory, and write its result last."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ RUNNERS: Mapping[type, Callable[[StepContext[Any]], StepResult]] = {
     TrainSpec: train,
     ScoreSpec: score,
 }
-"""What does a step's work, by its spec."""
+"""Function that does a step's work, by type of spec."""
 
 Launch = Callable[[Step, Path, Progress], StepResult]
-"""Does a step's work (:func:`do_work`) in as many processes as it asks for; returns the result of the first of them."""
+"""Does a step's work (:func:`do_work`) in the requested number of processes. Returns the result of the first one."""
 
 
 def run_step(
     services: Services, step: Step, progress: Progress = no_progress, launch: Launch | None = None
 ) -> Sequence[str]:
-    """Do one step, unless the store holds it already.
+    """Run one step, unless the store has it already.
 
     Args:
-        services: where it reads and writes.
-        step: what is done.
-        progress: is told how far it is.
-        launch: starts the processes of a step that asks for several.
+        services: ledger, store and plugins that the step uses.
+        step: the step to run.
+        progress: called with the progress of the step.
+        launch: starts the processes of a step that needs several.
 
     Returns:
-        What the user should know of the result.
+        Notes on the result, to be shown to the user.
 
     Raises:
-        RtbenchError: it cannot be done, for a reason that the user can fix.
+        RtbenchError: the step failed for a reason that the user can fix.
     """
     if services.store.has(step.kind, step.key):
         return ()
     several = step.resources.processes > 1
     if several and launch is None:
         raise StepFailedError(
-            f"it asks for {step.resources.processes} processes, and this executor starts none for a step",
+            f"the step needs {step.resources.processes} processes, which this executor does not support",
             where=step.title,
         )
     with services.store.work(step.kind, step.key, resume=step.kind == "train") as folder:
-        if services.store.has(step.kind, step.key):  # another run did it while this one waited for the lock
+        if services.store.has(step.kind, step.key):  # another run finished it while this one waited for the lock
             return ()
         started = time.monotonic()
         counted = _CountedProgress(progress)
@@ -81,13 +81,15 @@ def run_step(
 
 
 def do_work(services: Services, step: Step, folder: Path, progress: Progress = no_progress) -> StepResult:
-    """Do a step's work in a private directory. Where several processes do it together, each calls this, and the result of
-    the first one counts."""
+    """Do a step's work in a private directory, and return its result.
+
+    If a step uses several processes, each of them calls this, and the result of the first is stored.
+    """
     return RUNNERS[type(step.spec)](StepContext(services, step, folder, progress))
 
 
 class _CountedProgress:
-    """Passes progress on, and counts the units of work that were done here (not those found done)."""
+    """Forwards progress, and counts the units of work of this process, without those that were done before."""
 
     def __init__(self, progress: Progress) -> None:
         self.units = 0

@@ -1,4 +1,4 @@
-"""The ``score`` step: completions in, scores out. Pure; can always be repeated from what is stored."""
+"""The ``score`` step: scores completions. It is pure, so it can always be repeated from stored completions."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
 
 def score(context: StepContext[ScoreSpec]) -> ScoreResult:
-    """Writes scores-<extractor>.jsonl for each extractor (one score per question) and reports their summaries and
-    the rationales' mean length."""
+    """Write scores-<extractor>.jsonl for each extractor, with one score per question.
+
+    Return the summary of each extractor, and the mean length of the rationales.
+    """
     services, step = context.services, context.step
     spec = step.spec
     task = services.task(spec.task.name)
@@ -43,7 +45,7 @@ def score(context: StepContext[ScoreSpec]) -> ScoreResult:
     for name, _ in spec.extractors:
         curve: list[AtK] = []
         extractor = task.extractor(name)
-        scores = _grouped(extractor.score(runs[epoch], samples, spec.answer_prefix), samples)
+        scores = _with_groups(extractor.score(runs[epoch], samples, spec.answer_prefix), samples)
         if spec.aggregate == "majority":
             write_jsonl(context.folder / f"votes-{name}.jsonl", scores)
             curve = at_k(scores, extractor.canonical)
@@ -60,8 +62,8 @@ def score(context: StepContext[ScoreSpec]) -> ScoreResult:
     )
 
 
-def _grouped(scores: Sequence[Score], samples: Mapping[int, Sample]) -> list[Score]:
-    """With each question's group, so that intervals can be had from the store alone."""
+def _with_groups(scores: Sequence[Score], samples: Mapping[int, Sample]) -> list[Score]:
+    """Return the scores with each question's group, so that intervals can be computed from the store alone."""
     groups = {index: sample.group for index, sample in samples.items() if sample.group is not None}
     if not groups:
         return list(scores)
@@ -69,28 +71,26 @@ def _grouped(scores: Sequence[Score], samples: Mapping[int, Sample]) -> list[Sco
 
 
 def scores_of(store: Store, key: str, extractor: str, *, votes: bool = False) -> list[Score]:
-    """The verdicts of a finished score step.
+    """Return the scores of a finished score step; an empty list where it has none of that extractor.
 
     Args:
-        store: where.
-        key: of the step.
-        extractor: whose.
-        votes: of each completion that had a vote, instead of one for each question.
-
-    Returns:
-        Empty where it has none by that extractor.
+        store: store of finished steps.
+        key: key of the step.
+        extractor: name of the extractor.
+        votes: return the score of each completion that was voted on, instead of one per question.
     """
     path = store.path("score", key) / f"{'votes' if votes else 'scores'}-{extractor}.jsonl"
     return read_jsonl(path, Score) if path.is_file() and path.stat().st_size else []
 
 
 def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[Score]:
-    """Per question, the score of the answer that most of its completions gave; of equals, the one given first.
-    Completions without an answer do not vote (Wang et al., 2023).
+    """Return, per question, the score of the most frequent answer of its completions (Wang et al., 2023).
+
+    Of equally frequent answers, the first one wins. Completions without an answer do not vote.
 
     Args:
-        scores: of all completions.
-        canonical: one text for answers that are equal ("5" and "5.0"), None for what is no answer.
+        scores: scores of all completions.
+        canonical: maps equal answers ("5" and "5.0") to the same text, and a text that is not an answer to None.
     """
     by_question: dict[int, list[Score]] = {}
     for one in scores:
@@ -105,7 +105,7 @@ def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) ->
 
 
 def _mean_words(completions: Sequence[Completion], answer_prefix: str | None) -> float | None:
-    """Mean length of their rationales, in words between white space; None where nothing tells a rationale from the answer."""
+    """Return the mean length of the rationales, in words separated by spaces; None where none can be found."""
     words = [
         len(rationale_of(one, answer_prefix).split())
         for one in completions

@@ -1,4 +1,4 @@
-"""Which questions a step works on."""
+"""Select the questions that a step works on."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from rtbench.schema.tasks import Questions, Sample, TaskData
 
 
 def questions_of(data: TaskData, split: str, questions: Questions) -> Sequence[Sample]:
-    """The samples of a fold that are at hand, cut to a fraction and a limit, in index order.
+    """Return the available samples of a fold, reduced to a fraction and a limit, in index order.
 
-    A fraction is drawn as ``subsample_indices`` of itsnamgyu/reasoning-teacher does: permuted with ``RandomState(0)``, the first part
-    taken and sorted.
+    A fraction is drawn as in ``subsample_indices`` of itsnamgyu/reasoning-teacher: the samples are permuted with
+    ``RandomState(0)``, and the first ones are taken and sorted.
     """
     samples = data.fold(split, questions.fold)
     if questions.fraction < 1.0:
@@ -24,6 +24,8 @@ def questions_of(data: TaskData, split: str, questions: Questions) -> Sequence[S
 
 
 def corpus_of(data: TaskData, split: str) -> list[str]:
-    """Texts of the whole training fold, from which a student without a tokenizer makes one. It holds no rationale, so
-    that a base student is the same for every method."""
+    """Return the texts of the whole training fold, from which a student without a tokenizer builds one.
+
+    They contain no rationales, so that a base student is the same for every method.
+    """
     return [f"{sample.question} {sample.answer}" for sample in data.fold(split, "train")]

@@ -1,4 +1,4 @@
-"""The ``train`` step: examples and a base student in, a checkpoint out."""
+"""The ``train`` step: fine-tunes a base student on examples, and saves a checkpoint."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ from rtbench.steps.selection import corpus_of
 
 
 def train(context: StepContext[TrainSpec]) -> TrainReport:
-    """Fine-tunes the student in the step's private directory.
+    """Fine-tune the student in the step's private directory.
 
     Raises:
-        StepFailedError: curation left no example.
+        StepFailedError: curation kept no examples.
     """
     services, step = context.services, context.step
     spec = step.spec
     source = step.inputs_as("examples")[0].key
     examples = examples_of(services, source)
     if not examples:
-        found = services.store.result(CurationYield, source)
+        counts = services.store.result(CurationYield, source)
         raise StepFailedError(
-            f"no training examples: {found.completions} completions for {found.questions} questions, none kept",
+            f"no training examples: {counts.completions} completions for {counts.questions} questions, none kept",
             where=step.title,
-            next_step="Ask another teacher, or give other curators.",
+            next_step="Use another teacher or other curators.",
         )
     student = services.student(spec.model.plugin, spec.model.name, spec.model.options)
-    templates = [found.template(spec.family) for found in (spec.format, spec.format.along) if found is not None]
+    templates = [one.template(spec.family) for one in (spec.format, spec.format.along) if one is not None]
     training, validation = hold_out(examples, spec)
     corpus: list[str] = []
     if student.needs_corpus:
@@ -52,20 +52,23 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
             title=step.title,
         )
     )
-    # Time is kept in timing.json: a result is the same however long it took.
+    # The duration is in timing.json, so that the result does not depend on it.
     return msgspec.structs.replace(report, seconds=0.0)
 
 
 def hold_out(examples: Sequence[Example], spec: TrainSpec) -> tuple[list[Example], list[Example]]:
-    """Splits examples by question into a training and a validation part (none under ``last`` and ``best-test``). The
-    same questions are held out whatever the method, because the choice depends on seed and question index alone."""
+    """Return training and validation examples, split by question.
+
+    Only the selection ``val`` with a validation fraction above 0 has validation examples. The choice depends only on
+    seed and question index, so that all methods hold out the same questions.
+    """
     if spec.recipe.selection != "val" or spec.recipe.validation_fraction == 0:
         return list(examples), []
     questions = sorted({example.sample_index for example in examples})
     count = min(len(questions) - 1, max(1, round(len(questions) * spec.recipe.validation_fraction)))
     ranked = sorted(questions, key=lambda index: random.Random(f"{spec.seed}/{index}").random())  # noqa: S311
-    held = set(ranked[:count])
+    held_out = set(ranked[:count])
     return (
-        [example for example in examples if example.sample_index not in held],
-        [example for example in examples if example.sample_index in held],
+        [example for example in examples if example.sample_index not in held_out],
+        [example for example in examples if example.sample_index in held_out],
     )

@@ -1,1 +1,1 @@
-"""What lies on the disk: files, keys, ledger, store, runs, budget. Nothing is half-written, and no file leaves its folder."""
+"""Everything on disk: files, keys, ledger, store, runs, budget. Writes are atomic and stay inside their folder."""

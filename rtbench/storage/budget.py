@@ -57,7 +57,8 @@ def parse_budget(text: str) -> tuple[int, str]:
         raise BadInputError(
             f"{text!r} is not an amount",
             where="--budget",
-            next_step="Example: 25usd or 2.50eur, with a decimal point. Without a currency, the amount is in US dollars.",
+            next_step="Example: 25usd or 2.50eur, with a decimal point. Without a currency, the amount is in US "
+            "dollars.",
         )
     return int(Decimal(found[1].replace(",", "")) * NANO), (found[2] or "usd").upper()
 
@@ -131,10 +132,10 @@ class Budget:
 
     def spent_out(self, amount: int) -> BudgetSpentError:
         """Return the error of a call that the budget does not cover."""
-        stands, currency = self.account(), self.cap.currency
+        account, currency = self.account(), self.cap.currency
         return BudgetSpentError(
-            f"the budget of {money(self.cap.nano or 0, currency)} is used up: {money(stands.spent, currency)} spent, and the "
-            f"next call may cost up to {money(amount, currency)}",
+            f"the budget of {money(self.cap.nano or 0, currency)} is used up: {money(account.spent, currency)} spent, "
+            f"and the next call may cost up to {money(amount, currency)}",
             where="--budget",
             next_step="Results so far are stored. Run again with a higher budget to continue.",
         )

@@ -1,4 +1,4 @@
-"""Reading and writing files so that nothing is half-written and every fault is named with its line."""
+"""Read and write files: writes are atomic, and errors name the file and the line."""
 
 from __future__ import annotations
 
@@ -27,11 +27,12 @@ _POLL = 0.01
 def atomic_write(path: Path) -> Iterator[IO[bytes]]:
     """Yield a new file that replaces ``path`` when the block ends without an error.
 
-    It is written beside ``path``, synced, then renamed, so a reader sees the old file or the new one, never a part.
+    It is written in the same folder, synced, then renamed. A reader therefore sees the old file or the new one, never a
+    part of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    # Opened with the mode of any new file: the kernel applies the umask, which no thread may change for another.
+    # Opened with the default mode of a new file: the kernel applies the umask, which is shared by all threads.
     descriptor = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(descriptor, "wb") as handle:
@@ -46,7 +47,7 @@ def atomic_write(path: Path) -> Iterator[IO[bytes]]:
 
 
 def file_name(text: str) -> str:
-    """Any text as the name of a file: letters, digits and ``.=-`` stay."""
+    """Return a text as a file name. Letters, digits, ``_`` and ``.=-`` stay, anything else becomes ``_``."""
     return re.sub(r"[^\w.=-]+", "_", text)
 
 
@@ -74,9 +75,9 @@ def write_jsonl(path: Path, values: Iterable[Any]) -> None:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file against other processes and threads, and remove it at the end. Waits for whoever holds it.
+    """Hold a lock file against other processes and threads, and remove it at the end.
 
-    The lock of a process that dies is released.
+    Waits until the lock is free. The lock of a process that dies is released.
     """
     from filelock import FileLock
 
@@ -86,7 +87,7 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def try_locked(path: Path) -> Iterator[bool]:
-    """Yield whether the lock file of :func:`locked` could be taken; does not wait for whoever holds it."""
+    """Yield whether the lock file of :func:`locked` could be taken, without waiting for it."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path, timeout=0)
@@ -104,7 +105,7 @@ def try_locked(path: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def _removed(path: Path) -> Iterator[None]:
-    """Remove a lock file while its lock is still held: whoever opened it before sees that it is gone, and starts over."""
+    """Remove a lock file while its lock is still held. Processes that wait for it notice this, and try again."""
     try:
         yield
     finally:
@@ -113,10 +114,10 @@ def _removed(path: Path) -> Iterator[None]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Reads a file, gunzipping ``*.gz``.
+    """Return the content of a file, decompressed where it is ``*.gz``.
 
     Raises:
-        BadInputError: it is missing, a folder, unreadable or not gzip.
+        BadInputError: the path is missing, a folder, unreadable or not valid gzip.
     """
     try:
         data = path.read_bytes()
@@ -132,17 +133,17 @@ def read_bytes(path: Path) -> bytes:
 
 
 def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yields (line number from 1, line) of the non-empty lines of a JSON Lines file, gunzipped where it is gzip."""
+    """Yield line number (from 1) and content of each non-empty line of a JSON Lines file, which may be gzipped."""
     for number, line in enumerate(read_bytes(path).split(b"\n"), 1):
         if line.strip():
             yield number, line
 
 
 def read_jsonl(path: Path, type_: Callable[..., T] | type[T]) -> list[T]:
-    """Reads a JSON Lines file of one type.
+    """Return the records of a JSON Lines file, all of one type.
 
     Raises:
-        BadInputError: names the file and the line.
+        BadInputError: a line is invalid. The error names the file and the line.
     """
     decoder = msgspec.json.Decoder(type_)
     out: list[T] = []
@@ -150,17 +151,17 @@ def read_jsonl(path: Path, type_: Callable[..., T] | type[T]) -> list[T]:
         try:
             out.append(decoder.decode(line))
         except msgspec.MsgspecError as error:
-            raise BadInputError(_said(error), where=f"{path}, line {number}") from None
+            raise BadInputError(_message(error), where=f"{path}, line {number}") from None
         except UnicodeDecodeError:
             raise BadInputError("not UTF-8 text", where=f"{path}, line {number}") from None
     return out
 
 
 def read_json(path: Path, type_: Any = Any) -> Any:
-    """Reads one JSON document of the given type.
+    """Return the JSON document in a file, as the given type.
 
     Raises:
-        BadInputError: names the file, and the line where it breaks off.
+        BadInputError: the document is invalid. The error names the file, and the line of a syntax error.
     """
     data = read_bytes(path)
     if not data.strip():
@@ -170,14 +171,14 @@ def read_json(path: Path, type_: Any = Any) -> Any:
     except msgspec.ValidationError as error:
         raise BadInputError(str(error), where=str(path)) from None
     except msgspec.DecodeError as error:
-        raise BadInputError(_said(error), where=f"{path}, line {_broken_line(data)}") from None
+        raise BadInputError(_message(error), where=f"{path}, line {_broken_line(data)}") from None
 
 
 def read_yaml(path: Path) -> Any:
-    """Reads one YAML document as plain data.
+    """Return the YAML document in a file, as plain data.
 
     Raises:
-        BadInputError: names the file and the line.
+        BadInputError: the document is invalid. The error names the file and the line.
     """
     import yaml
 
@@ -189,7 +190,7 @@ def read_yaml(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadInputError(
-            f"not valid YAML: {error.problem}", where=f"{path}{line}", next_step="Mend that line, or the one before."
+            f"not valid YAML: {error.problem}", where=f"{path}{line}", next_step="Fix that line, or the one before it."
         ) from None
     except yaml.YAMLError as error:
         raise BadInputError(f"not valid YAML: {error}", where=str(path)) from None
@@ -197,7 +198,7 @@ def read_yaml(path: Path) -> Any:
 
 @functools.cache
 def _yaml_loader() -> Any:
-    """YAML 1.1 reads 1e-3 as text; people mean a number, as in YAML 1.2."""
+    """Return a safe loader that reads 1e-3 as a number, as YAML 1.2 does. (YAML 1.1 reads it as text.)"""
     import re
 
     import yaml
@@ -210,11 +211,11 @@ def _yaml_loader() -> Any:
 
 
 def convert(data: Any, type_: type[T], *, where: str) -> T:
-    """Checks plain data (from YAML, JSON or the command line) against a record type.
+    """Convert plain data (from YAML, JSON or the command line) to a record type.
 
     Raises:
-        BadInputError: names ``where`` and the key, what stands there and what could.
-        UnknownNameError: a key or value is none of those known; the nearest is named.
+        BadInputError: a value is invalid. The error names ``where``, the key, the value and what is expected.
+        UnknownNameError: a key or value is unknown. The error suggests the nearest known one.
     """
     try:
         return msgspec.convert(data, type_)
@@ -225,17 +226,20 @@ def convert(data: Any, type_: type[T], *, where: str) -> T:
 
 
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
+    """Return the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _said(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(error).replace("JSON is malformed", "broken JSON")
 
 
 def _broken_line(data: bytes) -> int:
-    """Line of the first JSON fault; the standard library tells positions, msgspec only bytes."""
+    """Return the line of the first JSON syntax error.
+
+    It comes from the standard library, because msgspec reports only a byte offset.
+    """
     import json
 
     try:

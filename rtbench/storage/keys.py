@@ -1,4 +1,4 @@
-"""Content keys: same work, same key, on any machine."""
+"""Content keys: identical work has the same key on any machine."""
 
 from __future__ import annotations
 
@@ -12,20 +12,22 @@ from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, Input, Spec
 
 
 def content_key(*parts: Any) -> str:
-    """32 hexadecimal digits of the SHA-256 of the parts in canonical JSON (keys sorted, records as objects)."""
+    """Return 32 hexadecimal digits of the SHA-256 of the parts in canonical JSON (keys sorted, records as objects)."""
     data = msgspec.json.encode(parts, order="deterministic")
     return hashlib.sha256(data).hexdigest()[:32]
 
 
 def derived_seed(*parts: Any) -> int:
-    """A seed below 2**63 that depends on all parts and on nothing else."""
+    """Return a seed below 2**63 that depends only on the parts."""
     data = msgspec.json.encode(parts, order="deterministic")
     return int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 1
 
 
 def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
-    """Hash of kind, spec, implementation version and the inputs' keys. A model counts by its fingerprint alone, in
-    trainings also by the version of how it is trained."""
+    """Return the hash of a step's kind, spec, implementation version and its inputs' keys.
+
+    Of a model, only the fingerprint is hashed; for a train step, also the version of its training procedure.
+    """
     kind = kind_of(spec)
     counted: Any = spec
     if isinstance(spec, CompleteSpec):
@@ -37,6 +39,6 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
         counted = msgspec.structs.replace(spec, model=trained)
     elif isinstance(spec, CurateSpec) and spec.judges:
         counted = msgspec.structs.replace(spec, judges={})
-    # Encoded here, where structs can be sorted as they are: plans have hundreds of thousands of steps.
+    # Structs are encoded directly, with sorted fields, because this is fast: plans have hundreds of thousands of steps.
     content = msgspec.Raw(msgspec.json.encode(counted, order="sorted"))
     return content_key("step", kind, VERSIONS[kind], content, [(i.role, i.key) for i in inputs])

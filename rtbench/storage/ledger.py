@@ -1,9 +1,9 @@
-"""The ledger: every completion ever bought or computed, request by request.
+"""The ledger: all completions that were ever bought or computed.
 
-Append-only JSON Lines segments, one writer each, in one folder per model, data set and prompt. A completion's key is
-the hash of model fingerprint, exact prompt, sampling parameters, sample index and completion index; asking for 64
-completions where 8 are there asks for 56. A line that a killed writer left unfinished is not read and not repaired:
-its request is asked again and goes into the next writer's segment.
+Each combination of model, data set and prompt has a folder of append-only JSON Lines segments, and each writer has a
+segment of its own. A completion's key is the hash of model fingerprint, exact prompt, sampling parameters, sample index
+and completion index. If 64 completions are needed and 8 are stored, only 56 are requested. The unfinished line of a
+killed writer is ignored: its request is sent again, and the completion goes into the next writer's segment.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from rtbench.storage.files import locked, write_json
 from rtbench.storage.keys import content_key, derived_seed
 
 SYNC_EVERY = 256
-"""Completions at most that a power cut can lose. (A killed process loses none: each append is a write of its own.)"""
+"""Maximum number of completions that a power cut can lose. A killed process loses none: appends are unbuffered."""
 SYNC_SECONDS = 1.0
-"""Seconds after which what was appended is synced."""
+"""Seconds after which appended completions are synced."""
 _READ_BYTES = 1 << 20
 
 _T = TypeVar("_T")
@@ -40,8 +40,8 @@ _T = TypeVar("_T")
 def make_request(
     fingerprint: str, dataset: str, sample_index: int, completion_index: int, prompt: str, sampling: Sampling
 ) -> Request:
-    """A request with its content key and its own seed."""
-    # A greedy completion does not depend on the seed, so the seed must not buy it twice.
+    """Return a request with its content key and its own seed."""
+    # A greedy completion does not depend on the seed, so another seed must not buy it again.
     seed = 0 if sampling.temperature == 0 else sampling.seed
     keyed = msgspec.structs.replace(sampling, seed=seed)
     return Request(
@@ -55,34 +55,34 @@ def make_request(
     )
 
 
-class _Keyed(msgspec.Struct, frozen=True):
-    """The one field that finding a completion needs."""
+class _KeyLine(msgspec.Struct, frozen=True):
+    """The field of a line by which a completion is looked up."""
 
     key: str
 
 
-class _Placed(msgspec.Struct, frozen=True):
-    """What counting completions per sample needs."""
+class _SampleLine(msgspec.Struct, frozen=True):
+    """The fields of a line that are needed to count completions per sample."""
 
     key: str
     sample_index: int
 
 
 class _UsageLine(msgspec.Struct, frozen=True):
-    """What money follows from."""
+    """The fields of a line from which its cost is computed."""
 
     key: str
     usage: Usage | None = None
 
 
 class Ledger:
-    """All partitions under one folder."""
+    """All partitions in one folder."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def partition(self, fingerprint: str, dataset: str, prompt: str) -> Partition:
-        """The partition of a model, a data set and a prompt (name of its format and stage)."""
+        """Return the partition of a model, a data set and a prompt (name of its format and stage)."""
         return Partition(self.root / _folder(fingerprint) / _folder(dataset) / _folder(prompt))
 
 
@@ -96,48 +96,52 @@ class Partition:
         return self.path.is_dir()
 
     def keys(self) -> set[str]:
-        """Keys of all completions that are there."""
+        """Return the keys of all stored completions."""
         return set(self._read(_key_of))
 
     def completions_per_sample(self) -> Counter[int]:
-        """How many completions each sample has."""
-        placed = {record.key: record.sample_index for record in self._read(msgspec.json.Decoder(_Placed).decode)}
-        return Counter(placed.values())
+        """Return the number of completions of each sample."""
+        sample_by_key = {
+            record.key: record.sample_index for record in self._read(msgspec.json.Decoder(_SampleLine).decode)
+        }
+        return Counter(sample_by_key.values())
 
     def usages(self) -> dict[str, Usage | None]:
-        """Tokens of all completions that are there, by key; None where nobody counted."""
+        """Return the token usage of all stored completions, by key; None where it is unknown."""
         found: dict[str, Usage | None] = {}
         for record in self._read(msgspec.json.Decoder(_UsageLine).decode):
-            found.setdefault(record.key, record.usage)  # the first of equal keys counts, as for its text
+            found.setdefault(record.key, record.usage)  # of equal keys, the first counts, as in load()
         return found
 
     def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
-        """Completions by key; all of them, or those asked for that are there."""
+        """Return stored completions by key: all, or those with the given keys."""
         wanted = None if keys is None else set(keys)
         decoder = msgspec.json.Decoder(Completion)
 
-        def asked_for(line: bytes) -> Completion | None:
+        def wanted_only(line: bytes) -> Completion | None:
             return decoder.decode(line) if wanted is None or _key_of(line) in wanted else None
 
         found: dict[str, Completion] = {}
-        for record in self._read(asked_for):
+        for record in self._read(wanted_only):
             found.setdefault(record.key, record)
         return found
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
-        """Waits until nobody else asks for completions of the partition, and keeps others waiting: what two steps share
-        is looked up by the second when the first has asked for it, not asked for (and paid) twice."""
+        """Hold the partition's lock while completions are looked up and requested. Waits until the lock is free.
+
+        When two steps share requests, the second then finds the completions of the first, and nothing is paid twice.
+        """
         self.path.mkdir(parents=True, exist_ok=True)
         with locked(self.path / "asking.lock"):
             yield
 
     def writer(self) -> Writer:
-        """A new segment to append to."""
+        """Return a writer that appends to a new segment."""
         return Writer(self.path)
 
     def note(self, name: str) -> Any:
-        """Reads a small JSON note that stands beside the segments (a recording's origin); None where there is none."""
+        """Return a small JSON file of the partition, such as a recording's origin; None where it does not exist."""
         path = self.path / f"{name}.json"
         return msgspec.json.decode(path.read_bytes()) if path.is_file() else None
 
@@ -145,13 +149,13 @@ class Partition:
         write_json(self.path / f"{name}.json", value)
 
     def _read(self, of_line: Callable[[bytes], _T | None]) -> Iterator[_T]:
-        """What ``of_line`` makes of each whole line, but None. One line at a time: a segment may outgrow the memory."""
+        """Yield ``of_line`` of each complete line, except None. Lines are read one by one, to save memory."""
         if not self.path.is_dir():
             return
         for segment in sorted(self.path.glob("*.jsonl")):
             with segment.open("rb", buffering=_READ_BYTES) as file:
                 for number, line in enumerate(file, 1):
-                    if line[-1:] != b"\n":  # a killed writer's last
+                    if line[-1:] != b"\n":  # the last line of a killed writer
                         break
                     if line == b"\n":
                         continue
@@ -159,18 +163,20 @@ class Partition:
                         found = of_line(line)
                     except msgspec.MsgspecError as error:
                         raise BadInputError(
-                            f"a line is no completion: {error}",
+                            f"not a valid completion: {error}",
                             where=f"{segment}, line {number}",
-                            next_step="Something else wrote into this ledger. Move the segment away; its completions "
-                            "will be asked for again.",
+                            next_step="Another program has changed this ledger. Move the segment away. Its completions "
+                            "are then requested again.",
                         ) from None
                     if found is not None:
                         yield found
 
 
 class Writer:
-    """Appends completions to a segment of its own and syncs them to disk at most a second or 256 completions later, by a
-    thread of its own where the model lets one wait longer for the next."""
+    """Appends completions to its own segment, and syncs them to disk after at most one second or 256 completions.
+
+    A thread syncs them where the next completion takes longer than that.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -178,10 +184,10 @@ class Writer:
         self._encoder = msgspec.json.Encoder()
         self._appended = 0
         self._synced = 0
-        """Of those appended, so many from the first on are on the disk for certain."""
+        """Number of appended completions, counted from the first, that are synced."""
         self._lock = threading.Lock()
-        self._fault: StepFailedError | None = None
-        """Why the disk did not take what was appended."""
+        self._sync_error: StepFailedError | None = None
+        """Error of the first sync that failed."""
         self._wake = threading.Event()
         self._closing = False
         self._syncer: threading.Thread | None = None
@@ -190,44 +196,44 @@ class Writer:
         """Append one completion.
 
         Raises:
-            StepFailedError: the disk refused to sync what was appended before.
-            OSError: it refuses this one.
+            StepFailedError: an earlier sync failed.
+            OSError: this completion could not be written.
         """
         line = self._encoder.encode(completion) + b"\n"
         with self._lock:
-            if self._fault is not None:
-                raise self._fault
+            if self._sync_error is not None:
+                raise self._sync_error
             file = self._file or self._open()
-            while line:  # a full disk takes a part, and then refuses the rest: the segment ends with a torn line
+            while line:  # a full disk may accept a part only, and the segment then ends with an unfinished line
                 line = line[file.write(line) :]
             self._appended += 1
             unsynced = self._appended - self._synced
         if unsynced >= SYNC_EVERY:
             self.sync()
-        elif unsynced == SYNC_EVERY // 2:  # the thread does it meanwhile: a disk's milliseconds hold nobody up
+        elif unsynced == SYNC_EVERY // 2:  # the thread syncs in the background, so that append() rarely waits
             self._wake.set()
 
     def sync(self) -> None:
-        """Return when everything appended so far is on the disk.
+        """Sync all completions appended so far to disk.
 
-        A failure is final: the kernel may have dropped the pages that it could not write, and then reports the next fsync
-        of them as a success.
+        A failure is final: the kernel may have dropped the pages that it could not write, and may then report success
+        for the next fsync.
 
         Raises:
-            StepFailedError: the disk refuses, or refused before.
+            StepFailedError: this sync or an earlier one failed.
         """
         with self._lock:
-            if self._fault is not None:
-                raise self._fault
+            if self._sync_error is not None:
+                raise self._sync_error
             file, appended = self._file, self._appended
         if file is not None and appended > self._synced:
             try:
                 os.fsync(file.fileno())
             except OSError as error:
                 with self._lock:
-                    self._fault = self._fault or _not_synced(error, file.name)
-                raise self._fault from error
-            with self._lock:  # thread and owner may sync at once
+                    self._sync_error = self._sync_error or _not_written(error, file.name)
+                raise self._sync_error from error
+            with self._lock:  # the thread and the owner may sync at the same time
                 self._synced = max(self._synced, appended)
 
     def _sync_each_second(self) -> None:
@@ -236,7 +242,7 @@ class Writer:
             self._wake.clear()
             try:
                 self.sync()
-            except StepFailedError:  # raised again where the work goes on, or ends
+            except StepFailedError:  # raised again by the next append(), or when the writer is closed
                 return
 
     def __enter__(self) -> Writer:
@@ -245,11 +251,10 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Keep what is finished, whatever ended the work.
+        """Sync all completions and close the segment, even after an error.
 
         Raises:
-            StepFailedError: it is not certain to be on the disk. Where the work has failed already, its error carries this
-                as a note.
+            StepFailedError: the sync failed. After another error, this one is added to it as a note instead.
         """
         self._closing = True
         self._wake.set()
@@ -257,11 +262,11 @@ class Writer:
             self._syncer.join()
         try:
             self.sync()
-        except StepFailedError as fault:
+        except StepFailedError as failure:
             if error is None:
                 raise
-            if error is not fault:
-                error.add_note(str(fault))
+            if error is not failure:
+                error.add_note(str(failure))
         finally:
             if self._file is not None:
                 self._file.close()
@@ -277,17 +282,17 @@ class Writer:
         return self._file
 
 
-def _not_synced(error: OSError, segment: str) -> StepFailedError:
+def _not_written(error: OSError, segment: str) -> StepFailedError:
     return StepFailedError(
-        f"the disk did not take all completions ({error.strerror or error})",
+        f"not all completions could be written to disk ({error.strerror or error})",
         where=segment,
-        next_step="Check the disk, then run again to go on. Delete this segment first where its completions may be damaged: "
-        "they are asked for again.",
+        next_step="Check the disk, then run again to continue. If the segment may be damaged, delete it first: its "
+        "completions are then requested again.",
     )
 
 
 def _folder(name: str) -> str:
-    """A name as a safe folder name; a digest keeps two names apart that look alike once made safe."""
+    """Return a name as a safe folder name. Where characters are replaced, a digest keeps different names distinct."""
     safe = re.sub(r"[^A-Za-z0-9._@=-]+", "_", name).strip("._")[:80]
     if safe == name:
         return safe
@@ -295,8 +300,8 @@ def _folder(name: str) -> str:
 
 
 def _key_of(line: bytes) -> str:
-    """A line's key; cut out where the line is as the writer writes it, which is several times faster than decoding."""
+    """Return a line's key. In the writer's own layout it is sliced out, which is several times faster than decoding."""
     key = line[8:40]
     if line[:8] == b'{"key":"' and line[40:42] == b'",' and b'"' not in key:
         return key.decode()
-    return msgspec.json.decode(line, type=_Keyed).key
+    return msgspec.json.decode(line, type=_KeyLine).key

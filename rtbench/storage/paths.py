@@ -1,4 +1,4 @@
-"""Where files may lie, and what may be their name: texts from others never lead out of the folder meant for them."""
+"""Checks of file names and paths: untrusted text never leads out of the folder that it is meant for."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from pathlib import Path, PurePosixPath
 from rtbench.errors import BadInputError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-"""The one grammar of names that become file names: of runs, matrices, repositories and commits."""
+"""Pattern of all names that become file names: of runs, matrices, repositories and commits."""
 
 
 def check_name(name: str, *, where: str) -> str:
     """Return the name.
 
     Raises:
-        BadInputError: it is no file name of its own.
+        BadInputError: it is not a valid name (:data:`NAME`).
     """
     if not NAME.fullmatch(name):
         raise BadInputError(
-            f"{name!r} is no name",
+            f"{name!r} is not a valid name",
             where=where,
-            next_step="Use letters, digits, '.', '_' and '-' only, 128 at most; the first is a letter or a digit.",
+            next_step="Use at most 128 letters, digits, '.', '_' and '-'. Start with a letter or a digit.",
         )
     return name
 
 
 def as_name(text: str) -> str:
-    """Return any text as a name: what :func:`check_name` refuses becomes ``_``."""
+    """Return any text as a name. Characters that :func:`check_name` refuses become ``_``."""
     return re.sub(r"[^A-Za-z0-9._-]", "_", text).lstrip("._-")[:128] or "unnamed"
 
 
 def check_relative(path: str, *, where: str) -> str:
-    """Return a path that stays below the folder it is joined to, whichever that is.
+    """Return the path, if it stays below any folder that it is joined to.
 
     Raises:
-        BadInputError: it is empty, absolute, climbs with ``..``, or holds a backslash or a control character.
+        BadInputError: it is empty or absolute, or contains ``..``, a backslash or a control character.
     """
     parts = PurePosixPath(path).parts
     climbs = not parts or ".." in parts or PurePosixPath(path).is_absolute() or re.match(r"[A-Za-z]:", path)
@@ -49,15 +49,15 @@ def check_relative(path: str, *, where: str) -> str:
 
 
 def inside(root: Path, *parts: str, where: str | None = None) -> Path:
-    """Return a place below a folder, with symbolic links followed.
+    """Return a path below a folder, after checking that symbolic links do not lead out of it.
 
     Args:
-        root: the folder, there or not.
+        root: the folder; need not exist.
         parts: relative path.
-        where: whose path it is, for the message; None: the path itself.
+        where: source of the path, for the error message; None: the path itself.
 
     Raises:
-        BadInputError: the place is not below the folder.
+        BadInputError: the path is not below the folder.
     """
     path = root.joinpath(*parts)
     if not path.resolve().is_relative_to(root.resolve()):

@@ -1,7 +1,6 @@
-"""What a run leaves behind for the report: which cells there were, and the keys of the steps that answer them.
+"""Records of runs, from which reports are made: the cells of a run, and the keys of their steps.
 
-The record holds no result. Results stand in the ledger and the store alone; deleting a report or re-making it loses
-nothing.
+A record has no results. Those are only in the ledger and the store, so a report can be deleted and made again.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ class Runs:
         self.root = workspace / "runs"
 
     def names(self) -> list[str]:
-        """Oldest first."""
+        """Return the names of all runs, oldest first."""
         found = sorted(self.root.glob("*.json"), key=lambda path: path.stat().st_mtime)
         return [path.stem for path in found]
 
@@ -29,16 +28,16 @@ class Runs:
         write_json(inside(self.root, f"{record.name}.json"), record)
 
     def load(self, name: str | None = None) -> RunRecord:
-        """A run by name, or the latest.
+        """Return a run by name, or the latest.
 
         Raises:
             BadInputError: there is no run yet.
-            UnknownNameError: no run of that name.
+            UnknownNameError: no run has that name.
         """
         names = self.names()
         if not names:
             raise BadInputError(
-                "no run yet", where=str(self.root.parent), next_step="`rtbench run` makes one; or give --workspace."
+                "no run yet", where=str(self.root.parent), next_step="Start one with `rtbench run`, or set --workspace."
             )
         if name is not None and name not in names:
             raise UnknownNameError.of("run", name, names, where=str(self.root))

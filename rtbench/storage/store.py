@@ -1,6 +1,6 @@
-"""The store: finished steps. Present means complete.
+"""The store: results of finished steps. A step that is in the store is complete.
 
-Work happens in a private directory; ``meta.json`` is written last, then one rename moves the directory into place.
+A step works in a private directory. Its ``meta.json`` is written last, then one rename moves the directory into place.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ResultT = TypeVar("ResultT", bound=StepResult)
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True):
-    """What a finished step says of itself. Holds nothing that differs between two runs of the same work."""
+    """The ``meta.json`` of a finished step. Two runs of the same work write the same content."""
 
     key: str
     kind: str
@@ -40,15 +40,15 @@ class _Reported(msgspec.Struct, frozen=True):
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a step took, kept apart from its result."""
+    """Duration of a step. It is stored apart from the result, which does not depend on it."""
 
     seconds: float
     units: int = 0
-    """Units of work done: completions asked for, or optimiser steps."""
+    """Units of work done: requested completions, or optimiser steps."""
 
 
 class Store:
-    """Finished steps under one folder, by kind and key."""
+    """Finished steps in one folder, by kind and key."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -57,10 +57,10 @@ class Store:
         return self.root / kind / key
 
     def has(self, kind: str, key: str) -> bool:
-        return os.path.isfile(f"{self.root}/{kind}/{key}/meta.json")  # noqa: PTH113 - asked of every step; a Path is slower
+        return os.path.isfile(f"{self.root}/{kind}/{key}/meta.json")  # noqa: PTH113 - Path is slower
 
     def finished(self, steps: Iterable[tuple[str, str]]) -> set[str]:
-        """Keys of those steps (kind and key) that are there. Each kind's folder is listed once."""
+        """Return the keys of the given steps (kind and key) that are finished. Each kind's folder is listed once."""
         there: dict[str, set[str]] = {}
         found: set[str] = set()
         for kind, key in steps:
@@ -72,7 +72,11 @@ class Store:
         return found
 
     def meta(self, kind: str, key: str) -> Meta:
-        """Raises BadInputError where the step is not there or its meta.json was tampered with."""
+        """Return the ``meta.json`` of a finished step.
+
+        Raises:
+            BadInputError: the step is not in the store, or its meta.json is damaged.
+        """
         path = self.path(kind, key) / "meta.json"
         try:
             return msgspec.json.decode(path.read_bytes(), type=Meta)
@@ -82,14 +86,14 @@ class Store:
             raise _damaged(path, error) from None
 
     def result(self, type_: type[ResultT], key: str) -> ResultT:
-        """Return what a finished step reports.
+        """Return the result of a finished step.
 
         Args:
-            type_: of the kind's result.
-            key: of the step.
+            type_: result type of the step's kind.
+            key: key of the step.
 
         Raises:
-            BadInputError: the step is not there, or its meta.json was tampered with.
+            BadInputError: the step is not in the store, or its meta.json is damaged.
         """
         kind = KINDS[type_]
         path = self.path(kind, key) / "meta.json"
@@ -101,7 +105,7 @@ class Store:
             raise _damaged(path, error) from None
 
     def scored(self, cell: CellRecord) -> bool:
-        """Return whether a cell's scores are there."""
+        """Return whether a cell's scores are in the store."""
         return cell.score is not None and self.has("score", cell.score)
 
     def timing(self, kind: str, key: str) -> Timing | None:
@@ -109,7 +113,7 @@ class Store:
         return msgspec.json.decode(path.read_bytes(), type=Timing) if path.is_file() else None
 
     def newest(self, kind: str, count: int) -> list[str]:
-        """Keys of the steps of a kind that were finished last."""
+        """Return the keys of the most recently finished steps of a kind, newest first."""
         folder = self.root / kind
         if not folder.is_dir():
             return []
@@ -118,8 +122,10 @@ class Store:
 
     @contextlib.contextmanager
     def work(self, kind: str, key: str, *, resume: bool = False) -> Iterator[Path]:
-        """A private directory for a step's work. What an earlier, killed attempt left there is removed, unless the
-        step can ``resume`` from it. Locked against another process that does the same step."""
+        """Yield a private directory for a step's work, locked against other processes that run the same step.
+
+        Files of an earlier, killed attempt are removed, unless the step can ``resume`` from them.
+        """
         folder = self.root / ".work" / f"{kind}-{key}"
         folder.parent.mkdir(parents=True, exist_ok=True)
         with locked(folder.with_suffix(".lock")):
@@ -129,12 +135,12 @@ class Store:
             yield folder
 
     def commit(self, folder: Path, meta: Meta, timing: Timing) -> None:
-        """Moves finished work into place."""
+        """Move finished work into the store."""
         write_atomic(folder / "timing.json", msgspec.json.encode(timing))
         write_json(folder / "meta.json", meta)
         target = self.path(meta.kind, meta.key)
         target.parent.mkdir(parents=True, exist_ok=True)
-        if target.exists():  # a folder without meta.json: not ours to trust
+        if target.exists():  # a folder without meta.json is not a finished step
             shutil.rmtree(target)
         os.replace(folder, target)
 
@@ -145,7 +151,7 @@ def _absent(path: Path) -> BadInputError:
 
 def _damaged(path: Path, error: Exception) -> BadInputError:
     return BadInputError(
-        f"not what a step writes: {error}",
+        f"meta.json is damaged: {error}",
         where=str(path),
-        next_step="Delete the folder; `rtbench run` makes it anew.",
+        next_step="Delete the folder. `rtbench run` then repeats the step.",
     )

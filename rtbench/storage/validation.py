@@ -1,4 +1,4 @@
-"""What is wrong with plain data that is no such record, in the words of whoever wrote it."""
+"""Error messages for plain data that does not match its record type, in the terms of the file's author."""
 
 from __future__ import annotations
 
@@ -25,75 +25,83 @@ _BOUNDS = {">=": "at least", ">": "above", "<=": "at most", "<": "below"}
 
 
 def mistake(error: msgspec.ValidationError, data: Any, type_: Any, *, where: str) -> RtbenchError:
-    """The error that names the key, what stands there, and what could.
+    """Return the error that names the key, its value, and what is expected.
 
     Args:
-        error: of ``msgspec.convert(data, type_)``.
-        data: as it was given.
-        type_: what it was to be.
-        where: file or option.
+        error: error of ``msgspec.convert(data, type_)``.
+        data: the data that could not be converted.
+        type_: the expected type.
+        where: file or option that the data came from.
     """
-    said = str(error)
-    found = _PATH.search(said)
-    of_key, path = found.groups() if found else (None, "")
-    what = said[: found.start()] if found else said
-    parts = _named(_PART.findall(path), said, data, type_)
-    given, types = _given(data, parts), _types(inspect.type_info(type_), parts)
-    place = f"{where}, {_written(parts)}" if parts else where
-    if of_key:
-        odd = next((key for key in given if not isinstance(key, str)), "") if isinstance(given, dict) else ""
-        return BadInputError(f"the key {odd!r} is not text", where=place, next_step="Put it into quotes.")
-    listed = isinstance(given, str) and any(isinstance(inner, _PLAIN) for one in types for inner in _inside(one, 0))
-    next_step = f"Write [{given}]." if listed and "Expected `array" in what else None
-    return _unknown(what, given, types, place) or BadInputError(_misfit(what, given), where=place, next_step=next_step)
+    message = str(error)
+    location = _PATH.search(message)
+    in_key, path = location.groups() if location else (None, "")
+    problem = message[: location.start()] if location else message
+    parts = _resolved(_PART.findall(path), message, data, type_)
+    value, types = _value_at(data, parts), _types_at(inspect.type_info(type_), parts)
+    place = f"{where}, {_dotted(parts)}" if parts else where
+    if in_key:
+        wrong_key = next((key for key in value if not isinstance(key, str)), "") if isinstance(value, dict) else ""
+        return BadInputError(f"the key {wrong_key!r} is not text", where=place, next_step="Put it in quotes.")
+    plain_item = isinstance(value, str) and any(
+        isinstance(inner, _PLAIN) for one in types for inner in _types_inside(one, 0)
+    )
+    next_step = f"Write [{value}]." if plain_item and "Expected `array" in problem else None
+    return _unknown_name(problem, value, types, place) or BadInputError(
+        _mismatch(problem, value), where=place, next_step=next_step
+    )
 
 
-def _unknown(what: str, given: Any, types: list[Any], place: str) -> RtbenchError | None:
-    """The error of a value or key that is none of the known ones."""
-    values = [value for one in types if isinstance(one, inspect.LiteralType) for value in one.values]
-    if what.startswith("Invalid enum value") and values:
-        return UnknownNameError.of("value", str(given), map(str, values), where=place)
-    if unknown := _UNKNOWN.search(what):
+def _unknown_name(problem: str, value: Any, types: list[Any], place: str) -> RtbenchError | None:
+    """Return the error for an unknown value or key; None for any other error."""
+    literals = [literal for one in types if isinstance(one, inspect.LiteralType) for literal in one.values]
+    if problem.startswith("Invalid enum value") and literals:
+        return UnknownNameError.of("value", str(value), map(str, literals), where=place)
+    if unknown := _UNKNOWN.search(problem):
         known = [field.encode_name for one in types if isinstance(one, inspect.StructType) for field in one.fields]
         return UnknownNameError.of("key", unknown.group(1), known, where=place)
     return None
 
 
-def _misfit(what: str, given: Any) -> str:
-    """What is wrong with a value of the wrong kind or size, or with one that is not there."""
-    if missing := _MISSING.search(what):
+def _mismatch(problem: str, value: Any) -> str:
+    """Return a message for a missing value, or for one of the wrong type or size."""
+    if missing := _MISSING.search(problem):
         return f"`{missing.group(1)}` is missing"
-    if wrong := _EXPECTED.search(what):
-        return f"{_shown(given)} is not {_wanted(wrong)}"
-    if bound := _BOUND.search(what):
+    if wrong := _EXPECTED.search(problem):
+        return f"{_shortened(value)} is not {_expected(wrong)}"
+    if bound := _BOUND.search(problem):
         must = "have a length of" if bound.group(1) in {"array", "object", "str"} else "be"
-        if given == []:
+        if value == []:
             return "an empty list"
-        return f"{_shown(given)} must {must} {_BOUNDS[bound.group(2)]} {float(bound.group(3)):g}"
-    return what
+        return f"{_shortened(value)} must {must} {_BOUNDS[bound.group(2)]} {float(bound.group(3)):g}"
+    return problem
 
 
-def _wanted(wrong: re.Match[str]) -> str:
+def _expected(wrong: re.Match[str]) -> str:
     kinds, length = wrong.group(1).split(" | "), wrong.group(2)
     named = [_WORDS.get(kind, kind) for kind in kinds if kind != "null" or len(kinds) == 1]
     return " or ".join(named) + (f" of {length}" if length else "")
 
 
-def _shown(given: Any) -> str:
-    text = repr(given)
+def _shortened(value: Any) -> str:
+    text = repr(value)
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _named(path: list[tuple[str, str]], said: str, data: Any, type_: Any) -> list[int | str]:
-    """The parts of a path. Where it leaves the key of a mapping open (``[...]``), it is the one with which alone the same is
-    wrong."""
+def _resolved(path: list[tuple[str, str]], message: str, data: Any, type_: Any) -> list[int | str]:
+    """Return the parts of a path, with actual keys in place of ``[...]``.
+
+    msgspec writes ``[...]`` for the key of a mapping. The actual key is the one that alone causes the same error.
+    """
     parts: list[int | str] = []
     for at, name in path:
         if name != "...":
             parts.append(int(at) if at else name)
             continue
         alone = (
-            key for key, value in _items(_given(data, parts)) if _wrong(_with(data, parts, {key: value}), type_) == said
+            key
+            for key, value in _items(_value_at(data, parts))
+            if _conversion_error(_replaced(data, parts, {key: value}), type_) == message
         )
         key = next(alone, None)
         if key is None:
@@ -102,11 +110,11 @@ def _named(path: list[tuple[str, str]], said: str, data: Any, type_: Any) -> lis
     return parts
 
 
-def _items(given: Any) -> list[tuple[Any, Any]]:
-    return list(given.items()) if isinstance(given, dict) else []
+def _items(value: Any) -> list[tuple[Any, Any]]:
+    return list(value.items()) if isinstance(value, dict) else []
 
 
-def _wrong(data: Any, type_: Any) -> str | None:
+def _conversion_error(data: Any, type_: Any) -> str | None:
     try:
         msgspec.convert(data, type_)
     except msgspec.ValidationError as error:
@@ -114,21 +122,21 @@ def _wrong(data: Any, type_: Any) -> str | None:
     return None
 
 
-def _with(data: Any, parts: list[int | str], value: Any) -> Any:
-    """The data with another value at a place."""
+def _replaced(data: Any, parts: list[int | str], value: Any) -> Any:
+    """Return the data with another value at a path."""
     if not parts:
         return value
     first, rest = parts[0], parts[1:]
     if isinstance(data, dict):
-        return {**data, first: _with(data[first], rest, value)}
-    return [_with(one, rest, value) if i == first else one for i, one in enumerate(data)]
+        return {**data, first: _replaced(data[first], rest, value)}
+    return [_replaced(one, rest, value) if i == first else one for i, one in enumerate(data)]
 
 
-def _written(parts: list[int | str]) -> str:
+def _dotted(parts: list[int | str]) -> str:
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).removeprefix(".")
 
 
-def _given(data: Any, parts: list[int | str]) -> Any:
+def _value_at(data: Any, parts: list[int | str]) -> Any:
     for part in parts:
         try:
             data = data[part]
@@ -137,15 +145,15 @@ def _given(data: Any, parts: list[int | str]) -> Any:
     return data
 
 
-def _types(info: Any, parts: list[int | str]) -> list[Any]:
-    """What may stand at a place; several where it may be one or the other."""
+def _types_at(info: Any, parts: list[int | str]) -> list[Any]:
+    """Return the types that are allowed at a path: several for a union."""
     found = list(info.types) if isinstance(info, inspect.UnionType) else [info]
     for part in parts:
-        found = [inner for one in found for inner in _inside(one, part)]
+        found = [inner for one in found for inner in _types_inside(one, part)]
     return found
 
 
-def _inside(info: Any, part: int | str) -> list[Any]:
+def _types_inside(info: Any, part: int | str) -> list[Any]:
     inner: Any = None
     if isinstance(info, inspect.StructType):
         inner = next((field.type for field in info.fields if field.encode_name == part), None)

@@ -56,7 +56,7 @@ def test_doubled_questions_of_ones_own_task_are_told_by_the_plan(cli: Cli) -> No
     assert found
     assert int(found[1]) > 0
     assert (
-        "stand among"
+        "are also training questions"
         not in cli("plan", *own_task(cli, "number", [{**lines[0], "question": f"{i}?"} for i in range(20)])).stdout
     )
 

@@ -112,7 +112,7 @@ def test_plan_counts_once_what_degrees_and_parts_share(cli: Cli, demo: Path, tea
 def test_draws_that_are_all_alike_are_told(cli: Cli, demo: Path) -> None:
     """The counter says the same whatever its seed is."""
     done = cli("run", "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "4")
-    assert "warning: complete parity/counter: train count ×4: the 4 completions are one and the same" in done.stderr
+    assert "warning: complete parity/counter: train count ×4: all 4 completions are identical" in done.stderr
     assert done.stderr.count("seems to ignore seed or temperature") == 1
 
 
@@ -273,8 +273,8 @@ os.fsync = fsync
 def test_disk_that_does_not_take_completions_is_said_and_the_run_goes_on_later(cli: Cli, demo: Path) -> None:
     (cli.folder / "disk.py").write_text(BROKEN_DISK)
     said = cli("run", "--plugin", "disk.py", "--matrix", demo, "--methods", "fine-tune", code=1).stderr
-    assert "the disk did not take all completions (Input/output error)" in said
-    assert "run again to go on" in said
+    assert "not all completions could be written to disk (Input/output error)" in said
+    assert "run again to continue" in said
     cli("run", "--plugin", "disk.py", "--matrix", demo, "--methods", "fine-tune")
 
 

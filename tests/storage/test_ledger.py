@@ -93,7 +93,7 @@ def test_foreign_line_is_named(tmp_path: Path) -> None:
     with segment.open("ab") as handle:
         handle.write(b'{"hello": 1}\n')
     for look in (held.load, held.keys, held.completions_per_sample, held.usages):
-        with pytest.raises(BadInputError, match="no completion") as caught:
+        with pytest.raises(BadInputError, match="not a valid completion") as caught:
             look()
         assert str(caught.value.where).endswith("line 2")
 
@@ -108,7 +108,7 @@ def test_a_line_of_another_key_is_not_looked_into(tmp_path: Path) -> None:
     segment = next(held.path.glob("*.jsonl"))
     segment.write_bytes(segment.read_bytes().replace(b'"completion_index":1', b'"completion_index":?'))
     assert set(held.load({mine.key})) == {mine.key}
-    with pytest.raises(BadInputError, match="no completion"):
+    with pytest.raises(BadInputError, match="not a valid completion"):
         held.load({other.key})
 
 
@@ -206,7 +206,10 @@ def test_a_sync_that_fails_behind_the_work_is_reported_at_its_end(
 def test_a_sync_that_fails_at_the_end_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rtbench.storage.ledger.SYNC_SECONDS", 3600.0)
     failing_once(monkeypatch)
-    with pytest.raises(StepFailedError, match="the disk did not take"), partition(tmp_path).writer() as writer:
+    with (
+        pytest.raises(StepFailedError, match="not all completions could be written to disk"),
+        partition(tmp_path).writer() as writer,
+    ):
         writer.append(completion(requests(1)[0]))
 
 
@@ -226,7 +229,7 @@ def test_the_fault_of_the_work_itself_comes_first(tmp_path: Path, monkeypatch: p
     with pytest.raises(RuntimeError, match="the model broke") as caught, partition(tmp_path).writer() as writer:
         writer.append(completion(requests(1)[0]))
         raise RuntimeError("the model broke")
-    assert "the disk did not take" in caught.value.__notes__[0]
+    assert "not all completions could be written to disk" in caught.value.__notes__[0]
 
 
 def test_no_more_than_256_are_ever_unsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -49,7 +49,7 @@ def test_any_text_becomes_a_name(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["../../own", "a/b", "", ".", "..", ".hidden", "a b", "x\n", "-x", "ä", "a" * 129])
 def test_name_that_is_no_file_name_is_refused(name: str) -> None:
-    with pytest.raises(BadInputError, match="is no name"):
+    with pytest.raises(BadInputError, match="is not a valid name"):
         check_name(name, where="here")
 
 
