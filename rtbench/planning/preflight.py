@@ -41,9 +41,9 @@ def unready(
     if lacking and estimates is None:
         estimates = estimate(services, plan)
     places: dict[tuple[str, str | None], dict[str | None, None]] = {}
-    for step, error in lacking:
+    for step, problem in lacking:
         if estimates is not None and step.key in estimates and estimates[step.key].work:
-            places.setdefault((error.what, error.next_step), {})[error.where] = None
+            places.setdefault((problem.what, problem.next_step), {})[problem.where] = None
     return [
         BadInputError(what, where=", ".join(where for where in wheres if where) or None, next_step=next_step)
         for (what, next_step), wheres in places.items()

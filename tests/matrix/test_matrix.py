@@ -361,5 +361,5 @@ def test_method_that_scores_another_fold_than_the_cells_is_named(cli: Cli) -> No
     path = matrix(cli, TWIN.replace("[zero-shot, fine-tune, fine-tune-cot]", "[fixed]"))
     cli("plan", "--plugin", plugin, "--matrix", path)
     said = cli("plan", "--plugin", plugin, "--matrix", path, "--folds", "ood", code=2).stderr
-    assert "method fixed scores completions of the test fold as if of ood" in said
+    assert "method fixed scores completions of the test fold as ood" in said
     assert "fold=cell.fold" in said
