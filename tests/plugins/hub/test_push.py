@@ -132,7 +132,7 @@ def test_what_cannot_be_pushed_is_said_and_nothing_is(ran: Cli, hub: Hub) -> Non
     assert "Add --repo" in ran("hub", "push", "demo", code=2).stderr
     assert "Add --cell" in ran("hub", "push", "demo", "--what", "student", "--repo", "me/x", code=2).stderr
     assert (
-        "no weights"
+        "the weights of its student are not in the store"
         in ran("hub", "push", "--what", "student", "--cell", "parity/fine-tune/parrot", "--repo", "me/x", code=2).stderr
     )
     assert (
