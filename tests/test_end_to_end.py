@@ -163,7 +163,7 @@ def test_local_model_as_teacher_writes_rationales_in_two_stages(
     assert {row["method"] for row in board["rows"]} == {"random", "teacher", "fine-tune-cot"}
 
 
-def test_missing_hub_model_is_told_before_anything_begins(make_cli: MakeCli, data_dir: Path) -> None:
+def test_missing_hub_model_is_reported_before_anything_begins(make_cli: MakeCli, data_dir: Path) -> None:
     cli = make_cli(data=data_dir)
     narrowed = (
         "--matrix", "quickstart", "--tasks", "coin_flip", "--methods", "zero-shot,fine-tune", "--students", "gpt2",

@@ -13,6 +13,8 @@ from rtbench_plugins.reporters.wording import HEADS, SHORT, describe, mean, perc
 from rtbench.api import CellResult, Leaderboard, Reporter, as_json, hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rtbench.api import Register
 
 
@@ -97,15 +99,15 @@ class CsvReporter(Reporter):
     def render(self, leaderboard: Leaderboard) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["run", "version", *_ROW_FIELDS, "task", *_RESULT_FIELDS])
+        writer.writerow(["run", "version", *_ROW_FIELDS, "task", *_RESULT_COLUMNS])
         for row in leaderboard.rows:
             own = [getattr(row, field) for field in _ROW_FIELDS]
             facts = [leaderboard.run, leaderboard.version, *own]
             for task, result in row.results.items():
-                writer.writerow([*facts, task, *_csv_result(result)])
+                writer.writerow([*facts, task, *_values(result)])
             n = sum(result.n for result in row.results.values() if result.accuracy is not None)
             overall = CellResult(accuracy=row.mean, interval=row.mean_interval, n=n)
-            writer.writerow([*facts, "mean", *_csv_result(overall)])
+            writer.writerow([*facts, "mean", *_values(overall)])
         return out.getvalue().rstrip("\n")
 
 
@@ -113,48 +115,42 @@ _ROW_FIELDS = [
     "kind", "method", "student", "random_weights", "teacher", "completions", "degree", "temperature", "fraction", "selection",
     "extractor", "source", "variant", "split", "fold", "limit",
 ]  # fmt: skip
-_RESULT_FIELDS = [
-    "accuracy", "low", "high", "interval", "n", "patterns", "missing", "seeds", "seed_values", "extractor_version",
-    "training_rows", "contains_answer", "correct_format", "complete",
-    "rationale_words", "k", "pass_at_k", "maj_at_k", "parameters", "kept", "covered", "money", "currency", "rows_cut",
-    "prompts_cut", "reason",
-]  # fmt: skip
+_RESULT_COLUMNS: dict[str, Callable[[CellResult], object]] = {
+    "accuracy": lambda r: r.accuracy,
+    "low": lambda r: r.interval.low if r.interval else None,
+    "high": lambda r: r.interval.high if r.interval else None,
+    "interval": lambda r: r.interval.method if r.interval else None,
+    "n": lambda r: r.n or None,
+    "patterns": lambda r: r.patterns,
+    "missing": lambda r: r.missing,
+    "seeds": lambda r: r.seeds or None,
+    "seed_values": lambda r: " ".join(map(str, r.seed_values)),
+    "extractor_version": lambda r: r.extractor_version,
+    "training_rows": lambda r: r.training_rows,
+    "contains_answer": lambda r: r.metrics.contains_answer if r.metrics else None,
+    "correct_format": lambda r: r.metrics.correct_format if r.metrics else None,
+    "complete": lambda r: r.metrics.complete if r.metrics else None,
+    "rationale_words": lambda r: r.metrics.rationale_words if r.metrics else None,
+    "k": lambda r: r.metrics.at_k[-1].k if r.metrics and r.metrics.at_k else None,
+    "pass_at_k": lambda r: r.metrics.at_k[-1].pass_at_k if r.metrics and r.metrics.at_k else None,
+    "maj_at_k": lambda r: r.metrics.at_k[-1].maj_at_k if r.metrics and r.metrics.at_k else None,
+    "parameters": lambda r: r.parameters,
+    "kept": lambda r: r.curation.kept if r.curation else None,
+    "covered": lambda r: r.curation.covered if r.curation else None,
+    "money": lambda r: r.spending.money if r.spending else None,
+    "currency": lambda r: r.spending.currency if r.spending else None,
+    "rows_cut": lambda r: r.rows_cut,
+    "prompts_cut": lambda r: r.prompts_cut,
+    "reason": lambda r: r.reason,
+}
+"""Columns of the CSV: a name, and its value for one cell.
+
+``k`` is the largest k, the number of completions that every question has; JSON has the smaller k too.
+"""
 
 
-def _csv_result(r: CellResult) -> list[object]:
-    """Return the values of :data:`_RESULT_FIELDS`.
-
-    ``k`` is the largest k, the number of completions that every question has; JSON has the smaller k too.
-    """
-    shares = r.metrics
-    most = shares.at_k[-1] if shares and shares.at_k else None
-    return [
-        r.accuracy,
-        r.interval.low if r.interval else None,
-        r.interval.high if r.interval else None,
-        r.interval.method if r.interval else None,
-        r.n or None,
-        r.patterns,
-        r.missing,
-        r.seeds or None,
-        " ".join(map(str, r.seed_values)),
-        r.extractor_version,
-        r.training_rows,
-        *(
-            (shares.contains_answer, shares.correct_format, shares.complete, shares.rationale_words)
-            if shares
-            else [None] * 4
-        ),
-        *((most.k, most.pass_at_k, most.maj_at_k) if most else [None] * 3),
-        r.parameters,
-        r.curation.kept if r.curation else None,
-        r.curation.covered if r.curation else None,
-        r.spending.money if r.spending else None,
-        r.spending.currency if r.spending else None,
-        r.rows_cut,
-        r.prompts_cut,
-        r.reason,
-    ]
+def _values(result: CellResult) -> list[object]:
+    return [value(result) for value in _RESULT_COLUMNS.values()]
 
 
 class JsonReporter(Reporter):

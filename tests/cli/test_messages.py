@@ -44,12 +44,12 @@ def test_guess_of_a_task_of_ones_own_goes_by_its_answers(
     assert guess(cli.json("run", *own_task(cli, answer_type, many, more))) == expected
 
 
-def test_task_file_that_the_matrix_does_not_ask_is_told(cli: Cli, demo: Path) -> None:
+def test_task_file_that_the_matrix_does_not_use_is_reported(cli: Cli, demo: Path) -> None:
     own_task(cli, "number", [{"question": f"How many of {i}?", "answer": "4"} for i in range(20)])
     assert "add it with --tasks mine" in cli("plan", "--task", "mine.yaml", "--matrix", demo).stderr
 
 
-def test_doubled_questions_of_ones_own_task_are_told_by_the_plan(cli: Cli) -> None:
+def test_plan_reports_doubled_questions_of_an_own_task(cli: Cli) -> None:
     lines = [{"question": f"How many of {i % 12}?", "answer": "4"} for i in range(20)]
     said = cli("plan", *own_task(cli, "number", lines)).stdout
     found = re.search(r"mine: (\d) test questions are also training questions", said)
@@ -74,7 +74,7 @@ def test_gold_of_the_wrong_type_names_file_and_record(cli: Cli) -> None:
         ("{name: parot, tasks: [parity]}", "Did you mean 'parrot'"),
     ],
 )
-def test_student_that_is_none_is_told(cli: Cli, entry: str, said: str) -> None:
+def test_invalid_student_is_reported(cli: Cli, entry: str, said: str) -> None:
     (cli.folder / "m.yaml").write_text(f"name: m\ntasks: [parity]\nmethods: [fine-tune]\nstudents: [{entry}]\n")
     assert said in cli("plan", "--matrix", "m.yaml", code=2).stderr
 
@@ -159,7 +159,7 @@ def test_plan_of_nothing_that_can_run_says_so(cli: Cli, demo: Path) -> None:
     assert "no cell can run:\n  parity has no twin" in said
 
 
-def test_budget_that_guards_nothing_is_told(cli: Cli, demo: Path) -> None:
+def test_budget_without_effect_is_reported(cli: Cli, demo: Path) -> None:
     assert "--budget has no effect" in cli("run", "--matrix", demo, "--budget", "5").stderr
     assert (
         "Without a currency, the amount is in US dollars"
@@ -202,15 +202,13 @@ def test_runs_of_other_limits_are_compared_with_a_word_of_it(cli: Cli, demo: Pat
         (("rnu",), "(`rtbench --help` lists them)"),
     ],
 )
-def test_slips_are_told_with_what_could_stand_there(
-    cli: Cli, demo: Path, arguments: tuple[str, ...], said: str
-) -> None:
+def test_slips_are_reported_with_what_is_allowed(cli: Cli, demo: Path, arguments: tuple[str, ...], said: str) -> None:
     matrix = ("--matrix", demo) if arguments[0] != "rnu" else ()
     assert said in cli(*arguments, *matrix, code=2).stderr
     assert not (cli.workspace / "runs").exists()
 
 
-def test_slips_in_files_and_the_environment_are_told(cli: Cli, demo: Path) -> None:
+def test_slips_in_files_and_the_environment_are_reported(cli: Cli, demo: Path) -> None:
     arguments = own_task(cli, "number", [{"questoin": "How many?", "answer": "4"}] * 20)
     assert (
         "line 1: the record has no field 'question' (it has: questoin, answer)"

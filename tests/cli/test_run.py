@@ -109,7 +109,7 @@ def test_plan_counts_once_what_degrees_and_parts_share(cli: Cli, demo: Path, tea
         assert planned == len(ledger(cli.workspace)) - before
 
 
-def test_draws_that_are_all_alike_are_told(cli: Cli, demo: Path) -> None:
+def test_identical_draws_are_reported(cli: Cli, demo: Path) -> None:
     """The counter says the same whatever its seed is."""
     done = cli("run", "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "4")
     assert "warning: complete parity/counter: train count ×4: all 4 completions are identical" in done.stderr
@@ -270,7 +270,7 @@ os.fsync = fsync
 """
 
 
-def test_disk_that_does_not_take_completions_is_said_and_the_run_goes_on_later(cli: Cli, demo: Path) -> None:
+def test_full_disk_is_reported_and_the_run_resumes_later(cli: Cli, demo: Path) -> None:
     (cli.folder / "disk.py").write_text(BROKEN_DISK)
     said = cli("run", "--plugin", "disk.py", "--matrix", demo, "--methods", "fine-tune", code=1).stderr
     assert "not all completions could be written to disk (Input/output error)" in said
@@ -354,7 +354,7 @@ def test_self_consistency_takes_the_majority(cli: Cli, demo: Path) -> None:
     assert len(votes.read_text().splitlines()) == 160
 
 
-def test_other_metrics_stand_beside_accuracy_as_means_over_seeds(cli: Cli, demo: Path) -> None:
+def test_other_metrics_are_means_over_seeds(cli: Cli, demo: Path) -> None:
     options = ("--matrix", demo, "--methods", "self-consistency", "--seeds", "0,1")
     board = json.loads(cli("run", *options, "--format", "json").stdout)
     row = next(row for row in board["rows"] if (row["method"], row.get("student")) == ("self-consistency", "parrot"))

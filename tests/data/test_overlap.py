@@ -53,7 +53,7 @@ def test_every_card_says_what_is_counted(make_cli: MakeCli, data_dir: Path) -> N
         assert stated or said.startswith("\n\nNot known"), name
 
 
-def test_it_stands_below_the_board_and_in_the_list(make_cli: MakeCli, data_dir: Path) -> None:
+def test_overlap_is_below_the_board_and_in_the_list(make_cli: MakeCli, data_dir: Path) -> None:
     cli = make_cli(data=data_dir)
     found: Any = cli.json("tasks", "overlap", "--tasks", "date_understanding,multiarith")
     assert found["date_understanding default"]["run"] == found["date_understanding default"]["test"] == 111

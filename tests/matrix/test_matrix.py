@@ -315,7 +315,7 @@ def test_splits_are_an_axis(make_cli: MakeCli, data_dir: Path) -> None:
     assert "unknown split 'templates'" in cli("plan", "--matrix", path, code=2).stderr
 
 
-def test_split_that_no_task_has_and_task_that_no_model_is_for_are_told_with_the_nearest(cli: Cli, demo: Path) -> None:
+def test_unknown_split_and_unserved_task_are_reported_with_the_nearest_name(cli: Cli, demo: Path) -> None:
     said = cli("plan", "--matrix", demo, "--split", "defalt", code=2).stderr
     assert "unknown split 'defalt'\nDid you mean 'default'?" in said
     path = matrix(cli, TWIN.replace("students: [parrot]", "students: [{name: parrot, tasks: [multiarit]}]"))

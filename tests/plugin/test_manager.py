@@ -250,7 +250,7 @@ def summary(cli: Cli, body: str) -> Path:
     return path
 
 
-def test_summary_of_a_plugin_stands_below_what_people_read(cli: Cli, demo: Path) -> None:
+def test_summary_of_plugins_comes_last(cli: Cli, demo: Path) -> None:
     plugin = summary(cli, "return f'{run.name} has {len(run.cells)} cells, {services.store.root.name}'")
     arguments = ("--plugin", plugin, "-p", "no:claims")
     done = cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "r", *arguments)

@@ -201,7 +201,7 @@ def test_file_without_golds_is_scored_against_the_data(tmp_path: Path, data_dir:
     assert len(scored.unmatched) == 1
 
 
-def test_result_does_not_depend_on_whether_data_are_at_hand(tmp_path: Path, data_dir: Path) -> None:
+def test_result_does_not_depend_on_whether_the_data_are_local(tmp_path: Path, data_dir: Path) -> None:
     path, task = data_dir / "teacher" / "gpt-4__fs_cot__date_understanding.jsonl.gz", task_named("date_understanding")
     stripped = tmp_path / path.name.removesuffix(".gz")
     lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]

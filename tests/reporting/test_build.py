@@ -6,15 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from rtbench_plugins.paper.reference import reported_rows
-from rtbench_plugins.reporters.tables import CsvReporter, MarkdownReporter, TableReporter
 from rtbench_plugins.reporters.wording import describe
 
-from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
-from rtbench.schema.scores import Interval
-from rtbench.schema.training import CurationYield
+from rtbench.schema.leaderboard import in_percent
 from tests.helpers.cli import DEMO, Cli
 from tests.helpers.matrices import BUILT_IN, TWIN
 
@@ -40,86 +36,6 @@ def test_leaderboard_counts_patterns_where_questions_share_them(cli: Cli) -> Non
     )
     lines = list(csv.DictReader(io.StringIO(cli("report", "--format", "csv").stdout)))
     assert str(test["patterns"]) in {line["patterns"] for line in lines}
-
-
-def board(reason: str | None = None) -> Leaderboard:
-    result = CellResult(
-        accuracy=0.5,
-        interval=Interval(low=0.4, high=0.6, method="wilson"),
-        n=100,
-        seeds=1,
-        seed_values=(0,),
-        extractor_version=3,
-        curation=CurationYield(questions=10, completions=10, kept=7, covered=6, removed={"correct": 3}),
-    )
-    other = CellResult(reason=reason) if reason else CellResult(accuracy=1.0, n=10, seeds=1, seed_values=(0,))
-    row = LeaderboardRow(
-        kind="measured",
-        method="fine-tune-cot",
-        teacher="t|eacher",
-        student="s",
-        degree=8,
-        selection="best-test",
-        extractor="flexible",
-        completions="recorded",
-        split="default",
-        variant="original",
-        results={"a": result, "b": other},
-        mean=0.5 if reason else 0.75,
-        mean_interval=Interval(low=0.3, high=0.9, method="jeffreys"),
-        measured=1 if reason else 2,
-    )
-    return Leaderboard(
-        run="r", matrix="m", description="", version="0", tasks=("a", "b"), rows=(row,), made="2026-11-27"
-    )
-
-
-def test_everything_that_must_stand_beside_a_number_does() -> None:
-    for text in (TableReporter().render(board()), MarkdownReporter().render(board())):
-        for said in (
-            "50.0 [40",
-            "extractor: flexible",
-            "split: default",
-            "n: a 100",
-            "best-test",
-            "it overstates accuracy",
-            "(recorded)",
-            "kept 7 of 10 completions",
-            "seed: 0",
-            "95 % interval (Wilson; for means: Jeffreys)",
-            "extractor: flexible v3",
-            "rtbench 0, 2026-11-27",
-        ):
-            assert said in text, said
-
-
-def test_part_of_the_questions_is_named_with_its_row_and_its_yield() -> None:
-    whole = board()
-    part = msgspec.structs.replace(whole, rows=(msgspec.structs.replace(whole.rows[0], fraction=0.125),))
-    text = TableReporter().render(part)
-    assert "12.5% of questions" in text.partition("yield")[0]
-    assert "D=8 12.5% of questions a: kept 7" in text
-
-
-def test_cell_without_a_number_shows_why() -> None:
-    for text in (TableReporter().render(board("the dog ate it")), MarkdownReporter().render(board("the dog ate it"))):
-        assert "—" in text
-        assert "the dog ate it" in text
-        assert "50.0 [30–90] (1/2)" in text, "a mean over a part of the tasks says so"
-
-
-def test_hostile_names_do_not_break_a_markdown_table() -> None:
-    lines = [line for line in MarkdownReporter().render(board()).splitlines() if line.startswith("|")]
-    assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
-
-
-def test_csv_has_one_line_per_row_and_task() -> None:
-    lines = list(csv.DictReader(io.StringIO(CsvReporter().render(board("why,\nso")))))
-    assert [(line["task"], line["accuracy"], line["reason"]) for line in lines] == [
-        ("a", "0.5", ""),
-        ("b", "", "why,\nso"),
-        ("mean", "0.5", ""),
-    ]
 
 
 def test_reported_rows_are_the_papers_figures() -> None:
@@ -198,62 +114,6 @@ def test_twins_and_folds_have_rows_of_their_own(cli: Cli) -> None:
     assert both["teacher", "ood"]["results"]["multiarith"]["interval"]["method"] == "two-level bootstrap"
 
 
-def twin_board(*more: LeaderboardRow) -> Leaderboard:
-    def row(fold: str) -> LeaderboardRow:
-        interval = Interval(low=0.4, high=0.6, method="two-level bootstrap")
-        result = CellResult(accuracy=0.5, interval=interval, n=600, seeds=3, seed_values=(0, 1, 4))
-        return LeaderboardRow(
-            kind="measured",
-            method="fine-tune",
-            student="s",
-            extractor="flexible",
-            source="twin",
-            variant="twin",
-            split="default",
-            fold=fold,  # type: ignore[arg-type]
-            results={"multiarith": result},
-        )
-
-    rows = (row("test"), row("ood"), *more)
-    return Leaderboard(run="r", matrix="m", description="", version="0", tasks=("multiarith",), rows=rows)
-
-
-def test_source_fold_and_questions_per_seed_stand_beside_the_numbers() -> None:
-    for text in (TableReporter().render(twin_board()), MarkdownReporter().render(twin_board())):
-        for said in (
-            "fine-tune on ood",
-            "source: twin; split: default",
-            "n: multiarith 600 (3 seeds × 200)",
-            "n on ood: multiarith 600 (3 seeds × 200)",
-            "ood: questions harder",
-            "95 % interval (bootstrap over seeds, then questions)",
-            "seeds: 0, 1, 4",
-        ):
-            assert said in text, said
-        assert "wording" not in text
-        assert "on test" not in text
-    assert "source: upstream (wording: original)" in MarkdownReporter().render(board())
-    lines = list(csv.DictReader(io.StringIO(CsvReporter().render(twin_board()))))
-    assert {(line["source"], line["variant"], line["fold"]) for line in lines} == {
-        ("twin", "twin", "test"),
-        ("twin", "twin", "ood"),
-    }
-
-
-def test_papers_figures_are_marked_as_of_other_questions_beside_a_twins() -> None:
-    reported = reported_rows(["multiarith"])
-    assert {(row.kind, row.source, row.variant) for row in reported} == {("reported", "upstream", "")}
-    for render in (TableReporter().render, MarkdownReporter().render):
-        text = render(twin_board(*reported))
-        assert "fine-tune (reported, upstream)" in text
-        assert "(reported)" not in text
-        assert "do not compare them with rows on a twin's questions" in text
-        assert "best-test (only in the paper's rows): the epoch with the highest test accuracy" in text
-        assert "fine-tune (reported)" in render(
-            Leaderboard(run="r", matrix="m", description="", version="0", tasks=("multiarith",), rows=reported)
-        )
-
-
 def test_record_of_an_older_run_is_still_read(cli: Cli, demo: Path) -> None:
     """Records know neither source nor fold where they have the usual ones."""
     cli("run", "--matrix", demo, "--methods", "fine-tune")
@@ -261,36 +121,6 @@ def test_record_of_an_older_run_is_still_read(cli: Cli, demo: Path) -> None:
     cells = json.loads(path.read_text())["cells"]
     assert not any("source" in cell or "fold" in cell for cell in cells)
     assert ",upstream," in cli("report", "--format", "csv").stdout
-
-
-def test_rows_below_the_guess_and_parts_under_a_limit_are_told() -> None:
-    def row(method: str, accuracy: float, high: float, **facts: object) -> LeaderboardRow:
-        result = CellResult(accuracy=accuracy, interval=Interval(low=0.0, high=high, method="wilson"), n=100)
-        return LeaderboardRow(
-            kind="measured", method=method, student="s", extractor="e", results={"a": result}, **facts
-        )  # type: ignore[arg-type]
-
-    guess = LeaderboardRow(kind="random", method="random", results={"a": CellResult(accuracy=0.5)})
-    low = [row("zero-shot", 0.1, 0.2, selection=selection) for selection in (None, "val")]
-    rows = (guess, *low, row("fine-tune", 0.45, 0.55, fraction=0.5, limit=20))
-    text = TableReporter().render(
-        Leaderboard(run="r", matrix="m", description="", version="0", tasks=("a",), rows=rows)
-    )
-    assert "Worse than guessing: zero-shot s on a. A completion without an answer counts as wrong" in text
-    assert (
-        "Only the first 20 questions of each fold were used (of a fraction of the training questions, the first" in text
-    )
-
-
-def test_what_another_extractor_than_the_shown_one_decided_is_told() -> None:
-    import msgspec
-
-    whole = msgspec.structs.replace(board(), kept_by="strict")
-    said = "The extractor shown is not the one by which rationales were kept and epochs were chosen: strict."
-    assert said in TableReporter().render(whole)
-    rows = tuple(msgspec.structs.replace(row, degree=None, selection="val") for row in whole.rows)
-    assert "The extractor shown" not in TableReporter().render(msgspec.structs.replace(whole, rows=rows))
-    assert "The extractor shown" not in TableReporter().render(board())
 
 
 def test_one_share_is_printed_alike_everywhere() -> None:

@@ -42,7 +42,7 @@ recipe: {{epochs: 1}}
 """
 
 
-def test_a_worse_teacher_is_told_from_a_better_one_and_a_run_not_from_itself(cli: Cli) -> None:
+def test_worse_teacher_differs_and_a_run_equals_itself(cli: Cli) -> None:
     for name, errors in (("good", 0.0), ("bad", 0.8)):
         (cli.folder / "m.yaml").write_text(RUN.format(errors=errors))
         cli("run", "--matrix", "m.yaml", "--name", name)
@@ -83,7 +83,7 @@ recipe: {{epochs: 1}}
 """
 
 
-def test_seeds_are_paired_and_what_is_not_trained_stands_for_every_seed(cli: Cli) -> None:
+def test_seeds_are_paired_and_untrained_rows_serve_every_seed(cli: Cli) -> None:
     """Of three seeds and two, the two in common count; the base student's one cell is compared once."""
     for name, errors, seeds in (("good", 0.0, [0, 1, 2]), ("bad", 0.8, [1, 2])):
         (cli.folder / "m.yaml").write_text(SEEDS.format(errors=errors, seeds=seeds))

@@ -215,7 +215,7 @@ def test_paper_compares_numbers_only_within_its_tolerance() -> None:
         ("flexible", "Answer: d", "D"),
     ],
 )
-def test_choice_letter_must_stand_alone(rule: str, text: str, found: str | None) -> None:
+def test_choice_letter_is_a_word_of_its_own(rule: str, text: str, found: str | None) -> None:
     assert extracted(rule, "choice", text, None, ("red", "green", "blue", "grey")) == found
 
 

@@ -58,7 +58,7 @@ class Options(Record, frozen=True):
         ({"names": ["x" * 80, 1]}, "here, names[1]: 1 is not text", None),
     ],
 )
-def test_mistake_is_told_by_key(given: dict[str, Any], said: str, advice: str | None) -> None:
+def test_mistake_names_the_key(given: dict[str, Any], said: str, advice: str | None) -> None:
     with pytest.raises((BadInputError, UnknownNameError)) as caught:
         convert({"model": "m"} | given, Options, where="here")
     text = str(caught.value)

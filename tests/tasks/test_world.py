@@ -73,7 +73,7 @@ def test_overlaps_speak_of_known_values() -> None:
         assert set(line.split(", ") if "," in line else line.split()) <= known, line
 
 
-def test_what_stands_before_a_value_determines_it() -> None:
+def test_text_before_a_value_determines_it() -> None:
     told: dict[str, str] = {}
     for fact in FACTS.values():
         for text in texts_of(fact):

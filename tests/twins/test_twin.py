@@ -68,7 +68,7 @@ def test_slip_is_what_the_next_steps_build_on() -> None:
     assert 100 < slipped < 160, "three steps at .3: about two thirds of the texts have a slip"
 
 
-def test_malformed_and_truncated_are_told_to_the_writer() -> None:
+def test_narrator_writes_malformed_and_truncated_texts() -> None:
     problem = problems(1)[0]
     malformed = narrator(error_rate=1.0, mix=(0.0, 1.0, 0.0))
     assert SumTwin().explain(problem, malformed) == problem.answer
@@ -203,7 +203,7 @@ def test_knobs_are_checked_and_replace_the_standard_ones() -> None:
                                     "twin-1+terms=", "twin-1+terms=03", "twin-1+terms=3+largest=50")),
     ]
 )  # fmt: skip
-def test_a_twins_variant_is_told_by_its_name(variant: str, setting: TwinSetting | None) -> None:
+def test_variant_of_a_twin_is_recognized_by_its_name(variant: str, setting: TwinSetting | None) -> None:
     assert setting_of(variant) == setting
     assert setting is None or variant_of(setting.seed, setting.knobs, setting.ood_knobs) == variant
 

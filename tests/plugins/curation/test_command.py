@@ -110,7 +110,7 @@ def test_verdict_is_the_very_last_word(
     assert stages["judge"]["left"] == (stages["correct"]["left"] if kept else 0)
 
 
-def test_judge_that_gives_no_verdict_is_told_of(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
+def test_judge_without_a_verdict_is_reported(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
     mute = server(answer="perhaps")
     judge = f"""{{use: judge, model: {{use: openai, model: m, base_url: "{mute.url}", api_key_env: null}}}}"""
     path = tmp_path / "m.yaml"

@@ -85,7 +85,7 @@ def test_two_processes_of_a_job_learn_what_one_learns(make_cli: MakeCli) -> None
         assert_same_training(together, alone)
 
 
-def test_failure_of_a_process_is_told_and_ends_the_others(cli: Cli) -> None:
+def test_failure_of_a_process_is_reported_and_ends_the_others(cli: Cli) -> None:
     """The second process fails before the two have met; the first one would wait for long."""
     act = "if not first: raise StepFailedError('the second one is ill')\n        time.sleep(600)"
     process = cli.start(*pair(cli, act), *LOCAL, "--format", "json")
@@ -135,7 +135,7 @@ def test_ctrl_c_cancels_jobs_and_the_next_run_goes_on(make_cli: MakeCli, demo: P
         ([], "sbatch, srun, squeue, scancel not found"),
     ],
 )
-def test_options_that_cannot_be_are_told(cli: Cli, demo: Path, given: list[str], said: str) -> None:
+def test_invalid_options_are_reported(cli: Cli, demo: Path, given: list[str], said: str) -> None:
     options = [part for option in given for part in ("--executor-option", option)]
     without_slurm = Cli(cli.folder, {**cli.environment, "PATH": str(cli.folder)})
     done = without_slurm("run", "--matrix", demo, "--executor", "slurm", *options, code=2)

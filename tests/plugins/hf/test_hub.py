@@ -136,7 +136,7 @@ def hub(tiny, tmp_path):
     made.stop()
 
 
-def test_hub_id_without_a_commit_stands_for_one_commit_from_the_first_plan_on(hub):
+def test_hub_id_without_a_commit_means_one_commit_from_the_first_plan_on(hub):
     first = hub()
     assert first["fingerprint"] == f"org/tiny@{FIRST}"
     assert first["options"]["revision"] == FIRST, "workers load exactly it"

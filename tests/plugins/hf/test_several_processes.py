@@ -40,7 +40,7 @@ def test_two_processes_that_were_killed_go_on(make_cli: MakeCli, *, sharded: boo
     assert all(torch.equal(tensor, expected_weights[name]) for name, tensor in weights.items())
 
 
-def test_failure_of_a_process_is_told_as_any_other(cli: Cli) -> None:
+def test_failure_of_a_process_is_reported_like_any_other(cli: Cli) -> None:
     path = matrix(cli, {"use": "hf-causal", "processes": 2}, learning_rate=1e30)
     done = cli("run", "--matrix", path, code=1)
     assert "Lower the learning rate" in done.stdout + done.stderr

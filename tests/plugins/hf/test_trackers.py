@@ -29,7 +29,7 @@ def told(cli: Cli) -> dict[str, list[tuple[int, float]]]:
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_losses_are_told(make_cli: MakeCli, processes: int) -> None:
+def test_losses_are_logged(make_cli: MakeCli, processes: int) -> None:
     tracked, plain = make_cli("tracked"), make_cli("plain")
     student = SMALL | {"processes": processes}
     tracked("run", "--matrix", matrix(tracked, student), "--report-to", "tensorboard")

@@ -333,7 +333,7 @@ def test_folder_of_the_other_family_is_refused(tiny, tmp_path):
         tiny.student("decoder", model=str(folder)).load(None, (), "f")
 
 
-def test_hub_model_that_is_not_at_hand_says_what_to_do(tiny, tmp_path, monkeypatch):
+def test_hub_model_that_is_not_local_says_what_to_do(tiny, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     one = tiny.student("decoder", model="nobody/no-such-model", revision="f" * 40)
     assert one.model().fingerprint == f"nobody/no-such-model@{'f' * 40}"

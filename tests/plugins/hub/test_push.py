@@ -128,7 +128,7 @@ def test_rationales_are_those_that_were_learned_from(ran: Cli, hub: Hub) -> None
     assert len(lines) == sum("rationale" in one for one in stored)
 
 
-def test_what_cannot_be_pushed_is_said_and_nothing_is(ran: Cli, hub: Hub) -> None:
+def test_invalid_push_is_reported_and_pushes_nothing(ran: Cli, hub: Hub) -> None:
     assert "Add --repo" in ran("hub", "push", "demo", code=2).stderr
     assert "Add --cell" in ran("hub", "push", "demo", "--what", "student", "--repo", "me/x", code=2).stderr
     assert (

@@ -30,7 +30,7 @@ def filled(measured: Leaderboard, table: str) -> set[str]:
     return {label for label, cell in cells(measured, table).items() if cell.measured is not None}
 
 
-def test_a_figure_stands_beside_the_row_that_measures_the_same() -> None:
+def test_published_figure_joins_the_row_that_measures_the_same() -> None:
     greedy = "fine-tune-cot gpt2-large from text-davinci-002"
     assert filled(board(row(degree=1)), "tab:performance_gpt2") == {greedy}
     assert filled(board(row(degree=64)), "tab:performance_gpt2") == {f"{greedy} D=64"}
@@ -40,7 +40,7 @@ def test_a_figure_stands_beside_the_row_that_measures_the_same() -> None:
     assert filled(board(teacher), "tab:performance_gpt2") == {"teacher text-davinci-002"}
 
 
-def test_what_is_something_else_stands_beside_nothing() -> None:
+def test_row_of_another_kind_gets_no_published_figure() -> None:
     others = [
         row(degree=1, source="twin"), row(degree=1, fold="ood"), row(degree=1, split="template"), row(degree=3),
         row(degree=1, teacher="gpt-4"), row(degree=1, fraction=0.5), row(degree=1, method="fine-tune"),
@@ -50,7 +50,7 @@ def test_what_is_something_else_stands_beside_nothing() -> None:
     assert why == "this run has no such row"
 
 
-def test_parts_of_the_training_questions_are_told_apart() -> None:
+def test_fractions_of_the_training_questions_are_distinct() -> None:
     part = row(method="fine-tune", student="curie", teacher=None, fraction=0.0762)
     assert filled(board(part), "fig:dataset_size") == {"fine-tune curie 32 questions"}
     whole = row(method="fine-tune", student="curie", teacher=None)

@@ -199,7 +199,7 @@ def test_any_text_survives_the_tokenizer(tokenizer, text):
     assert found.decode(found(text, add_special_tokens=False)["input_ids"]) == text.encode(errors="ignore").decode()
 
 
-def test_words_are_single_tokens_and_digits_stand_alone(tokenizer):
+def test_words_are_single_tokens_and_so_are_digits(tokenizer):
     pieces = tokenizer.convert_ids_to_tokens(tokenizer("Paul has 123 wugs.")["input_ids"])
     assert pieces == ["Paul", "Ġhas", "Ġ1", "2", "3", "Ġ", "w", "u", "g", "s", "."]
     assert tokenizer.unk_token is None

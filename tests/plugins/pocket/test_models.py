@@ -140,7 +140,7 @@ def test_folder_called_like_a_shipped_model_needs_its_path(tmp_path, monkeypatch
     assert folder_of("pocket-0.5m") == MODELS / "pocket-0.5m", "the folder here is the shipped one"
 
 
-def test_models_whose_folders_have_one_name_are_told_apart():
+def test_models_whose_folders_have_one_name_are_distinct():
     result = [ProbeResult(probe="one flip", correct=3, n=4, seen=True)]
     assert table_of({"a/mine": result, "b/mine": result})[0] == ("probe", "n", "a/mine", "b/mine")
     assert table_of({"a/mine": result, "b/yours": result}) == [

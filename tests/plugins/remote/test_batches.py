@@ -202,7 +202,7 @@ def test_what_is_out_in_a_batch_is_not_asked_directly(server: MakeServer, tmp_pa
     assert len(list(direct.open(direct.members()[0]).generate(asked(12)))) == 12
 
 
-def test_batch_that_is_gone_is_told_and_asked_again_in_the_next_go(server: MakeServer, tmp_path: Path) -> None:
+def test_lost_batch_is_reported_and_asked_again_by_the_next_run(server: MakeServer, tmp_path: Path) -> None:
     fine = server(batch_seconds=60.0)
     teacher = fine.teacher(None, tmp_path, batch=True)
     with pytest.raises(NotYetError):

@@ -116,9 +116,7 @@ def test_recipe_that_needs_every_epoch_is_refused(server: MakeServer, tmp_path: 
 
 
 @pytest.mark.parametrize("ends", ["failed", "cancelled"])
-def test_job_that_does_not_succeed_is_told_and_made_anew_in_the_next_go(
-    server: MakeServer, tmp_path: Path, ends: str
-) -> None:
+def test_failed_job_is_reported_and_repeated_by_the_next_run(server: MakeServer, tmp_path: Path, ends: str) -> None:
     bad = server(job_ends=ends)
     training = Training(student(bad), tmp_path / "a")
     with pytest.raises(StepFailedError, match=f"ftjob-1 {ends}: the rows are too few"):
@@ -260,7 +258,7 @@ def test_whole_run_shows_what_plan_budget_and_board_say_of_its_money(cli: Cli, s
     assert row["results"]["parity"]["seeds"] == 2
 
 
-def test_missing_key_is_told_once_whether_a_training_or_its_test_is_still_to_do(cli: Cli, server: MakeServer) -> None:
+def test_missing_key_is_reported_once_whether_a_training_or_its_test_is_left(cli: Cli, server: MakeServer) -> None:
     fine = server()
     path = matrix(cli, fine, api_key_env="MY_KEY")
     said = "student 'far': the environment variable MY_KEY is not set"

@@ -116,7 +116,7 @@ def test_missing_key_is_named_before_anything_is_asked(monkeypatch: pytest.Monke
         locked.open(locked.members()[0])
 
 
-def test_missing_key_is_told_by_the_plan_and_once_by_the_run(cli: Cli, server: MakeServer) -> None:
+def test_missing_key_is_reported_by_the_plan_and_once_by_the_run(cli: Cli, server: MakeServer) -> None:
     locked = server(key=KEY, answer="yes")
     path = matrix(cli, locked, api_key_env="MY_KEY", price={"input": 1, "output": 1})
     said = "teacher 'far': the environment variable MY_KEY is not set"
@@ -138,7 +138,7 @@ def test_missing_key_is_told_by_the_plan_and_once_by_the_run(cli: Cli, server: M
     assert cli.json("plan", "--matrix", path)["lacking"] == []
 
 
-def test_key_that_two_teachers_lack_is_told_once(cli: Cli, server: MakeServer) -> None:
+def test_key_that_two_teachers_lack_is_reported_once(cli: Cli, server: MakeServer) -> None:
     path = matrix(cli, server(key=KEY), api_key_env="MY_KEY")
     second = ", {name: further, use: openai, model: m, api_key_env: MY_KEY}]"
     path.write_text(path.read_text().replace("}]", "}" + second))

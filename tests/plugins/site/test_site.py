@@ -215,7 +215,7 @@ def test_cell_is_opened_searched_and_paged(browser: Chrome, site: str, request: 
 def test_hostile_text_is_shown_and_not_run(browser: Chrome, user: Cli) -> None:
     (user.folder / "bad.py").write_text(PLUGIN)
     matrix = {
-        "name": "<b>bad</b>",
+        "name": "bad",
         "tasks": ["parity"],
         "methods": ["fine-tune-cot"],
         "teachers": ["hostile"],

@@ -57,7 +57,7 @@ def test_table_has_claim_effect_interval_paper_and_cells(run: Bench, cli: Cli) -
     assert "paper: ft_cot curie 33.3 − ft curie 15.0 (tab:performance)" in said
 
 
-def test_number_of_patterns_stands_beside_the_questions(bench: Bench, cli: Cli) -> None:
+def test_number_of_patterns_follows_the_number_of_questions(bench: Bench, cli: Cli) -> None:
     bench.seeds("fine-tune", share(20), patterns=25)
     bench.cot(share(60), patterns=25)
     bench.record()
@@ -123,7 +123,7 @@ def test_damaged_score_costs_the_report_its_claims_only(run: Bench, cli: Cli) ->
     assert "warning: plugin 'claims'" in done.stderr
 
 
-def test_claims_stand_below_the_table_of_a_run_and_its_report(cli: Cli) -> None:
+def test_claims_follow_the_table_of_a_run_and_its_report(cli: Cli) -> None:
     """With the third-party task, teacher and student; other formats stay as they are."""
     path = cli.folder / "m.yaml"
     path.write_text(DEMO)

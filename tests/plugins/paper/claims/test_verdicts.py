@@ -74,7 +74,7 @@ def test_questions_of_one_pattern_are_no_independent_evidence(bench: Bench) -> N
     assert verdicts == [("supported", 0.1, 100, 100), ("inconclusive", 0.1, 100, 10)]
 
 
-def test_few_patterns_are_said(bench: Bench) -> None:
+def test_few_patterns_are_reported(bench: Bench) -> None:
     bench.seeds("fine-tune", share(20), patterns=5)
     bench.cot(share(60), patterns=5)
     found = bench.line("C1")
@@ -127,7 +127,7 @@ def test_students_are_pooled_and_shown_each(bench: Bench) -> None:
     assert all(part.n == 100 for part in found.by_seed)
 
 
-def test_other_teachers_and_degrees_stand_beside_and_not_in_the_comparison(bench: Bench) -> None:
+def test_other_teachers_and_degrees_are_shown_outside_the_comparison(bench: Bench) -> None:
     bench.seeds("fine-tune", share(20))
     bench.cot(share(40))
     bench.cot(share(80), degree=8)
@@ -138,7 +138,7 @@ def test_other_teachers_and_degrees_stand_beside_and_not_in_the_comparison(bench
     assert "teacher main" in found.notes, "the one that most cells learn from"
 
 
-def test_what_stands_beside_is_of_the_same_students_and_seeds(bench: Bench) -> None:
+def test_rows_outside_the_comparison_have_the_same_students_and_seeds(bench: Bench) -> None:
     """A student or seed that the line itself lacks is left out; one that only the line has is named by those there are."""
     for student in ("small", "large"):
         bench.seeds("fine-tune", share(20), student=student)
@@ -335,7 +335,7 @@ def test_parts_of_the_questions_are_looked_at_by_c5_only(bench: Bench) -> None:
     assert bench.line("C1").reason == "the run has no fine-tune"
 
 
-def test_the_largest_part_that_a_run_has_stands_for_all_questions_and_is_named(bench: Bench) -> None:
+def test_largest_fraction_of_a_run_counts_as_all_questions_and_is_named(bench: Bench) -> None:
     bench.seeds("fine-tune", share(20), fraction=0.5)
     bench.cot(share(60), fraction=0.5)
     bench.cot(share(90), fraction=0.25)
@@ -428,7 +428,7 @@ def test_cells_that_failed_are_named_as_the_reason(bench: Bench) -> None:
     assert bench.line("C1").reason == "the run has no fine-tune (3 cells have no result: out of memory)"
 
 
-def test_missing_seeds_of_a_student_are_said(bench: Bench) -> None:
+def test_missing_seeds_of_a_student_are_reported(bench: Bench) -> None:
     bench.seeds("fine-tune", share(20))
     bench.cot(share(60))
     bench.seeds("fine-tune", share(20), student="large", seeds=[0])
@@ -436,7 +436,7 @@ def test_missing_seeds_of_a_student_are_said(bench: Bench) -> None:
     assert "some seeds lack some of the students" in bench.line("C1").notes
 
 
-def test_differing_recipes_are_said(bench: Bench) -> None:
+def test_differing_recipes_are_reported(bench: Bench) -> None:
     bench.seeds("fine-tune", share(20))
     bench.cot(share(60), recipe=msgspec.structs.replace(RECIPE, steps=600))
     assert "recipes differ: steps 600 against None" in bench.line("C1").notes
