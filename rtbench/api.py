@@ -67,6 +67,7 @@ if TYPE_CHECKING:
         Record,
         Source,
         no_progress,
+        throttled,
     )
     from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
@@ -143,7 +144,7 @@ _NAMES = {
     "rtbench.reporting.compare": "Verdicts close_to_best",
     "rtbench.reporting.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
-    "rtbench.schema.base": "Family FinishReason Fold NotNegative Positive Progress Record Source no_progress",
+    "rtbench.schema.base": "Family FinishReason Fold NotNegative Positive Progress Record Source no_progress throttled",
     "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow in_percent",
@@ -367,6 +368,7 @@ __all__ = [
     "spending_of",
     "squeezed",
     "summed",
+    "throttled",
     "with_session",
     "words_of",
     "write_atomic",

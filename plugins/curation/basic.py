@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Positive, Record, convert
+from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Positive, Record, convert, squeezed
 
 _HINT = re.compile(r"\bhint(?:s|ed)?\b", re.IGNORECASE)
 
@@ -33,7 +33,7 @@ class Distinct(Curator):
         seen: set[tuple[int, str]] = set()
         kept: list[Candidate] = []
         for candidate in candidates:
-            identity = (candidate.example.sample_index, " ".join((candidate.example.rationale or "").split()))
+            identity = (candidate.example.sample_index, squeezed(candidate.example.rationale or ""))
             if identity not in seen:
                 seen.add(identity)
                 kept.append(candidate)

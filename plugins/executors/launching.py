@@ -27,6 +27,7 @@ from rtbench.api import (
     StepResult,
     decode_result,
     no_progress,
+    throttled,
     write_atomic,
 )
 
@@ -110,16 +111,11 @@ def main(path: Path) -> None:
 
 def progress_into(file: Path, seconds: float) -> Progress:
     """Return a progress callback that writes :class:`Done` to a file, at most once in the given number of seconds."""
-    last = 0.0
 
     def progress(done: int, total: int, unit: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= seconds or done == total:
-            last = now
-            write_atomic(file, msgspec.msgpack.encode(Done(done, total, unit)))
+        write_atomic(file, msgspec.msgpack.encode(Done(done, total, unit)))
 
-    return progress
+    return throttled(progress, seconds)
 
 
 def _progress_file(job: Path) -> Path:

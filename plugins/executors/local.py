@@ -41,6 +41,7 @@ from rtbench.api import (
     gpu_count,
     hookimpl,
     memory_gb,
+    throttled,
 )
 
 if TYPE_CHECKING:
@@ -296,21 +297,15 @@ def _messages(pipe: Connection) -> Iterator[bytes]:
 
 
 def _do(session: Services, step: Step, pipe: Connection, devices: str | None) -> StepState:
-    last = time.monotonic()
-
     def progress(done: int, total: int, unit: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        if now - last >= PROGRESS_SECONDS or done == total:
-            last = now
-            pipe.send(("progress", done, total, unit))
+        pipe.send(("progress", done, total, unit))
 
     def launch(step: Step, folder: Path, progress: Progress) -> StepResult:
         from rtbench_plugins.executors.launching import launched
 
         return launched(session.environment, step, folder, progress, devices)
 
-    return attempt(session, step, progress, launch)
+    return attempt(session, step, throttled(progress, PROGRESS_SECONDS), launch)
 
 
 def _raise_interrupted(_signal: int, _frame: Any) -> None:

@@ -1,5 +1,8 @@
-"""Decoder-only students: GPT-2 as in the paper, current small base models, any other causal model, and a small model with
-random weights, which needs no download."""
+"""Decoder-only students.
+
+They are GPT-2 as in the paper, current small base models, any other causal model, and a small model with random weights,
+which needs no download.
+"""
 
 from __future__ import annotations
 

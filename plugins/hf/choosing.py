@@ -39,7 +39,8 @@ class Chooser:
 
     The noise depends only on the row's seed, its number of tokens, and the token. With this method, a rounding error of
     1e-6 in the logits changes about one token in a million. With a search in cumulative probabilities it would change one
-    in thousands, since the boundaries of all tokens would move."""
+    in thousands, since the boundaries of all tokens would move.
+    """
 
     def __init__(self, rows: Sequence[SamplingRow], device: torch.device) -> None:
         temperatures = [row.sampling.temperature for row in rows]

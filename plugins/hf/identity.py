@@ -14,7 +14,7 @@ from typing import Any
 
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions, TeacherOptions
 
-from rtbench.api import BadInputError, Family, Machine, MissingDataError, content_key, file_digest, read_json
+from rtbench.api import BadInputError, Family, Machine, MissingDataError, content_key, file_digest, read_json, squeezed
 
 TOKENIZER_RECIPE = 1
 """Version of :func:`rtbench_plugins.hf.tokenizer.train_tokenizer`; increase it when its result changes."""
@@ -248,7 +248,7 @@ def _fetched(model: str, revision: str | None, *, offline: bool) -> Path:
     except errors.RepositoryNotFoundError:
         wrong = "no such model on the hub, or none that you may see"
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = squeezed(str(error))[:200]
         raise _unresolved(model, revision, f"the hub cannot be reached: {type(error).__name__}: {reason}") from error
     raise BadInputError(
         wrong,

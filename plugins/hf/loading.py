@@ -15,7 +15,7 @@ from rtbench_plugins.hf.identity import local_folder
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions
 from rtbench_plugins.hf.tokenizer import train_tokenizer
 
-from rtbench.api import BadInputError, Family, MissingDataError, MissingExtraError
+from rtbench.api import BadInputError, Family, MissingDataError, MissingExtraError, squeezed
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def random_base(
         with _seeded(options.init_seed), quiet():
             model = auto.from_config(config, **more)
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = squeezed(str(error))
         raise BadInputError(
             f"not a valid model config ({type(error).__name__}: {reason[:300]})",
             where="option `config`",
@@ -234,7 +234,7 @@ def _explained(model: str, *, is_folder: bool) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, KeyError, ImportError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = squeezed(str(error))[:300]
         if "trust_remote_code" in reason:
             raise BadInputError(
                 "the model has code of its own, which is not run without permission",

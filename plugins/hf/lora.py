@@ -14,7 +14,7 @@ from rtbench_plugins.hf.options import LoraOptions
 from rtbench_plugins.hf.training_state import load_trained
 from transformers.pytorch_utils import Conv1D
 
-from rtbench.api import BadInputError, MissingExtraError
+from rtbench.api import BadInputError, MissingExtraError, squeezed
 
 
 def adapted(
@@ -45,7 +45,7 @@ def adapted(
         try:
             tuner: Any = peft.LoraModel(base.model, _config(base.model, options), "default")
         except ValueError as error:
-            reason = " ".join(str(error).split())
+            reason = squeezed(str(error))
             raise BadInputError(f"adapters cannot be created ({reason[:200]})", where="option `lora`") from None
 
     def merged() -> Any:

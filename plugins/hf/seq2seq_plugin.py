@@ -1,5 +1,8 @@
-"""Encoder-decoder students: T5 and Flan-T5 as in the paper, any other seq2seq model, and a small model with random weights,
-which needs no download."""
+"""Encoder-decoder students.
+
+They are T5 and Flan-T5 as in the paper, any other seq2seq model, and a small model with random weights, which needs no
+download.
+"""
 
 from __future__ import annotations
 

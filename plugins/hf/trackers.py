@@ -1,5 +1,7 @@
-"""Experiment trackers (TensorBoard, Weights & Biases, MLflow …): sends our loop's losses to transformers' integrations.
-Imports torch and transformers."""
+"""Experiment trackers: TensorBoard, Weights & Biases, MLflow and others.
+
+Sends the training loop's losses to the integrations of transformers. Imports torch and transformers.
+"""
 
 from __future__ import annotations
 

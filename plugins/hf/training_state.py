@@ -43,8 +43,10 @@ class Kept:
 
 
 class StateFile:
-    """File with the state after the last complete epoch. It is replaced atomically, so a kill leaves the old or the new
-    state."""
+    """File with the state after the last complete epoch.
+
+    It is replaced atomically, so a kill leaves the old or the new state.
+    """
 
     def __init__(self, workdir: Path) -> None:
         self.folder = workdir / "resume"

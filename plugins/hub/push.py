@@ -20,6 +20,7 @@ from rtbench.api import (
     find_cell,
     in_percent,
     read_jsonl,
+    squeezed,
     with_session,
     write_atomic,
     write_json,
@@ -56,8 +57,10 @@ def hub() -> None:
 def push(
     services: Services, run: str | None, what: What, cell: str | None, repo: str | None, public: bool, out: Path | None
 ) -> None:
-    """Push results of a run, with a card. Use --out to inspect the files first. The hub's token is read from HF_TOKEN, or
-    from where `hf auth login` stores it."""
+    """Push results of a run, with a card.
+
+    Use --out to inspect the files first. The hub's token is read from HF_TOKEN, or from where `hf auth login` stores it.
+    """
     from rtbench.api import Runs, build_leaderboard
 
     if repo is not None and out is not None:
@@ -196,10 +199,10 @@ def _upload(folder: Path, repo: str, repo_type: str, message: str, *, public: bo
     except OfflineModeIsEnabled:
         raise MissingDataError("HF_HUB_OFFLINE is set", where=where, next_step="Unset it to push.") from None
     except (HfHubHTTPError, HFValidationError) as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = squeezed(str(error))[:300]
         raise BadInputError(reason, where=where, next_step="Check the name, and `hf auth whoami`.") from error
     except RtbenchError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = squeezed(str(error))[:200]
         raise MissingDataError(f"the hub cannot be reached: {type(error).__name__}: {reason}", where=where) from error

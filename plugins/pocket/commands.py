@@ -27,8 +27,10 @@ def pocket() -> None:
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="CPU threads.")
 @click.option("--traceback", is_flag=True, help="Show where an error comes from.")
 def pretrain(name: str, out: Path, seed: int, tokens: int | None, threads: int, traceback: bool) -> None:  # noqa: ARG001 - read by main()
-    """Pre-train base model NAME, from random weights or grown from the shipped smaller model. If it is stopped, the same
-    command continues."""
+    """Pre-train base model NAME, from random weights or grown from the shipped smaller model.
+
+    If it is stopped, the same command continues.
+    """
     import msgspec
     from rtbench_plugins.pocket.sizes import SIZES
 

@@ -1,5 +1,7 @@
-"""Twins from which the pre-training text and the vocabulary take sentences: those of the twelve tasks and no others, even if
-other twins are installed."""
+"""Twins from which the pre-training text and the vocabulary take sentences.
+
+They are those of the twelve tasks and no others, even if other twins are installed.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Rebuilding of the vocabulary. The shipped file is based on an earlier text and is kept, since with another vocabulary all
-models would need new pre-training."""
+"""Rebuilding of the vocabulary.
+
+The shipped file is based on an earlier text and is kept, since with another vocabulary all models would need new
+pre-training.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,6 @@
-"""Asynchronous engine of remote models: sends a step's calls concurrently, with rate limits, retries, a budget and a
-circuit breaker. Imports aiohttp.
+"""Asynchronous engine of remote models.
+
+It sends a step's calls concurrently, with rate limits, retries, a budget and a circuit breaker. Imports aiohttp.
 
 :meth:`Engine._pump` alone decides what is sent: it sends all calls that may be sent, and sets a timer for the next call
 that only has to wait. A waiting call is on a heap and takes no slot.

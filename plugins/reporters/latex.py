@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rtbench_plugins.reporters.footnotes import notes
 from rtbench_plugins.reporters.wording import HEADS, SHORT, describe
 
-from rtbench.api import CellResult, Leaderboard, LeaderboardRow, Reporter, hookimpl, in_percent
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow, Reporter, hookimpl, in_percent, squeezed
 
 if TYPE_CHECKING:
     from rtbench.api import Register
@@ -23,8 +23,10 @@ _SPECIALS = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 
 class LatexReporter(Reporter):
-    """Reporter that writes a LaTeX table: a rule between students, each task's best measured number in bold, notes as the
-    caption."""
+    """Reporter that writes a LaTeX table.
+
+    It has a rule between students, each task's best measured number in bold, and the notes as its caption.
+    """
 
     name = "tex"
 
@@ -69,7 +71,7 @@ def _counts(row: LeaderboardRow) -> bool:
 
 def escape(text: str) -> str:
     """Return text with LaTeX's special characters escaped and white space collapsed."""
-    return _SPECIALS.sub(lambda match: _SPECIAL[match[0]], " ".join(text.split()))
+    return _SPECIALS.sub(lambda match: _SPECIAL[match[0]], squeezed(text))
 
 
 def _shown(result: CellResult | None) -> float | None:

@@ -7,6 +7,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from rtbench.api import squeezed
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -31,4 +33,4 @@ def text_of(console: Console) -> str:
 
 def escaped(text: str) -> str:
     """Return text as one cell of a Markdown table: pipes escaped, line breaks and repeated spaces removed."""
-    return " ".join(text.replace("|", "\\|").split())
+    return squeezed(text.replace("|", "\\|"))

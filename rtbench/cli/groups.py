@@ -13,6 +13,7 @@ class PluginGroup(click.Group):
     """
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the group's commands, then those of plugins."""
         super().format_commands(ctx, formatter)
         from importlib.metadata import entry_points
 
@@ -26,6 +27,7 @@ class PluginGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the arguments name: one of the group's own, or else one of a plugin."""
         if args and not args[0].startswith("-") and args[0] not in self.list_commands(ctx):
             from rtbench.cli.added import plugin_command
 

@@ -125,7 +125,7 @@ class LiveListener(RunListener):
         self._ids[step.key] = self._bars.add_task(step.title, total=None, rate="")
 
     def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
-        seconds = max(time.monotonic() - self._last[step.key], 1e-3)
+        seconds = max(time.monotonic() - self._since[step.key], 1e-3)
         self._bars.update(self._ids[step.key], completed=done, total=total, rate=f"{done / seconds:.1f} {unit}/s")
 
     def show_waits(self, step: Step, why: str) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from rtbench.schema.base import Throttle
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -33,9 +35,10 @@ class RunListener:
         self.ended = 0
         self.failed = 0
         self._begun = time.monotonic()
-        self._last: dict[str, float] = {}
+        self._since: dict[str, float] = {}
+        self._lines: dict[str, Throttle] = {}
         self._shown_errors: set[str] = set()
-        self._waits_shown: dict[str, float] = {}
+        self._waits: dict[str, Throttle] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -48,7 +51,8 @@ class RunListener:
     def started(self, step: Step) -> None:
         """Report that a step begins."""
         self._warn(self.plugins.step_started(step))
-        self._last[step.key] = time.monotonic()
+        self._since[step.key] = time.monotonic()
+        self._lines[step.key] = Throttle(LINE_SECONDS, wait_first=True)
         self.show_started(step)
 
     def progressed(self, step: Step, done: int, total: int, unit: str) -> None:
@@ -57,9 +61,7 @@ class RunListener:
 
     def waits(self, step: Step, why: str) -> None:
         """Report that a step waits for something outside the run, at most once per minute."""
-        now = time.monotonic()
-        if now - self._waits_shown.get(step.key, float("-inf")) >= WAIT_SECONDS:
-            self._waits_shown[step.key] = now
+        if self._waits.setdefault(step.key, Throttle(WAIT_SECONDS)).due():
             self.show_waits(step, why)
 
     def show_waits(self, step: Step, why: str) -> None:
@@ -94,9 +96,7 @@ class RunListener:
 
     def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
         """Show the progress of a step."""
-        now = time.monotonic()
-        if now - self._last[step.key] >= LINE_SECONDS:
-            self._last[step.key] = now
+        if self._lines[step.key].due():
             self._line(f"        {step.title}: {done}/{total} {unit}")
 
     def show_finished(self, step: Step, state: StepState) -> None:
@@ -117,15 +117,11 @@ def byte_progress() -> Progress:
     In a terminal it rewrites one line; elsewhere it prints a line every few seconds.
     """
     stream = sys.stderr
-    last = time.monotonic()
+    throttle = Throttle(0.1 if stream.isatty() else LINE_SECONDS, wait_first=True)
 
     def show(done: int, total: int, _unit: str) -> None:
-        nonlocal last
-        now = time.monotonic()
-        interval = 0.1 if stream.isatty() else LINE_SECONDS
-        if now - last < interval and not (stream.isatty() and done == total):
+        if not throttle.due() and not (stream.isatty() and done == total):
             return
-        last = now
         text = f"downloading: {done / 1e6:.1f}" + (f" of {total / 1e6:.1f} MB" if total > 0 else " MB")
         end = "\n" if done == total or not stream.isatty() else ""
         stream.write(f"\r{text}{end}" if stream.isatty() else f"{text}\n")

@@ -6,6 +6,7 @@ checks and writes all of it.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
@@ -48,3 +49,35 @@ Progress = Callable[[int, int, str], None]
 
 def no_progress(done: int, total: int, unit: str) -> None:
     """Ignore progress."""
+
+
+class Throttle:
+    """Limits how often something happens.
+
+    Args:
+        seconds: shortest time between two occurrences.
+        wait_first: whether the first occurrence also waits this long.
+    """
+
+    def __init__(self, seconds: float, *, wait_first: bool = False) -> None:
+        self.seconds = seconds
+        self._next = time.monotonic() + seconds if wait_first else float("-inf")
+
+    def due(self) -> bool:
+        """Return whether enough time has passed; if so, the time starts again."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self.seconds
+        return True
+
+
+def throttled(progress: Progress, seconds: float) -> Progress:
+    """Return a progress callback that calls another one at most once in ``seconds``, and always at the end."""
+    throttle = Throttle(seconds)
+
+    def report(done: int, total: int, unit: str) -> None:
+        if throttle.due() or done == total:
+            progress(done, total, unit)
+
+    return report

@@ -78,8 +78,13 @@ class AnswerRule(ABC):
 
     @abstractmethod
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
-        """Find the answer in a text. ``prefix``: text before the answer in the prompt's format, None where it has none;
-        ``choices``: texts of the choices in letter order, empty where the task has none."""
+        """Find the answer in a text.
+
+        Args:
+            text: a completion.
+            prefix: text before the answer in the prompt's format; None where it has none.
+            choices: texts of the choices in letter order; empty where the task has none.
+        """
 
     def last(self, text: str, choices: Sequence[str]) -> str | None:
         """Return the answer that a text without an answer prefix ends with, such as a rationale's own conclusion."""
@@ -89,7 +94,10 @@ class AnswerRule(ABC):
     @abstractmethod
     def matcher(self, gold: str) -> Callable[[str], bool]:
         """Return a function that says whether a candidate is the gold answer, which is parsed once.
-        Raises BadInputError where the gold is not an answer of the task's type."""
+
+        Raises:
+            BadInputError: the gold is not an answer of the task's type.
+        """
 
     def among(self, gold: str) -> Callable[[Sequence[str]], bool]:
         """Return a function that says whether any candidate is the gold answer; raises as :meth:`matcher` does."""
@@ -103,15 +111,20 @@ class AnswerRule(ABC):
     @abstractmethod
     def canonical(self, extracted: str) -> str:
         """Return one spelling for candidates that are the same answer by :meth:`equal`, and only for these.
-        Numbers that differ only by rounding share a spelling unless a rounding edge is between them."""
+
+        Numbers that differ only by rounding share a spelling unless a rounding edge is between them.
+        """
 
 
 # -------------------------------------------------------------------------------------------------- published rules
 
 
 def _finder(pattern: str) -> Callable[[str], list[str]]:
-    """Return a function that finds all matches in a text. ``#`` in the pattern stands for the digits within a set.
-    ASCII texts are searched for ASCII digits only, which takes two thirds of the time."""
+    """Return a function that finds all matches in a text.
+
+    ``#`` in the pattern means the digits within a set. ASCII texts are searched for ASCII digits only, which takes two
+    thirds of the time.
+    """
     plain, any_script = (re.compile(pattern.replace("#", digits)).findall for digits in ("0-9", r"\d"))
     return lambda text: plain(text) if text.isascii() else any_script(text)
 
@@ -150,8 +163,11 @@ class _PublishedRule(AnswerRule):
 
 class PaperRule(_PublishedRule):
     """The first candidate after the *first* prefix, or in all of the text where the format has no prefix.
-    The last candidate where the prefix is missing. Source: ``Evaluator`` in ``src/evaluation/evaluator.py``,
-    itsnamgyu/reasoning-teacher."""
+
+    Where the prefix is missing, it is the last candidate.
+
+    Source: ``Evaluator`` in ``src/evaluation/evaluator.py``, itsnamgyu/reasoning-teacher.
+    """
 
     name = "paper"
     version = 1
@@ -199,9 +215,12 @@ class PaperRule(_PublishedRule):
 
 class KojimaRule(_PublishedRule):
     """The first candidate after the *last* prefix; the last candidate where the prefix is missing.
+
     One closing period is dropped. Answers are compared as strings, so that a gold with a thousands separator is never
-    matched. Without a candidate the answer is the empty string. Source: ``answer_cleansing`` in ``utils.py``,
-    kojima-takeshi188/zero_shot_cot."""
+    matched. Without a candidate the answer is the empty string.
+
+    Source: ``answer_cleansing`` in ``utils.py``, kojima-takeshi188/zero_shot_cot.
+    """
 
     name = "kojima"
     version = 1
@@ -233,7 +252,9 @@ _WORD = re.compile(r"\w")
 
 class StrictRule(AnswerRule):
     """The first candidate after the last prefix, ignoring case; no answer where the format's prefix is missing.
-    Numbers are compared as numbers. A choice letter must be a word of its own or in brackets."""
+
+    Numbers are compared as numbers. A choice letter must be a word of its own or in brackets.
+    """
 
     name = "strict"
     version = 1
@@ -308,7 +329,9 @@ class StrictRule(AnswerRule):
 
 class FlexibleRule(StrictRule):
     """Like ``strict``, but it uses the last candidate anywhere where no answer is stated after a prefix.
-    It also reads a choice by its text, the result of a calculation, and a string that is spelled letter by letter."""
+
+    It also reads a choice by its text, the result of a calculation, and a string that is spelled letter by letter.
+    """
 
     name = "flexible"
     version = 1

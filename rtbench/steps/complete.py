@@ -38,6 +38,7 @@ def address_of(step: Step[CompleteSpec]) -> LedgerAddress:
 
 
 def partition_at(ledger: Ledger, address: LedgerAddress) -> Partition:
+    """Return the partition of the ledger at an address."""
     return ledger.partition(address.fingerprint, address.dataset, address.prompt)
 
 

@@ -198,7 +198,7 @@ def read_yaml(path: Path) -> Any:
 
 @functools.cache
 def _yaml_loader() -> Any:
-    """Return a safe loader that reads 1e-3 as a number, as YAML 1.2 does. (YAML 1.1 reads it as text.)"""
+    """Return a safe loader that reads 1e-3 as a number, as YAML 1.2 does. YAML 1.1 reads it as text."""
     import re
 
     import yaml

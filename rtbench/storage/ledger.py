@@ -93,6 +93,7 @@ class Partition:
         self.path = path
 
     def exists(self) -> bool:
+        """Return whether completions are stored at this address."""
         return self.path.is_dir()
 
     def keys(self) -> set[str]:
@@ -146,6 +147,7 @@ class Partition:
         return msgspec.json.decode(path.read_bytes()) if path.is_file() else None
 
     def write_note(self, name: str, value: Any) -> None:
+        """Store a value beside the completions, in place of an earlier one of this name."""
         write_json(self.path / f"{name}.json", value)
 
     def _read(self, of_line: Callable[[bytes], _T | None]) -> Iterator[_T]:

@@ -25,6 +25,7 @@ class Runs:
         return [path.stem for path in found]
 
     def save(self, record: RunRecord) -> None:
+        """Write a run's record; it replaces an earlier record of the same name."""
         write_json(inside(self.root, f"{record.name}.json"), record)
 
     def load(self, name: str | None = None) -> RunRecord:

@@ -54,9 +54,11 @@ class Store:
         self.root = root
 
     def path(self, kind: str, key: str) -> Path:
+        """Return the folder of a step's result, whether it exists or not."""
         return self.root / kind / key
 
     def has(self, kind: str, key: str) -> bool:
+        """Return whether a step is finished."""
         return os.path.isfile(f"{self.root}/{kind}/{key}/meta.json")  # noqa: PTH113 - Path is slower
 
     def finished(self, steps: Iterable[tuple[str, str]]) -> set[str]:
@@ -109,6 +111,7 @@ class Store:
         return cell.score is not None and self.has("score", cell.score)
 
     def timing(self, kind: str, key: str) -> Timing | None:
+        """Return how long a step took; None where it was not measured."""
         path = self.path(kind, key) / "timing.json"
         return msgspec.json.decode(path.read_bytes(), type=Timing) if path.is_file() else None
 

@@ -31,9 +31,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def lettered(stem: str, choices: Sequence[str]) -> str:
-    """Return question and choices as one text: ``stem Answer choices: (A) x, (B) y.``
+    """Return question and choices as one text.
 
-    Source: the wording of itsnamgyu/reasoning-teacher.
+    Its form: ``stem Answer choices: (A) x, (B) y.`` Source: the wording of itsnamgyu/reasoning-teacher.
     """
     listed = ", ".join(f"({ascii_uppercase[i]}) {choice}" for i, choice in enumerate(choices))
     return f"{stem} Answer choices: {listed}."

@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 @format_option("table", "md", "json")
 @with_session
 def claims(services: Services, run: str | None, fold: str, extractor: str | None, format_: str) -> None:
-    """Test the paper's claims on a finished run (the latest by default): supported, inconclusive, contradicted or not
-    tested, with effect, interval and cells."""
+    """Test the paper's claims on a finished run, the latest by default.
+
+    Each claim is supported, inconclusive, contradicted or not tested, with its effect, interval and cells.
+    """
     from rtbench_plugins.paper.claims.evaluation import evaluate
     from rtbench_plugins.paper.claims.rendering import markdown, table
 

@@ -211,8 +211,10 @@ class View:
 
     @cached_property
     def whole(self) -> float:
-        """The largest fraction of the training questions that a cell of this context is to learn from: 1 unless the run
-        uses only smaller fractions."""
+        """Return the largest fraction of the training questions that a cell of this context learns from.
+
+        It is 1 unless the run uses only smaller fractions.
+        """
         trained = [cell for cell in (*self.cells, *self.lost) if cell.method in {FINE_TUNE, FINE_TUNE_COT}]
         return max((cell.fraction for cell in trained), default=1.0)
 

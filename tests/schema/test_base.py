@@ -1,0 +1,35 @@
+"""Progress that is reported often, but shown rarely."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from rtbench.schema.base import Throttle, throttled
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return the time, as a list of one number, to set."""
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    return now
+
+
+def test_progress_is_forwarded_at_first_then_rarely_and_at_the_end(clock: list[float]) -> None:
+    seen: list[int] = []
+    progress = throttled(lambda done, _total, _unit: seen.append(done), 1.0)
+    for done in range(1, 10):
+        clock[0] += 0.4
+        progress(done, 10, "questions")
+    progress(10, 10, "questions")
+    assert seen == [1, 4, 7, 10]
+
+
+def test_first_occurrence_can_wait_too(clock: list[float]) -> None:
+    throttle = Throttle(10.0, wait_first=True)
+    assert not throttle.due()
+    clock[0] += 10.0
+    assert throttle.due()
+    assert not throttle.due()
