@@ -34,8 +34,8 @@ The right answer is {answer}.
 
 Is every step of the solution right, does it use nothing that the question does not say or that is not commonly known, and does \
 it lead to the answer? Think about it briefly, then end with one word: GOOD or BAD."""
-_VERDICT = re.compile(r"(?:^|[^\w])(?P<not>not\W+)?(?P<word>GOOD|BAD)\W*$")
-"""The verdict at the end of the text; ``not GOOD`` counts as neither."""
+_VERDICT = re.compile(r"(?:^|[^\w])(?P<not>(?i:not\W+(?:an?\W+)?))?(?P<word>GOOD|BAD)\W*$")
+"""The verdict at the end of the text; ``not GOOD`` and ``NOT A GOOD`` count as neither."""
 
 
 class JudgeOptions(Record, frozen=True):
@@ -53,7 +53,7 @@ class Judge(Curator):
     """Keeps rationales that the judge calls GOOD. Those that it calls neither GOOD nor BAD are dropped and counted."""
 
     name = "judge"
-    version = 2
+    version = 3
     asks_as = "judge"
 
     def __init__(self, options: JudgeOptions) -> None:

@@ -94,7 +94,8 @@ def test_judge_is_asked_once_about_each_and_its_money_is_counted(cli: Cli, tmp_p
 
 @pytest.mark.parametrize(
     ("answer", "settings", "kept"),
-    [("GOOD", {}, True), ("**GOOD**.", {}, True), ("not GOOD", {}, False), ("GOODNESS", {}, False), ("BAD", {}, False),
+    [("GOOD", {}, True), ("**GOOD**.", {}, True), ("not GOOD", {}, False), ("NOT GOOD", {}, False),
+     ("NOT A GOOD", {}, False), ("GOODNESS", {}, False), ("BAD", {}, False),
      ("GOOD", {"finish": "length"}, False)],
 )  # fmt: skip
 def test_verdict_is_the_very_last_word(
