@@ -80,7 +80,7 @@ class Lost(msgspec.Struct, frozen=True):
 
     why: str
     refused: bool
-    """Whether it was refused because of its content; otherwise it failed too often."""
+    """Whether a filter refused it because of its content."""
 
 
 class _BatchLine(msgspec.Struct, frozen=True):
@@ -245,7 +245,8 @@ class Batches:
                 if any(rest):
                     left[name] = rest
             elif isinstance(verdict, Refused) or note.round >= ROUNDS:
-                lost = Lost(self._connection.without_key(verdict.why), isinstance(verdict, Refused))
+                filtered = isinstance(verdict, Refused) and verdict.filtered
+                lost = Lost(self._connection.without_key(verdict.why), filtered)
                 for key in (key for key in keys if key in wanted):
                     write_atomic(self._refusal(key), msgspec.json.encode(lost))
             else:
@@ -389,7 +390,7 @@ def _verdict(line: _BatchLine) -> Verdict:
     body = msgspec.json.encode(line.response.get("body"))
     verdict = verdict_on(HttpReply(status, {}, body))
     # A 404 or 401 of one line says nothing about the endpoint, which accepted the batch.
-    return verdict if isinstance(verdict, Good | Again) else Refused(verdict.why)
+    return verdict if isinstance(verdict, Good | Again) else Refused(verdict.why, filtered=verdict.filtered)
 
 
 def _line(call: Call, url: str) -> bytes:

@@ -58,7 +58,7 @@ class Policy:
     where: str
     """The model that errors name."""
     leaves_out: bool = False
-    """Whether requests that are refused because of their content are left out."""
+    """Whether requests that are refused because of their content (by a filter) are left out."""
 
 
 class Engine:
@@ -288,7 +288,7 @@ class Engine:
         heapq.heapify(self._later)
 
     def _refused(self, call: Call, verdict: Refused) -> None:
-        if not self._policy.leaves_out:
+        if not (self._policy.leaves_out and verdict.filtered):
             self._lost[verdict.why] += len(call.requests)
         if verdict.persistent or (self._good == 0 and not verdict.filtered and self._bad_in_a_row >= REFUSED_AT_ONCE):
             self._stop(f"the endpoint refuses: {verdict.why}")

@@ -251,6 +251,23 @@ def test_what_a_server_says_of_a_refused_line_is_kept_without_the_key(
     assert not list(tmp_path.rglob("refused/*")), "told once, and asked again in the next go"
 
 
+def test_refused_line_that_is_not_about_content_fails_even_if_those_may_be_missing(
+    server: MakeServer, tmp_path: Path
+) -> None:
+    bad = server(batch_refuses=True)
+    with pytest.raises(StepFailedError, match="7 of 7 requests got no completion: 400 not with None"):
+        ask(bad, asked(7), tmp_path, refused="missing")
+
+
+def test_filtered_line_may_be_missing(server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    filtered = {"error": {"message": "flagged", "code": "content_filter"}}
+    refused = batches._BatchLine(custom_id="", response={"status_code": 400, "body": filtered})
+    monkeypatch.setattr(batches, "_verdict", lambda line, read=batches._verdict: read(refused))
+    assert ask(server(), asked(7), tmp_path, refused="missing") == []
+    with pytest.raises(StepFailedError, match="7 of 7 requests got no completion: 400 flagged"):
+        ask(server(), asked(7), tmp_path / "strict")
+
+
 def test_stopped_run_picks_up_the_batches_that_are_out(cli: Cli, server: MakeServer) -> None:
     slow = server(answer="yes", batch_seconds=4.0)
     path = matrix(cli, slow, degree=3, batch=True)

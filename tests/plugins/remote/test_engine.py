@@ -120,6 +120,13 @@ def test_request_that_is_refused_is_not_sent_again_and_named(server: MakeServer)
     assert fussy.stats()["calls"] == 4
 
 
+def test_refusals_that_are_not_about_content_fail_even_if_those_may_be_missing(server: MakeServer) -> None:
+    fussy = server(refuses=["top_p"], filters="Question 1:")
+    with pytest.raises(StepFailedError, match=r"1 of 5 requests got no completion: 400 Unsupported parameter: 'top_p'"):
+        fussy.ask([*asked(5)[1:], *asked(1, top_p=0.5)], refused="missing")
+    assert len(fussy.ask(asked(5), refused="missing")) == 4, "without the prompt that is filtered"
+
+
 def test_parameter_that_every_call_is_refused_for_stops_soon(server: MakeServer) -> None:
     fussy = server(refuses=["temperature"])
     with pytest.raises(EndpointError, match="Unsupported parameter: 'temperature'"):
