@@ -103,13 +103,6 @@ class Codec:
         """Return the tokens of labels, without the end mark."""
         return self._encode(labels, special=False)
 
-    def cut_prompt(self, ids: list[int], limit: int) -> list[int]:
-        """Return the *end* of a prompt, which has the question's last sentence and the answer mark.
-
-        That includes the end mark of an encoder's input.
-        """
-        return ids if len(ids) <= limit else ids[-limit:]
-
     def written(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> Written:
         """Return the text of generated tokens without special tokens, cut before the first stop string, without thinking."""
         text = self._text(ids, prompt)
@@ -155,6 +148,33 @@ class Codec:
         return self._decode(prompt[-2 * _ANCHOR :]).rstrip().endswith(self.thinking[0])
 
 
+def cut_prompt(ids: list[int], limit: int) -> list[int]:
+    """Return the *end* of a prompt, which has the question's last sentence and the answer mark.
+
+    That includes the end mark of an encoder's input.
+    """
+    return ids if len(ids) <= limit else ids[-limit:]
+
+
+def with_room(prompt: list[int], most: int, limit: int | None, family: Family) -> tuple[list[int], int]:
+    """Return a prompt and the highest number of new tokens that together fit the model's positions.
+
+    A prompt that leaves too few positions for the answer is cut at its beginning, and the answer is limited to the
+    remaining positions.
+
+    Args:
+        prompt: tokens of the prompt.
+        most: highest number of new tokens that is asked for.
+        limit: highest number of tokens of a sequence; None where there is none.
+        family: of the model; the sequence of a decoder has the prompt and the answer.
+    """
+    if limit is None:
+        return prompt, max(1, most)
+    decoder = family == "decoder"
+    kept = cut_prompt(prompt, limit - min(most, max(1, limit // 4)) if decoder else limit)
+    return kept, max(1, min(most, limit - len(kept) if decoder else limit))
+
+
 def position_limit(config: Any) -> int | None:
     """Return the highest number of tokens of a sequence; None where positions are relative (T5)."""
     if hasattr(config, "relative_attention_num_buckets"):
@@ -189,7 +209,7 @@ def _encode_row(codec: Codec, row: TrainingRow, prompt: list[int], label: list[i
     kept_label = full[:most_label]
     if limit is not None:
         most_prompt = min(most_prompt, limit - len(kept_label) if decoder else limit)
-    kept_prompt = codec.cut_prompt(prompt, max(1, most_prompt))
+    kept_prompt = cut_prompt(prompt, max(1, most_prompt))
     if not label or not kept_label:
         raise StepFailedError(
             "a training row has no label token to learn from",

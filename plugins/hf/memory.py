@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from rtbench_plugins.hf.options import StudentOptions
@@ -26,26 +27,36 @@ class Need:
     """Lower bound: weights and, in training, gradients and the optimiser's two moments."""
     expected: float
     """Expected peak: the lower bound and the activations of rows with a typical length."""
+    activations: float = 0.0
+    """What the expected peak has for activations and logits, which each process of a training has for its own rows."""
 
 
-def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe) -> Need:
-    """Return the memory of fine-tuning in float32.
+def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe, *, recomputes: bool) -> Need:
+    """Return the memory of fine-tuning in float32, of one process that has all weights and its share of a batch's rows.
 
     There are 4 bytes each for weight, gradient and AdamW's two moments, of which Muon has one. With adapters, only the
     weights count, with 4 bytes or, in 4 bits, half a byte. Activations are estimated after Korthikanti et al. (2022),
     section 4.1, with 4 bytes instead of 2, plus three times the logits.
+
+    Args:
+        shape: of the model.
+        options: of the student.
+        recipe: of the training.
+        recomputes: whether activations are recomputed in the backward pass (gradient checkpointing).
     """
     whole = 12.0 if recipe.optimizer == "muon" else 16.0
     each_parameter = whole if options.lora is None else 4.0 if options.lora.quantize is None else _NF4
     least = PROCESS + each_parameter * shape.parameters / GIB
-    rows = min(options.micro_batch or recipe.batch_size, recipe.batch_size)
+    own_rows = math.ceil(recipe.batch_size / options.processes)
+    rows = min(options.micro_batch or own_rows, own_rows)
     tokens = min(TYPICAL_TOKENS, recipe.max_prompt_tokens + recipe.max_label_tokens)
     each = 2 * rows * tokens * shape.width * (34 + 5 * shape.heads * tokens / shape.width)
-    kept = 1 if options.gradient_checkpointing else shape.layers
+    kept = 1 if recomputes else shape.layers
     logits = 3 * 4 * rows * min(tokens, recipe.max_label_tokens) * shape.vocabulary
     best = 4 * shape.parameters if recipe.selection == "val" else 0
     embeddings = 4 * shape.vocabulary * shape.width if recipe.optimizer == "muon" else 0  # AdamW's second moment
-    return Need(least, least + (each * kept + logits + best + embeddings) / GIB)
+    activations = (each * kept + logits) / GIB
+    return Need(least, least + activations + (best + embeddings) / GIB, activations)
 
 
 def generation_need(shape: ModelShape, options: StudentOptions) -> Need:

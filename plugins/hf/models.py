@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from rtbench_plugins.hf.choosing import SamplingRow
 from rtbench_plugins.hf.decoding import decode
-from rtbench_plugins.hf.encoding import Codec
+from rtbench_plugins.hf.encoding import Codec, with_room
 from rtbench_plugins.hf.loading import LoadedModel
 from rtbench_plugins.methods.thinking import Tags
 
@@ -76,22 +76,13 @@ class HfModel(TextModel):
         return self._loaded
 
     def _rows(self, requests: Sequence[Request]) -> list[SamplingRow]:
-        """Return the rows of requests, with their prompts in tokens.
-
-        A prompt that leaves too few positions for the answer is cut at its beginning, and the answer's limit is reduced to
-        the remaining positions. So no sequence is longer than the model's positions.
-        """
+        """Return the rows of requests, with their prompts in tokens. No sequence is longer than the model's positions."""
         rows: list[SamplingRow] = []
-        limit = self._codec.limit
-        decoder = self._base().family == "decoder"
-        for index, prompt in enumerate(self._codec.prompt_ids([request.prompt for request in requests])):
-            request, most = requests[index], requests[index].sampling.max_new_tokens
-            kept = prompt
-            if limit is not None:
-                room = limit - min(most, max(1, limit // 4)) if decoder else limit
-                kept = self._codec.cut_prompt(prompt, room)
-                most = min(most, limit - len(kept) if decoder else limit)
-            row = SamplingRow(index, kept, max(1, most), request.sampling, request.seed)
+        codec = self._codec
+        for index, prompt in enumerate(codec.prompt_ids([request.prompt for request in requests])):
+            request = requests[index]
+            kept, most = with_room(prompt, request.sampling.max_new_tokens, codec.limit, codec.family)
+            row = SamplingRow(index, kept, most, request.sampling, request.seed)
             row.cut = len(kept) < len(prompt)
             rows.append(row)
         return rows

@@ -108,7 +108,8 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     """The training state is saved at the end of an epoch if the last saved state is at least this many seconds old."""
     cpus: Positive = 1
     memory_gb: float | None = None
-    """Memory that a step requests, in GB. None: an estimate."""
+    """Memory that a step requests for each process, in GB. With ``sharded``, each further process adds only 1 GB. None: an
+    estimate."""
 
 
 class TeacherOptions(Record, frozen=True, omit_defaults=True):

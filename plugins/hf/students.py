@@ -107,7 +107,8 @@ class HfStudent(Student):
             name=self.name,
         )
         bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and _has_bf16(base.device))
-        if _checkpoints(self.options, base):
+        on_gpu = base.device.type == "cuda"
+        if _recomputes(self.options, base.model.num_parameters(), on_gpu=on_gpu):
             # The older name is removed in transformers 6.
             enable = getattr(base.model, "activation_checkpointing_enable", None)
             (enable or base.model.gradient_checkpointing_enable)()
@@ -163,7 +164,7 @@ class HfStudent(Student):
             engine={"dtype": dtype},
             trust_remote_code=self._access.trust_remote_code,
         )
-        return VllmModel(fingerprint, options, where=f"student {self.name!r}")
+        return VllmModel(fingerprint, options, where=f"student {self.name!r}", cut_prompts=True)
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
         """Return the resources of a step, over all its processes.
@@ -173,9 +174,8 @@ class HfStudent(Student):
         options = self.options
         count = options.processes if kind == "train" else 1
         alone = self._memory(kind, recipe)
-        memory = Need(
-            *(each + (count - 1) * (PROCESS if options.sharded else each) for each in (alone.least, alone.expected))
-        )
+        further = Need(PROCESS, PROCESS + alone.activations) if options.sharded else alone
+        memory = Need(alone.least + (count - 1) * further.least, alone.expected + (count - 1) * further.expected)
         gpus = gpus_for(options.device, self._machine) * count
         in_main = PROCESS * count if gpus else 0.0  # in main memory, while the lower bound is about GPU memory
         return Resources(
@@ -199,7 +199,9 @@ class HfStudent(Student):
         if shape is None:
             return None
         if kind == "train":
-            return training_need(shape, self.options, recipe)
+            on_gpu = gpus_for(self.options.device, self._machine) > 0
+            recomputes = _recomputes(self.options, shape.parameters, on_gpu=on_gpu)
+            return training_need(shape, self.options, recipe, recomputes=recomputes)
         return generation_need(shape, self.options)
 
     @cached_property
@@ -273,11 +275,11 @@ def _has_bf16(device: Any) -> bool:
     return device.type == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
-def _checkpoints(options: StudentOptions, base: LoadedModel) -> bool:
-    """Return whether activations are recomputed in the backward pass."""
+def _recomputes(options: StudentOptions, parameters: int, *, on_gpu: bool) -> bool:
+    """Return whether activations are recomputed in the backward pass (gradient checkpointing)."""
     if options.gradient_checkpointing is not None:
         return options.gradient_checkpointing
-    return base.device.type == "cuda" and base.model.num_parameters() >= LARGE
+    return on_gpu and parameters >= LARGE
 
 
 def causal_student(name: str, options: dict[str, Any], services: Services) -> HfStudent:

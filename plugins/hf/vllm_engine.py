@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rtbench_plugins.hf.encoding import with_room
 from rtbench_plugins.methods.formats import TeacherFormat
 from rtbench_plugins.methods.thinking import Tags, parted
 
 from rtbench.api import (
     Completion,
     MissingExtraError,
+    Positive,
     RationaleSource,
     Record,
     Request,
@@ -40,14 +42,16 @@ class VllmOptions(Record, frozen=True, omit_defaults=True):
     engine: dict[str, Any] = {}
     """Further fields of vLLM's EngineArgs (``tensor_parallel_size``, ``max_model_len`` …)."""
     trust_remote_code: bool = False
-    gpus: int = 1
-    cpus: int = 2
+    gpus: Positive = 1
+    cpus: Positive = 2
     memory_gb: float = 16.0
 
 
 @dataclass(frozen=True)
-class _UnderWay:
+class _ActiveRequest:
     request: Request
+    cut: bool
+    """Whether the prompt was cut."""
     opened: bool
     """Whether the prompt ends with the opening tag of thinking."""
 
@@ -59,12 +63,14 @@ class VllmModel(TextModel):
         fingerprint: of the text model.
         options: see :class:`VllmOptions`.
         where: the student or teacher that errors name.
+        cut_prompts: cut prompts that are too long at their beginning, as the built-in engine does. Otherwise they are
+            refused.
 
     Raises:
         MissingExtraError: vllm is not installed.
     """
 
-    def __init__(self, fingerprint: str, options: VllmOptions, *, where: str) -> None:
+    def __init__(self, fingerprint: str, options: VllmOptions, *, where: str, cut_prompts: bool = False) -> None:
         try:
             import vllm
         except ImportError:
@@ -82,6 +88,7 @@ class VllmModel(TextModel):
             )
         )
         self._tokenizer = self._engine.get_tokenizer()
+        self._limit: int | None = self._engine.model_config.max_model_len if cut_prompts else None
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions as the engine finishes them.
@@ -91,22 +98,24 @@ class VllmModel(TextModel):
                 yielded.
         """
         waiting = iter(requests)
-        under_way: dict[str, _UnderWay] = {}
+        active: dict[str, _ActiveRequest] = {}
         refused: list[str] = []
         while True:
-            while len(under_way) < AHEAD and (request := next(waiting, None)) is not None:
-                prompt, opened = self._prompt(request)
+            while len(active) < AHEAD and (request := next(waiting, None)) is not None:
+                ids, opened = self._prompt(request)
+                kept, most = with_room(ids, request.sampling.max_new_tokens, self._limit, "decoder")
+                prompt = self._vllm.TokensPrompt(prompt_token_ids=kept)
                 try:
-                    self._engine.add_request(request.key, prompt, self._sampling(request))
+                    self._engine.add_request(request.key, prompt, self._sampling(request, most))
                 except ValueError as error:
                     refused.append(f"sample {request.sample_index}: {error}")
                 else:
-                    under_way[request.key] = _UnderWay(request, opened)
-            if not under_way:
+                    active[request.key] = _ActiveRequest(request, len(kept) < len(ids), opened)
+            if not active:
                 break
             for output in self._engine.step():
                 if output.finished:
-                    yield self._completion(under_way.pop(output.request_id), output)
+                    yield self._completion(active.pop(output.request_id), output)
         if refused:
             raise StepFailedError(
                 f"{len(refused)} of {len(requests)} requests were refused by the engine; {refused[0]}",
@@ -118,28 +127,27 @@ class VllmModel(TextModel):
         """Release the engine, with which vLLM frees its memory."""
         self._engine = None
 
-    def _prompt(self, request: Request) -> tuple[Any, bool]:
-        """Return the prompt in the engine's form, and whether it ends with the opening tag of thinking."""
+    def _prompt(self, request: Request) -> tuple[list[int], bool]:
+        """Return the prompt in tokens, and whether it ends with the opening tag of thinking."""
         if not self._options.chat_template:
-            return self._vllm.TextPrompt(prompt=request.prompt), False
+            return self._tokenizer.encode(request.prompt), False
         messages = [{"role": "user", "content": request.prompt}]
         text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         opened = self._options.thinking is not None and text.rstrip().endswith(self._options.thinking[0])
         # The template includes the special tokens, so encoding must not add them again.
-        ids = self._tokenizer.encode(text, add_special_tokens=False)
-        return self._vllm.TokensPrompt(prompt_token_ids=ids), opened
+        return self._tokenizer.encode(text, add_special_tokens=False), opened
 
-    def _sampling(self, request: Request) -> Any:
+    def _sampling(self, request: Request, most: int) -> Any:
         sampling = request.sampling
         return self._vllm.SamplingParams(
             temperature=sampling.temperature,
             top_p=sampling.top_p,
-            max_tokens=sampling.max_new_tokens,
+            max_tokens=most,
             stop=list(sampling.stop),
             seed=request.seed if sampling.temperature > 0 else None,
         )
 
-    def _completion(self, started: _UnderWay, output: Any) -> Completion:
+    def _completion(self, started: _ActiveRequest, output: Any) -> Completion:
         written = output.outputs[0]
         text, thoughts = parted(written.text, self._options.thinking, opened=started.opened)
         return completion_of(
@@ -152,4 +160,5 @@ class VllmModel(TextModel):
                 completion_tokens=len(written.token_ids),
                 cached_tokens=output.num_cached_tokens or 0,
             ),
+            prompt_cut=started.cut,
         )

@@ -16,7 +16,7 @@ from rtbench_plugins.hf.vllm_engine import VllmModel, VllmOptions
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, check_asking, learns_from
 
 from rtbench.api import (
-    BadInputError,
+    Machine,
     ModelSpec,
     Register,
     Resources,
@@ -36,14 +36,16 @@ class VllmTeacher(Teacher):
         name: the teacher's name in the matrix.
         options: see :class:`VllmOptions`.
         access: the session's permissions for the hub.
+        machine: the machine on which it generates.
     """
 
-    def __init__(self, name: str, options: VllmOptions, access: Access) -> None:
+    def __init__(self, name: str, options: VllmOptions, access: Access, machine: Machine) -> None:
         self.name = name
         self.options = options
         self.format = TEACHER_FORMATS[options.format]
         self.max_new_tokens = options.max_new_tokens
         self.learns_from = learns_from(options.format, options.rationale)
+        self._machine = machine
         self._hub = Hub(access)
 
     def members(self) -> Sequence[ModelSpec]:
@@ -51,7 +53,7 @@ class VllmTeacher(Teacher):
 
         Its fingerprint has all that texts depend on: weights, chat template, tags and the engine's arguments.
         """
-        options = replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
+        options = self._pinned()
         plain: dict[str, Any] = msgspec.to_builtins(options)
         counted = {key: plain.get(key) for key in ("chat_template", "thinking", "engine")}
         weights = weights_fingerprint(options.model, options.revision)
@@ -64,11 +66,19 @@ class VllmTeacher(Teacher):
         Raises:
             MissingExtraError: vLLM is not installed.
         """
-        return VllmModel(member.fingerprint, self.options, where=f"teacher {self.name!r}")
+        return VllmModel(member.fingerprint, self._pinned(), where=f"teacher {self.name!r}")
+
+    def check_ready(self) -> None:
+        pinned, whose = self._pinned(), f"teacher {self.name!r}"
+        self._hub.check_weights(pinned.model, pinned.revision, self._machine, whose=whose, any_format=True)
 
     def resources(self) -> Resources:
         options = self.options
         return Resources(cpus=options.cpus, gpus=options.gpus, memory_gb=options.memory_gb, lane="vllm")
+
+    def _pinned(self) -> VllmOptions:
+        """Return the options with the revision replaced by its commit."""
+        return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
 
 
 def vllm_teacher(name: str, options: dict[str, Any], services: Services) -> VllmTeacher:
@@ -80,9 +90,8 @@ def vllm_teacher(name: str, options: dict[str, Any], services: Services) -> Vllm
     where = f"options of teacher {name!r}"
     settings = convert(options, VllmOptions, where=where)
     check_asking(settings.format, settings.rationale, settings.max_new_tokens, where=where)
-    if settings.gpus < 1:
-        raise BadInputError(f"`gpus` is {settings.gpus} and must be at least 1", where=where)
-    return VllmTeacher(name, settings, access(services, wanted=settings.trust_remote_code, where=where))
+    allowed = access(services, wanted=settings.trust_remote_code, where=where)
+    return VllmTeacher(name, settings, allowed, services.machine)
 
 
 @hookimpl

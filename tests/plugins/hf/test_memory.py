@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from rtbench_plugins.hf import causal_plugin, loading, memory, seq2seq_plugin, shapes
+from rtbench_plugins.hf import causal_plugin, loading, memory, seq2seq_plugin, shapes, students
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, LoraOptions, StudentOptions
 from rtbench_plugins.hf.students import causal_student, seq2seq_student
 from rtbench_plugins.pocket.students import MODELS
@@ -124,19 +125,63 @@ def test_built_in_students_have_a_shape_before_their_weights_are_here() -> None:
 def test_training_needs_four_numbers_a_weight_and_adapters_one() -> None:
     shape = shapes.ModelShape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
     recipe = Recipe(selection="last")
-    whole = memory.training_need(shape, StudentOptions(model="m"), recipe)
+    need = partial(memory.training_need, recomputes=False)
+    whole = need(shape, StudentOptions(model="m"), recipe)
     assert whole.least == pytest.approx(1 + 16e9 / 2**30)
     assert whole.expected > whole.least
-    adapters = memory.training_need(shape, StudentOptions(model="m", lora=LoraOptions()), recipe)
+    adapters = need(shape, StudentOptions(model="m", lora=LoraOptions()), recipe)
     assert adapters.least == pytest.approx(1 + 4e9 / 2**30)
-    muon = memory.training_need(shape, StudentOptions(model="m"), Recipe(selection="last", optimizer="muon"))
+    muon = need(shape, StudentOptions(model="m"), Recipe(selection="last", optimizer="muon"))
     assert muon.least == pytest.approx(1 + 12e9 / 2**30)
-    quantized = memory.training_need(shape, StudentOptions(model="m", lora=LoraOptions(quantize="nf4")), recipe)
+    quantized = need(shape, StudentOptions(model="m", lora=LoraOptions(quantize="nf4")), recipe)
     assert quantized.least == pytest.approx(1 + 0.53e9 / 2**30)
-    parts = memory.training_need(shape, StudentOptions(model="m", micro_batch=1), recipe)
-    again = memory.training_need(shape, StudentOptions(model="m", gradient_checkpointing=True), recipe)
+    parts = need(shape, StudentOptions(model="m", micro_batch=1), recipe)
+    again = need(shape, StudentOptions(model="m"), recipe, recomputes=True)
     assert whole.least < again.expected < whole.expected
     assert whole.least < parts.expected < whole.expected
+
+
+def test_each_process_needs_memory_for_its_own_rows() -> None:
+    shape = shapes.ModelShape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
+
+    def activations(**options: Any) -> float:
+        recipe = Recipe(selection="last", batch_size=10)
+        return memory.training_need(shape, StudentOptions(model="m", **options), recipe, recomputes=False).activations
+
+    assert activations(processes=4) == pytest.approx(activations() * 3 / 10), "3, 3, 2 and 2 rows"
+    assert activations(processes=4, micro_batch=5) == activations(processes=4)
+    assert activations(processes=4, micro_batch=2) == pytest.approx(activations() * 2 / 10)
+
+
+@pytest.mark.parametrize(("gpus", "stated", "recomputed"), [(1, None, True), (1, False, False), (0, None, False)])
+def test_large_models_recompute_activations_on_a_gpu(
+    monkeypatch: pytest.MonkeyPatch, gpus: int, *, stated: bool | None, recomputed: bool
+) -> None:
+    monkeypatch.setattr("rtbench.machine.gpu_count", lambda: gpus)
+
+    def expected(gradient_checkpointing: bool | None) -> float:
+        config = {"n_embd": 2048, "n_inner": 8192, "n_layer": 24, "n_head": 16}
+        options = {"config": config, "gradient_checkpointing": gradient_checkpointing}
+        student = causal_student("mine", options, session())
+        assert student._shape is not None
+        assert student._shape.parameters >= students.LARGE
+        return student.resources("train", Recipe(selection="last")).memory_gb
+
+    assert expected(stated) == expected(recomputed)
+    assert expected(True) < expected(False)
+
+
+def test_sharded_processes_share_the_weights_but_not_the_activations() -> None:
+    recipe = Recipe(selection="last", batch_size=8)
+
+    def expected(processes: int, **options: Any) -> float:
+        large = {"n_embd": 1024, "n_inner": 4096, "n_layer": 24, "n_head": 16}
+        options |= {"config": large, "processes": processes, "sharded": processes > 1}
+        return causal_student("mine", options, session()).resources("train", recipe).memory_gb
+
+    assert expected(8) == pytest.approx(expected(1) + 7 * memory.PROCESS, abs=0.2), "the rows are divided"
+    assert expected(8, micro_batch=1) > expected(1, micro_batch=1) + 7 * memory.PROCESS + 1
+    assert expected(8, memory_gb=20) == 20 + 7 * memory.PROCESS
 
 
 def grown(folder: Path, numbers: int) -> Path:

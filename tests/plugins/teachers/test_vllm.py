@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from msgspec.structs import replace
 from rtbench_plugins.hf.students import causal_student
 from rtbench_plugins.teachers.vllm import vllm_teacher
 
@@ -45,15 +46,18 @@ class Engine:
         MADE.append(engine)
         return engine
 
+    @property
+    def model_config(self) -> Any:
+        return types.SimpleNamespace(max_model_len=self.longest)
+
     def get_tokenizer(self) -> Any:
         def apply(messages: list[dict[str, str]], *, add_generation_prompt: bool, tokenize: bool) -> str:
             assert add_generation_prompt
             assert not tokenize
             return self.template.format(content=messages[0]["content"])
 
-        def encode(text: str, *, add_special_tokens: bool) -> list[int]:
-            assert not add_special_tokens
-            return [ord(letter) for letter in text]
+        def encode(text: str, *, add_special_tokens: bool = True) -> list[int]:
+            return [0] * add_special_tokens + [ord(letter) for letter in text]
 
         return types.SimpleNamespace(apply_chat_template=apply, encode=encode)
 
@@ -90,7 +94,7 @@ def vllm(monkeypatch: pytest.MonkeyPatch) -> None:
         return Given(values)
 
     stand_in = types.ModuleType("vllm")
-    for name in ("EngineArgs", "SamplingParams", "TextPrompt", "TokensPrompt"):
+    for name in ("EngineArgs", "SamplingParams", "TokensPrompt"):
         setattr(stand_in, name, make)
     stand_in.LLMEngine = Engine  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "vllm", stand_in)
@@ -140,6 +144,46 @@ def test_greedy_has_no_seed_and_base_models_no_template() -> None:
     assert done.text == "<think>Hm.</think>It is None."
 
 
+@pytest.mark.usefixtures("vllm")
+def test_the_commit_that_identifies_a_teacher_is_the_one_that_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rtbench_plugins.hf.identity.pinned_revision", lambda model, revision, offline: COMMIT)
+    teacher = vllm_teacher("v", {"model": "m", "revision": "main"}, session())
+    (member,) = teacher.members()
+    assert member.options["revision"] == COMMIT
+    teacher.open(member)
+    assert MADE[0].arguments.values["revision"] == COMMIT
+
+
+def test_weights_that_an_offline_run_lacks_are_named_before_it_starts() -> None:
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, session(offline=True))
+    with pytest.raises(BadInputError, match=r"the weights of m are not all on this machine \(this run is offline\)"):
+        teacher.check_ready()
+
+
+@pytest.mark.usefixtures("vllm")
+def test_students_prompt_that_is_too_long_keeps_its_end(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(Engine, "longest", 20)
+    student = causal_student("s", {"model": "m", "revision": COMMIT, "engine": "vllm"}, session())
+    model = student.load(tmp_path / "checkpoint", (), "f")
+    (long,) = asked(1, max_new_tokens=8)
+    (short,) = [replace(request, key="short", prompt="How many?") for request in asked(1, max_new_tokens=30)]
+    sent: dict[str, tuple[Any, Any]] = {}
+    add = Engine.add_request
+
+    def noted(self: Engine, key: str, prompt: Any, params: Any) -> str:
+        sent[key] = prompt, params
+        return add(self, key, prompt, params)
+
+    monkeypatch.setattr(Engine, "add_request", noted)
+    cut = {completion.key: completion.prompt_cut for completion in model.generate([long, short])}
+    assert cut == {long.key: True, "short": False}
+    prompt, params = sent[long.key]
+    assert prompt.prompt_token_ids == [ord(letter) for letter in long.prompt[-15:]], "5 of 20 are for the answer"
+    assert params.max_tokens == 5
+    prompt, params = sent["short"]
+    assert len(prompt.prompt_token_ids) + params.max_tokens == 20
+
+
 def test_without_vllm_the_cure_is_named() -> None:
     teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT}, session())
     with pytest.raises(MissingExtraError, match=r"pip install 'rtbench\[vllm\]'"):
@@ -158,7 +202,8 @@ def test_identity_is_what_texts_depend_on() -> None:
     ("options", "said"),
     [
         ({}, "model"),
-        ({"model": "m", "gpus": 0}, "`gpus` is 0"),
+        ({"model": "m", "gpus": 0}, "gpus: 0 must be at least 1"),
+        ({"model": "m", "cpus": 0}, "cpus: 0 must be at least 1"),
         ({"model": "m", "trust_remote_code": True}, "`trust_remote_code` is set"),
         ({"model": "m", "rationale": "both", "format": "zero-shot-cot"}, "format: one-stage-cot"),
         ({"model": "m", "max_new_tokens": [1, 0]}, "`max_new_tokens`"),
