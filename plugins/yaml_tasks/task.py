@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -33,8 +34,10 @@ from rtbench.scoring.rules import RULES
 from rtbench.twins import Twin, setting_of, twin_data, twin_fingerprint
 
 DEFAULT_EXTRACTOR = "flexible"
-_LETTERS = "ABCDEFGHIJ"
-"""Choice letters, where the task does not state any."""
+_LETTERS = "ABCDE"
+"""Choice letters that extractors read, where the task does not state any."""
+_LIKELY_LETTERS = frozenset("ABCDEFGHIJ")
+"""Golds for which an error hints at ``letters``."""
 
 
 class YamlTask(Task):
@@ -226,6 +229,10 @@ class YamlTask(Task):
             if not self._is_gold(sample.answer.strip()):
                 raise self._wrong_gold(sample, path, knobs)
 
+    @property
+    def _letters(self) -> str:
+        return self.spec.letters or _LETTERS
+
     def _is_gold(self, gold: str) -> bool:
         kind = self.info.answer_type
         if kind == "number":
@@ -233,18 +240,18 @@ class YamlTask(Task):
         if kind == "yes_no":
             return gold.lower() in {"yes", "no"}
         if kind == "choice":
-            return gold in set(self.spec.letters or _LETTERS)
+            return gold in set(self._letters)
         return bool(gold)
 
     def _wrong_gold(self, sample: Sample, path: Path | None, knobs: str) -> BadInputError:
-        kind, letters = self.info.answer_type, self.spec.letters
-        among = f" ({letters})" if kind == "choice" and letters else ""
+        kind = self.info.answer_type
+        among = f" ({self._letters})" if kind == "choice" else ""
         what = f"the gold answer {sample.answer!r} is not of type {kind}{among}"
         if path is not None:
             where, whose = f"{path}, record {sample.index + 1}", "data"
         else:
             where, whose = f"{self.file.path}: twin, sample {sample.index}", "twin"
-        key = "letters" if kind == "choice" and sample.answer.strip() in set(_LETTERS) else "answer_type"
+        key = "letters" if kind == "choice" and sample.answer.strip() in _LIKELY_LETTERS else "answer_type"
         next_step = f"Fix the {whose}, or `{key}` in {self.file.path}."
         if knobs:
             what += f", with the knobs {knobs}"
@@ -348,11 +355,12 @@ def _random_accuracy(spec: TaskSettings) -> float | None:
 
 
 def _is_number(text: str) -> bool:
+    """Return whether a gold is a finite number, as extractors read it: with thousands separators and a dollar sign."""
+    plain = text.replace(",", "").strip().removeprefix("$")
     try:
-        float(text.replace(",", "").removeprefix("$"))
+        return "_" not in plain and math.isfinite(float(plain))
     except ValueError:
         return False
-    return True
 
 
 def _moved(sample: Sample, by: int) -> Sample:

@@ -46,6 +46,32 @@ def test_choice_golds_may_be_letter_place_or_text(tmp_path: Path, gold: str | in
     assert (sample.question, sample.answer) == ("Which? Answer choices: (A) red, (B) green.", "B")
 
 
+@pytest.mark.parametrize("letters", [None, "ABCDEF"])
+def test_choice_gold_that_no_extractor_reads_is_refused(tmp_path: Path, letters: str | None) -> None:
+    text = MINE.replace("number", "choice") + (f"    letters: {letters}\n" if letters else "")
+    task = load_task(write(tmp_path, text, [{"question": "Which?", "answer": "F"}] * 4))
+    if letters:
+        assert task.load(DataFiles(offline=True), "original").samples[0].answer == "F"
+        return
+    with pytest.raises(BadInputError, match=r"'F' is not of type choice \(ABCDE\)") as raised:
+        task.load(DataFiles(offline=True), "original")
+    assert "`letters`" in str(raised.value)
+
+
+@pytest.mark.parametrize(("gold", "good"), [("1,000", True), ("$ 5.5", True), ("-3", True), ("nan", False),
+    ("inf", False), ("-Infinity", False), ("1_000", False), ("five", False)])  # fmt: skip
+def test_number_gold_is_a_finite_number(tmp_path: Path, gold: str, *, good: bool) -> None:
+    task, files = (
+        load_task(write(tmp_path, MINE, [{"question": "How many?", "answer": gold}] * 4)),
+        DataFiles(offline=True),
+    )
+    if good:
+        assert task.load(files, "original").samples[0].answer == gold
+        return
+    with pytest.raises(BadInputError, match="is not of type number"):
+        task.load(files, "original")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
