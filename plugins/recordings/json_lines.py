@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from rtbench_plugins.recordings.lines import PREFIXES, RecordLine, numbered, required, two_stages
 
-from rtbench.api import ONE_TEXT_PREFIX, BadInputError, Recording, RecordingFormat, jsonl_lines, read_bytes
+from rtbench.api import ONE_TEXT_PREFIX, BadInputError, Recording, RecordingFormat, jsonl_lines
 
 
 class JsonLines(RecordingFormat):
@@ -49,8 +49,6 @@ def _names_in(path: Path) -> dict[str, str]:
 
 
 def _read_lines(path: Path) -> list[tuple[int, RecordLine]]:
-    if not read_bytes(path).strip():
-        raise BadInputError("the file is empty", where=str(path), next_step="Write one JSON object per line.")
     decoder = msgspec.json.Decoder(RecordLine)
     out: list[tuple[int, RecordLine]] = []
     for number, line in jsonl_lines(path):
@@ -63,6 +61,8 @@ def _read_lines(path: Path) -> list[tuple[int, RecordLine]]:
                 where=f"{path}, line {number}",
                 next_step="Fix or remove the line; each line must be one JSON object.",
             ) from None
+    if not out:
+        raise BadInputError("the file is empty", where=str(path), next_step="Write one JSON object per line.")
     return out
 
 
