@@ -13,7 +13,6 @@ import msgspec
 from rtbench.api import (
     BadInputError,
     MissingDataError,
-    RtbenchError,
     ScoreResult,
     checkpoint_of,
     file_name,
@@ -112,10 +111,12 @@ def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, 
     Raises:
         BadInputError: the run trained on no rationales.
     """
+    from rtbench_plugins.reporters.printing import markdown_table
+
     from rtbench.api import CurationYield, Example
 
     cells = [cell] if cell is not None else [each for each in record.cells if each.teacher is not None]
-    rows: list[str] = []
+    rows: list[tuple[str, ...]] = []
     for key, trained in {each.examples: each for each in cells if each.examples is not None}.items():
         if not services.store.has("curate", key):
             continue
@@ -130,10 +131,9 @@ def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, 
         yielded = services.store.result(CurationYield, key)
         source = "imported recordings" if trained.recorded else "generated in this run"
         kept, covered = f"{yielded.kept} of {yielded.completions}", f"{yielded.covered} of {yielded.questions}"
-        rows.append(f"| {name} | {trained.task} | {trained.teacher} ({source}) | {kept} | {covered} |")
+        rows.append((name, trained.task, f"{trained.teacher} ({source})", kept, covered))
     if not rows:
         raise BadInputError("the run trained on no rationales", where=f"run {record.name}")
-    head = ["| file | task | teacher | kept | questions covered |", "|---|---|---|---|---|"]
     text = "\n".join(
         [
             f"# Rationales of run {record.name}",
@@ -141,14 +141,15 @@ def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, 
             "Chain-of-thought rationales of a teacher that the run's curators kept, as the students of this run learned from them.",
             "A model wrote them: they may be wrong, or right for a wrong reason. The licences of the data sets apply to the questions.",
             "",
-            *head,
-            *rows,
+            *markdown_table(("file", "task", "teacher", "kept", "questions covered"), rows),
         ]
     )
     _card(folder, {"pretty_name": f"rtbench rationales: {record.name}", "tags": ["rtbench", "chain-of-thought"]}, text)
 
 
 def _student(services: Services, record: RunRecord, cell: CellRecord, folder: Path) -> None:
+    from rtbench_plugins.reporters.printing import markdown_table
+
     shutil.copytree(checkpoint_of(services, cell), folder, dirs_exist_ok=True)
     lines = [
         f"# {cell.student}, {cell.method} on {cell.task}",
@@ -165,11 +166,9 @@ def _student(services: Services, record: RunRecord, cell: CellRecord, folder: Pa
             f"On the {cell.fold} fold of {cell.task} ({cell.source} data, {cell.variant}), seed {cell.seed}:",
             "",
         ]
-        lines += ["| extractor | accuracy, % | n |", "|---|---|---|"]
         summaries = services.store.result(ScoreResult, cell.score).summaries
-        lines += [
-            f"| {each.extractor} v{each.version} | {in_percent(each.accuracy)} | {each.n} |" for each in summaries
-        ]
+        rows = [(f"{each.extractor} v{each.version}", in_percent(each.accuracy), str(each.n)) for each in summaries]
+        lines += markdown_table(("extractor", "accuracy, %", "n"), rows, range(1, 3))
     _card(folder, {"library_name": "transformers", "tags": ["rtbench", "reasoning", cell.task]}, "\n".join(lines))
 
 
@@ -201,8 +200,6 @@ def _upload(folder: Path, repo: str, repo_type: str, message: str, *, public: bo
     except (HfHubHTTPError, HFValidationError) as error:
         reason = squeezed(str(error))[:300]
         raise BadInputError(reason, where=where, next_step="Check the name, and `hf auth whoami`.") from error
-    except RtbenchError:
-        raise
     except Exception as error:
         reason = squeezed(str(error))[:200]
         raise MissingDataError(f"the hub cannot be reached: {type(error).__name__}: {reason}", where=where) from error

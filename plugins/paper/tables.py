@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtbench_plugins.paper.reference import METHODS, ReferenceRow, load_reference
+from rtbench_plugins.reporters.printing import markdown_table
 
 from rtbench.api import CellResult, Leaderboard, LeaderboardRow, Record, Reporter, in_percent
 
@@ -151,10 +152,9 @@ def as_markdown(tables: Sequence[PaperTable], board: Leaderboard) -> str:
         lines += [f"## {table.name}", "", f"{count}. To measure them: `rtbench run --matrix {table.matrix}`.", ""]
         if not table.rows:
             continue
-        lines += ["| | " + " | ".join(table.tasks) + " |", "|---" * (len(table.tasks) + 1) + "|"]
+        lines += markdown_table(("", *table.tasks), [(label, *map(_shown, cells)) for label, cells in table.rows])
         why: dict[str, list[str]] = {}
         for label, cells in table.rows:
-            lines.append(f"| {label} | " + " | ".join(_shown(cell) for cell in cells) + " |")
             for task, cell in zip(table.tasks, cells, strict=True):
                 if cell is not None and cell.why is not None and cell.measured is not None:
                     why.setdefault(cell.why, []).append(f"{label} on {task}")

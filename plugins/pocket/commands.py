@@ -66,7 +66,9 @@ def probes(models: tuple[str, ...], count: int, format_: str, traceback: bool) -
         return
     table = table_of(results)
     if format_ == "md":
-        click.echo("\n".join(f"| {' | '.join(row)} |" for row in (table[0], ("---",) * len(table[0]), *table[1:])))
+        from rtbench_plugins.reporters.printing import markdown_table
+
+        click.echo("\n".join(markdown_table(table[0], table[1:], range(1, len(table[0])))))
     else:
         print_table(table[0], table[1:])
     click.echo(

@@ -204,8 +204,8 @@ def _training_rows(board: Leaderboard) -> list[str]:
     """Return the numbers of training rows, by method, degree and fraction."""
     by_name: dict[str, list[int]] = {}
     for row in board.rows:
-        part = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}%"
-        name = " ".join([row.method, *([f"D={row.degree}"] if row.degree else [])]) + part
+        fraction = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}%"
+        name = " ".join([row.method, *([f"D={row.degree}"] if row.degree else [])]) + fraction
         counts = [r.training_rows for r in row.results.values() if r.training_rows is not None]
         by_name.setdefault(name, []).extend(counts)
     counted = [
@@ -216,25 +216,25 @@ def _training_rows(board: Leaderboard) -> list[str]:
     return [f"Training rows: {'; '.join(counted)}."] if counted else []
 
 
-def curated(board: Leaderboard) -> list[str]:
+def yield_lines(board: Leaderboard) -> list[str]:
     """Return the yield of curation, a line per teacher, degree, fraction and task."""
     lines: dict[str, None] = {}
     for row in board.rows:
         if not row.teacher:
             continue
-        part = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}% of questions"
+        fraction = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}% of questions"
         for task, result in row.results.items():
             yielded = result.curation
             if yielded is not None and yielded.completions:
                 lines[
-                    f"{row.teacher} D={row.degree}{part} {task}: kept {yielded.kept} of {yielded.completions} completions, "
+                    f"{row.teacher} D={row.degree}{fraction} {task}: kept {yielded.kept} of {yielded.completions} completions, "
                     f"which cover {yielded.covered} of {yielded.questions} questions"
                 ] = None
     return list(lines)
 
 
-def spent(board: Leaderboard) -> list[str]:
-    """Return the money spent: by teacher, student and judge, and for the rationales of each teacher, degree and task.
+def cost_lines(board: Leaderboard) -> list[str]:
+    """Return what was spent: by teacher, student and judge, and for the rationales of each teacher, degree and task.
 
     Amounts are in the currency of each price list.
     """
@@ -259,12 +259,12 @@ def spent(board: Leaderboard) -> list[str]:
                 if kept
                 else "none kept"
             )
-            name = f"{row.teacher} D={row.degree} {task}" + (f" {row.fraction:.0%}" if row.fraction != 1 else "")
-            lines[f"{name}: {_money(result.spending)}, {each}"] = None
+            fraction = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}%"
+            lines[f"{row.teacher} D={row.degree} {task}{fraction}: {_money(result.spending)}, {each}"] = None
     return list(lines)
 
 
-def several(board: Leaderboard) -> list[str]:
+def at_k_lines(board: Leaderboard) -> list[str]:
     """Return pass@k and maj@k, in percent, of rows with several completions per question."""
     lines: list[str] = []
     for row in board.rows:
@@ -287,8 +287,8 @@ def _money(cost: Spending) -> str:
     return f"{cost.money:.4g} {cost.currency}{more}"
 
 
-def gaps(board: Leaderboard) -> list[str]:
-    """Return why cells have no number, with up to three cells per reason."""
+def missing_lines(board: Leaderboard) -> list[str]:
+    """Return why cells have no result, with up to three cells per reason."""
     by_reason: dict[str, list[str]] = {}
     for row in board.rows:
         for task, result in row.results.items():

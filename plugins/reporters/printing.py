@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from rtbench.api import squeezed
@@ -29,6 +30,22 @@ def text_of(console: Console) -> str:
     """Return what was printed on a :func:`text_console`, without spaces at the ends of lines."""
     text: str = console.file.getvalue()  # type: ignore[attr-defined]
     return "\n".join(line.rstrip() for line in text.splitlines())
+
+
+def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numeric: Container[int] = ()) -> list[str]:
+    """Return the lines of a Markdown table, with all cells escaped.
+
+    Args:
+        heads: column heads.
+        rows: cells of each row, as many as there are heads.
+        numeric: places of columns that are aligned at the right, counted from 0.
+    """
+    rule = "".join("---:|" if place in numeric else "---|" for place in range(len(heads)))
+    return [_line(heads), f"|{rule}", *map(_line, rows)]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(map(escaped, cells))} |"
 
 
 def escaped(text: str) -> str:

@@ -6,8 +6,8 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
-from rtbench_plugins.reporters.footnotes import curated, gaps, notes, several, spent
-from rtbench_plugins.reporters.printing import escaped, text_console, text_of
+from rtbench_plugins.reporters.footnotes import at_k_lines, cost_lines, missing_lines, notes, yield_lines
+from rtbench_plugins.reporters.printing import escaped, markdown_table, text_console, text_of
 from rtbench_plugins.reporters.wording import HEADS, SHORT, describe, mean, percent
 
 from rtbench.api import CellResult, Leaderboard, Reporter, as_json, hookimpl
@@ -25,15 +25,18 @@ class TableReporter(Reporter):
 
     def render(self, leaderboard: Leaderboard) -> str:
         from rich import box
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=f"{leaderboard.matrix} ({leaderboard.run})", title_justify="left", box=box.SIMPLE_HEAD)
+        table = Table(
+            title=escape(f"{leaderboard.matrix} ({leaderboard.run})"), title_justify="left", box=box.SIMPLE_HEAD
+        )
         for head in HEADS:
             table.add_column(head, overflow="fold")
         tasks = list(leaderboard.tasks)
         stacked = len(tasks) > 3
         for task in tasks:
-            head = SHORT.get(task, task)
+            head = escape(SHORT.get(task, task))
             table.add_column(head.replace("_", "\n", 1) if stacked else head, justify="right", overflow="fold")
         table.add_column("mean", justify="right")
         for row in leaderboard.rows:
@@ -43,19 +46,19 @@ class TableReporter(Reporter):
                 values = [value.replace(" [", "\n[") for value in values]
                 described = [value.replace(" (", "\n(") for value in described]
                 average = average.replace(" [", "\n[").replace(" (", "\n(")
-            table.add_row(*described, *values, average)
+            table.add_row(*map(escape, (*described, *values, average)))
         out = text_console()
         out.print(table)
         for line in notes(leaderboard):
             out.print(line, style="dim", markup=False)
-        for line in curated(leaderboard):
+        for line in yield_lines(leaderboard):
             out.print(f"yield  {line}", style="dim", markup=False)
-        for line in several(leaderboard):
+        for line in at_k_lines(leaderboard):
             out.print(f"several completions  {line}", style="dim", markup=False)
-        for line in spent(leaderboard):
-            out.print(f"money  {line}", style="dim", markup=False)
-        for line in gaps(leaderboard):
-            out.print(f"no number  {line}", style="yellow", markup=False)
+        for line in cost_lines(leaderboard):
+            out.print(f"cost  {line}", style="dim", markup=False)
+        for line in missing_lines(leaderboard):
+            out.print(f"no result  {line}", style="yellow", markup=False)
         return text_of(out)
 
 
@@ -70,20 +73,17 @@ class MarkdownReporter(Reporter):
         lines = [f"# {leaderboard.matrix}", ""]
         if leaderboard.description:
             lines += [leaderboard.description, ""]
-        lines += ["| " + " | ".join(heads) + " |", "|" + "---|" * len(HEADS) + "---:|" * (len(tasks) + 1)]
-        for row in leaderboard.rows:
-            values = [
-                *describe(row, leaderboard),
-                *(percent(row.results.get(task)) for task in tasks),
-                mean(row, tasks),
-            ]
-            lines.append("| " + " | ".join(escaped(value) for value in values) + " |")
+        rows = [
+            [*describe(row, leaderboard), *(percent(row.results.get(task)) for task in tasks), mean(row, tasks)]
+            for row in leaderboard.rows
+        ]
+        lines += markdown_table(heads, rows, range(len(HEADS), len(heads)))
         lines += ["", *(f"- {escaped(line)}" for line in notes(leaderboard))]
         sections = {
-            "Yield of curation": curated(leaderboard),
-            "Several completions": several(leaderboard),
-            "Money": spent(leaderboard),
-            "Cells without a number": gaps(leaderboard),
+            "Yield of curation": yield_lines(leaderboard),
+            "Several completions": at_k_lines(leaderboard),
+            "Cost": cost_lines(leaderboard),
+            "Cells without a result": missing_lines(leaderboard),
         }
         for head, more in sections.items():
             if more:

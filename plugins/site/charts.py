@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from rtbench_plugins.reporters.wording import SHORT, describe
 from rtbench_plugins.site.samples import CellPage
+from rtbench_plugins.site.scripts import script_json
 
 from rtbench.api import CellResult, Leaderboard, LeaderboardRow, in_percent
 
@@ -40,13 +40,19 @@ def charts_of(board: Leaderboard, pages: Sequence[CellPage]) -> list[Chart]:
         _line(board, measured, "size", "Accuracy by student size", "parameters", _parameters, log=True),
         _line(board, measured, "degree", "Accuracy by degree (rationales per question)", "degree", _degree, log=True),
         _line(
-            board, measured, "part", "Accuracy by fraction of the training questions", "fraction, %", _part, log=False
+            board,
+            measured,
+            "fraction",
+            "Accuracy by fraction of the training questions",
+            "fraction, %",
+            _fraction,
+            log=False,
         ),
         _teachers(board, measured),
         _pareto(board, measured, "size-front", "Accuracy against parameters", "parameters", _parameters),
-        _pareto(board, measured, "money-front", "Accuracy against the cost of the rationales", "money", _money),
+        _cost(board, measured),
         _heat(board, measured),
-        _errors(pages),
+        _wrong_answers(pages),
     ]
     return [chart for chart in charts if chart is not None]
 
@@ -59,7 +65,7 @@ def _degree(row: LeaderboardRow, _result: CellResult) -> float | None:
     return row.degree if row.method != "teacher" else None
 
 
-def _part(row: LeaderboardRow, result: CellResult) -> float | None:
+def _fraction(row: LeaderboardRow, result: CellResult) -> float | None:
     return 100 * row.fraction if row.kind == "measured" and result.recipe is not None else None
 
 
@@ -106,7 +112,7 @@ def _line(
         rest = {
             "size": (row.series, row.degree, row.fraction),
             "degree": (row.student, row.fraction),
-            "part": (row.student, row.degree),
+            "fraction": (row.student, row.degree),
         }
         label = _label(row, name)
         series.setdefault((*same, *rest[name]), []).append((x, _record(board, row, task, result, x=x, line=label)))
@@ -151,7 +157,7 @@ def _label(row: LeaderboardRow, name: str) -> str:
         parts.append(row.selection)
     if name != "degree" and row.degree is not None:
         parts.append(f"D={row.degree}")
-    if name != "part" and row.fraction != 1:
+    if name != "fraction" and row.fraction != 1:
         parts.append(f"{in_percent(row.fraction, None)} %")
     return " ".join(part for part in parts if part)
 
@@ -204,7 +210,7 @@ def _pareto(
         if row.fold != "test" or row.mean is None or not xs or row.measured != len(board.tasks):
             continue
         mean = CellResult(accuracy=row.mean, interval=row.mean_interval)
-        x = sum(xs) if name.startswith("money") else max(xs)
+        x = sum(xs) if name.startswith("cost") else max(xs)
         points.append(_record(board, row, "all", mean, x=x, line=row.method))
     if len({point["x"] for point in points}) < 2:
         return None
@@ -231,6 +237,16 @@ def _pareto(
     front = sum(point["front"] for point in points)
     description = f"{title}, means over all tasks: {len(points)} rows, of which {front} are on the Pareto front."
     return _chart(name, title, description, spec, (axis, "row", "on the front"), points, ("x", "row", "front"))
+
+
+def _cost(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
+    """Return a chart of accuracy against cost; None where nothing has a price, or prices are in several currencies."""
+    spent = [result.spending for row in rows for result in row.results.values() if result.spending is not None]
+    currencies = {spending.currency for spending in spent}
+    if len(currencies) != 1:
+        return None
+    title, axis = "Accuracy against the cost of the rationales", f"cost, {currencies.pop()}"
+    return _pareto(board, rows, "cost-front", title, axis, _money)
 
 
 def _heat(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
@@ -261,7 +277,7 @@ def _heat(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
     return _chart("heat", "Method × task", description, spec, ("task", "row"), records, ("task", "row"))
 
 
-def _errors(pages: Sequence[CellPage]) -> Chart | None:
+def _wrong_answers(pages: Sequence[CellPage]) -> Chart | None:
     """Return a chart of the categories of wrong answers, as percentages of all answers, by method and model."""
     counts: dict[str, Counter[str]] = {}
     answers: Counter[str] = Counter()
@@ -287,7 +303,7 @@ def _errors(pages: Sequence[CellPage]) -> Chart | None:
         f"Categories of wrong answers, assigned by rules, for {len(counts)} methods and models over all cells."
     )
     rows = tuple((r["row"], r["category"], str(r["count"]), f"{r['share']:.1f}") for r in records)
-    return Chart("errors", "What went wrong", description, _json(spec), ("row", "category", "answers", "%"), rows)
+    return Chart("errors", "What went wrong", description, _encoded(spec), ("row", "category", "answers", "%"), rows)
 
 
 def _facets(board: Leaderboard, records: list[Datum], inner: Datum) -> Datum:
@@ -320,7 +336,7 @@ def _chart(
         )
         for record in records
     )
-    encoded = _json({**spec, "description": description})
+    encoded = _encoded({**spec, "description": description})
     return Chart(name, title, description, encoded, (*heads, "accuracy, %", "95 % interval"), rows)
 
 
@@ -330,6 +346,5 @@ def _text(value: Any) -> str:
     return f"{value:,g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _json(spec: Datum) -> str:
-    whole = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec}
-    return msgspec.json.encode(whole).decode().replace("<", "\\u003c")
+def _encoded(spec: Datum) -> str:
+    return script_json({"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec})

@@ -24,6 +24,7 @@ from rtbench.api import (
     ScoreResult,
     ScoreSummary,
     close_to_best,
+    in_percent,
     precision_of,
     write_atomic,
 )
@@ -61,7 +62,7 @@ class SiteReporter(FolderReporter):
             pages.append(cell_page)
             text = page.render(
                 run=run, cell=cell, page=cell_page, categories=CATEGORIES, scored=scored,
-                verdicts=_verdicts(services.store, cell, scored), version=leaderboard.version,
+                extractor_scores=_extractor_scores(services.store, cell, scored), version=leaderboard.version,
             )  # fmt: skip
             write_atomic(folder / "cells" / f"{at}.html", text.encode())
         close, sizes = close_to_best(run, services.store), _sizes(leaderboard)
@@ -106,24 +107,26 @@ def _templates() -> Environment:
     """Return the environment of the templates. All values that are filled in are escaped."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    return Environment(
+    templates = Environment(
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
+    templates.filters["in_percent"] = in_percent
+    return templates
 
 
 @dataclass(frozen=True)
-class _Verdicts:
+class _ExtractorScores:
     """An extractor's summary of a cell, with the interval of its accuracy."""
 
     summary: ScoreSummary
     interval: Interval | None
 
 
-def _verdicts(store: Store, cell: CellRecord, scored: ScoreResult | None) -> list[_Verdicts]:
+def _extractor_scores(store: Store, cell: CellRecord, scored: ScoreResult | None) -> list[_ExtractorScores]:
     """Return every extractor's summary of a cell; an empty list where the cell has no score."""
     return [
-        _Verdicts(one, precision_of([Scored(cell.score or "", one)], store).interval if one.n else None)
+        _ExtractorScores(one, precision_of([Scored(cell.score or "", one)], store).interval if one.n else None)
         for one in (scored.summaries if scored is not None else ())
     ]
 

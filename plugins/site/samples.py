@@ -6,13 +6,13 @@ inserts texts as plain text, so a model's output is shown and never run.
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from rtbench_plugins.site.scripts import script_json
 
 from rtbench.api import Judged, RtbenchError, categories_of, judged
 
@@ -55,7 +55,8 @@ def write_samples(services: Services, cell: CellRecord, number: int, folder: Pat
     page.chunks = -(-len(answers) // CHUNK)
     for chunk in range(page.chunks):
         part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
-        shared = _common([answer.completion.prompt for answer in answers[part]])
+        prompts = [answer.completion.prompt for answer in answers[part]]
+        shared = os.path.commonprefix(prompts)  # noqa: RUF071 - it compares any texts, such as demonstrations
         rows = [_row(*pair, len(shared)) for pair in zip(answers[part], categories[part], strict=True)]
         (folder / f"{number}-{chunk}.js").write_bytes(script("chunk", chunk, shared, rows))
     return page
@@ -76,21 +77,6 @@ def _row(answer: Judged, category: str | None, shared: int) -> dict[str, Any]:
     return row | {name: value for name, value in more.items() if value is not None}
 
 
-def _common(texts: Sequence[str]) -> str:
-    """Return the longest common beginning of texts (the demonstrations of a prompt, for example)."""
-    first, last = min(texts), max(texts)
-    length = next(
-        (at for at, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last))
-    )
-    return first[:length]
-
-
 def script(function: str, *arguments: Any) -> bytes:
-    """Return JavaScript that calls one of the page's functions with JSON arguments.
-
-    Escaped are ``<``, which could end a script element, and U+2028 and U+2029, which could end a line.
-    """
-    encoded = b", ".join(msgspec.json.encode(argument) for argument in arguments)
-    for unsafe, escape in ((b"<", b"\\u003c"), ("\u2028".encode(), b"\\u2028"), ("\u2029".encode(), b"\\u2029")):
-        encoded = encoded.replace(unsafe, escape)
-    return f"rtbench.{function}(".encode() + encoded + b");\n"
+    """Return JavaScript that calls one of the page's functions with JSON arguments."""
+    return f"rtbench.{function}({', '.join(map(script_json, arguments))});\n".encode()

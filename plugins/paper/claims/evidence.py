@@ -198,7 +198,7 @@ class View:
 
     @property
     def teachers(self) -> list[TeacherId]:
-        """Teachers whose rationales the students of this context learned from; the run's main teacher first."""
+        """Return the teachers whose rationales the students of this context learned from, the run's main teacher first."""
         used = {teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT}
         return [teacher for teacher in self.evidence.teachers if teacher in used]
 
@@ -231,7 +231,7 @@ class View:
             if cell.method == FINE_TUNE_COT and teacher_of(cell) == teacher and cell.fraction == wanted
         ]
 
-    def parts(self) -> list[float]:
+    def smaller_fractions(self) -> list[float]:
         """Return the fractions of the training questions that are smaller than :attr:`whole`, smallest first."""
         return sorted({cell.fraction for cell in self.cells if cell.method == FINE_TUNE_COT} - {self.whole})
 

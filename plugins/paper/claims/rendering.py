@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, Verdict
-from rtbench_plugins.reporters.printing import escaped, text_console, text_of
+from rtbench_plugins.reporters.printing import escaped, markdown_table, text_console, text_of
 from rtbench_plugins.reporters.wording import intervals
 
 from rtbench.api import Fold, in_percent
@@ -62,13 +62,10 @@ def markdown(results: Sequence[ClaimResult], run: str, fold: Fold) -> str:
     lines = [f"# The paper's claims: {run}, fold {fold}", "", *(f"- {escaped(line)}" for line in overall(results)), ""]
     if tested:
         heads = (*HEADS, "paper's figures", "cells")
-        numbers = len(HEADS) - LEADING
-        lines += ["| " + " | ".join(heads) + " |", "|---|---|---|" + "---:|" * numbers + "---|---|"]
-        for result in tested:
-            reported = result.paper.said if result.paper else "–"
-            values = (*_row(result, results), reported, result.compared)
-            lines.append("| " + " | ".join(escaped(value) for value in values) + " |")
-        lines.append("")
+        rows = [
+            (*_row(result, results), result.paper.said if result.paper else "–", result.compared) for result in tested
+        ]
+        lines += [*markdown_table(heads, rows, range(LEADING, len(HEADS))), ""]
     lines += [f"- {escaped(line)}" for line in [*legend(results), *untested(results)]]
     if tested:
         lines += ["", "## Details", ""]

@@ -246,9 +246,9 @@ def better_teacher(view: View) -> CellComparison:
         quality = view.evidence.accuracy(view.rows(teacher))
         if teacher not in {best, worst} and quality is not None:
             pairs = between(teacher, worst)
-            also += _context(view, "teacher", f"{teacher} ({quality:.1%}) − {worst}", pairs, main, _SAME_RUN)
+            also += _context(view, "teacher", f"{teacher} ({in_percent(quality)} %) − {worst}", pairs, main, _SAME_RUN)
     low, high = (in_percent(end, sign=True) for end in (own.interval.low, own.interval.high))
-    teachers = f"{best} ({own.left:.1%} right) − {worst} ({own.right:.1%} right)"
+    teachers = f"{best} ({in_percent(own.left)} % right) − {worst} ({in_percent(own.right)} % right)"
     own_difference = f"the teachers' own difference: {in_percent(own.effect, sign=True)} [{low}, {high}]"
     return CellComparison(main, also, [teachers, own_difference])
 
@@ -286,14 +286,14 @@ def more_questions(view: View) -> CellComparison:
         return match(view.cot(teacher), view.cot(teacher, fraction=fraction), _SAME_RUN)
 
     def fractions(teacher: TeacherId) -> list[float]:
-        return [fraction for fraction in view.parts() if against(teacher, fraction)]
+        return [fraction for fraction in view.smaller_fractions() if against(teacher, fraction)]
 
     def smallest(teacher: TeacherId) -> list[CellPair]:
         usable = fractions(teacher)
         return against(teacher, usable[0]) if usable else []
 
     missing = "needs a run on a smaller fraction of the training questions as well"
-    if view.whole < 1 and not view.parts():
+    if view.whole < 1 and not view.smaller_fractions():
         missing = f"all students were trained on the same fraction of the training questions, {view.whole:g}"
     main = _main_teacher(view, smallest, missing)
     least, *between = fractions(main.teacher)
@@ -330,8 +330,8 @@ def beats_teacher(view: View) -> CellComparison:
     best = max(differences, key=lambda key: (differences[key].interval.low, differences[key].effect))
     teacher, student, degree = best
     notes = [
-        f"{student} D={degree} − {teacher} ({quality[teacher]:.1%} right)",
-        f"best of {len(tried)} students; interval at {confidence:.2%} (Bonferroni)",
+        f"{student} D={degree} − {teacher} ({in_percent(quality[teacher])} % right)",
+        f"best of {len(tried)} students; interval at {in_percent(confidence, 2)} % (Bonferroni)",
     ]
     parts = [
         PartialComparison(

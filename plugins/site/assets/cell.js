@@ -48,9 +48,9 @@
     parent.append(element("div", name, "field"), value);
   };
   const drawn = (row) => {
-    const sample = element("article", undefined, `sample ${row.ok ? "right" : "wrong"}`);
+    const sample = element("article", undefined, `sample ${row.ok ? "correct" : "wrong"}`);
     sample.dataset.index = row.i;
-    sample.append(element("h3", `${row.i}: ${row.ok ? "right" : "wrong"}${row.c ? ` (${row.c})` : ""}`));
+    sample.append(element("h3", `${row.i}: ${row.ok ? "correct" : "wrong"}${row.c ? ` (${row.c})` : ""}`));
     field("question", row.q, sample);
     field("thinking", row.th, sample);
     field("rationale", row.r, sample);

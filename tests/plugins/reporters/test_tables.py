@@ -7,9 +7,11 @@ import io
 
 import msgspec
 from rtbench_plugins.paper.reference import reported_rows
+from rtbench_plugins.reporters.printing import markdown_table
 from rtbench_plugins.reporters.tables import CsvReporter, MarkdownReporter, TableReporter
 
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
+from rtbench.schema.money import Spending
 from rtbench.schema.scores import Interval
 from rtbench.schema.training import CurationYield
 
@@ -22,6 +24,7 @@ def board(reason: str | None = None) -> Leaderboard:
         seeds=1,
         seed_values=(0,),
         extractor_version=3,
+        spending=Spending(completions=10, prompt_tokens=9, completion_tokens=8, money=7.0, currency="EUR"),
         curation=CurationYield(questions=10, completions=10, kept=7, covered=6, removed={"correct": 3}),
     )
     other = CellResult(reason=reason) if reason else CellResult(accuracy=1.0, n=10, seeds=1, seed_values=(0,))
@@ -71,6 +74,7 @@ def test_fraction_of_the_questions_is_in_the_row_and_in_its_yield() -> None:
     text = TableReporter().render(part)
     assert "12.5% of questions" in text.partition("yield")[0]
     assert "D=8 12.5% of questions a: kept 7" in text
+    assert "D=8 a 12.5%: 7 EUR, 1 EUR per kept rationale" in text
 
 
 def test_cell_without_a_number_shows_why() -> None:
@@ -83,6 +87,32 @@ def test_cell_without_a_number_shows_why() -> None:
 def test_hostile_names_do_not_break_a_markdown_table() -> None:
     lines = [line for line in MarkdownReporter().render(board()).splitlines() if line.startswith("|")]
     assert len({line.replace("\\|", "").count("|") for line in lines}) == 1
+
+
+def test_names_with_brackets_are_shown_as_they_are() -> None:
+    (row,) = board().rows
+    row = msgspec.structs.replace(row, student="gpt[high]", results={"x[/y]": row.results["a"]}, method="m[bold]")
+    odd = msgspec.structs.replace(board(), matrix="[red]m", run="r[/]", tasks=("x[/y]",), rows=(row,))
+    text = TableReporter().render(odd)
+    for name in ("gpt[high]", "x[/y]", "m[bold]", "[red]m (r[/])"):
+        assert name in text
+
+
+def test_cost_and_cells_without_a_result_have_sections() -> None:
+    text, markdown = TableReporter().render(board("none")), MarkdownReporter().render(board("none"))
+    assert "cost  t|eacher D=8 a: 7 EUR" in text
+    assert "no result  b fine-tune-cot" in text
+    assert "## Cost\n" in markdown
+    assert "## Cells without a result\n" in markdown
+
+
+def test_markdown_table_escapes_cells_and_aligns_numbers() -> None:
+    assert markdown_table(("a|b", "n"), [("x\ny", "1"), ("|", "2")], range(1, 2)) == [
+        "| a\\|b | n |",
+        "|---|---:|",
+        "| x y | 1 |",
+        "| \\| | 2 |",
+    ]
 
 
 def test_csv_has_one_line_per_row_and_task() -> None:

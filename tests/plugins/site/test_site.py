@@ -203,7 +203,7 @@ def test_cell_is_opened_searched_and_paged(browser: Chrome, site: str, request: 
     page.one("#search").send_keys(" ")
     page.until("document.querySelectorAll('.sample').length > 0")
     page.one("#wrong").click()
-    page.until("document.querySelectorAll('.sample.right').length === 0")
+    page.until("document.querySelectorAll('.sample.correct').length === 0")
     assert all("wrong" in one.get_attribute("class") for one in page.all(".sample"))
     if page.one("#next").is_enabled():
         shown = page.all(".sample")[0].get_attribute("data-index")

@@ -285,8 +285,8 @@ def test_c4_goes_by_the_teachers_own_accuracy(bench: Bench) -> None:
         bench.cot(share(right), teacher=teacher)
     found = bench.line("C4")
     assert (found.verdict, found.effect) == ("supported", pytest.approx(0.4))
-    assert found.notes[0] == "y (99.0% right) − x (50.0% right)"
-    assert [part.name for part in found.also] == ["z (80.0%) − x"]
+    assert found.notes[0] == "y (99.0 % right) − x (50.0 % right)"
+    assert [part.name for part in found.also] == ["z (80.0 %) − x"]
 
 
 def test_c4_needs_teachers_that_differ_by_more_than_chance(bench: Bench) -> None:
@@ -307,7 +307,7 @@ def test_c4_ranks_teachers_on_the_questions_that_both_answered(bench: Bench) -> 
     bench.cot(share(60), teacher="y")
     found = bench.line("C4")
     assert (found.verdict, found.effect) == ("supported", pytest.approx(0.4))
-    assert found.notes[0] == "y (80.0% right) − x (20.0% right)"
+    assert found.notes[0] == "y (80.0 % right) − x (20.0 % right)"
     assert found.notes[1].startswith("the teachers' own difference: +60.0 [+5")
 
 
@@ -359,7 +359,7 @@ def test_c6_takes_the_best_student_at_a_stricter_level(bench: Bench) -> None:
     found = bench.line("C6")
     assert (found.verdict, found.effect) == ("supported", pytest.approx(0.3))
     assert found.confidence == pytest.approx(0.975)
-    assert "best of 2 students; interval at 97.50% (Bonferroni)" in found.notes
+    assert "best of 2 students; interval at 97.50 % (Bonferroni)" in found.notes
     assert [(part.name, round(part.effect, 6)) for part in found.by_student] == [
         ("small D=1 − main", -0.1),
         ("small D=8 − main", 0.3),

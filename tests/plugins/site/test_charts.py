@@ -1,0 +1,53 @@
+"""The charts of the site, without a browser."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from rtbench_plugins.site.charts import Chart, charts_of
+from rtbench_plugins.site.samples import script
+from rtbench_plugins.site.scripts import script_json
+
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
+from rtbench.schema.money import Spending
+
+
+def cost_chart(*currencies: str) -> Chart | None:
+    """Return the chart of cost for a board with a row for each currency."""
+    rows = []
+    for place, currency in enumerate(currencies, 1):
+        spending = Spending(completions=1, prompt_tokens=1, completion_tokens=1, money=float(place), currency=currency)
+        result = CellResult(accuracy=place / 10, n=10, spending=spending)
+        rows.append(
+            LeaderboardRow(
+                kind="measured",
+                method="m",
+                teacher="t",
+                degree=place,
+                results={"a": result},
+                mean=place / 10,
+                measured=1,
+            )
+        )
+    board = Leaderboard(run="r", matrix="m", description="", version="0", tasks=("a",), rows=tuple(rows))
+    return next((chart for chart in charts_of(board, []) if chart.name == "cost-front"), None)
+
+
+def test_axis_of_cost_states_the_currency() -> None:
+    chart = cost_chart("EUR", "EUR")
+    assert chart is not None
+    assert chart.heads[0] == "cost, EUR"
+    assert json.loads(chart.spec)["layer"][0]["encoding"]["x"]["title"] == "cost, EUR"
+
+
+def test_costs_in_different_currencies_are_not_compared() -> None:
+    assert cost_chart("EUR", "USD") is None
+
+
+@pytest.mark.parametrize("text", ["</script>", "a\u2028b\u2029c", "plain"])
+def test_json_in_a_script_can_end_neither_the_script_nor_a_line(text: str) -> None:
+    encoded = script_json({"text": text})
+    assert not set(encoded) & set("<\u2028\u2029")
+    assert json.loads(encoded) == {"text": text}
+    assert script("chunk", 1, text).decode() == f"rtbench.chunk(1, {script_json(text)});\n"
