@@ -32,13 +32,13 @@ class RtbenchError(Exception):
         return f"{head}\n{self.next_step}" if self.next_step else head
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Return the pickled form, keyword arguments included, because errors are sent between processes."""
-        return (_rebuild, (type(self), self.what, self.where, self.next_step))
+        """Return the pickled form, attributes of subclasses included, because errors are sent between processes."""
+        return (_rebuild, (type(self), self.args, self.__dict__))
 
 
-def _rebuild(cls: type[RtbenchError], what: str, where: str | None, next_step: str | None) -> RtbenchError:
-    error = cls.__new__(cls)
-    RtbenchError.__init__(error, what, where=where, next_step=next_step)
+def _rebuild(cls: type[RtbenchError], arguments: tuple[object, ...], attributes: dict[str, object]) -> RtbenchError:
+    error = cls.__new__(cls, *arguments)
+    error.__dict__.update(attributes)
     return error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +41,13 @@ def gpu_count() -> int:
     """Return the number of NVIDIA GPUs that a process started here would see."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     nodes = len([node for node in Path("/dev").glob("nvidia*") if node.name.removeprefix("nvidia").isdigit()])
-    return nodes if visible is None else min(nodes, len([name for name in visible.split(",") if name.strip()]))
+    return nodes if visible is None else min(nodes, len(_visible(visible)))
+
+
+def _visible(names: str) -> list[str]:
+    """Return the GPUs that CUDA_VISIBLE_DEVICES names. As in CUDA, those from the first invalid index on are hidden."""
+    shown = itertools.takewhile(lambda name: name and not name.startswith("-"), map(str.strip, names.split(",")))
+    return list(shown)
 
 
 def gpu_memory_gb() -> float | None:
@@ -61,7 +68,7 @@ def _smallest_gpu(visible: str | None) -> float | None:
     if command is None:
         return None
     query = [command, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    query += [] if visible is None else [f"--id={visible}"]
+    query += [] if visible is None else [f"--id={','.join(_visible(visible))}"]
     try:
         output = subprocess.run(  # noqa: S603 - a fixed command
             query, capture_output=True, text=True, check=True, timeout=NVIDIA_SMI_SECONDS

@@ -24,6 +24,7 @@ from rtbench.plugin.tasks import Task
 from rtbench.schema.base import Progress, no_progress
 from rtbench.schema.completions import ModelSpec
 from rtbench.schema.environment import Environment
+from rtbench.schema.money import BudgetCap
 from rtbench.schema.runs import RunRecord
 from rtbench.schema.tasks import TaskData
 from rtbench.storage.budget import Budget
@@ -68,21 +69,41 @@ class Session:
         self._data: dict[tuple[str, str], TaskData] = {}
         self._methods: dict[str, Method] = {}
         self._models: dict[tuple[str, str, str, str], Any] = {}
-        self.own_tasks = [self.add_task_file(Path(path)) for path in environment.task_files]
+        self.own_tasks = [self._add_task_file(Path(path)) for path in environment.task_files]
         """Names of the tasks that were given as files."""
 
-    def having(self, *, machine: Machine | None = None, **changes: Any) -> Session:
-        """Return a session that shares plugins, tasks and loaded data with this one.
+    def with_settings(
+        self,
+        *,
+        machine: Machine | None = None,
+        budget: BudgetCap | None = None,
+        report_to: tuple[str, ...] | None = None,
+    ) -> Session:
+        """Return a session that shares plugins, tasks and loaded data with this one. None keeps a setting.
 
         Args:
-            machine: machine on which models are trained and asked; None: the machine of this session.
-            changes: fields of the environment to change.
+            machine: machine on which models are trained and asked.
+            budget: what the run may spend.
+            report_to: trackers that training is logged to.
         """
+        stated = {"budget": budget, "report_to": report_to}
+        changes = {name: value for name, value in stated.items() if value is not None}
+        return self._copy(replace(self.environment, **changes), machine)
+
+    def with_workspace(self, workspace: Path) -> Session:
+        """Return a session on another workspace, which shares plugins, tasks and loaded data with this one."""
+        other = self._copy(replace(self.environment, workspace=str(workspace)))
+        other.workspace = workspace
+        other.ledger = Ledger(workspace / "ledger")
+        other.store = Store(workspace / "store")
+        return other
+
+    def _copy(self, environment: Environment, machine: Machine | None = None) -> Session:
         other = object.__new__(Session)
         other.__dict__.update(self.__dict__)
-        other.environment = replace(self.environment, **changes)
+        other.environment = environment
         other._machine = machine or self._machine
-        other._models = {}  # models were created with the other environment
+        other._models = {}
         return other
 
     @property
@@ -215,7 +236,7 @@ class Session:
         registry = self.registry(kind)
         return make(registry.get(name, where=where), registry.kind, base, *arguments)
 
-    def add_task_file(self, path: Path) -> str:
+    def _add_task_file(self, path: Path) -> str:
         """Register the task of a YAML file.
 
         Returns:

@@ -71,13 +71,18 @@ def with_session_of_one_task(command: Command) -> Command:
     """
 
     @functools.wraps(command)
-    def named(session: Session, *, task: str | None, **rest: Any) -> Any:
-        if task is not None and Path(task).suffix in {".yaml", ".yml"}:
-            task = session.add_task_file(Path(task))
-        return command(session, task=task, **rest)
+    def with_name(session: Session, *, task: str | None, **rest: Any) -> Any:
+        return command(session, task=session.own_tasks[0] if session.own_tasks else task, **rest)
+
+    with_shared = _with_options(with_name, [option for option in _SHARED if option is not _TASK_FILES])
+
+    @functools.wraps(with_shared)
+    def with_file(*, task: str | None, **rest: Any) -> Any:
+        is_file = task is not None and Path(task).suffix in {".yaml", ".yml"}
+        return with_shared(task=task, task_files=[task] if is_file else [], **rest)
 
     option = click.option("--task", metavar="NAME", help="Task, or its YAML file.  [default: from the file's name]")
-    return option(_with_options(named, [o for o in _SHARED if o is not _TASK_FILES]))
+    return option(with_file)
 
 
 def _with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
@@ -177,7 +182,7 @@ def name_list(ctx: click.Context, parameter: click.Parameter, value: str | None)
         return None
     names = [name.strip() for name in value.split(",") if name.strip()]
     if not names:
-        raise BadInputError("the list is empty", where=f"--{parameter.name}", next_step=f"Write {parameter.metavar}.")
+        raise BadInputError("the list is empty", where=parameter.opts[0], next_step=f"Write {parameter.metavar}.")
     return names
 
 
@@ -187,9 +192,9 @@ def number_list(ctx: click.Context, parameter: click.Parameter, value: str | Non
     if names is None:
         return None
     for name in names:
-        if not name.isdigit():
+        if not name.isdecimal():
             raise BadInputError(
-                f"{name!r} is not an integer", where=f"--{parameter.name}", next_step=f"Write {parameter.metavar}."
+                f"{name!r} is not an integer", where=parameter.opts[0], next_step=f"Write {parameter.metavar}."
             )
     return [int(name) for name in names]
 
@@ -240,7 +245,7 @@ def matrix_options(command: Command) -> Command:
             "--limit",
             type=int,
             metavar="N",
-            help="Use only the first N questions of each fold. The number of training steps stays the same.",
+            help="Use only the first N questions of each fold, also in training.",
         ),
         click.option("--epochs", type=int, metavar="N", help="Training epochs, instead of the recipe's."),
         click.option("--selection", metavar="HOW", help="How to select the epoch: last, val or best-test."),

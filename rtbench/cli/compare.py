@@ -122,12 +122,9 @@ def _show_flips(
     session: Session, workspace: Path, runs: tuple[RunRecord, RunRecord], rows: Sequence[Comparison], count: int
 ) -> None:
     """Print the first ``count`` flips of each row; ``workspace`` is that of the second run."""
-    import msgspec
-
     from rtbench.reporting.answers import Judged, judged
-    from rtbench.session import Session as OtherSession
 
-    other = OtherSession(msgspec.structs.replace(session.environment, workspace=str(workspace)))
+    other = session.with_workspace(workspace)
     known: dict[tuple[int, str], dict[int, Judged]] = {}
 
     def answer_of(side: int, flip: Flip) -> Judged:

@@ -85,7 +85,7 @@ def _stages(
     from rtbench.reporting.answers import check_task
     from rtbench.schema.steps import CurateSpec
     from rtbench.steps.curate import Stage, candidates_of, context_of, curated
-    from rtbench.steps.selection import questions_of
+    from rtbench.steps.selection import samples_of
 
     assert cell.examples is not None
     if not session.store.has("curate", cell.examples):
@@ -98,8 +98,8 @@ def _stages(
     if others is not None:
         spec = _with(session, spec, others)
         session = _keep_budget(session, spec, run_name, budget)
-    samples = questions_of(session.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
-    candidates = candidates_of(session, spec, samples, [i["key"] for i in meta.inputs])
+    samples = samples_of(session, spec)
+    candidates = candidates_of(session, spec, samples, [i.key for i in meta.inputs])
     stages = curated(session, spec, candidates, context_of(session, spec, samples))
     return [_stage(stage) for stage in [Stage("(all)", candidates, candidates), *stages]]
 
@@ -164,10 +164,10 @@ def _with(session: Session, spec: CurateSpec, others: str) -> CurateSpec:
 
     from rtbench.matrix.resolve import curators_of
     from rtbench.schema.matrix import Block
-    from rtbench.storage.files import convert
+    from rtbench.storage.files import convert, parse_yaml
 
     try:
-        items = yaml.safe_load(f"[{others}]")
+        items = parse_yaml(f"[{others}]")
     except yaml.YAMLError:
         raise BadInputError(
             f"{others!r} is not a list of curators",

@@ -29,14 +29,12 @@ def errors(
     session: Session, cell: str | None, run_name: str | None, extractor: str | None, examples: int, format_: str
 ) -> None:
     """Count wrong answers by category. Categories are assigned by rule. Without CELL, count those of all cells."""
+    from rtbench.reporting.answers import scored_cells
     from rtbench.reporting.wrong_answers import CATEGORIES
     from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(run_name)
-    if cell is None:
-        cells = [one for one in record.cells if session.store.scored(one)]
-    else:
-        cells = [find_cell(session, record, cell)]
+    cells = scored_cells(session, record) if cell is None else [find_cell(session, record, cell)]
     answers, counts, shown = _categorised(session, cells, extractor, examples)
     if format_ == "json":
         data = [

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtbench.cli.progress import RunListener
+from rtbench.schema.base import Throttle
 from rtbench.schema.steps import StepState
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ class LiveListener(RunListener):
         )
         self._ids: dict[str, TaskID] = {}
         self._all = self._bars.add_task("all steps", total=self.total, rate="")
+        self._before: dict[str, int] = {}
         self._money = ""
-        self._money_read = float("-inf")
+        self._money_throttle = Throttle(MONEY_SECONDS)
         self._live = Live(console=console, get_renderable=self.view, refresh_per_second=4, transient=True)
 
     def __enter__(self) -> Self:
@@ -112,10 +114,9 @@ class LiveListener(RunListener):
     def _spent(self) -> str:
         """Return what the run has spent so far; empty where no account is kept."""
         budget = self._session.budget
-        if budget is not None and time.monotonic() - self._money_read >= MONEY_SECONDS:
+        if budget is not None and self._money_throttle.due():
             from rtbench.storage.budget import money
 
-            self._money_read = time.monotonic()
             account, cap = budget.account(), budget.cap
             limit = "" if cap.nano is None else f" of {money(cap.nano, cap.currency)}"
             self._money = f"spent {money(account.spent, cap.currency)}{limit}"
@@ -125,8 +126,10 @@ class LiveListener(RunListener):
         self._ids[step.key] = self._bars.add_task(step.title, total=None, rate="")
 
     def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
+        before = self._before.setdefault(step.key, done)  # done in an earlier run
         seconds = max(time.monotonic() - self._since[step.key], 1e-3)
-        self._bars.update(self._ids[step.key], completed=done, total=total, rate=f"{done / seconds:.1f} {unit}/s")
+        rate = f"{(done - before) / seconds:.1f} {unit}/s"
+        self._bars.update(self._ids[step.key], completed=done, total=total, rate=rate)
 
     def show_waits(self, step: Step, why: str) -> None:
         if step.key in self._ids:

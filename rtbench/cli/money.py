@@ -66,7 +66,7 @@ def open_account(session: Session, name: str, nano: int | None, currency: str) -
     account = inside(session.workspace.resolve() / "runs", f"{name}.spend")
     cap = BudgetCap(path=str(account), nano=nano, currency=currency)
     Budget(cap).begin()
-    return session.having(budget=cap)
+    return session.with_settings(budget=cap)
 
 
 def check_price(teacher: Teacher, currency: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,7 @@ def plan(
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
-    session = session.having(machine=session.executor(executor, executor_options).machine())
+    session = session.with_settings(machine=session.executor(executor, executor_options).machine())
     current = planned(session, dict(arguments))
     if budget is not None or pilot is not None:
         session = keep_account(session, current, name or run_name(current, arguments), budget)
@@ -89,9 +90,16 @@ def _overlaps(session: Session, current: Plan) -> list[str]:
     """Return warnings about test questions that are also training questions, for tasks given as files."""
     from rtbench.data.overlap import doubled
 
-    own = {p.cell.task.name: p.cell.task for p in current.cells if p.score and p.cell.task.name in session.own_tasks}
-    counts = {name: doubled(session.task_data(name, spec.variant), spec.split) for name, spec in own.items()}
-    return [f"{name}: {count} test questions are also training questions" for name, count in counts.items() if count]
+    scored = [p.cell.task for p in current.cells if p.score and p.cell.task.name in session.own_tasks]
+    counts = {
+        (spec.name, spec.split): doubled(session.task_data(spec.name, spec.variant), spec.split) for spec in scored
+    }
+    splits = Counter(name for name, _ in counts)
+    return [
+        f"{name if splits[name] == 1 else f'{name}, split {split}'}: {count} test questions are also training questions"
+        for (name, split), count in counts.items()
+        if count
+    ]
 
 
 def as_data(current: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]:

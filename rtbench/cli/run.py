@@ -59,15 +59,22 @@ def run(
     from rtbench.cli.added import with_summaries
     from rtbench.planning.preflight import refuse_unready
     from rtbench.planning.records import overlaps, random_accuracies, run_record
+    from rtbench.plugin.reporting import FolderReporter
     from rtbench.reporting.build import build_leaderboard
     from rtbench.storage.budget import parse_budget
     from rtbench.storage.runs import Runs
 
     reporter = session.reporter(format_)
+    if isinstance(reporter, FolderReporter):
+        raise BadInputError(
+            f"{format_} is a folder, not a text",
+            where="--format",
+            next_step=f"Run without it, then use `rtbench report --format {format_} --out DIR`.",
+        )
     if budget is not None:
         parse_budget(budget)  # report a mistake before planning
     engine = session.executor(executor, executor_options | ({} if workers is None else {"workers": workers}))
-    session = session.having(machine=engine.machine(), report_to=tuple(report_to or ()))
+    session = session.with_settings(machine=engine.machine(), report_to=tuple(report_to or ()))
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):
         reasons = dict.fromkeys(p.reason or "" for p in plan.cells)
@@ -90,6 +97,8 @@ def run(
         errors.print(text, style="dim", markup=False, soft_wrap=True)
     for state in outcome.failed:
         errors.print(f"failed: {plan.steps[state.key].title}: {state.error}", style="red", markup=False)
+        if state.trace and click.get_current_context().params["traceback"]:
+            errors.print(state.trace, style="dim", markup=False, soft_wrap=True)
     if outcome.interrupted:
         errors.print("stopped; finished work is kept. Run the same command again to continue.", style="yellow")
         return 130

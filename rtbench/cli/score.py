@@ -49,6 +49,10 @@ def score(
     if (path is None) == (run_name is None):
         raise BadInputError("give either a file or --run", where="score")
     if run_name is not None:
+        of_files = {"--task": task, "--variant": variant, "--scores": scores or None}
+        of_files |= {"--answer-prefix": None if answer_prefix == "auto" else answer_prefix}
+        if ignored := [option for option, value in of_files.items() if value is not None]:
+            raise BadInputError(f"{ignored[0]} is only for files", where="score --run", next_step="Remove it.")
         _rescore_run(session, run_name, extractor, format_)
         return
     assert path is not None
@@ -116,13 +120,13 @@ def _print_result(result: FileScore) -> None:
 
 def _rescore_run(session: Session, name: str, extractor: str | None, format_: str) -> None:
     """Re-score the scored cells of a run with the current version of an extractor, and print the results."""
+    from rtbench.reporting.answers import scored_cells
     from rtbench.reporting.rescore import rescore
     from rtbench.schema.leaderboard import in_percent
     from rtbench.storage.runs import Runs
 
     record = Runs(session.workspace).load(name)
-    cells = [cell for cell in record.cells if session.store.scored(cell)]
-    results = [rescore(session, cell, extractor) for cell in cells]
+    results = [rescore(session, cell, extractor) for cell in scored_cells(session, record)]
     if format_ == "json":
         print_json(results)
         return

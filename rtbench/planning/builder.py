@@ -179,6 +179,11 @@ class CellBuilder:
                     f"method {cell.method} scores completions of the {step.spec.questions.fold} fold as {cell.fold}",
                     next_step="Pass `fold=cell.fold` when you ask for completions that are scored.",
                 )
+        if aggregate != "best-epoch" and len(completions) != 1:
+            raise PluginError(
+                f"method {cell.method} scores {len(completions)} sets of completions at once",
+                next_step="Pass one step; only `best-epoch` takes several, one per epoch.",
+            )
         spec = ScoreSpec(
             task=cell.task,
             questions=questions_for(cell, cell.fold),

@@ -16,8 +16,8 @@ from rtbench.schema.steps import CompleteSpec, CurateSpec, Step, asks_model, cur
 from rtbench.schema.training import Candidate
 from rtbench.steps.complete import address_of, answer_requests, open_model, partition_at, requests_of
 from rtbench.steps.curate import context_of, curators_of, pooled
-from rtbench.steps.generation import ask
-from rtbench.steps.selection import questions_of
+from rtbench.steps.generation import answered
+from rtbench.steps.selection import samples_of
 
 if TYPE_CHECKING:
     from rtbench.plugin.plans import Plan
@@ -49,13 +49,15 @@ def run_pilot(services: Services, plan: Plan, n: int) -> list[Piloted]:
     out: list[Piloted] = []
     for step in steps:
         requests, rationales = _pilot_requests(services, step, plan, n)
-        partition = partition_at(services.ledger, address_of(step))
-        with partition.alone():
-            held = partition.load({request.key for request in requests})
-            todo = [request for request in requests if request.key not in held]
-            if todo:
-                ask(functools.partial(open_model, services, step), partition, todo, reasoning=rationales)
-        out.append(Piloted(step.title, len(todo), len(held)))
+        counts: list[int] = []
+        answered(
+            functools.partial(open_model, services, step),
+            partition_at(services.ledger, address_of(step)),
+            requests,
+            reasoning=rationales,
+            progress=counts.append,
+        )
+        out.append(Piloted(step.title, len(requests) - counts[0], counts[0]))
     return [*out, *_run_judges(services, plan, n)]
 
 
@@ -66,7 +68,7 @@ def _run_judges(services: Services, plan: Plan, n: int) -> list[Piloted]:
     for step in _judge_steps(plan):
         spec = step.spec
         candidates = _rationales(services, step, plan, n)
-        samples = questions_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
+        samples = samples_of(services, spec)
         for curator in curators_of(services, spec):
             teacher = curator.asks(services)
             if teacher is None or not candidates or (place := (teacher.name, spec.task.dataset)) in seen:
@@ -98,7 +100,7 @@ def _rationales(services: Services, step: Step[CurateSpec], plan: Plan, n: int) 
             continue
         keys = {request.key for request in _pilot_requests(services, asked, plan, n)[0]}
         found.append((list(partition_at(services.ledger, address_of(asked)).load(keys).values()), fingerprint))
-    samples = questions_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
+    samples = samples_of(services, spec)
     return pooled(services, spec, samples, found)[:n]
 
 

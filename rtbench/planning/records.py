@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import fmean
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 from rtbench.data.overlap import overlap_of
 from rtbench.plugin.plans import Plan
 from rtbench.schema.runs import CellRecord, RunRecord
-from rtbench.schema.steps import CompleteSpec, Outcome, Step
+from rtbench.schema.steps import CompleteSpec, Outcome, Step, asks_model
 from rtbench.schema.tasks import Overlap
 
 if TYPE_CHECKING:
@@ -66,10 +67,19 @@ def random_accuracies(services: Services, plan: Plan) -> dict[str, float]:
 
 
 def overlaps(services: Services, plan: Plan) -> dict[str, Overlap]:
-    """Return the train/test overlap of each upstream task that is scored, for a run record."""
-    asked = {p.cell.task.name: p.cell.task for p in plan.cells if p.score is not None and p.cell.source == "upstream"}
-    found = {name: overlap_of(services.task_data(name, spec.variant), spec.split) for name, spec in asked.items()}
-    return {name: overlap for name, overlap in found.items() if overlap is not None}
+    """Return the train/test overlap of each upstream task that is scored, for a run record.
+
+    Its keys are task names; where several splits of a task are scored, each has the split's name after it.
+    """
+    scored = [p.cell.task for p in plan.cells if p.score is not None and p.cell.source == "upstream"]
+    by_split = {(spec.name, spec.split): spec for spec in scored}
+    splits = Counter(name for name, _ in by_split)
+    overlaps: dict[str, Overlap] = {}
+    for (name, split), spec in by_split.items():
+        overlap = overlap_of(services.task_data(name, spec.variant), split)
+        if overlap is not None:
+            overlaps[name if splits[name] == 1 else f"{name} {split}"] = overlap
+    return overlaps
 
 
 def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> CellRecord:
@@ -77,6 +87,8 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
     score = planned.score
     dependencies = _dependencies(plan, score)
     trains = [step for step in dependencies if step.kind == "train"]
+    completions = tuple(i.key for i in score.inputs) if score else ()
+    asked_student = tuple(step.key for step in dependencies if asks_model(step) and step.spec.model.role == "student")
     reason = planned.reason
     if reason is None and outcome is not None and score is not None:
         state = outcome.states.get(score.key)
@@ -107,12 +119,12 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         series=cell.models.student.series if cell.models.student else None,
         random_weights=bool(cell.models.student and cell.models.student.random_weights),
         score=score.key if score else None,
-        completions=tuple(i.key for i in score.inputs) if score else (),
-        asked=tuple(
-            step.key for step in dependencies if isinstance(step.spec, CompleteSpec) and _asks_teacher(step.spec)
-        ),
+        completions=completions,
+        asked=tuple(step.key for step in dependencies if asks_model(step) and _asks_teacher(step.spec)),
         examples=_examples(plan, trains),
         checkpoint=trains[0].key if trains else None,
+        trainings=tuple(step.key for step in trains) if len(trains) > 1 else (),
+        asked_student=asked_student if set(asked_student) != set(completions) else (),
         reason=reason,
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from rtbench.errors import BadInputError, PluginError, UnknownNameError
+from rtbench.errors import BadInputError, PluginError, RtbenchError, UnknownNameError
 from rtbench.plugin import hookspecs
 from rtbench.plugin.registry import Registry
 from rtbench.schema.leaderboard import LeaderboardRow
@@ -102,14 +102,27 @@ class PluginManager:
         """
         if not path.is_file():
             raise BadInputError("no such file", where=f"--task {path}", next_step="Name a task's YAML file.")
-        task: Task | None = self._pm.hook.rtbench_load_task(path=path)
+        try:
+            task: Task | None = self._pm.hook.rtbench_load_task(path=path)
+        except RtbenchError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"rtbench_load_task raised {type(error).__name__}: {error}",
+                where=f"--task {path}",
+                next_step="This is a fault of the plugin that loads such files. --traceback shows where.",
+            ) from error
         if task is None:
             raise BadInputError("no plugin knows this kind of file", where=f"--task {path}", next_step="Give a *.yaml.")
         return task
 
     def pinned_files(self, tasks: Sequence[str]) -> list[PinnedFile]:
-        """Return the files that plugins may download for these tasks; the tasks' own are not included."""
-        return [pin for pins in self._pm.hook.rtbench_pinned_files(tasks=tasks) for pin in pins]
+        """Return the files that plugins may download for these tasks; the tasks' own are not included.
+
+        Raises:
+            PluginError: a plugin raised; the error names it.
+        """
+        return [pin for pins in self._call_all("rtbench_pinned_files", tasks=tasks) for pin in pins]
 
     def modify_plan(self, plan: Plan) -> None:
         """Let plugins inspect or change a plan.
@@ -117,8 +130,7 @@ class PluginManager:
         Raises:
             PluginError: a plugin raised; the error names it.
         """
-        for error in self._call_each("rtbench_modify_plan", plan=plan).errors:
-            raise error
+        self._call_all("rtbench_modify_plan", plan=plan)
 
     def step_started(self, step: Step) -> list[PluginError]:
         """Tell plugins that a step begins, and return their errors: a tracker that is down must not stop a run."""
@@ -138,14 +150,18 @@ class PluginManager:
         Raises:
             PluginError: a plugin raised; the error names it.
         """
-        results = self._call_each("rtbench_reference_rows", tasks=tasks)
-        for error in results.errors:
-            raise error
-        return [row for rows in results.values for row in rows]
+        return [row for rows in self._call_all("rtbench_reference_rows", tasks=tasks) for row in rows]
 
     def machine_facts(self) -> HookResults:
         """Return facts about this machine for ``rtbench doctor``, by name."""
         return self._call_each("rtbench_machine_facts", returns=dict)
+
+    def _call_all(self, hook: str, **arguments: Any) -> list[Any]:
+        """Call a hook and return the plugins' results; raise the first plugin's error, if any."""
+        results = self._call_each(hook, **arguments)
+        for error in results.errors:
+            raise error
+        return results.values
 
     def _call_each(self, hook: str, *, returns: type = object, **arguments: Any) -> HookResults:
         """Call a hook plugin by plugin, so that a failing plugin is named and the others are still called.
@@ -279,7 +295,9 @@ def _load_file(path: Path) -> Any:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        del sys.modules[name]
+        for alias in (name, path.stem):
+            if sys.modules.get(alias) is module:
+                del sys.modules[alias]
         raise PluginError(
             f"cannot be imported: {type(error).__name__}: {error}",
             where=f"plugin {str(path)!r}",

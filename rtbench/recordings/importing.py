@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from rtbench.errors import BadInputError
 from rtbench.recordings.matching import match
 from rtbench.schema.base import Record
@@ -78,8 +76,7 @@ def recorded_partition(services: ModelServices, fingerprint: str, dataset: str) 
 
 def read_note(partition: Partition) -> RecordingNote | None:
     """Return the note on a partition of recordings; None where nothing was imported."""
-    note = partition.note(NOTE)
-    return None if note is None else msgspec.convert(note, RecordingNote)
+    return partition.note(NOTE, RecordingNote)
 
 
 @dataclass(frozen=True)

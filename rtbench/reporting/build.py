@@ -186,13 +186,11 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         training_rows=round(fmean(report.rows for report in trained)) if trained else None,
         metrics=_metrics(primary, results),
         summaries=tuple(summaries[0]) if single else (),
-        curation=_curation(cells if _own_questions(cells) else cells[:1], store),
+        curation=_curation(_drawn_apart(cells), store),
         epoch=_epoch(cells[0], store, results[0]) if single else None,
         parameters=trained[0].parameters if trained else None,
         rows_cut=max((report.truncated for report in trained), default=0),
-        prompts_cut=max(
-            sum(store.result(CompleteResult, key).prompts_cut for key in cell.completions) for cell in cells
-        ),
+        prompts_cut=max(_prompts_cut(cell, result, store) for cell, result in zip(cells, results, strict=True)),
         recipe=cells[0].recipe,
         cells=names,
     )
@@ -220,8 +218,7 @@ def _metrics(primary: Sequence[ScoreSummary], results: Sequence[ScoreResult]) ->
 def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunRecord, books: Books) -> CellResult:
     """Return a result with the cost of the cells' rationales, where the teacher has a price."""
     price = run.prices.get(cells[0].teacher or "")
-    counted = cells if _own_questions(cells) else cells[:1]
-    keys = {key for cell in counted if cell.examples is not None for key in cell.asked}
+    keys = {key for cell in cells if cell.examples is not None for key in cell.asked}
     if price is None or result.accuracy is None or not keys:
         return result
     return msgspec.structs.replace(result, spending=books.spent_on(keys, price))
@@ -230,6 +227,18 @@ def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunReco
 def _own_questions(cells: Sequence[CellRecord]) -> bool:
     """Return whether each seed has its own questions."""
     return len({cell.variant for cell in cells}) == len(cells)
+
+
+def _drawn_apart(cells: Sequence[CellRecord]) -> list[CellRecord]:
+    """Return one cell for each set of rationales that was drawn by itself: for other questions, or anew for a seed."""
+    by_draw = {(cell.variant, cell.asked): cell for cell in reversed(cells)}
+    return list(reversed(by_draw.values()))
+
+
+def _prompts_cut(cell: CellRecord, result: ScoreResult, store: Store) -> int:
+    """Return how many prompts of the scored completions were shortened; with several epochs, of the selected one."""
+    scored = cell.completions if result.epoch is None else cell.completions[result.epoch - 1 : result.epoch]
+    return sum(store.result(CompleteResult, key).prompts_cut for key in scored)
 
 
 def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from rtbench.reporting.answers import stored_answers
 from rtbench.schema.base import Record
-from rtbench.steps.score import majority, scores_of
+from rtbench.scoring.metrics import majority
+from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
     from rtbench.plugin.services import Services

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rtbench.schema.completions import IndexEntry, LedgerAddress, Usage
+from rtbench.schema.completions import LedgerAddress, Usage
 from rtbench.schema.money import Price, Spending
 from rtbench.schema.results import CompleteResult
 from rtbench.schema.training import TrainReport
-from rtbench.steps.complete import partition_at
-from rtbench.storage.files import read_jsonl
+from rtbench.steps.complete import index_of, partition_at
 
 if TYPE_CHECKING:
     from rtbench.schema.runs import RunRecord
@@ -39,10 +38,8 @@ class Books:
         for key in keys:
             if not self._store.has("complete", key):
                 continue
-            result = self._store.result(CompleteResult, key)
-            if result.completions:
-                usages = self._usages_at(result.address)
-                entries = read_jsonl(self._store.path("complete", key) / "index.jsonl", IndexEntry)
+            if entries := index_of(self._store, key):
+                usages = self._usages_at(self._store.result(CompleteResult, key).address)
                 by_completion.update((entry.key, usages.get(entry.key)) for entry in entries)
         return spending_of(list(by_completion.values()), price)
 
@@ -55,13 +52,17 @@ class Books:
         return {teacher: self.spent_on(keys, run.prices[teacher]) for teacher, keys in by_teacher.items()}
 
     def by_student(self, run: RunRecord) -> dict[str, Spending]:
-        """Return the cost of each priced student's trainings and test completions."""
+        """Return the cost of each priced student's trainings and completions.
+
+        Records of older versions name only the last training, and the completions that were scored.
+        """
         completed: dict[str, dict[str, None]] = {}
         trained: dict[str, dict[str, None]] = {}
         for cell in run.cells:
             if cell.student in run.student_prices:
-                completed.setdefault(cell.student, {}).update(dict.fromkeys(cell.completions))
-                trained.setdefault(cell.student, {}).update(dict.fromkeys([cell.checkpoint] if cell.checkpoint else []))
+                completed.setdefault(cell.student, {}).update(dict.fromkeys(cell.asked_student or cell.completions))
+                last = (cell.checkpoint,) if cell.checkpoint else ()
+                trained.setdefault(cell.student, {}).update(dict.fromkeys(cell.trainings or last))
         return {
             student: self._with_trainings(self.spent_on(keys, run.student_prices[student]), trained[student])
             for student, keys in completed.items()

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from rtbench.schema.base import Fold, NotNegative, Positive, Record, Source
+from rtbench.schema.base import NotNegative, Positive, Record, Source
 
 TestFold = Literal["test", "ood", "validation"]
 """Folds that can be answered and scored."""
@@ -87,6 +87,3 @@ class Matrix:
     path: str
     file: MatrixFile
     blocks: tuple[Block, ...]
-
-
-TEST_FOLDS: tuple[Fold, ...] = ("test", "ood", "validation")

@@ -44,7 +44,13 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     asked: tuple[str, ...] = ()
     """Keys of the ``complete`` steps that ask the teacher."""
     examples: str | None = None
+    """Key of the ``curate`` step whose examples the student is trained on."""
     checkpoint: str | None = None
+    """Key of the ``train`` step whose student is tested."""
+    trainings: tuple[str, ...] = ()
+    """Keys of all ``train`` steps, where there are several."""
+    asked_student: tuple[str, ...] = ()
+    """Keys of all ``complete`` steps that ask the student, where it is asked for more than the scored completions."""
     reason: str | None = None
     """Why the cell could not run or failed."""
 

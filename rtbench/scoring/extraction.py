@@ -89,7 +89,8 @@ class FilterExtractor:
         return self._rule
 
     def _place(self) -> str:
-        return f"{self._where}: filter_list, {self.name!r}"
+        place = f"filter_list, {self.name!r}"
+        return f"{self._where}: {place}" if self._where else place
 
     def _run(self, texts: Sequence[str], docs: Sequence[dict[str, Any]], answer_prefix: str | None) -> list[Any]:
         resps: Any = [[text] for text in texts]
@@ -142,15 +143,15 @@ def default_steps(rule: str, answer_type: AnswerType, letters: str | None = None
 
 
 def rule_of(steps: Sequence[FilterStep]) -> str | None:
-    """Return the name of the answer rule that a pipeline runs; None where all its filters are lm-eval's own."""
-    for step in steps:
+    """Return the name of the last answer rule that a pipeline runs; None where all its filters are lm-eval's own."""
+    for step in reversed(steps):
         if step.function == FILTER and step.arguments.get("rule") in RULES:
             return str(step.arguments["rule"])
     return None
 
 
 def answer_rule(steps: Sequence[FilterStep], where: str) -> AnswerRule | None:
-    """Build and return the answer rule that a pipeline runs; None where all its filters are lm-eval's own.
+    """Build and return the last answer rule that a pipeline runs; None where all its filters are lm-eval's own.
 
     Raises:
         BadInputError, UnknownNameError: a step of ours names no known rule, or has unknown options.

@@ -1,4 +1,4 @@
-"""Estimates from several completions of one question: pass@k and maj@k."""
+"""Several completions of one question: the majority answer, pass@k and maj@k."""
 
 from __future__ import annotations
 
@@ -19,9 +19,7 @@ def at_k(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> lis
         scores: scores of all completions.
         canonical: returns one text for equal answers, and None for a text that is not an answer.
     """
-    questions: dict[int, list[Score]] = {}
-    for score in scores:
-        questions.setdefault(score.sample_index, []).append(score)
+    questions = _by_question(scores)
     least = min(map(len, questions.values()), default=0)
     if not least:
         return []
@@ -38,9 +36,39 @@ def at_k(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> lis
     ]
 
 
+def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[Score]:
+    """Return, per question, the score of the most frequent answer of its completions (Wang et al., 2023).
+
+    Of equally frequent answers, the first one wins. Completions without an answer do not vote.
+
+    Args:
+        scores: scores of all completions.
+        canonical: as in :func:`at_k`.
+    """
+    chosen: list[Score] = []
+    for of_one in _by_question(scores).values():
+        answers = _answers(of_one, canonical)
+        votes = Counter(answer for answer in answers if answer is not None)
+        winner = votes.most_common(1)[0][0] if votes else answers[0]
+        chosen.append(of_one[answers.index(winner)])
+    return chosen
+
+
+def _by_question(scores: Sequence[Score]) -> dict[int, list[Score]]:
+    questions: dict[int, list[Score]] = {}
+    for score in scores:
+        questions.setdefault(score.sample_index, []).append(score)
+    return questions
+
+
+def _answers(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[str | None]:
+    """Return the canonical answer of each completion; None where it has none."""
+    return [None if score.extracted is None else canonical(score.extracted) for score in scores]
+
+
 def _votes(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> tuple[tuple[tuple[int, bool], ...], int]:
     """Return votes and correctness of each different answer, most votes first, and the number of missing answers."""
-    answers = [None if score.extracted is None else canonical(score.extracted) for score in scores]
+    answers = _answers(scores, canonical)
     votes = Counter(answer for answer in answers if answer is not None)
     right = {answer: score.correct for answer, score in zip(answers, scores, strict=True) if answer is not None}
     return tuple(sorted(((votes[answer], right[answer]) for answer in votes), reverse=True)), answers.count(None)

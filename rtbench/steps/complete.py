@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtbench.errors import StepFailedError
+from rtbench.plugin.models import Teacher
 from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Request
 from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CompleteSpec, Step, UnlessRight
 from rtbench.schema.tasks import Sample
 from rtbench.steps.context import StepContext
-from rtbench.steps.generation import ask
+from rtbench.steps.generation import answered
 from rtbench.steps.prompts import render
-from rtbench.steps.selection import corpus_of, questions_of
+from rtbench.steps.selection import corpus_of, samples_of
 from rtbench.storage.files import read_jsonl, write_jsonl
 from rtbench.storage.ledger import Ledger, Partition, make_request
 
@@ -53,8 +54,7 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
     fingerprint = address_of(step).fingerprint
     template = spec.format.template(spec.family)
     out: list[Request] = []
-    data = services.task_data(spec.task.name, spec.task.variant)
-    samples = questions_of(data, spec.task.split, spec.questions)
+    samples = samples_of(services, spec)
     if spec.unless_right is not None:
         right = _answered_right(services, step, spec.unless_right, samples)
         samples = [sample for sample in samples if sample.index not in right]
@@ -78,8 +78,8 @@ def _answered_right(
     by_index = {sample.index: sample for sample in samples}
     extractor = services.task(step.spec.task.name).extractor(unless_right.extractor)
     right: set[int] = set()
-    for answered, prefix in zip(step.inputs_as("answered"), unless_right.answer_prefixes, strict=True):
-        mine = [c for c in completions_of(services, answered.key) if c.sample_index in by_index]
+    for source, prefix in zip(step.inputs_as("answered"), unless_right.answer_prefixes, strict=True):
+        mine = [c for c in completions_of(services, source.key) if c.sample_index in by_index]
         right |= {score.sample_index for score in extractor.score(mine, by_index, prefix) if score.correct}
     return right
 
@@ -110,20 +110,16 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
     requests = requests_of(services, step)
     address = address_of(step)
     partition = partition_at(services.ledger, address)
-    keys = {request.key for request in requests}
     if spec.recorded is not None:
-        found = partition.load(keys)
+        found = partition.load({request.key for request in requests})
     else:
-        with partition.alone():
-            found = partition.load(keys)
-            if todo := [request for request in requests if request.key not in found]:
-                done = len(requests) - len(todo)
-
-                def progress(more: int) -> None:
-                    context.progress(done + more, len(requests), "completions")
-
-                opened = functools.partial(open_model, services, step)
-                found.update(ask(opened, partition, todo, reasoning=_reasoning(context), progress=progress))
+        found = answered(
+            functools.partial(open_model, services, step),
+            partition,
+            requests,
+            reasoning=_reasoning(context),
+            progress=lambda done: context.progress(done, len(requests), "completions"),
+        )
         left = [request for request in requests if request.key not in found]
         if left and (len(left) == len(requests) or not _leaves_out(services, spec)):
             raise StepFailedError(
@@ -152,8 +148,8 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
 
 
 def _leaves_out(services: Services, spec: CompleteSpec) -> bool:
-    model = spec.model
-    return model.role == "teacher" and services.teacher(model.plugin, model.name, model.options).leaves_out
+    source = services.source(spec.model)
+    return isinstance(source, Teacher) and source.leaves_out
 
 
 def _notes(spec: CompleteSpec, completions: Sequence[Completion], missing: int) -> list[str]:
@@ -184,22 +180,26 @@ def _reasoning(context: StepContext[CompleteSpec]) -> Mapping[tuple[int, int], C
 def open_model(services: Services, step: Step[CompleteSpec]) -> TextModel:
     """Open the model of a complete step: a teacher, a base student, or the checkpoint of a train step."""
     spec = step.spec
-    model = spec.model
-    if model.role == "teacher":
-        return services.teacher(model.plugin, model.name, model.options).open(model)
-    student = services.student(model.plugin, model.name, model.options)
+    source = services.source(spec.model)
+    if isinstance(source, Teacher):
+        return source.open(spec.model)
     checkpoint: Path | None = None
     if spec.trained:
         checkpoint = weights_of(services.store, step.inputs_as("checkpoint")[0].key, spec.epoch)
     corpus: list[str] = []
-    if student.needs_corpus and checkpoint is None:
+    if source.needs_corpus and checkpoint is None:
         corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
-    return student.load(checkpoint, corpus, address_of(step).fingerprint)
+    return source.load(checkpoint, corpus, address_of(step).fingerprint)
 
 
 def weights_of(store: Store, key: str, epoch: int | None) -> Path:
     """Return the folder of a train step's weights after an epoch; None: of the selected weights."""
     return store.path("train", key) / ("checkpoint" if epoch is None else f"epoch-{epoch}")
+
+
+def index_of(store: Store, key: str) -> list[IndexEntry]:
+    """Return the keys of all completions of a finished complete step, in the order of its requests."""
+    return read_jsonl(store.path("complete", key) / "index.jsonl", IndexEntry)
 
 
 def completions_of(services: Services, key: str) -> list[Completion]:
@@ -208,9 +208,8 @@ def completions_of(services: Services, key: str) -> list[Completion]:
     Raises:
         StepFailedError: some of them are no longer in the ledger.
     """
-    result = services.store.result(CompleteResult, key)
-    address = result.address
-    entries = read_jsonl(services.store.path("complete", key) / "index.jsonl", IndexEntry) if result.completions else []
+    address = services.store.result(CompleteResult, key).address
+    entries = index_of(services.store, key)
     found = partition_at(services.ledger, address).load({entry.key for entry in entries})
     lost = [entry for entry in entries if entry.key not in found]
     if lost:

@@ -18,7 +18,7 @@ from rtbench.schema.training import Candidate, CurationYield, Example
 from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
-from rtbench.steps.selection import questions_of
+from rtbench.steps.selection import samples_of
 from rtbench.storage.files import read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
@@ -41,8 +41,7 @@ def curate(context: StepContext[CurateSpec]) -> CurationYield:
     """Write examples.jsonl, and return the counts of candidates that were kept and removed."""
     services, step = context.services, context.step
     spec = step.spec
-    data = services.task_data(spec.task.name, spec.task.variant)
-    samples = questions_of(data, spec.task.split, spec.questions)
+    samples = samples_of(services, spec)
     keys = [i.key for i in step.inputs_as("completions")]
     candidates = candidates_of(services, spec, samples, keys) if keys else [gold_candidate(s) for s in samples]
     curation = context_of(services, spec, samples)

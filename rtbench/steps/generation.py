@@ -32,8 +32,7 @@ def ask(
             with the answers.
         progress: called with the number of completions so far.
     """
-    answered: dict[str, Completion] = {}
-    progress(0)
+    completions: dict[str, Completion] = {}
     model = open_model()
     try:
         with partition.writer() as writer:
@@ -48,20 +47,36 @@ def ask(
                         thoughts=answer.reasoning,
                     )
                 writer.append(completion)
-                answered[completion.key] = completion
-                progress(len(answered))
+                completions[completion.key] = completion
+                progress(len(completions))
     finally:
         model.close()
-    return answered
+    return completions
 
 
 def answered(
-    open_model: Callable[[], TextModel], partition: Partition, requests: Sequence[Request]
+    open_model: Callable[[], TextModel],
+    partition: Partition,
+    requests: Sequence[Request],
+    *,
+    reasoning: Mapping[tuple[int, int], Completion] | None = None,
+    progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Completion]:
-    """Return the completions of all requests, from the ledger where it has them."""
-    keys = {request.key for request in requests}
+    """Return the completions of requests by key, from the ledger where it has them. Waits for others that ask the model.
+
+    Args:
+        open_model: as in :func:`ask`.
+        partition: partition of the model.
+        requests: requests to answer.
+        reasoning: as in :func:`ask`.
+        progress: called with the number of completions so far, first with that of the ledger.
+    """
     with partition.alone():
-        found = partition.load(keys)
-        if todo := [request for request in requests if request.key not in found]:
-            found.update(ask(open_model, partition, todo))
-    return found
+        completions = partition.load({request.key for request in requests})
+        stored = len(completions)
+        progress(stored)
+        if todo := [request for request in requests if request.key not in completions]:
+            completions |= ask(
+                open_model, partition, todo, reasoning=reasoning, progress=lambda more: progress(stored + more)
+            )
+    return completions

@@ -19,7 +19,7 @@ from rtbench.steps.context import StepContext
 from rtbench.steps.curate import curate
 from rtbench.steps.score import score
 from rtbench.steps.train import train
-from rtbench.storage.store import Meta, Timing
+from rtbench.storage.store import StepMeta, Timing
 
 RUNNERS: Mapping[type, Callable[[StepContext[Any]], StepResult]] = {
     CompleteSpec: complete,
@@ -67,12 +67,12 @@ def run_step(
             result = launch(step, folder, counted)
         else:
             result = do_work(services, step, folder, counted)
-        meta = Meta(
+        meta = StepMeta(
             key=step.key,
             kind=step.kind,
             version=VERSIONS[step.kind],
             spec=msgspec.to_builtins(step.spec),
-            inputs=msgspec.to_builtins(list(step.inputs)),
+            inputs=tuple(step.inputs),
             result=msgspec.to_builtins(result),
         )
         seconds = round(time.monotonic() - started, 3)

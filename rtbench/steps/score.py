@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,11 +13,11 @@ from rtbench.schema.scores import AtK, Score, ScoreSummary
 from rtbench.schema.steps import ScoreSpec
 from rtbench.schema.tasks import Sample
 from rtbench.scoring.extraction import summarise
-from rtbench.scoring.metrics import at_k
+from rtbench.scoring.metrics import at_k, majority
 from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
-from rtbench.steps.selection import questions_of
+from rtbench.steps.selection import samples_of
 from rtbench.storage.files import read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
@@ -33,8 +32,7 @@ def score(context: StepContext[ScoreSpec]) -> ScoreResult:
     services, step = context.services, context.step
     spec = step.spec
     task = services.task(spec.task.name)
-    data = services.task_data(spec.task.name, spec.task.variant)
-    samples = {s.index: s for s in questions_of(data, spec.task.split, spec.questions)}
+    samples = {sample.index: sample for sample in samples_of(services, spec)}
     runs = [completions_of(services, i.key) for i in step.inputs_as("completions")]
     epoch, per_epoch = 0, []
     if spec.aggregate == "best-epoch":
@@ -81,27 +79,6 @@ def scores_of(store: Store, key: str, extractor: str, *, votes: bool = False) ->
     """
     path = store.path("score", key) / f"{'votes' if votes else 'scores'}-{extractor}.jsonl"
     return read_jsonl(path, Score) if path.is_file() and path.stat().st_size else []
-
-
-def majority(scores: Sequence[Score], canonical: Callable[[str], str | None]) -> list[Score]:
-    """Return, per question, the score of the most frequent answer of its completions (Wang et al., 2023).
-
-    Of equally frequent answers, the first one wins. Completions without an answer do not vote.
-
-    Args:
-        scores: scores of all completions.
-        canonical: maps equal answers ("5" and "5.0") to the same text, and a text that is not an answer to None.
-    """
-    by_question: dict[int, list[Score]] = {}
-    for one in scores:
-        by_question.setdefault(one.sample_index, []).append(one)
-    chosen: list[Score] = []
-    for group in by_question.values():
-        answers = [None if one.extracted is None else canonical(one.extracted) for one in group]
-        votes = Counter(answer for answer in answers if answer is not None)
-        winner = votes.most_common(1)[0][0] if votes else answers[0]
-        chosen.append(group[answers.index(winner)])
-    return chosen
 
 
 def _mean_words(completions: Sequence[Completion], answer_prefix: str | None) -> float | None:

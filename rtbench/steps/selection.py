@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from rtbench.schema.steps import CompleteSpec, CurateSpec, ScoreSpec
 from rtbench.schema.tasks import Questions, Sample, TaskData
+
+if TYPE_CHECKING:
+    from rtbench.plugin.services import Services
 
 
 def questions_of(data: TaskData, split: str, questions: Questions) -> Sequence[Sample]:
@@ -21,6 +26,11 @@ def questions_of(data: TaskData, split: str, questions: Questions) -> Sequence[S
         kept = sorted(order[: max(1, round(len(samples) * questions.fraction))].tolist())
         samples = [samples[i] for i in kept]
     return samples if questions.limit is None else samples[: questions.limit]
+
+
+def samples_of(services: Services, spec: CompleteSpec | CurateSpec | ScoreSpec) -> Sequence[Sample]:
+    """Return the available samples that a step works on, in index order."""
+    return questions_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split, spec.questions)
 
 
 def corpus_of(data: TaskData, split: str) -> list[str]:

@@ -52,8 +52,9 @@ def parse_budget(text: str) -> tuple[int, str]:
     Raises:
         BadInputError: the text is not an amount.
     """
-    found = _WRITTEN.fullmatch(text.strip().removeprefix("$"))
-    if found is None:
+    amount = text.strip()
+    found = _WRITTEN.fullmatch(amount.removeprefix("$"))
+    if found is None or (amount.startswith("$") and (found[2] or "usd").upper() != "USD"):
         raise BadInputError(
             f"{text!r} is not an amount",
             where="--budget",

@@ -170,8 +170,21 @@ def read_json(path: Path, type_: Any = Any) -> Any:
         return msgspec.json.decode(data, type=type_)
     except msgspec.ValidationError as error:
         raise BadInputError(str(error), where=str(path)) from None
+    except UnicodeDecodeError:
+        raise BadInputError("not UTF-8 text", where=f"{path}, line {_broken_line(data)}") from None
     except msgspec.DecodeError as error:
         raise BadInputError(_message(error), where=f"{path}, line {_broken_line(data)}") from None
+
+
+def parse_yaml(text: str | bytes) -> Any:
+    """Return a YAML document as plain data; see :func:`read_yaml`.
+
+    Raises:
+        yaml.YAMLError: the document is invalid.
+    """
+    import yaml
+
+    return yaml.load(text, _yaml_loader())  # noqa: S506 - a safe loader
 
 
 def read_yaml(path: Path) -> Any:
@@ -186,7 +199,7 @@ def read_yaml(path: Path) -> Any:
     if not text.strip():
         raise BadInputError("the file is empty", where=str(path))
     try:
-        return yaml.load(text, Loader=_yaml_loader())  # noqa: S506 - always a safe loader
+        return parse_yaml(text)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadInputError(

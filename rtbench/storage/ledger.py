@@ -25,7 +25,7 @@ import msgspec
 
 from rtbench.errors import BadInputError, StepFailedError
 from rtbench.schema.completions import Completion, Request, Sampling, Usage
-from rtbench.storage.files import locked, write_json
+from rtbench.storage.files import locked, read_json, write_json
 from rtbench.storage.keys import content_key, derived_seed
 
 SYNC_EVERY = 256
@@ -141,13 +141,17 @@ class Partition:
         """Return a writer that appends to a new segment."""
         return Writer(self.path)
 
-    def note(self, name: str) -> Any:
-        """Return a small JSON file of the partition, such as a recording's origin; None where it does not exist."""
+    def note(self, name: str, type_: type[_T]) -> _T | None:
+        """Return a small record about the partition, such as a recording's origin; None where it has none.
+
+        Raises:
+            BadInputError: the record's file is damaged.
+        """
         path = self.path / f"{name}.json"
-        return msgspec.json.decode(path.read_bytes()) if path.is_file() else None
+        return read_json(path, type_) if path.is_file() else None
 
     def write_note(self, name: str, value: Any) -> None:
-        """Store a value beside the completions, in place of an earlier one of this name."""
+        """Store a record in the partition's folder, in place of an earlier one of this name."""
         write_json(self.path / f"{name}.json", value)
 
     def _read(self, of_line: Callable[[bytes], _T | None]) -> Iterator[_T]:

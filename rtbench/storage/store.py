@@ -17,19 +17,21 @@ import msgspec
 from rtbench.errors import BadInputError
 from rtbench.schema.results import KINDS, StepResult
 from rtbench.schema.runs import CellRecord
-from rtbench.storage.files import locked, write_atomic, write_json
+from rtbench.schema.steps import Input
+from rtbench.storage.files import locked, write_json
 
 ResultT = TypeVar("ResultT", bound=StepResult)
+T = TypeVar("T")
 
 
-class Meta(msgspec.Struct, frozen=True, kw_only=True):
+class StepMeta(msgspec.Struct, frozen=True, kw_only=True):
     """The ``meta.json`` of a finished step. Two runs of the same work write the same content."""
 
     key: str
     kind: str
     version: int
     spec: Any
-    inputs: list[Any]
+    inputs: tuple[Input, ...]
     result: dict[str, Any]
 
 
@@ -73,19 +75,13 @@ class Store:
                 found.add(key)
         return found
 
-    def meta(self, kind: str, key: str) -> Meta:
+    def meta(self, kind: str, key: str) -> StepMeta:
         """Return the ``meta.json`` of a finished step.
 
         Raises:
             BadInputError: the step is not in the store, or its meta.json is damaged.
         """
-        path = self.path(kind, key) / "meta.json"
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Meta)
-        except FileNotFoundError:
-            raise _absent(path) from None
-        except msgspec.MsgspecError as error:
-            raise _damaged(path, error) from None
+        return _read(self.path(kind, key) / "meta.json", StepMeta)
 
     def result(self, type_: type[ResultT], key: str) -> ResultT:
         """Return the result of a finished step.
@@ -97,12 +93,9 @@ class Store:
         Raises:
             BadInputError: the step is not in the store, or its meta.json is damaged.
         """
-        kind = KINDS[type_]
-        path = self.path(kind, key) / "meta.json"
+        path = self.path(KINDS[type_], key) / "meta.json"
         try:
-            return msgspec.json.decode(msgspec.json.decode(path.read_bytes(), type=_Reported).result, type=type_)
-        except FileNotFoundError:
-            raise _absent(path) from None
+            return msgspec.json.decode(_read(path, _Reported).result, type=type_)
         except msgspec.MsgspecError as error:
             raise _damaged(path, error) from None
 
@@ -111,9 +104,13 @@ class Store:
         return cell.score is not None and self.has("score", cell.score)
 
     def timing(self, kind: str, key: str) -> Timing | None:
-        """Return how long a step took; None where it was not measured."""
+        """Return how long a step took; None where it was not measured.
+
+        Raises:
+            BadInputError: its timing.json is damaged.
+        """
         path = self.path(kind, key) / "timing.json"
-        return msgspec.json.decode(path.read_bytes(), type=Timing) if path.is_file() else None
+        return _read(path, Timing) if path.is_file() else None
 
     def newest(self, kind: str, count: int) -> list[str]:
         """Return the keys of the most recently finished steps of a kind, newest first."""
@@ -137,9 +134,9 @@ class Store:
             folder.mkdir(exist_ok=True)
             yield folder
 
-    def commit(self, folder: Path, meta: Meta, timing: Timing) -> None:
+    def commit(self, folder: Path, meta: StepMeta, timing: Timing) -> None:
         """Move finished work into the store."""
-        write_atomic(folder / "timing.json", msgspec.json.encode(timing))
+        write_json(folder / "timing.json", timing)
         write_json(folder / "meta.json", meta)
         target = self.path(meta.kind, meta.key)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -148,13 +145,20 @@ class Store:
         os.replace(folder, target)
 
 
-def _absent(path: Path) -> BadInputError:
-    return BadInputError("this step is not in the store", where=str(path), next_step="Run it again with `rtbench run`.")
+def _read(path: Path, type_: type[T]) -> T:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=type_)
+    except FileNotFoundError:
+        raise BadInputError(
+            "this step is not in the store", where=str(path), next_step="Run it again with `rtbench run`."
+        ) from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise _damaged(path, error) from None
 
 
 def _damaged(path: Path, error: Exception) -> BadInputError:
     return BadInputError(
-        f"meta.json is damaged: {error}",
+        f"{path.name} is damaged: {error}",
         where=str(path),
         next_step="Delete the folder. `rtbench run` then repeats the step.",
     )

@@ -186,11 +186,11 @@ class Twin(ABC, Generic[K]):
                 break
             self._check_patience(count, sum(wanted.values()), folds)
         for count, problem in enumerate(self.problems(-1 - seed, self.harder)):
+            if len(folds["ood"]) == self.sizes["ood"]:
+                break
             if problem.pattern not in home and problem.question not in questions:
                 questions.add(problem.question)
                 folds["ood"].append(problem)
-            if len(folds["ood"]) == self.sizes["ood"]:
-                break
             self._check_patience(count, self.sizes["ood"], folds)
         return folds
 

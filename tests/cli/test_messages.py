@@ -218,3 +218,44 @@ def test_slips_in_files_and_the_environment_are_reported(cli: Cli, demo: Path) -
     assert "tasks: an empty list" in cli("plan", "--matrix", demo, code=2).stderr
     elsewhere = Cli(cli.folder, cli.environment | {"RTBENCH_DATA_DIR": "/nowhere"})
     assert "RTBENCH_DATA_DIR /nowhere: no such folder" in elsewhere("doctor", code=2).stderr
+
+
+def test_format_that_is_a_folder_is_refused_before_anything_runs(cli: Cli, demo: Path) -> None:
+    said = cli("run", "--matrix", demo, "--format", "html", code=2).stderr
+    assert "html is a folder, not a text" in said
+    assert "rtbench report --format html --out DIR" in said
+    assert not cli.workspace.exists() or not list(cli.workspace.glob("runs/*"))
+
+
+def test_options_of_files_are_refused_for_runs(cli: Cli) -> None:
+    for option in (["--scores"], ["--variant", "original"], ["--answer-prefix", "none"], ["--task", "parity"]):
+        assert f"{option[0]} is only for files" in cli("score", "--run", "r", *option, code=2).stderr
+
+
+def test_empty_list_names_the_option_as_it_is_written(cli: Cli) -> None:
+    assert "--tasks: the list is empty" in cli("tasks", "overlap", "--tasks", ",", code=2).stderr
+    assert "--report-to: the list is empty" in cli("run", "--report-to", ",", code=2).stderr
+    assert "'²' is not an integer" in cli("run", "--degrees", "²", code=2).stderr
+
+
+def test_run_without_scores_is_an_error_everywhere(cli: Cli, demo: Path) -> None:
+    cli("run", "--matrix", demo, "--name", "r")
+    for path in (cli.workspace / "store" / "score").iterdir():
+        path.rename(cli.folder / path.name)
+    for command in (["errors", "--run", "r"], ["score", "--run", "r"]):
+        assert "no cell has scores" in cli(*command, code=2).stderr
+
+
+def test_traceback_of_a_failed_step_is_shown_on_request(cli: Cli, demo: Path) -> None:
+    (cli.folder / "bad.py").write_text(
+        "from rtbench_parrot import CounterTeacher\nfrom rtbench.api import hookimpl\n"
+        "import msgspec\nclass Bad(CounterTeacher):\n"
+        "    def members(self):\n"
+        "        return [msgspec.structs.replace(super().members()[0], plugin='bad', fingerprint='bad')]\n"
+        "    def open(self, member): raise KeyError('oops')\n"
+        "@hookimpl\ndef rtbench_register_teachers(register): register('bad', Bad, summary='bad')\n"
+    )
+    demo.write_text(demo.read_text().replace("[counter]", "[bad]"))
+    options = ("--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "1", "--plugin", "bad.py")
+    assert "Traceback" not in cli("run", *options, code=1).stderr
+    assert "in open" in cli("run", *options, "--traceback", code=1).stderr

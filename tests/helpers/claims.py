@@ -15,7 +15,7 @@ from rtbench.schema.runs import CellRecord, RunRecord
 from rtbench.schema.scores import Score, ScoreSummary
 from rtbench.schema.training import Recipe, TrainReport
 from rtbench.storage.runs import Runs
-from rtbench.storage.store import Meta, Store, Timing
+from rtbench.storage.store import StepMeta, Store, Timing
 
 RECIPE = Recipe(epochs=2)
 SEEDS = (0, 1, 2)
@@ -69,9 +69,9 @@ class Bench:
         if right is not None:
             groups = [f"p{place * patterns // len(right)}" if patterns else None for place in range(len(right))]
             lines = _lines(right, first, groups)
-            self._put("score", key, {"summaries": [_summary(right, extractor, patterns)]}, lines, extractor)
+            self.put("score", key, {"summaries": [_summary(right, extractor, patterns)]}, lines, extractor)
             if trained:
-                self._put("train", key, _report(parameters))
+                self.put("train", key, _report(parameters))
         self.cells.append(
             CellRecord(
                 name=name,
@@ -132,7 +132,7 @@ class Bench:
         (found,) = self.lines(claim, fold)
         return found
 
-    def _put(
+    def put(
         self,
         kind: str,
         key: str,
@@ -143,7 +143,7 @@ class Bench:
         with self.store.work(kind, key) as folder:
             if lines is not None:
                 (folder / f"scores-{extractor}.jsonl").write_bytes(lines)
-            meta = Meta(key=key, kind=kind, version=1, spec={}, inputs=[], result=result)
+            meta = StepMeta(key=key, kind=kind, version=1, spec={}, inputs=(), result=result)
             self.store.commit(folder, meta, Timing(seconds=0.0))
 
 

@@ -63,3 +63,37 @@ def test_judge_that_does_not_fit_is_refused_by_what_it_is(cli: Cli, tmp_path: Pa
     reasons = {cell["reason"] for cell in found["cells"] if "fine-tune-cot" in cell["name"]}
     (said,) = reasons
     assert said.startswith("the judge needs at least 1,000,000.0 GiB of memory to ask it, and this machine has ")
+
+
+METHOD = """
+from rtbench.api import Method, hookimpl
+from rtbench_plugins.methods.formats import ZERO_SHOT
+
+class Twice(Method):
+    name = "twice"
+
+    def steps(self, cell, build):
+        return build.score(cell, None, [build.ask_student(cell, ZERO_SHOT)] * 2)
+
+@hookimpl
+def rtbench_register_methods(register):
+    register("twice", Twice, summary="scores two sets of completions at once")
+"""
+
+
+def test_method_that_scores_two_sets_at_once_is_refused(cli: Cli, demo: Path) -> None:
+    (cli.folder / "twice.py").write_text(METHOD)
+    done = cli("plan", "--matrix", demo, "--methods", "twice", "--plugin", "twice.py", code=2)
+    assert "method twice scores 2 sets of completions at once" in done.stderr
+
+
+def test_overlap_is_recorded_for_each_split(cli: Cli, data_dir: Path) -> None:
+    """A run of two splits names each; with one split, the task's name is enough."""
+    (cli.folder / "m.yaml").write_text(
+        "name: m\nmethods: [zero-shot]\nstudents: [parrot]\ntasks: [multiarith]\nextractor: strict\nlimit: 2\n"
+        "splits: [default, template]\n"
+    )
+    cli("run", "--matrix", "m.yaml", "--data-dir", data_dir, "--name", "m")
+    overlap = json.loads((cli.workspace / "runs" / "m.json").read_text())["overlap"]
+    assert set(overlap) == {"multiarith default", "multiarith template"}
+    assert overlap["multiarith template"]["up_to_numbers"] == 0 < overlap["multiarith default"]["up_to_numbers"]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rtbench.errors import PluginError
 from rtbench.plugin import hookspecs
+from rtbench.plugin.manager import PluginManager
 from tests.helpers.cli import PARROT, ROOT, Cli, MakeCli
 
 HOOKS = sorted(name for name in dir(hookspecs) if name.startswith("rtbench_"))
@@ -300,3 +303,26 @@ def test_every_hook_has_a_heading_in_the_docs_with_its_signature(hook: str) -> N
     text = (ROOT / "docs" / "plugins.md").read_text()
     signature = inspect.signature(getattr(hookspecs, hook))
     assert f"### `{hook}({', '.join(signature.parameters)})`" in text
+
+
+@pytest.mark.parametrize(
+    ("hook", "command"),
+    [
+        ("rtbench_pinned_files(tasks)", ("data", "list", "--tasks", "parity")),
+        ("rtbench_load_task(path)", ("tasks", "--task", "mine.yaml")),
+    ],
+)
+def test_plugin_that_raises_is_named(cli: Cli, hook: str, command: tuple[str, ...]) -> None:
+    (cli.folder / "mine.yaml").write_text("task: mine\n")
+    (cli.folder / "bad.py").write_text(
+        f"from rtbench.api import hookimpl\n@hookimpl(tryfirst=True)\ndef {hook}: raise KeyError('oops')\n"
+    )
+    said = cli(*command, "--plugin", "bad.py", code=2).stderr
+    assert f"{hook.partition('(')[0]} raised KeyError: 'oops'" in said
+
+
+def test_file_that_fails_leaves_no_module_behind(tmp_path: Path) -> None:
+    (tmp_path / "half_made.py").write_text("x = 1\nraise ValueError('oops')\n")
+    with pytest.raises(PluginError, match="oops"):
+        PluginManager(files=[tmp_path / "half_made.py"])
+    assert not [name for name in sys.modules if name.endswith("half_made")]

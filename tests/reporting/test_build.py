@@ -6,11 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from rtbench_plugins.paper.reference import reported_rows
 from rtbench_plugins.reporters.wording import describe
 
+from rtbench.reporting.build import build_leaderboard
+from rtbench.schema.completions import LedgerAddress
+from rtbench.schema.environment import Environment
 from rtbench.schema.leaderboard import in_percent
+from rtbench.schema.results import CompleteResult, ScoreResult
+from rtbench.session import Session
+from tests.helpers.claims import Bench, share
 from tests.helpers.cli import DEMO, Cli
 from tests.helpers.matrices import BUILT_IN, TWIN
 
@@ -128,3 +135,21 @@ def test_one_share_is_printed_alike_everywhere() -> None:
     assert [in_percent(share, 0) for share in (0.535, 0.07)] == ["54", "7"]
     assert [in_percent(share, None) for share in (0.07, 0.125, 1.0)] == ["7", "12.5", "100"]
     assert [in_percent(share, sign=True) for share in (0.0123, -0.2, 0.0)] == ["+1.2", "-20.0", "+0.0"]
+
+
+def test_shortened_prompts_are_counted_at_the_selected_epoch(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, source="upstream")
+    bench.cell("fine-tune", share(50), selection="best-test")
+    (cell,) = bench.cells
+    for epoch, cut in (1, 30), (2, 5):
+        result = CompleteResult(
+            address=LedgerAddress(fingerprint="m", dataset="d", prompt="p"),
+            requests=100, completions=100, questions=100, prompts_cut=cut,
+        )  # fmt: skip
+        bench.put("complete", f"epoch-{epoch}", msgspec.to_builtins(result))
+    summaries = msgspec.to_builtins(bench.store.result(ScoreResult, "" if cell.score is None else cell.score))
+    bench.put("score", "selected", {**summaries, "epoch": 2})
+    bench.cells[0] = msgspec.structs.replace(cell, completions=("epoch-1", "epoch-2"), score="selected")
+    session = Session(Environment(workspace=str(tmp_path)))
+    (row,) = [row for row in build_leaderboard(bench.record(), session).rows if row.method == "fine-tune"]
+    assert row.results["multiarith"].prompts_cut == 5

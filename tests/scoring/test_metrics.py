@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtbench.schema.scores import Score
-from rtbench.scoring.metrics import at_k, majority_at_k, pass_at_k
+from rtbench.scoring.metrics import at_k, majority, majority_at_k, pass_at_k
 
 
 @given(answers=st.lists(st.sampled_from(["a", "b", "c", "d", None]), min_size=1, max_size=8), data=st.data())
@@ -78,3 +78,30 @@ def test_means_over_questions_for_powers_of_two_and_all() -> None:
 def test_thousands_of_completions_are_no_too_large_number() -> None:
     assert majority_at_k([1500, 1, 547], [True, True, False], 2048) == 1.0
     assert 0.5 < majority_at_k([1200, 848], [True, False], 3) < 0.7
+
+
+def test_majority_takes_the_answer_given_most_and_of_equals_the_first() -> None:
+    def score(index: int, extracted: str | None) -> Score:
+        return Score(
+            sample_index=1,
+            completion_index=index,
+            extracted=extracted,
+            correct=extracted == "b",
+            contains_answer=False,
+            correct_format=True,
+            complete=True,
+        )
+
+    def canonical(extracted: str) -> str | None:
+        return extracted.removesuffix(".0") or None
+
+    def vote(*answers: str | None) -> str | None:
+        (chosen,) = majority([score(i, answer) for i, answer in enumerate(answers)], canonical)
+        return chosen.extracted
+
+    assert vote("a", "b", "b") == "b"
+    assert vote("a", "b") == "a"
+    assert vote(None, None, "b") == "b"
+    assert vote(None, None) is None
+    assert vote("", "", "5") == "5"
+    assert vote("7", "5", "5.0") == "5"

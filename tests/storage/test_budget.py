@@ -22,7 +22,7 @@ def test_amounts(text: str, found: tuple[int, str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "usd", "-3usd", "ten", "1.2.3", "5 dollars", "nan", "2,50eur", "1,5", "1,0000", "12,34,567"]
+    "text", ["", "usd", "-3usd", "ten", "1.2.3", "5 dollars", "nan", "2,50eur", "1,5", "1,0000", "12,34,567", "$25eur"]
 )
 def test_what_is_no_amount(text: str) -> None:
     with pytest.raises(BadInputError, match="is not an amount"):

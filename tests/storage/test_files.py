@@ -145,3 +145,10 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 def in_another_process(path: Path) -> str:
     code = f"from pathlib import Path\nfrom rtbench.storage.files import try_locked\nwith try_locked(Path({str(path)!r})) as ours:\n    print(ours)"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_json_that_is_not_utf8_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b'{"a": 1,\n "b": "\xff"}')
+    with pytest.raises(BadInputError, match=r"a\.json, line 2: not UTF-8 text"):
+        read_json(path)

@@ -241,3 +241,15 @@ def test_no_more_than_256_are_ever_unsynced(tmp_path: Path, monkeypatch: pytest.
             writer.append(Completion(key=f"{i}", task="t", sample_index=i, completion_index=0, prompt="", text=""))
             assert writer._appended - writer._synced < 256
     assert counts
+
+
+@pytest.mark.parametrize("damage", [b"{", b'{"seed": "x"}', b"\xff"])
+def test_damaged_note_is_one_error(tmp_path: Path, damage: bytes) -> None:
+    partition = Ledger(tmp_path).partition("model", "data", "prompt")
+    assert partition.note("origin", Sampling) is None
+    with partition.alone():
+        partition.write_note("origin", Sampling(max_new_tokens=7))
+    assert partition.note("origin", Sampling) == Sampling(max_new_tokens=7)
+    (partition.path / "origin.json").write_bytes(damage)
+    with pytest.raises(BadInputError, match=r"origin\.json"):
+        partition.note("origin", Sampling)

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from rtbench.errors import BadInputError
-from rtbench.storage.store import Meta, Store, Timing
+from rtbench.storage.store import StepMeta, Store, Timing
 
 
-def meta(key: str = "k") -> Meta:
-    return Meta(key=key, kind="score", version=1, spec={}, inputs=[], result={"n": 1})
+def meta(key: str = "k") -> StepMeta:
+    return StepMeta(key=key, kind="score", version=1, spec={}, inputs=(), result={"n": 1})
 
 
 def test_unfinished_work_is_not_there(tmp_path: Path) -> None:

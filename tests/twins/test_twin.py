@@ -215,6 +215,15 @@ def test_knobs_turn_the_questions_of_their_folds() -> None:
         assert {len(data.problems[index].facts) for index in fold} == {terms}
 
 
+def test_twin_may_have_no_questions_out_of_distribution() -> None:
+    class Within(SumTwin):
+        sizes = {**SumTwin.sizes, "ood": 0}
+
+    folds = Within().draw_folds(0)
+    assert not folds["ood"]
+    assert len(folds["test"]) == SumTwin.sizes["test"]
+
+
 def test_knob_that_is_stated_as_it_is_anyway_changes_nothing() -> None:
     own = SumTwin.knobs
     assert SumTwin().changed({"terms": own.terms, "largest": own.largest}, where="") == {}

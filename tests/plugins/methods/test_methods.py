@@ -4,11 +4,9 @@ import pytest
 from rtbench_plugins.methods import formats
 
 from rtbench.schema.base import Family
-from rtbench.schema.scores import Score
 from rtbench.schema.tasks import Demonstration
 from rtbench.schema.training import Example
 from rtbench.steps.prompts import demonstrations_text, render, training_row
-from rtbench.steps.score import majority
 
 EXAMPLE = Example(sample_index=0, completion_index=0, question="How many?", answer="7", rationale="3 + 4 = 7.")
 
@@ -45,30 +43,3 @@ def test_few_shot_prompts_hold_demonstrations_with_and_without_rationales() -> N
     shown = [Demonstration(question="1 + 1?", rationale="One and one is two.", answer="2")]
     assert demonstrations_text(formats.FEW_SHOT_COT, shown) == "Q: 1 + 1?\nA: One and one is two. The answer is 2."
     assert demonstrations_text(formats.FEW_SHOT, shown) == "Q: 1 + 1?\nA: The answer is 2."
-
-
-def test_majority_takes_the_answer_given_most_and_of_equals_the_first() -> None:
-    def score(index: int, extracted: str | None) -> Score:
-        return Score(
-            sample_index=1,
-            completion_index=index,
-            extracted=extracted,
-            correct=extracted == "b",
-            contains_answer=False,
-            correct_format=True,
-            complete=True,
-        )
-
-    def canonical(extracted: str) -> str | None:
-        return extracted.removesuffix(".0") or None
-
-    def vote(*answers: str | None) -> str | None:
-        (chosen,) = majority([score(i, answer) for i, answer in enumerate(answers)], canonical)
-        return chosen.extracted
-
-    assert vote("a", "b", "b") == "b"
-    assert vote("a", "b") == "a"
-    assert vote(None, None, "b") == "b"
-    assert vote(None, None) is None
-    assert vote("", "", "5") == "5"
-    assert vote("7", "5", "5.0") == "5"
