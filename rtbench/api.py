@@ -63,16 +63,14 @@ if TYPE_CHECKING:
         Fold,
         NotNegative,
         Positive,
-        Progress,
         Record,
         Source,
-        no_progress,
-        throttled,
     )
     from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
     from rtbench.schema.money import Price, Spending
+    from rtbench.schema.progress import Progress, no_progress, throttled
     from rtbench.schema.prompts import PromptFormat, Template
     from rtbench.schema.recordings import RecordedEntry, Recording
     from rtbench.schema.results import CompleteResult, ScoreResult, StepResult, decode_result
@@ -144,11 +142,12 @@ _NAMES = {
     "rtbench.reporting.compare": "Verdicts close_to_best",
     "rtbench.reporting.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
-    "rtbench.schema.base": "Family FinishReason Fold NotNegative Positive Progress Record Source no_progress throttled",
+    "rtbench.schema.base": "Family FinishReason Fold NotNegative Positive Record Source",
     "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow in_percent",
     "rtbench.schema.money": "Price Spending",
+    "rtbench.schema.progress": "Progress no_progress throttled",
     "rtbench.schema.prompts": "PromptFormat Template",
     "rtbench.schema.recordings": "RecordedEntry Recording",
     "rtbench.schema.results": "CompleteResult ScoreResult StepResult decode_result",

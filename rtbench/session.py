@@ -21,10 +21,10 @@ from rtbench.plugin.models import Student, Teacher
 from rtbench.plugin.registry import Registry, make
 from rtbench.plugin.reporting import Reporter
 from rtbench.plugin.tasks import Task
-from rtbench.schema.base import Progress, no_progress
 from rtbench.schema.completions import ModelSpec
 from rtbench.schema.environment import Environment
 from rtbench.schema.money import BudgetCap
+from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.runs import RunRecord
 from rtbench.schema.tasks import TaskData
 from rtbench.storage.budget import Budget

@@ -173,7 +173,7 @@ def test_missing_hub_model_is_reported_before_anything_begins(make_cli: MakeCli,
     told = "student 'gpt2': the safetensors of openai-community/gpt2 are not all on this machine (this run is offline)"
     assert cli("run", *narrowed, code=2).stderr.count(told) == 1
     assert not (cli.workspace / "runs").exists()
-    assert f"before it can run: {told}" in cli("plan", *narrowed).stdout
+    assert f"needed before the run: {told}" in cli("plan", *narrowed).stdout
 
 
 TWINS = """

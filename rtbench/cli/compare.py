@@ -88,7 +88,7 @@ def _notes(result: Compared) -> list[str]:
     notes = [_EFFECT, _P]
     unpaired = sum(one.unpaired for one in result.rows)
     if unpaired:
-        notes.append(f"{unpaired} questions were answered in one run only and do not count.")
+        notes.append(f"{unpaired} questions were answered in one run only and are not counted.")
     if result.left_out:
         more = f" and {len(result.left_out) - 3} more" if len(result.left_out) > 3 else ""
         notes.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,25 +13,12 @@ from rtbench.machine import cpu_count, gpu_count, memory_gb
 if TYPE_CHECKING:
     from rtbench.session import Session
 
-REQUIRED = ("torch", "transformers", "lm-eval", "datasets", "safetensors", "tokenizers", "msgspec", "pluggy", "scipy")
-EXTRAS = {
-    "lm-eval": (("accelerate",), "run exported tasks with `lm_eval --model hf`"),
-    "lora": (("peft",), "train adapters instead of all weights (student option `lora`)"),
-    "qlora": (("accelerate", "bitsandbytes", "peft"), "train adapters on a 4-bit base model (`lora: {quantize: nf4}`)"),
-    "distributed": (("accelerate",), "train a student in several processes (student option `processes`)"),
-    "vllm": (("vllm",), "generate with vLLM on this machine's GPUs (teachers and causal students)"),
-    "slurm": (("submitit",), "run training and other heavy steps as Slurm jobs (`--executor slurm`)"),
-    "inspect": (("inspect_ai",), "export a run as inspect_ai logs (`report --format inspect`)"),
-    "test": (("pytest", "hypothesis", "mypy", "ruff"), "run the project's own tests"),
-}
-"""Packages and purpose of each extra."""
-
 
 @click.command()
 @format_option("text", "json")
 @with_session
 def doctor(session: Session, format_: str) -> None:
-    """Check the installation. Shows what is installed, what is missing, and what each extra adds."""
+    """Check the installation. Shows what is installed, what is missing, and the packages of each extra."""
     sections = examine(session)
     if format_ == "json":
         print_json(sections)
@@ -47,12 +34,8 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
     """Return facts about the installation, by section and name. They contain no secrets."""
     import platform
 
-    packages = {name: _version(name) for name in ("rtbench", *REQUIRED)}
-    extras = {
-        name: ("installed" if all(_version(p) != "missing" for p in needs) else f"pip install 'rtbench[{name}]'")
-        + f" — {adds}"
-        for name, (needs, adds) in EXTRAS.items()
-    }
+    required, extras = requirements()
+    packages = {name: _version(name) for name in ("rtbench", *required)}
     states = {name: _states(session, name) for name in session.registry("tasks").names()}
     return {
         "ready": _ready(packages, states),
@@ -65,7 +48,7 @@ def examine(session: Session) -> dict[str, dict[str, Any]]:
             **session.machine_facts(),
         },
         "packages": packages,
-        "extras": extras,
+        "extras": {name: _extra(name, needs) for name, needs in extras.items()},
         "folders": {
             "workspace": f"{session.workspace} ({'exists' if session.workspace.exists() else 'not created yet'})",
             "data": session.environment.data_dir or "not set (--data-dir, RTBENCH_DATA_DIR)",
@@ -88,6 +71,35 @@ def _ready(packages: Mapping[str, str], states: Mapping[str, Mapping[str, str]])
         "rtbench run": f"no, missing: {', '.join(missing)}" if missing else "yes (needs no data, key, GPU or network)",
         "runs on published data": f"{local} of {len(files)} data files found locally{more}",
     }
+
+
+def requirements() -> tuple[list[str], dict[str, list[str]]]:
+    """Return the packages that rtbench requires, and those of each extra, from the distribution's metadata."""
+    import importlib.metadata
+
+    from packaging.requirements import Requirement
+
+    required: list[str] = []
+    extras: dict[str, list[str]] = {
+        name: [] for name in importlib.metadata.metadata("rtbench").get_all("Provides-Extra") or []
+    }
+    for text in importlib.metadata.requires("rtbench") or []:
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            required.append(requirement.name)
+            continue
+        for name, packages in extras.items():
+            if requirement.marker.evaluate({"extra": name}):
+                packages.append(requirement.name)
+    return required, extras
+
+
+def _extra(name: str, packages: Sequence[str]) -> str:
+    """Return whether an extra is installed, with the packages that it adds."""
+    missing = [package for package in packages if _version(package) == "missing"]
+    if missing:
+        return f"pip install 'rtbench[{name}]' (missing: {', '.join(missing)})"
+    return f"installed ({', '.join(packages)})"
 
 
 def _version(name: str) -> str:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rtbench.cli.progress import RunListener
-from rtbench.schema.base import Throttle
+from rtbench.schema.progress import Throttle
 from rtbench.schema.steps import StepState
 
 if TYPE_CHECKING:

@@ -78,7 +78,7 @@ def check_price(teacher: Teacher, currency: str) -> None:
     where = f"teacher {teacher.name!r}"
     if teacher.price is None and teacher.paid:
         raise BadInputError(
-            "its price is unknown, so no budget can be kept",
+            "its price is unknown, so the budget cannot be enforced",
             where=where,
             next_step="State it in the matrix, per million tokens: `price: {input: 2.5, output: 10}`.",
         )
@@ -94,7 +94,7 @@ def _check_prices(session: Session, plan: Plan, currency: str) -> None:
         student = planned.cell.models.student
         if student is not None and planned.score is not None and (missing := student.unpriced()) is not None:
             raise BadInputError(
-                "its cost is unknown, so no budget can be kept",
+                "its cost is unknown, so the budget cannot be enforced",
                 where=f"student {student.name!r}",
                 next_step=missing,
             )

@@ -83,7 +83,7 @@ def plan(
     for warning in _overlaps(session, current):
         console().print(warning, style="yellow", markup=False)
     for requirement in lacking:
-        console().print(f"before it can run: {requirement}", style="yellow", markup=False, soft_wrap=True)
+        console().print(f"needed before the run: {requirement}", style="yellow", markup=False, soft_wrap=True)
 
 
 def _overlaps(session: Session, current: Plan) -> list[str]:

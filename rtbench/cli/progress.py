@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rtbench.schema.base import Throttle
+from rtbench.schema.progress import Throttle
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from rtbench.errors import PluginError
     from rtbench.plugin.plans import Plan
-    from rtbench.schema.base import Progress
+    from rtbench.schema.progress import Progress
     from rtbench.schema.steps import Step, StepState
     from rtbench.session import Session
 

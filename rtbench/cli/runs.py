@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @format_option("table", "json")
 @with_session
 def runs(session: Session, format_: str) -> None:
-    """List the runs of the workspace. Without a run, other commands use the last one."""
+    """List the runs of the workspace. Without a run, other commands use the latest."""
     from rtbench.errors import BadInputError
     from rtbench.storage.runs import Runs
 

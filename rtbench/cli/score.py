@@ -29,7 +29,7 @@ NO_PREFIX = "none"
     default="auto",
     show_default=True,
     metavar="TEXT",
-    help="Text before the answer; auto: as stated in the file; none: no text.",
+    help="Text before the answer; auto: the file's own prefix; none: no prefix.",
 )
 @click.option("--scores", is_flag=True, help="With --format json, include the score of every completion.")
 @format_option("text", "json")

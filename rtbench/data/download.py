@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from rtbench.schema.base import Progress, no_progress
+from rtbench.schema.progress import Progress, no_progress
 from rtbench.storage.files import file_digest, try_locked
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import Literal
 
 from rtbench.data.pins import BASE_URL, PinnedFile
 from rtbench.errors import BadInputError, MissingDataError
-from rtbench.schema.base import Progress, no_progress
+from rtbench.schema.progress import Progress, no_progress
 from rtbench.storage.files import file_digest
 from rtbench.storage.paths import inside
 

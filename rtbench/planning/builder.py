@@ -36,7 +36,7 @@ class CellBuilder:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Reasons why members of the cell's teacher are left out."""
+        """Return the reasons why members of the cell's teacher are left out."""
         return tuple(self._notes)
 
     def ask_teacher(

@@ -132,7 +132,7 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
 def _examples(plan: Plan, trains: Sequence[Step]) -> str | None:
     """Return the key of the training examples.
 
-    If there are several trainings (STaR), prefer examples that the teacher wrote.
+    If there are several trainings, prefer examples that the teacher wrote.
     """
     found = [train.inputs_as("examples")[0].key for train in trains]
     for key in found:

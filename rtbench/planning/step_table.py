@@ -61,7 +61,7 @@ class StepTable:
         who = spec.model.name if isinstance(spec, TrainSpec | CompleteSpec) else "the judge"
         if too_wide:
             raise UnavailableError(
-                f"{who} asks for {resources.gpus} GPUs, and this machine has {machine.most_gpus}",
+                f"{who} needs {resources.gpus} GPUs; this machine has {machine.most_gpus}",
                 next_step="Lower its `processes`.",
             )
         what = "to train it" if isinstance(spec, TrainSpec) else "to ask it"

@@ -81,7 +81,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """Base seed of the teacher's draws."""
     demonstrations: str
     trains: bool
-    """The method trains the student."""
+    """True where the method trains the student."""
     models: CellModels
 
     @functools.cached_property

@@ -106,7 +106,7 @@ def rtbench_step_finished(step: Step, state: StepState) -> None:
 
 @hookspec
 def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
-    """Return text to show below a run's leaderboard in formats for people (table, md, the site), or None."""
+    """Return text to show below a run's leaderboard in human-readable formats (table, md, the site), or None."""
 
 
 @hookspec

@@ -141,7 +141,7 @@ class PluginManager:
         return self._call_each("rtbench_step_finished", step=step, state=state).errors
 
     def run_summaries(self, run: RunRecord, services: Services) -> HookResults:
-        """Return texts to show below a run's table, and the errors: a faulty plugin must not cost the leaderboard."""
+        """Return texts to show below a run's table, and the errors, so that a failing plugin does not hide the leaderboard."""
         return self._call_each("rtbench_run_summary", returns=str, run=run, services=services)
 
     def reference_rows(self, tasks: Sequence[str]) -> list[LeaderboardRow]:
@@ -277,7 +277,7 @@ def _entry_points() -> list[tuple[PluginOrigin, importlib.metadata.EntryPoint]]:
 
 
 def _load_file(path: Path) -> Any:
-    """Import a Python file as a module with a name of its own.
+    """Import a Python file as a module with a unique name.
 
     Raises:
         BadInputError: there is no such file, or it is not a Python file.

@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from rtbench.plugin.registry import Registry
 from rtbench.plugin.run_services import RunServices
 from rtbench.plugin.tasks import Task
-from rtbench.schema.base import Family, Progress, no_progress
+from rtbench.schema.base import Family
 from rtbench.schema.completions import Completion, ModelSpec, Request
 from rtbench.schema.money import Price
+from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.steps import Resources
 from rtbench.schema.tasks import RationaleSource, TaskData
@@ -80,7 +81,10 @@ class Teacher(ABC):
         return self.format.answer_prefix
 
     def recorded_content(self, member: ModelSpec, dataset: str) -> str:
-        """Return an identifier of a recorded teacher's completions for a data set, so that a later import counts."""
+        """Return an identifier of a recorded teacher's completions for a data set.
+
+        It changes when more completions are imported, so that the steps that use them run again.
+        """
         return ""
 
     def check_ready(self) -> None:
@@ -111,7 +115,7 @@ class TrainJob:
     """Texts of the training fold, for students that train their own tokenizer."""
     progress: Progress = no_progress
     title: str = "training"
-    """Name of the training, for people."""
+    """Human-readable name of the training."""
 
 
 class Student(ABC):
@@ -170,7 +174,7 @@ class Student(ABC):
         return None
 
     def check_ready(self) -> None:
-        """Called once before a run in which it is trained or asked.
+        """Check that the student can be trained and asked. Called once before a run that does so.
 
         Raises:
             BadInputError: something is missing that only the user can give (a key in the environment).

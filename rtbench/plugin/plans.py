@@ -17,7 +17,7 @@ class PlannedCell:
     score: Step | None
     reason: str | None = None
     notes: tuple[str, ...] = ()
-    """What the cell has to do without: members of a pooled teacher that have nothing for the task."""
+    """Members of a pooled teacher that are left out because they have nothing for the task."""
 
 
 @dataclass

@@ -56,7 +56,7 @@ class ReadsConclusions(Protocol):
 
 
 class Task(ABC):
-    """A task: its metadata is there at once, its samples are loaded on demand.
+    """A task. Its metadata is available immediately; its samples are loaded when first used.
 
     A task that has a twin accepts the twin's variants (:func:`rtbench.twins.variant_of`) wherever it accepts a variant.
     """

@@ -77,7 +77,7 @@ def _sample_of(
         return next(free, samples[0]), ""
     return (
         None,
-        f"{len(samples)} samples have this question with different golds, and the sample index is of none of them",
+        f"{len(samples)} samples have this question with different gold answers, and none has this sample index",
     )
 
 

@@ -1,4 +1,4 @@
-"""Categorise wrong answers by rule, after the paper's sample study (Ho et al. 2023, section 5 and appendix).
+"""Categorise wrong answers by rule, after the sample study of Ho et al. (2023, section 5 and appendix).
 
 The rules check form and arithmetic, not meaning: a calculation without errors can still be the wrong one. Answers that
 no rule applies to are ``other``. The first category in :data:`CATEGORIES` that applies is used.

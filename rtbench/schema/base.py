@@ -6,8 +6,6 @@ checks and writes all of it.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
@@ -21,9 +19,9 @@ FinishReason = Literal["stop", "length"]
 
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-"""A whole number from 1."""
+"""An integer of at least 1."""
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
-"""A whole number from 0."""
+"""An integer of at least 0."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -41,43 +39,3 @@ def keyed_default(value: T) -> T:
     this function, since msgspec never omits a field whose default comes from a factory.
     """
     return msgspec.field(default_factory=lambda: value)
-
-
-Progress = Callable[[int, int, str], None]
-"""``progress(done, total, unit)``; it is called often and must be cheap."""
-
-
-def no_progress(done: int, total: int, unit: str) -> None:
-    """Ignore progress."""
-
-
-class Throttle:
-    """Limits how often something happens.
-
-    Args:
-        seconds: shortest time between two occurrences.
-        wait_first: whether the first occurrence also waits this long.
-    """
-
-    def __init__(self, seconds: float, *, wait_first: bool = False) -> None:
-        self.seconds = seconds
-        self._next = time.monotonic() + seconds if wait_first else float("-inf")
-
-    def due(self) -> bool:
-        """Return whether enough time has passed; if so, the time starts again."""
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + self.seconds
-        return True
-
-
-def throttled(progress: Progress, seconds: float) -> Progress:
-    """Return a progress callback that calls another one at most once in ``seconds``, and always at the end."""
-    throttle = Throttle(seconds)
-
-    def report(done: int, total: int, unit: str) -> None:
-        if throttle.due() or done == total:
-            progress(done, total, unit)
-
-    return report

@@ -74,7 +74,7 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     prices: dict[str, Price] = {}
     """Prices by teacher at the time of the run; teachers without a price are left out."""
     student_prices: dict[str, Price] = {}
-    """Prices by student, likewise."""
+    """Prices by student at the time of the run; students without a price are left out."""
     random: dict[str, float] = {}
     """Expected accuracy of a uniform guess, by task."""
     overlap: dict[str, Overlap] = {}

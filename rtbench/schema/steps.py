@@ -141,7 +141,7 @@ class Step(Record, Generic[SpecT], frozen=True):
     inputs: tuple[Input, ...]
     resources: Resources
     title: str
-    """Title for people; not part of the key."""
+    """Human-readable title; not part of the key."""
 
     def inputs_as(self, role: str) -> list[Input]:
         """Return the inputs of a role, in order."""

@@ -51,7 +51,7 @@ class Questions(Record, frozen=True, omit_defaults=True):
 
 
 RationaleSource = Literal["text", "thoughts", "both"]
-"""The rationale of a one-stage completion: its text up to the answer, a thinking model's thinking, or both in a row."""
+"""The rationale of a one-stage completion: its text up to the answer, a thinking model's thinking, or the thinking followed by that text."""
 
 
 class TaskInfo(Record, frozen=True, omit_defaults=True):
@@ -101,7 +101,7 @@ class TaskData:
     """A task's samples and splits, loaded."""
 
     samples: Mapping[int, Sample]
-    """Samples by index; those whose text was not found locally (aqua's training fold) are absent."""
+    """Samples by index; those whose text was not found locally are absent."""
     splits: Mapping[str, Split]
     missing: str | None = None
     """What is missing and how to get it; None where the data are complete."""

@@ -73,7 +73,7 @@ class FilterExtractor:
             extracted: as in ``Score.extracted``.
 
         Returns:
-            None where nothing was extracted, such as kojima's empty answer.
+            None where nothing was extracted, or an empty answer.
         """
         spelled = extracted.strip() if self._rule is None else self._rule.canonical(extracted)
         return spelled or None

@@ -66,7 +66,7 @@ class Bootstrap:
         import numpy as np
 
         if not by_seed or any(len(values) == 0 for values in by_seed):
-            raise ValueError("no questions, no interval")
+            raise ValueError("an interval needs at least one question")
         if resamples % _CHUNK or not 0 < resamples <= RESAMPLES:
             raise ValueError(f"{resamples} resamples: thousands are drawn, {RESAMPLES} at most")
         labels = [range(len(values)) for values in by_seed] if groups is None else groups
@@ -149,7 +149,7 @@ def accuracy_interval(by_seed: Sequence[Answers], bootstrap: Bootstrap) -> Inter
 
     found = [one for one in by_seed if len(one.values)]
     if not found:
-        raise ValueError("no questions, no interval")
+        raise ValueError("an interval needs at least one question")
     if len(found) == 1 and set(found[0].values) <= {0.0, 1.0}:
         return clustered_wilson(found[0])
     clusters = [Clusters.of(one.values, one.groups) for one in found]

@@ -93,7 +93,7 @@ def wilson(correct: int, n: int) -> Interval:
         ValueError: ``n`` is 0.
     """
     if n == 0:
-        raise ValueError("no questions, no interval")
+        raise ValueError("an interval needs at least one question")
     from scipy.stats import binomtest
 
     found = binomtest(correct, n).proportion_ci(CONFIDENCE, method="wilson")

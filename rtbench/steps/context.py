@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Generic
 
 from rtbench.plugin.services import Services
-from rtbench.schema.base import Progress, no_progress
+from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.steps import SpecT, Step
 
 

@@ -99,7 +99,7 @@ def curated(
 
 
 def gold_candidate(sample: Sample) -> Candidate:
-    """Return the example of vanilla fine-tuning as a candidate, for curators that select questions."""
+    """Return the example made of the gold answer as a candidate, for curators that select questions."""
     completion = Completion(
         key="", task="", sample_index=sample.index, completion_index=-1, prompt="", text=sample.answer
     )
@@ -107,7 +107,7 @@ def gold_candidate(sample: Sample) -> Candidate:
 
 
 def gold_example(sample: Sample) -> Example:
-    """Return the example of vanilla fine-tuning: question and gold answer."""
+    """Return a training example of the question and its gold answer."""
     return Example(sample_index=sample.index, completion_index=-1, question=sample.question, answer=sample.answer)
 
 

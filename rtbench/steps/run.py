@@ -11,7 +11,7 @@ import msgspec
 
 from rtbench.errors import StepFailedError
 from rtbench.plugin.services import Services
-from rtbench.schema.base import Progress, no_progress
+from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.results import StepResult
 from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, ScoreSpec, Step, TrainSpec
 from rtbench.steps.complete import complete

@@ -1,4 +1,4 @@
-"""The ledger: all completions that were ever bought or computed.
+"""The ledger: all completions that were paid for or generated.
 
 Each combination of model, data set and prompt has a folder of append-only JSON Lines segments, and each writer has a
 segment of its own. A completion's key is the hash of model fingerprint, exact prompt, sampling parameters, sample index

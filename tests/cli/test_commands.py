@@ -332,10 +332,15 @@ def test_strangers_twin_of_the_guide_is_whole(cli: Cli) -> None:
     assert found["fine-tune-cot"]["curation"]["kept"] == 20
 
 
-def test_doctor_names_every_extra() -> None:
+def test_doctor_reads_requirements_from_the_distribution() -> None:
     import tomllib
 
-    from rtbench.cli.doctor import EXTRAS
+    from packaging.requirements import Requirement
 
-    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    assert set(EXTRAS) == set(declared)
+    from rtbench.cli.doctor import requirements
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    required, extras = requirements()
+    assert required == [Requirement(text).name for text in project["dependencies"]]
+    declared = project["optional-dependencies"]
+    assert extras == {name: [Requirement(text).name for text in texts] for name, texts in declared.items()}

@@ -29,7 +29,7 @@ def planned(cli: Cli, path: Path, *, device: str, processes: int) -> dict[str, A
 def test_more_processes_than_gpus_are_refused_unless_it_is_done(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "wide.yaml"
     (cell,) = planned(cli, path, device="cuda", processes=4)["cells"]
-    assert cell["reason"] == "mine asks for 4 GPUs, and this machine has 0\nLower its `processes`."
+    assert cell["reason"] == "mine needs 4 GPUs; this machine has 0\nLower its `processes`."
     assert planned(cli, path, device="cpu", processes=4)["cells"][0]["reason"] is None, "processes share CPUs"
     found = planned(cli, path, device="cuda", processes=1)
     assert found["cells"][0]["reason"] is None

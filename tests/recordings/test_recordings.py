@@ -86,7 +86,7 @@ def test_matching_is_by_text_and_says_why_not(tmp_path: Path) -> None:
     assert [pair.sample_index for pair in matched.pairs] == [0, 3, 2, 5, 1]
     reasons = {one.where.split(", ")[-1]: one.reason for one in matched.unmatched}
     assert set(reasons) == {"line 4", "line 6", "line 8"}
-    assert "different golds" in reasons["line 4"]
+    assert "different gold answers" in reasons["line 4"]
     assert "no sample has this question" in reasons["line 6"]
     assert "99" in reasons["line 8"]
 

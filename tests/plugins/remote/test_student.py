@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rtbench_plugins.remote import jobs
+from rtbench_plugins.remote import booking
 from rtbench_plugins.remote.jobs import Tuned
 from rtbench_plugins.remote.student import OpenAiStudent, fine_tuned_student
 
@@ -130,7 +130,7 @@ def test_failed_job_is_reported_and_repeated_by_the_next_run(server: MakeServer,
 def test_creation_that_broke_off_ends_with_one_job_whether_it_was_done_or_not(
     server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    monkeypatch.setattr(jobs, "LOOK_AFTER", 0.01)
+    monkeypatch.setattr(booking, "LOOK_AFTER", 0.01)
     bad = server(**{fault: True})
     training = Training(student(bad), tmp_path / "a")
     with pytest.raises(NotYetError, match="was interrupted"):
@@ -262,7 +262,7 @@ def test_missing_key_is_reported_once_whether_a_training_or_its_test_is_left(cli
     fine = server()
     path = matrix(cli, fine, api_key_env="MY_KEY")
     said = "student 'far': the environment variable MY_KEY is not set"
-    assert f"before it can run: {said}" in cli("plan", "--matrix", path).stdout
+    assert f"needed before the run: {said}" in cli("plan", "--matrix", path).stdout
     error = cli("run", "--matrix", path, code=2).stderr
     assert error.startswith(f"error: {said}")
     assert error.count("MY_KEY") == 1

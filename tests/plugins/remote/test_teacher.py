@@ -120,7 +120,7 @@ def test_missing_key_is_reported_by_the_plan_and_once_by_the_run(cli: Cli, serve
     locked = server(key=KEY, answer="yes")
     path = matrix(cli, locked, api_key_env="MY_KEY", price={"input": 1, "output": 1})
     said = "teacher 'far': the environment variable MY_KEY is not set"
-    assert f"before it can run: {said}" in cli("plan", "--matrix", path).stdout, "on one line"
+    assert f"needed before the run: {said}" in cli("plan", "--matrix", path).stdout, "on one line"
     found: Any = cli.json("plan", "--matrix", path)
     assert [line.startswith(said) for line in found["lacking"]] == [True]
     error = cli("run", "--matrix", path, code=2).stderr

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rtbench.schema.base import Throttle, throttled
+from rtbench.schema.progress import Throttle, throttled
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""Progress of long work: the callback, and limits on how often something is shown. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+Progress = Callable[[int, int, str], None]
+"""``progress(done, total, unit)``; it is called often and must be cheap."""
+
+
+def no_progress(done: int, total: int, unit: str) -> None:
+    """Ignore progress."""
+
+
+class Throttle:
+    """Limits how often something happens.
+
+    Args:
+        seconds: shortest time between two occurrences.
+        wait_first: whether the first occurrence also waits this long.
+    """
+
+    def __init__(self, seconds: float, *, wait_first: bool = False) -> None:
+        self.seconds = seconds
+        self._next = time.monotonic() + seconds if wait_first else float("-inf")
+
+    def due(self) -> bool:
+        """Return whether enough time has passed; if so, the time starts again."""
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self.seconds
+        return True
+
+
+def throttled(progress: Progress, seconds: float) -> Progress:
+    """Return a progress callback that calls another one at most once in ``seconds``, and always at the end."""
+    throttle = Throttle(seconds)
+
+    def report(done: int, total: int, unit: str) -> None:
+        if throttle.due() or done == total:
+            progress(done, total, unit)
+
+    return report
