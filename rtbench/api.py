@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         StepFailedError,
         UnavailableError,
         UnknownNameError,
+        listed,
     )
     from rtbench.machine import Machine, cpu_count, gpu_count, here, memory_gb
     from rtbench.plugin.cells import Cell
@@ -118,7 +119,7 @@ _NAMES = {
     "rtbench.data.pins": "PinnedFile",
     "rtbench.errors": (
         "BadInputError MissingDataError MissingExtraError NotYetError PluginError RtbenchError "
-        "StepFailedError UnavailableError UnknownNameError"
+        "StepFailedError UnavailableError UnknownNameError listed"
     ),
     "rtbench.machine": "Machine cpu_count gpu_count here memory_gb",
     "rtbench.plugin.cells": "Cell",
@@ -146,7 +147,7 @@ _NAMES = {
     "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow in_percent",
-    "rtbench.schema.money": "Price Spending",
+    "rtbench.schema.money": "Price Spending money_text",
     "rtbench.schema.progress": "Progress no_progress throttled",
     "rtbench.schema.prompts": "PromptFormat Template",
     "rtbench.schema.recordings": "RecordedEntry Recording",
@@ -343,8 +344,10 @@ __all__ = [
     "jsonl_lines",
     "judged",
     "judged_by",
+    "listed",
     "make_request",
     "memory_gb",
+    "money_text",
     "name_list",
     "nano",
     "no_progress",

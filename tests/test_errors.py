@@ -7,7 +7,7 @@ import pickle
 import pytest
 
 from rtbench import errors
-from rtbench.errors import NotYetError, RtbenchError, UnknownNameError
+from rtbench.errors import NotYetError, RtbenchError, UnknownNameError, listed
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, RtbenchError)]
 
@@ -29,3 +29,8 @@ def test_unknown_name_keeps_its_suggestion() -> None:
     error = UnknownNameError.of("task", "gsm8", ["gsm8k", "aqua"])
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
     assert "gsm8k" in str(error)
+
+
+def test_long_lists_are_cut() -> None:
+    assert listed(["a", "b"], 3) == "a, b"
+    assert listed(["a", "b", "c", "d"], 3) == "a, b, c and 1 more"

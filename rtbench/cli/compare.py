@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
+from rtbench.errors import listed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,10 +91,9 @@ def _notes(result: Compared) -> list[str]:
     if unpaired:
         notes.append(f"{unpaired} questions were answered in one run only and are not counted.")
     if result.left_out:
-        more = f" and {len(result.left_out) - 3} more" if len(result.left_out) > 3 else ""
         notes.append(
             f"{len(result.left_out)} rows are not compared, because only one run has them or has scored them, or "
-            f"because their questions differ: {', '.join(result.left_out[:3])}{more}."
+            f"because their questions differ: {listed(result.left_out, 3)}."
         )
     return notes
 

@@ -21,7 +21,8 @@ from rtbench.cli.common import (
     with_session,
 )
 from rtbench.cli.money import keep_account
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, listed
+from rtbench.schema.progress import duration_text
 
 if TYPE_CHECKING:
     from rtbench.planning.estimate import StepEstimate
@@ -203,6 +204,7 @@ def _print_totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> 
 
 def _print_teachers(current: Plan, estimates: dict[str, StepEstimate]) -> None:
     """Print requests and cost of each teacher that has a price, and of judges."""
+    from rtbench.schema.money import amount_text, money_text
     from rtbench.schema.steps import CompleteSpec, CurateSpec
 
     by_name: dict[str, list[StepEstimate]] = {}
@@ -219,13 +221,11 @@ def _print_teachers(current: Plan, estimates: dict[str, StepEstimate]) -> None:
             continue
         known = [e for e in priced if e.expected is not None]
         currency = priced[0].currency
-        text = f"{name}: {sum(e.work for e in steps):,} requests, at most {_sum(priced, 'money'):.2f} {currency}"
+        text = f"{name}: {sum(e.work for e in steps):,} requests, at most {money_text(_sum(priced, 'money'), currency)}"
         if known:
-            expected = (
-                f"{_sum(known, 'expected'):.2f} ({_sum(known, 'low'):.2f} to {_sum(known, 'high'):.2f}) {currency}"
-            )
+            expected, low, high = (amount_text(_sum(known, field)) for field in ("expected", "low", "high"))
             rest = sum(e.work for e in priced if e.expected is None)
-            text += f"; expected {expected}, estimated from the ledger"
+            text += f"; expected {expected} ({low} to {high}) {currency}, estimated from the ledger"
             text += f" (excluding {rest:,} requests)" if rest else ""
         else:
             text += "; use `--pilot 20` for a better estimate"
@@ -234,6 +234,7 @@ def _print_teachers(current: Plan, estimates: dict[str, StepEstimate]) -> None:
 
 def _print_students(current: Plan, estimates: dict[str, StepEstimate]) -> None:
     """Print training jobs, requests and cost of each student that a paid service trains."""
+    from rtbench.schema.money import money_text
     from rtbench.schema.steps import CompleteSpec, TrainSpec
 
     trainings: dict[str, list[StepEstimate]] = {}
@@ -250,8 +251,8 @@ def _print_students(current: Plan, estimates: dict[str, StepEstimate]) -> None:
         trained, requests = trainings.get(student, []), completions.get(student, [])
         currency = [*trained, *requests][0].currency
         click.echo(
-            f"student {student}: {len(trained)} training jobs, about {_sum(trained, 'money'):.2f} {currency}; "
-            f"{sum(e.work for e in requests):,} requests, at most {_sum(requests, 'money'):.2f} {currency}"
+            f"student {student}: {len(trained)} training jobs, about {money_text(_sum(trained, 'money'), currency)}; "
+            f"{sum(e.work for e in requests):,} requests, at most {money_text(_sum(requests, 'money'), currency)}"
         )
 
 
@@ -290,19 +291,20 @@ def _memory(steps: Iterable[Step]) -> str:
 
 def _numbers(estimates: Iterable[StepEstimate]) -> tuple[str, ...]:
     """Return sums for the columns from ``requests`` to ``time``; empty strings where there is nothing to show."""
+    from rtbench.schema.money import money_text
+
     steps = list(estimates)
     with_requests = [e for e in steps if e.requests]
     money = [e for e in steps if e.money is not None]
     timed = [e.seconds for e in steps if e.seconds is not None]
-    seconds = int(sum(timed))
     unknown = len(timed) < len([e for e in steps if e.work])
-    clock = f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}" if timed else ""
+    clock = duration_text(sum(timed)) if timed else ""
     return (
         f"{sum(e.requests for e in with_requests):,}" if with_requests else "",
         f"{sum(e.work for e in with_requests):,}" if with_requests else "",
         f"{sum(e.prompt_tokens for e in with_requests):,}" if with_requests else "",
         f"{sum(e.new_tokens for e in with_requests):,}" if with_requests else "",
-        f"{sum(e.money or 0 for e in money):.2f} {money[0].currency}" if money else "",
+        money_text(sum(e.money or 0 for e in money), money[0].currency) if money else "",
         (clock + (" + ?" if unknown and clock else "")) or ("?" if unknown else ""),
     )
 
@@ -323,8 +325,7 @@ def _print_summary(current: Plan, todo: set[str]) -> None:
     for p in unable:
         reasons.setdefault(p.reason or "", []).append(p.cell.name)
     for reason, names in reasons.items():
-        more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-        out.print(f"  {', '.join(names[:3])}{more}: {reason}", style="yellow", markup=False)
+        out.print(f"  {listed(names, 3)}: {reason}", style="yellow", markup=False)
     if current.cells and len(unable) == len(current.cells):
         out.print("no cell can run: `rtbench run` would fail", style="yellow", markup=False)
     for note in sorted({note for p in current.cells for note in p.notes}):

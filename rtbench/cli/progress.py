@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from rtbench.schema.progress import Throttle
+from rtbench.schema.progress import Throttle, duration_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -85,11 +85,11 @@ class RunListener:
                 self._line(f"warning: {error}")
 
     def eta(self) -> str:
-        """Return the estimated time left, as minutes and seconds; ``?`` before the first step has ended."""
+        """Return the estimated time left, in hours, minutes and seconds; ``?`` before the first step has ended."""
         if not self.ended:
             return "?"
         left = (time.monotonic() - self._begun) / self.ended * (self.total - self.ended)
-        return f"{int(left // 60)}:{int(left % 60):02}"
+        return duration_text(left)
 
     def show_started(self, step: Step) -> None:
         """Show that a step begins."""

@@ -84,16 +84,15 @@ def find_cell(session: Services, run: RunRecord, name: str, cells: Sequence[Cell
         UnknownNameError: no cell has this name.
         BadInputError: several cells match, or the cell is not in ``cells``.
     """
-    from rtbench.errors import BadInputError, UnknownNameError
+    from rtbench.errors import BadInputError, UnknownNameError, listed
 
     among = run.cells if cells is None else cells
     hits = [c for c in among if c.name == name] or [c for c in among if name in c.name]
     if len(hits) == 1:
         return hits[0]
     if hits:
-        more = f" and {len(hits) - 5} more" if len(hits) > 5 else ""
         raise BadInputError(
-            f"{len(hits)} cells match: {', '.join(c.name for c in hits[:5])}{more}",
+            f"{len(hits)} cells match: {listed([hit.name for hit in hits], 5)}",
             where=name,
             next_step="Give a longer part of the name.",
         )

@@ -72,3 +72,13 @@ class Account(Record, frozen=True):
     def reserved(self) -> int:
         """Return the sum of all reserved amounts."""
         return sum(self.held.values())
+
+
+def amount_text(amount: float) -> str:
+    """Return an amount of money as text: with cents, and with more digits where it is below 1."""
+    return f"{amount:,.2f}" if amount >= 1 or amount == 0 else f"{amount:.4g}"
+
+
+def money_text(amount: float, currency: str) -> str:
+    """Return an amount of money as text, with its currency."""
+    return f"{amount_text(amount)} {currency}"

@@ -43,3 +43,10 @@ def throttled(progress: Progress, seconds: float) -> Progress:
             progress(done, total, unit)
 
     return report
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration as ``h:mm:ss``, or as ``m:ss`` below an hour."""
+    whole = int(seconds)
+    minutes = f"{whole // 60 % 60:02}" if whole >= 3600 else f"{whole // 60}"
+    return (f"{whole // 3600}:" if whole >= 3600 else "") + f"{minutes}:{whole % 60:02}"

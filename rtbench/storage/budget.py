@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from rtbench.errors import BadInputError, StepFailedError
-from rtbench.schema.money import Account, BudgetCap
+from rtbench.schema.money import Account, BudgetCap, money_text
 from rtbench.storage.files import locked
 
 NANO = 10**9
@@ -70,9 +70,8 @@ def nano(amount: float) -> int:
 
 
 def money(amount: int, currency: str) -> str:
-    """Return billionths as text: with cents, and with more digits where the amount is small."""
-    value = amount / NANO
-    return f"{value:,.2f} {currency}" if value >= 1 or amount == 0 else f"{value:.4g} {currency}"
+    """Return billionths as text, with their currency."""
+    return money_text(amount / NANO, currency)
 
 
 class Budget:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rtbench.schema.progress import Throttle, throttled
+from rtbench.schema.progress import Throttle, duration_text, throttled
 
 
 @pytest.fixture
@@ -33,3 +33,9 @@ def test_first_occurrence_can_wait_too(clock: list[float]) -> None:
     clock[0] += 10.0
     assert throttle.due()
     assert not throttle.due()
+
+
+def test_durations_have_hours_only_where_needed() -> None:
+    assert [duration_text(seconds) for seconds in (0, 59.9, 61, 3599, 3600, 45_296)] == [
+        "0:00", "0:59", "1:01", "59:59", "1:00:00", "12:34:56",
+    ]  # fmt: skip
