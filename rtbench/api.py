@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
-    from rtbench.schema.money import Price, Spending
+    from rtbench.schema.money import Price, Spending, money_text
     from rtbench.schema.progress import Progress, no_progress, throttled
     from rtbench.schema.prompts import PromptFormat, Template
     from rtbench.schema.recordings import RecordedEntry, Recording

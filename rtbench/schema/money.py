@@ -42,7 +42,7 @@ class Price(Record, frozen=True, omit_defaults=True):
     def __post_init__(self) -> None:
         stated = (self.input, self.output, self.batch, self.cached, self.training)
         if not all(amount is None or (isfinite(amount) and amount >= 0) for amount in stated):
-            raise ValueError("amounts must not be negative")
+            raise ValueError("amounts must be finite and not negative")
 
     def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
         """Return the cost of tokens, in ``currency``; ``cached_tokens`` are included in ``prompt_tokens``."""
