@@ -251,10 +251,6 @@ class ModelSteps:
             hint: text added after each question.
             unless_right: leave out questions that one of these steps answers correctly.
         """
-        if sampling.temperature == 0:  # a greedy completion does not depend on the seed: share it between seeds
-            sampling = replace(sampling, seed=0)
-        elif hint:  # use different draws from those that were wrong without the hint
-            sampling = replace(sampling, seed=derived_seed("hint", sampling.seed))
         spec = CompleteSpec(
             task=cell.task,
             questions=questions_for(cell, fold),
@@ -264,7 +260,7 @@ class ModelSteps:
             family=family,
             format=prompt_format,
             stage="answer" if reasoning else "input",
-            sampling=sampling,
+            sampling=_with_seed(sampling, hint),
             n=n,
             recorded=recorded,
             demonstrations=self._demonstrations(cell, prompt_format),
@@ -272,10 +268,11 @@ class ModelSteps:
             hint=hint,
             unless_right=_unless_right(cell, unless_right),
         )
-        inputs = [Input(role="checkpoint", kind="train", key=checkpoint.key)] if checkpoint else []
-        if reasoning:
-            inputs.append(Input(role="reasoning", kind="complete", key=reasoning.key))
-        inputs += [Input(role="answered", kind="complete", key=asked.step.key) for asked in unless_right]
+        inputs = [
+            *([Input(role="checkpoint", kind="train", key=checkpoint.key)] if checkpoint else []),
+            *([Input(role="reasoning", kind="complete", key=reasoning.key)] if reasoning else []),
+            *(Input(role="answered", kind="complete", key=asked.step.key) for asked in unless_right),
+        ]
         what = f"{fold} {prompt_format.name}{' answer' if reasoning else ''}{f' ×{n}' if n > 1 else ''}{' hinted' if hint else ''}"
         whose = cell.training if checkpoint else f"{cell.task.dataset}/{model.name}"
         title = f"complete {whose}: {what}" + (f", epoch {epoch}" if epoch else "")
@@ -304,3 +301,11 @@ def _unless_right(cell: Cell, asked: Sequence[AskedStep]) -> UnlessRight | None:
         extractor_key=dict(cell.extractors)[cell.primary],
         answer_prefixes=[one.answer_prefix for one in asked],
     )
+
+
+def _with_seed(sampling: Sampling, hint: str) -> Sampling:
+    """Return the sampling with the seed that its draws depend on."""
+    if sampling.temperature == 0:  # a greedy completion does not depend on the seed: share it between seeds
+        return replace(sampling, seed=0)
+    # With a hint, use different draws from those that were wrong without it.
+    return replace(sampling, seed=derived_seed("hint", sampling.seed)) if hint else sampling

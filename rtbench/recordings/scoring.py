@@ -13,7 +13,7 @@ from rtbench.plugin.tasks import Task
 from rtbench.recordings.matching import match
 from rtbench.schema.base import Record
 from rtbench.schema.completions import Completion
-from rtbench.schema.recordings import RecordedEntry, RecordedPair, Recording, Unmatched
+from rtbench.schema.recordings import Matched, RecordedEntry, RecordedPair, Recording, Unmatched
 from rtbench.schema.scores import Score, ScoreSummary
 from rtbench.schema.tasks import Sample
 from rtbench.scoring.extraction import summarise
@@ -71,18 +71,12 @@ def score_recording(
     """
     scorer = task.extractor(extractor)
     prefix = recording.answer_prefix if answer_prefix == AUTO else answer_prefix
-    unmatched: tuple[Unmatched, ...] = ()
-    variants: dict[str, int] = {}
-    if all(entry.answer is not None for entry in recording.entries):
-        gold: Gold = "file"
+    has_answers = all(entry.answer is not None for entry in recording.entries)
+    matched = None if has_answers else _matched(recording, task, files, variant)
+    unmatched = matched.unmatched if matched else ()
+    if matched is None:
         pairs = [(entry, _own_sample(entry, task)) for entry in recording.entries]
     else:
-        gold = "data"
-        if variant is not None and variant not in task.info.variants and setting_of(variant) is None:
-            raise UnknownNameError.of(f"variant of task {task.info.name}", variant, task.info.variants)
-        wanted = task.info.variants if variant is None else (variant,)
-        matched = match(recording, {name: task.load(files, name) for name in wanted})
-        unmatched, variants = matched.unmatched, matched.datasets
         pairs = [(pair.entry, _gold_sample(pair)) for pair in matched.pairs]
     if not pairs:
         raise BadInputError(
@@ -99,14 +93,22 @@ def score_recording(
         task=task.info.name,
         model=recording.model,
         key=recording.key,
-        gold=gold,
+        gold="file" if has_answers else "data",
         answer_prefix=prefix,
         summary=summarise(extractor, scorer.version, scores, missing=0),
         scores=scores,
         questions=len({score.sample_index for score in scores}),
-        variants=variants,
+        variants=matched.datasets if matched else {},
         unmatched=unmatched,
     )
+
+
+def _matched(recording: Recording, task: Task, files: DataFiles, variant: str | None) -> Matched:
+    """Match a recording's questions with the data of one variant, or of all."""
+    if variant is not None and variant not in task.info.variants and setting_of(variant) is None:
+        raise UnknownNameError.of(f"variant of task {task.info.name}", variant, task.info.variants)
+    variants = task.info.variants if variant is None else (variant,)
+    return match(recording, {name: task.load(files, name) for name in variants})
 
 
 def _own_sample(entry: RecordedEntry, task: Task) -> Sample:
