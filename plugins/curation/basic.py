@@ -6,7 +6,17 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Positive, Record, convert, squeezed
+from rtbench.api import (
+    BadInputError,
+    Candidate,
+    CurationContext,
+    Curator,
+    NotNegative,
+    Positive,
+    Record,
+    convert,
+    squeezed,
+)
 
 _HINT = re.compile(r"\bhint(?:s|ed)?\b", re.IGNORECASE)
 
@@ -82,8 +92,8 @@ class Unhinted(Curator):
 class LengthOptions(Record, frozen=True):
     """Options of ``length``, in words separated by white space."""
 
-    least: int = 1
-    most: int | None = None
+    least: NotNegative = 1
+    most: NotNegative | None = None
 
 
 class Length(Curator):

@@ -13,6 +13,7 @@ from rtbench.api import (
     CurationContext,
     Curator,
     ModelServices,
+    Positive,
     Record,
     Sampling,
     StepFailedError,
@@ -46,7 +47,7 @@ class JudgeOptions(Record, frozen=True):
     prompt: str = PROMPT
     """Prompt with ``{question}``, ``{rationale}`` and ``{answer}``. It must ask for an answer that ends with GOOD or
     BAD."""
-    max_new_tokens: int = 256
+    max_new_tokens: Positive = 256
 
 
 class Judge(Curator):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from rtbench_plugins.curation.basic import MostOptions
 
-from rtbench.api import BadInputError, Candidate, CurationContext, Curator, Record, convert
+from rtbench.api import Candidate, CurationContext, Curator, Record, convert
 
 _WORD = re.compile(r"\w+|[^\w\s]")
 SHINGLE = 3
@@ -94,19 +95,12 @@ class Diverse(Curator):
 class UnalikeOptions(Record, frozen=True):
     """Options of ``unalike``."""
 
-    threshold: float = 0.8
+    threshold: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.8
 
 
 def unalike(options: dict[str, Any]) -> Curator:
-    """Create the curator ``unalike``.
-
-    Raises:
-        BadInputError: ``threshold`` is not in (0, 1].
-    """
-    threshold = convert(options, UnalikeOptions, where="curator unalike").threshold
-    if not 0 < threshold <= 1:
-        raise BadInputError(f"`threshold` is {threshold} and must be in (0, 1]", where="curator unalike")
-    return Unalike(threshold)
+    """Create the curator ``unalike``."""
+    return Unalike(convert(options, UnalikeOptions, where="curator unalike").threshold)
 
 
 def diverse(options: dict[str, Any]) -> Curator:

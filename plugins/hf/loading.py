@@ -91,7 +91,7 @@ def random_base(
         config = AutoConfig.for_model(**fields, **ends)
         auto = AutoModelForCausalLM if family == "decoder" else AutoModelForSeq2SeqLM
         more = {} if options.attention is None else {"attn_implementation": options.attention}
-        with _seeded(options.init_seed), quiet():
+        with seeded(options.init_seed), quiet():
             model = auto.from_config(config, **more)
     except Exception as error:
         reason = squeezed(str(error))
@@ -221,8 +221,16 @@ def quiet() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    with torch.random.fork_rng(devices=[]):
+def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
+    """Seed torch, and restore the process's random state afterwards.
+
+    Args:
+        seed: the seed.
+        device: a GPU whose random state is restored too; None: there is none.
+    """
+    cuda = device is not None and device.type == "cuda"
+    used = [torch.cuda.current_device() if device.index is None else device.index] if device and cuda else []
+    with torch.random.fork_rng(devices=used):
         torch.manual_seed(seed)
         yield
 

@@ -8,8 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import torch
-from rtbench_plugins.hf.loading import LoadedModel, quiet
+from rtbench_plugins.hf.loading import LoadedModel, quiet, seeded
 from rtbench_plugins.hf.options import LoraOptions
 from rtbench_plugins.hf.training_state import load_trained
 from transformers.pytorch_utils import Conv1D
@@ -39,9 +38,8 @@ def adapted(
     if whole is not None:
         prepare: Any = peft.prepare_model_for_kbit_training
         prepare(base.model, use_gradient_checkpointing=False)
-    with torch.random.fork_rng(devices=[]), quiet(), warnings.catch_warnings():
+    with seeded(seed), quiet(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # peft uses an older name of transformers
-        torch.manual_seed(seed)
         try:
             tuner: Any = peft.LoraModel(base.model, _config(base.model, options), "default")
         except ValueError as error:

@@ -67,8 +67,8 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     """Commit, tag or branch of a hub id; a commit makes the run repeatable."""
     config: dict[str, Any] | None = None
     """Fields of the transformers config of a model with random weights. Missing fields are those of a small GPT-2 or T5."""
-    vocab_size: int = 2000
-    """Highest number of tokens of a random student's tokenizer."""
+    vocab_size: Annotated[int, msgspec.Meta(ge=300)] = 2000
+    """Highest number of tokens of a random student's tokenizer. The 256 bytes and the special tokens need 300."""
     init_seed: int = 0
     """Seed of a random student's weights."""
     dtype: Literal["float32", "bfloat16"] | None = None
@@ -104,7 +104,7 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     gradient_checkpointing: bool | None = None
     """Recompute activations in the backward pass instead of keeping them. None: on CUDA, for models with a billion
     parameters or more."""
-    resume_seconds: float = 10.0
+    resume_seconds: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     """The training state is saved at the end of an epoch if the last saved state is at least this many seconds old."""
     cpus: Positive = 1
     memory_gb: float | None = None
@@ -197,10 +197,6 @@ def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
             where=where,
             next_step="Use `model` (a hub id or a local folder), or `config` for random weights ({} for a small model).",
         )
-    if checked.config is not None and checked.vocab_size < 300:
-        raise BadInputError(
-            f"`vocab_size` is {checked.vocab_size}; the 256 bytes and the special tokens need at least 300", where=where
-        )
     if checked.engine == "vllm" and checked.config is not None:
         raise BadInputError("vLLM cannot open random weights", where=where, next_step="Remove `engine`.")
     if checked.sharded and checked.lora is not None:
@@ -240,10 +236,3 @@ def access(services: Services, *, wanted: bool, where: str) -> Access:
             next_step="Read the model's code and add --trust-remote-code, or use a model that needs no code.",
         )
     return Access(trust_remote_code=wanted, offline=services.offline)
-
-
-def plain(options: StudentOptions | TeacherOptions) -> dict[str, Any]:
-    """Return options as plain data, without defaults."""
-    data = msgspec.to_builtins(options)
-    assert isinstance(data, dict)
-    return data

@@ -18,10 +18,10 @@ from rtbench_plugins.hf.options import (
     access,
     engine_for,
     gpus_for,
-    plain,
     student_options,
 )
 from rtbench_plugins.hf.shapes import ModelShape, shape_of, shape_of_config
+from rtbench_plugins.methods.options import plain
 
 from rtbench.api import (
     Family,

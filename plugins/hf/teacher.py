@@ -8,8 +8,9 @@ from typing import Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, teacher_fingerprint
-from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, plain, teacher_options
+from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, teacher_options
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
+from rtbench_plugins.methods.options import plain
 
 from rtbench.api import BadInputError, Family, Machine, ModelSpec, Resources, Services, Teacher, TextModel
 

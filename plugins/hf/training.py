@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack, picks_positions
 from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
-from rtbench_plugins.hf.loading import LoadedModel, save
+from rtbench_plugins.hf.loading import LoadedModel, save, seeded
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes, Several, process_count
@@ -112,14 +112,14 @@ class _Trainer:
 
     def _taken_up(self, key: str) -> tuple[TrainState, Weights | None]:
         """Return the state, and best weights, that an earlier attempt at this job saved, or a new state."""
-        kept = self.file.read(key, self.base.device, alone=False)
+        saved = self.file.read(key, self.base.device)
         self.processes.together()  # before the first process removes what others may still read
         if self.processes.rank == 0:
-            self.file.keep_only(kept)
-        if kept is None:
+            self.file.keep_only(saved)
+        if saved is None:
             return TrainState(key), None
-        self.processes.restore(self.base, self.optimizer, kept.weights, kept.optimizer)
-        return kept.state, kept.best
+        self.processes.restore(self.base, self.optimizer, saved.weights, saved.optimizer)
+        return saved.state, saved.best
 
     def _stalled(self, state: TrainState) -> bool:
         """Return whether the validation loss has not fallen for the recipe's number of epochs (``patience``)."""
@@ -156,7 +156,7 @@ class _Trainer:
         nats = nats.to(self.base.device)
         self.model.train()
         dropout = derived_seed(seed, "dropout", epoch) + self.processes.rank
-        with _seeded(dropout, self.base.device):
+        with seeded(dropout, self.base.device):
             order = derived_seed(seed, "order", epoch)
             for rows in epoch_batches(self.rows, self.recipe.batch_size, order, self.base.family):
                 part, supervised = self._gradients(rows), sum(row.supervised for row in rows)
@@ -323,12 +323,3 @@ def _check(job: TrainJob) -> None:
 def _out_of_memory(error: BaseException) -> bool:
     """Return whether an error is a lack of memory, on a GPU or on a CPU, for which torch has no class."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
-
-
-@contextlib.contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed dropout, and restore the process's random state afterwards."""
-    cuda = [torch.cuda.current_device() if device.index is None else device.index] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):
-        torch.manual_seed(seed)
-        yield

@@ -32,7 +32,7 @@ class TrainState:
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedTraining:
     """A saved state with its weights."""
 
     state: TrainState
@@ -61,35 +61,32 @@ class StateFile:
             torch.save({"state": vars(state), "model": weights, "optimizer": optimizer}, handle)
         self._tidy(state)
 
-    def read(self, key: str, device: torch.device, *, alone: bool = True) -> Kept | None:
+    def read(self, key: str, device: torch.device) -> SavedTraining | None:
         """Return the last state of this job; None where there is none.
+
+        Once all processes have read, the caller removes the rest (:meth:`keep_only`).
 
         Args:
             key: content key of the job.
             device: device of its tensors.
-            alone: remove at once what does not belong to that state (:meth:`keep_only`); otherwise the caller does so when
-                all processes have read.
         """
         content = torch.load(self.path, map_location=device, weights_only=True) if self.path.is_file() else None
-        kept = None
-        if content is not None and content["state"]["key"] == key:
-            state, best = TrainState(**content["state"]), None
-            if state.best_epoch:
-                best = torch.load(self._best(state.best_epoch), map_location="cpu", weights_only=True)
-            kept = Kept(state, content["model"], content["optimizer"], best)
-        if alone:
-            self.keep_only(kept)
-        return kept
+        if content is None or content["state"]["key"] != key:
+            return None
+        state, best = TrainState(**content["state"]), None
+        if state.best_epoch:
+            best = torch.load(self._best(state.best_epoch), map_location="cpu", weights_only=True)
+        return SavedTraining(state, content["model"], content["optimizer"], best)
 
-    def keep_only(self, kept: Kept | None) -> None:
+    def keep_only(self, saved: SavedTraining | None) -> None:
         """Remove everything that does not belong to this state.
 
         Best weights of an earlier attempt or of another job must not be mistaken for this job's.
         """
-        if kept is None:
+        if saved is None:
             self.remove()
         else:
-            self._tidy(kept.state)
+            self._tidy(saved.state)
 
     def remove(self) -> None:
         """Remove all saved states."""

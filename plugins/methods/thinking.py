@@ -8,35 +8,26 @@ Tags = tuple[str, str]
 """Opening and closing tag."""
 
 
-def split_thoughts(text: str, tags: Tags, *, opened: bool = False) -> tuple[str | None, str | None]:
-    """Return thinking and answer of a text.
-
-    Args:
-        text: the model's text.
-        tags: opening and closing tag of its thinking.
-        opened: the prompt ends with the opening tag. A closing tag without an opening tag implies this.
-
-    Returns:
-        (None, text) where there is no thinking; (thinking, None) where the thinking does not end.
-    """
-    opening, closing = tags
-    if closing in text:
-        thoughts, _, answer = text.partition(closing)
-        return thoughts.replace(opening, "", 1), answer
-    if opened or text.lstrip().startswith(opening):
-        return text.replace(opening, "", 1), None
-    return None, text
-
-
 def parted(text: str, tags: Tags | None, *, opened: bool = False) -> tuple[str, str | None]:
     """Return answer and thinking of a text.
 
-    Without tags, all of the text is the answer. The answer is empty where the thinking does not end.
+    Args:
+        text: the model's text.
+        tags: opening and closing tag of its thinking; None: all of the text is the answer.
+        opened: the prompt ends with the opening tag. A closing tag without an opening tag implies this.
+
+    Returns:
+        (text, None) where there is no thinking. The answer is empty where the thinking does not end.
     """
     if tags is None:
         return text, None
-    thoughts, answer = split_thoughts(text, tags, opened=opened)
-    return (text, None) if thoughts is None else ((answer or "").lstrip("\n"), thoughts)
+    opening, closing = tags
+    if closing in text:
+        thinking, _, answer = text.partition(closing)
+        return answer.lstrip("\n"), thinking.replace(opening, "", 1)
+    if opened or text.lstrip().startswith(opening):
+        return "", text.replace(opening, "", 1)
+    return text, None
 
 
 def cut_at(text: str, stop: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import torch
+from rtbench_plugins.hf.loading import seeded
 from rtbench_plugins.hf.muon import Muon
 from rtbench_plugins.hf.optimizers import split_parameters
 from rtbench_plugins.pocket.corpus import TokenRow, batches, rows
@@ -47,8 +48,7 @@ def new_model(size: Size, tokenizer: Any, seed: int) -> Any:
         bos_token_id=tokenizer.eos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = Lfm2ForCausalLM(config)
         for name, parameter in model.named_parameters():
             if name.endswith(("out_proj.weight", "w2.weight")):

@@ -248,13 +248,6 @@ def identity(options: EndpointOptions) -> dict[str, Any]:
     }
 
 
-def plain(options: EndpointOptions) -> dict[str, Any]:
-    """Return options as plain data, without defaults."""
-    data = msgspec.to_builtins(options)
-    assert isinstance(data, dict)
-    return data
-
-
 @cache
 def _profiles() -> tuple[Profile, ...]:
     return tuple(convert(entry, Profile, where=f"{PROFILES}, {entry['name']}") for entry in read_yaml(PROFILES))

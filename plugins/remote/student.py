@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
+from rtbench_plugins.methods.options import plain
 from rtbench_plugins.remote.jobs import ApiStudent, Provider
 from rtbench_plugins.remote.options import (
     EndpointOptions,
     asking_resources,
     check_endpoint,
     identity,
-    plain,
 )
 from rtbench_plugins.remote.prices import asking_price
 

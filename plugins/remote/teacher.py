@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
-from rtbench_plugins.remote.options import RemoteOptions, asking_resources, identity, plain, remote_options
+from rtbench_plugins.methods.options import plain
+from rtbench_plugins.remote.options import RemoteOptions, asking_resources, identity, remote_options
 from rtbench_plugins.remote.prices import asking_price
 
 from rtbench.api import ModelSpec, Resources, Services, Teacher, TextModel, content_key, hookimpl

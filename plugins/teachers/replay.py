@@ -33,7 +33,7 @@ from rtbench.recordings.importing import PROMPT, fingerprint_of, import_recordin
 from rtbench.twins import setting_of
 
 if TYPE_CHECKING:
-    from rtbench.api import ModelServices, Register, Task
+    from rtbench.api import Register, Task
     from rtbench.recordings.importing import RecordingNote
 
 
@@ -211,7 +211,7 @@ class ReplayTeacher(Teacher):
         return self._contents[key]
 
 
-def replay(name: str, options: dict[str, Any], services: Any) -> Teacher:
+def replay(name: str, options: dict[str, Any], services: ModelServices) -> Teacher:
     """Create a ``replay`` teacher.
 
     Raises:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
+from rtbench_plugins.methods.options import plain
 
 from rtbench.api import (
     BadInputError,
@@ -42,7 +43,7 @@ from rtbench.twins import Narrator, Problem, Twin, setting_of, task_and_setting,
 VERSION = 1
 """Raise it when the same request gives another text; a twin has its own version."""
 
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Probability = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 _PREFIX = "The answer is"
 _ASKED = Template(input="Q: {question}\nA:")
@@ -62,18 +63,18 @@ MALFORMED = (
 class Mix(Record, frozen=True):
     """Probabilities of the kinds of mistakes, which sum to 1."""
 
-    slip: Share = 0.0
+    slip: Probability = 0.0
     """Probability of a wrong result, on which the following steps build."""
-    malformed: Share = 0.0
+    malformed: Probability = 0.0
     """Probability of an answer in the wrong format."""
-    truncated: Share = 0.0
+    truncated: Probability = 0.0
     """Probability of a text that ends in the middle."""
 
 
 class ScriptedOptions(Record, frozen=True):
     """Options of the ``scripted`` teachers."""
 
-    error_rate: Share = 0.05
+    error_rate: Probability = 0.05
     """Probability of a mistake at each step."""
     mix: Mix = Mix(slip=0.8, malformed=0.1, truncated=0.1)
     granularity: Literal["fine", "coarse"] = "fine"
@@ -148,10 +149,10 @@ class ScriptedTeacher(Teacher):
         self._drawn: dict[str, tuple[Twin[Any], Mapping[int, Problem]]] = {}
 
     def members(self) -> Sequence[ModelSpec]:
-        plain = msgspec.to_builtins(self.options)
-        counted = {key: value for key, value in plain.items() if key != "price"}
+        stated = plain(self.options)
+        counted = {key: value for key, value in stated.items() if key != "price"}
         fingerprint = f"scripted-{content_key('scripted', VERSION, counted)}"
-        return (ModelSpec(role="teacher", plugin="scripted", name=self.name, options=plain, fingerprint=fingerprint),)
+        return (ModelSpec(role="teacher", plugin="scripted", name=self.name, options=stated, fingerprint=fingerprint),)
 
     def open(self, member: ModelSpec) -> TextModel:
         return ScriptedModel(member.fingerprint, self)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, weights_fingerprint
 from rtbench_plugins.hf.options import Access, access
 from rtbench_plugins.hf.vllm_engine import VllmModel, VllmOptions
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, check_asking, learns_from
+from rtbench_plugins.methods.options import plain
 
 from rtbench.api import (
     Machine,
@@ -54,11 +54,11 @@ class VllmTeacher(Teacher):
         Its fingerprint has all that texts depend on: weights, chat template, tags and the engine's arguments.
         """
         options = self._pinned()
-        plain: dict[str, Any] = msgspec.to_builtins(options)
-        counted = {key: plain.get(key) for key in ("chat_template", "thinking", "engine")}
+        stated = plain(options)
+        counted = {key: stated.get(key) for key in ("chat_template", "thinking", "engine")}
         weights = weights_fingerprint(options.model, options.revision)
         fingerprint = f"vllm-{content_key('vllm', weights, counted)}"
-        return (ModelSpec(role="teacher", plugin="vllm", name=self.name, options=plain, fingerprint=fingerprint),)
+        return (ModelSpec(role="teacher", plugin="vllm", name=self.name, options=stated, fingerprint=fingerprint),)
 
     def open(self, member: ModelSpec) -> TextModel:
         """Load the model.

@@ -8,7 +8,17 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from rtbench.api import BadInputError, Fold, PinnedFile, Record, UnknownNameError, convert, read_yaml
+from rtbench.api import (
+    BadInputError,
+    Fold,
+    NotNegative,
+    PinnedFile,
+    Positive,
+    Record,
+    UnknownNameError,
+    convert,
+    read_yaml,
+)
 from rtbench.scoring.extraction import FilterStep, answer_rule
 from rtbench.scoring.rules import AnswerType
 from rtbench.twins import setting_of
@@ -54,8 +64,7 @@ LM_EVAL_KEYS = frozenset(
 )
 
 
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class FileSpec(Record, frozen=True, omit_defaults=True):
@@ -69,9 +78,9 @@ class FileSpec(Record, frozen=True, omit_defaults=True):
     bytes: int | None = None
     fold: Fold | None = None
     """Fold of all its records, where the source itself is split."""
-    records: Count | None = None
+    records: NotNegative | None = None
     """Number of records that it must have."""
-    first_index: Count | None = None
+    first_index: NotNegative | None = None
     """Sample index of its first record; by default the indices continue from the previous file."""
     optional: bool = False
     """True where it is not downloaded automatically; the task works without it and reports what is missing."""
@@ -96,9 +105,9 @@ class SplitSpec(Record, frozen=True, omit_defaults=True):
 
     by: Literal["random", "file", "field", "group"]
     """``random``: permuted samples; ``file``, ``field``: the source's folds; ``group``: permuted groups."""
-    train_fraction: Share = 0.7
+    train_fraction: Fraction = 0.7
     seed: Annotated[int, msgspec.Meta(ge=0, lt=2**32)] = 0
-    subsample_train: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    subsample_train: Positive | None = None
     """Number of training samples to keep: the first of the permuted samples, sorted."""
 
 
@@ -132,9 +141,9 @@ class TaskSettings(Record, frozen=True, omit_defaults=True):
     """Variants that have exactly the records of another variant, by alias."""
     splits: dict[str, SplitSpec] = {}
     groups: GroupSpec | None = None
-    random_accuracy: Share | None = None
-    train_size: Count | None = None
-    test_size: Count | None = None
+    random_accuracy: Fraction | None = None
+    train_size: NotNegative | None = None
+    test_size: NotNegative | None = None
     answer_trigger: str = "Therefore, the answer is"
     letters: str | None = None
     """Choice letters; None means A to E."""

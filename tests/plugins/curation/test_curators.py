@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from rtbench_plugins.curation import basic, overlap, similarity
+from rtbench_plugins.curation import basic, judge, overlap, similarity
 
 from rtbench.plugin.curators import CurationContext
 from rtbench.schema.completions import Completion
@@ -139,7 +139,10 @@ def test_short_test_question_counts_as_a_whole() -> None:
         (basic.cap, {}, "most"),
         (basic.length, {"least": 5, "most": 3}, "below"),
         (basic.complete, {"most": 1}, "unknown key"),
-        (similarity.unalike, {"threshold": 0}, r"\(0, 1\]"),
+        (similarity.unalike, {"threshold": 0}, "threshold"),
+        (similarity.unalike, {"threshold": 1.5}, "at most 1"),
+        (basic.length, {"least": -1}, "at least 0"),
+        (judge.judge, {"model": {"use": "openai"}, "max_new_tokens": 0}, "at least 1"),
         (similarity.diverse, {"most": -1}, "at least 1"),
         (overlap.decontaminated, {"words": 0}, "at least 1"),
         (overlap.decontaminated, {"look_at": "all"}, "look_at"),

@@ -179,6 +179,7 @@ def test_best_weights_of_another_job_are_not_taken_up(tiny, tmp_path):
     kept, none = StateFile(tmp_path / "state"), dict[str, torch.Tensor]()
     for key, value in (("first", 1.0), ("second", 2.0)):
         assert kept.read(key, torch.device("cpu")) is None
+        kept.keep_only(None)
         kept.write(TrainState(key, epoch=3, best_epoch=2), none, [], {"weight": torch.full((1, 1), value)})
     found = kept.read("second", torch.device("cpu"))
     assert found is not None
@@ -191,6 +192,7 @@ def test_best_weights_that_no_state_names_are_not_taken_up(tmp_path):
     kept.folder.mkdir()
     (kept.folder / "best-2.pt").write_bytes(b"killed before its state was written")
     assert kept.read("job", cpu) is None
+    kept.keep_only(None)
     kept.write(TrainState("job", epoch=3, best_epoch=2), {}, [], {"weight": torch.ones(1, 1)})
     found = kept.read("job", cpu)
     assert found is not None
@@ -378,7 +380,8 @@ def test_random_base_is_the_same_in_another_process_and_fingerprint_names_its_re
         ({}, BadInputError, "neither `model` nor `config`"),
         ({"model": "a/b", "config": {}}, BadInputError, "both `model` and `config`"),
         ({"modle": "a/b"}, UnknownNameError, "Did you mean 'model'"),
-        ({"config": {}, "vocab_size": 10}, BadInputError, "vocab_size"),
+        ({"config": {}, "vocab_size": 10}, BadInputError, "vocab_size: 10 must be at least 300"),
+        ({"config": {}, "resume_seconds": -1}, BadInputError, "resume_seconds"),
         ({"model": "a/b", "trust_remote_code": True}, BadInputError, "--trust-remote-code"),
         ({"model": "./not/here"}, MissingDataError, "no such folder"),
     ],
