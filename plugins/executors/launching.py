@@ -12,12 +12,12 @@ import signal
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from rtbench_plugins.executors.processes import end_with_parent, variables_set
 
 from rtbench.api import (
     Environment,
@@ -42,7 +42,7 @@ class ProcessJob(msgspec.Struct, frozen=True):
     folder: str
 
 
-class Done(msgspec.Struct, frozen=True):
+class ProcessProgress(msgspec.Struct, frozen=True):
     """Progress of the first process, in units of work."""
 
     done: int
@@ -70,7 +70,11 @@ def launched(environment: Environment, step: Step, folder: Path, progress: Progr
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    with tempfile.TemporaryDirectory(prefix="rtbench-") as logs, _handlers_kept(), _environment(step, devices):
+    with (
+        tempfile.TemporaryDirectory(prefix="rtbench-") as logs,
+        _handlers_kept(),
+        variables_set(_variables(step, devices)),
+    ):
         job = Path(logs) / "job"
         job.write_bytes(msgspec.msgpack.encode(ProcessJob(environment, step, str(folder))))
         config = LaunchConfig(
@@ -100,7 +104,7 @@ def main(path: Path) -> None:
     """Do the work of one process of a step, which is described in the file ``path``."""
     from rtbench.api import do_work, open_services
 
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    end_with_parent()
     job = msgspec.msgpack.decode(path.read_bytes(), type=ProcessJob)
     first = os.environ["RANK"] == "0"
     progress = progress_into(_progress_file(path), _POLL_SECONDS) if first else no_progress
@@ -110,10 +114,10 @@ def main(path: Path) -> None:
 
 
 def progress_into(file: Path, seconds: float) -> Progress:
-    """Return a progress callback that writes :class:`Done` to a file, at most once in the given number of seconds."""
+    """Return a progress callback that writes :class:`ProcessProgress` to a file, at most once in the given number of seconds."""
 
     def progress(done: int, total: int, unit: str) -> None:
-        write_atomic(file, msgspec.msgpack.encode(Done(done, total, unit)))
+        write_atomic(file, msgspec.msgpack.encode(ProcessProgress(done, total, unit)))
 
     return throttled(progress, seconds)
 
@@ -142,7 +146,7 @@ def _watched(file: Path, progress: Progress) -> Iterator[None]:
     def watch() -> None:
         while not over.wait(_POLL_SECONDS):
             if file.is_file():
-                state = msgspec.msgpack.decode(file.read_bytes(), type=Done)
+                state = msgspec.msgpack.decode(file.read_bytes(), type=ProcessProgress)
                 progress(state.done, state.total, state.unit)
 
     watcher = threading.Thread(target=watch, daemon=True)
@@ -154,19 +158,11 @@ def _watched(file: Path, progress: Progress) -> Iterator[None]:
         watcher.join()
 
 
-@contextlib.contextmanager
-def _environment(step: Step, devices: str | None) -> Iterator[None]:
-    """Set the environment that the processes inherit: the GPUs, and an equal share of the step's threads for each."""
+def _variables(step: Step, devices: str | None) -> dict[str, str]:
+    """Return the variables that the processes inherit: the GPUs, and an equal share of the step's threads for each."""
     threads = max(1, int(os.environ.get("RTBENCH_THREADS", "1")) // step.resources.processes)
     variables = {name: str(threads) for name in ("RTBENCH_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    variables |= {} if devices is None else {"CUDA_VISIBLE_DEVICES": devices}
-    before = dict(os.environ)
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    return variables if devices is None else {**variables, "CUDA_VISIBLE_DEVICES": devices}
 
 
 @contextlib.contextmanager
@@ -179,12 +175,6 @@ def _handlers_kept() -> Iterator[None]:
     finally:
         for name, handler in zip(names, before, strict=True):
             signal.signal(name, handler)
-
-
-def _end_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
 
 
 if __name__ == "__main__":

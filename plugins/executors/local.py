@@ -11,7 +11,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from rtbench_plugins.executors.processes import end_with_parent, variables_set
 from rtbench_plugins.executors.schedule import Schedule, attempt, use_threads, visible
 
 from rtbench.api import (
@@ -117,7 +117,7 @@ class Workers:
 
     @property
     def busy(self) -> bool:
-        """Whether a worker has a step."""
+        """Return whether a worker has a step."""
         return any(worker.step is not None for worker in self.workers)
 
     def free(self) -> bool:
@@ -257,7 +257,7 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
     """Run a worker: receive steps over the pipe, and send their states."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _raise_interrupted)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible([gpu])
@@ -268,21 +268,11 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
         for message in _messages(pipe):
             step, threads, devices = msgspec.msgpack.decode(message, type=tuple[Step, int, str | None])
             use_threads(threads)
-            # If the step starts processes of its own, they get their GPUs when they start.
-            with _seeing(devices if step.resources.processes == 1 else None):
+            # Several GPUs are for what the step starts (vLLM's engine, for example); its own processes get theirs later.
+            several = devices if step.resources.processes == 1 else None
+            with variables_set({} if several is None else {"CUDA_VISIBLE_DEVICES": several}):
                 state = _do(session, step, pipe, devices)
             pipe.send(("finished", state))
-
-
-@contextlib.contextmanager
-def _seeing(devices: str | None) -> Iterator[None]:
-    """Make several GPUs visible to a step, for what it starts (vLLM's engine, for example)."""
-    before = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if devices is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = devices
-    yield
-    if devices is not None and before is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = before
 
 
 def _messages(pipe: Connection) -> Iterator[bytes]:
@@ -310,13 +300,6 @@ def _do(session: Services, step: Step, pipe: Connection, devices: str | None) ->
 
 def _raise_interrupted(_signal: int, _frame: Any) -> None:
     raise _InterruptedError
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def local(options: dict[str, Any]) -> Executor:

@@ -21,7 +21,8 @@ from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
-from rtbench_plugins.executors.launching import Done
+from rtbench_plugins.executors.launching import ProcessProgress
+from rtbench_plugins.executors.processes import variables_set
 from rtbench_plugins.executors.slurm_task import FAILURE, PROGRESS, STATE, SlurmTask, work
 
 from rtbench.api import Listener, NotNegative, Positive, Record, Services, Step, StepState
@@ -245,7 +246,7 @@ class Jobs:
         content = _read(job.folder / PROGRESS)
         if content is not None and content != job.told:
             job.told = content
-            progress = msgspec.msgpack.decode(content, type=Done)
+            progress = msgspec.msgpack.decode(content, type=ProcessProgress)
             self.listener.progressed(job.step, progress.done, progress.total, progress.unit)
 
     def _state(self, job: _SlurmJob) -> StepState | None:
@@ -298,8 +299,7 @@ def _outside_of_jobs() -> Iterator[None]:
     from submitit.helpers import clean_env
 
     kept = {name: value for name, value in os.environ.items() if name == "SLURM_CONF" or name.startswith("SBATCH_")}
-    with clean_env() if "SLURM_JOB_ID" in os.environ else contextlib.nullcontext():
-        os.environ.update(kept)
+    with clean_env() if "SLURM_JOB_ID" in os.environ else contextlib.nullcontext(), variables_set(kept):
         yield
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
+from rtbench_plugins.executors.processes import variables_set
 
 from rtbench.schema.environment import Environment
 from rtbench.schema.steps import Step, StepState
@@ -79,3 +81,13 @@ def test_a_step_of_several_gpus_sees_them_and_the_next_one_its_own(
         if step.kind == "complete"
     }
     assert seen == {"a": {"0"}, "b": {"0,1"}, "c": {"0,1,2"}, "d": {"0"}}
+
+
+def test_environment_variables_are_restored_or_unset_also_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RTBENCH_TEST_SET", "before")
+    monkeypatch.delenv("RTBENCH_TEST_UNSET", raising=False)
+    names = ("RTBENCH_TEST_SET", "RTBENCH_TEST_UNSET")
+    with pytest.raises(ValueError, match="wrong"), variables_set(dict.fromkeys(names, "within")):
+        assert [os.environ[name] for name in names] == ["within", "within"]
+        raise ValueError("wrong")
+    assert [os.environ.get(name) for name in names] == ["before", None]
