@@ -7,7 +7,8 @@ from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING, Any
 
-import msgspec
+from rtbench_plugins.methods.formats import ZERO_SHOT
+from rtbench_plugins.reporters.harnesses import task_name
 
 from rtbench.api import (
     BadInputError,
@@ -22,23 +23,16 @@ from rtbench.api import (
     Template,
     UnknownNameError,
     asked_as,
-    atomic_write,
     check_scored,
     demonstrations_text,
     questions_of,
     write_atomic,
+    write_jsonl,
 )
 from rtbench.scoring.extraction import FILTER, FilterExtractor
 
 if TYPE_CHECKING:
     from rtbench.api import CellRecord, Services
-
-ZERO_SHOT = PromptFormat(
-    name="zero-shot",
-    decoder=Template(input="Q: {question}\n\nA:"),
-    encoder_decoder=Template(input="question: {question}"),
-)
-"""The original's ``zs`` template."""
 
 # lm-eval imports these functions by name, which registers our filter.
 _FUNCTIONS = "process_docs: !function rtbench.scoring.filters.keep_docs\nprocess_results: !function rtbench.scoring.filters.verdict\n"
@@ -91,7 +85,7 @@ def export_tasks(
     for task in tasks:
         folds = _write_folds(task, directory, variant, split, files)
         for i, prompt_format in enumerate(formats):
-            name = f"rtbench_{task.info.name}" + (f"__{prompt_format.name.replace('-', '_')}" if i else "")
+            name = task_name(task.info.name) + (f"__{prompt_format.name.replace('-', '_')}" if i else "")
             shown = (
                 demonstrations_text(prompt_format, task.demonstrations(files)) if prompt_format.demonstrations else ""
             )
@@ -120,7 +114,7 @@ def export_cell(services: Services, cell: CellRecord, directory: Path) -> Path:
     if (why := _cannot_be_asked(spec)) is not None:
         raise BadInputError(why, where=f"cell {cell.name}")
     data = services.task_data(cell.task, cell.variant)
-    name = f"rtbench_{cell.task}"
+    name = task_name(cell.task)
     path = directory.resolve() / name / "test.jsonl"
     _write_docs(questions_of(data, spec.task.split, spec.questions), path)
     template = spec.format.template(spec.family)
@@ -158,17 +152,14 @@ def _write_folds(task: Task, directory: Path, variant: str, split: str, files: D
             if fold == "test":
                 raise BadInputError(f"no sample of {task.info.name}'s test fold is available", next_step=data.missing)
             continue
-        path = directory.resolve() / f"rtbench_{task.info.name}" / f"{fold}.jsonl"
+        path = directory.resolve() / task_name(task.info.name) / f"{fold}.jsonl"
         _write_docs(samples, path)
         out[fold] = path
     return out
 
 
 def _write_docs(samples: Sequence[Sample], path: Path) -> None:
-    encoder = msgspec.json.Encoder()
-    with atomic_write(path) as handle:
-        for sample in samples:
-            handle.write(encoder.encode(doc_of(sample)) + b"\n")
+    write_jsonl(path, map(doc_of, samples))
 
 
 def doc_of(sample: Sample) -> ExportedDoc:

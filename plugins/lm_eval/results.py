@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rtbench_plugins.lm_eval.export import doc_of
+from rtbench_plugins.reporters.harnesses import standard_error, task_name
 
 from rtbench.api import (
     FolderReporter,
@@ -26,7 +26,8 @@ from rtbench.api import (
     scored_by,
     scored_cells,
     shots,
-    write_atomic,
+    write_json,
+    write_jsonl,
 )
 
 if TYPE_CHECKING:
@@ -52,16 +53,15 @@ class LmEvalReporter(FolderReporter):
             results: dict[str, Any] = {}
             for cell in cells:
                 judged = judged_by(services, cell, scored_by(services, cell))
-                task = f"rtbench_{cell.task}"
+                task = task_name(cell.task)
                 results[task] = _metrics(task, judged)
                 lines = [
                     _sample(at, answer, name) for name, answers in judged.items() for at, answer in enumerate(answers)
                 ]
-                text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
-                write_atomic(place / f"samples_{task}_{date}.jsonl", text.encode())
-            few = {f"rtbench_{cell.task}": shots(asked_as(services, cell).demonstrations) for cell in cells}
+                write_jsonl(place / f"samples_{task}_{date}.jsonl", lines)
+            few = {task_name(cell.task): shots(asked_as(services, cell).demonstrations) for cell in cells}
             whole = _whole(results, cells, few, model, run, leaderboard.version)
-            write_atomic(place / f"results_{date}.json", json.dumps(whole, indent=2, ensure_ascii=False).encode())
+            write_json(place / f"results_{date}.json", whole)
 
 
 def _metrics(task: str, judged: dict[str, list[Judged]]) -> dict[str, Any]:
@@ -70,8 +70,8 @@ def _metrics(task: str, judged: dict[str, list[Judged]]) -> dict[str, Any]:
         n = len(answers)
         accuracy = sum(answer.score.correct for answer in answers) / n if n else 0.0
         metrics[f"exact_match,{name}"] = accuracy
-        # As lm-eval's mean_stderr: the sample standard error, with n - 1.
-        metrics[f"exact_match_stderr,{name}"] = math.sqrt(accuracy * (1 - accuracy) / (n - 1)) if n > 1 else "N/A"
+        error = standard_error(accuracy, n)
+        metrics[f"exact_match_stderr,{name}"] = "N/A" if error is None else error
     return metrics
 
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from rtbench_plugins.reporters.harnesses import PREFIX
 
 from rtbench.api import ONE_TEXT_PREFIX, BadInputError, RecordedEntry, Recording, RecordingFormat, jsonl_lines
 
 NAME = re.compile(r"samples_(?P<task>.+)_\d{4}-\d\d-\d\dT[\d.-]+\.jsonl(?:\.gz)?")
-_OURS = "rtbench_"
-"""Prefix of the names of exported tasks."""
 
 
-class _Sample(msgspec.Struct):
+class _LmEvalSample(msgspec.Struct):
     """One line of a file; other fields are allowed and ignored."""
 
     doc_id: int
@@ -55,7 +54,7 @@ def read_samples(path: Path, *, model: str | None, key: str | None, task: str | 
     """
     name = NAME.fullmatch(path.name)
     assert name is not None
-    decoder = msgspec.json.Decoder(_Sample)
+    decoder = msgspec.json.Decoder(_LmEvalSample)
     entries: list[RecordedEntry] = []
     first: str | None = None
     for number, line in jsonl_lines(path):
@@ -77,13 +76,13 @@ def read_samples(path: Path, *, model: str | None, key: str | None, task: str | 
         path=path,
         model=model or path.parent.name,
         key=key or "lm-eval",
-        task=task or name["task"].removeprefix(_OURS),
+        task=task or name["task"].removeprefix(PREFIX),
         answer_prefix=ONE_TEXT_PREFIX,
         entries=tuple(entries),
     )
 
 
-def _entries(sample: _Sample, place: str, where: str) -> list[RecordedEntry]:
+def _entries(sample: _LmEvalSample, place: str, where: str) -> list[RecordedEntry]:
     question = sample.doc.get("question")
     if not isinstance(question, str):
         raise BadInputError(

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
+from rtbench_plugins.reporters.harnesses import standard_error, task_name
 
 from rtbench.api import (
     Completion,
@@ -78,7 +78,7 @@ def _log(services: Services, cell: CellRecord, run: RunRecord, version: str) -> 
         eval_id=content_key(run.name, cell.name, cell.score),
         run_id=run.name,
         created=datetime.now(UTC).isoformat(),
-        task=f"rtbench_{cell.task}",
+        task=task_name(cell.task),
         task_id=cell.task,
         task_args={fact: value for fact, value in stated.items() if value is not None},
         dataset=EvalDataset(name=cell.dataset, samples=len(questions), sample_ids=questions),
@@ -105,8 +105,8 @@ def _score(name: str, answers: Sequence[Judged], reducer: str) -> EvalScore:
 
     n, metrics = len(answers), {}
     if n:
-        share = sum(answer.score.correct for answer in answers) / n
-        metrics = {"accuracy": share, "stderr": math.sqrt(share * (1 - share) / (n - 1)) if n > 1 else 0.0}
+        accuracy = sum(answer.score.correct for answer in answers) / n
+        metrics = {"accuracy": accuracy, "stderr": standard_error(accuracy, n) or 0.0}
     return EvalScore(
         name=name, scorer=name, reducer=reducer, scored_samples=n, unscored_samples=0,
         metrics={key: EvalMetric(name=key, value=value) for key, value in metrics.items()},

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rtbench_plugins.lm_eval.export import ZERO_SHOT, export_tasks, jinja
+from rtbench_plugins.lm_eval.export import export_tasks, jinja
+from rtbench_plugins.methods.formats import ZERO_SHOT
 from rtbench_plugins.yaml_tasks import load_task
 
 from rtbench.data.files import DataFiles
