@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 from rtbench_plugins.methods.thinking import Tags
-from rtbench_plugins.remote.booking import book_truth, book_worst, write_note
+from rtbench_plugins.remote import booking
+from rtbench_plugins.remote.booking import book_maximum, settle_actual, write_note
 from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import EndpointError, Policy
@@ -36,7 +37,7 @@ from rtbench.api import (
     Request,
     StepFailedError,
     read_json,
-    write_atomic,
+    write_json,
 )
 
 MOST_LINES = 50_000
@@ -44,8 +45,6 @@ MOST_BYTES = 190 * 10**6
 """Limits of a batch's file. The endpoints accept 200 MB."""
 ROUNDS = 3
 """Number of batches in which a request may fail before it counts as failed."""
-LOOK_AFTER = 20.0
-"""Seconds after which a batch whose creation was interrupted counts as not created, if it is not listed."""
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
@@ -71,7 +70,7 @@ class Out(Record, frozen=True, omit_defaults=True):
 
     @property
     def keys(self) -> Iterator[str]:
-        """Keys of the requests that have not been fetched."""
+        """Return the keys of the requests that have not been fetched."""
         return (key for keys in self.calls.values() for key in keys if key)
 
 
@@ -173,8 +172,10 @@ class Batches:
                 out[path] = note
         if out:
             lines = sum(len(note.calls) for note in out.values())
-            age = time.time() - min(note.at for note in out.values())
-            raise NotYetError(f"{len(out)} batches with {lines} calls are pending", after=min(60.0, max(1.0, age / 10)))
+            oldest = min(note.at for note in out.values())
+            raise NotYetError(
+                f"{len(out)} batches with {lines} calls are pending", after=booking.seconds_to_wait(oldest)
+            )
         if refused and (lost := self._lost(refused, len(requests))) is not None:
             raise lost
 
@@ -185,10 +186,10 @@ class Batches:
         async with self._client as client:
             if note.id is None:
                 note = await self._found_again(path, note)
-            if note.id is None and time.time() - note.at < LOOK_AFTER:  # it may not be listed yet
+            if note.id is None and time.time() - note.at < booking.LOOK_AFTER:  # it may not be listed yet
                 return None
             if note.id is None:  # it was never created: its requests go into another batch
-                book_truth(self._budget, path, note, 0)
+                settle_actual(self._budget, path, note, 0)
                 self._put_again(note, list(note.calls), wanted)
                 return _Ended([])
             try:
@@ -196,7 +197,7 @@ class Batches:
                 if batch.get("status") not in _FINAL:
                     return None
                 if batch["status"] == "failed":
-                    book_truth(self._budget, path, note, 0)
+                    settle_actual(self._budget, path, note, 0)
                     return _Ended([], error=self._refused_as_a_whole(batch))
                 files = [batch[key] for key in ("output_file_id", "error_file_id") if batch.get(key)]
                 lines = [line for file in files for line in await client.lines(file, _BatchLine)]
@@ -248,11 +249,11 @@ class Batches:
                 filtered = isinstance(verdict, Refused) and verdict.filtered
                 lost = Lost(self._connection.without_key(verdict.why), filtered)
                 for key in (key for key in keys if key in wanted):
-                    write_atomic(self._refusal(key), msgspec.json.encode(lost))
+                    write_json(self._refusal(key), lost)
             else:
                 again.append(name)
         self._put_again(note, again, wanted)
-        settled = book_truth(self._budget, path, note, spent)
+        settled = settle_actual(self._budget, path, note, spent)
         return fetched, msgspec.structs.replace(settled, calls=left, account=None, lines={}) if left else None
 
     def _of_line(self, note: Out, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]) -> list[Completion]:
@@ -298,7 +299,7 @@ class Batches:
             BudgetSpentError: no batch is pending, and the next call could exceed the budget.
         """
         try:
-            account = book_worst(self._budget, sum(call.worst for call in calls))
+            account = book_maximum(self._budget, sum(call.worst for call in calls))
         except BudgetSpentError:
             assert self._budget is not None
             left = self._budget.left or 0
@@ -327,7 +328,7 @@ class Batches:
         except PerhapsDoneError:
             raise
         except EndpointError as error:  # the batch was certainly not created
-            book_truth(self._budget, path, note, 0)
+            settle_actual(self._budget, path, note, 0)
             path.unlink()
             if isinstance(error, TooManyError):
                 raise NotYetError(error.what, where=error.where, after=TOO_MANY_AFTER) from None

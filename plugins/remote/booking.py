@@ -1,4 +1,4 @@
-"""Booking of money for work that an endpoint takes hours to do.
+"""Notes of work that an endpoint takes hours to do: the booking of its money, and when it is looked at.
 
 The highest possible cost is booked before the work is sent, and replaced by the actual cost when that is known. The
 account stays right, or too high, wherever a run is stopped in between.
@@ -6,12 +6,17 @@ account stays right, or too high, wherever a run is stopped in between.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from rtbench.api import Budget, write_atomic
+from rtbench.api import Budget, write_json
+
+LOOK_AFTER = 20.0
+"""Seconds after which work whose creation was interrupted counts as not created, if the endpoint does not list it."""
+LONGEST_WAIT = 60.0
 
 
 class Booked(Protocol):
@@ -19,17 +24,17 @@ class Booked(Protocol):
 
     @property
     def worst(self) -> int:
-        """Amount booked for the work, in billionths of the currency."""
+        """Return the amount booked for the work, in billionths of the currency."""
 
     @property
     def account(self) -> str | None:
-        """Path of the account in which the amount is booked; None where nothing is booked."""
+        """Return the path of the account in which the amount is booked; None where nothing is booked."""
 
 
 N = TypeVar("N", bound=Booked)
 
 
-def book_worst(budget: Budget | None, worst: int) -> str | None:
+def book_maximum(budget: Budget | None, worst: int) -> str | None:
     """Book the highest possible cost of pending work.
 
     Args:
@@ -51,7 +56,7 @@ def book_worst(budget: Budget | None, worst: int) -> str | None:
     return budget.cap.path
 
 
-def book_truth(budget: Budget | None, path: Path, note: N, spent: int) -> N:
+def settle_actual(budget: Budget | None, path: Path, note: N, spent: int) -> N:
     """Replace the booked highest cost by the actual cost, once.
 
     The note is written before the account is changed, so a run that is killed in between has booked too much, not too
@@ -75,4 +80,13 @@ def book_truth(budget: Budget | None, path: Path, note: N, spent: int) -> N:
 
 
 def write_note(path: Path, note: Booked) -> None:
-    write_atomic(path, msgspec.json.encode(note))
+    write_json(path, note)
+
+
+def seconds_to_wait(created: float) -> float:
+    """Return the time before pending work is looked at again, in seconds: a tenth of its age, from 1 s to a minute.
+
+    Args:
+        created: time of its creation, in seconds since 1970.
+    """
+    return min(LONGEST_WAIT, max(1.0, (time.time() - created) / 10))

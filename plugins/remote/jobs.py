@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from rtbench_plugins.remote.booking import book_truth, book_worst, write_note
+from rtbench_plugins.remote import booking
+from rtbench_plugins.remote.booking import book_maximum, settle_actual, write_note
 
 from rtbench.api import (
     BadInputError,
@@ -40,10 +41,6 @@ from rtbench.api import (
 
 TRIES = 3
 """Number of interrupted creations, with unknown outcome, after which the step fails."""
-LOOK_AFTER = 20.0
-"""Seconds after which a job whose creation was interrupted is looked for."""
-LONGEST_WAIT = 60.0
-"""Longest time between two checks of a job, in seconds; at first a tenth of its age."""
 MARKS_PER_ROW = 64
 """Upper bound on the tokens that a chat format adds to a row."""
 
@@ -247,11 +244,10 @@ class ApiStudent(Student):
             )
         if current.state == "out":
             self._keep_events(provider, current.id, job.workdir)
-            age = time.time() - note.at
             raise NotYetError(
-                f"the job {current.id} is {current.said or 'running'}", after=min(LONGEST_WAIT, max(1.0, age / 10))
+                f"the job {current.id} is {current.said or 'running'}", after=booking.seconds_to_wait(note.at)
             )
-        book_truth(self.services.budget, path, note, self._cost(current))
+        settle_actual(self.services.budget, path, note, self._cost(current))
         if current.state != "succeeded" or current.model is None:
             path.unlink()
             raise StepFailedError(
@@ -286,17 +282,17 @@ class ApiStudent(Student):
         )
         if note is None:
             worst = self._worst(training, len(job.rows))
-            account = book_worst(self.services.budget, worst)
+            account = book_maximum(self.services.budget, worst)
             note = Note(mark=mark, worst=worst, account=account, at=time.time())
         write_note(path, note)  # first, so that an interrupted job is found and its money settled
         try:
             created = provider.create(order)
         except RtbenchError:  # the job was certainly not created
-            book_truth(self.services.budget, path, note, 0)
+            settle_actual(self.services.budget, path, note, 0)
             path.unlink()
             raise
         if created is None:
-            raise NotYetError("creating its job was interrupted", after=LOOK_AFTER)
+            raise NotYetError("creating its job was interrupted", after=booking.LOOK_AFTER)
         return _noted(path, note, created)
 
     def _interrupted(self, path: Path, note: Note) -> Note:
@@ -306,10 +302,10 @@ class ApiStudent(Student):
             NotYetError: a job may still be listed later.
             StepFailedError: the creation was interrupted too often.
         """
-        if time.time() - note.at < LOOK_AFTER:  # it may not be listed yet
-            raise NotYetError("creating its job was interrupted", after=LOOK_AFTER)
+        if time.time() - note.at < booking.LOOK_AFTER:  # it may not be listed yet
+            raise NotYetError("creating its job was interrupted", after=booking.LOOK_AFTER)
         if note.tries >= TRIES:
-            book_truth(self.services.budget, path, note, 0)
+            settle_actual(self.services.budget, path, note, 0)
             path.unlink()
             raise StepFailedError(
                 f"creating its job was interrupted {TRIES} times, and the provider does not list the job",

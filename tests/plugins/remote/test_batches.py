@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rtbench_plugins.remote import batches
+from rtbench_plugins.remote import batches, booking
 from rtbench_plugins.remote.engine import EndpointError
 
 from rtbench.errors import NotYetError, StepFailedError
@@ -95,7 +95,7 @@ def test_batches_are_split_at_what_one_may_hold(
 @pytest.fixture(autouse=True)
 def _listed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The server lists a batch as soon as it is there."""
-    monkeypatch.setattr(batches, "LOOK_AFTER", 0.0)
+    monkeypatch.setattr(booking, "LOOK_AFTER", 0.0)
 
 
 def test_batch_whose_creation_was_cut_off_is_found_by_its_mark(server: MakeServer, tmp_path: Path) -> None:
@@ -311,3 +311,8 @@ def test_run_that_was_killed_while_it_wrote_a_line_down_takes_the_rest_of_it(
     assert found.keys() == {r.key for r in left}
     assert all(f"I say {r.completion_index}." in found[r.key] for r in left)
     assert fine.stats()["batches"] == 1
+
+
+@pytest.mark.parametrize(("age", "wait"), [(0, 1.0), (100, 10.0), (3600, 60.0)])
+def test_pending_work_is_looked_at_after_a_tenth_of_its_age(age: float, wait: float) -> None:
+    assert booking.seconds_to_wait(time.time() - age) == pytest.approx(wait, abs=0.1)
