@@ -97,7 +97,7 @@ class Judge(Curator):
         answers = answered(lambda: teacher.open(member), partition, list({r.key: r for r in requests}.values()))
         if left := [request for request in requests if request.key not in answers]:
             raise StepFailedError(
-                f"the judge {self._name!r} left {len(left)} of {len(requests)} rationales unanswered",
+                f"the judge {self._name!r} did not answer for {len(left)} of {len(requests)} rationales",
                 next_step="Its other answers are stored; run again to ask for the rest.",
             )
         spent = spending_of([c.usage for c in answers.values()], teacher.price)
@@ -106,7 +106,7 @@ class Judge(Curator):
         verdicts = [_verdict(answers[request.key]) for request in requests]
         if undecided := verdicts.count(None):
             context.notes.append(
-                f"the judge {self._name!r} said neither GOOD nor BAD of {undecided} of {len(verdicts)} rationales, "
+                f"the judge {self._name!r} gave no verdict on {undecided} of {len(verdicts)} rationales, "
                 "which were dropped; a larger `max_new_tokens` may help"
             )
         return [candidate for candidate, verdict in zip(candidates, verdicts, strict=True) if verdict == "GOOD"]

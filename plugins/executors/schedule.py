@@ -35,7 +35,7 @@ class Schedule:
 
     @property
     def open(self) -> bool:
-        """Whether there are steps to begin, now or later."""
+        """Return whether there are steps to begin, now or later."""
         return bool(self._ready or self._waits) and not self._stopping
 
     def begin(self, take: Callable[[Step], bool], free: Callable[[], bool]) -> None:

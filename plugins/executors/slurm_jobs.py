@@ -167,12 +167,12 @@ class Jobs:
 
     @property
     def busy(self) -> bool:
-        """Whether there are jobs that have not been reported as ended."""
+        """Return whether there are jobs that have not been reported as ended."""
         return bool(self._jobs or self._refused)
 
     @property
     def free(self) -> bool:
-        """Whether another job may be submitted."""
+        """Return whether another job may be submitted."""
         return len(self._jobs) < self.count
 
     def take(self, step: Step) -> bool:

@@ -78,7 +78,7 @@ def work(message: bytes) -> None:
 
     place = JobEnvironment()
     task = msgspec.msgpack.decode(message, type=SlurmTask)
-    _hear()
+    _install_signal_handlers()
     use_threads(task.threads)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if task.step.resources.processes > 1:
@@ -95,14 +95,14 @@ def _lead(task: SlurmTask) -> None:
     from rtbench.api import do_work, open_services
 
     folder = Path(task.folder)
-    with _telling(task, rank=0):
+    with _recording_failure(task, rank=0):
         session = open_services(task.environment)
 
         def launch(step: Step, private: Path, progress: Progress) -> StepResult:
             part = SlurmProcess(str(private.absolute()), _address(), _free_port())
-            _meet(part)
+            _set_rendezvous(part)
             write_atomic(folder / _PART, msgspec.msgpack.encode(part))
-            with _telling(task, rank=0):
+            with _recording_failure(task, rank=0):
                 return do_work(session, step, private, progress)
 
         state = attempt(session, task.step, progress_into(folder / PROGRESS, PROGRESS_SECONDS), launch)
@@ -116,19 +116,19 @@ def _follow(task: SlurmTask, rank: int) -> None:
     from rtbench.api import do_work, no_progress, open_services
 
     folder = Path(task.folder)
-    with _telling(task, rank):
+    with _recording_failure(task, rank):
         session = open_services(task.environment)
         while not (folder / _PART).exists():
             if (folder / STATE).exists():
                 return
             time.sleep(LOOK_SECONDS)
         part = msgspec.msgpack.decode((folder / _PART).read_bytes(), type=SlurmProcess)
-        _meet(part)
+        _set_rendezvous(part)
         do_work(session, task.step, Path(part.folder), no_progress)
 
 
 @contextlib.contextmanager
-def _telling(task: SlurmTask, rank: int) -> Iterator[None]:
+def _recording_failure(task: SlurmTask, rank: int) -> Iterator[None]:
     """Write the error of the process that fails first. The others then fail only because that process is missing."""
     started = time.monotonic()
     try:
@@ -175,7 +175,7 @@ def _join(place: Any, gpus: int) -> None:
         os.environ["LOCAL_RANK"] = "0"  # among the GPUs that it sees
 
 
-def _meet(part: SlurmProcess) -> None:
+def _set_rendezvous(part: SlurmProcess) -> None:
     os.environ |= {"MASTER_ADDR": part.address, "MASTER_PORT": str(part.port)}
 
 
@@ -195,7 +195,7 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _hear() -> None:
+def _install_signal_handlers() -> None:
     """Replace submitit's signal handlers, which would restart a preempted job and ignore SIGTERM."""
     from submitit import JobEnvironment
 

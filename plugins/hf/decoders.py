@@ -28,7 +28,7 @@ _UNSEEN_SHARE = 0.4
 
 
 @dataclass(frozen=True)
-class Read:
+class ReadPrompts:
     """Texts that the model has read separately from the batch."""
 
     logits: torch.Tensor
@@ -101,12 +101,12 @@ class Decoder(ABC):
 
     @property
     def takes_rows(self) -> bool:
-        """Whether rows can be reused for new texts."""
+        """Return whether rows can be reused for new texts."""
         return takes_rows(self.cache)
 
     @property
     def rereads(self) -> bool:
-        """Whether an unfinished text can be continued by reading its tokens again."""
+        """Return whether an unfinished text can be continued by reading its tokens again."""
         return False
 
     def mask(self) -> torch.Tensor:
@@ -115,7 +115,7 @@ class Decoder(ABC):
         columns = torch.arange(self.width, device=self.device)
         return ((columns >= self._first_columns[:, None]) | (columns < self.shared)).long()
 
-    def _read_once(self, texts: Sequence[Sequence[int]]) -> Read:
+    def _read_once(self, texts: Sequence[Sequence[int]]) -> ReadPrompts:
         """Read texts; equal texts are read once."""
         places: dict[tuple[int, ...], int] = {}
         of = [places.setdefault(tuple(text), len(places)) for text in texts]
@@ -125,7 +125,7 @@ class Decoder(ABC):
         rows = torch.tensor(of, device=self.device)
         keep_rows(read.cache, rows)
         extra = tuple(tensor[rows] for tensor in read.extra)
-        return Read(read.logits[rows], read.cache, [read.sizes[at] for at in of], extra)
+        return ReadPrompts(read.logits[rows], read.cache, [read.sizes[at] for at in of], extra)
 
     def _shift(self, by: int) -> None:
         shift_columns(self.cache, self.shared, by)
@@ -137,17 +137,17 @@ class Decoder(ABC):
         self._first_columns = torch.tensor(starts, device=self.device)
 
     @abstractmethod
-    def _read(self, texts: Sequence[Sequence[int]]) -> Read: ...
+    def _read(self, texts: Sequence[Sequence[int]]) -> ReadPrompts: ...
 
     @abstractmethod
     def _next(self, tokens: torch.Tensor) -> torch.Tensor: ...
 
     @abstractmethod
-    def _begin(self, read: Read) -> None:
+    def _begin(self, read: ReadPrompts) -> None:
         """Store the further tensors of all rows."""
 
     @abstractmethod
-    def _put(self, slots: torch.Tensor, read: Read) -> None:
+    def _put(self, slots: torch.Tensor, read: ReadPrompts) -> None:
         """Store the further tensors of the rows in ``slots``."""
 
     @abstractmethod
@@ -200,7 +200,7 @@ class CausalDecoder(Decoder):
         self.shared = len(prefix)
         return cache
 
-    def _read(self, texts: Sequence[Sequence[int]]) -> Read:
+    def _read(self, texts: Sequence[Sequence[int]]) -> ReadPrompts:
         sizes = [len(text) - self.shared for text in texts]
         width = max(sizes)
         inputs = torch.zeros((len(texts), width), dtype=torch.long)
@@ -215,7 +215,7 @@ class CausalDecoder(Decoder):
             past = copy.deepcopy(self._prefix_cache)
             keep_rows(past, torch.zeros(len(texts), dtype=torch.long, device=self.device))
         out = self._run(inputs, mask, positions, past)
-        return Read(out.logits[:, -1], grow(out.past_key_values), sizes, (mask.sum(-1),))
+        return ReadPrompts(out.logits[:, -1], grow(out.past_key_values), sizes, (mask.sum(-1),))
 
     def _next(self, tokens: torch.Tensor) -> torch.Tensor:
         out = self._run(tokens[:, None], self.mask(), self.lengths[:, None], self.cache)
@@ -223,10 +223,10 @@ class CausalDecoder(Decoder):
         logits: torch.Tensor = out.logits[:, -1]
         return logits
 
-    def _begin(self, read: Read) -> None:
+    def _begin(self, read: ReadPrompts) -> None:
         (self.lengths,) = read.extra
 
-    def _put(self, slots: torch.Tensor, read: Read) -> None:
+    def _put(self, slots: torch.Tensor, read: ReadPrompts) -> None:
         self.lengths[slots] = read.extra[0]
 
     def _keep(self, rows: torch.Tensor) -> None:
@@ -261,7 +261,7 @@ class Seq2SeqDecoder(Decoder):
     def takes_rows(self) -> bool:
         return self.relative and super().takes_rows
 
-    def _read(self, texts: Sequence[Sequence[int]]) -> Read:
+    def _read(self, texts: Sequence[Sequence[int]]) -> ReadPrompts:
         width = max(map(len, texts))
         inputs = torch.zeros((len(texts), width), dtype=torch.long)
         mask = torch.zeros((len(texts), width), dtype=torch.long)
@@ -271,7 +271,7 @@ class Seq2SeqDecoder(Decoder):
         inputs, mask = inputs.to(self.device), mask.to(self.device)
         hidden = self.model.get_encoder()(input_ids=inputs, attention_mask=mask).last_hidden_state
         out = self._run(torch.full((len(texts), 1), self.start, device=self.device), None, hidden, mask, None)
-        return Read(out.logits[:, -1], grow(out.past_key_values), [1] * len(texts), (hidden, mask))
+        return ReadPrompts(out.logits[:, -1], grow(out.past_key_values), [1] * len(texts), (hidden, mask))
 
     def _next(self, tokens: torch.Tensor) -> torch.Tensor:
         mask = self.mask() if any(self.starts) else None
@@ -279,10 +279,10 @@ class Seq2SeqDecoder(Decoder):
         logits: torch.Tensor = out.logits[:, -1]
         return logits
 
-    def _begin(self, read: Read) -> None:
+    def _begin(self, read: ReadPrompts) -> None:
         self.hidden, self.seen = read.extra
 
-    def _put(self, slots: torch.Tensor, read: Read) -> None:
+    def _put(self, slots: torch.Tensor, read: ReadPrompts) -> None:
         hidden, seen = read.extra
         self.hidden = put_columns(self.hidden, slots, hidden, dim=1)
         self.seen = put_columns(self.seen, slots, seen, dim=1)

@@ -47,10 +47,10 @@ def decode(
         )
         while waiting:
             begun = [waiting.popleft() for _ in range(min(size, len(waiting)))]
-            yield from _Batch(decoder, begun, waiting, base.device, ends, stopped).run()
+            yield from _GenerationBatch(decoder, begun, waiting, base.device, ends, stopped).run()
 
 
-class _Batch:
+class _GenerationBatch:
     """A batch of rows in slots."""
 
     def __init__(

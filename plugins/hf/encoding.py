@@ -32,17 +32,17 @@ class EncodedRow:
 
     @property
     def length(self) -> int:
-        """Length of the longer of the two sequences, in tokens."""
+        """Return the length of the longer of the two sequences, in tokens."""
         return max(len(self.input_ids), len(self.labels))
 
     @property
     def supervised(self) -> int:
-        """Number of tokens with a loss."""
+        """Return the number of tokens with a loss."""
         return sum(label != IGNORED for label in self.labels)
 
 
 @dataclass(frozen=True)
-class Written:
+class DecodedText:
     """A model's output as text."""
 
     text: str
@@ -103,12 +103,12 @@ class Codec:
         """Return the tokens of labels, without the end mark."""
         return self._encode(labels, special=False)
 
-    def written(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> Written:
+    def written(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> DecodedText:
         """Return the text of generated tokens without special tokens, cut before the first stop string, without thinking."""
         text = self._text(ids, prompt)
         answer, reasoning = parted(text, self.thinking, opened=self._opened(prompt))
         cut = cut_at(answer, stop)
-        return Written(cut, reasoning, stopped=cut is not answer)
+        return DecodedText(cut, reasoning, stopped=cut is not answer)
 
     def stopped(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> bool:
         """Return whether the last token completed a stop string."""

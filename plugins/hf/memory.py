@@ -20,7 +20,7 @@ _NF4 = 0.53
 
 
 @dataclass(frozen=True)
-class Need:
+class MemoryNeed:
     """Memory of a step, in GiB."""
 
     least: float
@@ -31,7 +31,7 @@ class Need:
     """What the expected peak has for activations and logits, which each process of a training has for its own rows."""
 
 
-def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe, *, recomputes: bool) -> Need:
+def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe, *, recomputes: bool) -> MemoryNeed:
     """Return the memory of fine-tuning in float32, of one process that has all weights and its share of a batch's rows.
 
     There are 4 bytes each for weight, gradient and AdamW's two moments, of which Muon has one. With adapters, only the
@@ -56,13 +56,13 @@ def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe, *,
     best = 4 * shape.parameters if recipe.selection == "val" else 0
     embeddings = 4 * shape.vocabulary * shape.width if recipe.optimizer == "muon" else 0  # AdamW's second moment
     activations = (each * kept + logits) / GIB
-    return Need(least, least + activations + (best + embeddings) / GIB, activations)
+    return MemoryNeed(least, least + activations + (best + embeddings) / GIB, activations)
 
 
-def generation_need(shape: ModelShape, options: StudentOptions) -> Need:
+def generation_need(shape: ModelShape, options: StudentOptions) -> MemoryNeed:
     """Return the memory of generation: the weights, and the keys and values of a full batch of rows with a typical length."""
     size = 2 if options.dtype == "bfloat16" else 4
     least = PROCESS + size * shape.parameters / GIB
     cache = 2 * size * options.generation_batch * 2 * TYPICAL_TOKENS * shape.layers * shape.width
     logits = 2 * 4 * options.generation_batch * shape.vocabulary
-    return Need(least, least + (cache + logits) / GIB)
+    return MemoryNeed(least, least + (cache + logits) / GIB)

@@ -38,7 +38,7 @@ class Optimizers:
 
     @property
     def whole_matrices(self) -> bool:
-        """Whether an update needs the whole matrix."""
+        """Return whether an update needs the whole matrix."""
         return self._recipe.optimizer == "muon"
 
     def step(self, done: int) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.identity import Hub, student_fingerprint
-from rtbench_plugins.hf.memory import PROCESS, Need, generation_need, training_need
+from rtbench_plugins.hf.memory import PROCESS, MemoryNeed, generation_need, training_need
 from rtbench_plugins.hf.options import (
     RANDOM_CONFIGS,
     Access,
@@ -174,8 +174,8 @@ class HfStudent(Student):
         options = self.options
         count = options.processes if kind == "train" else 1
         alone = self._memory(kind, recipe)
-        further = Need(PROCESS, PROCESS + alone.activations) if options.sharded else alone
-        memory = Need(alone.least + (count - 1) * further.least, alone.expected + (count - 1) * further.expected)
+        further = MemoryNeed(PROCESS, PROCESS + alone.activations) if options.sharded else alone
+        memory = MemoryNeed(alone.least + (count - 1) * further.least, alone.expected + (count - 1) * further.expected)
         gpus = gpus_for(options.device, self._machine) * count
         in_main = PROCESS * count if gpus else 0.0  # in main memory, while the lower bound is about GPU memory
         return Resources(
@@ -186,15 +186,15 @@ class HfStudent(Student):
             least_gb=round(max(0.0, memory.least - in_main), 1),
         )
 
-    def _memory(self, kind: str, recipe: Recipe) -> Need:
+    def _memory(self, kind: str, recipe: Recipe) -> MemoryNeed:
         """Return the memory of a single process that has all weights."""
         options = self.options
         if options.memory_gb is not None:
-            return Need(0.0, options.memory_gb)
+            return MemoryNeed(0.0, options.memory_gb)
         need = self._need(kind, recipe)
-        return need or Need(0.0, 8.0 if kind == "train" else 4.0)
+        return need or MemoryNeed(0.0, 8.0 if kind == "train" else 4.0)
 
-    def _need(self, kind: str, recipe: Recipe) -> Need | None:
+    def _need(self, kind: str, recipe: Recipe) -> MemoryNeed | None:
         shape = self._shape
         if shape is None:
             return None

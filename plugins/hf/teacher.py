@@ -38,7 +38,7 @@ class HfTeacher(Teacher):
 
     @cached_property
     def family(self) -> Family:  # type: ignore[override]
-        """Family, from the model's config, which is downloaded if it is not on this machine (the weights are not)."""
+        """Return the family, from the model's config, which is downloaded if it is not on this machine (the weights are not)."""
         options = self._pinned()
         both = self._hub.is_encoder_decoder(options.model, options.revision)
         return "encoder_decoder" if both else "decoder"

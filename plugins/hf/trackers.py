@@ -124,12 +124,12 @@ class Trackers:
             loss = float(self._processes.total(self._nats)) / self._tokens
             self._nats, self._tokens = torch.zeros_like(self._nats), 0
             rate = self._recipe.learning_rate * rate_factor(self._recipe, step - 1, self._total)
-            self._tell(step, {"loss": loss, "learning_rate": rate})
+            self._log(step, {"loss": loss, "learning_rate": rate})
 
     def epoch(self, step: int, record: Mapping[str, float]) -> None:
         """Report an epoch, whose losses are in ``record``."""
         names = {"train_loss": "epoch_loss", "validation_loss": "eval_loss"}
-        self._tell(step, {names.get(name, name): value for name, value in record.items()})
+        self._log(step, {names.get(name, name): value for name, value in record.items()})
 
     def end(self) -> None:
         """Close the trackers' runs, however the training ended."""
@@ -140,7 +140,7 @@ class Trackers:
                 with self._apart(name):
                     getattr(importlib.import_module(module), function)()
 
-    def _tell(self, step: int, values: dict[str, float]) -> None:
+    def _log(self, step: int, values: dict[str, float]) -> None:
         if self._callbacks:
             self._state.global_step = step
             self._call("on_log", logs=values)

@@ -41,7 +41,7 @@ class ProbeResult(Record, frozen=True):
 
     @property
     def accuracy(self) -> float:
-        """Fraction of right answers."""
+        """Return the fraction of correct answers."""
         return self.correct / self.n
 
 

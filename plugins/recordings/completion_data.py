@@ -20,7 +20,7 @@ class _Metadata(msgspec.Struct):
     prediction_template: str | None = None
 
 
-class _CompletionData(msgspec.Struct):
+class _CompletionFile(msgspec.Struct):
     metadata: _Metadata
     data: dict[str, list[RecordLine]]
 
@@ -38,7 +38,7 @@ class CompletionData(RecordingFormat):
 
 
 def _read_completion_data(path: Path, model: str | None, key: str | None, task: str | None) -> Recording:
-    raw: _CompletionData = read_json(path, _CompletionData)
+    raw: _CompletionFile = read_json(path, _CompletionFile)
     meta = raw.metadata
     if meta.prediction_template not in PREFIXES:
         known = [template for template in PREFIXES if template]

@@ -25,7 +25,7 @@ from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import EndpointError, Policy
 from rtbench_plugins.remote.http import Connection, HttpReply
-from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
+from rtbench_plugins.remote.replies import Again, Good, Refused, ReplyClass, classify
 from rtbench_plugins.remote.wire import Reply, completions
 
 from rtbench.api import (
@@ -48,7 +48,7 @@ ROUNDS = 3
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
 
 
-class Out(Record, frozen=True, omit_defaults=True):
+class PendingBatch(Record, frozen=True, omit_defaults=True):
     """A batch that is pending, or whose results are partly fetched."""
 
     mark: str
@@ -74,7 +74,7 @@ class Out(Record, frozen=True, omit_defaults=True):
         return (key for keys in self.calls.values() for key in keys if key)
 
 
-class Lost(msgspec.Struct, frozen=True):
+class FailedRequest(msgspec.Struct, frozen=True):
     """Why a request got no completion."""
 
     why: str
@@ -91,11 +91,11 @@ class _BatchLine(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class _Ended:
+class _EndedBatch:
     """Outcome of a batch that is no longer pending."""
 
     completions: list[Completion]
-    left: Out | None = None
+    left: PendingBatch | None = None
     """The results that other steps may still fetch."""
     error: EndpointError | None = None
     """An error that must stop the run."""
@@ -181,7 +181,7 @@ class Batches:
 
     # ---- pending batches
 
-    async def _look_at(self, path: Path, note: Out, wanted: dict[str, Request]) -> _Ended | None:
+    async def _look_at(self, path: Path, note: PendingBatch, wanted: dict[str, Request]) -> _EndedBatch | None:
         """Return the outcome of a batch; None while it is pending."""
         async with self._client as client:
             if note.id is None:
@@ -191,26 +191,26 @@ class Batches:
             if note.id is None:  # it was never created: its requests go into another batch
                 settle_actual(self._budget, path, note, 0)
                 self._put_again(note, list(note.calls), wanted)
-                return _Ended([])
+                return _EndedBatch([])
             try:
                 batch = await client.get(f"batches/{note.id}")
                 if batch.get("status") not in _FINAL:
                     return None
                 if batch["status"] == "failed":
                     settle_actual(self._budget, path, note, 0)
-                    return _Ended([], error=self._refused_as_a_whole(batch))
+                    return _EndedBatch([], error=self._refused_as_a_whole(batch))
                 files = [batch[key] for key in ("output_file_id", "error_file_id") if batch.get(key)]
                 lines = [line for file in files for line in await client.lines(file, _BatchLine)]
             except GoneError:
                 gone = f"the batch {note.id}, or a file of it, no longer exists, and its note has been removed"
-                return _Ended([], error=client.error(f"{gone}: the next run sends and pays its requests again"))
+                return _EndedBatch([], error=client.error(f"{gone}: the next run sends and pays its requests again"))
             error = None
             if batch["status"] == "cancelled":  # somebody cancelled it, so it must not be sent again automatically
                 error = client.error(f"the batch {note.id} was cancelled")
             fetched, left = self._read(path, note, lines, wanted)
-            return _Ended(fetched, left, error)
+            return _EndedBatch(fetched, left, error)
 
-    async def _found_again(self, path: Path, note: Out) -> Out:
+    async def _found_again(self, path: Path, note: PendingBatch) -> PendingBatch:
         """Look for a batch whose creation was interrupted, and return its note, with its id if it is listed."""
         async for batch in self._client.listed("batches"):
             if (batch.get("metadata") or {}).get(MARK) == note.mark:
@@ -220,8 +220,8 @@ class Batches:
         return note
 
     def _read(
-        self, path: Path, note: Out, lines: Sequence[_BatchLine], wanted: dict[str, Request]
-    ) -> tuple[list[Completion], Out | None]:
+        self, path: Path, note: PendingBatch, lines: Sequence[_BatchLine], wanted: dict[str, Request]
+    ) -> tuple[list[Completion], PendingBatch | None]:
         """Return the completions that this step wants, and a note on the good results that are left for other steps.
 
         Results are matched by ``custom_id``, in any order, with repetitions allowed. Requests that failed, expired or are
@@ -230,24 +230,24 @@ class Batches:
         fetched: list[Completion] = []
         left: dict[str, tuple[str, ...]] = {}
         spent = 0
-        verdicts: dict[str, Verdict] = {}
+        by_line: dict[str, ReplyClass] = {}
         for line in lines:
-            if not isinstance(verdicts.get(line.custom_id), Good):
-                verdicts[line.custom_id] = _verdict(line)
+            if not isinstance(by_line.get(line.custom_id), Good):
+                by_line[line.custom_id] = _classify_line(line)
         again: list[str] = []
         for name, keys in note.calls.items():
-            verdict = verdicts.get(name, Again("the batch has no result for it"))
-            if isinstance(verdict, Good):
-                spent += self._calls.cost(verdict.reply.usage, note.lines.get(name, 0))
-                fetched += self._of_line(note, keys, verdict.reply, wanted)
+            outcome = by_line.get(name, Again("the batch has no result for it"))
+            if isinstance(outcome, Good):
+                spent += self._calls.cost(outcome.reply.usage, note.lines.get(name, 0))
+                fetched += self._of_line(note, keys, outcome.reply, wanted)
                 rest = tuple(
-                    "" if key in wanted or i >= len(verdict.reply.choices) else key for i, key in enumerate(keys)
+                    "" if key in wanted or i >= len(outcome.reply.choices) else key for i, key in enumerate(keys)
                 )
                 if any(rest):
                     left[name] = rest
-            elif isinstance(verdict, Refused) or note.round >= ROUNDS:
-                filtered = isinstance(verdict, Refused) and verdict.filtered
-                lost = Lost(self._connection.without_key(verdict.why), filtered)
+            elif isinstance(outcome, Refused) or note.round >= ROUNDS:
+                filtered = isinstance(outcome, Refused) and outcome.filtered
+                lost = FailedRequest(self._connection.without_key(outcome.why), filtered)
                 for key in (key for key in keys if key in wanted):
                     write_json(self._refusal(key), lost)
             else:
@@ -256,7 +256,9 @@ class Batches:
         settled = settle_actual(self._budget, path, note, spent)
         return fetched, msgspec.structs.replace(settled, calls=left, account=None, lines={}) if left else None
 
-    def _of_line(self, note: Out, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]) -> list[Completion]:
+    def _of_line(
+        self, note: PendingBatch, keys: Sequence[str], reply: Reply, wanted: dict[str, Request]
+    ) -> list[Completion]:
         """Return a line's wanted completions with their shares of the tokens; schedule requests without a choice again."""
         some = next((wanted[key] for key in keys if key in wanted), None)
         if some is None:
@@ -265,7 +267,7 @@ class Batches:
         choices = completions([wanted.get(key, some) for key in keys], reply, self._thinking)
         return [completion for key, completion in zip(keys, choices, strict=False) if key in wanted]
 
-    def _put_again(self, note: Out, names: Sequence[str], wanted: dict[str, Request]) -> None:
+    def _put_again(self, note: PendingBatch, names: Sequence[str], wanted: dict[str, Request]) -> None:
         requests = [wanted[key] for name in names for key in note.calls[name] if key in wanted]
         self._put(note.round + 1 if note.id is not None else note.round, requests)
 
@@ -289,7 +291,7 @@ class Batches:
         if calls:
             yield calls
 
-    async def _send_out(self, calls: Sequence[Call], turn: int, *, waits: bool) -> tuple[Path, Out]:
+    async def _send_out(self, calls: Sequence[Call], turn: int, *, waits: bool) -> tuple[Path, PendingBatch]:
         """Send calls as a batch of round ``turn``, or as many of the first calls as the budget allows.
 
         ``waits`` says whether other batches are pending, which may free money.
@@ -311,7 +313,7 @@ class Batches:
                 raise NotYetError("pending batches hold the rest of the budget", after=60.0) from None
             raise self._budget.spent_out(calls[0].worst) from None
         mark = uuid.uuid4().hex
-        note = Out(
+        note = PendingBatch(
             mark=mark,
             calls={call.requests[0].key: tuple(r.key for r in call.requests) for call in calls},
             worst=sum(call.worst for call in calls),
@@ -336,7 +338,7 @@ class Batches:
         write_note(path, note)
         return path, note
 
-    async def _created(self, note: Out, calls: Sequence[Call]) -> Out:
+    async def _created(self, note: PendingBatch, calls: Sequence[Call]) -> PendingBatch:
         async with self._client as client:
             url = f"{urlsplit(self._connection.url('')).path.rstrip('/')}/{self._path}"
             content = b"\n".join(_line(call, url) for call in calls)
@@ -360,7 +362,7 @@ class Batches:
 
     def _lost(self, refused: set[str], total: int) -> StepFailedError | None:
         """Delete the refusals, so that the next run tries again, and return them as an error, unless they may be left out."""
-        notes: dict[str, Lost] = {key: read_json(self._refusal(key), Lost) for key in refused}
+        notes: dict[str, FailedRequest] = {key: read_json(self._refusal(key), FailedRequest) for key in refused}
         for key in refused:
             self._refusal(key).unlink()
         if self._policy.leaves_out:
@@ -375,23 +377,23 @@ class Batches:
         )
 
 
-def notes_in(folder: Path) -> Iterator[tuple[Path, Out]]:
+def notes_in(folder: Path) -> Iterator[tuple[Path, PendingBatch]]:
     """Yield the notes of batches that are pending, or whose results are partly fetched, with their paths."""
     for path in sorted(folder.glob("*.json")):
-        yield path, read_json(path, Out)
+        yield path, read_json(path, PendingBatch)
 
 
-def _verdict(line: _BatchLine) -> Verdict:
-    """Return the verdict on a line, as if it were the answer to a single call."""
+def _classify_line(line: _BatchLine) -> ReplyClass:
+    """Classify a line as if it were the answer to a single call."""
     if line.response is None:
         return Again(str((line.error or {}).get("message") or "no result"))
     status = line.response.get("status_code")
     if not isinstance(status, int):
         return Again("the line has no status")
     body = msgspec.json.encode(line.response.get("body"))
-    verdict = verdict_on(HttpReply(status, {}, body))
+    outcome = classify(HttpReply(status, {}, body))
     # A 404 or 401 of one line says nothing about the endpoint, which accepted the batch.
-    return verdict if isinstance(verdict, Good | Again) else Refused(verdict.why, filtered=verdict.filtered)
+    return outcome if isinstance(outcome, Good | Again) else Refused(outcome.why, filtered=outcome.filtered)
 
 
 def _line(call: Call, url: str) -> bytes:

@@ -11,7 +11,7 @@ import aiohttp
 import msgspec
 from rtbench_plugins.remote.engine import EndpointError, Policy
 from rtbench_plugins.remote.http import Connection, HttpReply, NoAnswerError
-from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
+from rtbench_plugins.remote.replies import Again, Good, Refused, ReplyClass, classify
 
 T = TypeVar("T")
 MARK = "rtbench"
@@ -146,21 +146,21 @@ class Client:
                 continue
             if answer.status in {200, 201}:
                 return answer
-            verdict = verdict_on(answer)
-            why, kind = "" if isinstance(verdict, Good) else verdict.why, _kind(answer, verdict, once=once)
-            if isinstance(verdict, Refused) or (once and kind is not EndpointError):
+            outcome = classify(answer)
+            why, kind = "" if isinstance(outcome, Good) else outcome.why, _kind(answer, outcome, once=once)
+            if isinstance(outcome, Refused) or (once and kind is not EndpointError):
                 break
-            if isinstance(verdict, Again) and verdict.after is not None:
-                await asyncio.sleep(min(verdict.after, self._policy.patience))
+            if isinstance(outcome, Again) and outcome.after is not None:
+                await asyncio.sleep(min(outcome.after, self._policy.patience))
         failure = self.error(f"{method} {path}: {why}")
         raise kind(failure.what, where=failure.where, next_step=failure.next_step)
 
 
-def _kind(answer: HttpReply, verdict: Verdict, *, once: bool) -> type[EndpointError]:
+def _kind(answer: HttpReply, outcome: ReplyClass, *, once: bool) -> type[EndpointError]:
     """Return the kind of error that a bad answer stands for."""
     if answer.status in {404, 410}:
         return GoneError
-    if isinstance(verdict, Again) and verdict.throttled:
+    if isinstance(outcome, Again) and outcome.throttled:
         return TooManyError
     return PerhapsDoneError if once and answer.status >= 500 else EndpointError
 

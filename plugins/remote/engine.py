@@ -20,7 +20,7 @@ from rtbench_plugins.methods.thinking import Tags
 from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.http import Connection, NoAnswerError
 from rtbench_plugins.remote.limits import Limits
-from rtbench_plugins.remote.verdicts import Again, Good, Refused, Verdict, verdict_on
+from rtbench_plugins.remote.replies import Again, Good, Refused, ReplyClass, classify
 from rtbench_plugins.remote.wire import completions
 
 from rtbench.api import Budget, Completion, Request, StepFailedError
@@ -52,9 +52,9 @@ class Policy:
     """When to send a call again and when to give up."""
 
     retries: int
-    """How often a call is sent again after faults."""
+    """How often a call is sent again after faults. Refusals because of rate limits (429) do not count."""
     patience: float
-    """Seconds without a good answer after which the run stops."""
+    """Seconds without a good answer after which the run stops, if more than ``retries`` calls in a row have also failed."""
     where: str
     """The model that errors name."""
     leaves_out: bool = False
@@ -210,76 +210,76 @@ class Engine:
         return BUDGET_WAIT
 
     async def _send(self, call: Call, sent: float) -> None:
-        verdict: Verdict
+        outcome: ReplyClass
         booked = False
         try:
             try:
                 answer = await self._connection.send("POST", self._path, call.body)
             except NoAnswerError as error:
-                verdict = Again(str(error), perhaps_billed=error.reached)
+                outcome = Again(str(error), perhaps_billed=error.reached)
             else:
-                verdict = verdict_on(answer)
-                if isinstance(verdict, Good) and verdict.reply.usage is not None:
-                    self._limits.used(call.most_tokens, verdict.reply.usage.read + verdict.reply.usage.written)
+                outcome = classify(answer)
+                if isinstance(outcome, Good) and outcome.reply.usage is not None:
+                    self._limits.used(call.most_tokens, outcome.reply.usage.read + outcome.reply.usage.written)
                 self._limits.learn(answer.headers, asyncio.get_running_loop().time())
-            self._settle(call, verdict)
+            self._settle(call, outcome)
             booked = True
         finally:
             if not booked:  # cancelled in progress: it may still be answered and charged
                 self._book(call, call.worst)
-        self._take(call, verdict, sent)
+        self._take(call, outcome, sent)
 
-    def _settle(self, call: Call, verdict: Verdict) -> None:
-        if isinstance(verdict, Good):
-            self._book(call, self._calls.cost(verdict.reply.usage, call.worst))
+    def _settle(self, call: Call, outcome: ReplyClass) -> None:
+        if isinstance(outcome, Good):
+            self._book(call, self._calls.cost(outcome.reply.usage, call.worst))
         else:
-            self._book(call, call.worst if isinstance(verdict, Again) and verdict.perhaps_billed else 0)
+            self._book(call, call.worst if isinstance(outcome, Again) and outcome.perhaps_billed else 0)
 
     def _book(self, call: Call, spent: int) -> None:
         if self._budget is not None and call.worst:
             self._budget.settle(call.worst, spent)
 
-    def _take(self, call: Call, verdict: Verdict, sent: float) -> None:
+    def _take(self, call: Call, outcome: ReplyClass, sent: float) -> None:
         now = asyncio.get_running_loop().time()
-        if isinstance(verdict, Good):
+        if isinstance(outcome, Good):
             if self._bad_in_a_row >= OUTAGE:
                 self._back_from_outage(now)
             self._good_at, self._bad_in_a_row = now, 0
             self._good += 1
             self._limits.went_well()
-            answered = completions(call.requests, verdict.reply, self._thinking)
+            answered = completions(call.requests, outcome.reply, self._thinking)
             self._done += answered
             if rest := call.requests[len(answered) :]:  # fewer choices than requested
                 self._waiting.appendleft(self._calls.one(rest))
             return
         self._bad_in_a_row += 1
-        if isinstance(verdict, Refused):
-            self._refused(call, verdict)
+        if isinstance(outcome, Refused):
+            self._refused(call, outcome)
             return
-        if verdict.throttled:
+        if outcome.throttled:
             call.throttled += 1
             self._limits.throttled(len(self._under_way), sent, now)
         else:
             call.faults += 1
-        self._judge(verdict, now)
+        self._check_outage(outcome, now)
         if call.faults > self._policy.retries:
-            self._lost[verdict.why] += len(call.requests)
+            self._lost[outcome.why] += len(call.requests)
         else:
-            pause = self._pause(call, verdict)
+            pause = self._pause(call, outcome)
             heapq.heappush(self._later, (now + pause, next(self._numbers), call))
 
-    def _pause(self, call: Call, verdict: Again) -> float:
+    def _pause(self, call: Call, outcome: Again) -> float:
         """Return the seconds before a call is sent again.
 
         That is the server's time plus up to 10 %, or else a random fraction of a time that doubles.
         """
-        call.told = verdict.after is not None
+        call.told = outcome.after is not None
         doublings = call.faults + call.throttled - 1 + (self._bad_in_a_row // 4).bit_length()
         longest = min(LONGEST_WAIT, FIRST_WAIT * 2.0 ** min(doublings, 10))
         own = longest * (0.5 + 0.5 * self._random.random())
-        if not verdict.after:  # 0 means "at once", which some servers state with every refusal
+        if not outcome.after:  # 0 means "at once", which some servers state with every refusal
             return own
-        return verdict.after * (1 + 0.1 * self._random.random())
+        return outcome.after * (1 + 0.1 * self._random.random())
 
     def _back_from_outage(self, now: float) -> None:
         """Shorten, to at most a second, the waits of calls whose time was not set by the server."""
@@ -287,21 +287,21 @@ class Engine:
         self._later = soon + [item for item in self._later if item[2].told]
         heapq.heapify(self._later)
 
-    def _refused(self, call: Call, verdict: Refused) -> None:
-        if not (self._policy.leaves_out and verdict.filtered):
-            self._lost[verdict.why] += len(call.requests)
-        if verdict.persistent or (self._good == 0 and not verdict.filtered and self._bad_in_a_row >= REFUSED_AT_ONCE):
-            self._stop(f"the endpoint refuses: {verdict.why}")
+    def _refused(self, call: Call, outcome: Refused) -> None:
+        if not (self._policy.leaves_out and outcome.filtered):
+            self._lost[outcome.why] += len(call.requests)
+        if outcome.persistent or (self._good == 0 and not outcome.filtered and self._bad_in_a_row >= REFUSED_AT_ONCE):
+            self._stop(f"the endpoint refuses: {outcome.why}")
 
-    def _judge(self, verdict: Again, now: float) -> None:
+    def _check_outage(self, outcome: Again, now: float) -> None:
         """Stop the run (circuit breaker) after too long without a good answer, or if the server asks for too long a wait."""
         patience = self._policy.patience
         if self._good == 0:
             patience = min(patience, PATIENCE_AT_FIRST)
-        if verdict.after is not None and verdict.after > self._policy.patience:
-            self._stop(f"the endpoint asks to wait {verdict.after:.0f} s: {verdict.why}")
+        if outcome.after is not None and outcome.after > self._policy.patience:
+            self._stop(f"the endpoint asks for a wait of {outcome.after:.0f} s: {outcome.why}")
         elif now - self._good_at > patience and self._bad_in_a_row > self._policy.retries:
-            self._stop(f"no good answer for {now - self._good_at:.0f} s, at last: {verdict.why}")
+            self._stop(f"no successful response for {now - self._good_at:.0f} s; last error: {outcome.why}")
 
     def _stop(self, why: str) -> None:
         self._fault = EndpointError(

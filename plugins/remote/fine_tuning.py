@@ -28,7 +28,7 @@ class _Supervised(msgspec.Struct, frozen=True):
     hyperparameters: _Hyperparameters | None = None
 
 
-class _Method(msgspec.Struct, frozen=True):
+class _JobMethod(msgspec.Struct, frozen=True):
     supervised: _Supervised | None = None
 
 
@@ -42,21 +42,21 @@ class _JobReply(msgspec.Struct, frozen=True):
     fine_tuned_model: str | None = None
     trained_tokens: int | None = None
     hyperparameters: _Hyperparameters | None = None
-    method: _Method | None = None
+    method: _JobMethod | None = None
     error: _Error | None = None
     metadata: dict[str, str] | None = None
 
 
-class _Metrics(msgspec.Struct, frozen=True):
+class _CheckpointMetrics(msgspec.Struct, frozen=True):
     train_loss: float | None = None
     valid_loss: float | None = None
     full_valid_loss: float | None = None
 
 
-class _Checkpoint(msgspec.Struct, frozen=True):
+class _CheckpointReply(msgspec.Struct, frozen=True):
     fine_tuned_model_checkpoint: str
     step_number: int
-    metrics: _Metrics = _Metrics()
+    metrics: _CheckpointMetrics = _CheckpointMetrics()
 
 
 class OpenAiJobs(Provider):
@@ -124,7 +124,7 @@ class OpenAiJobs(Provider):
 
     def checkpoints(self, job: str) -> list[Checkpoint]:
         path = f"{JOBS}/{job}/checkpoints"
-        entries = [self._converted(entry, _Checkpoint, path) for entry in self._listed(path)]
+        entries = [self._converted(entry, _CheckpointReply, path) for entry in self._listed(path)]
         return [
             Checkpoint(
                 model=entry.fine_tuned_model_checkpoint,

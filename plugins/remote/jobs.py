@@ -120,7 +120,7 @@ class Provider(ABC):
         """Return the weights stored during training, in order of steps; an empty list where the provider stores none."""
 
 
-class Tuned(Record, frozen=True, omit_defaults=True):
+class TunedModel(Record, frozen=True, omit_defaults=True):
     """``checkpoint/model.json`` of a finished training: the name of the fine-tuned model."""
 
     model: str
@@ -129,7 +129,7 @@ class Tuned(Record, frozen=True, omit_defaults=True):
     trained_tokens: int | None = None
 
 
-class Note(Record, frozen=True, omit_defaults=True):
+class PendingJob(Record, frozen=True, omit_defaults=True):
     """``job.json`` in the step's folder: a pending job."""
 
     mark: str
@@ -209,7 +209,7 @@ class ApiStudent(Student):
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         if checkpoint is None:
             return self.opened(self.base, fingerprint)
-        tuned: Tuned = read_json(checkpoint / "model.json", Tuned)
+        tuned: TunedModel = read_json(checkpoint / "model.json", TunedModel)
         return self.opened(tuned.model, fingerprint)
 
     def train(self, job: TrainJob) -> TrainReport:
@@ -259,16 +259,16 @@ class ApiStudent(Student):
 
     # ---- creating
 
-    def _created(self, provider: Provider, path: Path, training: bytes, validation: bytes, job: TrainJob) -> Note:
+    def _created(self, provider: Provider, path: Path, training: bytes, validation: bytes, job: TrainJob) -> PendingJob:
         """Return the note of an existing job, which is created first where there is none."""
         mark = content_key("job", self.model().fingerprint, training, validation, job.seed)
-        note: Note | None = read_json(path, Note) if path.exists() else None
+        note: PendingJob | None = read_json(path, PendingJob) if path.exists() else None
         if note is not None and note.id is not None:
             return note
         existing = provider.find(mark)
         if existing is not None:
             if note is None:  # created, and its money booked, by another workspace
-                note = Note(mark=mark, worst=0, account=None, at=time.time())
+                note = PendingJob(mark=mark, worst=0, account=None, at=time.time())
             return _noted(path, note, existing.id)
         if note is not None:
             note = self._interrupted(path, note)
@@ -283,7 +283,7 @@ class ApiStudent(Student):
         if note is None:
             worst = self._worst(training, len(job.rows))
             account = book_maximum(self.services.budget, worst)
-            note = Note(mark=mark, worst=worst, account=account, at=time.time())
+            note = PendingJob(mark=mark, worst=worst, account=account, at=time.time())
         write_note(path, note)  # first, so that an interrupted job is found and its money settled
         try:
             created = provider.create(order)
@@ -295,7 +295,7 @@ class ApiStudent(Student):
             raise NotYetError("creating its job was interrupted", after=booking.LOOK_AFTER)
         return _noted(path, note, created)
 
-    def _interrupted(self, path: Path, note: Note) -> Note:
+    def _interrupted(self, path: Path, note: PendingJob) -> PendingJob:
         """Return the note for another try, where the creation was interrupted and no job is listed.
 
         Raises:
@@ -351,7 +351,7 @@ class ApiStudent(Student):
         folder = job.workdir / "checkpoint"
         folder.mkdir(exist_ok=True)
         self._keep_events(provider, ended.id, folder)
-        tuned = Tuned(
+        tuned = TunedModel(
             model=chosen.model if chosen else ended.model,
             job=ended.id,
             base=self.base,
@@ -379,7 +379,7 @@ class ApiStudent(Student):
         write_jsonl(folder / "events.jsonl", events)
 
 
-def _noted(path: Path, note: Note, job: str) -> Note:
+def _noted(path: Path, note: PendingJob, job: str) -> PendingJob:
     note = msgspec.structs.replace(note, id=job)
     write_note(path, note)
     return note

@@ -121,7 +121,7 @@ class Limits:
 
     @property
     def width(self) -> int:
-        """Number of calls that may be in progress at once."""
+        """Return the number of calls that may be in progress at once."""
         return int(self._width)
 
     def wait(self, tokens: int, now: float) -> float:

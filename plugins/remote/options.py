@@ -96,7 +96,7 @@ class EndpointOptions(Record, frozen=True, omit_defaults=True):
     retries: NotNegative = 8
     """How often a call is sent again after a server error, a reset or a timeout; 429 does not count."""
     patience: Seconds = 120.0
-    """Seconds without a good answer after which the run stops."""
+    """Seconds without a good answer after which the run stops, if more than ``retries`` calls in a row have also failed."""
     thinking: Tags | None = ("<think>", "</think>")
     """Thinking between these tags is separated from the text, like thinking that the server separates. None: it stays in
     the text."""

@@ -50,7 +50,7 @@ class Choice(msgspec.Struct, frozen=True):
 
     @property
     def said(self) -> bool:
-        """Whether this is a completion, not a fault in its place."""
+        """Return whether this is a completion, not a fault in its place."""
         return self.finish_reason != "error" and (self.message is not None or self.text is not None)
 
 
@@ -73,26 +73,26 @@ class UsageReply(msgspec.Struct, frozen=True):
 
     @property
     def read(self) -> int:
-        """Tokens of the prompt."""
+        """Return the tokens of the prompt."""
         return self.prompt_tokens or 0
 
     @property
     def written(self) -> int:
-        """Tokens of the completions, including thinking, which some servers count only in the total."""
+        """Return the tokens of the completions, including thinking, which some servers count only in the total."""
         return max(self.completion_tokens or 0, (self.total_tokens or 0) - self.read)
 
     @property
     def cached(self) -> int:
-        """Tokens of the prompt that were read from a cache."""
+        """Return the tokens of the prompt that were read from a cache."""
         return (self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None) or 0
 
     @property
     def thought(self) -> int:
-        """Tokens of thinking, included in ``written``."""
+        """Return the tokens of thinking, which are included in ``written``."""
         return (self.completion_tokens_details.reasoning_tokens if self.completion_tokens_details else None) or 0
 
 
-class _Reply(msgspec.Struct, frozen=True):
+class _RawReply(msgspec.Struct, frozen=True):
     """A reply as sent. Only fields that we use are read."""
 
     choices: list[Choice]
@@ -120,7 +120,7 @@ class _FaultReply(msgspec.Struct, frozen=True):
     detail: Any = None
 
 
-_reply = msgspec.json.Decoder(_Reply)
+_reply = msgspec.json.Decoder(_RawReply)
 _usage = msgspec.json.Decoder(UsageReply | None, strict=False)
 _fault = msgspec.json.Decoder(_FaultReply)
 

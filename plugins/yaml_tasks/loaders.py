@@ -259,20 +259,20 @@ def strategy_qa(path: Path, options: dict[str, Any], variant: str) -> LoadedSamp
     return _plain(samples())
 
 
-class _Example(_Raw):
+class _RawExample(_Raw):
     question: str
     answer: str
 
 
-class _Examples(_Raw):
-    examples: list[_Example]
+class _RawExamples(_Raw):
+    examples: list[_RawExample]
 
 
 def examples_json(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """Load Coin Flip or Last Letter Concatenation: ``{"examples": [{"question", "answer"}]}``."""
     return _plain(
         Sample(index=i, question=raw.question, answer=raw.answer)
-        for i, raw in enumerate(read_json(path, _Examples).examples)
+        for i, raw in enumerate(read_json(path, _RawExamples).examples)
     )
 
 

@@ -160,7 +160,7 @@ def _temperature(teacher: TeacherId) -> str:
 
 
 @dataclass(frozen=True)
-class _Size:
+class _StudentSize:
     parameters: int
     student: str
 
@@ -168,7 +168,7 @@ class _Size:
 def larger_student(view: View) -> CellComparison:
     """Compare, for C3, the largest minus the smallest fine-tune-cot student of a series, for the same teacher and degree."""
 
-    def between(teacher: TeacherId, large: _Size, small: _Size) -> list[CellPair]:
+    def between(teacher: TeacherId, large: _StudentSize, small: _StudentSize) -> list[CellPair]:
         cells = view.cot(teacher)
         left = [cell for cell in cells if cell.student == large.student]
         right = [cell for cell in cells if cell.student == small.student]
@@ -195,7 +195,7 @@ def larger_student(view: View) -> CellComparison:
     return CellComparison(main.pairs, also, [f"{' − '.join(ends)}, teacher {main.teacher}"], by_student=())
 
 
-def _series(view: View, teacher: TeacherId) -> list[list[_Size]]:
+def _series(view: View, teacher: TeacherId) -> list[list[_StudentSize]]:
     """Return the series of which a teacher's students have several sizes.
 
     Returns:
@@ -211,7 +211,9 @@ def _series(view: View, teacher: TeacherId) -> list[list[_Size]]:
     for cell in view.cot(teacher):
         if cell.student in parameters and cell.series is not None:
             series.setdefault(cell.series, {}).setdefault(parameters[cell.student], cell.student)
-    several = [[_Size(count, sizes[count]) for count in sorted(sizes)] for sizes in series.values() if len(sizes) > 1]
+    several = [
+        [_StudentSize(count, sizes[count]) for count in sorted(sizes)] for sizes in series.values() if len(sizes) > 1
+    ]
     return sorted(several, key=len, reverse=True)
 
 

@@ -41,7 +41,7 @@ class Piece(NamedTuple):
 
     @property
     def determined(self) -> bool:
-        """Whether it follows from the text before it or from the small world."""
+        """Return whether it follows from the text before it or from the small world."""
         return self.weight == 1.0
 
 

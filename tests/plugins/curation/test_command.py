@@ -116,7 +116,7 @@ def test_judge_without_a_verdict_is_reported(cli: Cli, tmp_path: Path, server: M
     judge = f"""{{use: judge, model: {{use: openai, model: m, base_url: "{mute.url}", api_key_env: null}}}}"""
     path = tmp_path / "m.yaml"
     path.write_text(FLAWED + f"curators: [{judge}]\n")
-    assert "said neither GOOD nor BAD of 160 of 160" in cli("run", "--matrix", path, code=1).stderr
+    assert "gave no verdict on 160 of 160 rationales, which were dropped" in cli("run", "--matrix", path, code=1).stderr
 
 
 def test_judge_counts_by_what_it_is_not_by_its_price(cli: Cli, tmp_path: Path, server: MakeServer) -> None:

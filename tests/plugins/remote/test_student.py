@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from rtbench_plugins.remote import booking
-from rtbench_plugins.remote.jobs import Tuned
+from rtbench_plugins.remote.jobs import TunedModel
 from rtbench_plugins.remote.student import OpenAiStudent, fine_tuned_student
 
 from rtbench.errors import BadInputError, NotYetError, StepFailedError, UnknownNameError
@@ -78,7 +78,7 @@ def test_training_ends_with_the_model_and_what_was_said_of_it(server: MakeServer
     assert report.money == pytest.approx(stats["trained_tokens"] / 1000)
     assert (report.epochs, report.rows, report.parameters, report.steps) == (2, 10, None, 30)
     assert [one["validation_loss"] for one in report.history] == [0.9, 0.4, 0.6]
-    tuned: Tuned = read_json(tmp_path / "a" / "checkpoint" / "model.json", Tuned)
+    tuned: TunedModel = read_json(tmp_path / "a" / "checkpoint" / "model.json", TunedModel)
     assert tuned.model.startswith("ft:base:rtbench-")
     assert tuned.job == "ftjob-1"
     assert "succeeded" in (tmp_path / "a" / "checkpoint" / "events.jsonl").read_text()
@@ -103,7 +103,7 @@ def test_lowest_validation_loss_is_taken_where_it_is_stated(server: MakeServer, 
     fine = server(checkpoints=[0.9, 0.4, 0.6])
     training = Training(student(fine), tmp_path / "a", Recipe(selection="val"), validation=ROWS[:2])
     report = training.all_through()
-    tuned: Tuned = read_json(tmp_path / "a" / "checkpoint" / "model.json", Tuned)
+    tuned: TunedModel = read_json(tmp_path / "a" / "checkpoint" / "model.json", TunedModel)
     assert report.selected == 2
     assert tuned.model.endswith(":step-20")
 
