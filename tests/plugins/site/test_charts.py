@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+from rtbench_plugins.site import charts
 from rtbench_plugins.site.charts import Chart, charts_of
+from rtbench_plugins.site.reporter import _templates
 from rtbench_plugins.site.samples import script
 from rtbench_plugins.site.scripts import script_json
 
-from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
+from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
 from rtbench.schema.money import Spending
 
 
@@ -51,3 +54,10 @@ def test_json_in_a_script_can_end_neither_the_script_nor_a_line(text: str) -> No
     assert not set(encoded) & set("<\u2028\u2029")
     assert json.loads(encoded) == {"text": text}
     assert script("chunk", 1, text).decode() == f"rtbench.chunk(1, {script_json(text)});\n"
+
+
+def test_percentages_on_pages_are_rounded_as_on_the_board() -> None:
+    shown = _templates().from_string("{{ x | in_percent }} {{ low | in_percent(0) }}").render(x=0.5345, low=0.285)
+    assert shown == f"{in_percent(0.5345)} {in_percent(0.285, 0)}"
+    cell = (Path(charts.__file__).parent / "templates" / "cell.html").read_text()
+    assert "format(100" not in cell, "no other rounding"
