@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
     from rtbench.cli.show import find_cell
     from rtbench.data.files import DataFiles
-    from rtbench.data.overlap import RUN, runs_of, words_of
+    from rtbench.data.overlap import SPAN_WORDS, spans_of, words_of
     from rtbench.data.pins import PinnedFile
     from rtbench.errors import (
         BadInputError,
@@ -44,18 +44,18 @@ if TYPE_CHECKING:
     from rtbench.plugin.tasks import Extractor, ReadsConclusions, Task
     from rtbench.reporting.accuracy import Scored, precision_of
     from rtbench.reporting.answers import (
-        Judged,
+        ScoredAnswer,
+        answers_by_extractor,
+        answers_of,
         asked_as,
         check_scored,
         checkpoint_of,
-        judged,
-        judged_by,
         scored_by,
         scored_cells,
         shown_by,
     )
     from rtbench.reporting.build import build_leaderboard
-    from rtbench.reporting.compare import Verdicts, close_to_best
+    from rtbench.reporting.compare import CellScores, close_to_best
     from rtbench.reporting.spending import spending_of, summed
     from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
     from rtbench.schema.base import (
@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from rtbench.schema.training import Candidate, CurationYield, Example, Recipe, TrainingRow, TrainReport
     from rtbench.scoring.equations import equations_in
     from rtbench.scoring.text import squeezed
-    from rtbench.stats.bootstrap import PART_RESAMPLES, RESAMPLES, Bootstrap
+    from rtbench.stats.bootstrap import RESAMPLES, SINGLE_TASK_RESAMPLES, Bootstrap
     from rtbench.stats.intervals import CONFIDENCE
     from rtbench.stats.paired import Difference, difference, in_common
     from rtbench.steps.generation import answered
@@ -115,7 +115,7 @@ _NAMES = {
     "rtbench.cli.common": "format_option name_list print_json print_table with_session",
     "rtbench.cli.show": "find_cell",
     "rtbench.data.files": "DataFiles",
-    "rtbench.data.overlap": "RUN runs_of words_of",
+    "rtbench.data.overlap": "SPAN_WORDS spans_of words_of",
     "rtbench.data.pins": "PinnedFile",
     "rtbench.errors": (
         "BadInputError MissingDataError MissingExtraError NotYetError PluginError RtbenchError "
@@ -137,10 +137,10 @@ _NAMES = {
     "rtbench.plugin.tasks": "Extractor ReadsConclusions Task",
     "rtbench.reporting.accuracy": "Scored precision_of",
     "rtbench.reporting.answers": (
-        "Judged asked_as check_scored checkpoint_of judged judged_by scored_by scored_cells shown_by"
+        "ScoredAnswer asked_as check_scored checkpoint_of answers_of answers_by_extractor scored_by scored_cells shown_by"
     ),
     "rtbench.reporting.build": "build_leaderboard",
-    "rtbench.reporting.compare": "Verdicts close_to_best",
+    "rtbench.reporting.compare": "CellScores close_to_best",
     "rtbench.reporting.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
     "rtbench.schema.base": "Family FinishReason Fold NotNegative Positive Record Source",
@@ -159,7 +159,7 @@ _NAMES = {
     "rtbench.schema.training": "Candidate CurationYield Example Recipe TrainReport TrainingRow",
     "rtbench.scoring.equations": "equations_in",
     "rtbench.scoring.text": "squeezed",
-    "rtbench.stats.bootstrap": "Bootstrap PART_RESAMPLES RESAMPLES",
+    "rtbench.stats.bootstrap": "Bootstrap SINGLE_TASK_RESAMPLES RESAMPLES",
     "rtbench.stats.intervals": "CONFIDENCE",
     "rtbench.stats.paired": "Difference difference in_common",
     "rtbench.steps.generation": "answered",
@@ -211,9 +211,9 @@ __all__ = [
     "CATEGORIES",
     "CONFIDENCE",
     "ONE_TEXT_PREFIX",
-    "PART_RESAMPLES",
     "RESAMPLES",
-    "RUN",
+    "SINGLE_TASK_RESAMPLES",
+    "SPAN_WORDS",
     "AskedStep",
     "BadInputError",
     "Bootstrap",
@@ -223,6 +223,7 @@ __all__ = [
     "Cell",
     "CellRecord",
     "CellResult",
+    "CellScores",
     "CompleteResult",
     "CompleteSpec",
     "Completion",
@@ -242,7 +243,6 @@ __all__ = [
     "Fold",
     "FolderReporter",
     "Interval",
-    "Judged",
     "Launch",
     "Leaderboard",
     "LeaderboardRow",
@@ -288,6 +288,7 @@ __all__ = [
     "ScoreSpec",
     "ScoreSummary",
     "Scored",
+    "ScoredAnswer",
     "Services",
     "Source",
     "Spending",
@@ -312,8 +313,9 @@ __all__ = [
     "UnavailableError",
     "UnknownNameError",
     "Usage",
-    "Verdicts",
     "answered",
+    "answers_by_extractor",
+    "answers_of",
     "as_json",
     "asked_as",
     "atomic_write",
@@ -342,8 +344,6 @@ __all__ = [
     "in_common",
     "in_percent",
     "jsonl_lines",
-    "judged",
-    "judged_by",
     "listed",
     "make_request",
     "memory_gb",
@@ -361,12 +361,12 @@ __all__ = [
     "read_jsonl",
     "read_yaml",
     "run_step",
-    "runs_of",
     "scored_by",
     "scored_cells",
     "scores_of",
     "shots",
     "shown_by",
+    "spans_of",
     "spending_of",
     "squeezed",
     "summed",

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from rtbench.api import (
-    RUN,
+    SPAN_WORDS,
     Candidate,
     CurationContext,
     Curator,
     Positive,
     Record,
     convert,
-    runs_of,
+    spans_of,
     words_of,
 )
 
@@ -21,7 +21,7 @@ from rtbench.api import (
 class OverlapOptions(Record, frozen=True):
     """Options of ``decontaminated``."""
 
-    words: Positive = RUN
+    words: Positive = SPAN_WORDS
     """Length of a shared run in words (13 as in Brown et al. 2020, appendix C). A shorter test question counts as a
     whole."""
     look_at: Literal["question", "rationale", "both"] = "both"
@@ -44,14 +44,14 @@ class Decontaminated(Curator):
         for sample in context.test_samples:
             words = words_of(sample.question)
             size = min(length, len(words))
-            runs.setdefault(size, set()).update(runs_of(words, size))
+            runs.setdefault(size, set()).update(spans_of(words, size))
         runs.pop(0, None)
         seen: dict[str, bool] = {}
 
         def tainted(text: str) -> bool:
             if text not in seen:
                 words = words_of(text)
-                seen[text] = any(not known.isdisjoint(runs_of(words, size)) for size, known in runs.items())
+                seen[text] = any(not known.isdisjoint(spans_of(words, size)) for size, known in runs.items())
             return seen[text]
 
         return [c for c in candidates if not any(tainted(text) for text in self._texts(c))]

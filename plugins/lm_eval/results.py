@@ -19,10 +19,10 @@ from rtbench_plugins.reporters.harnesses import standard_error, task_name
 
 from rtbench.api import (
     FolderReporter,
-    Judged,
     Leaderboard,
+    ScoredAnswer,
+    answers_by_extractor,
     asked_as,
-    judged_by,
     scored_by,
     scored_cells,
     shots,
@@ -52,11 +52,13 @@ class LmEvalReporter(FolderReporter):
             place = folder / _UNSAFE.sub("__", model)
             results: dict[str, Any] = {}
             for cell in cells:
-                judged = judged_by(services, cell, scored_by(services, cell))
+                by_extractor = answers_by_extractor(services, cell, scored_by(services, cell))
                 task = task_name(cell.task)
-                results[task] = _metrics(task, judged)
+                results[task] = _metrics(task, by_extractor)
                 lines = [
-                    _sample(at, answer, name) for name, answers in judged.items() for at, answer in enumerate(answers)
+                    _sample(at, answer, name)
+                    for name, answers in by_extractor.items()
+                    for at, answer in enumerate(answers)
                 ]
                 write_jsonl(place / f"samples_{task}_{date}.jsonl", lines)
             few = {task_name(cell.task): shots(asked_as(services, cell).demonstrations) for cell in cells}
@@ -64,9 +66,9 @@ class LmEvalReporter(FolderReporter):
             write_json(place / f"results_{date}.json", whole)
 
 
-def _metrics(task: str, judged: dict[str, list[Judged]]) -> dict[str, Any]:
-    metrics: dict[str, Any] = {"alias": task, "sample_len": max(map(len, judged.values()), default=0)}
-    for name, answers in judged.items():
+def _metrics(task: str, by_extractor: dict[str, list[ScoredAnswer]]) -> dict[str, Any]:
+    metrics: dict[str, Any] = {"alias": task, "sample_len": max(map(len, by_extractor.values()), default=0)}
+    for name, answers in by_extractor.items():
         n = len(answers)
         accuracy = sum(answer.score.correct for answer in answers) / n if n else 0.0
         metrics[f"exact_match,{name}"] = accuracy
@@ -75,7 +77,7 @@ def _metrics(task: str, judged: dict[str, list[Judged]]) -> dict[str, Any]:
     return metrics
 
 
-def _sample(at: int, answer: Judged, extractor: str) -> dict[str, Any]:
+def _sample(at: int, answer: ScoredAnswer, extractor: str) -> dict[str, Any]:
     doc = msgspec.to_builtins(doc_of(answer.sample))
     prompt, gold = answer.completion.prompt, answer.sample.answer
     return {

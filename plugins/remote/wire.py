@@ -267,7 +267,7 @@ def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | No
             prompt_tokens=0 if i else usage.read,
             completion_tokens=written[i],
             cached_tokens=0 if i else usage.cached,
-            thought_tokens=thoughts[i],
+            thinking_tokens=thoughts[i],
         )
         for i in range(len(lengths))
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rtbench_plugins.reporters.wording import describe, intervals, sources
 
-from rtbench.api import RUN, Leaderboard, LeaderboardRow, Spending, in_percent
+from rtbench.api import SPAN_WORDS, Leaderboard, LeaderboardRow, Spending, in_percent, listed, money_text
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -173,9 +173,9 @@ def _overlap(board: Leaderboard) -> list[str]:
     """Return how many test questions of each task are also in its training questions."""
     tasks = [
         f"{task} (of {overlap.test} test questions): {overlap.exact} identical, {overlap.up_to_numbers} identical except "
-        f"for numbers, {overlap.run} share a {RUN}-word span"
+        f"for numbers, {overlap.shared_span} share a {SPAN_WORDS}-word span"
         for task, overlap in board.overlap.items()
-        if max(overlap.exact, overlap.up_to_numbers, overlap.run)
+        if max(overlap.exact, overlap.up_to_numbers, overlap.shared_span)
     ]
     whole = " Whole folds are counted." if any(row.limit is not None for row in board.rows) else ""
     return [f"Train/test overlap: {'; '.join(tasks)}.{whole}"] if tasks else []
@@ -253,14 +253,10 @@ def cost_lines(board: Leaderboard) -> list[str]:
                 lines[f"judge {judge}: {_money(cost)} for {cost.completions:,} rationales of {task}"] = None
             if result.spending is None or result.curation is None:
                 continue
-            kept = result.curation.kept
-            each = (
-                f"{result.spending.money / kept:.3g} {result.spending.currency} per kept rationale"
-                if kept
-                else "none kept"
-            )
+            kept, cost = result.curation.kept, result.spending
+            each = f"{money_text(cost.money / kept, cost.currency)} per kept rationale" if kept else "none kept"
             fraction = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}%"
-            lines[f"{row.teacher} D={row.degree} {task}{fraction}: {_money(result.spending)}, {each}"] = None
+            lines[f"{row.teacher} D={row.degree} {task}{fraction}: {_money(cost)}, {each}"] = None
     return list(lines)
 
 
@@ -284,7 +280,7 @@ def _name(row: LeaderboardRow) -> str:
 
 def _money(cost: Spending) -> str:
     more = f" plus the unknown cost of {cost.uncounted} completions" if cost.uncounted else ""
-    return f"{cost.money:.4g} {cost.currency}{more}"
+    return f"{money_text(cost.money, cost.currency)}{more}"
 
 
 def missing_lines(board: Leaderboard) -> list[str]:
@@ -294,7 +290,4 @@ def missing_lines(board: Leaderboard) -> list[str]:
         for task, result in row.results.items():
             if result.reason:
                 by_reason.setdefault(result.reason, []).append(f"{task} {_name(row)}")
-    return [
-        f"{', '.join(cells[:3])}{f' and {len(cells) - 3} more' if len(cells) > 3 else ''}: {reason}"
-        for reason, cells in by_reason.items()
-    ]
+    return [f"{listed(cells, 3)}: {reason}" for reason, cells in by_reason.items()]

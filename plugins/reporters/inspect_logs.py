@@ -13,12 +13,12 @@ from rtbench.api import (
     Completion,
     FinishReason,
     FolderReporter,
-    Judged,
     MissingExtraError,
+    ScoredAnswer,
+    answers_by_extractor,
     content_key,
     file_name,
     hookimpl,
-    judged_by,
     scored_by,
     scored_cells,
 )
@@ -68,7 +68,7 @@ def _log(services: Services, cell: CellRecord, run: RunRecord, version: str) -> 
 
     model = cell.student or cell.teacher or "rtbench"
     names = scored_by(services, cell)
-    chosen, votes = judged_by(services, cell, names), judged_by(services, cell, names, votes=True)
+    chosen, votes = answers_by_extractor(services, cell, names), answers_by_extractor(services, cell, names, votes=True)
     several = any(votes.values())
     samples = _samples(votes if several else chosen, model)
     questions = sorted({int(sample.id) for sample in samples})
@@ -99,7 +99,7 @@ def _log(services: Services, cell: CellRecord, run: RunRecord, version: str) -> 
     return EvalLog(status="success", eval=spec, results=results, samples=samples)
 
 
-def _score(name: str, answers: Sequence[Judged], reducer: str) -> EvalScore:
+def _score(name: str, answers: Sequence[ScoredAnswer], reducer: str) -> EvalScore:
     """Return the accuracy over questions and its standard error as inspect defines it; no metrics without answers."""
     from inspect_ai.log import EvalMetric, EvalScore
 
@@ -113,13 +113,13 @@ def _score(name: str, answers: Sequence[Judged], reducer: str) -> EvalScore:
     )  # fmt: skip
 
 
-def _samples(by_extractor: dict[str, list[Judged]], model: str) -> list[EvalSample]:
+def _samples(by_extractor: dict[str, list[ScoredAnswer]], model: str) -> list[EvalSample]:
     """Return a sample per completion, with every extractor's score."""
     rows = zip(*by_extractor.values(), strict=True)
     return [_sample(dict(zip(by_extractor, row, strict=True)), model) for row in rows]
 
 
-def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
+def _sample(verdicts: dict[str, ScoredAnswer], model: str) -> EvalSample:
     from inspect_ai.log import EvalSample
     from inspect_ai.model import ModelOutput, ModelUsage
     from inspect_ai.scorer import Score
@@ -140,8 +140,8 @@ def _sample(verdicts: dict[str, Judged], model: str) -> EvalSample:
         messages=_messages(sample.question, completion),
         output=output,
         scores={
-            name: Score(value="C" if judged.score.correct else "I", answer=judged.score.extracted)
-            for name, judged in verdicts.items()
+            name: Score(value="C" if answer.score.correct else "I", answer=answer.score.extracted)
+            for name, answer in verdicts.items()
         },
         metadata=metadata,
     )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtbench_plugins.site.scripts import script_json
 
-from rtbench.api import Judged, RtbenchError, categories_of, judged
+from rtbench.api import RtbenchError, ScoredAnswer, answers_of, categories_of
 
 if TYPE_CHECKING:
     from rtbench.api import CellRecord, Services
@@ -45,7 +45,7 @@ def write_samples(services: Services, cell: CellRecord, number: int, folder: Pat
     """
     page = CellPage(number, cell)
     try:
-        answers = judged(services, cell)
+        answers = answers_of(services, cell)
     except RtbenchError as error:  # missing data or lost completions: the other pages can still be written
         page.reason = str(error)
         return page
@@ -62,7 +62,7 @@ def write_samples(services: Services, cell: CellRecord, number: int, folder: Pat
     return page
 
 
-def _row(answer: Judged, category: str | None, shared: int) -> dict[str, Any]:
+def _row(answer: ScoredAnswer, category: str | None, shared: int) -> dict[str, Any]:
     """Return the data of a sample. Its prompt lacks the first ``shared`` characters, which all prompts of the file share."""
     row = {
         "i": answer.score.sample_index,
@@ -73,7 +73,7 @@ def _row(answer: Judged, category: str | None, shared: int) -> dict[str, Any]:
         "t": answer.completion.text,
         "p": answer.completion.prompt[shared:],
     }
-    more = {"r": answer.completion.reasoning, "th": answer.completion.thoughts, "c": category}
+    more = {"r": answer.completion.reasoning, "th": answer.completion.thinking, "c": category}
     return row | {name: value for name, value in more.items() if value is not None}
 
 

@@ -13,7 +13,7 @@ from rtbench.errors import listed
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rtbench.reporting.compare import Compared, Comparison, Flip
+    from rtbench.reporting.compare import Flip, RowComparison, RunComparison
     from rtbench.schema.runs import RunRecord
     from rtbench.session import Session
 
@@ -66,7 +66,7 @@ def compare(session: Session, run_a: str, run_b: str, other_workspace: str | Non
         _show_flips(session, other, (before, after), result.rows, flips)
 
 
-def _row(one: Comparison) -> tuple[str, ...]:
+def _row(one: RowComparison) -> tuple[str, ...]:
     from rtbench.schema.leaderboard import in_percent
 
     p = "–" if one.p is None else f"{one.p:.3g} ({one.adjusted:.3g})"
@@ -84,7 +84,7 @@ def _row(one: Comparison) -> tuple[str, ...]:
     )
 
 
-def _notes(result: Compared) -> list[str]:
+def _notes(result: RunComparison) -> list[str]:
     """Return the notes below the table."""
     notes = [_EFFECT, _P]
     unpaired = sum(one.unpaired for one in result.rows)
@@ -108,7 +108,7 @@ def _limits(before: RunRecord, after: RunRecord) -> list[str]:
     return [f"Questions used of each fold{trained}: {texts[0]} in {before.name}, {texts[1]} in {after.name}."]
 
 
-def _as_data(one: Comparison, flips: int) -> dict[str, Any]:
+def _as_data(one: RowComparison, flips: int) -> dict[str, Any]:
     """Return a comparison as JSON data, with at most ``flips`` of its flips."""
     import msgspec
 
@@ -119,19 +119,19 @@ def _as_data(one: Comparison, flips: int) -> dict[str, Any]:
 
 
 def _show_flips(
-    session: Session, workspace: Path, runs: tuple[RunRecord, RunRecord], rows: Sequence[Comparison], count: int
+    session: Session, workspace: Path, runs: tuple[RunRecord, RunRecord], rows: Sequence[RowComparison], count: int
 ) -> None:
     """Print the first ``count`` flips of each row; ``workspace`` is that of the second run."""
-    from rtbench.reporting.answers import Judged, judged
+    from rtbench.reporting.answers import ScoredAnswer, answers_of
 
     other = session.with_workspace(workspace)
-    known: dict[tuple[int, str], dict[int, Judged]] = {}
+    known: dict[tuple[int, str], dict[int, ScoredAnswer]] = {}
 
-    def answer_of(side: int, flip: Flip) -> Judged:
+    def answer_of(side: int, flip: Flip) -> ScoredAnswer:
         key = (side, flip.cells[side])
         if key not in known:
             cell = next(cell for cell in runs[side].cells if cell.name == flip.cells[side])
-            known[key] = {one.score.sample_index: one for one in judged((session, other)[side], cell)}
+            known[key] = {one.score.sample_index: one for one in answers_of((session, other)[side], cell)}
         return known[key][flip.sample_index]
 
     out = console()

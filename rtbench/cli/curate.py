@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rtbench.schema.runs import CellRecord
     from rtbench.schema.steps import CurateSpec
     from rtbench.session import Session
-    from rtbench.steps.curate import Stage
+    from rtbench.steps.curate import CuratorResult
 
 
 @click.command()
@@ -84,7 +84,7 @@ def _stages(
 
     from rtbench.reporting.answers import check_task
     from rtbench.schema.steps import CurateSpec
-    from rtbench.steps.curate import Stage, candidates_of, context_of, curated
+    from rtbench.steps.curate import CuratorResult, candidates_of, context_of, curated
     from rtbench.steps.selection import samples_of
 
     assert cell.examples is not None
@@ -101,10 +101,10 @@ def _stages(
     samples = samples_of(session, spec)
     candidates = candidates_of(session, spec, samples, [i.key for i in meta.inputs])
     stages = curated(session, spec, candidates, context_of(session, spec, samples))
-    return [_stage(stage) for stage in [Stage("(all)", candidates, candidates), *stages]]
+    return [_stage(stage) for stage in [CuratorResult("(all)", candidates, candidates), *stages]]
 
 
-def _stage(stage: Stage) -> dict[str, Any]:
+def _stage(stage: CuratorResult) -> dict[str, Any]:
     """Return what one curator removed and kept, as JSON data."""
     kept = {id(candidate) for candidate in stage.after}
     removed = [candidate for candidate in stage.before if id(candidate) not in kept]

@@ -12,7 +12,7 @@ from rtbench.cli.common import console, format_option, heading, print_json, prin
 from rtbench.cli.show import find_cell
 
 if TYPE_CHECKING:
-    from rtbench.reporting.answers import Judged
+    from rtbench.reporting.answers import ScoredAnswer
     from rtbench.reporting.wrong_answers import Category
     from rtbench.schema.runs import CellRecord
     from rtbench.session import Session
@@ -61,16 +61,16 @@ def errors(
 
 def _categorised(
     session: Session, cells: Sequence[CellRecord], extractor: str | None, examples: int
-) -> tuple[dict[str, int], dict[str, Counter[Category]], dict[Category, list[tuple[str, Judged]]]]:
+) -> tuple[dict[str, int], dict[str, Counter[Category]], dict[Category, list[tuple[str, ScoredAnswer]]]]:
     """Return the number of answers and of each category by cell, and examples of each category."""
-    from rtbench.reporting.answers import judged
+    from rtbench.reporting.answers import answers_of
     from rtbench.reporting.wrong_answers import categories_of
 
     answers: dict[str, int] = {}
     counts: dict[str, Counter[Category]] = {}
-    shown: dict[Category, list[tuple[str, Judged]]] = {}
+    shown: dict[Category, list[tuple[str, ScoredAnswer]]] = {}
     for cell in cells:
-        of_cell = judged(session, cell, extractor)
+        of_cell = answers_of(session, cell, extractor)
         answers[cell.name] = len(of_cell)
         counts[cell.name] = Counter()
         for answer, category in zip(of_cell, categories_of(session.task(cell.task), of_cell), strict=True):
@@ -82,7 +82,7 @@ def _categorised(
     return answers, counts, shown
 
 
-def _as_data(name: str, answer: Judged) -> dict[str, str | int | None]:
+def _as_data(name: str, answer: ScoredAnswer) -> dict[str, str | int | None]:
     """Return an answer of the named cell as JSON data."""
     return {
         "cell": name,

@@ -10,7 +10,7 @@ from rtbench.cli.common import console, format_option, heading, print_json, prin
 from rtbench.cli.show import find_cell
 
 if TYPE_CHECKING:
-    from rtbench.reporting.answers import Judged
+    from rtbench.reporting.answers import ScoredAnswer
     from rtbench.schema.runs import CellRecord
     from rtbench.session import Session
 
@@ -80,16 +80,16 @@ def diff(
     out.print(f"{len(differing)} scores differ", style="dim")
 
 
-def _pairs(session: Session, cell: CellRecord, one: str, other: str) -> list[tuple[Judged, Judged]]:
+def _pairs(session: Session, cell: CellRecord, one: str, other: str) -> list[tuple[ScoredAnswer, ScoredAnswer]]:
     """Return both scores of each question. Where completions vote, each extractor may have chosen a different one."""
-    from rtbench.reporting.answers import judged_by
+    from rtbench.reporting.answers import answers_by_extractor
 
-    answers = judged_by(session, cell, [one, other])
+    answers = answers_by_extractor(session, cell, [one, other])
     second = {b.score.sample_index: b for b in answers[other]}
     return [(a, second[a.score.sample_index]) for a in answers[one]]
 
 
-def _as_data(cell: CellRecord, one: Judged, other: Judged) -> dict[str, Any]:
+def _as_data(cell: CellRecord, one: ScoredAnswer, other: ScoredAnswer) -> dict[str, Any]:
     """Return an answer with both scores as JSON data."""
     return {
         "cell": cell.name,

@@ -30,7 +30,7 @@ HEAD = 9
 """Maximum number of characters of a task's name in a column heading."""
 
 
-class Cells:
+class CellCounts:
     """Counts the cells of each method and task that are done, failed or left."""
 
     def __init__(self, plan: Plan) -> None:
@@ -80,7 +80,7 @@ class LiveListener(RunListener):
     def __init__(self, plan: Plan, session: Session, console: Console) -> None:
         super().__init__(plan, session, console)
         self._session = session
-        self._cells = Cells(plan)
+        self._cells = CellCounts(plan)
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),

@@ -121,7 +121,7 @@ def _run_with(session: Services, excluded: str, name: str) -> str | None:
 
 def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[dict[str, Any]]:
     """Return the samples of a cell as JSON data."""
-    from rtbench.reporting.answers import judged
+    from rtbench.reporting.answers import answers_of
 
     return [
         {
@@ -141,5 +141,5 @@ def _samples(session: Session, cell: CellRecord, extractor: str | None) -> list[
             "complete": one.score.complete,
             "extractor": extractor or cell.extractor,
         }
-        for one in judged(session, cell, extractor)
+        for one in answers_of(session, cell, extractor)
     ]

@@ -55,7 +55,7 @@ def tasks(session: Session, format_: str) -> None:
 @with_session
 def overlap(session: Session, names: list[str] | None, variant: str | None, format_: str) -> None:
     """Count test questions that are also in the training fold, in every split that is found locally."""
-    from rtbench.data.overlap import RUN, overlap_of
+    from rtbench.data.overlap import SPAN_WORDS, overlap_of
     from rtbench.errors import MissingDataError
 
     results: dict[str, Any] = {}
@@ -72,12 +72,13 @@ def overlap(session: Session, names: list[str] | None, variant: str | None, form
         print_json(results)
         return
     rows = [
-        (name, str(one.train), str(one.test), str(one.exact), str(one.up_to_numbers), str(one.run))
+        (name, str(one.train), str(one.test), str(one.exact), str(one.up_to_numbers), str(one.shared_span))
         for name, one in results.items()
         if not isinstance(one, str)
     ]
     print_table(
-        ("task and split", "train", "test", "identical", "identical except for numbers", f"{RUN}-word span"), rows
+        ("task and split", "train", "test", "identical", "identical except for numbers", f"{SPAN_WORDS}-word span"),
+        rows,
     )
     for name, reason in results.items():
         if isinstance(reason, str):

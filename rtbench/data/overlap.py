@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from rtbench.schema.tasks import Overlap, TaskData
 from rtbench.scoring.text import folded
 
-RUN = 13
+SPAN_WORDS = 13
 """Number of consecutive words that count as shared text (Brown et al. 2020, appendix C)."""
 _WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
@@ -21,19 +21,21 @@ def overlap_of(data: TaskData, split: str) -> Overlap | None:
         return None
     without_numbers = {_DIGITS.sub("#", folded(text)) for text in train}
     test_words = [words_of(text) for text in test]
-    sizes = {min(RUN, len(words)) for words in test_words} - {0}
-    runs: set[tuple[str, ...]] = set()
+    sizes = {min(SPAN_WORDS, len(words)) for words in test_words} - {0}
+    spans: set[tuple[str, ...]] = set()
     for text in train:
         words = words_of(text)
         for size in sizes:
-            runs |= runs_of(words, size)
+            spans |= spans_of(words, size)
     return Overlap(
         split=split,
         train=len(train),
         test=len(test),
         exact=doubled(data, split),
         up_to_numbers=_count(_DIGITS.sub("#", folded(text)) in without_numbers for text in test),
-        run=_count(not runs.isdisjoint(runs_of(words, min(RUN, len(words)))) for words in test_words if words),
+        shared_span=_count(
+            not spans.isdisjoint(spans_of(words, min(SPAN_WORDS, len(words)))) for words in test_words if words
+        ),
     )
 
 
@@ -51,7 +53,7 @@ def words_of(text: str) -> list[str]:
     return _WORD.findall(text.casefold())
 
 
-def runs_of(words: Sequence[str], size: int) -> set[tuple[str, ...]]:
+def spans_of(words: Sequence[str], size: int) -> set[tuple[str, ...]]:
     """Return all sequences of ``size`` consecutive words."""
     return {tuple(words[i : i + size]) for i in range(len(words) - size + 1)}
 

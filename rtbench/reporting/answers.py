@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rtbench.schema.runs import CellRecord, RunRecord
 
 
-class Judged(Record, frozen=True):
+class ScoredAnswer(Record, frozen=True):
     """A completion with its question and score."""
 
     sample: Sample
@@ -40,7 +40,7 @@ class Judged(Record, frozen=True):
         return rationale_of(self.completion, self.answer_prefix)
 
 
-def judged(services: Services, cell: CellRecord, extractor: str | None = None) -> list[Judged]:
+def answers_of(services: Services, cell: CellRecord, extractor: str | None = None) -> list[ScoredAnswer]:
     """Return the answers of a scored cell by one extractor, in the order of its questions.
 
     Args:
@@ -49,15 +49,15 @@ def judged(services: Services, cell: CellRecord, extractor: str | None = None) -
         extractor: extractor whose scores to return; None: the one that the leaderboard shows.
 
     Raises:
-        BadInputError, UnknownNameError: as :func:`judged_by`.
+        BadInputError, UnknownNameError: as :func:`answers_by_extractor`.
     """
     name = extractor or cell.extractor
-    return judged_by(services, cell, [name])[name]
+    return answers_by_extractor(services, cell, [name])[name]
 
 
-def judged_by(
+def answers_by_extractor(
     services: Services, cell: CellRecord, extractors: Sequence[str], *, votes: bool = False
-) -> dict[str, list[Judged]]:
+) -> dict[str, list[ScoredAnswer]]:
     """Return the answers of a scored cell by several extractors. Its completions are read once.
 
     Args:
@@ -80,7 +80,7 @@ def judged_by(
     samples = services.task_data(cell.task, cell.variant).samples
     return {
         name: [
-            Judged(
+            ScoredAnswer(
                 sample=samples[score.sample_index],
                 completion=by_place[score.sample_index, score.completion_index],
                 score=score,
@@ -137,7 +137,7 @@ def stored_answers(services: Services, cell: CellRecord) -> tuple[str, ScoreSpec
     Where several epochs were answered, these are the completions of the selected epoch.
 
     Raises:
-        BadInputError: as :func:`judged_by`.
+        BadInputError: as :func:`answers_by_extractor`.
     """
     key = check_scored(services, cell)
     meta = services.store.meta("score", key)

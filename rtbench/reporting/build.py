@@ -11,7 +11,7 @@ import msgspec
 from rtbench.plugin.methods import Method
 from rtbench.plugin.services import Services
 from rtbench.reporting.accuracy import Scored, precision_of
-from rtbench.reporting.spending import Books, summed
+from rtbench.reporting.spending import SpendingReader, summed
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, Metrics
 from rtbench.schema.results import CompleteResult, ScoreResult
 from rtbench.schema.runs import CellRecord, RunRecord
@@ -59,7 +59,7 @@ def build_leaderboard(
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
-    books, bootstrap = Books(store, services.ledger), Bootstrap()
+    books, bootstrap = SpendingReader(store, services.ledger), Bootstrap()
     results: dict[tuple[object, ...], dict[str, CellResult]] = {key: {} for key in groups}
     for task in run.tasks:  # in this order because cells of one task share the bootstrap's draws
         for row, by_task in groups.items():
@@ -215,7 +215,9 @@ def _metrics(primary: Sequence[ScoreSummary], results: Sequence[ScoreResult]) ->
     )
 
 
-def _with_spending(result: CellResult, cells: Sequence[CellRecord], run: RunRecord, books: Books) -> CellResult:
+def _with_spending(
+    result: CellResult, cells: Sequence[CellRecord], run: RunRecord, books: SpendingReader
+) -> CellResult:
     """Return a result with the cost of the cells' rationales, where the teacher has a price."""
     price = run.prices.get(cells[0].teacher or "")
     keys = {key for cell in cells if cell.examples is not None for key in cell.asked}

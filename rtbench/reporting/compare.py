@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Key = tuple[Hashable, ...]
 
 
-class Verdicts:
+class CellScores:
     """Scores of the cells of one store, by question. Each cell's scores are read once."""
 
     def __init__(self, store: Store) -> None:
@@ -51,8 +51,8 @@ class Flip(Record, frozen=True):
     """Names of the cells, of the first and the second run."""
 
 
-class Comparison(Record, frozen=True):
-    """Comparison of two runs on one row and task."""
+class RowComparison(Record, frozen=True):
+    """RowComparison of two runs on one row and task."""
 
     name: str
     """Name of the cells without the seed."""
@@ -86,24 +86,24 @@ class Comparison(Record, frozen=True):
         return "better" if self.effect > 0 else "worse"
 
 
-class Compared(Record, frozen=True):
-    """Comparison of two runs."""
+class RunComparison(Record, frozen=True):
+    """RowComparison of two runs."""
 
-    rows: tuple[Comparison, ...]
+    rows: tuple[RowComparison, ...]
     left_out: tuple[str, ...]
     """Rows that cannot be compared: only one run has them or has scored them, or their questions differ."""
 
 
-def compare(before: RunRecord, after: RunRecord, store_before: Store, store_after: Store) -> Compared:
+def compare(before: RunRecord, after: RunRecord, store_before: Store, store_after: Store) -> RunComparison:
     """Compare the cells that both runs have scored.
 
     Raises:
         BadInputError: the runs have no scored cells in common.
     """
     first, second = _rows(before), _rows(after)
-    verdicts = (Verdicts(store_before), Verdicts(store_after))
+    verdicts = (CellScores(store_before), CellScores(store_after))
     bootstrap = Bootstrap()
-    pairs: list[Comparison] = []
+    pairs: list[RowComparison] = []
     left_out: list[str] = []
     for key in {**first, **second}:
         one, other = first.get(key), second.get(key)
@@ -117,7 +117,7 @@ def compare(before: RunRecord, after: RunRecord, store_before: Store, store_afte
             f"runs {before.name} and {after.name} have no scored cells in common",
             next_step="Compare runs with cells of the same task, data, method, teacher, student, degree and fold.",
         )
-    return Compared(rows=tuple(_adjusted(pairs)), left_out=tuple(left_out))
+    return RunComparison(rows=tuple(_adjusted(pairs)), left_out=tuple(left_out))
 
 
 def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
@@ -129,7 +129,7 @@ def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
     Returns:
         The name of each row's first cell, by task.
     """
-    bootstrap, verdicts = Bootstrap(), Verdicts(store)
+    bootstrap, verdicts = Bootstrap(), CellScores(store)
     by_fold: dict[Key, list[dict[int, CellRecord]]] = {}
     for seeds in _rows(run).values():
         cell = next(iter(seeds.values()))
@@ -149,7 +149,7 @@ def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
     return {task: frozenset(names) for task, names in close.items()}
 
 
-def _mean(seeds: dict[int, CellRecord], verdicts: Verdicts) -> float | None:
+def _mean(seeds: dict[int, CellRecord], verdicts: CellScores) -> float | None:
     """Return the mean accuracy over seeds; None where a seed has no scores."""
     by_seed = [verdicts.of(cell) for cell in seeds.values()]
     means = [sum(one.correct for one in scores.values()) / len(scores) for scores in by_seed if scores]
@@ -214,9 +214,9 @@ def _pairs(first: dict[int, CellRecord], second: dict[int, CellRecord]) -> Itera
 def _compare(
     first: dict[int, CellRecord],
     second: dict[int, CellRecord],
-    verdicts: tuple[Verdicts, Verdicts],
+    verdicts: tuple[CellScores, CellScores],
     bootstrap: Bootstrap,
-) -> Comparison | None:
+) -> RowComparison | None:
     """Return the comparison of two rows; None where no question was answered in both."""
     answered = {
         seed: (cells, sides)
@@ -242,7 +242,7 @@ def _compare(
     ]
     better = sum(flip.better for flip in flips)
     worse = len(flips) - better
-    return Comparison(
+    return RowComparison(
         name=_name(first),
         task=next(iter(first.values())).task,
         questions=result.n,
@@ -260,7 +260,7 @@ def _compare(
     )
 
 
-def _adjusted(comparisons: Iterable[Comparison]) -> list[Comparison]:
+def _adjusted(comparisons: Iterable[RowComparison]) -> list[RowComparison]:
     """Return comparisons with Holm-adjusted p values."""
     import msgspec
 

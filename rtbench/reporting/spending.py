@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rtbench.storage.store import Store
 
 
-class Books:
+class SpendingReader:
     """Token counts of a workspace's completions. Each partition of the ledger is read only once."""
 
     def __init__(self, store: Store, ledger: Ledger) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from rtbench.plugin.tasks import ReadsConclusions, Task
-from rtbench.reporting.answers import Judged
+from rtbench.reporting.answers import ScoredAnswer
 from rtbench.schema.tasks import Sample
 
 Category = Literal[
@@ -45,7 +45,7 @@ _LEAST_REPEATED = 9
 """Minimum number of words in all repetitions together."""
 
 
-def category_of(one: Judged, concludes: Callable[[str, Sample], bool] | None) -> Category | None:
+def category_of(one: ScoredAnswer, concludes: Callable[[str, Sample], bool] | None) -> Category | None:
     """Return the category of a wrong answer; None for a correct one.
 
     Args:
@@ -77,7 +77,7 @@ def category_of(one: Judged, concludes: Callable[[str, Sample], bool] | None) ->
     return next(category for category in CATEGORIES if applies[category]())
 
 
-def categories_of(task: Task, answers: Sequence[Judged]) -> list[Category | None]:
+def categories_of(task: Task, answers: Sequence[ScoredAnswer]) -> list[Category | None]:
     """Return the category of each answer; None for correct ones.
 
     The task's default extractor checks whether a rationale ends with the gold answer.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import msgspec
+
 from rtbench.schema.base import FinishReason, Record
 
 
@@ -41,7 +43,7 @@ class Usage(Record, frozen=True, omit_defaults=True):
     completion_tokens: int
     cached_tokens: int = 0
     """Prompt tokens that the server had cached and charges less for; included in ``prompt_tokens``."""
-    thought_tokens: int = 0
+    thinking_tokens: int = msgspec.field(default=0, name="thought_tokens")
     """Tokens of a thinking model's thinking; included in ``completion_tokens``."""
 
 
@@ -58,7 +60,7 @@ class Completion(Record, frozen=True, omit_defaults=True):
     reasoning: str | None = None
     """Rationale that is kept apart from the answer: the first stage of a two-stage prompt, or a thinking model's
     thinking. None where ``text`` holds both."""
-    thoughts: str | None = None
+    thinking: str | None = msgspec.field(default=None, name="thoughts")
     """A thinking model's thinking before ``text``, where ``reasoning`` holds the first stage."""
     finish_reason: FinishReason | None = None
     """``stop``: the model ended the text; ``length``: the text was cut; None: the source does not say."""

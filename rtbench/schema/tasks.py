@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from rtbench.schema.base import Fold, Record, keyed_default
 
 
@@ -133,6 +135,5 @@ class Overlap(Record, frozen=True):
     """Test questions with the same text as a training question, apart from case and white space."""
     up_to_numbers: int
     """Test questions with the same text apart from numbers: their template was trained on."""
-    run: int
-    """Test questions that share a run of :data:`RUN` words with a training question; a shorter question counts as a
-    whole."""
+    shared_span: int = msgspec.field(name="run")
+    """Test questions that share a span of 13 words with a training question; a shorter question counts as a whole."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rtbench.stats.intervals import Floats
 
 RESAMPLES = 10_000
-PART_RESAMPLES = 4_000
+SINGLE_TASK_RESAMPLES = 4_000
 """Resamples for the parts of a comparison, such as single tasks."""
 _CHUNK = 1_000
 """Resamples drawn at once."""

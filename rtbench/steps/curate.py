@@ -29,7 +29,7 @@ TESTED: tuple[Fold, ...] = ("validation", "test", "ood")
 
 
 @dataclass(frozen=True)
-class Stage:
+class CuratorResult:
     """The candidates before and after one curator."""
 
     curator: str
@@ -86,15 +86,15 @@ def judges_of(services: Services, spec: CurateSpec) -> list[Teacher]:
 
 def curated(
     services: Services, spec: CurateSpec, candidates: Sequence[Candidate], curation: CurationContext
-) -> list[Stage]:
+) -> list[CuratorResult]:
     """Return the stages of the step's curators, in order. Names are distinct: a second ``length`` is ``length 2``."""
-    stages: list[Stage] = []
+    stages: list[CuratorResult] = []
     seen: Counter[str] = Counter()
     left = candidates
     for (name, _, _), curator in zip(spec.curators, curators_of(services, spec), strict=True):
         seen[name] += 1
         before, left = left, curator.keep(left, curation)
-        stages.append(Stage(name if seen[name] == 1 else f"{name} {seen[name]}", before, left))
+        stages.append(CuratorResult(name if seen[name] == 1 else f"{name} {seen[name]}", before, left))
     return stages
 
 

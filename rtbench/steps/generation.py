@@ -44,7 +44,7 @@ def ask(
                         answer,
                         reasoning=first.text,
                         reasoning_finish=first.finish_reason,
-                        thoughts=answer.reasoning,
+                        thinking=answer.reasoning,
                     )
                 writer.append(completion)
                 completions[completion.key] = completion

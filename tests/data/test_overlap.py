@@ -29,7 +29,7 @@ def test_each_measure_counts_what_it_says() -> None:
         "Quite another question.",
     ]
     assert overlap_of(data(train, test), "default") == Overlap(
-        split="default", train=3, test=5, exact=2, up_to_numbers=3, run=3
+        split="default", train=3, test=5, exact=2, up_to_numbers=3, shared_span=3
     )
 
 
@@ -50,7 +50,7 @@ def test_every_card_says_what_is_counted(make_cli: MakeCli, data_dir: Path) -> N
             if key.partition(" ")[0] == name and not isinstance(one, str)
         ]
         assert stated == counted, name
-        assert stated or said.startswith("\n\nNot known"), name
+        assert stated or said.startswith("\n\nUnknown"), name
 
 
 def test_overlap_is_below_the_board_and_in_the_list(make_cli: MakeCli, data_dir: Path) -> None:

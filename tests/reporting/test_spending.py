@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rtbench.reporting.spending import Books
+from rtbench.reporting.spending import SpendingReader
 from rtbench.schema.money import Price
 from rtbench.schema.runs import RunRecord
 from rtbench.storage.ledger import Ledger
@@ -21,8 +21,8 @@ def record_of(cli: Cli) -> RunRecord:
     return Runs(cli.workspace).load()
 
 
-def books_of(cli: Cli) -> Books:
-    return Books(Store(cli.workspace / "store"), Ledger(cli.workspace / "ledger"))
+def books_of(cli: Cli) -> SpendingReader:
+    return SpendingReader(Store(cli.workspace / "store"), Ledger(cli.workspace / "ledger"))
 
 
 def test_every_round_of_a_student_that_explains_is_paid_for(cli: Cli, demo: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rtbench.reporting.answers import Judged
+from rtbench.reporting.answers import ScoredAnswer
 from rtbench.reporting.wrong_answers import CATEGORIES, category_of, repeats
 from rtbench.schema.completions import Completion
 from rtbench.schema.tasks import Sample
@@ -16,11 +16,11 @@ from tests.helpers.cli import DEMO, Cli
 NUMBER = FilterExtractor("flexible", default_steps("flexible", "number"), 1, "")
 
 
-def judged(text: str, *, gold: str = "7", prefix: str | None = "-->", **fields: Any) -> Judged:
+def judged(text: str, *, gold: str = "7", prefix: str | None = "-->", **fields: Any) -> ScoredAnswer:
     sample = Sample(index=0, question="Q", answer=gold)
     given = Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=text, **fields)
     (score,) = NUMBER.score([given], {0: sample}, prefix)
-    return Judged(sample=sample, completion=given, score=score, answer_prefix=prefix)
+    return ScoredAnswer(sample=sample, completion=given, score=score, answer_prefix=prefix)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,9 @@ def test_conclusion_of_a_choice_is_the_last_that_is_named() -> None:
     text = "Choice B looks right, and then it does not. So it must be (C). --> (C)"
     given = Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=text)
     (score,) = extractor.score([given], {0: sample}, "-->")
-    assert category_of(Judged(sample=sample, completion=given, score=score, answer_prefix="-->"), reads) == "other"
+    assert (
+        category_of(ScoredAnswer(sample=sample, completion=given, score=score, answer_prefix="-->"), reads) == "other"
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,11 @@ from rtbench_plugins.paper.claims.records import PartialComparison
 
 from rtbench.api import (
     CONFIDENCE,
-    PART_RESAMPLES,
     RESAMPLES,
+    SINGLE_TASK_RESAMPLES,
     Bootstrap,
     CellRecord,
+    CellScores,
     Difference,
     Fold,
     Record,
@@ -23,7 +24,6 @@ from rtbench.api import (
     Source,
     Store,
     TrainReport,
-    Verdicts,
     difference,
     in_common,
 )
@@ -103,7 +103,7 @@ class Evidence:
         self.teachers = [teacher for teacher, _ in counts.most_common()]
         """By the number of cells that learn from each, most first; ties are in the run's order."""
         self._bootstrap = Bootstrap()
-        self._verdicts = Verdicts(store)
+        self._verdicts = CellScores(store)
 
     def contexts(self, task: str) -> list[Context]:
         """Return the contexts in which students were trained for a task."""
@@ -177,7 +177,7 @@ class Evidence:
         self, axis: str, name: str, pairs: Sequence[CellPair], confidence: float = CONFIDENCE
     ) -> list[PartialComparison]:
         """Return a partial comparison as a list with one entry; an empty list where nothing can be compared."""
-        measured = self.measure(pairs, confidence, resamples=PART_RESAMPLES)
+        measured = self.measure(pairs, confidence, resamples=SINGLE_TASK_RESAMPLES)
         if measured is None:
             return []
         return [

@@ -52,7 +52,7 @@ KEY = "sk-planted-0123456789abcdef"
         ({"extra": {"max_completion_tokens": 9}}, BadInputError, "`extra` has max_completion_tokens"),
         ({"extra": {"stream": True}}, BadInputError, "`extra` has stream"),
         ({"extra": {"limit": 9}, "profile": {"names": {"max_tokens": "limit"}}}, BadInputError, "`extra` has limit"),
-        ({"price": {"input": -1, "output": 1}}, BadInputError, "from 0 on"),
+        ({"price": {"input": -1, "output": 1}}, BadInputError, "finite and not negative"),
         ({"max_new_tokens": [0, 3]}, BadInputError, "`max_new_tokens`"),
         (
             {"format": "haiku"},

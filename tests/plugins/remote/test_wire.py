@@ -156,7 +156,7 @@ def test_tokens_of_a_call_are_divided_without_loss(total: int, texts: list[str])
     assert reply is not None
     found = [c.usage for c in completions(asked(1, each=len(texts)), reply, TAGS)]
     assert sum(u.completion_tokens for u in found if u) == total
-    assert sum(u.thought_tokens for u in found if u) == total // 2
+    assert sum(u.thinking_tokens for u in found if u) == total // 2
     assert sum(u.prompt_tokens for u in found if u) == 11
     assert sum(u.cached_tokens for u in found if u) == 4
 

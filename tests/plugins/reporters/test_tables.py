@@ -74,7 +74,7 @@ def test_fraction_of_the_questions_is_in_the_row_and_in_its_yield() -> None:
     text = TableReporter().render(part)
     assert "12.5% of questions" in text.partition("yield")[0]
     assert "D=8 12.5% of questions a: kept 7" in text
-    assert "D=8 a 12.5%: 7 EUR, 1 EUR per kept rationale" in text
+    assert "D=8 a 12.5%: 7.00 EUR, 1.00 EUR per kept rationale" in text
 
 
 def test_cell_without_a_number_shows_why() -> None:
@@ -100,7 +100,7 @@ def test_names_with_brackets_are_shown_as_they_are() -> None:
 
 def test_cost_and_cells_without_a_result_have_sections() -> None:
     text, markdown = TableReporter().render(board("none")), MarkdownReporter().render(board("none"))
-    assert "cost  t|eacher D=8 a: 7 EUR" in text
+    assert "cost  t|eacher D=8 a: 7.00 EUR" in text
     assert "no result  b fine-tune-cot" in text
     assert "## Cost\n" in markdown
     assert "## Cells without a result\n" in markdown
