@@ -5,7 +5,7 @@
 ``--original`` is a checkout of itsnamgyu/reasoning-teacher, whose ``src/evaluation/evaluator.py`` is imported as it is (its
 one import of its own data set class aside). All recorded rationales and answers of text-davinci-002 for a task, joined as
 students write them (``rationale --> answer``), over and over up to 20,000; one thread, CPU seconds, the faster of two passes in each round, rounds interleaved, medians. As both are used: the original's makes
-a pandas table of its verdicts, ours counts its summary. CellScores are the original's four: correct, contains_answer, correct_format,
+a pandas table of its verdicts, ours counts its summary. Verdicts are the original's four: correct, contains_answer, correct_format,
 complete. Our own extractors and lm-eval's `regex` and `take_first` pipeline are timed for comparison.
 """
 

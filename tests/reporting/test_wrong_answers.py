@@ -16,7 +16,7 @@ from tests.helpers.cli import DEMO, Cli
 NUMBER = FilterExtractor("flexible", default_steps("flexible", "number"), 1, "")
 
 
-def judged(text: str, *, gold: str = "7", prefix: str | None = "-->", **fields: Any) -> ScoredAnswer:
+def scored(text: str, *, gold: str = "7", prefix: str | None = "-->", **fields: Any) -> ScoredAnswer:
     sample = Sample(index=0, question="Q", answer=gold)
     given = Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=text, **fields)
     (score,) = NUMBER.score([given], {0: sample}, prefix)
@@ -44,7 +44,7 @@ def judged(text: str, *, gold: str = "7", prefix: str | None = "-->", **fields: 
 def test_the_first_rule_that_applies_counts(text: str, fields: dict[str, Any], category: str | None) -> None:
     reads = FilterExtractor("flexible", default_steps("flexible", "number"), 1, "").concludes
     prefix = None if "reasoning" in fields else "-->"
-    assert category_of(judged(text, prefix=prefix, **fields), reads) == category
+    assert category_of(scored(text, prefix=prefix, **fields), reads) == category
 
 
 def test_conclusion_of_a_choice_is_the_last_that_is_named() -> None:
