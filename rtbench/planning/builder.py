@@ -26,12 +26,12 @@ class CellBuilder:
 
     Args:
         table: receives the steps.
+        models: builds the steps that ask models; shared by all cells.
     """
 
-    def __init__(self, table: StepTable) -> None:
+    def __init__(self, table: StepTable, models: ModelSteps) -> None:
         self._table = table
-        self._services = table.services
-        self._models = ModelSteps(table)
+        self._models = models
         self._notes: dict[str, None] = {}
 
     @property
@@ -43,7 +43,8 @@ class CellBuilder:
         self, cell: Cell, *, fold: Fold, n: int = 1, hint: str = "", unless_right: Sequence[AskedStep] = ()
     ) -> list[AskedStep]:
         asked = self._models.ask_teacher(cell, fold=fold, n=n, hint=hint, unless_right=_as_asked(unless_right))
-        self._notes.update(dict.fromkeys(asked.without))
+        if asked.without:
+            self._notes.update(dict.fromkeys(asked.without))
         return list(asked.steps)
 
     def ask_student(
@@ -83,12 +84,10 @@ class CellBuilder:
         asked = _as_asked(asked)
         degree = (degree or cell.degree or 1) if asked else 0
         learns_from = cell.models.teacher.learns_from if asked and cell.models.teacher and not own else None
-        given = tuple((one.step.key, one.answer_prefix) for one in asked)
+        inputs = tuple([(step.key, prefix) for step, prefix in asked])
         stated = msgspec.json.encode((cell.curators, also))
-        key = (given, cell.task, questions_for(cell, "train"), stated, cell.primary, degree, learns_from)
-        return self._table.once(
-            ("curate", *key), lambda: self._curate(cell, asked, degree, learns_from, own=own, also=also)
-        )
+        key = ("curate", inputs, stated, cell.task, questions_for(cell, "train"), cell.primary, degree, learns_from)
+        return self._table.once(key, lambda: self._curate(cell, asked, degree, learns_from, own=own, also=also))
 
     def _curate(
         self,
@@ -100,7 +99,7 @@ class CellBuilder:
         own: bool,
         also: Sequence[str],
     ) -> Step:
-        data = self._services.task_data(cell.task.name, cell.task.variant)
+        data = self._table.services.task_data(cell.task.name, cell.task.variant)
         if not data.fold(cell.task.split, "train"):
             raise UnavailableError(data.missing or f"{cell.task.name} has no training questions")
         curators, judges = self._curators([*cell.curators, *((name, {}) for name in also)], gold=not asked)
@@ -120,7 +119,7 @@ class CellBuilder:
         if asked:
             source = cell.student.name if own and cell.student else cell.teacher.name if cell.teacher else "?"
         degree_part = f"/D{cell.degree}" if asked and cell.degree else ""
-        needs = judges_of(self._services, spec)[0].resources() if judges else Resources()
+        needs = judges_of(self._table.services, spec)[0].resources() if judges else Resources()
         return self._table.add(spec, inputs, f"curate {cell.task.dataset}/{source}{degree_part}", needs)
 
     def _curators(
@@ -130,11 +129,11 @@ class CellBuilder:
         curators: list[tuple[str, int, dict[str, object]]] = []
         judges: dict[str, dict[str, object]] = {}
         for name, options in stated:
-            curator = self._services.curator(name, dict(options))
+            curator = self._table.services.curator(name, dict(options))
             if gold and not curator.of_questions:
                 continue
             named = dict(options)
-            if (teacher := curator.asks(self._services)) is not None:
+            if (teacher := curator.asks(self._table.services)) is not None:
                 fingerprint = teacher.members()[0].fingerprint
                 judges[fingerprint] = dict(options["model"])  # type: ignore[call-overload]
                 named["model"] = fingerprint
@@ -198,7 +197,7 @@ class CellBuilder:
 
 def _as_asked(given: Sequence[AskedStep]) -> list[AskedStep]:
     """Return asked steps, which methods may also pass as pairs ``(step, prefix)``."""
-    return [AskedStep(*one) for one in given]
+    return [AskedStep(*one) for one in given] if given else []
 
 
 @functools.lru_cache(maxsize=64)

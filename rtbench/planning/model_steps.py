@@ -63,14 +63,12 @@ class ModelSteps:
     ) -> AskedTeacher:
         """Ask the cell's teacher. Arguments and errors: :meth:`rtbench.plugin.methods.StepBuilder.ask_teacher`."""
         teacher = cell.required_teacher()
-        before = tuple((asked.step.key, asked.answer_prefix) for asked in unless_right)
+        before = tuple([(step.key, prefix) for step, prefix in unless_right])
         # Within a matrix, a teacher's name identifies one model and its options.
         name = cell.teacher.name if cell.teacher else ""
-        drawn = (name, cell.task, questions_for(cell, fold), n, cell.temperature, cell.teacher_seed)
-        return self._table.once(
-            ("teacher", *drawn, hint, before),
-            lambda: self._ask_members(cell, teacher, fold, n, hint, unless_right),
-        )
+        questions = questions_for(cell, fold)
+        key = ("teacher", name, cell.task, questions, n, cell.temperature, cell.teacher_seed, hint, before)
+        return self._table.once(key, lambda: self._ask_members(cell, teacher, fold, n, hint, unless_right))
 
     def _ask_members(
         self, cell: Cell, teacher: Teacher, fold: Fold, n: int, hint: str, unless_right: Sequence[AskedStep]
@@ -200,7 +198,7 @@ class ModelSteps:
         model = cell.models.base
         if not student.needs_corpus:
             return model
-        key = (model.fingerprint, cell.task.fingerprint, cell.task.split)
+        key = ("base", model.fingerprint, cell.task.fingerprint, cell.task.split)
 
         def of_fold() -> ModelSpec:
             data = self._services.task_data(cell.task.name, cell.task.variant)
@@ -209,9 +207,9 @@ class ModelSteps:
                     f"{student.name} builds its tokenizer from the training questions: "
                     f"{data.missing or f'{cell.task.name} has none'}"
                 )
-            return replace(model, fingerprint=f"{model.plugin}-{content_key('base', *key)}")
+            return replace(model, fingerprint=f"{model.plugin}-{content_key(*key)}")
 
-        return self._table.once(("base", *key), of_fold)
+        return self._table.once(key, of_fold)
 
     # ---- both
 
@@ -268,11 +266,11 @@ class ModelSteps:
             hint=hint,
             unless_right=_unless_right(cell, unless_right),
         )
-        inputs = [
-            *([Input(role="checkpoint", kind="train", key=checkpoint.key)] if checkpoint else []),
-            *([Input(role="reasoning", kind="complete", key=reasoning.key)] if reasoning else []),
-            *(Input(role="answered", kind="complete", key=asked.step.key) for asked in unless_right),
-        ]
+        inputs = [Input(role="answered", kind="complete", key=asked.step.key) for asked in unless_right]
+        if reasoning:
+            inputs.insert(0, Input(role="reasoning", kind="complete", key=reasoning.key))
+        if checkpoint:
+            inputs.insert(0, Input(role="checkpoint", kind="train", key=checkpoint.key))
         what = f"{fold} {prompt_format.name}{' answer' if reasoning else ''}{f' ×{n}' if n > 1 else ''}{' hinted' if hint else ''}"
         whose = cell.training if checkpoint else f"{cell.task.dataset}/{model.name}"
         title = f"complete {whose}: {what}" + (f", epoch {epoch}" if epoch else "")

@@ -10,6 +10,7 @@ from rtbench.errors import MissingDataError, StepFailedError, UnavailableError
 from rtbench.matrix.expand import expand
 from rtbench.matrix.resolved import ResolvedMatrix
 from rtbench.planning.builder import CellBuilder
+from rtbench.planning.model_steps import ModelSteps
 from rtbench.planning.step_table import StepTable
 from rtbench.plugin.cells import Cell
 from rtbench.plugin.methods import Method
@@ -24,17 +25,20 @@ def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
         BadInputError: see :func:`rtbench.matrix.expand.expand`.
     """
     table = StepTable(services)
+    models = ModelSteps(table)
     with _garbage_collection_paused():
-        planned = [_planned(table, matrix.methods[cell.method], cell, reason) for cell, reason in expand(matrix)]
+        planned = [
+            _planned(CellBuilder(table, models), matrix.methods[cell.method], cell, reason)
+            for cell, reason in expand(matrix)
+        ]
     steps = needed(table.steps, [p.score.key for p in planned if p.score is not None])
     cached = services.store.finished((step.kind, key) for key, step in steps.items())
     return Plan(matrix.name, matrix.file.description, planned, steps, cached)
 
 
-def _planned(table: StepTable, method: Method, cell: Cell, reason: str | None) -> PlannedCell:
+def _planned(builder: CellBuilder, method: Method, cell: Cell, reason: str | None) -> PlannedCell:
     if reason is not None:
         return PlannedCell(cell, None, reason)
-    builder = CellBuilder(table)
     try:
         score = method.steps(cell, builder)
     except (UnavailableError, MissingDataError, StepFailedError) as error:

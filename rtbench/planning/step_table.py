@@ -11,6 +11,7 @@ from rtbench.schema.steps import CompleteSpec, Input, Resources, Spec, Step, Tra
 from rtbench.storage.keys import step_key
 
 T = TypeVar("T")
+_MISSING = object()
 
 
 class StepTable:
@@ -26,9 +27,10 @@ class StepTable:
 
         The key must identify the computation and every value that it depends on.
         """
-        if key not in self._memo:
-            self._memo[key] = make()
-        return cast("T", self._memo[key])
+        result = self._memo.get(key, _MISSING)  # keys hold records, whose hashes are slow: look up once
+        if result is _MISSING:
+            result = self._memo[key] = make()
+        return cast("T", result)
 
     def add(self, spec: Spec, inputs: Sequence[Input], title: str, resources: Resources) -> Step:
         """Return the step of a spec and its inputs, and add it if it is new.
@@ -37,12 +39,14 @@ class StepTable:
             UnavailableError: the step is not in the store and needs more than the machine has.
         """
         key = step_key(spec, inputs)
-        if key not in self.steps:
-            self._check_machine(spec, key, resources)
-            self.steps[key] = Step(
+        step = self.steps.get(key)
+        if step is None:
+            if resources.processes > 1 or resources.least_gb > 0:
+                self._check_machine(spec, key, resources)
+            step = self.steps[key] = Step(
                 key=key, kind=kind_of(spec), spec=spec, inputs=tuple(inputs), resources=resources, title=title
             )
-        return self.steps[key]
+        return step
 
     def _check_machine(self, spec: Spec, key: str, resources: Resources) -> None:
         """Raise UnavailableError if a step that is not in the store needs more GPUs or memory than the machine has.

@@ -51,9 +51,11 @@ class CellModels:
     def student_needs(self, kind: Literal["train", "complete"], recipe: Recipe) -> Resources:
         """Return the resources of a step that trains (``train``) or asks (``complete``) the student under a recipe."""
         assert self.student is not None
-        if (kind, recipe) not in self._needs:
-            self._needs[kind, recipe] = self.student.resources(kind, recipe)
-        return self._needs[kind, recipe]
+        key = (kind, recipe)
+        needs = self._needs.get(key)  # a recipe's hash is slow: look up once
+        if needs is None:
+            needs = self._needs[key] = self.student.resources(kind, recipe)
+        return needs
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):

@@ -44,15 +44,14 @@ def needed(steps: dict[str, Step], goals: Iterable[str], held: Container[str] = 
     """Return the steps that goals depend on, themselves included, in order.
 
     Args:
-        steps: all steps, by key.
+        steps: all steps, by key; each after the steps that it depends on.
         goals: keys of the wanted steps.
         held: keys of finished steps; these, and the steps that only they depend on, are left out.
     """
-    keys: set[str] = set()
-    stack = list(goals)
-    while stack:
-        key = stack.pop()
-        if key not in keys and key not in held:
-            keys.add(key)
-            stack.extend([i.key for i in steps[key].inputs])
+    keys = {key for key in goals if key not in held}
+    for key, step in reversed(steps.items()):
+        if key in keys:
+            for i in step.inputs:
+                if i.key not in held:
+                    keys.add(i.key)
     return {key: step for key, step in steps.items() if key in keys}

@@ -10,6 +10,8 @@ import msgspec
 
 from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, Input, Spec, TrainSpec, kind_of
 
+_ENCODER = msgspec.json.Encoder(order="sorted")
+
 
 def content_key(*parts: Any) -> str:
     """Return 32 hexadecimal digits of the SHA-256 of the parts in canonical JSON (keys sorted, records as objects)."""
@@ -39,6 +41,8 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
         counted = msgspec.structs.replace(spec, model=trained)
     elif isinstance(spec, CurateSpec) and spec.judges:
         counted = msgspec.structs.replace(spec, judges={})
-    # Structs are encoded directly, with sorted fields, because this is fast: plans have hundreds of thousands of steps.
-    content = msgspec.Raw(msgspec.json.encode(counted, order="sorted"))
-    return content_key("step", kind, VERSIONS[kind], content, [(i.role, i.key) for i in inputs])
+    # This is `content_key("step", kind, version, counted, inputs)`, written out because plans have hundreds of thousands
+    # of steps: structs are encoded directly, with sorted fields, and roles and keys need no escaping.
+    used = ",".join([f'["{i.role}","{i.key}"]' for i in inputs])
+    head, tail = f'["step","{kind}",{VERSIONS[kind]},', f",[{used}]]"
+    return hashlib.sha256(head.encode() + _ENCODER.encode(counted) + tail.encode()).hexdigest()[:32]
