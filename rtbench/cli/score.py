@@ -49,7 +49,8 @@ def score(
     if (path is None) == (run_name is None):
         raise BadInputError("give either a file or --run", where="score")
     if run_name is not None:
-        of_files = {"--task": task, "--variant": variant, "--scores": scores or None}
+        named = None if session.own_tasks else task  # a run of one's own task needs its file
+        of_files = {"--task": named, "--variant": variant, "--scores": scores or None}
         of_files |= {"--answer-prefix": None if answer_prefix == "auto" else answer_prefix}
         if ignored := [option for option, value in of_files.items() if value is not None]:
             raise BadInputError(f"{ignored[0]} is only for files", where="score --run", next_step="Remove it.")

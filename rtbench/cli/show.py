@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 @click.argument("cell", required=False)
 @click.option("--run", "run_name", metavar="NAME", help="Run to read.  [default: the latest]")
 @click.option("--extractor", metavar="NAME", help="Use the scores of another extractor.")
-@click.option("--wrong", "only", flag_value="wrong", help="Only wrong answers.")
-@click.option("--right", "only", flag_value="right", help="Only correct answers.")
+@click.option("--wrong", is_flag=True, help="Only wrong answers.")
+@click.option("--right", is_flag=True, help="Only correct answers.")
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Maximum number of samples.")
 @click.option("--prompts", is_flag=True, help="Show the prompts.")
 @format_option("text", "json")
@@ -31,20 +31,24 @@ def show(
     cell: str | None,
     run_name: str | None,
     extractor: str | None,
-    only: str | None,
+    wrong: bool,
+    right: bool,
     limit: int,
     prompts: bool,
     format_: str,
 ) -> None:
     """Show questions and completions of a cell. Shows extracted and gold answers too. Without CELL, list the cells."""
+    from rtbench.errors import BadInputError
     from rtbench.storage.runs import Runs
 
+    if wrong and right:
+        raise BadInputError("--wrong and --right exclude each other", where="show", next_step="Use one of them.")
     record = Runs(session.workspace).load(run_name)
     if cell is None:
         _list(record, format_)
         return
     rows = _samples(session, find_cell(session, record, cell), extractor)
-    rows = [row for row in rows if only is None or row["correct"] == (only == "right")][:limit]
+    rows = [row for row in rows if not (wrong and row["correct"]) and not (right and not row["correct"])][:limit]
     if format_ == "json":
         print_json(rows)
         return

@@ -31,11 +31,20 @@ def expand(matrix: ResolvedMatrix) -> Iterator[tuple[Cell, str | None]]:
                     next_step="Use two matrices, or give the student or teacher different names in the two blocks.",
                 )
     if not settings:
+        missing = _missing(matrix)
         raise BadInputError(
-            "there are no cells: its methods need teachers or students, and it has none",
+            f"there are no cells: its methods need {missing}, and it has none",
             where=f"matrix {matrix.name}",
-            next_step="Add `teachers:` and `students:`, or choose other methods.",
+            next_step=f"Add `{missing.partition(' ')[0]}:`, or choose other methods.",
         )
+
+
+def _missing(matrix: ResolvedMatrix) -> str:
+    """Return which models the methods of a matrix need and its blocks lack: ``teachers``, ``students`` or both."""
+    pairs = [(block, method) for block in matrix.blocks for method in block.methods]
+    teachers = any(method.uses_teacher and not block.teachers for block, method in pairs)
+    students = any(method.uses_student and not block.students for block, method in pairs)
+    return " and ".join(name for name, lacking in (("teachers", teachers), ("students", students)) if lacking)
 
 
 def _used(cell: Cell) -> object:

@@ -259,3 +259,27 @@ def test_traceback_of_a_failed_step_is_shown_on_request(cli: Cli, demo: Path) ->
     options = ("--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "1", "--plugin", "bad.py")
     assert "Traceback" not in cli("run", *options, code=1).stderr
     assert "in open" in cli("run", *options, "--traceback", code=1).stderr
+
+
+def test_matrix_without_cells_names_what_it_lacks(cli: Cli) -> None:
+    matrix = "name: m\ntasks: [parity]\nmethods: [{}]\n{}"
+    (cli.folder / "m.yaml").write_text(matrix.format("fine-tune-cot", "students: [parrot]\n"))
+    assert (
+        "its methods need teachers, and it has none\nAdd `teachers:`"
+        in cli("plan", "--matrix", "m.yaml", code=2).stderr
+    )
+    (cli.folder / "m.yaml").write_text(matrix.format("fine-tune", ""))
+    assert "its methods need students, and it has none" in cli("plan", "--matrix", "m.yaml", code=2).stderr
+    (cli.folder / "m.yaml").write_text(matrix.format("fine-tune-cot", ""))
+    assert "its methods need teachers and students, and it" in cli("plan", "--matrix", "m.yaml", code=2).stderr
+
+
+def test_wrong_and_right_exclude_each_other(cli: Cli) -> None:
+    assert "--wrong and --right exclude each other" in cli("show", "--wrong", "--right", code=2).stderr
+
+
+def test_run_of_an_own_task_is_scored_again_with_its_file(cli: Cli) -> None:
+    lines = [{"question": f"How many of {i}?", "answer": "4"} for i in range(20)]
+    cli("run", *own_task(cli, "number", lines), "--name", "mine")
+    assert "give the file again" in cli("score", "--run", "mine", code=2).stderr
+    assert "0" in cli("score", "--run", "mine", "--task", "mine.yaml").stdout
