@@ -103,7 +103,7 @@ class Session:
         other.__dict__.update(self.__dict__)
         other.environment = environment
         other._machine = machine or self._machine
-        other._models = {}
+        other._models = {}  # models were created with the other environment
         return other
 
     @property
