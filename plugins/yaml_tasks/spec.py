@@ -19,8 +19,8 @@ from rtbench.api import (
     convert,
     read_yaml,
 )
+from rtbench.scoring.answer_rule import AnswerType
 from rtbench.scoring.extraction import FilterStep, answer_rule
-from rtbench.scoring.rules import AnswerType
 from rtbench.twins import setting_of
 
 # Fields of lm_eval.config.task.TaskConfig (0.4.13), listed here because importing it takes a tenth of a second.

@@ -200,6 +200,7 @@ def _completions(recording: Recording, matched: Matched, dataset: str) -> list[C
                 prompt=entry.prompt or "",
                 text=entry.text,
                 reasoning=entry.reasoning,
+                thinking=entry.thinking,
                 finish_reason=entry.finish_reason,
             )
         )

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import msgspec
 
 from rtbench.errors import BadInputError
 from rtbench.plugin.models import ModelServices
 from rtbench.plugin.recordings import RecordingFormat
 from rtbench.plugin.registry import make
-from rtbench.schema.recordings import Recording
+from rtbench.schema.recordings import RecordedEntry, Recording
+from rtbench.scoring.parting import part_thinking
 
 
 def formats_of(services: ModelServices) -> list[RecordingFormat]:
@@ -27,7 +31,7 @@ def read_recording(
     key: str | None = None,
     task: str | None = None,
 ) -> Recording:
-    """Read a file of recorded completions.
+    """Read a file of recorded completions. Thinking in tags is parted from the answers.
 
     Args:
         path: the file.
@@ -41,9 +45,23 @@ def read_recording(
     """
     for recording_format in formats:
         if recording_format.matches(path):
-            return recording_format.read(path, model=model, key=key, task=task)
+            recording = recording_format.read(path, model=model, key=key, task=task)
+            return replace(recording, entries=tuple(map(without_thinking, recording.entries)))
     raise BadInputError(
         "no plugin knows this kind of file",
         where=str(path),
         next_step=f"Known formats: {', '.join(recording_format.name for recording_format in formats)}.",
     )
+
+
+def without_thinking(entry: RecordedEntry) -> RecordedEntry:
+    """Return a recorded completion whose thinking, in tags such as ``<think>``, is apart from its text.
+
+    Thinking in the first of two stages is left out, since only its conclusion was passed on.
+    """
+    thinking, text = part_thinking(entry.text)
+    reasoning = entry.reasoning if entry.reasoning is None else part_thinking(entry.reasoning)[1]
+    if thinking is None and reasoning == entry.reasoning:
+        return entry
+    parted = entry.thinking if thinking is None else thinking
+    return msgspec.structs.replace(entry, text=text.lstrip("\n"), reasoning=reasoning, thinking=parted)

@@ -138,6 +138,7 @@ def _completion(i: int, entry: RecordedEntry, recording: Recording) -> Completio
         prompt=entry.prompt or "",
         text=entry.text,
         reasoning=entry.reasoning,
+        thinking=entry.thinking,
         finish_reason=entry.finish_reason,
     )
 

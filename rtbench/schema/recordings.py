@@ -22,6 +22,8 @@ class RecordedEntry(Record, frozen=True, omit_defaults=True):
     """Position in the source's own order; used only where the question agrees or is missing."""
     reasoning: str | None = None
     """The rationale, verbatim, of a recording in two stages."""
+    thinking: str | None = None
+    """What a thinking model wrote in tags before ``text``."""
     answer: str | None = None
     """Gold answer, where the recording has it."""
     prompt: str | None = None

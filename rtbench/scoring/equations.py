@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from rtbench.scoring.text import term_value
+from rtbench.scoring.numbers import term_value
 
 _NUMBER = r"(?:[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?%?|[$€£]?\.\d+%?)(?![\da-wyz^]|x(?!\s*[\d$(]))"
 """``2x`` and ``2^4`` are not numbers; ``2x3`` begins with a number."""

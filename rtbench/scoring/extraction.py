@@ -10,7 +10,8 @@ from rtbench.schema.base import Record
 from rtbench.schema.completions import Completion
 from rtbench.schema.scores import Score, ScoreSummary
 from rtbench.schema.tasks import Sample
-from rtbench.scoring.rules import RULES, AnswerRule, AnswerType, RuleOptions, make_rule
+from rtbench.scoring.answer_rule import AnswerRule, AnswerType, RuleOptions
+from rtbench.scoring.rules import RULES, make_rule
 from rtbench.storage.files import convert
 
 FILTER = "rtbench"

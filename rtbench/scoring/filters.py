@@ -18,7 +18,8 @@ from typing import Any
 from lm_eval.api.filter import Filter
 from lm_eval.api.registry import filter_registry, register_filter
 
-from rtbench.scoring.rules import Found, RuleOptions, make_rule
+from rtbench.scoring.answer_rule import Found, RuleOptions
+from rtbench.scoring.rules import make_rule
 from rtbench.storage.files import convert
 
 NAME = "rtbench"
@@ -41,7 +42,7 @@ class AnswerFilter(Filter):  # type: ignore[misc]  # lm_eval ships no types
     Args:
         rule: name in :data:`rtbench.scoring.rules.RULES`.
         answer_prefix: text before the answer in the prompt's format; None where there is none.
-        options: fields of :class:`rtbench.scoring.rules.RuleOptions`.
+        options: fields of :class:`rtbench.scoring.answer_rule.RuleOptions`.
     """
 
     def __init__(self, rule: str, answer_prefix: str | None = None, **options: Any) -> None:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
-from rtbench.scoring.rules import AnswerRule
+from rtbench.scoring.answer_rule import AnswerRule
 from rtbench.twins import FOLDS, Narrator, Problem, Twin, TwinSetting, twin_data
 
 

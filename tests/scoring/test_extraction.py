@@ -20,9 +20,12 @@ from rtbench.recordings.scoring import FileScore
 from rtbench.schema.completions import Completion
 from rtbench.schema.scores import Score
 from rtbench.schema.tasks import Sample
+from rtbench.scoring.answer_rule import RuleOptions
 from rtbench.scoring.extraction import FilterExtractor, FilterStep, default_steps
-from rtbench.scoring.rules import RULES, KojimaRule, PaperRule, RuleOptions, make_rule
-from rtbench.scoring.text import finite, numbers_in, without_marks
+from rtbench.scoring.numbers import numbers_in
+from rtbench.scoring.published_rules import KojimaRule, PaperRule
+from rtbench.scoring.rules import RULES, make_rule
+from rtbench.scoring.text import finite, without_marks
 from tests.helpers.cli import ROOT
 from tests.helpers.recordings import score_file
 
@@ -381,7 +384,8 @@ def canonical(rule: str, kind: str, text: str, **options: Any) -> str | None:
         ("strict", "string", "Yajo", "yajo", True),
         ("kojima", "string", "Yajo", "yajo", False),
         ("flexible", "string", "ya-jo", "Yajo", True),
-        ("strict", "string", "ya-jo", "yajo", False),
+        ("strict", "string", "ya-jo", "yajo", True),
+        ("strict", "string", "3-4", "34", False),
         ("strict", "choice", "A", "B", False),
     ],
 )

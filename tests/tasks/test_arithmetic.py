@@ -20,7 +20,8 @@ from rtbench_tasks.svamp.twin import SvampTwin
 
 from rtbench.errors import BadInputError
 from rtbench.schema.base import Fold
-from rtbench.scoring.rules import RuleOptions, make_rule
+from rtbench.scoring.answer_rule import RuleOptions
+from rtbench.scoring.rules import make_rule
 from rtbench.twins import Narrator, Problem, Twin
 from tests.helpers import reading
 from tests.helpers.properties import check_explanations, check_extraction, check_folds, pens

@@ -16,7 +16,8 @@ from rtbench_tasks.strategy_qa.twin import StrategyTwin
 
 from rtbench.errors import BadInputError
 from rtbench.schema.base import Fold
-from rtbench.scoring.rules import RuleOptions, make_rule
+from rtbench.scoring.answer_rule import RuleOptions
+from rtbench.scoring.rules import make_rule
 from rtbench.twins import Narrator, Problem, Twin
 from tests.helpers.properties import check_explanations, check_extraction, check_folds, pens
 from tests.helpers.world_reading import ENDS, TABLE, listed_choices, read_commonsense, solve_commonsense, solve_strategy

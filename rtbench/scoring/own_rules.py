@@ -1,0 +1,156 @@
+"""Our own rules: ``strict`` and ``flexible``. docs/extraction.md says what they read, and why."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+
+from rtbench.scoring.answer_rule import AnswerRule, Found
+from rtbench.scoring.choices import comparable, last_choice, letters_for, mentions, stated_choice, text_mentions
+from rtbench.scoring.markup import plain
+from rtbench.scoring.numbers import as_value, numbers_in, same_number, stated_number
+from rtbench.scoring.parting import end_of_turn, follow_ups, part_thinking
+from rtbench.scoring.statements import opening, statements
+from rtbench.scoring.strings import same_string, stated_string, string_key, strings_in
+from rtbench.scoring.text import as_number, behind, finite, written
+
+_YES_NO = re.compile(
+    r"\byes or no\b|\byes/no\b|\bno (?:doubt|one|longer|more|further|matter|less|way|other|reason|problem)\b"
+    r"|(?<![\w-])(yes|no)(?![\w-])",
+    re.IGNORECASE,
+)
+_FOLLOW_UPS = 4
+"""Number of follow-up questions at which a text may end; a text that restates its question has one before its answer."""
+_WORD = re.compile(r"\w")
+
+
+class StrictRule(AnswerRule):
+    """The answer that is stated after the last prefix, ignoring case; none where the format's prefix is missing.
+
+    Numbers are compared as numbers. A choice is stated by its letter.
+    """
+
+    name = "strict"
+    version = 2
+    cites = "rtbench, docs/extraction.md"
+
+    def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
+        text = self._answer_part(text, prefix, choices)
+        rest = behind(text, prefix)
+        picked = None if rest is None else self._stated(plain(rest), choices)
+        return Found(picked, self._candidates(plain(text), choices), rest is not None)
+
+    def _answer_part(self, text: str, prefix: str | None, choices: Sequence[str]) -> str:
+        """Return a text without thinking, and without what a model writes after its answer."""
+        text = part_thinking(text)[1]
+        text = text[: end_of_turn(text)]
+        for at in follow_ups(text)[:_FOLLOW_UPS]:
+            head = text[:at]
+            if (
+                self._candidates(plain(head), choices) if prefix is None else behind(head, prefix) is not None
+            ) or statements(head):
+                return head
+        return text
+
+    def _stated(self, statement: str, choices: Sequence[str]) -> str | None:
+        """Return the answer that a plain text gives, which is all or the rest of a statement."""
+        kind = self.options.answer_type
+        if kind == "choice":
+            return stated_choice(statement, choices, letters_for(self.options.letters, choices), texts=False)
+        if kind == "number":
+            return stated_number(statement)
+        if kind == "yes_no":
+            return next(iter(_yes_no(statement)), None)
+        return stated_string(statement)
+
+    def _candidates(self, text: str, choices: Sequence[str]) -> Sequence[str]:
+        """Return all answers of the task's type in a plain text."""
+        kind = self.options.answer_type
+        if kind == "choice":
+            found = mentions(comparable(text), letters_for(self.options.letters, choices))
+            return [mention.letter for mention in found]
+        if kind == "number":
+            return numbers_in(text)
+        if kind == "yes_no":
+            return _yes_no(text)
+        return strings_in(text)
+
+    def matcher(self, gold: str) -> Callable[[str], bool]:
+        if self.options.answer_type == "number":
+            as_number(gold)
+            value = gold.replace(",", "").strip().removeprefix("$")
+            return lambda extracted: same_number(extracted, value)
+        if self.options.answer_type == "string":
+            return functools.partial(same_string, gold)
+        folded = gold.strip().casefold()
+        return lambda extracted: extracted.strip().casefold() == folded
+
+    def canonical(self, extracted: str) -> str:
+        if self.options.answer_type == "string":
+            return string_key(extracted)
+        value = finite(extracted) if self.options.answer_type == "number" else None
+        if value is None:
+            return extracted.strip().casefold()
+        exact = as_value(extracted)
+        if isinstance(exact, int):
+            return str(exact)
+        # Seven digits, or six decimals below 1: never coarser than the tolerances of `equal`.
+        return written(round(value, 6) if abs(value) < 1 else float(f"{value:.7g}"))
+
+
+class FlexibleRule(StrictRule):
+    """Like ``strict``, but an answer counts wherever a reader would find it.
+
+    Without the prefix it uses the last statement of another form, or else the last candidate. A choice may be stated by
+    its text.
+    """
+
+    name = "flexible"
+    version = 2
+
+    def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
+        text = self._answer_part(text, prefix, choices)
+        rest = behind(text, prefix)
+        if rest is not None and _WORD.search(rest) is not None:
+            # Other text counts only where nothing is stated: a stated answer may be invalid (a date that is no choice).
+            picked = self._last_statement(rest, choices, answers_only=True) or self._stated(plain(rest), choices)
+        else:
+            picked = self._last_statement(text, choices) or self.last(text, choices)
+        return Found(picked, self._candidates(plain(text), choices), rest is not None)
+
+    def _last_statement(self, text: str, choices: Sequence[str], *, answers_only: bool = False) -> str | None:
+        for statement in reversed(statements(text)):
+            if statement.of_answer or not (answers_only or self.options.answer_type == "string"):
+                said = plain(statement.text)
+                if not statement.brief:
+                    said = opening(said)
+                if (value := self._stated(said, choices)) is not None:
+                    return value
+        return None
+
+    def _stated(self, statement: str, choices: Sequence[str]) -> str | None:
+        if self.options.answer_type == "choice":
+            return stated_choice(statement, choices, letters_for(self.options.letters, choices), texts=True)
+        return super()._stated(statement, choices)
+
+    def last(self, text: str, choices: Sequence[str]) -> str | None:
+        text = plain(text)
+        if self.options.answer_type == "choice":
+            return last_choice(text, choices, letters_for(self.options.letters, choices))
+        if self.options.answer_type == "string":
+            lines = [line for line in text.splitlines() if line.strip()]
+            words = strings_in(lines[-1]) if lines else []
+            return words[-1] if words else None
+        candidates = self._candidates(text, choices)
+        return candidates[-1] if candidates else None
+
+    def _candidates(self, text: str, choices: Sequence[str]) -> Sequence[str]:
+        candidates = super()._candidates(text, choices)
+        if self.options.answer_type == "choice":
+            return [*candidates, *(mention.letter for mention in text_mentions(comparable(text), choices))]
+        return candidates
+
+
+def _yes_no(text: str) -> list[str]:
+    return [match[1].lower() for match in _YES_NO.finditer(text) if match[1]]

@@ -1,0 +1,64 @@
+"""Part a text into thinking, answer, and what a model wrote after its answer."""
+
+from __future__ import annotations
+
+import re
+
+_NAMES = r"think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis"
+_OPEN = re.compile(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷|<\|begin_of_thought\|>|<seed:think>", re.IGNORECASE)
+_CLOSE = re.compile(
+    rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|</seed:think>|<\|channel\|>final<\|message\|>",
+    re.IGNORECASE,
+)
+_TAGGED = re.compile(r"[<\[◁]")
+"""Any character that a tag or an end mark begins with."""
+_END_MARK = re.compile(
+    r"<\|(?:im_end|im_start|endoftext|end_of_text|eot_id|eom_id|end|start_header_id|end_header_id|user|assistant|"
+    r"return|endofturn)\|>|<0x0A>|</?s>|<eos>|<bos>|<(?:end|start)_of_turn>|\[/?INST\]|<｜[^｜<>]{1,30}｜>"
+)
+_FOLLOW_UP = re.compile(
+    r"\n[ \t]*(?:\*\*|#{1,4} ?)?(?:Q|Question|Problem|Exercise|User|Human|Student|Instruction|Input)(?: ?#?\d+)?(?:\*\*)? ?:"
+    r"|\n[ \t]*#{1,4} ?(?:Instruction|Question|Input|Problem)\b",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w")
+
+
+def part_thinking(text: str) -> tuple[str | None, str]:
+    """Return the thinking in a text, without its tags, and the rest.
+
+    Thinking ends with the last closing tag, even where the prompt held the opening one. Thinking that was cut has no
+    rest: the text after an opening tag that is never closed is all thinking.
+
+    Returns:
+        None and the text, where it has no such tags.
+    """
+    if _TAGGED.search(text) is None:
+        return None, text
+    closing = None
+    for closing in _CLOSE.finditer(text):  # noqa: B007 - the last match
+        pass
+    rest = closing.end() if closing else 0
+    opened = _OPEN.search(text, rest)
+    if opened is not None:  # cut while thinking
+        return _OPEN.sub("", text[:rest] + text[opened.start() :]), text[rest : opened.start()]
+    if closing is None:
+        return None, text
+    return _OPEN.sub("", text[: closing.start()]), text[rest:]
+
+
+def end_of_turn(text: str) -> int:
+    """Return where a chat's end mark ends the text; its length where there is none."""
+    if "<" not in text and "[" not in text:
+        return len(text)
+    for mark in _END_MARK.finditer(text):
+        if _WORD.search(text, 0, mark.start()):
+            return mark.start()
+    return len(text)
+
+
+def follow_ups(text: str) -> list[int]:
+    """Return where the text goes on with another question, as models do that do not stop."""
+    if "\n" not in text or (":" not in text and "#" not in text):
+        return []
+    return [match.start() for match in _FOLLOW_UP.finditer(text)]

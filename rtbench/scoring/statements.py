@@ -1,0 +1,119 @@
+"""Find where a text states its answer: after the format's prefix, in a box, after ``####``, or in words."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import NamedTuple
+
+_BOX = re.compile(r"\\f?boxed\s*\{")
+_NOUN = r"answer|choice|option|response|solution|result"
+_IS = r"(?:is|was|equals|would be|will be|should be|must be|has to be|can only be)"
+_SAID = re.compile(
+    r"(?P<hash>^\s*#{4}(?!#))"
+    rf"|\b(?P<noun>{_NOUN})\b"
+    rf"(?:(?P<between>[^.!?\n:=,]{{0,60}}?)\b{_IS}(?!\w)|(?P<label>[\s*_\"')]{{0,6}}(?:to [^.!?\n:=,]{{1,40}}?)?[:=][*_]*))"
+    r"|(?P<other>答案(?:是|为|：|:)|答えは)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_TASK = re.compile(
+    r"\b(?:for|get|find|reach|check|explain|know|give|want|to|at|this|that|our|your|an|one|no)\s+(?:(?:the|final|correct)\s+)*$",
+    re.IGNORECASE,
+)
+_HINTS = re.compile(r"nswer|hoice|ption|esponse|olution|esult|NSWER|HOICE|PTION|####|boxed|答")
+_CORRECT = re.compile(
+    r"\b(?:is|as|being)\s+(?:the\s+)?(?:most\s+)?(?:correct|right|best|likely|appropriate|suitable|final)\b"
+    rf"(?:\s+(?:{_NOUN}|one|fit))?",
+    re.IGNORECASE,
+)
+_SENTENCE_END = re.compile(r"[.!?\n]\s|\n|,\s")
+_WORD = re.compile(r"\w")
+
+
+MOST = 40
+"""Number of statements that are considered, from the end. More come from models that cannot stop."""
+LONGEST = 600
+"""Maximum characters of a statement."""
+
+
+class Statement(NamedTuple):
+    """A place at which a text states its answer."""
+
+    text: str
+    """What is stated, up to the end of the text, of its line, or of its box; with its markup."""
+    start: int
+    of_answer: bool
+    """True where it can only be the answer: a box, ``####``, or a sentence about the answer."""
+    brief: bool = False
+    """True for a box and ``####``, which hold nothing but the answer."""
+
+
+def boxes(text: str) -> list[Statement]:
+    """Return the contents of the last boxes, outermost first where they are nested."""
+    found: deque[Statement] = deque(maxlen=MOST)
+    end = 0
+    for match in _BOX.finditer(text) if "boxed" in text or "fbox" in text else ():
+        if match.start() < end:
+            continue
+        depth, at, limit = 1, match.end(), min(len(text), match.end() + LONGEST)
+        while at < limit and depth:
+            depth += (text[at] == "{") - (text[at] == "}")
+            at += 1
+        end = at
+        content = text[match.end() : at if depth else at - 1]
+        found.append(Statement(content, match.start(), of_answer=True, brief=True))
+    return list(found)
+
+
+def statements(text: str) -> list[Statement]:
+    """Return the last places at which a text states an answer without the format's prefix, in order of appearance."""
+    if _HINTS.search(text) is None and " correct" not in text:
+        return []
+    said = deque((match for match in _SAID.finditer(text) if _states(match)), maxlen=MOST)
+    found = boxes(text)
+    for match in said:
+        brief = match["hash"] is not None
+        of_answer = brief or match["other"] is not None or match["noun"].lower() == "answer"
+        paragraph = _paragraph(text[match.end() : match.end() + LONGEST])
+        found.append(Statement(paragraph, match.start(), of_answer, brief))
+    for match in deque(_CORRECT.finditer(text), maxlen=MOST):
+        found.append(Statement(_before(text, match.start()), match.start(), of_answer=False))
+    return sorted(found, key=lambda statement: statement.start)
+
+
+def _states(match: re.Match[str]) -> bool:
+    """Return whether a match of :data:`_SAID` is a statement, and not the beginning of a solution."""
+    if match["label"] is None:
+        return True
+    text = match.string
+    if _TASK.search(text, max(0, match.start() - 24), match.start()):
+        return False  # "how to get the answer:"
+    follows = text[match.end() : match.end() + 3].lstrip(" ")
+    return match["noun"].lower() in {"answer", "choice"} or not follows.startswith("\n")  # "the solution:"
+
+
+def _paragraph(text: str) -> str:
+    """Return the first paragraph that has words."""
+    head = len(text) - len(text.lstrip("\n\r \t*_:>-"))
+    end = text.find("\n\n", head)
+    return text if end < 0 else text[:end]
+
+
+def _before(text: str, end: int) -> str:
+    """Return the part of a sentence before ``end``, from its last comma."""
+    start = max(0, end - 200)
+    for match in _SENTENCE_END.finditer(text, start, end):
+        start = match.end()
+    return text[start:end]
+
+
+def opening(statement: str) -> str:
+    """Return the beginning of a statement in words: its first line with words, or its first eight words where it is long.
+
+    "Answer: 42 km" states its answer, but "Answer: to find the total, add the 12 boxes" begins a solution.
+    """
+    line = next((line for line in statement.splitlines() if _WORD.search(line)), "")
+    words = line.split()
+    if line.rstrip().endswith("?"):  # a repeated question
+        return ""
+    return line if len(words) <= 12 else " ".join(words[:8])
