@@ -14,6 +14,7 @@ class Equations(Curator):
     """Drops rationales with an equation that does not hold. Equations that cannot be computed are ignored."""
 
     name = "equations"
+    version = 2
 
     def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
         return [c for c in candidates if all(equation.holds for equation in equations_in(c.example.rationale or ""))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -29,15 +28,13 @@ from rtbench.api import (
     content_key,
     convert,
 )
+from rtbench.scoring.answer_rule import RuleOptions
 from rtbench.scoring.extraction import FilterExtractor, FilterStep, default_steps, rule_of
+from rtbench.scoring.golds import meant, wrong_gold
 from rtbench.scoring.rules import RULES
 from rtbench.twins import Twin, setting_of, twin_data, twin_fingerprint
 
 DEFAULT_EXTRACTOR = "flexible"
-_LETTERS = "ABCDE"
-"""Choice letters that extractors read, where the task does not state any."""
-_LIKELY_LETTERS = frozenset("ABCDEFGHIJ")
-"""Golds for which an error hints at ``letters``."""
 
 
 class YamlTask(Task):
@@ -226,33 +223,26 @@ class YamlTask(Task):
             BadInputError: a gold is not of the task's type.
         """
         for sample in samples:
-            if not self._is_gold(sample.answer.strip()):
-                raise self._wrong_gold(sample, path, knobs)
+            if (wrong := self._wrong_gold(sample, path, knobs)) is not None:
+                raise wrong
 
     @property
     def _letters(self) -> str:
-        return self.spec.letters or _LETTERS
+        return self.spec.letters or RuleOptions(answer_type=self.spec.answer_type).letters
 
-    def _is_gold(self, gold: str) -> bool:
-        kind = self.info.answer_type
-        if kind == "number":
-            return _is_number(gold)
-        if kind == "yes_no":
-            return gold.lower() in {"yes", "no"}
-        if kind == "choice":
-            return gold in set(self._letters)
-        return bool(gold)
-
-    def _wrong_gold(self, sample: Sample, path: Path | None, knobs: str) -> BadInputError:
-        kind = self.info.answer_type
-        among = f" ({self._letters})" if kind == "choice" else ""
-        what = f"the gold answer {sample.answer!r} is not of type {kind}{among}"
+    def _wrong_gold(self, sample: Sample, path: Path | None, knobs: str) -> BadInputError | None:
+        kind, letters = self.spec.answer_type, self._letters
+        what = wrong_gold(sample.answer, kind, letters, sample.choices)
+        if what is None:
+            return None
         if path is not None:
             where, whose = f"{path}, record {sample.index + 1}", "data"
         else:
             where, whose = f"{self.file.path}: twin, sample {sample.index}", "twin"
-        key = "letters" if kind == "choice" and sample.answer.strip() in _LIKELY_LETTERS else "answer_type"
-        next_step = f"Fix the {whose}, or `{key}` in {self.file.path}."
+        key = "letters" if kind == "choice" and not sample.choices else "answer_type"
+        hint = meant(sample.answer, kind, letters, sample.choices)
+        next_step = f"Write {hint}, " if hint else f"Fix the {whose}, "
+        next_step += f"or change `{key}` in {self.file.path}."
         if knobs:
             what += f", with the knobs {knobs}"
             next_step = (
@@ -352,15 +342,6 @@ def _random_accuracy(spec: TaskSettings) -> float | None:
     if spec.random_accuracy is not None:
         return spec.random_accuracy
     return {"yes_no": 0.5, "choice": None}.get(spec.answer_type, 0.0)
-
-
-def _is_number(text: str) -> bool:
-    """Return whether a gold is a finite number, as extractors read it: with thousands separators and a dollar sign."""
-    plain = text.replace(",", "").strip().removeprefix("$")
-    try:
-        return "_" not in plain and math.isfinite(float(plain))
-    except ValueError:
-        return False
 
 
 def _moved(sample: Sample, by: int) -> Sample:

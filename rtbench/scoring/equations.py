@@ -2,93 +2,33 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
-from rtbench.scoring.numbers import term_value
+from rtbench.scoring.markup import plain
+from rtbench.scoring.terms import Term, Token, start_of_term, term_at, tokens_of
 
-_NUMBER = r"(?:[$€£]?\d(?:[\d,]*\d)?(?:\.\d+)?%?|[$€£]?\.\d+%?)(?![\da-wyz^]|x(?!\s*[\d$(]))"
-"""``2x`` and ``2^4`` are not numbers; ``2x3`` begins with a number."""
-_UNIT = r"(?:\s+[a-z]+){0,2}?"
-"""``5 red apples + 3 apples = 8 apples``: up to two words after a number are its unit."""
-_TERM = rf"(?:\(\s*)*-?{_NUMBER}{_UNIT}(?:\s*\))*"
-_OPERATOR = r"\s*(?:[-+*/×÷x]|\bof\b|\btimes\b|\bplus\b|\bminus\b|\bdivided by\b)\s*"
-_SIDE = rf"{_TERM}(?:{_OPERATOR}{_TERM})*"
-_EQUATION = re.compile(rf"(?<![\w.,/^]){_SIDE}(?:\s*=\s*{_SIDE})+", re.IGNORECASE)
 _PIECES = re.compile(r"\.\s+|\n")
 _CLAUSES = re.compile(r"[,;:]\s+|\s(?:so|and|then|which)\s", re.IGNORECASE)
-_LATEX_FRACTION = re.compile(r"\\[dt]?frac\{([^{}\\]*)\}\{([^{}\\]*)\}")
-_LATEX_TEXT = re.compile(r"\\(?:text|mathrm|boxed|textbf|mathbf)\{([^{}]*)\}")
-_LATEX = {
-    "\\times": "×", "\\cdot": "×", "\\div": "÷", "\\%": "%", "\\$": "$", "\\left": "", "\\right": "",
-    "\\(": "", "\\)": "", "\\[": "", "\\]": "", "\\,": "", "\\ ": " ",
-}  # fmt: skip
-_BOLD = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 _EQUALS = re.compile(r"\s+(?:equals|is equal to)\s+(?=[-($€£]?\s*[\d.])", re.IGNORECASE)
-_DOLLARS = re.compile(r"\$(?=\S)([^$\n]*=[^$\n]*?)(?<=[\s\d)])\$(?!\d)")
+_DOLLARS = re.compile(r"\$(?=\S)([^$\n]*=[^$\n]*?)(?<=[\s\d)}])\$(?!\d)")
 """``$4 \\times 5 = 20$``: LaTeX between dollar signs, not an amount of dollars."""
+_TIMES = re.compile(r"(?<=[\d)%])\s?[x×·⋅∙*]\s?(?=[\d($€£.])", re.IGNORECASE)
+_QUOTIENT = re.compile(r"(?<=\d)\s?[rR]\s?(?=\d)")
+_BROKEN_LINE = re.compile(r"\s*\n\s*&?\s*(?==\s)")
+_LIST_MARK = re.compile(r"\s*\(?(?:\d{1,2}|[a-zA-Z])[.)]\s+")
+_OF_CALENDARS = frozenset(["day", "week", "month", "year"])
+_SIGN = re.compile(r"[=≈]|equal|\\(?:approx|sim)\b")
+_ATTEMPTS = 4
+"""Number of places at which a left side is tried to begin."""
 _LONGEST = 500
-"""Maximum characters of a sentence. Longer ones come from students that cannot stop, and the patterns are slow on
-them."""
-_CALCULATION = re.compile(rf"\d\D*?{_OPERATOR}\(?\s*[$€£]?[\d.]", re.IGNORECASE)
-_BARE = re.compile(rf"\s*-?{_NUMBER}{_UNIT}\s*", re.IGNORECASE)
-_GOES_ON_BEFORE = re.compile(r"(?:[-+*/×÷^)%=]|\d)\s*$")
-_GOES_ON_AFTER = re.compile(r"\s*[-+*/×÷^(]|\s+\d|[^\W\d_]")
-_BULLET = re.compile(r"\s*[-*+]\s*$")
-_SIGNS = {"of": "*", "times": "*", "plus": "+", "minus": "-", "divided by": "/"}
-_WORDS = re.compile(r"\b(?:of|times|plus|minus|divided by)\b", re.IGNORECASE)
-_TIMES = re.compile(r"(?<=[\d)%])\s*[x×]\s*(?=[\d($€£.])", re.IGNORECASE)
-_LETTERS = re.compile(r"[a-z]+", re.IGNORECASE)
-_MARKS = re.compile(r"[$€£,]")
-_PERCENT = re.compile(r"(\d[\d.]*|\.\d+)%")
-_LEADING_ZERO = re.compile(r"(?<![\d.])0+(?=\d)")
-_DECIMALS = re.compile(r"\.(\d+)\D*$")
-_DATE = re.compile(r"\d+\s*/\s*\d+\s*/\s*\d+")
-_MEASURES = frozenset(
-    [
-        "second",
-        "minute",
-        "hour",
-        "day",
-        "week",
-        "month",
-        "year",
-        "inch",
-        "inche",
-        "feet",
-        "foot",
-        "yard",
-        "mile",
-        "meter",
-        "metre",
-        "kilometer",
-        "cm",
-        "km",
-        "kg",
-        "gram",
-        "pound",
-        "ounce",
-        "cent",
-        "penny",
-        "pennie",
-        "nickel",
-        "dime",
-        "quarter",
-        "dollar",
-        "dozen",
-        "liter",
-        "litre",
-        "gallon",
-        "pint",
-        "quart",
-        "ml",
-        "mph",
-        "percent",
-    ]
+"""Maximum characters of a sentence. Longer ones come from students that cannot stop."""
+_REMAINDER = re.compile(
+    r"(?:[\s,(]|with|and|an?)*\b(?:R|r|rem|rem\.|remainder)\b(?:\s+(?:of|is)|\s*[=:])?\s*(\d+)"
+    r"|[\s,(]*(?:with|and|leaving|leaves)\s+(\d+)\s+(?:\w+\s+)?(?:left|remaining|over|leftover)\b"
 )
-"""Units of measurement. Two of them in one equation mean a conversion, which is not checked."""
 
 
 @dataclass(frozen=True)
@@ -96,92 +36,156 @@ class Equation:
     """Two sides that a text claims to be equal."""
 
     text: str
-    left: float
-    right: float
-    tolerance: float
-    """Half of the last digit of a rounded side."""
-    percent: bool = False
-    """True where a side is a percentage; many write ``1 / 4 * 100 = 25%``."""
-
-    @property
-    def holds(self) -> bool:
-        """Return whether the sides are equal, up to rounding and, with a percentage, a factor of 100."""
-        return self._near(self.right) or (
-            self.percent and (self._near(100 * self.right) or self._near(self.right / 100))
-        )
-
-    def _near(self, right: float) -> bool:
-        scale = max(self.right, right) / self.right if self.right > 0 and right > 0 else 1.0
-        return abs(self.left - right) <= self.tolerance * scale + 1e-9 * max(abs(self.left), abs(right))
+    left: Fraction
+    right: Fraction
+    holds: bool
+    """True where the sides are equal: up to the rounding of a decimal that is a side alone and, where a side is a
+    percentage, up to a factor of 100 (many write ``1 / 4 * 100 = 25%``)."""
 
 
 def equations_in(text: str) -> Iterator[Equation]:
     """Yield the equations of a text that can be computed.
 
-    They have numbers with units, percent and currency signs, and the four operations as signs or words. Chains such as
-    ``2 + 3 = 5 * 2 = 10`` are yielded pair by pair. An equation is skipped if it begins with a bare number, contains a
-    variable, a power, a date or two units of measurement, or continues before or after the match.
+    They have numbers with units, separators, percent and currency signs, fractions, roots and whole powers, and the
+    four operations as signs or words. Chains such as ``2 + 3 = 5 * 2 = 10`` are yielded pair by pair. An equation is
+    skipped if it begins with a bare number, contains a variable, a time, a date or two units of measurement, or
+    continues before or after what can be computed.
     """
-    for line in _pieces(_without_markup(text)):
-        if "=" not in line or len(line) > _LONGEST:
+    if _SIGN.search(text) is None:
+        return
+    for sentence in _sentences(text):
+        if len(sentence) > _LONGEST or ("=" not in sentence and "≈" not in sentence):
             continue
-        for match in _EQUATION.finditer(line):
-            sides = match.group().split("=")
-            before = line[: match.start()]
-            if (_GOES_ON_BEFORE.search(before) and not _BULLET.fullmatch(before)) or not _CALCULATION.search(sides[0]):
-                sides = sides[1:]
-            if _GOES_ON_AFTER.match(line[match.end() :]):
-                sides = sides[:-1]
-            for left, right in itertools.pairwise(sides):
-                equation = _equation(left, right)
-                if equation is not None:
-                    yield equation
+        tokens = tokens_of(sentence)
+        signs = [place for place, token in enumerate(tokens) if token.kind == "equals"]
+        for number, sign in enumerate(signs):
+            begin = signs[number - 1] + 1 if number else 0
+            equation = _equation(tokens, sign, begin, sentence)
+            if equation is not None:
+                yield equation
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """Yield sentences and lines (the dash of a list's next line is not a minus); a long sentence clause by clause."""
+def _sentences(text: str) -> Iterator[str]:
+    """Yield sentences and lines, without markup and list numbers; a long sentence clause by clause."""
+    text = _DOLLARS.sub(r"\1", text)
+    text = _BROKEN_LINE.sub(" ", plain(text)).replace("...", "…").replace("&", " ")
     for sentence in _PIECES.split(text):
-        yield from [sentence] if len(sentence) <= _LONGEST else _CLAUSES.split(sentence)
+        yield from map(_calculation, [sentence] if len(sentence) <= _LONGEST else _CLAUSES.split(sentence))
 
 
-def _without_markup(text: str) -> str:
-    """Return a text with calculations in plain text instead of LaTeX and Markdown, which chat models use."""
-    text = text.replace("\u2212", "-")
-    if "\\" in text:
-        text = _LATEX_FRACTION.sub(r"(\1) / (\2)", text)
-        text = _LATEX_TEXT.sub(r" \1 ", text)
-        for command, sign in _LATEX.items():
-            text = text.replace(command, sign)
-    text = _EQUALS.sub(" = ", _BOLD.sub(r"\1", text))
-    return _DOLLARS.sub(r"\1", text)
+def _calculation(clause: str) -> str:
+    """Return a clause without a list number, with one spelling of equals signs and of signs between numbers."""
+    mark = _LIST_MARK.match(clause)
+    clause = _EQUALS.sub(" = ", clause[mark.end() :] if mark else clause)
+    return _QUOTIENT.sub(" remainder ", _TIMES.sub(" × ", clause)) if _SIGN.search(clause) else clause
 
 
-def _equation(left: str, right: str) -> Equation | None:
-    if not any(_CALCULATION.search(side) for side in (left, right)):
+def _equation(tokens: Sequence[Token], sign: int, begin: int, sentence: str) -> Equation | None:
+    """Return the equation around an equals sign; its left side begins at the token ``begin`` or later."""
+    found = _left_side(tokens, sign, begin, sentence)
+    right = term_at(tokens, sign + 1, sentence, right=True) if sign + 1 < len(tokens) else None
+    if found is None or right is None or _goes_on(tokens, right.end):
         return None
-    words = {word.casefold().removesuffix("s") for word in _LETTERS.findall(f"{left} {right}")}
-    values = (_value_of(left), _value_of(right))
-    if "$" in left + right:
-        words.add("dollar")
-    if len(words & _MEASURES) > 1 or values[0] is None or values[1] is None:
+    left, start = found
+    bare = not left.calculated and (begin == 0 or start != begin)
+    if bare or not (left.calculated or right.calculated) or _converts(left, right):
         return None
-    tolerance = max(_half_digit(left), _half_digit(right))
-    percent = "%" in left + right
-    return Equation(f"{left.strip()} = {right.strip()}", values[0], values[1], tolerance, percent)
+    end = tokens[right.end - 1].end
+    holds = _equal(left, right, roughly=tokens[sign].text == "≈") or _divides(
+        left, right, tokens[sign - 1], sentence[end : end + 60]
+    )
+    if not holds and left.spaced != right.spaced:
+        return None  # "= 105 105": a number that is repeated
+    return Equation(sentence[tokens[start].start : end].strip(), left.value, right.value, holds)
 
 
-def _half_digit(side: str) -> float:
-    """Return half of a side's last digit if it is a bare number with decimals, which may be rounded; else 0."""
-    decimals = _DECIMALS.search(side)
-    if decimals is None or not _BARE.fullmatch(side):
-        return 0.0
-    return 0.5 * 10.0 ** -len(decimals[1]) * (0.01 if "%" in side else 1.0)
+def _converts(left: Term, right: Term) -> bool:
+    """Return whether two units of measurement, or a date and a time, make the sides incomparable."""
+    measures = left.measures | left.last_measure | right.measures
+    if not left.operators:  # with operators, the unit of the result may differ: 45 dollars / 5 dollars = 9 weeks
+        measures |= right.last_measure
+    dated = (left.fraction or right.fraction) and not measures.isdisjoint(_OF_CALENDARS)  # "3/10 + 5 days = 3/15"
+    return len(measures) > 1 or "dozen" in measures or dated
 
 
-def _value_of(side: str) -> float | None:
-    if _DATE.search(side):
-        return None
-    term = _WORDS.sub(lambda match: _SIGNS[match.group().casefold()], side)
-    term = _TIMES.sub("*", term).replace("÷", "/").replace("×", "*")
-    term = _MARKS.sub("", _LETTERS.sub("", term))
-    return term_value(_LEADING_ZERO.sub("", _PERCENT.sub(r"(\1/100)", term)))
+def _left_side(tokens: Sequence[Token], sign: int, begin: int, sentence: str) -> tuple[Term, int] | None:
+    """Return the term that ends before an equals sign, and its first token."""
+    start = max(begin, start_of_term(tokens, sign))
+    for _ in range(_ATTEMPTS):
+        if start == sign or not _may_begin(tokens, start, begin):
+            return None
+        term = term_at(tokens, start, sentence)
+        if term is None or term.end == sign:
+            return None if term is None else (term, start)
+        if tokens[term.end - 1].kind != "word":
+            return None
+        start = term.end  # "She has 5 left and 3 + 4 = 7": the words were no unit
+    return None
+
+
+def _may_begin(tokens: Sequence[Token], start: int, begin: int) -> bool:
+    """Return whether a left side can begin at a token: after a sign or a variable it cannot."""
+    before = tokens[start - 1] if start > begin else None
+    first = tokens[start]
+    if first.kind in ("operator", "percent", "close"):
+        signed = first.text == "-" and start + 1 < len(tokens) and tokens[start + 1].start == first.end
+        return first.text == "-" and (
+            before is None
+            or before.kind == "open"
+            or (before.kind == "other" and before.text in ":,;-–")
+            or (before.kind == "joint" and signed)
+        )
+    if before is None or before.kind not in ("other", "word"):
+        return True
+    if before.kind == "word":
+        return first.kind != "open" or before.end < first.start  # "f(2)" is a function
+    if before.text in ",.'" and before.end == first.start:
+        return False  # digits of a longer number
+    return not before.text[-1].isalnum()  # "2x 3 = 6" has a variable, "8:45 + 1" a time
+
+
+def _goes_on(tokens: Sequence[Token], end: int) -> bool:
+    """Return whether a right side continues with something that cannot be computed."""
+    if end == len(tokens):
+        return False
+    after, before = tokens[end], tokens[end - 1]
+    if after.kind == "operator" or (after.kind == "open" and before.kind in ("number", "close")):
+        return True
+    if before.kind != "word" and (after.kind in ("number", "root") or after.text[0].isdigit()):
+        return True
+    return after.kind == "word" and after.start == before.end and before.kind != "percent"
+
+
+def _equal(left: Term, right: Term, *, roughly: bool) -> bool:
+    pairs = [(left.value, right.value)]
+    if left.percent or right.percent:
+        pairs += [(left.value, 100 * right.value), (left.value, right.value / 100)]
+    pairs += [(value, right.value * (100 if right.percent else 1)) for value in left.others]
+    pairs += [(value, right.value) for value in left.others]
+    pairs += [(left.value, value) for value in right.others]
+    exact = left.whole and right.whole and not left.percent and not right.percent
+    for one, other in pairs:
+        if roughly:
+            tolerance = max(_rounding(left), _rounding(right), Fraction(1, 2), abs(other) / 20)
+        elif exact and one.denominator == other.denominator == 1:
+            tolerance = Fraction(0)
+        else:
+            scale = max(abs(other / right.value), Fraction(1)) if right.value else Fraction(1)
+            tolerance = max(_rounding(left), _rounding(right)) * scale + max(abs(one), abs(other)) / 10**9
+        if abs(one - other) <= tolerance:
+            return True
+    return False
+
+
+def _rounding(term: Term) -> Fraction:
+    return term.digit if term.endless else term.digit / 2
+
+
+def _divides(left: Term, right: Term, divisor: Token, follows: str) -> bool:
+    """Return whether a side is a whole quotient whose remainder is stated after it: ``17 / 5 = 3 remainder 2``."""
+    stated = _REMAINDER.match(follows)
+    if stated is None or right.calculated or divisor.kind != "number" or not divisor.value:
+        return False
+    remainder = int(stated[1] or stated[2])
+    below = Fraction(divisor.value.denominator) if divisor.fraction else divisor.value
+    return remainder < below and right.value + remainder / below == left.value

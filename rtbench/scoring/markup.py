@@ -11,10 +11,14 @@ import unicodedata
 
 _MARKS = re.compile(r"[\\{<>&*_`~\u0080-\U0010ffff]|^[ \t]*[-+#]", re.MULTILINE)
 """Any character that plain text does not need. Without one of them, a text is plain."""
+_RAISED = re.compile(r"<(su[pb])>([^<>\n]{1,20})</\1>", re.IGNORECASE)
 _TAG = re.compile(r"</?[A-Za-z][^<>\n]{0,300}>")
 _ENTITY = re.compile(r"&(?:[A-Za-z]{2,8}|#\d{1,6}|#x[0-9A-Fa-f]{1,6});")
 _INVISIBLE = re.compile("[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufe00-\ufe0f\ufeff]")
-_FRACTION = re.compile(r"(\d?)\s*\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
+_FRACTION = re.compile(r"(?:(\d)\s*)?\\[dtc]?frac\s*(?:\{([^{}]*)\}|(\d))\s*(?:\{([^{}]*)\}|(\d))")
+_ENVIRONMENT = re.compile(r"\\(?:begin|end)\s*\{[A-Za-z*]{1,20}\}(?:\{[^{}]{0,20}\})?")
+_ROOT = re.compile(r"\\sqrt\s*\{([^{}]*)\}")
+_SIMPLE = re.compile(r"\s*-?[\d.]+\s*")
 _THIN_SPACE = re.compile(r"(?<=\d)\\[,;: ](?=\d{3})")
 _SPACING = re.compile(r"\\[,;:! ]|\\q?quad\b|\\(?:left|right|big|Big|displaystyle|limits)\b")
 _WRAPPERS = (
@@ -32,7 +36,7 @@ _ESCAPED = re.compile(r"\\([$%#&_{}~^])")
 _BRACES = str.maketrans({"{": None, "}": None})
 _DELIMITER = re.compile(r"\\[()\[\]]")
 _EMPHASIS = (
-    re.compile(r"(?<![\w*])\*{1,3}(?=[^\s*])([^*\n]{1,200}?)(?<=[^\s*])\*{1,3}(?![\w*])"),
+    re.compile(r"(?<![\w*%)\]$])\*{1,3}(?=[^\s*])([^*\n]{1,200}?)(?<=[^\s*])\*{1,3}(?![\w*$(])"),
     re.compile(r"(?<![\w_])_{1,3}(?=[^\s_])([^_\n]{1,200}?)(?<=[^\s_])_{1,3}(?![\w_])"),
 )
 _STRUCK = re.compile(r"~~[^~\n]{1,300}~~")
@@ -46,7 +50,7 @@ _SIGNS = str.maketrans(
     {
         **dict.fromkeys("‐‑‒–−﹣－", "-"),
         **dict.fromkeys("‘’‛′＇", "'"),
-        **dict.fromkeys("“”„‟″＂", '"'),
+        **dict.fromkeys("“”„‟″＂«»「」『』", '"'),
         "×": "×",
         "∗": "*",
         "∕": "/",
@@ -69,6 +73,7 @@ def plain(text: str) -> str:
     if _MARKS.search(text) is None:
         return text
     if "<" in text:
+        text = _RAISED.sub(lambda match: f"{'^' if match[1].lower() == 'sup' else '_'}{match[2]}", text)
         text = _TAG.sub("", text)
     if "&" in text:
         text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
@@ -104,12 +109,14 @@ def _latex(text: str) -> str:
     """Return the text with LaTeX commands replaced by what they show."""
     text = text.replace("{,}", ",")
     text = _THIN_SPACE.sub(" ", text)
+    text = _ENVIRONMENT.sub(" ", text)
     text = _SPACING.sub("", text)
     text = _ESCAPED.sub(r"\1", text) if "\\" in text else text
     for _ in range(4):  # wrappers are nested, but not deeply
         text, wrapped = _WRAPPED.subn(r"\1", text)
+        text, roots = _ROOT.subn(_root, text)
         text, fractions = _FRACTION.subn(_fraction, text)
-        if not wrapped and not fractions:
+        if not wrapped and not roots and not fractions:
             break
     text = _DELIMITER.sub(" ", text)
     text = _COMMAND.sub(lambda match: _COMMANDS.get(match[1], " "), text)
@@ -119,6 +126,10 @@ def _latex(text: str) -> str:
 def _fraction(match: re.Match[str]) -> str:
     whole, *parts = match.groups()
     above, below = parts[0] or parts[1] or "", parts[2] or parts[3] or ""
-    simple = all(re.fullmatch(r"\s*-?[\d.]+\s*", part) for part in (above, below))
+    simple = all(map(_SIMPLE.fullmatch, (above, below)))
     text = f"{above.strip()}/{below.strip()}" if simple else f"({above})/({below})"
     return f"{whole} {text}" if whole else text
+
+
+def _root(match: re.Match[str]) -> str:
+    return f"√{match[1].strip()}" if _SIMPLE.fullmatch(match[1]) else f"√({match[1]})"

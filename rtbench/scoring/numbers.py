@@ -23,7 +23,7 @@ _CODE = rf"(?:\b(?:{_CODES}|Rs\.?|US|CA|AU|NZ|HK|SG|C|A|R|S))"
 # Digits inside a word ("Q1") are not a number. The pattern begins with a plain set of characters, so that the engine
 # skips all others quickly. Lookbehinds after the first character check the text before; the sign is checked separately.
 _START = r"[\d.](?<![A-Za-z_\d].)(?<!\d\..)"
-_NUMBER = re.compile(
+NUMBER = (
     _START + r"(?:(?<=\.)\d+|(?<=\d)(?:"
     r"\d{0,2}(?:,\d{3})+(?!\d)(?:\.\d+)?"  # 1,250,000.50
     r"|\d?(?:,\d{2})+,\d{3}(?!\d)(?:\.\d+)?"  # 12,50,000
@@ -34,6 +34,8 @@ _NUMBER = re.compile(
     r"|\d*,\d{1,2}(?![\d,])"  # 12,50
     r"|\d*(?:\.\d+)?))"
 )
+"""Pattern of a number with separators, without sign, currency and what may follow it."""
+_NUMBER = re.compile(NUMBER)
 _PLAIN = re.compile(rf"{_START}(?:(?<=\d)\d*(?:\.\d+)?|(?<=\.)\d+)", re.ASCII)
 """A faster pattern for texts in which :data:`_SPECIAL` finds nothing."""
 _SPECIAL = re.compile(rf"\d[,':/^eE ]\d|\d\s?[×*x]\s?10|[-{_CURRENCIES}][\d.{_CURRENCIES}]|[A-Z]\d|\.\d{{3}}\.")
@@ -87,14 +89,15 @@ def find_numbers(text: str, *, words: bool = False) -> Iterator[Number]:
             if text.startswith(":00", end):
                 yield Number(match[0], start, skip)
             continue
-        value, end = _with_suffix(_without_separators(match[0]), text, end)
+        value, end = _with_suffix(without_separators(match[0]), text, end)
         if _negative(text, start, words=words):
             value = value[1:] if value.startswith("-") else f"-{value}"
         skip = end
         yield Number(value, start, end)
 
 
-def _without_separators(digits: str) -> str:
+def without_separators(digits: str) -> str:
+    """Return a number that :data:`NUMBER` matches, with a decimal point and no other separators."""
     whole, comma, last = digits.replace("'", "").replace(" ", "").rpartition(",")
     if comma and len(last.partition(".")[0]) < 3:  # a decimal comma
         return f"{whole.replace('.', '')}.{last}"
@@ -213,7 +216,7 @@ def _value(node: ast.expr) -> float:
 
 _REFUSAL = re.compile(
     r"\b(?:unknown|unclear|undetermined|undefined|indeterminate|impossible|insufficient|unanswerable|not sure|"
-    r"not (?:enough|possible|known|given|clear|determinable)|cannot|can't|can not|could not|no (?:solution|answer))\b",
+    r"not (?:enough|possible|known|given|clear|determinable)|cannot|can't|can not|could not|no (?:solution|answer)|n/a)\b",
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(

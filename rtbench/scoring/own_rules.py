@@ -8,21 +8,38 @@ from collections.abc import Callable, Sequence
 
 from rtbench.scoring.answer_rule import AnswerRule, Found
 from rtbench.scoring.choices import comparable, last_choice, letters_for, mentions, stated_choice, text_mentions
+from rtbench.scoring.golds import digits_of
 from rtbench.scoring.markup import plain
 from rtbench.scoring.numbers import as_value, numbers_in, same_number, stated_number
 from rtbench.scoring.parting import end_of_turn, follow_ups, part_thinking
 from rtbench.scoring.statements import opening, statements
 from rtbench.scoring.strings import same_string, stated_string, string_key, strings_in
-from rtbench.scoring.text import as_number, behind, finite, written
+from rtbench.scoring.text import behind, finite, written
 
 _YES_NO = re.compile(
-    r"\byes or no\b|\byes/no\b|\bno (?:doubt|one|longer|more|further|matter|less|way|other|reason|problem)\b"
+    r"\byes or no\b|\byes/no\b|\b(?:by no means|in no way|no question about|without question)\b|\bno (?:doubt|one|longer|more|further|matter|less|way|other|reason|problem)\b"
     r"|(?<![\w-])(yes|no)(?![\w-])",
     re.IGNORECASE,
 )
 _FOLLOW_UPS = 4
 """Number of follow-up questions at which a text may end; a text that restates its question has one before its answer."""
 _WORD = re.compile(r"\w")
+_MINUS = re.compile(r"^([ \t]*(?:[*_$]+|\\[(\[])?)[ \t]*[-\u2212\ufe63\uff0d][ \t]*(?:[*_$]+|\\[(\[])?[ \t]*(?=[\d.])")
+"""A minus sign at the beginning of a statement, before the markup or the space that is before its number."""
+_CORRECTED = re.compile(
+    r"\b(?:no,? (?:sorry|wait)|wait|sorry|w?oops|i mean|i meant|correction|(?:scratch|strike|make) that|or rather)\b"
+    r"[\s,:;.-]*(?=.{1,40}$)",
+    re.IGNORECASE,
+)
+_DECLINED = re.compile(
+    r"\b(?:isn't|aren't|not|in)\s?(?:enough|sufficient)\s+(?:information|data|detail|context)"
+    r"|\b(?:unable|not able|impossible|not possible) to (?:answer|determine|give|say|tell|solve|compute|calculate|provide|"
+    r"find|know)\b"
+    r"|\b(?:can't|cannot|can not|couldn't|could not) (?:be )?(?:answer|determine|give|say|tell|solve|compute|calculate|"
+    r"provide|help)",
+    re.IGNORECASE,
+)
+_CONCLUDED = re.compile(r"=|\b(?:so|therefore|thus|hence|answer|assum\w+|however|then)\b", re.IGNORECASE)
 
 
 class StrictRule(AnswerRule):
@@ -38,7 +55,7 @@ class StrictRule(AnswerRule):
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
         text = self._answer_part(text, prefix, choices)
         rest = behind(text, prefix)
-        picked = None if rest is None else self._stated(plain(rest), choices)
+        picked = None if rest is None else self._stated(_statement(rest), choices)
         return Found(picked, self._candidates(plain(text), choices), rest is not None)
 
     def _answer_part(self, text: str, prefix: str | None, choices: Sequence[str]) -> str:
@@ -55,6 +72,13 @@ class StrictRule(AnswerRule):
 
     def _stated(self, statement: str, choices: Sequence[str]) -> str | None:
         """Return the answer that a plain text gives, which is all or the rest of a statement."""
+        line = next((line for line in statement.splitlines() if _WORD.search(line)), "")
+        for correction in _CORRECTED.finditer(line):  # "8 - no, sorry, 9"
+            if (corrected := self._first_stated(line[correction.end() :], choices)) is not None:
+                return corrected
+        return self._first_stated(statement, choices)
+
+    def _first_stated(self, statement: str, choices: Sequence[str]) -> str | None:
         kind = self.options.answer_type
         if kind == "choice":
             return stated_choice(statement, choices, letters_for(self.options.letters, choices), texts=False)
@@ -78,8 +102,7 @@ class StrictRule(AnswerRule):
 
     def matcher(self, gold: str) -> Callable[[str], bool]:
         if self.options.answer_type == "number":
-            as_number(gold)
-            value = gold.replace(",", "").strip().removeprefix("$")
+            value = digits_of(gold)
             return lambda extracted: same_number(extracted, value)
         if self.options.answer_type == "string":
             return functools.partial(same_string, gold)
@@ -114,25 +137,35 @@ class FlexibleRule(StrictRule):
         rest = behind(text, prefix)
         if rest is not None and _WORD.search(rest) is not None:
             # Other text counts only where nothing is stated: a stated answer may be invalid (a date that is no choice).
-            picked = self._last_statement(rest, choices, answers_only=True) or self._stated(plain(rest), choices)
+            picked = self._last_statement(rest, choices, answers_only=True) or self._stated(_statement(rest), choices)
         else:
-            picked = self._last_statement(text, choices) or self.last(text, choices)
+            picked = self._last_statement(text, choices) or self._fallback(text, choices)
         return Found(picked, self._candidates(plain(text), choices), rest is not None)
 
     def _last_statement(self, text: str, choices: Sequence[str], *, answers_only: bool = False) -> str | None:
         for statement in reversed(statements(text)):
             if statement.of_answer or not (answers_only or self.options.answer_type == "string"):
-                said = plain(statement.text)
+                said = _statement(statement.text)
                 if not statement.brief:
                     said = opening(said)
                 if (value := self._stated(said, choices)) is not None:
                     return value
         return None
 
-    def _stated(self, statement: str, choices: Sequence[str]) -> str | None:
+    def _first_stated(self, statement: str, choices: Sequence[str]) -> str | None:
         if self.options.answer_type == "choice":
             return stated_choice(statement, choices, letters_for(self.options.letters, choices), texts=True)
-        return super()._stated(statement, choices)
+        return super()._first_stated(statement, choices)
+
+    def _fallback(self, text: str, choices: Sequence[str]) -> str | None:
+        """Return the last candidate of a text without a statement; None where it says that there is no answer."""
+        if self.options.answer_type in ("number", "string"):
+            declined = None
+            for declined in _DECLINED.finditer(text.replace("\u2019", "'")):  # noqa: B007 - the last match
+                pass
+            if declined is not None and _CONCLUDED.search(text, declined.end()) is None:
+                return None
+        return self.last(text, choices)
 
     def last(self, text: str, choices: Sequence[str]) -> str | None:
         text = plain(text)
@@ -154,3 +187,8 @@ class FlexibleRule(StrictRule):
 
 def _yes_no(text: str) -> list[str]:
     return [match[1].lower() for match in _YES_NO.finditer(text) if match[1]]
+
+
+def _statement(text: str) -> str:
+    """Return a statement as plain text, in which a minus sign at its beginning is no list dash."""
+    return plain(_MINUS.sub(r"\1-", text))

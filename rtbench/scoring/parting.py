@@ -14,10 +14,12 @@ _TAGGED = re.compile(r"[<\[◁]")
 """Any character that a tag or an end mark begins with."""
 _END_MARK = re.compile(
     r"<\|(?:im_end|im_start|endoftext|end_of_text|eot_id|eom_id|end|start_header_id|end_header_id|user|assistant|"
-    r"return|endofturn)\|>|<0x0A>|</?s>|<eos>|<bos>|<(?:end|start)_of_turn>|\[/?INST\]|<｜[^｜<>]{1,30}｜>"
+    r"return|endofturn)\|>|<0x0A>|</?s>|(?<=\s)END(?!\S)|<eos>|<bos>|<(?:end|start)_of_turn>|\[/?INST\]|<｜[^｜<>]{1,30}｜>"
 )
 _FOLLOW_UP = re.compile(
     r"\n[ \t]*(?:\*\*|#{1,4} ?)?(?:Q|Question|Problem|Exercise|User|Human|Student|Instruction|Input)(?: ?#?\d+)?(?:\*\*)? ?:"
+    r"|\n[ \t]*(?:\*\*|#{1,4} ?)?(?:Example|Exemplar|Sample|Case|Task|Puzzle|Riddle|Test) ?#?\d+(?:\*\*)? ?[:.]"
+    r"|\n[ \t]*(?:\*\*|#{1,4} ?)?(?:Another|Next|New|Second) (?:question|problem|example|exercise|task|puzzle)(?:\*\*)? ?:"
     r"|\n[ \t]*#{1,4} ?(?:Instruction|Question|Input|Problem)\b",
     re.IGNORECASE,
 )
@@ -49,7 +51,7 @@ def part_thinking(text: str) -> tuple[str | None, str]:
 
 def end_of_turn(text: str) -> int:
     """Return where a chat's end mark ends the text; its length where there is none."""
-    if "<" not in text and "[" not in text:
+    if "<" not in text and "[" not in text and "END" not in text:
         return len(text)
     for mark in _END_MARK.finditer(text):
         if _WORD.search(text, 0, mark.start()):

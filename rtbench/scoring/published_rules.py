@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import re
@@ -10,7 +11,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from rtbench.scoring.answer_rule import AnswerRule, AnswerType, Found, RuleOptions
-from rtbench.scoring.text import as_number, finite, without_marks, written
+from rtbench.scoring.choices import letters_for
+from rtbench.scoring.golds import digits_of
+from rtbench.scoring.text import finite, without_marks, written
 
 _YES_NO_WORD = re.compile(r"(?:yes(?<![^\"'.\s:,]yes)|no(?<![^\"'.\s:,]no))(?![^\"'.\s:,])")
 """The words yes and no, where text is split at these separators."""
@@ -30,6 +33,11 @@ _SIGNED = "[-#](?<!-(?![#]))[#]*"
 r"""``-?\d+``, written so that it begins with a plain set of characters: the engine then skips all others faster."""
 
 
+@functools.cache
+def _letters_finder(letters: str) -> Callable[[str], list[str]]:
+    return re.compile(f"[{letters}]").findall
+
+
 class _PublishedRule(AnswerRule):
     """Base of the two published rules: candidates are all matches of one pattern."""
 
@@ -39,12 +47,19 @@ class _PublishedRule(AnswerRule):
         super().__init__(options)
         numbers = self.number
         of_type: dict[AnswerType, Callable[[str], list[str]]] = {
-            "choice": re.compile(f"[{options.letters}]").findall,
+            "choice": _letters_finder(options.letters),
             "number": lambda text: numbers(text.replace(",", "")),
             "yes_no": lambda text: _YES_NO_WORD.findall(text.lower()),
             "string": lambda text: [without_marks(text)],
         }
-        self.candidates = of_type[options.answer_type]
+        self._candidates = of_type[options.answer_type]
+        self._lettered = options.answer_type == "choice"
+
+    def candidates(self, text: str, choices: Sequence[str]) -> list[str]:
+        """Return all answers of the task's type; a question with more choices than the task has letters has more."""
+        if self._lettered and len(choices) > len(self.options.letters):
+            return _letters_finder(letters_for(self.options.letters, choices))(text)
+        return self._candidates(text)
 
     @abstractmethod
     def spelled(self, gold: str) -> str:
@@ -81,7 +96,7 @@ class PaperRule(_PublishedRule):
             at = text.find(prefix)
             found = at >= 0
             text = text[at + len(prefix) :] if found else text
-        candidates = self.candidates(text)
+        candidates = self.candidates(text, choices)
         picked = (candidates[0] if found else candidates[-1]) if candidates else None
         return Found(picked, candidates, found)
 
@@ -95,7 +110,7 @@ class PaperRule(_PublishedRule):
         tolerance = self._tolerance
         if tolerance is None:
             return super().matcher(gold)
-        value = as_number(self.spelled(gold))
+        value = float(digits_of(self.spelled(gold)))
         return lambda extracted: abs(float(extracted) - value) <= tolerance
 
     def among(self, gold: str) -> Callable[[Sequence[str]], bool]:
@@ -129,7 +144,7 @@ class KojimaRule(_PublishedRule):
         if prefix is not None:
             parts = text.split(prefix)
             text, found = parts[-1], len(parts) > 1
-        candidates = [candidate.removesuffix(".") for candidate in self.candidates(text)]
+        candidates = [candidate.removesuffix(".") for candidate in self.candidates(text, choices)]
         picked = (candidates[0] if found else candidates[-1]) if candidates else ""
         return Found(picked, candidates, found)
 

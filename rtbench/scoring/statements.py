@@ -7,7 +7,7 @@ from collections import deque
 from typing import NamedTuple
 
 _BOX = re.compile(r"\\f?boxed\s*\{")
-_NOUN = r"answer|choice|option|response|solution|result"
+_NOUN = r"answer|choice|option|response|solution|result|pick|selection"
 _IS = r"(?:is|was|equals|would be|will be|should be|must be|has to be|can only be)"
 _SAID = re.compile(
     r"(?P<hash>^\s*#{4}(?!#))"
@@ -20,7 +20,7 @@ _TASK = re.compile(
     r"\b(?:for|get|find|reach|check|explain|know|give|want|to|at|this|that|our|your|an|one|no)\s+(?:(?:the|final|correct)\s+)*$",
     re.IGNORECASE,
 )
-_HINTS = re.compile(r"nswer|hoice|ption|esponse|olution|esult|NSWER|HOICE|PTION|####|boxed|答")
+_HINTS = re.compile(r"nswer|hoice|ption|esponse|olution|esult|ick\b|election|NSWER|HOICE|PTION|####|boxed|答")
 _CORRECT = re.compile(
     r"\b(?:is|as|being)\s+(?:the\s+)?(?:most\s+)?(?:correct|right|best|likely|appropriate|suitable|final)\b"
     rf"(?:\s+(?:{_NOUN}|one|fit))?",

@@ -22,7 +22,7 @@ _DESCRIPTION = re.compile(
 )
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\w\w)", re.IGNORECASE)
 _END = re.compile(
-    r",\s+(?:not|which|because|since|as|so|and|where|but|it|this|that|i|you|or)\b|\s+\(|\s+(?:because|since|which|but)\b|[.!?]\s+(?=[A-Z\"'(¿¡])(?<!\b[A-Z]\.\s)(?<!St\.\s)(?<!Mr\.\s)(?<!Dr\.\s)(?<!Mt\.\s)|;\s",
+    r",\s+(?:not|which|because|since|as|so|and|where|but|it|this|that|i|you|or|from|by|using|with|after|taken|formed|made|i\.e)\b|\s+\(|\s+(?:because|since|which|but)\b|[.!?]\s+(?=[A-Z\"'(¿¡])(?<!\b[A-Z]\.\s)(?<!St\.\s)(?<!Mr\.\s)(?<!Dr\.\s)(?<!Mt\.\s)|;\s",
 )
 _EDGES = " \t\r\n:;,!?\"'`*_()[]<>"
 _END_MARKS = ".。…"

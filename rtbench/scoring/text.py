@@ -1,11 +1,9 @@
-"""Small helpers for texts: white space, the format's prefix, choices in a question, golds as numbers."""
+"""Small helpers for texts: white space, the format's prefix, choices in a question, numbers."""
 
 from __future__ import annotations
 
 import math
 import re
-
-from rtbench.errors import BadInputError
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 MARKS = re.compile(r"[\"'\n.\s]")
@@ -76,18 +74,3 @@ def finite(extracted: str) -> float | None:
 def written(value: float) -> str:
     """Return the one spelling of a number: 2, 2.0 and 2.00 are "2"."""
     return repr(value + 0.0).removesuffix(".0")  # adding zero makes -0.0 the same as 0.0
-
-
-def as_number(gold: str) -> float:
-    """Return a gold answer as a number.
-
-    Raises:
-        BadInputError: it is not a number.
-    """
-    try:
-        return float(gold.replace(",", "").strip().removeprefix("$"))
-    except ValueError:
-        raise BadInputError(
-            f"the gold answer {gold!r} is not a number",
-            next_step="Fix the data, or set another `answer_type` for the task.",
-        ) from None

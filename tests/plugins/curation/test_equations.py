@@ -75,7 +75,7 @@ def test_right_equations_hold(text: str, n: int) -> None:
         "x = 5", "20 - 8 = 2x + x", "2^4 * 3^2 * 5 = 720", "The LCM is 3^2 * 5 = 45", "22 months = 504 + 200",
         "2 hours - 10 minutes = 110", "3 * 40 cents = $1.20", "20 feet = 20 * 12 inches", "78 / 18 = 4 1/3",
         "G = S + 30 = 40 + 30", "12/10/2020 = 3", "(4/3)π(s/2)^3 = (1/6)πs^3", "5 / 0 = 7", "a + b = 3", "12 = 12",
-        "See 3.4.5 = 6 + 1", "1 + " * 80 + "1 = 3", "((((" * 90 + "1 + 1 = 3",
+        "See 3.4.5 = 6 + 1", "1 + " * 80 + "1 = 3",
     ],
 )  # fmt: skip
 def test_what_cannot_be_computed_is_left_alone(text: str) -> None:
