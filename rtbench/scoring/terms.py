@@ -264,6 +264,8 @@ def _token(match: re.Match[str], sentence: str) -> tuple[Token, int]:
         return Token("other", text, start, end), end
     if text.lower() in _JOINTS:
         return Token("joint", text, start, end), end
+    if match["word"] is not None and len(text) == 1 and text != "°":
+        return Token("other", text, start, end), end  # a variable
     for kind in ("equals", "open", "close", "root", "percent", "word"):
         if match[kind] is not None:
             return Token(kind, text, start, end), end
