@@ -37,10 +37,15 @@ class Found(msgspec.Struct, frozen=True, gc=False):
 
     extracted: str | None
     """The answer; None where there is no candidate."""
-    candidates: Sequence[str]
-    """Possible answers in order of appearance, but with our own rules choice letters in brackets come first."""
+    collected: Sequence[str] | Callable[[], Sequence[str]]
+    """The candidates, or a function that searches for them: most answers are right, so that they are not needed."""
     correct_format: bool
     """True where the answer prefix is present or none is expected."""
+
+    @property
+    def candidates(self) -> Sequence[str]:
+        """Return possible answers in order of appearance, but with our own rules choices' texts come last."""
+        return self.collected() if callable(self.collected) else self.collected
 
 
 class AnswerRule(ABC):

@@ -38,7 +38,10 @@ NUMBER = (
 _NUMBER = re.compile(NUMBER)
 _PLAIN = re.compile(rf"{_START}(?:(?<=\d)\d*(?:\.\d+)?|(?<=\.)\d+)", re.ASCII)
 """A faster pattern for texts in which :data:`_SPECIAL` finds nothing."""
-_SPECIAL = re.compile(rf"\d[,':/^eE ]\d|\d\s?[×*x]\s?10|[-{_CURRENCIES}][\d.{_CURRENCIES}]|[A-Z]\d|\.\d{{3}}\.")
+_SPECIAL = re.compile(
+    r"\d(?:[,':/^eE]\d| \d{3}(?!\d)|[ -]\d+/\d|\s?[×*x]\s?10)|[A-Z]\d|\.\d{3}\."
+    rf"|-(?<![\w)\]].)(?:[\d.{_CURRENCIES}]|[A-Z])"
+)
 """Matches where a number may have a sign, a separator, an exponent or a denominator."""
 _SIGN = re.compile(rf"(?<![\w)\]])-(?:{_CODE}?[{_CURRENCIES}]|{_CODE}\s?)?$")
 _SIGN_WORD = re.compile(r"(?<!\d )(?<!\d)\b(?:negative|minus)\s$", re.IGNORECASE)
@@ -226,6 +229,18 @@ _EQUATION = re.compile(rf"[\d.,%\s{_CURRENCIES}]*(?:[+*/×÷^x√-][\d.,()%\s{_C
 _OPERATION = re.compile(r"[\d)%]\s*[+*/×÷^x-]")
 _ROOT = re.compile(r"(?<=√)[\d.,]+\s*=\s*(?=[\d.])")
 _DENIED = re.compile(r"\bnot\s+(?:[A-Za-z]+\s+)?\S?$")
+
+
+_BARE = re.compile(r"[ :]*\$?(\d{1,3}(?:,\d{3})+|\d+)((?:\.\d+)?)(?: [a-z]{2,20}){0,3}\.?\s*", re.ASCII)
+
+
+def bare_number(statement: str) -> str | None:
+    """Return the number of a statement that is only a number, perhaps with a unit; a short cut for most answers.
+
+    The result is that of :func:`stated_number`; None means nothing.
+    """
+    match = _BARE.fullmatch(statement)
+    return match[1].replace(",", "") + match[2] if match else None
 
 
 def stated_number(statement: str) -> str | None:

@@ -6,11 +6,11 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 
-from rtbench.scoring.answer_rule import AnswerRule, Found
+from rtbench.scoring.answer_rule import AnswerRule, Found, RuleOptions
 from rtbench.scoring.choices import comparable, last_choice, letters_for, mentions, stated_choice, text_mentions
 from rtbench.scoring.golds import digits_of
 from rtbench.scoring.markup import plain
-from rtbench.scoring.numbers import as_value, numbers_in, same_number, stated_number
+from rtbench.scoring.numbers import as_value, bare_number, numbers_in, same_number, stated_number
 from rtbench.scoring.parting import end_of_turn, follow_ups, part_thinking
 from rtbench.scoring.statements import opening, statements
 from rtbench.scoring.strings import same_string, stated_string, string_key, strings_in
@@ -39,6 +39,7 @@ _DECLINED = re.compile(
     r"provide|help)",
     re.IGNORECASE,
 )
+_MAY_DECLINE = re.compile(r"enough|sufficient|able to|possible|can(?:no|['\u2019 ])|could")
 _CONCLUDED = re.compile(r"=|\b(?:so|therefore|thus|hence|answer|assum\w+|however|then)\b", re.IGNORECASE)
 
 
@@ -52,11 +53,15 @@ class StrictRule(AnswerRule):
     version = 2
     cites = "rtbench, docs/extraction.md"
 
+    def __init__(self, options: RuleOptions) -> None:
+        super().__init__(options)
+        self._numbers = options.answer_type == "number"
+
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
         text = self._answer_part(text, prefix, choices)
         rest = behind(text, prefix)
-        picked = None if rest is None else self._stated(_statement(rest), choices)
-        return Found(picked, self._candidates(plain(text), choices), rest is not None)
+        picked = None if rest is None else self._bare(rest) or self._stated(_statement(rest), choices)
+        return Found(picked, lambda: self._candidates(plain(text), choices), rest is not None)
 
     def _answer_part(self, text: str, prefix: str | None, choices: Sequence[str]) -> str:
         """Return a text without thinking, and without what a model writes after its answer."""
@@ -69,6 +74,10 @@ class StrictRule(AnswerRule):
             ) or statements(head):
                 return head
         return text
+
+    def _bare(self, rest: str) -> str | None:
+        """Return the answer of a short cut for the most frequent form of a statement; None where it has another."""
+        return bare_number(rest) if self._numbers else None
 
     def _stated(self, statement: str, choices: Sequence[str]) -> str | None:
         """Return the answer that a plain text gives, which is all or the rest of a statement."""
@@ -137,10 +146,14 @@ class FlexibleRule(StrictRule):
         rest = behind(text, prefix)
         if rest is not None and _WORD.search(rest) is not None:
             # Other text counts only where nothing is stated: a stated answer may be invalid (a date that is no choice).
-            picked = self._last_statement(rest, choices, answers_only=True) or self._stated(_statement(rest), choices)
+            picked = (
+                self._bare(rest)
+                or self._last_statement(rest, choices, answers_only=True)
+                or self._stated(_statement(rest), choices)
+            )
         else:
             picked = self._last_statement(text, choices) or self._fallback(text, choices)
-        return Found(picked, self._candidates(plain(text), choices), rest is not None)
+        return Found(picked, lambda: self._candidates(plain(text), choices), rest is not None)
 
     def _last_statement(self, text: str, choices: Sequence[str], *, answers_only: bool = False) -> str | None:
         for statement in reversed(statements(text)):
@@ -159,7 +172,7 @@ class FlexibleRule(StrictRule):
 
     def _fallback(self, text: str, choices: Sequence[str]) -> str | None:
         """Return the last candidate of a text without a statement; None where it says that there is no answer."""
-        if self.options.answer_type in ("number", "string"):
+        if self.options.answer_type in ("number", "string") and _MAY_DECLINE.search(text):
             declined = None
             for declined in _DECLINED.finditer(text.replace("\u2019", "'")):  # noqa: B007 - the last match
                 pass
