@@ -46,6 +46,9 @@ _SUPERSCRIPTS = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺", "0123456789-+
 _SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺]+")
 _SUBSCRIPT = re.compile("[₀-₉]+")
 _VULGAR = re.compile("(\\d?)([¼½¾⅐-⅞])")
+_FRACTIONS = {
+    mark: unicodedata.normalize("NFKC", mark) for mark in map(chr, (0xBC, 0xBD, 0xBE, *range(0x2150, 0x215F)))
+}
 _SIGNS = str.maketrans(
     {
         **dict.fromkeys("‐‑‒–−﹣－", "-"),
@@ -94,7 +97,7 @@ def plain(text: str) -> str:
 def _unicode(text: str) -> str:
     """Return the text with compatibility characters replaced (NFKC), and signs, quotes and digits in one spelling."""
     text = _INVISIBLE.sub("", text)
-    text = _VULGAR.sub(lambda match: f"{match[1]} {unicodedata.normalize('NFKC', match[2])}", text)
+    text = _VULGAR.sub(lambda match: f"{match[1]} {_FRACTIONS[match[2]]}", text)
     text = _SUPERSCRIPT.sub(lambda match: "^" + match[0].translate(_SUPERSCRIPTS), text)
     text = _SUBSCRIPT.sub(lambda match: "_" + unicodedata.normalize("NFKC", match[0]), text)
     text = unicodedata.normalize("NFKC", text).translate(_SIGNS)

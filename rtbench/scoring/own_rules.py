@@ -23,6 +23,8 @@ _YES_NO = re.compile(
 )
 _FOLLOW_UPS = 4
 """Number of follow-up questions at which a text may end; a text that restates its question has one before its answer."""
+_LONGEST = 100_000
+"""Maximum characters that are read. Longer texts come from models that cannot stop."""
 _WORD = re.compile(r"\w")
 _MINUS = re.compile(r"^([ \t]*(?:[*_$]+|\\[(\[])?)[ \t]*[-\u2212\ufe63\uff0d][ \t]*(?:[*_$]+|\\[(\[])?[ \t]*(?=[\d.])")
 """A minus sign at the beginning of a statement, before the markup or the space that is before its number."""
@@ -64,16 +66,16 @@ class StrictRule(AnswerRule):
         return Found(picked, lambda: self._candidates(plain(text), choices), rest is not None)
 
     def _answer_part(self, text: str, prefix: str | None, choices: Sequence[str]) -> str:
-        """Return a text without thinking, and without what a model writes after its answer."""
+        """Return a text without thinking, and without what a model writes after its answer; at most ``_LONGEST``."""
         text = part_thinking(text)[1]
         text = text[: end_of_turn(text)]
-        for at in follow_ups(text)[:_FOLLOW_UPS]:
+        for at in follow_ups(text[:_LONGEST], _FOLLOW_UPS):
             head = text[:at]
             if (
                 self._candidates(plain(head), choices) if prefix is None else behind(head, prefix) is not None
             ) or statements(head):
                 return head
-        return text
+        return text if len(text) <= _LONGEST else _shortened(text, prefix)
 
     def _bare(self, rest: str) -> str | None:
         """Return the answer of a short cut for the most frequent form of a statement; None where it has another."""
@@ -205,3 +207,11 @@ def _yes_no(text: str) -> list[str]:
 def _statement(text: str) -> str:
     """Return a statement as plain text, in which a minus sign at its beginning is no list dash."""
     return plain(_MINUS.sub(r"\1-", text))
+
+
+def _shortened(text: str, prefix: str | None) -> str:
+    """Return the part of a long text from its last prefix on; its beginning and end where it has none."""
+    rest = None if prefix is None else behind(text, prefix)
+    if prefix is None or rest is None:
+        return f"{text[: _LONGEST // 2]}\n\n{text[-_LONGEST // 2 :]}"
+    return prefix + rest[:_LONGEST]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 _NAMES = r"think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis"
@@ -59,8 +60,8 @@ def end_of_turn(text: str) -> int:
     return len(text)
 
 
-def follow_ups(text: str) -> list[int]:
-    """Return where the text goes on with another question, as models do that do not stop."""
+def follow_ups(text: str, most: int) -> list[int]:
+    """Return the first places at which the text goes on with another question, as models do that do not stop."""
     if "\n" not in text or (":" not in text and "#" not in text):
         return []
-    return [match.start() for match in _FOLLOW_UP.finditer(text)]
+    return [match.start() for match in itertools.islice(_FOLLOW_UP.finditer(text), most)]

@@ -6,6 +6,7 @@ import functools
 import math
 import operator
 import re
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -52,14 +53,13 @@ class _PublishedRule(AnswerRule):
             "yes_no": lambda text: _YES_NO_WORD.findall(text.lower()),
             "string": lambda text: [without_marks(text)],
         }
-        self._candidates = of_type[options.answer_type]
-        self._lettered = options.answer_type == "choice"
+        self.candidates = of_type[options.answer_type]
+        self._most = len(options.letters) if options.answer_type == "choice" else sys.maxsize
+        """Number of choices for which the task has letters."""
 
-    def candidates(self, text: str, choices: Sequence[str]) -> list[str]:
-        """Return all answers of the task's type; a question with more choices than the task has letters has more."""
-        if self._lettered and len(choices) > len(self.options.letters):
-            return _letters_finder(letters_for(self.options.letters, choices))(text)
-        return self._candidates(text)
+    def among_more(self, text: str, choices: Sequence[str]) -> list[str]:
+        """Return the candidates for a question with more choices than the task has letters."""
+        return _letters_finder(letters_for(self.options.letters, choices))(text)
 
     @abstractmethod
     def spelled(self, gold: str) -> str:
@@ -96,7 +96,7 @@ class PaperRule(_PublishedRule):
             at = text.find(prefix)
             found = at >= 0
             text = text[at + len(prefix) :] if found else text
-        candidates = self.candidates(text, choices)
+        candidates = self.candidates(text) if len(choices) <= self._most else self.among_more(text, choices)
         picked = (candidates[0] if found else candidates[-1]) if candidates else None
         return Found(picked, candidates, found)
 
@@ -144,7 +144,8 @@ class KojimaRule(_PublishedRule):
         if prefix is not None:
             parts = text.split(prefix)
             text, found = parts[-1], len(parts) > 1
-        candidates = [candidate.removesuffix(".") for candidate in self.candidates(text, choices)]
+        found_all = self.candidates(text) if len(choices) <= self._most else self.among_more(text, choices)
+        candidates = [candidate.removesuffix(".") for candidate in found_all]
         picked = (candidates[0] if found else candidates[-1]) if candidates else ""
         return Found(picked, candidates, found)
 

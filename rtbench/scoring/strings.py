@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from rtbench.scoring.markup import plain
+
 _QUOTED = re.compile(r"\"([^\"\n]+)\"|(?<!\w)'([^'\n]+)'(?!\w)")
 _SPELLED = re.compile(r"^\W*[^\W\d_](?:[\s\-.,'\"*/]+[^\W\d_])+\W*$")
 _JOINTS = re.compile(r"[\s\-.,'\"*/]+")
@@ -24,6 +26,8 @@ _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\w\w)", re.IGNORECASE)
 _END = re.compile(
     r",\s+(?:not|which|because|since|as|so|and|where|but|it|this|that|i|you|or|from|by|using|with|after|taken|formed|made|i\.e)\b|\s+\(|\s+(?:because|since|which|but)\b|[.!?]\s+(?=[A-Z\"'(¿¡])(?<!\b[A-Z]\.\s)(?<!St\.\s)(?<!Mr\.\s)(?<!Dr\.\s)(?<!Mt\.\s)|;\s",
 )
+_INITIAL = re.compile(r"(?:^|[\s.])\w$")
+"""The end of an abbreviation such as "U.S", whose full stop belongs to it."""
 _EDGES = " \t\r\n:;,!?\"'`*_()[]<>"
 _END_MARKS = ".。…"
 
@@ -68,9 +72,10 @@ def _joined(text: str) -> str | None:
 
 def _edged(text: str) -> str | None:
     text = text.strip(_EDGES)
-    while text and text[-1] in _END_MARKS and not re.search(r"(?:^|[\s.])\w\.$", text):
-        text = text[:-1].strip(_EDGES)
-    return text or None
+    bare = text.rstrip(_EDGES + _END_MARKS)
+    if text[len(bare) :].startswith(".") and _INITIAL.search(bare):
+        return f"{bare}."
+    return bare or None
 
 
 def string_key(text: str) -> str:
@@ -88,6 +93,4 @@ def string_key(text: str) -> str:
 
 def same_string(gold: str, extracted: str) -> bool:
     """Return whether a text is the gold answer, by :func:`string_key`."""
-    from rtbench.scoring.markup import plain
-
     return string_key(extracted) == string_key(plain(gold))

@@ -179,6 +179,8 @@ _TOKEN = re.compile(
     r"|(?P<word>°?[^\W\d_]+(?:[-/'’][^\W\d_]+|\^\d)*|°)|(?P<currency>[$€£¥₹])|(?P<mark>\S)",
     re.IGNORECASE,
 )
+_ARGUMENT = re.compile(r"\s*[\d(]")
+_MARKS: tuple[Kind, ...] = ("equals", "open", "close", "root", "percent")
 _DIGITS = 40
 """Maximum digits of a number."""
 _LONGEST = 100
@@ -254,22 +256,25 @@ def _connects(word: Token, found: Sequence[Token]) -> bool:
 
 
 def _token(match: re.Match[str], sentence: str) -> tuple[Token, int]:
-    start, end = match.span()
-    text = match[0]
     if match["number"] is not None:
         return _number(match, sentence)
+    start, end = match.span()
+    kind, text = _kind(match, sentence)
+    return Token(kind, text, start, end), end
+
+
+def _kind(match: re.Match[str], sentence: str) -> tuple[Kind, str]:
+    """Return the kind of a token that is no number, and its text."""
+    text = match[0]
     if match["operator"] is not None or match["divided"] is not None:
-        return Token("operator", _OPERATORS.get(text.lower(), "/" if match["divided"] else text), start, end), end
-    if text.lower() in _FUNCTIONS and re.compile(r"\s*[\d(]").match(sentence, end):
-        return Token("other", text, start, end), end
-    if text.lower() in _JOINTS:
-        return Token("joint", text, start, end), end
-    if match["word"] is not None and len(text) == 1 and text != "°":
-        return Token("other", text, start, end), end  # a variable
-    for kind in ("equals", "open", "close", "root", "percent", "word"):
-        if match[kind] is not None:
-            return Token(kind, text, start, end), end
-    return Token("other", text, start, end), end
+        return "operator", _OPERATORS.get(text.lower(), "/" if match["divided"] else text)
+    if match["word"] is not None:
+        function = text.lower() in _FUNCTIONS and _ARGUMENT.match(sentence, match.end())
+        if function or (len(text) == 1 and text != "°" and text.lower() not in _JOINTS):
+            return "other", text  # with a single letter, a variable
+        return ("joint" if text.lower() in _JOINTS else "word"), text
+    found = next((kind for kind in _MARKS if match[kind] is not None), "other")
+    return found, text
 
 
 def _number(match: re.Match[str], sentence: str) -> tuple[Token, int]:

@@ -1,0 +1,260 @@
+"""Read files of records in the forms that people have: JSON Lines, a JSON list, CSV, TSV and parquet.
+
+The form is taken from the content where it shows there, and from the name for CSV and TSV. Files may be compressed with
+gzip, bzip2 or xz, and encoded in UTF-8 (with or without a byte order mark), UTF-16 or UTF-32 (with one).
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import lzma
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from rtbench.errors import BadInputError
+from rtbench.storage.files import read_bytes
+
+READ = "JSON Lines, a JSON list of objects, CSV, TSV and parquet"
+"""The forms that are read, for messages."""
+_COMPRESSED = re.compile(r"\.(?:gz|bz2|xz)$", re.IGNORECASE)
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
+    (
+        b"PK\x03\x04",
+        "a zip archive (or an Excel or OpenDocument file)",
+        "Save the table as CSV, or unpack the archive.",
+    ),
+    (b"\xd0\xcf\x11\xe0", "an old Excel file", "Save the table as CSV."),
+    (b"ARROW1", "an Arrow file", "Save it as parquet."),
+    (b"SQLite format 3", "an SQLite database", "Export the table as CSV."),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Decompress it first."),
+    (b"%PDF", "a PDF", "Save the table as CSV."),
+    (b"\x89PNG", "a picture", ""),
+    (b"version https://git-lfs", "the pointer of a large file that git-lfs has not fetched", "Run `git lfs pull`."),
+    (b"\x80\x04", "a Python pickle, which is not opened because it can run code", "Save the records as JSON Lines."),
+    (b"\x93NUMPY", "a NumPy array", "Save the records as JSON Lines."),
+    (b"<!DOCTYPE", "an HTML page", "Download the file itself, not the page that shows it."),
+    (b"<!doctype", "an HTML page", "Download the file itself, not the page that shows it."),
+    (b"<html", "an HTML page", "Download the file itself, not the page that shows it."),
+    (b"<?xml", "an XML file", "Save the records as JSON Lines or CSV."),
+)
+
+
+class Row(NamedTuple):
+    """One record of a file."""
+
+    place: str
+    """Place in the file, for messages: ``line 3``, or ``record 3`` where the file has no lines."""
+    values: dict[str, Any]
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Yield the records of a file.
+
+    A cell of CSV or TSV is text; an empty one is None.
+
+    Raises:
+        BadInputError: the file is missing, of another kind, or damaged. The error names the file and the line.
+    """
+    data = _decompressed(path)
+    if data[:4] == b"PAR1":
+        return _parquet(path, data)
+    text = decoded(data, path)
+    name = _COMPRESSED.sub("", path.name).lower()
+    if name.endswith((".csv", ".tsv", ".tab")):
+        return _table(text, path, tab=not name.endswith(".csv"))
+    start = text.lstrip()[:1]
+    if start == "[":
+        return _list(text, path)
+    return _lines(text, path)
+
+
+def is_table(path: Path) -> bool:
+    """Return whether a file is CSV, TSV or parquet, by its name."""
+    name = _COMPRESSED.sub("", path.name).lower()
+    return name.endswith((".csv", ".tsv", ".tab", ".parquet"))
+
+
+def decoded(data: bytes, path: Path) -> str:
+    """Return the text of a file, in UTF-8 or another encoding with a byte order mark.
+
+    Raises:
+        BadInputError: it is not text, or in another encoding.
+    """
+    if not data.strip():
+        raise BadInputError("the file is empty", where=str(path), next_step=f"Read are {READ}.")
+    head = data[:64].lstrip()
+    for mark, what, next_step in _OTHER_KINDS:
+        if head.startswith(mark):
+            raise BadInputError(f"this is {what}", where=str(path), next_step=f"{next_step} Read are {READ}.".strip())
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise BadInputError(
+            f"not {encoding.removesuffix('-sig').upper()} text (byte {error.start})",
+            where=f"{path}, line {line}",
+            next_step="Save the file as UTF-8.",
+        ) from None
+    if "\0" in text[:1000]:
+        raise BadInputError(
+            "this is no text; it looks like UTF-16 without a byte order mark, or binary data",
+            where=str(path),
+            next_step=f"Save the file as UTF-8. Read are {READ}.",
+        )
+    return text
+
+
+def _decompressed(path: Path) -> bytes:
+    data = read_bytes(path)
+    try:
+        if data[:2] == b"\x1f\x8b":  # a gzip file without its suffix
+            import gzip
+
+            return gzip.decompress(data)
+        if data[:3] == b"BZh":
+            import bz2
+
+            return bz2.decompress(data)
+        if data[:6] == b"\xfd7zXZ\0":
+            return lzma.decompress(data)
+    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+        raise BadInputError(f"the compressed file is damaged ({error})", where=str(path)) from None
+    return data
+
+
+# ---------------------------------------------------------------------------------------------------------- forms
+
+
+def _lines(text: str, path: Path) -> Iterator[Row]:
+    decoder = msgspec.json.Decoder()
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        where = f"{path}, line {number}"
+        try:
+            values = decoder.decode(line)
+        except msgspec.DecodeError as error:
+            raise _broken(error, text, where, number) from None
+        yield Row(f"line {number}", _object(values, where))
+
+
+def _broken(error: Exception, text: str, where: str, number: int) -> BadInputError:
+    what = f"invalid JSON: {error}".replace("JSON is malformed: ", "")
+    next_step = "Write one object per line."
+    if number == 1 and text.lstrip().startswith("{"):
+        try:
+            whole = json.loads(text)
+        except (ValueError, RecursionError):
+            whole = None
+        if isinstance(whole, dict):
+            lists = [key for key, value in whole.items() if isinstance(value, list)]
+            what = "this is one JSON object over several lines"
+            next_step = "Write one object per line, or a list of objects"
+            next_step += f", such as its {lists[0]!r}." if lists else "."
+    elif number == 1 and not text.lstrip().startswith("{"):
+        next_step = f"Read are {READ} (CSV and TSV by the file's name)."
+    return BadInputError(what, where=where, next_step=next_step)
+
+
+def _list(text: str, path: Path) -> Iterator[Row]:
+    try:
+        values = msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise BadInputError(f"invalid JSON: {error}", where=f"{path}, line {_line_of(text)}") from None
+    for number, value in enumerate(values, 1):
+        yield Row(f"record {number}", _object(value, f"{path}, record {number}"))
+
+
+def _line_of(text: str) -> int:
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return error.lineno
+    except (ValueError, RecursionError):
+        pass
+    return 1
+
+
+def _object(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        kinds = {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
+        raise BadInputError(
+            f"the record is {kinds.get(type(value), 'null')}, not an object with named fields",
+            where=where,
+            next_step='Write objects such as {"question": …, "answer": …}.',
+        )
+    return value
+
+
+def _table(text: str, path: Path, *, tab: bool) -> Iterator[Row]:
+    """Yield the rows of a table whose first line names the columns."""
+    csv.field_size_limit(2**31 - 1)
+    first = text.lstrip("\r\n").split("\n", 1)[0]
+    delimiter = "\t" if tab else _delimiter(first)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    names: list[str] | None = None
+    while True:
+        line = reader.line_num + 1
+        where = f"{path}, line {line}"
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            raise BadInputError(f"not a {'TSV' if tab else 'CSV'} line: {error}", where=where) from None
+        if not any(cell.strip() for cell in cells):
+            continue
+        if names is None:
+            names = _columns(cells, where)
+        elif len(cells) != len(names):
+            raise BadInputError(
+                f"{len(cells)} cells, but the first line names {len(names)} columns",
+                where=where,
+                next_step="Quote cells that contain the separator or a line break.",
+            )
+        else:
+            yield Row(f"line {line}", {name: cell or None for name, cell in zip(names, cells, strict=True)})
+
+
+def _delimiter(first: str) -> str:
+    """Return the separator of a CSV file: spreadsheets in many countries write semicolons."""
+    return max(",;\t", key=first.count)
+
+
+def _columns(cells: Iterable[str], where: str) -> list[str]:
+    names = [cell.strip() for cell in cells]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadInputError(
+                f"two columns are named {name!r}" if name else "two columns have no name",
+                where=where,
+                next_step="The first line names the columns; give each a name of its own.",
+            )
+    return names
+
+
+def _parquet(path: Path, data: bytes) -> Iterator[Row]:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.ParquetFile(io.BytesIO(data))
+        for number, values in enumerate((row for batch in table.iter_batches() for row in batch.to_pylist()), 1):
+            yield Row(f"record {number}", values)
+    except (pa.ArrowException, OSError) as error:
+        raise BadInputError(f"the parquet file is damaged ({str(error).splitlines()[0]})", where=str(path)) from None

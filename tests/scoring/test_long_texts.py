@@ -1,0 +1,63 @@
+"""Texts of a megabyte, from models that cannot stop: reading them takes time in proportion to their length.
+
+The limit is ten times what they take; only a search that grows with the square of the length breaks it.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rtbench.scoring.answer_rule import AnswerType, RuleOptions
+from rtbench.scoring.equations import equations_in
+from rtbench.scoring.rules import RULES, make_rule
+
+LENGTH = 1_000_000
+LIMIT = 5.0
+"""Seconds of CPU time."""
+CHOICES = ("river", "mountain", "office desk", "a boat", "sky")
+PIECES = (
+    "The answer is ", "1,", "(A) ", "\\boxed{", "$", "\\frac{", "}", "a-", "yes ", "\n\nQ: ", "####", "1 000 ", "**", "_x",
+    "<b", "<think>", "</think>", "office desk ", "answer: ", "((", "1/", "-", "'", '"', "½", "答案是", "1+", "A ", "not ", "&",
+    "x=", " \n", "<|im_end|>", "1.", ".", "= ", "\\sqrt{", "≈ ", "END ", "\u202e",
+)  # fmt: skip
+fragments = st.one_of(
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=4).map("".join),
+    st.text(alphabet="aA1 .,-=()*\\{}<>\n/'\"", min_size=1, max_size=8),
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=60, deadline=None)
+@given(
+    fragment=fragments,
+    kind=st.sampled_from(["number", "choice", "yes_no", "string"]),
+    rule=st.sampled_from(sorted(RULES)),
+    prefix=st.sampled_from([None, "The answer is"]),
+)
+def test_megabyte_is_read_in_linear_time(fragment: str, kind: AnswerType, rule: str, prefix: str | None) -> None:
+    text = fragment * (LENGTH // len(fragment))
+    found = make_rule(rule, RuleOptions(answer_type=kind))
+    begin = time.process_time()
+    found.find(text, prefix, CHOICES if kind == "choice" else ())
+    assert time.process_time() - begin < LIMIT
+
+
+@pytest.mark.slow
+@settings(max_examples=20, deadline=None)
+@given(fragment=fragments)
+def test_equations_of_a_megabyte_are_checked_in_linear_time(fragment: str) -> None:
+    begin = time.process_time()
+    sum(1 for _ in equations_in(fragment * (LENGTH // len(fragment))))
+    assert time.process_time() - begin < 2 * LIMIT
+
+
+def test_answer_in_front_of_a_long_text_is_found() -> None:
+    rule = make_rule("strict", RuleOptions(answer_type="number"))
+    assert rule.find("The answer is 5. " + "and so on " * 50_000, "The answer is", ()).extracted == "5"
+    assert rule.find("5. " + "and so on " * 50_000, None, ()).extracted == "5"
+    flexible = make_rule("flexible", RuleOptions(answer_type="number"))
+    assert flexible.find("and so on " * 50_000 + r"\boxed{7}", "The answer is", ()).extracted == "7"
