@@ -245,7 +245,7 @@ class Session:
         Raises:
             BadInputError: the name is already registered, or the file is not a valid task.
         """
-        task = self.plugins.load_task(path)
+        task = self.plugins.load_task(path, offline=self.offline)
         registry = self.registry("tasks")
         if task.info.name in registry:
             raise BadInputError(

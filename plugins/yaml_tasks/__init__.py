@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 @hookimpl
-def rtbench_load_task(path: Path) -> Task | None:
+def rtbench_load_task(path: Path, offline: bool) -> Task | None:
     """Load ``*.yaml`` and ``*.yml`` files."""
-    return load_task(path) if path.suffix in {".yaml", ".yml"} else None
+    return load_task(path, offline=offline) if path.suffix in {".yaml", ".yml"} else None
 
 
-def load_task(path: Path) -> YamlTask:
+def load_task(path: Path, *, offline: bool = False) -> YamlTask:
     """Load a task's YAML; see :func:`rtbench_plugins.yaml_tasks.task.load_task`."""
     from rtbench_plugins.yaml_tasks.task import load_task as load
 
-    return load(path)
+    return load(path, offline=offline)

@@ -1,5 +1,5 @@
 # ruff: noqa: ARG001 - all loaders have the same signature, even where they do not use all parameters
-"""Loaders of upstream formats: they read a file into samples. A task's YAML names one of :data:`LOADERS`.
+"""Loaders of upstream formats: they read a file into samples. A task's YAML names one of :data:`NAMES`.
 
 Variant ``original`` words questions as the Fine-tune-CoT repository does (``notebooks/old/Data Preparation.ipynb`` of
 itsnamgyu/reasoning-teacher), variant ``kojima`` as the zero-shot-CoT repository does (``data_reader`` in ``utils.py``
@@ -11,25 +11,19 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from rtbench_plugins.yaml_tasks.records import RecordOptions
+from rtbench_plugins.yaml_tasks.samples import LETTERS, LoadedSamples, choice_text, number_text
 
-from rtbench.api import BadInputError, Fold, Record, Sample, convert, jsonl_lines, read_json, read_jsonl
+from rtbench.api import Record, Sample, convert, read_json, read_jsonl
 from rtbench.twins import lettered
 
 VERSION = 1
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-@dataclass(frozen=True)
-class LoadedSamples:
-    """Samples of one file, with indices from 0, and the fold of each where a field of the file states it."""
-
-    samples: list[Sample]
-    folds: dict[int, Fold]
+RECORDS = "jsonl"
+"""Name of the loader of records with named fields (:mod:`rtbench_plugins.yaml_tasks.records`)."""
 
 
 Loader = Callable[[Path, dict[str, Any], str], LoadedSamples]
@@ -41,15 +35,6 @@ class _Raw(msgspec.Struct):
 
 
 # ------------------------------------------------------------------------------------------------- questions in words
-
-
-def _number(value: str | float) -> str:
-    """Return a numeric gold as text, ``39.0`` as ``39``."""
-    return str(value).removesuffix(".0")
-
-
-def _choice_text(text: str) -> str:
-    return text.strip().removesuffix(".")
 
 
 def _in_words_kojima(stem: str, choices: Sequence[str]) -> str:
@@ -68,7 +53,7 @@ class _MathWord(_Raw):
 def math_word_json(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """Load SingleEq, AddSub or MultiArith: one JSON list."""
     return _plain(
-        Sample(index=i, question=raw.sQuestion.strip(), answer=_number(raw.lSolutions[0]))
+        Sample(index=i, question=raw.sQuestion.strip(), answer=number_text(raw.lSolutions[0]))
         for i, raw in enumerate(read_json(path, list[_MathWord]))
     )
 
@@ -82,7 +67,7 @@ class _Svamp(_Raw):
 def svamp(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
     """Load SVAMP. Body and question are joined by one space."""
     return _plain(
-        Sample(index=i, question=f"{raw.Body.strip()} {raw.Question.strip()}", answer=_number(raw.Answer))
+        Sample(index=i, question=f"{raw.Body.strip()} {raw.Question.strip()}", answer=number_text(raw.Answer))
         for i, raw in enumerate(read_json(path, list[_Svamp]))
     )
 
@@ -130,7 +115,7 @@ def aqua(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
                 question=question,
                 answer=raw.correct,
                 rationale=raw.rationale.strip(),
-                choices=tuple(_choice_text(text) for text in texts),
+                choices=tuple(choice_text(text) for text in texts),
             )
 
     return _plain(samples())
@@ -162,9 +147,7 @@ def commonsense_qa(path: Path, options: dict[str, Any], variant: str) -> LoadedS
                 question = _in_words_kojima(stem, texts)
             else:
                 question = lettered(stem, [text.strip() for text in texts])
-            yield Sample(
-                index=i, question=question, answer=raw.answerKey, choices=tuple(_choice_text(t) for t in texts)
-            )
+            yield Sample(index=i, question=question, answer=raw.answerKey, choices=tuple(choice_text(t) for t in texts))
 
     return _plain(samples())
 
@@ -211,8 +194,8 @@ def bigbench_choices(path: Path, options: dict[str, Any], variant: str) -> Loade
                 stem += " \nWhich choice is true ?" if chosen.ask_which else ""
                 question = _in_words_kojima(stem, listed)
             else:
-                question = lettered(f"{stem}\nWhich choice is true?", [_choice_text(text) for text in listed])
-            yield Sample(index=i, question=question, answer=gold, choices=tuple(_choice_text(t) for t in listed))
+                question = lettered(f"{stem}\nWhich choice is true?", [choice_text(text) for text in listed])
+            yield Sample(index=i, question=question, answer=gold, choices=tuple(choice_text(t) for t in listed))
 
     return _plain(samples())
 
@@ -276,116 +259,22 @@ def examples_json(path: Path, options: dict[str, Any], variant: str) -> LoadedSa
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- JSON Lines
-
-
-class _JsonlOptions(Record, frozen=True):
-    """Names of the fields; None where the records have no such field."""
-
-    question: str = "question"
-    answer: str = "answer"
-    rationale: str | None = None
-    choices: str | None = None
-    """Field with the list of choice texts, which are added to the question."""
-    group: str | None = None
-    fold: str | None = None
-    """Field with ``train`` or ``test``."""
-
-
-def jsonl(path: Path, options: dict[str, Any], variant: str) -> LoadedSamples:
-    """Load any JSON Lines file with a question and an answer per line, such as the file of a task of your own."""
-    names = convert(options, _JsonlOptions, where="jsonl options")
-    samples: list[Sample] = []
-    folds: dict[int, Fold] = {}
-    for number, line in jsonl_lines(path):
-        where = f"{path}, line {number}"
-        try:
-            raw = msgspec.json.decode(line, type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BadInputError(f"invalid JSON: {error}", where=where, next_step="Write one object per line.") from None
-        index = len(samples)
-        samples.append(_jsonl_sample(raw, names, index, where))
-        if names.fold is not None:
-            fold = _field(raw, names.fold, where)
-            if fold not in {"train", "test"}:
-                raise BadInputError(f"{names.fold!r} is {fold!r}, not train or test", where=where)
-            folds[index] = fold
-    if not samples:
-        raise BadInputError("the file is empty", where=str(path), next_step="Write one JSON object per line.")
-    return LoadedSamples(samples, folds)
-
-
-def _jsonl_sample(raw: dict[str, Any], names: _JsonlOptions, index: int, where: str) -> Sample:
-    question, answer = _text(_field(raw, names.question, where)).strip(), _field(raw, names.answer, where)
-    if answer is None:
-        raise BadInputError("the answer is null", where=where, next_step="Write the gold answer, or remove the line.")
-    choices: tuple[str, ...] = ()
-    if names.choices is not None:
-        texts = _field(raw, names.choices, where)
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise BadInputError(f"{names.choices!r} is not a list of strings", where=where)
-        choices = tuple(_choice_text(text) for text in texts)
-        question = lettered(question, choices)
-        answer = _letter(answer, choices, where)
-    rationale = raw.get(names.rationale) if names.rationale else None
-    group = _text(_field(raw, names.group, where)) if names.group else None
-    return Sample(
-        index=index,
-        question=question,
-        answer=_text(answer).strip(),
-        rationale=None if rationale is None else _text(rationale).strip(),
-        choices=choices,
-        group=group,
-    )
-
-
-def _letter(answer: Any, choices: tuple[str, ...], where: str) -> str:
-    """Return the letter of a gold that is written as a letter, a position (from 0) or the text of a choice."""
-    if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
-        return LETTERS[answer]
-    text = _choice_text(_text(answer))
-    if text in choices:
-        return LETTERS[choices.index(text)]
-    if len(text) == 1 and text.upper() in LETTERS[: len(choices)]:
-        return text.upper()
-    raise BadInputError(
-        f"the answer {answer!r} is not the letter, position or text of a choice",
-        where=where,
-        next_step="Write a letter, the position from 0, or the choice's text.",
-    )
-
-
-def _field(raw: dict[str, Any], name: str, where: str) -> Any:
-    if name not in raw:
-        raise BadInputError(
-            f"the record has no field {name!r} (it has: {', '.join(raw) or 'none'})",
-            where=where,
-            next_step=f"Fix the line, or name another field for {name!r} under `options`.",
-        )
-    return raw[name]
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return value if isinstance(value, str) else _number(value)
-
-
 def _plain(samples: Iterator[Sample]) -> LoadedSamples:
     return LoadedSamples(list(samples), {})
 
 
-OPTIONS: dict[str, type[Record]] = {"bigbench_choices": _BigBenchOptions, "jsonl": _JsonlOptions}
+OPTIONS: dict[str, type[Record]] = {"bigbench_choices": _BigBenchOptions, RECORDS: RecordOptions}
 """Types of the loaders' ``options``; other loaders have none."""
 
-LOADERS: dict[str, Loader] = {
+UPSTREAM: dict[str, Loader] = {
     "aqua": aqua,
     "bigbench_choices": bigbench_choices,
     "commonsense_qa": commonsense_qa,
     "examples_json": examples_json,
     "gsm8k": gsm8k,
-    "jsonl": jsonl,
     "math_word_json": math_word_json,
     "strategy_qa": strategy_qa,
     "svamp": svamp,
 }
+"""Loaders of the formats of upstream files."""
+NAMES = (RECORDS, *UPSTREAM)

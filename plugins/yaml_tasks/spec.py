@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
+from rtbench_plugins.yaml_tasks.lm_eval_task import read_config
 
 from rtbench.api import (
     BadInputError,
@@ -17,17 +18,20 @@ from rtbench.api import (
     Record,
     UnknownNameError,
     convert,
-    read_yaml,
 )
 from rtbench.scoring.answer_rule import AnswerType
 from rtbench.scoring.extraction import FilterStep, answer_rule
 from rtbench.twins import setting_of
+
+if TYPE_CHECKING:
+    from rtbench_plugins.yaml_tasks.hub import HubData
 
 # Fields of lm_eval.config.task.TaskConfig (0.4.13), listed here because importing it takes a tenth of a second.
 LM_EVAL_KEYS = frozenset(
     {
         "task",
         "task_alias",
+        "group",
         "tag",
         "custom_dataset",
         "dataset_path",
@@ -64,6 +68,8 @@ LM_EVAL_KEYS = frozenset(
 )
 
 
+_BUILDERS = frozenset({"json", "csv", "parquet", "text", "arrow"})
+"""Values of ``dataset_path`` that name a format, and no data set."""
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
@@ -131,7 +137,8 @@ class TaskSettings(Record, frozen=True, omit_defaults=True):
     """The settings under ``metadata.rtbench``."""
 
     answer_type: AnswerType
-    files: tuple[FileSpec, ...]
+    files: tuple[FileSpec, ...] = ()
+    """The data files; empty where ``dataset_path`` names a data set of the hub or on disk."""
     title: str = ""
     loader: str = "jsonl"
     options: dict[str, Any] = {}
@@ -171,15 +178,22 @@ class TaskFile(Record, frozen=True):
     pipelines: tuple[FilterPipeline, ...]
     config: dict[str, Any]
     """The complete lm-eval config as written."""
+    hub: Any = None
+    """The :class:`rtbench_plugins.yaml_tasks.hub.HubData` of a task without files."""
 
 
-def read_task_file(path: Path) -> TaskFile:
-    """Read and check a task's YAML, without heavy imports.
+def read_task_file(path: Path, *, offline: bool = False) -> TaskFile:
+    """Read and check a task's YAML, without heavy imports unless its data are on the hub.
+
+    Args:
+        path: the file.
+        offline: download no data set. Only a task whose `answer_type` is not stated loads its data here.
 
     Raises:
         BadInputError, UnknownNameError: the YAML is not valid; the error names the file and the key.
+        MissingDataError: the type of the answers is not stated, and the data are not found.
     """
-    data = read_yaml(path)
+    data = read_config(path)
     if not isinstance(data, dict):
         raise BadInputError("a task's YAML must be a mapping", where=str(path), next_step="See docs/tasks.md.")
     for key in data:
@@ -187,32 +201,62 @@ def read_task_file(path: Path) -> TaskFile:
             raise UnknownNameError.of("key", str(key), LM_EVAL_KEYS, where=str(path))
     name = data.get("task")
     if not isinstance(name, str) or not name:
-        raise BadInputError("`task` (the task's name) is missing", where=str(path), next_step="See docs/tasks.md.")
-    metadata = data.get("metadata")
-    if not isinstance(metadata, dict) or not isinstance(metadata.get("rtbench"), dict):
-        raise BadInputError(
-            "`metadata.rtbench` is missing: it names the data files and the type of the answers",
-            where=str(path),
-            next_step="Add at least `answer_type` and `files`; docs/tasks.md has a template.",
+        what = (
+            "`task` is a list: this is a group of tasks" if isinstance(name, list) else "`task` (its name) is missing"
         )
+        raise BadInputError(what, where=str(path), next_step="Name the file of one task. See docs/tasks.md.")
+    metadata = data.get("metadata")
+    metadata = metadata if isinstance(metadata, dict) else {}
     version = metadata.get("version", 1)
     try:
         whole = int(float(version))
     except (TypeError, ValueError, OverflowError):
         raise BadInputError(f"`metadata.version` must be a number, not {version!r}", where=str(path)) from None
+    settings, hub = _settings(data, metadata.get("rtbench"), path, offline=offline)
     return TaskFile(
         path=str(path),
         name=name,
         version=whole,
-        spec=_spec(metadata["rtbench"], f"{path}: metadata.rtbench"),
+        spec=_spec(settings, f"{path}: metadata.rtbench", on_hub=hub is not None),
         pipelines=_pipelines([] if data.get("filter_list") is None else data["filter_list"], f"{path}: filter_list"),
         config=data,
+        hub=hub,
     )
 
 
-def _spec(data: dict[str, Any], where: str) -> TaskSettings:
+def _settings(
+    data: dict[str, Any], settings: Any, path: Path, *, offline: bool
+) -> tuple[dict[str, Any], HubData | None]:
+    """Return the settings under ``metadata.rtbench``, and the data set where they name no files."""
+    options = dict(data.get("dataset_kwargs") or {})
+    # `dataset_path: json` alone is what our own template has: the files are under `metadata.rtbench`.
+    named = isinstance(data.get("dataset_path"), str) and (
+        data["dataset_path"] not in _BUILDERS or "data_files" in options
+    )
+    if not isinstance(settings, dict) and not named:
+        raise BadInputError(
+            "`metadata.rtbench` is missing: it names the data files and the type of the answers",
+            where=str(path),
+            next_step="Add at least `answer_type` and `files`; docs/tasks.md has a template.",
+        )
+    settings = dict(settings) if isinstance(settings, dict) else {}
+    if "files" in settings or not named:
+        return settings, None
+    from rtbench_plugins.yaml_tasks.hub import HubData
+    from rtbench_plugins.yaml_tasks.lm_eval_task import type_of
+
+    names = settings.get("options", {})
+    hub = HubData(data, names if isinstance(names, dict) else {}, str(path))
+    if "answer_type" not in settings:
+        if hub.options:
+            raise BadInputError("`answer_type` is missing", where=f"{path}: metadata.rtbench", next_step="Add it.")
+        settings["answer_type"] = type_of(hub.load(None, offline=offline).samples)
+    return settings, hub
+
+
+def _spec(data: dict[str, Any], where: str, *, on_hub: bool) -> TaskSettings:
     spec = convert(data, TaskSettings, where=where)
-    if not spec.files:
+    if not spec.files and not on_hub:
         raise BadInputError("`files` is empty", where=where, next_step="Name at least one data file.")
     for number, file in enumerate(spec.files):
         _check_file(file, f"{where}.files[{number}]")

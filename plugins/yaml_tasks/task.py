@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rtbench_plugins.yaml_tasks import few_shot, loaders, splits
+from rtbench_plugins.yaml_tasks import few_shot, loaders, records, splits
+from rtbench_plugins.yaml_tasks.samples import LoadedSamples
 from rtbench_plugins.yaml_tasks.spec import FileSpec, SplitSpec, TaskFile, TaskSettings, read_task_file
 from rtbench_plugins.yaml_tasks.twin import load_twin
 
@@ -34,7 +35,19 @@ from rtbench.scoring.golds import meant, wrong_gold
 from rtbench.scoring.rules import RULES
 from rtbench.twins import Twin, setting_of, twin_data, twin_fingerprint
 
+if TYPE_CHECKING:
+    from rtbench_plugins.yaml_tasks.hub import HubData
+
 DEFAULT_EXTRACTOR = "flexible"
+
+
+class _Loaded(NamedTuple):
+    """Samples by index, the fold of each where the source has folds, all indices, and what is missing."""
+
+    samples: dict[int, Sample]
+    folds: dict[int, Fold]
+    indices: list[int]
+    missing: list[str]
 
 
 class YamlTask(Task):
@@ -47,9 +60,10 @@ class YamlTask(Task):
     def __init__(self, file: TaskFile) -> None:
         self.file = file
         self.spec = file.spec
+        self._hub: HubData | None = file.hub
         self._pipelines = _pipelines(file)
-        if self.spec.loader not in loaders.LOADERS:
-            raise UnknownNameError.of("loader", self.spec.loader, loaders.LOADERS, where=file.path)
+        if self.spec.loader not in loaders.NAMES:
+            raise UnknownNameError.of("loader", self.spec.loader, loaders.NAMES, where=file.path)
         kind = loaders.OPTIONS.get(self.spec.loader, loaders.NoLoaderOptions)
         convert(self.spec.options, kind, where=f"{file.path}: metadata.rtbench.options")
         self.info = TaskInfo(
@@ -93,7 +107,10 @@ class YamlTask(Task):
         spec, variant = self.spec, self._variant(variant)
         if (setting := setting_of(variant)) is not None and self._twin is not None:
             return twin_fingerprint(self.info.name, self._twin, setting)
-        contents = [(f.fold, f.first_index, f.records, self._content_id(f, files)) for f in spec.files]
+        contents: list[Any] = [(f.fold, f.first_index, f.records, self._content_id(f, files)) for f in spec.files]
+        if self._hub is not None:
+            self._hub.load(spec.answer_type, offline=files.offline)
+            contents = [self._hub.content_id]
         how = (spec.answer_type, spec.loader, spec.options, spec.splits, spec.groups, spec.letters)
         versions = (loaders.VERSION, splits.VERSION)
         return content_key("yaml-task", versions, self.info.name, variant, how, contents)
@@ -104,7 +121,23 @@ class YamlTask(Task):
             drawn = twin_data(self._twin, setting)
             self._check_golds(drawn.samples.values(), knobs=variant.partition("+")[2].replace("+", ", "))
             return TaskData(samples=drawn.samples, splits={"default": drawn.split})
-        loader = loaders.LOADERS[self.spec.loader]
+        samples, folds, indices, missing = self._on_hub(files) if self._hub else self._in_files(files, variant)
+        self._group(samples)
+        groups = {i: sample.group for i, sample in samples.items() if sample.group is not None}
+        computed: dict[str, Split] = {
+            name: splits.make_split(spec, indices, folds, groups, f"{self.file.path}: splits.{name}")
+            for name, spec in self._splits(folds).items()
+        }
+        return TaskData(samples=samples, splits=computed, missing=" ".join(missing) or None)
+
+    def _on_hub(self, files: DataFiles) -> _Loaded:
+        assert self._hub is not None
+        loaded = self._hub.load(self.spec.answer_type, offline=files.offline)
+        self._check_golds(loaded.samples, Path(str(self.file.config["dataset_path"])))
+        samples = {sample.index: sample for sample in loaded.samples}
+        return _Loaded(samples, dict(loaded.folds), list(samples), [])
+
+    def _in_files(self, files: DataFiles, variant: str) -> _Loaded:
         samples: dict[int, Sample] = {}
         folds: dict[int, Fold] = {}
         indices: list[int] = []
@@ -116,7 +149,7 @@ class YamlTask(Task):
                 count = spec.records or 0
                 missing.append(_missing(spec, count))
             else:
-                loaded = self._read(loader, path, variant)
+                loaded = self._read(path, variant)
                 count = len(loaded.samples)
                 self._check_count(spec, count, path)
                 self._check_golds(loaded.samples, path)
@@ -130,13 +163,7 @@ class YamlTask(Task):
             raise BadInputError(
                 "two files have the same sample index", where=f"{self.file.path}: files", next_step="Fix `first_index`."
             )
-        self._group(samples)
-        groups = {i: sample.group for i, sample in samples.items() if sample.group is not None}
-        computed: dict[str, Split] = {
-            name: splits.make_split(spec, indices, folds, groups, f"{self.file.path}: splits.{name}")
-            for name, spec in self._splits(folds).items()
-        }
-        return TaskData(samples=samples, splits=computed, missing=" ".join(missing) or None)
+        return _Loaded(samples, folds, indices, missing)
 
     def extractor(self, name: str) -> Extractor:
         if name not in self._pipelines:
@@ -296,9 +323,11 @@ class YamlTask(Task):
             return files.digest(path) if path else "absent"
         return spec.sha256 or files.digest(files.find(spec.pin))
 
-    def _read(self, loader: loaders.Loader, path: Path, variant: str) -> loaders.LoadedSamples:
+    def _read(self, path: Path, variant: str) -> LoadedSamples:
+        if self.spec.loader == loaders.RECORDS:
+            return records.load(path, self.spec.options, self.spec.answer_type)
         try:
-            return loader(path, self.spec.options, variant)
+            return loaders.UPSTREAM[self.spec.loader](path, self.spec.options, variant)
         except (LookupError, TypeError, ValueError) as error:
             # Loaders do not check the formats that they were written for; another file may lack expected fields.
             raise BadInputError(
@@ -316,13 +345,13 @@ class YamlTask(Task):
             )
 
 
-def load_task(path: Path) -> YamlTask:
-    """Load a task's YAML. This is cheap: no data are read.
+def load_task(path: Path, *, offline: bool = False) -> YamlTask:
+    """Load a task's YAML. This is cheap: no data are read, unless the type of the answers must be found in them.
 
     Raises:
         BadInputError, UnknownNameError: the YAML is not valid; the error names the file and the key.
     """
-    return YamlTask(read_task_file(path))
+    return YamlTask(read_task_file(path, offline=offline))
 
 
 def _pipelines(file: TaskFile) -> dict[str, tuple[FilterStep, ...]]:

@@ -80,8 +80,8 @@ def rtbench_register_commands(register: Register) -> None:
 
 
 @hookspec(firstresult=True)
-def rtbench_load_task(path: Path) -> Task | None:
-    """Load a task from a file given with --task; return None for other kinds of files."""
+def rtbench_load_task(path: Path, offline: bool) -> Task | None:
+    """Load a task from a file given with --task, without downloads if ``offline``; return None for other files."""
 
 
 @hookspec

@@ -94,8 +94,12 @@ class PluginManager:
         for name in self.origins:
             self._register(name)
 
-    def load_task(self, path: Path) -> Task:
+    def load_task(self, path: Path, *, offline: bool) -> Task:
         """Load a task file given with --task, through the first plugin that knows its kind.
+
+        Args:
+            path: the file.
+            offline: download nothing.
 
         Raises:
             BadInputError: there is no such file, or no plugin knows its kind.
@@ -103,7 +107,7 @@ class PluginManager:
         if not path.is_file():
             raise BadInputError("no such file", where=f"--task {path}", next_step="Name a task's YAML file.")
         try:
-            task: Task | None = self._pm.hook.rtbench_load_task(path=path)
+            task: Task | None = self._pm.hook.rtbench_load_task(path=path, offline=offline)
         except RtbenchError:
             raise
         except Exception as error:

@@ -273,7 +273,7 @@ def _kind(match: re.Match[str], sentence: str) -> tuple[Kind, str]:
         if function or (len(text) == 1 and text != "°" and text.lower() not in _JOINTS):
             return "other", text  # with a single letter, a variable
         return ("joint" if text.lower() in _JOINTS else "word"), text
-    found = next((kind for kind in _MARKS if match[kind] is not None), "other")
+    found: Kind = next((kind for kind in _MARKS if match[kind] is not None), "other")
     return found, text
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -176,7 +176,7 @@ def read_json(path: Path, type_: Any = Any) -> Any:
         raise BadInputError(_message(error), where=f"{path}, line {_broken_line(data)}") from None
 
 
-def parse_yaml(text: str | bytes) -> Any:
+def parse_yaml(text: str | bytes, tags: Mapping[str, Callable[[str], Any]] | None = None) -> Any:
     """Return a YAML document as plain data; see :func:`read_yaml`.
 
     Raises:
@@ -184,11 +184,15 @@ def parse_yaml(text: str | bytes) -> Any:
     """
     import yaml
 
-    return yaml.load(text, _yaml_loader())  # noqa: S506 - a safe loader
+    return yaml.load(text, _yaml_loader(tuple((tags or {}).items())))  # noqa: S506 - a safe loader
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: Path, tags: Mapping[str, Callable[[str], Any]] | None = None) -> Any:
     """Return the YAML document in a file, as plain data.
+
+    Args:
+        path: the file.
+        tags: what makes a value of the text after a tag such as ``!function``; other tags are errors.
 
     Raises:
         BadInputError: the document is invalid. The error names the file and the line.
@@ -199,7 +203,7 @@ def read_yaml(path: Path) -> Any:
     if not text.strip():
         raise BadInputError("the file is empty", where=str(path))
     try:
-        return parse_yaml(text)
+        return parse_yaml(text, tags)
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadInputError(
@@ -210,7 +214,7 @@ def read_yaml(path: Path) -> Any:
 
 
 @functools.cache
-def _yaml_loader() -> Any:
+def _yaml_loader(tags: tuple[tuple[str, Callable[[str], Any]], ...]) -> Any:
     """Return a safe loader that reads 1e-3 as a number, as YAML 1.2 does. YAML 1.1 reads it as text."""
     import re
 
@@ -220,6 +224,8 @@ def _yaml_loader() -> Any:
     loader: Any = type("Loader", (base,), {})
     pattern = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+$")
     loader.add_implicit_resolver("tag:yaml.org,2002:float", pattern, list("-+0123456789."))
+    for tag, make in tags:
+        loader.add_constructor(tag, lambda parser, node, make=make: make(str(parser.construct_scalar(node))))
     return loader
 
 

@@ -1,0 +1,27 @@
+"""What loaders share: their result, and the spelling of choices and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rtbench.api import Fold, Sample
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class LoadedSamples:
+    """Samples of one file, with indices from 0, and the fold of each where a field of the file states it."""
+
+    samples: list[Sample]
+    folds: dict[int, Fold]
+
+
+def number_text(value: str | float) -> str:
+    """Return a numeric gold as text, ``39.0`` as ``39``."""
+    return str(value).removesuffix(".0")
+
+
+def choice_text(text: str) -> str:
+    """Return the text of a choice, without white space around it and without its full stop."""
+    return text.strip().removesuffix(".")
