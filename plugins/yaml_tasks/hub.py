@@ -42,8 +42,8 @@ class HubData:
     def __init__(self, config: Mapping[str, Any], options: dict[str, Any], where: str) -> None:
         self.config, self.options, self.where = config, options, where
         self._loaded: LoadedSamples | None = None
+        check_runnable(config, where, templates=not options)
         self._docs = None if options else Docs(config, where)
-        check_runnable(config, where, templates=self._docs is not None)
         self.splits = named_splits(config)
         if not self.splits:
             raise BadInputError(

@@ -209,7 +209,7 @@ def read_task_file(path: Path, *, offline: bool = False) -> TaskFile:
     metadata = metadata if isinstance(metadata, dict) else {}
     version = metadata.get("version", 1)
     try:
-        whole = int(float(version))
+        whole = int(float(".".join(str(version).split(".")[:2])))  # some have three parts
     except (TypeError, ValueError, OverflowError):
         raise BadInputError(f"`metadata.version` must be a number, not {version!r}", where=str(path)) from None
     settings, hub = _settings(data, metadata.get("rtbench"), path, offline=offline)
