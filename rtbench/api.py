@@ -73,15 +73,17 @@ if TYPE_CHECKING:
     from rtbench.schema.money import Price, Spending, money_text
     from rtbench.schema.progress import Progress, no_progress, throttled
     from rtbench.schema.prompts import PromptFormat, Template
-    from rtbench.schema.recordings import RecordedEntry, Recording
+    from rtbench.schema.recordings import RecordedEntry, Recording, Unmatched
     from rtbench.schema.results import CompleteResult, ScoreResult, StepResult, decode_result
     from rtbench.schema.runs import CellRecord, RunRecord
     from rtbench.schema.scores import Interval, Score, ScoreSummary
     from rtbench.schema.steps import CompleteSpec, CurateSpec, Outcome, Resources, ScoreSpec, Step, StepState, TrainSpec
     from rtbench.schema.tasks import Demonstration, Questions, RationaleSource, Sample, Split, TaskData, TaskInfo
     from rtbench.schema.training import Candidate, CurationYield, Example, Recipe, TrainingRow, TrainReport
+    from rtbench.scoring.answer_rule import AnswerType
     from rtbench.scoring.equations import equations_in
-    from rtbench.scoring.text import squeezed
+    from rtbench.scoring.golds import is_number
+    from rtbench.scoring.text import choices_in, squeezed
     from rtbench.stats.bootstrap import RESAMPLES, SINGLE_TASK_RESAMPLES, Bootstrap
     from rtbench.stats.intervals import CONFIDENCE
     from rtbench.stats.paired import Difference, difference, in_common
@@ -110,6 +112,7 @@ if TYPE_CHECKING:
     from rtbench.storage.ledger import Partition, make_request
     from rtbench.storage.runs import Runs
     from rtbench.storage.store import Store
+    from rtbench.storage.tables import TableRow, is_table, read_rows
 
 _NAMES = {
     "rtbench.cli.common": "format_option name_list print_json print_table with_session",
@@ -150,15 +153,17 @@ _NAMES = {
     "rtbench.schema.money": "Price Spending money_text",
     "rtbench.schema.progress": "Progress no_progress throttled",
     "rtbench.schema.prompts": "PromptFormat Template",
-    "rtbench.schema.recordings": "RecordedEntry Recording",
+    "rtbench.schema.recordings": "RecordedEntry Recording Unmatched",
     "rtbench.schema.results": "CompleteResult ScoreResult StepResult decode_result",
     "rtbench.schema.runs": "CellRecord RunRecord",
     "rtbench.schema.scores": "Interval Score ScoreSummary",
     "rtbench.schema.steps": "CompleteSpec CurateSpec Outcome Resources ScoreSpec Step StepState TrainSpec",
     "rtbench.schema.tasks": "Demonstration Questions RationaleSource Sample Split TaskData TaskInfo",
     "rtbench.schema.training": "Candidate CurationYield Example Recipe TrainReport TrainingRow",
+    "rtbench.scoring.answer_rule": "AnswerType",
     "rtbench.scoring.equations": "equations_in",
-    "rtbench.scoring.text": "squeezed",
+    "rtbench.scoring.golds": "is_number",
+    "rtbench.scoring.text": "choices_in squeezed",
     "rtbench.stats.bootstrap": "Bootstrap SINGLE_TASK_RESAMPLES RESAMPLES",
     "rtbench.stats.intervals": "CONFIDENCE",
     "rtbench.stats.paired": "Difference difference in_common",
@@ -176,6 +181,7 @@ _NAMES = {
     "rtbench.storage.ledger": "Partition make_request",
     "rtbench.storage.runs": "Runs",
     "rtbench.storage.store": "Store",
+    "rtbench.storage.tables": "TableRow is_table read_rows",
 }
 """Names by module, for lazy imports at run time. A test checks that they equal the imports above."""
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -214,6 +220,7 @@ __all__ = [
     "RESAMPLES",
     "SINGLE_TASK_RESAMPLES",
     "SPAN_WORDS",
+    "AnswerType",
     "AskedStep",
     "BadInputError",
     "Bootstrap",
@@ -300,6 +307,7 @@ __all__ = [
     "StepState",
     "Store",
     "Student",
+    "TableRow",
     "Task",
     "TaskData",
     "TaskInfo",
@@ -312,6 +320,7 @@ __all__ = [
     "TrainingRow",
     "UnavailableError",
     "UnknownNameError",
+    "Unmatched",
     "Usage",
     "answered",
     "answers_by_extractor",
@@ -323,6 +332,7 @@ __all__ = [
     "categories_of",
     "check_scored",
     "checkpoint_of",
+    "choices_in",
     "close_to_best",
     "completion_of",
     "content_key",
@@ -343,6 +353,8 @@ __all__ = [
     "hookimpl",
     "in_common",
     "in_percent",
+    "is_number",
+    "is_table",
     "jsonl_lines",
     "listed",
     "make_request",
@@ -359,6 +371,7 @@ __all__ = [
     "read_bytes",
     "read_json",
     "read_jsonl",
+    "read_rows",
     "read_yaml",
     "run_step",
     "scored_by",

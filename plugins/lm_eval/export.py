@@ -46,6 +46,8 @@ class ExportedDoc(Record, frozen=True):
     answer: str
     choices: tuple[str, ...]
     rationale: str | None
+    answer_prefix: str | None
+    """Text before the answer in the format's completions, so that samples are read as they were asked for."""
 
 
 def export_tasks(
@@ -83,9 +85,10 @@ def export_tasks(
     """
     configs: list[Path] = []
     for task in tasks:
-        folds = _write_folds(task, directory, variant, split, files)
+        data = _folds_of(task, variant, split, files)
         for i, prompt_format in enumerate(formats):
             name = task_name(task.info.name) + (f"__{prompt_format.name.replace('-', '_')}" if i else "")
+            folds = _write_folds(data, directory.resolve() / name, prompt_format.answer_prefix)
             shown = (
                 demonstrations_text(prompt_format, task.demonstrations(files)) if prompt_format.demonstrations else ""
             )
@@ -116,7 +119,7 @@ def export_cell(services: Services, cell: CellRecord, directory: Path) -> Path:
     data = services.task_data(cell.task, cell.variant)
     name = task_name(cell.task)
     path = directory.resolve() / name / "test.jsonl"
-    _write_docs(questions_of(data, spec.task.split, spec.questions), path)
+    _write_docs(questions_of(data, spec.task.split, spec.questions), path, spec.format.answer_prefix)
     template = spec.format.template(spec.family)
     task = services.task(cell.task)
     config = _config(name, task, {"test": path}, template, spec.demonstrations, spec.format.answer_prefix)
@@ -141,28 +144,30 @@ def _cannot_be_asked(spec: CompleteSpec) -> str | None:
     return None
 
 
-def _write_folds(task: Task, directory: Path, variant: str, split: str, files: DataFiles) -> dict[str, Path]:
+def _folds_of(task: Task, variant: str, split: str, files: DataFiles) -> dict[str, Sequence[Sample]]:
+    """Return the samples of the training and test fold."""
     data = task.load(files, variant)
     if split not in data.splits:
         raise UnknownNameError.of(f"split of task {task.info.name}", split, data.splits)
-    out: dict[str, Path] = {}
-    for fold in ("train", "test"):
-        samples: Sequence[Sample] = data.fold(split, fold)
-        if not samples:
-            if fold == "test":
-                raise BadInputError(f"no sample of {task.info.name}'s test fold is available", next_step=data.missing)
-            continue
-        path = directory.resolve() / task_name(task.info.name) / f"{fold}.jsonl"
-        _write_docs(samples, path)
-        out[fold] = path
+    folds = {"train": data.fold(split, "train"), "test": data.fold(split, "test")}
+    if not folds["test"]:
+        raise BadInputError(f"no sample of {task.info.name}'s test fold is available", next_step=data.missing)
+    return {fold: samples for fold, samples in folds.items() if samples}
+
+
+def _write_folds(folds: dict[str, Sequence[Sample]], directory: Path, answer_prefix: str | None) -> dict[str, Path]:
+    """Write a data file for each fold, and return their paths."""
+    out = {fold: directory / f"{fold}.jsonl" for fold in folds}
+    for fold, path in out.items():
+        _write_docs(folds[fold], path, answer_prefix)
     return out
 
 
-def _write_docs(samples: Sequence[Sample], path: Path) -> None:
-    write_jsonl(path, map(doc_of, samples))
+def _write_docs(samples: Sequence[Sample], path: Path, answer_prefix: str | None) -> None:
+    write_jsonl(path, (doc_of(sample, answer_prefix) for sample in samples))
 
 
-def doc_of(sample: Sample) -> ExportedDoc:
+def doc_of(sample: Sample, answer_prefix: str | None) -> ExportedDoc:
     """Return a sample in the form of exported tasks."""
     return ExportedDoc(
         sample_index=sample.index,
@@ -170,6 +175,7 @@ def doc_of(sample: Sample) -> ExportedDoc:
         answer=sample.answer,
         choices=sample.choices,
         rationale=sample.rationale,
+        answer_prefix=answer_prefix,
     )
 
 

@@ -78,7 +78,7 @@ def _metrics(task: str, by_extractor: dict[str, list[ScoredAnswer]]) -> dict[str
 
 
 def _sample(at: int, answer: ScoredAnswer, extractor: str) -> dict[str, Any]:
-    doc = msgspec.to_builtins(doc_of(answer.sample))
+    doc = msgspec.to_builtins(doc_of(answer.sample, answer.answer_prefix))
     prompt, gold = answer.completion.prompt, answer.sample.answer
     return {
         "doc_id": at,

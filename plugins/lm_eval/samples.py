@@ -19,10 +19,11 @@ class _LmEvalSample(msgspec.Struct):
 
     doc_id: int
     doc: dict[str, Any]
-    target: str | int | float
+    target: str | int | float | bool
     resps: list[list[str]]
-    arguments: dict[str, dict[str, Any]] = {}
-    filter: str = "none"
+    arguments: Any = None
+    filter: str | None = None
+    """None in files of 2024, which have the lines of all filters without their names."""
 
 
 class LmEvalSamples(RecordingFormat):
@@ -56,7 +57,10 @@ def read_samples(path: Path, *, model: str | None, key: str | None, task: str | 
     assert name is not None
     decoder = msgspec.json.Decoder(_LmEvalSample)
     entries: list[RecordedEntry] = []
+    seen: set[int] = set()
     first: str | None = None
+    prefixes: list[str | None] = []
+    own = name["task"].startswith(PREFIX)
     for number, line in jsonl_lines(path):
         where = f"{path}, line {number}"
         try:
@@ -68,21 +72,23 @@ def read_samples(path: Path, *, model: str | None, key: str | None, task: str | 
                 next_step="Use samples of generated texts, as written by `lm_eval --log_samples`.",
             ) from None
         first = sample.filter if first is None else first
-        if sample.filter == first:
-            entries += _entries(sample, f"line {number}", where)
+        if sample.filter == first and sample.doc_id not in seen:
+            seen.add(sample.doc_id)
+            prefixes.append(sample.doc.get("answer_prefix", ONE_TEXT_PREFIX))
+            entries += _entries(sample, f"line {number}", where, own=own)
     if not entries:
         raise BadInputError("the file has no samples", where=str(path))
     return Recording(
         path=path,
         model=model or path.parent.name,
         key=key or "lm-eval",
-        task=task or name["task"].removeprefix(PREFIX),
-        answer_prefix=ONE_TEXT_PREFIX,
+        task=task or name["task"].removeprefix(PREFIX).partition("__")[0],
+        answer_prefix=prefixes[0],
         entries=tuple(entries),
     )
 
 
-def _entries(sample: _LmEvalSample, place: str, where: str) -> list[RecordedEntry]:
+def _entries(sample: _LmEvalSample, place: str, where: str, *, own: bool) -> list[RecordedEntry]:
     question = sample.doc.get("question")
     if not isinstance(question, str):
         raise BadInputError(
@@ -91,7 +97,6 @@ def _entries(sample: _LmEvalSample, place: str, where: str) -> list[RecordedEntr
             next_step="Use tasks that `rtbench tasks export` wrote; they have a question.",
         )
     index = sample.doc.get("sample_index")
-    prompt = sample.arguments.get("gen_args_0", {}).get("arg_0")
     return [
         RecordedEntry(
             place=place,
@@ -99,8 +104,23 @@ def _entries(sample: _LmEvalSample, place: str, where: str) -> list[RecordedEntr
             text=text,
             question=question,
             sample_index=index if isinstance(index, int) else None,
-            answer=str(sample.target),
-            prompt=prompt if isinstance(prompt, str) else None,
+            answer=str(sample.target) if own else _gold(sample.target),
+            prompt=_prompt(sample.arguments),
         )
         for number, text in enumerate(text for texts in sample.resps for text in texts)
     ]
+
+
+def _gold(target: str | float | bool) -> str:
+    """Return the gold of a task of lm-eval's own, whose target may be a solution with the answer after ``####``."""
+    return str(target).rpartition("####")[2].strip()
+
+
+def _prompt(arguments: Any) -> str | None:
+    """Return the prompt among the arguments of a request: named since 2025, a list of lists before."""
+    if isinstance(arguments, dict):
+        arguments = arguments.get("gen_args_0")
+        found = arguments.get("arg_0") if isinstance(arguments, dict) else None
+    else:
+        found = arguments[0][0] if arguments and isinstance(arguments[0], list) and arguments[0] else None
+    return found if isinstance(found, str) else None

@@ -13,6 +13,8 @@ Its ``main.py`` prints, per question, the two-stage prompt with the model's text
     *************************
 
 Older runs print ``pred_before`` without the white space and colons that the model wrote; it is kept as printed.
+Later projects log the same through Python's ``logging``: each message begins with ``INFO:root:``, and ``pred :`` is the
+extracted answer, so that the answer's text is what follows the last trigger.
 Records are in shuffled order and have no index, so they are matched by question text.
 """
 
@@ -22,12 +24,16 @@ import ast
 import re
 from pathlib import Path
 
-from rtbench.api import BadInputError, Record, RecordedEntry, Recording, RecordingFormat, read_bytes
+import msgspec
 
-KEYS = {"zero_shot_cot": "zs_cot"}
-"""Our recording key for each value of its ``--method``. The other methods ask in one stage and print no separate
-rationale."""
+from rtbench.api import BadInputError, Record, RecordedEntry, Recording, RecordingFormat, Unmatched, read_bytes
+
+KEYS = {"zero_shot_cot": "zs_cot", "zero_shot": "zs"}
+"""Our recording key for each value of its ``--method``. Logs of the few-shot methods show no end of their
+demonstrations."""
 ENGINES = {
+    "chatgpt": "gpt-3.5-turbo-0613",
+    "gpt-4": "gpt-4-0613",
     "gpt3": "text-ada-001",
     "gpt3-medium": "text-babbage-001",
     "gpt3-large": "text-curie-001",
@@ -48,8 +54,11 @@ _SETTING = re.compile(r"(\w+)=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
 _SIZE = re.compile(r"^data size : (\d+)$", re.MULTILINE)
 _START = re.compile(r"^\*{5,}\n\d+st data\n(?:\d+_th_sampling\n)?", re.MULTILINE)
 _TAIL = re.compile(
-    r"\npred_before : (?P<before>.*?)\npred_after : .*?\nGT : (?P<gold>[^\n]*)\n\*{5,}(?:\n|\Z)", re.DOTALL
+    r"\n(?:pred_before : (?P<before>.*?)\npred_after|pred) : .*?\nGT : (?P<gold>[^\n]*)\n\*{5,}(?:\n|\Z)", re.DOTALL
 )
+_OTHER_MESSAGE = re.compile(r"^(?:DEBUG|INFO|WARNING|ERROR):(?!root:)[\w.]+:.*\n", re.MULTILINE)
+_MESSAGE = re.compile(r"^INFO:root:", re.MULTILINE)
+"""What Python's ``logging`` writes before a message."""
 
 
 class _Settings(Record, frozen=True):
@@ -60,6 +69,7 @@ class _Settings(Record, frozen=True):
     dataset: str
     cot_trigger: str
     direct_answer_trigger: str
+    direct_answer_trigger_for_zeroshot: str = ""
 
 
 class KojimaLog(RecordingFormat):
@@ -86,21 +96,24 @@ def read_log(path: Path, *, model: str | None = None, key: str | None = None, ta
     Raises:
         BadInputError: the file is no such log, has another method, or is truncated; names the file and the line.
     """
-    try:
-        text = read_bytes(path).decode()
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"not UTF-8 text (byte {error.start})", where=str(path)) from None
+    text, messages = _text(path)
     settings = _settings(text, path)
     starts = list(_START.finditer(text))
     ends = [*(match.start() for match in starts), len(text)][1:]
     entries: list[RecordedEntry] = []
+    skipped: list[Unmatched] = []
     line, counted = 1, 0
     for start, end in zip(starts, ends, strict=True):
         line += text.count("\n", counted, start.start())
         counted = start.start()
         place = f"line {line}"
-        entries.append(_entry(text[start.end() : end], settings, place, f"{path}, {place}"))
-    _check_count(text, len(entries), path)
+        try:
+            entries.append(_entry(text[start.end() : end], settings, place, f"{path}, {place}"))
+        except BadInputError as error:
+            if not messages:
+                raise
+            skipped.append(Unmatched(where=f"{path}, {place}", reason=error.what))
+    _check_count(text, len(entries) + len(skipped), path)
     return Recording(
         path=path,
         model=model or ENGINES.get(settings.model, settings.model),
@@ -108,24 +121,43 @@ def read_log(path: Path, *, model: str | None = None, key: str | None = None, ta
         task=task or TASKS.get(settings.dataset, settings.dataset),
         answer_prefix=None,
         entries=tuple(entries),
+        skipped=tuple(skipped),
     )
+
+
+def _text(path: Path) -> tuple[str, bool]:
+    """Return a log's text without what ``logging`` adds, and whether it was written by it.
+
+    Such logs have records that were lost, messages of other libraries, and damaged characters, which become U+FFFD so
+    that they match no question.
+    """
+    data = read_bytes(path)
+    messages = data.startswith(b"INFO:")
+    try:
+        text = data.decode(errors="replace" if messages else "strict")
+    except UnicodeDecodeError as error:
+        raise BadInputError(f"not UTF-8 text (byte {error.start})", where=str(path)) from None
+    if not messages:
+        return text, False
+    return _MESSAGE.sub("", _OTHER_MESSAGE.sub("", text.replace("\r\n", "\n"))), True
 
 
 def _settings(text: str, path: Path) -> _Settings:
     """Return the settings in the ``Namespace(...)`` line at the start of a log."""
     line = next((line for line in text.split("\n", 5)[:5] if line.startswith("Namespace(")), "")
     stated = {name: str(ast.literal_eval(value)) for name, value in _SETTING.findall(line)}
-    missing = [name for name in _Settings.__struct_fields__ if name not in stated]
+    known = _Settings.__struct_fields__
+    missing = [name for name in known[: -len(_Settings.__struct_defaults__)] if name not in stated]
     if missing:
         raise BadInputError(
             f"not a log of zero-shot-CoT: its first lines do not state {', '.join(missing)}",
             where=str(path),
             next_step="Use a log as published by the zero_shot_cot repository, or JSON Lines (*.jsonl).",
         )
-    settings = _Settings(**{name: stated[name] for name in _Settings.__struct_fields__})
+    settings = _Settings(**{name: stated[name] for name in known if name in stated})
     if settings.method not in KEYS:
         raise BadInputError(
-            f"a log of the method {settings.method!r}, which has no stage that asks for a rationale only",
+            f"a log of the method {settings.method!r}, whose records are not read",
             where=str(path),
             next_step=f"Use a log of {' or '.join(KEYS)}.",
         )
@@ -135,35 +167,47 @@ def _settings(text: str, path: Path) -> _Settings:
 def _entry(block: str, settings: _Settings, place: str, where: str) -> RecordedEntry:
     """Parse a record, from ``Q:`` to the line of stars that ends it."""
     tail = _TAIL.search(block)
-    head, separator, written = block[: tail.start() if tail else 0].partition(f"\nA: {settings.cot_trigger}")
+    body = block[: tail.start() if tail else 0]
+    question, trigger = _parts(settings)
+    head, separator, written = body.partition(f"\nA: {trigger}" if trigger else "\nA:")
     if tail is None or not separator or not head.startswith("Q: "):
         raise BadInputError(
             "the record is incomplete", where=where, next_step="Download the log again, or remove the record."
         )
-    trigger = settings.direct_answer_trigger
-    place_of_answer = _answer_stage(written, f" {trigger}", tail["before"])
+    entry = RecordedEntry(
+        place=place, question=head.removeprefix("Q: "), completion_index=0, text=written, answer=tail["gold"]
+    )
+    if not question:
+        return entry
+    place_of_answer = _answer_stage(written, f" {question}", tail["before"])
     if place_of_answer is None:
         raise BadInputError(
             "no answer stage: the answer after its trigger is not the one in `pred_before`",
             where=where,
             next_step="Download the log again, or remove the record.",
         )
-    return RecordedEntry(
-        place=place,
-        question=head.removeprefix("Q: "),
-        completion_index=0,
-        text=tail["before"],
-        reasoning=written[:place_of_answer],
-        answer=tail["gold"],
-        prompt=trigger.strip(),
-    )
+    answer = tail["before"]
+    if answer is None:
+        answer = written[place_of_answer + 1 + len(question) :]
+    return msgspec.structs.replace(entry, text=answer, reasoning=written[:place_of_answer], prompt=question.strip())
 
 
-def _answer_stage(written: str, trigger: str, answer: str) -> int | None:
+def _parts(settings: _Settings) -> tuple[str, str]:
+    """Return the trigger of the answer stage, empty where there is one stage, and the text after ``A: ``."""
+    if settings.method == "zero_shot_cot":
+        return settings.direct_answer_trigger, settings.cot_trigger
+    return "", settings.direct_answer_trigger_for_zeroshot if settings.method == "zero_shot" else ""
+
+
+def _answer_stage(written: str, trigger: str, answer: str | None) -> int | None:
     """Return the offset at which the answer stage begins; None where there is none.
 
-    A rationale may contain the trigger itself, so the trigger counts only if the answer follows it.
+    A rationale may contain the trigger itself, so the trigger counts only if the answer follows it. Where the answer's
+    text is not logged, the last trigger counts.
     """
+    if answer is None:
+        at = written.rfind(trigger)
+        return at if at >= 0 else None
     at = written.rfind(trigger)
     while at >= 0:
         if _bare(written[at + len(trigger) :]) == _bare(answer):

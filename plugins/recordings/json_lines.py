@@ -1,4 +1,4 @@
-"""JSON Lines of recorded completions.
+"""Files of recorded completions in our own fields, in any form: JSON Lines, a JSON list, CSV, TSV or parquet.
 
 The records have either ``reasoning_completion`` and ``completion``, in a file named
 ``<model>__<key>__<task>.jsonl[.gz]``, or ``question`` or ``sample_index``, and ``completion`` or ``text``.
@@ -6,29 +6,28 @@ The records have either ``reasoning_completion`` and ``completion``, in a file n
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import msgspec
-from rtbench_plugins.recordings.lines import PREFIXES, RecordLine, numbered, required, two_stages
+from rtbench_plugins.recordings.lines import PREFIXES, RecordLine, names_in, numbered, required, two_stages
 
-from rtbench.api import ONE_TEXT_PREFIX, BadInputError, Recording, RecordingFormat, jsonl_lines
+from rtbench.api import ONE_TEXT_PREFIX, BadInputError, Recording, RecordingFormat, is_table, read_rows
 
 
 class JsonLines(RecordingFormat):
-    """Reader of one JSON object per line: the most general format, which is tried last."""
+    """Reader of one record per completion: the most general format, which is tried last."""
 
-    name = "JSON Lines"
+    name = "completions"
     rank = 1000
 
     def matches(self, path: Path) -> bool:
         return True
 
     def read(self, path: Path, *, model: str | None, key: str | None, task: str | None) -> Recording:
-        names = _names_in(path)
+        names = names_in(path)
         lines = _read_lines(path)
         key = key or names.get("key") or "recorded"
-        entries = numbered([(f"line {number}", line) for number, line in lines], path)
+        entries = numbered(lines, path)
         return Recording(
             path=path,
             model=model or names.get("model") or path.name.split(".")[0],
@@ -39,34 +38,22 @@ class JsonLines(RecordingFormat):
         )
 
 
-def _names_in(path: Path) -> dict[str, str]:
-    """Return model, key and task from ``<model>__<key>__<task>.jsonl``; empty for other names."""
-    stem = re.sub(r"\.jsonl?(\.gz)?$", "", path.name)
-    parts = stem.split("__")
-    if len(parts) < 3:
-        return {}
-    return {"model": "__".join(parts[:-2]), "key": parts[-2], "task": parts[-1]}
-
-
-def _read_lines(path: Path) -> list[tuple[int, RecordLine]]:
-    decoder = msgspec.json.Decoder(RecordLine)
-    out: list[tuple[int, RecordLine]] = []
-    for number, line in jsonl_lines(path):
+def _read_lines(path: Path) -> list[tuple[str, RecordLine]]:
+    strict = not is_table(path)  # cells of a table are text
+    out: list[tuple[str, RecordLine]] = []
+    for row in read_rows(path):
         try:
-            out.append((number, decoder.decode(line)))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            what = str(error).replace("JSON is malformed", "invalid JSON")
+            out.append((row.place, msgspec.convert(row.values, RecordLine, strict=strict)))
+        except msgspec.ValidationError as error:
             raise BadInputError(
-                what,
-                where=f"{path}, line {number}",
-                next_step="Fix or remove the line; each line must be one JSON object.",
+                str(error), where=f"{path}, {row.place}", next_step="Fix or remove the record."
             ) from None
     if not out:
-        raise BadInputError("the file is empty", where=str(path), next_step="Write one JSON object per line.")
+        raise BadInputError("the file has no records", where=str(path), next_step="Write one record per completion.")
     return out
 
 
-def _prefix(key: str, lines: list[tuple[int, RecordLine]]) -> str | None:
+def _prefix(key: str, lines: list[tuple[str, RecordLine]]) -> str | None:
     """Return the text before the answer in a file's texts.
 
     A key that is one of the original's templates determines it (``zs`` and ``ft_token`` have no prefix). Any other text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -37,6 +38,22 @@ class RecordLine(msgspec.Struct):
     completion: str | None = None
     text: str | None = None
     finish_reason: str | None = None
+
+
+def names_in(path: Path) -> dict[str, str]:
+    """Return model, key and task from ``<model>__<key>__<task>.jsonl`` and other endings; empty for other names."""
+    stem = re.sub(r"(?:\.(?:jsonl?|csv|tsv|parquet))?(?:\.(?:gz|bz2|xz))?$", "", path.name)
+    parts = stem.split("__")
+    if len(parts) < 3:
+        return {}
+    return {"model": "__".join(parts[:-2]), "key": parts[-2], "task": parts[-1]}
+
+
+def finish_of(reason: str | None) -> FinishReason | None:
+    """Return a finish reason as ours; None for others and where the source does not say."""
+    if reason == "stop":
+        return "stop"
+    return "length" if reason == "length" else None
 
 
 def required(task: str | None, path: Path) -> str:
@@ -101,11 +118,6 @@ def entry_of(place: str, line: RecordLine, number: int, path: Path) -> RecordedE
             "neither `completion` nor `text`", where=f"{path}, {place}", next_step="Add the model's text."
         )
     two = two_stages(line)
-    finish: FinishReason | None = None
-    if line.finish_reason == "stop":
-        finish = "stop"
-    elif line.finish_reason == "length":
-        finish = "length"
     return RecordedEntry(
         place=place,
         question=line.question,
@@ -115,7 +127,7 @@ def entry_of(place: str, line: RecordLine, number: int, path: Path) -> RecordedE
         reasoning=(line.reasoning_completion or "") if two else None,
         answer=_answer(line.answer),
         prompt=line.prompt,
-        finish_reason=finish,
+        finish_reason=finish_of(line.finish_reason),
     )
 
 

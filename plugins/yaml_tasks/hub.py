@@ -12,9 +12,7 @@ from rtbench_plugins.yaml_tasks.lm_eval_task import Docs, check_runnable
 from rtbench_plugins.yaml_tasks.records import samples_of
 from rtbench_plugins.yaml_tasks.samples import LoadedSamples
 
-from rtbench.api import BadInputError, Fold, MissingDataError, Sample, content_key
-from rtbench.scoring.answer_rule import AnswerType
-from rtbench.storage.tables import Row
+from rtbench.api import AnswerType, BadInputError, Fold, MissingDataError, Sample, TableRow, content_key
 
 
 def named_splits(config: Mapping[str, Any]) -> list[tuple[Fold, str]]:
@@ -85,7 +83,7 @@ class HubData:
         return content_key("hub-data", [(s.question, s.answer, s.choices, s.rationale) for s in self._loaded.samples])
 
 
-def load_rows(config: Mapping[str, Any], split: str, where: str, *, offline: bool) -> Iterator[Row]:
+def load_rows(config: Mapping[str, Any], split: str, where: str, *, offline: bool) -> Iterator[TableRow]:
     """Yield the records of a split.
 
     Args:
@@ -121,7 +119,7 @@ def load_rows(config: Mapping[str, Any], split: str, where: str, *, offline: boo
                 next_step="Check `dataset_name`, the splits and `dataset_kwargs`.",
             ) from None
     for number, values in enumerate(data, 1):
-        yield Row(f"{split} record {number}", values)
+        yield TableRow(f"{split} record {number}", values)
 
 
 def _first_line(error: Exception) -> str:

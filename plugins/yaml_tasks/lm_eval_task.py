@@ -15,11 +15,7 @@ from typing import Any
 from rtbench_plugins.yaml_tasks.records import field_of, gold_text, text_of
 from rtbench_plugins.yaml_tasks.samples import LETTERS
 
-from rtbench.api import BadInputError, Sample, read_yaml
-from rtbench.scoring.answer_rule import AnswerType
-from rtbench.scoring.golds import is_number
-from rtbench.scoring.text import choices_in
-from rtbench.storage.tables import Row
+from rtbench.api import AnswerType, BadInputError, Sample, TableRow, choices_in, is_number, read_yaml
 
 _QUESTION = re.compile(r"^\s*(?:question|problem|q)\s*:\s*", re.IGNORECASE)
 _ANSWER = re.compile(r"\s*\b(?:answer|solution|a)\s*:\s*$", re.IGNORECASE)
@@ -122,7 +118,7 @@ class Docs:
         self._target = self._template(config, "doc_to_target")
         self._ignored = [re.compile(pattern) for pattern in _ignored_patterns(config, where)]
 
-    def sample(self, row: Row, index: int, source: str) -> Sample:
+    def sample(self, row: TableRow, index: int, source: str) -> Sample:
         """Return a record as a sample.
 
         Raises:

@@ -13,9 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from rtbench_plugins.yaml_tasks.samples import LETTERS, LoadedSamples, choice_text, number_text
 
-from rtbench.api import BadInputError, Fold, Record, Sample, convert
-from rtbench.scoring.answer_rule import AnswerType
-from rtbench.storage.tables import Row, read_rows
+from rtbench.api import AnswerType, BadInputError, Fold, Record, Sample, TableRow, convert, read_rows
 from rtbench.twins import lettered
 
 Reading = Literal["letter", "text", "position", "rank", "label"]
@@ -63,7 +61,9 @@ def load(path: Path, options: dict[str, Any], answer_type: AnswerType) -> Loaded
     return loaded
 
 
-def samples_of(rows: Iterable[Row], options: dict[str, Any], answer_type: AnswerType, source: str) -> LoadedSamples:
+def samples_of(
+    rows: Iterable[TableRow], options: dict[str, Any], answer_type: AnswerType, source: str
+) -> LoadedSamples:
     """Return records as samples, numbered from 0.
 
     Args:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, with_session_of_one_task
+from rtbench.cli.common import console, print_json, with_session_of_one_task
+from rtbench.cli.recording_options import Formats, prefix_of, recording_options
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -17,23 +18,43 @@ if TYPE_CHECKING:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--model", metavar="NAME", help="Model that wrote the completions.  [default: from the file]")
 @click.option("--key", metavar="NAME", help="Name of the recording.  [default: from the file]")
-@format_option("text", "json")
+@recording_options
 @with_session_of_one_task
 def import_(
-    session: Session, paths: tuple[Path, ...], model: str | None, key: str | None, task: str | None, format_: str
+    session: Session,
+    paths: tuple[Path, ...],
+    model: str | None,
+    key: str | None,
+    task: str | None,
+    answer_prefix: str,
+    formats: Formats,
 ) -> None:
     """Import recorded completions into the ledger. They are matched to samples by question text.
 
-    PATHS are JSON Lines files (model__key__task.jsonl[.gz]), or files in a format that a plugin supports (`rtbench
-    plugins` lists them). Records that match no sample are listed. Importing twice changes nothing.
+    PATHS are files of completions (model__key__task.jsonl, .json, .csv, .tsv or .parquet, compressed or not), chats
+    (ShareGPT, OpenAI messages), Alpaca instructions, prompts with responses, the input and output of a batch, or
+    another format that a plugin supports (`rtbench plugins` lists them). Records that match no sample are listed with
+    the most similar question. Importing twice changes nothing.
     """
     from rtbench.errors import MissingDataError
     from rtbench.recordings.importing import Pending, commit_import, prepare_import
-    from rtbench.recordings.read import formats_of, read_recording
+    from rtbench.recordings.read import formats_of, joined, read_recording
 
     # Read, match and check all files before writing the first one, so that an error leaves nothing half imported.
-    formats = formats_of(session)
-    recordings = [read_recording(path, formats, model=model, key=key, task=task) for path in paths]
+    known = formats_of(session)
+    recordings = [
+        read_recording(
+            path,
+            known,
+            model=model,
+            key=key,
+            task=task,
+            format_name=formats.file,
+            answer_prefix=prefix_of(answer_prefix),
+            others=others,
+        )
+        for path, others in joined(paths, known)
+    ]
     pending = Pending()
     prepared = []
     for recording in recordings:
@@ -45,7 +66,7 @@ def import_(
                 f"{recording.path} cannot be matched: {error.what}", where=error.where, next_step=error.next_step
             ) from None
     reports = [commit_import(one) for one in prepared]
-    if format_ == "json":
+    if formats.output == "json":
         print_json(reports)
         return
     out = console()
@@ -56,5 +77,8 @@ def import_(
             f"{report.present} already imported; {len(report.unmatched)} match no sample",
             markup=False,
         )
+        prefix = "none" if report.answer_prefix is None else repr(report.answer_prefix)
+        thinking = f"; thinking parted from {report.thinking} answers" if report.thinking else ""
+        out.print(f"  answer prefix: {prefix}{thinking}", markup=False)
         for line in report.unmatched:
             out.print(f"  {line}", style="yellow", markup=False)

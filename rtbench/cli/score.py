@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, print_table, with_session_of_one_task
+from rtbench.cli.common import console, print_json, print_table, with_session_of_one_task
+from rtbench.cli.recording_options import AUTO_PREFIX, Formats, prefix_of, recording_options
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
     from rtbench.recordings.scoring import FileScore
     from rtbench.session import Session
-
-NO_PREFIX = "none"
 
 
 @click.command()
@@ -24,15 +23,8 @@ NO_PREFIX = "none"
     "--extractor", metavar="NAME", help="Extractor to use.  [default: the task's, or with --run, the leaderboard's]"
 )
 @click.option("--variant", metavar="NAME", help="Match questions in this wording only.  [default: any wording]")
-@click.option(
-    "--answer-prefix",
-    default="auto",
-    show_default=True,
-    metavar="TEXT",
-    help="Text before the answer; auto: the file's own prefix; none: no prefix.",
-)
+@recording_options
 @click.option("--scores", is_flag=True, help="With --format json, include the score of every completion.")
-@format_option("text", "json")
 @with_session_of_one_task
 def score(
     session: Session,
@@ -42,8 +34,8 @@ def score(
     extractor: str | None,
     variant: str | None,
     answer_prefix: str,
+    formats: Formats,
     scores: bool,
-    format_: str,
 ) -> None:
     """Score recorded completions, or re-score those of a run. Asks no model."""
     if (path is None) == (run_name is None):
@@ -51,10 +43,13 @@ def score(
     if run_name is not None:
         named = None if session.own_tasks else task  # a run of one's own task needs its file
         of_files = {"--task": named, "--variant": variant, "--scores": scores or None}
-        of_files |= {"--answer-prefix": None if answer_prefix == "auto" else answer_prefix}
+        of_files |= {
+            "--answer-prefix": None if answer_prefix == AUTO_PREFIX else answer_prefix,
+            "--format": formats.file,
+        }
         if ignored := [option for option, value in of_files.items() if value is not None]:
             raise BadInputError(f"{ignored[0]} is only for files", where="score --run", next_step="Remove it.")
-        _rescore_run(session, run_name, extractor, format_)
+        _rescore_run(session, run_name, extractor, formats.output)
         return
     assert path is not None
     from rtbench.recordings.read import formats_of, read_recording
@@ -62,7 +57,9 @@ def score(
 
     if task is not None:
         session.task(task, where="--task")
-    recording = read_recording(path, formats_of(session), task=task)
+    recording = read_recording(
+        path, formats_of(session), task=task, format_name=formats.file, answer_prefix=prefix_of(answer_prefix)
+    )
     recorded_task = session.task(recording.task, where="--task" if task else str(path))
     result = score_recording(
         recording,
@@ -70,9 +67,8 @@ def score(
         extractor or recorded_task.info.shown_extractor,
         session.files,
         variant=variant,
-        answer_prefix=None if answer_prefix == NO_PREFIX else answer_prefix,
     )
-    if format_ == "json":
+    if formats.output == "json":
         print_json(_as_data(result) | ({"scores": result.scores} if scores else {}))
     else:
         _print_result(result)
@@ -98,11 +94,14 @@ def _as_data(result: FileScore) -> dict[str, Any]:
         "gold": result.gold,
         "answer_prefix": result.answer_prefix,
         "unmatched": result.unmatched,
+        "thinking": result.thinking,
+        "run_on": result.run_on,
     }
 
 
 def _print_result(result: FileScore) -> None:
     """Print the scores of a file, and the records that were not scored."""
+    from rtbench.recordings.importing import described
     from rtbench.schema.leaderboard import in_percent
 
     s = result.summary
@@ -115,8 +114,12 @@ def _print_result(result: FileScore) -> None:
         f"complete {in_percent(s.complete)} %; {result.questions} different questions",
         markup=False,
     )
+    if result.thinking or result.run_on:
+        parted = [f"thinking in {result.thinking}"] * bool(result.thinking)
+        parted += [f"text after the answer in {result.run_on}"] * bool(result.run_on)
+        out.print(f"parted from the answer: {', '.join(parted)} of {s.n} completions", markup=False)
     for one in result.unmatched:
-        out.print(f"not scored: {one.where}: {one.reason}", style="yellow", markup=False)
+        out.print(f"not scored: {described(one)}", style="yellow", markup=False)
 
 
 def _rescore_run(session: Session, name: str, extractor: str | None, format_: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 from rtbench.schema.recordings import Recording
@@ -20,7 +21,7 @@ class RecordingFormat(ABC):
 
     @abstractmethod
     def matches(self, path: Path) -> bool:
-        """Return whether a file is of this kind, by its name alone."""
+        """Return whether a file is of this kind, by its name or its first record."""
 
     @abstractmethod
     def read(self, path: Path, *, model: str | None, key: str | None, task: str | None) -> Recording:
@@ -35,3 +36,13 @@ class RecordingFormat(ABC):
         Raises:
             BadInputError: the file cannot be read; the error names the file and the line.
         """
+
+    def belongs(self, path: Path) -> bool:
+        """Return whether a file only belongs to files of this kind, such as the input of a batch to its output."""
+        return False
+
+    def read_with(
+        self, path: Path, others: Sequence[Path], *, model: str | None, key: str | None, task: str | None
+    ) -> Recording:
+        """Read a file together with those that belong to files of this kind; see :meth:`read`."""
+        return self.read(path, model=model, key=key, task=task)

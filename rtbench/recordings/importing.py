@@ -15,13 +15,14 @@ from rtbench.errors import BadInputError
 from rtbench.recordings.matching import match
 from rtbench.schema.base import Record
 from rtbench.schema.completions import Completion, Sampling
+from rtbench.scoring.parting import part_thinking
 from rtbench.storage.files import file_digest
 from rtbench.storage.ledger import Partition, make_request
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import ModelServices
     from rtbench.plugin.tasks import Task
-    from rtbench.schema.recordings import Matched, Recording
+    from rtbench.schema.recordings import Matched, Recording, Unmatched
     from rtbench.schema.tasks import TaskData
 
 PROMPT = "recorded"
@@ -56,6 +57,10 @@ class ImportReport(Record, frozen=True):
     key: str
     task: str
     records: int
+    thinking: int
+    """Number of records whose thinking was parted from the answer."""
+    answer_prefix: str | None
+    """Text before the answers; None where a text is only the answer."""
     imported: dict[str, int]
     """Number of completions that were added to the ledger, by data set."""
     present: int
@@ -103,8 +108,8 @@ class _ImportPart:
 class Pending:
     """Completions that the files of one command will write."""
 
-    completions: dict[str, Completion] = field(default_factory=dict)
-    """Completions by key."""
+    completions: dict[str, tuple[Completion, Path]] = field(default_factory=dict)
+    """Completions by key, with their files."""
     prefixes: dict[Path, str | None] = field(default_factory=dict)
     """Answer prefixes by partition."""
 
@@ -149,8 +154,13 @@ def prepare_import(services: ModelServices, recording: Recording, task: Task, pe
         name = recording.path.name
         added = ImportedFile(file=name, sha256=digest, matched=len(completions), unmatched=len(matched.unmatched))
         parts.append(_ImportPart(dataset, partition, tuple(fresh), added))
-    unmatched = tuple(f"{u.where}: {u.reason}" for u in matched.unmatched)
-    return PreparedImport(recording, task.info.name, tuple(parts), unmatched)
+    return PreparedImport(recording, task.info.name, tuple(parts), tuple(map(described, matched.unmatched)))
+
+
+def described(unmatched: Unmatched) -> str:
+    """Return a line about a record that matches no sample: its position, the reason, and the most similar question."""
+    nearest = f" (nearest: {unmatched.nearest})" if unmatched.nearest else ""
+    return f"{unmatched.where}: {unmatched.reason}{nearest}"
 
 
 def commit_import(prepared: PreparedImport) -> ImportReport:
@@ -174,7 +184,9 @@ def commit_import(prepared: PreparedImport) -> ImportReport:
         model=prepared.recording.model,
         key=prepared.recording.key,
         task=prepared.task,
-        records=len(prepared.recording.entries),
+        records=len(prepared.recording.entries) + len(prepared.recording.skipped),
+        thinking=sum(entry.thinking is not None for entry in prepared.recording.entries),
+        answer_prefix=prepared.recording.answer_prefix,
         imported={part.dataset: len(part.fresh) for part in prepared.parts},
         present=sum(part.added.matched - len(part.fresh) for part in prepared.parts),
         unmatched=prepared.unmatched,
@@ -216,18 +228,32 @@ def _fresh(partition: Partition, completions: Sequence[Completion], path: Path, 
     stored = partition.load()
     fresh: list[Completion] = []
     for completion in completions:
-        present = stored.get(completion.key) or pending.completions.get(completion.key)
+        earlier, other = pending.completions.get(completion.key, (None, None))
+        present = stored.get(completion.key) or earlier
         if present is None:
-            pending.completions[completion.key] = completion
+            pending.completions[completion.key] = (completion, path)
             fresh.append(completion)
-        elif present.full_text != completion.full_text:
+        elif not _same_text(present, completion):
+            what = f"sample {completion.sample_index}, completion {completion.completion_index}"
+            if other is not None:
+                raise BadInputError(
+                    f"{what} has another text in {other}",
+                    where=str(path),
+                    next_step="Import one of the files under another key (--key), or leave it out.",
+                )
             raise BadInputError(
-                f"sample {completion.sample_index}, completion {completion.completion_index} is in the ledger with "
-                "another text",
+                f"{what} is in the ledger with another text",
                 where=str(path),
                 next_step=f"Import it under another key (--key), or delete {partition.path} to replace it.",
             )
     return fresh
+
+
+def _same_text(one: Completion, other: Completion) -> bool:
+    """Return whether two completions have the same text, apart from thinking that was stored in tags before."""
+    if one.full_text == other.full_text:
+        return True
+    return part_thinking(one.full_text)[1].strip() == part_thinking(other.full_text)[1].strip()
 
 
 def _check_prefix(partition: Partition, recording: Recording, pending: Pending) -> None:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import msgspec
 
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.plugin.models import ModelServices
 from rtbench.plugin.recordings import RecordingFormat
 from rtbench.plugin.registry import make
 from rtbench.schema.recordings import RecordedEntry, Recording
 from rtbench.scoring.parting import part_thinking
+
+AUTO = "auto"
+"""Value of ``answer_prefix`` that stands for the recording's own prefix."""
 
 
 def formats_of(services: ModelServices) -> list[RecordingFormat]:
@@ -30,6 +33,9 @@ def read_recording(
     model: str | None = None,
     key: str | None = None,
     task: str | None = None,
+    format_name: str | None = None,
+    answer_prefix: str | None = AUTO,
+    others: Sequence[Path] = (),
 ) -> Recording:
     """Read a file of recorded completions. Thinking in tags is parted from the answers.
 
@@ -39,19 +45,68 @@ def read_recording(
         model: model that wrote the completions; None takes it from the file or its name.
         key: name of the way in which the model was prompted; None takes it from the file or its name.
         task: the task's name; None takes it from the file or its name.
+        format_name: name of the file's format; None finds it out.
+        answer_prefix: text before the answers; ``auto`` takes it from the file, None means no prefix.
+        others: files that belong to this one.
 
     Raises:
         BadInputError: no format knows the file, or it cannot be read; the error names the file and the line.
+        UnknownNameError: there is no format of that name.
     """
+    if not path.exists():
+        raise BadInputError("no such file", where=str(path), next_step="Check the path.")
+    recording_format = format_of(path, formats, format_name)
+    recording = recording_format.read_with(path, others, model=model, key=key, task=task)
+    prefix = recording.answer_prefix if answer_prefix == AUTO else answer_prefix
+    return replace(recording, answer_prefix=prefix, entries=tuple(map(without_thinking, recording.entries)))
+
+
+def format_of(path: Path, formats: Sequence[RecordingFormat], name: str | None = None) -> RecordingFormat:
+    """Return the format of a name, or the first one that knows a file.
+
+    Raises:
+        UnknownNameError: there is no format of that name.
+        BadInputError: no format knows the file.
+    """
+    if name is not None:
+        by_name = {recording_format.name: recording_format for recording_format in formats}
+        if name not in by_name:
+            raise UnknownNameError.of("format", name, by_name, where="--format")
+        return by_name[name]
     for recording_format in formats:
         if recording_format.matches(path):
-            recording = recording_format.read(path, model=model, key=key, task=task)
-            return replace(recording, entries=tuple(map(without_thinking, recording.entries)))
+            return recording_format
     raise BadInputError(
         "no plugin knows this kind of file",
         where=str(path),
         next_step=f"Known formats: {', '.join(recording_format.name for recording_format in formats)}.",
     )
+
+
+def joined(paths: Sequence[Path], formats: Sequence[RecordingFormat]) -> list[tuple[Path, tuple[Path, ...]]]:
+    """Return each file with those that belong to it, such as the inputs of batches to their outputs.
+
+    Raises:
+        BadInputError: a file is missing, or belongs to none of the others.
+    """
+    for path in paths:
+        if not path.is_file():
+            raise BadInputError("no such file", where=str(path), next_step="Check the path.")
+    owner = {path: next((f for f in formats if f.belongs(path)), None) for path in paths}
+    whole = [path for path in paths if owner[path] is None]
+    out: list[tuple[Path, tuple[Path, ...]]] = []
+    used: set[Path] = set()
+    for path in whole:
+        of_kind = format_of(path, formats)
+        others = tuple(other for other in paths if owner[other] is of_kind)
+        used.update(others)
+        out.append((path, others))
+    for path in paths:
+        if owner[path] is not None and path not in used:
+            raise BadInputError(
+                "this file holds requests without answers", where=str(path), next_step="Name the file of answers, too."
+            )
+    return out
 
 
 def without_thinking(entry: RecordedEntry) -> RecordedEntry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -16,13 +16,13 @@ from rtbench.schema.completions import Completion
 from rtbench.schema.recordings import Matched, RecordedEntry, RecordedPair, Recording, Unmatched
 from rtbench.schema.scores import Score, ScoreSummary
 from rtbench.schema.tasks import Sample
-from rtbench.scoring.extraction import summarise
+from rtbench.scoring.answer_rule import AnswerRule
+from rtbench.scoring.extraction import FilterExtractor, summarise
+from rtbench.scoring.golds import meant, wrong_gold
 from rtbench.scoring.text import choices_in, squeezed
 from rtbench.twins import setting_of
 
 Gold = Literal["file", "data"]
-AUTO = "auto"
-"""Value of ``answer_prefix`` that stands for the recording's own prefix."""
 
 
 class FileScore(Record, frozen=True):
@@ -43,6 +43,10 @@ class FileScore(Record, frozen=True):
     """Number of entries whose question is in a data variant, by variant; empty where no data were needed."""
     unmatched: tuple[Unmatched, ...]
     """Entries that were not scored, with the reasons."""
+    thinking: int = 0
+    """Number of completions whose thinking was parted from the answer."""
+    run_on: int = 0
+    """Number of completions after whose answer text was ignored: a further question, or what follows an end mark."""
 
 
 def score_recording(
@@ -52,7 +56,6 @@ def score_recording(
     files: DataFiles,
     *,
     variant: str | None = None,
-    answer_prefix: str | None = AUTO,
 ) -> FileScore:
     """Score every completion of a recording.
 
@@ -62,7 +65,6 @@ def score_recording(
         extractor: name of the extractor.
         files: data files of the task; not used where every record has its own ``answer``.
         variant: data variant whose questions are matched; None matches all variants.
-        answer_prefix: text before the answer; ``auto`` uses the recording's own, None means no prefix.
 
     Raises:
         BadInputError: no completion of the recording can be scored.
@@ -70,19 +72,20 @@ def score_recording(
         MissingDataError: golds are needed and the task's data are missing.
     """
     scorer = task.extractor(extractor)
-    prefix = recording.answer_prefix if answer_prefix == AUTO else answer_prefix
+    rule = scorer.rule if isinstance(scorer, FilterExtractor) else None
+    prefix = recording.answer_prefix
     has_answers = all(entry.answer is not None for entry in recording.entries)
     matched = None if has_answers else _matched(recording, task, files, variant)
-    unmatched = matched.unmatched if matched else ()
+    unmatched = matched.unmatched if matched else recording.skipped
     if matched is None:
-        pairs = [(entry, _own_sample(entry, task)) for entry in recording.entries]
+        pairs = [(entry, _own_sample(entry, task, rule, recording)) for entry in recording.entries]
     else:
-        pairs = [(pair.entry, _gold_sample(pair)) for pair in matched.pairs]
+        pairs = [(pair.entry, _gold_sample(pair, task, rule, recording)) for pair in matched.pairs]
     if not pairs:
         raise BadInputError(
             f"none of its {len(recording.entries)} completions belongs to a sample of {task.info.name}",
             where=str(recording.path),
-            next_step=f"Is it for another task? First reason: {unmatched[0].reason}." if unmatched else None,
+            next_step=_why_none(unmatched[0]) if unmatched else None,
         )
     # Completions are numbered consecutively: two records may share an index and differ in text or gold.
     completions = [_completion(i, entry, recording) for i, (entry, _) in enumerate(pairs)]
@@ -100,7 +103,23 @@ def score_recording(
         questions=len({score.sample_index for score in scores}),
         variants=matched.datasets if matched else {},
         unmatched=unmatched,
+        thinking=sum(entry.thinking is not None for entry, _ in pairs),
+        run_on=_run_on(rule, completions, samples, prefix),
     )
+
+
+def _why_none(first: Unmatched) -> str:
+    nearest = f" Nearest: {first.nearest}." if first.nearest else ""
+    return f"Is it for another task? First reason: {first.reason}.{nearest}"
+
+
+def _run_on(
+    rule: AnswerRule | None, completions: Sequence[Completion], samples: Mapping[int, Sample], prefix: str | None
+) -> int:
+    """Return the number of completions after whose answer the rule ignores text, such as a further question."""
+    if rule is None:
+        return 0
+    return sum(rule.runs_on(one.text, prefix, samples[one.sample_index].choices) for one in completions)
 
 
 def _matched(recording: Recording, task: Task, files: DataFiles, variant: str | None) -> Matched:
@@ -111,7 +130,7 @@ def _matched(recording: Recording, task: Task, files: DataFiles, variant: str | 
     return match(recording, {name: task.load(files, name) for name in variants})
 
 
-def _own_sample(entry: RecordedEntry, task: Task) -> Sample:
+def _own_sample(entry: RecordedEntry, task: Task, rule: AnswerRule | None, recording: Recording) -> Sample:
     """Return a sample made from the record only.
 
     Choices are read from the question, so that the result does not depend on whether the data are available.
@@ -119,14 +138,40 @@ def _own_sample(entry: RecordedEntry, task: Task) -> Sample:
     question = entry.question or ""
     index = entry.sample_index if entry.sample_index is not None else -1
     choices = choices_in(question) if task.info.answer_type == "choice" else ()
-    return Sample(index=index, question=question, answer=entry.answer or "", choices=choices)
+    sample = Sample(index=index, question=question, answer=entry.answer or "", choices=choices)
+    _check_gold(sample, entry, task, rule, recording)
+    return sample
 
 
-def _gold_sample(pair: RecordedPair) -> Sample:
+def _gold_sample(pair: RecordedPair, task: Task, rule: AnswerRule | None, recording: Recording) -> Sample:
     """Return the matched sample, with the record's own gold where it has one."""
     if pair.entry.answer is None:
         return pair.sample
-    return msgspec.structs.replace(pair.sample, answer=pair.entry.answer)
+    sample = msgspec.structs.replace(pair.sample, answer=pair.entry.answer)
+    _check_gold(sample, pair.entry, task, rule, recording)
+    return sample
+
+
+def _check_gold(
+    sample: Sample, entry: RecordedEntry, task: Task, rule: AnswerRule | None, recording: Recording
+) -> None:
+    """Raise an error where a record's own gold is not of the task's type.
+
+    Raises:
+        BadInputError: it is not; the error names the file and the record.
+    """
+    if rule is None:  # the extractor compares any strings
+        return
+    options = rule.options
+    what = wrong_gold(sample.answer, options.answer_type, options.letters, sample.choices)
+    if what is None:
+        return
+    hint = meant(sample.answer, options.answer_type, options.letters, sample.choices)
+    raise BadInputError(
+        f"{what}, which {task.info.name} has",
+        where=f"{recording.path}, {entry.place}",
+        next_step=f"Write {hint}." if hint else "Fix the gold, or remove `answer` to use the task's own.",
+    )
 
 
 def _completion(i: int, entry: RecordedEntry, recording: Recording) -> Completion:

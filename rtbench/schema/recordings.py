@@ -18,6 +18,8 @@ class RecordedEntry(Record, frozen=True, omit_defaults=True):
     text: str
     """Rationale and answer in one text; with ``reasoning``, the text of the answer stage."""
     question: str | None = None
+    in_prompt: bool = False
+    """True where ``question`` is a prompt, which contains the question."""
     sample_index: int | None = None
     """Position in the source's own order; used only where the question agrees or is missing."""
     reasoning: str | None = None
@@ -29,6 +31,18 @@ class RecordedEntry(Record, frozen=True, omit_defaults=True):
     prompt: str | None = None
     """The prompt of ``text``; None where it was not recorded."""
     finish_reason: FinishReason | None = None
+
+
+class Unmatched(Record, frozen=True):
+    """One entry that belongs to no sample."""
+
+    where: str
+    """File and position in it."""
+    reason: str
+    question: str | None = None
+    sample_index: int | None = None
+    nearest: str | None = None
+    """The most similar question of the task, and its sample index."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +58,8 @@ class Recording:
     """Text before the answer: None where the answer has its own stage, the prediction template's prefix for
     ``completion_data``, "The answer is" where one text has rationale and answer."""
     entries: tuple[RecordedEntry, ...]
+    skipped: tuple[Unmatched, ...] = ()
+    """Records that hold no finished completion."""
 
 
 @dataclass(frozen=True)
@@ -62,16 +78,6 @@ class RecordedPair:
     def sample_index(self) -> int:
         """Return the sample's index."""
         return self.sample.index
-
-
-class Unmatched(Record, frozen=True):
-    """One entry that belongs to no sample."""
-
-    where: str
-    """File and position in it."""
-    reason: str
-    question: str | None = None
-    sample_index: int | None = None
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,10 @@ class AnswerRule(ABC):
             choices: texts of the choices in letter order; empty where the task has none.
         """
 
+    def runs_on(self, text: str, prefix: str | None, choices: Sequence[str]) -> bool:
+        """Return whether the rule ignores text that a model wrote after its answer; arguments as in :meth:`find`."""
+        return False
+
     def last(self, text: str, choices: Sequence[str]) -> str | None:
         """Return the answer that a text without an answer prefix ends with, such as a rationale's own conclusion."""
         candidates = self.find(text, None, choices).candidates

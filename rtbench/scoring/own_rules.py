@@ -65,6 +65,10 @@ class StrictRule(AnswerRule):
         picked = None if rest is None else self._bare(rest) or self._stated(_statement(rest), choices)
         return Found(picked, lambda: self._candidates(plain(text), choices), rest is not None)
 
+    def runs_on(self, text: str, prefix: str | None, choices: Sequence[str]) -> bool:
+        text = part_thinking(text)[1]
+        return len(text) <= _LONGEST and len(self._answer_part(text, prefix, choices).rstrip()) < len(text.rstrip())
+
     def _answer_part(self, text: str, prefix: str | None, choices: Sequence[str]) -> str:
         """Return a text without thinking, and without what a model writes after its answer; at most ``_LONGEST``."""
         text = part_thinking(text)[1]

@@ -53,7 +53,7 @@ _OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
 )
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """One record of a file."""
 
     place: str
@@ -61,7 +61,7 @@ class Row(NamedTuple):
     values: dict[str, Any]
 
 
-def read_rows(path: Path) -> Iterator[Row]:
+def read_rows(path: Path) -> Iterator[TableRow]:
     """Yield the records of a file.
 
     A cell of CSV or TSV is text; an empty one is None.
@@ -140,7 +140,7 @@ def _decompressed(path: Path) -> bytes:
 # ---------------------------------------------------------------------------------------------------------- forms
 
 
-def _lines(text: str, path: Path) -> Iterator[Row]:
+def _lines(text: str, path: Path) -> Iterator[TableRow]:
     decoder = msgspec.json.Decoder()
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -150,7 +150,7 @@ def _lines(text: str, path: Path) -> Iterator[Row]:
             values = decoder.decode(line)
         except msgspec.DecodeError as error:
             raise _broken(error, text, where, number) from None
-        yield Row(f"line {number}", _object(values, where))
+        yield TableRow(f"line {number}", _object(values, where))
 
 
 def _broken(error: Exception, text: str, where: str, number: int) -> BadInputError:
@@ -171,13 +171,13 @@ def _broken(error: Exception, text: str, where: str, number: int) -> BadInputErr
     return BadInputError(what, where=where, next_step=next_step)
 
 
-def _list(text: str, path: Path) -> Iterator[Row]:
+def _list(text: str, path: Path) -> Iterator[TableRow]:
     try:
         values = msgspec.json.decode(text)
     except msgspec.DecodeError as error:
         raise BadInputError(f"invalid JSON: {error}", where=f"{path}, line {_line_of(text)}") from None
     for number, value in enumerate(values, 1):
-        yield Row(f"record {number}", _object(value, f"{path}, record {number}"))
+        yield TableRow(f"record {number}", _object(value, f"{path}, record {number}"))
 
 
 def _line_of(text: str) -> int:
@@ -201,7 +201,7 @@ def _object(value: Any, where: str) -> dict[str, Any]:
     return value
 
 
-def _table(text: str, path: Path, *, tab: bool) -> Iterator[Row]:
+def _table(text: str, path: Path, *, tab: bool) -> Iterator[TableRow]:
     """Yield the rows of a table whose first line names the columns."""
     csv.field_size_limit(2**31 - 1)
     first = text.lstrip("\r\n").split("\n", 1)[0]
@@ -228,7 +228,7 @@ def _table(text: str, path: Path, *, tab: bool) -> Iterator[Row]:
                 next_step="Quote cells that contain the separator or a line break.",
             )
         else:
-            yield Row(f"line {line}", {name: cell or None for name, cell in zip(names, cells, strict=True)})
+            yield TableRow(f"line {line}", {name: cell or None for name, cell in zip(names, cells, strict=True)})
 
 
 def _delimiter(first: str) -> str:
@@ -248,13 +248,13 @@ def _columns(cells: Iterable[str], where: str) -> list[str]:
     return names
 
 
-def _parquet(path: Path, data: bytes) -> Iterator[Row]:
+def _parquet(path: Path, data: bytes) -> Iterator[TableRow]:
     import pyarrow as pa
     from pyarrow import parquet
 
     try:
         table = parquet.ParquetFile(io.BytesIO(data))
         for number, values in enumerate((row for batch in table.iter_batches() for row in batch.to_pylist()), 1):
-            yield Row(f"record {number}", values)
+            yield TableRow(f"record {number}", values)
     except (pa.ArrowException, OSError) as error:
         raise BadInputError(f"the parquet file is damaged ({str(error).splitlines()[0]})", where=str(path)) from None

@@ -196,7 +196,8 @@ def test_import_that_contradicts_the_ledger_writes_nothing(make_cli: MakeCli, da
     good.write_text(json.dumps({"question": question, "completion": "It is 4."}) + "\n")
     bad.write_text(json.dumps({"question": question, "completion": "It is 5."}) + "\n")
     said = cli("import", good, bad, "--model", "m", code=2).stderr
-    assert "with another text" in said
+    assert "has another text in" in said
+    assert good.name in said
     assert not (cli.workspace / "ledger").exists()
     cli("import", good)
     assert "with another text" in cli("import", bad, "--model", "m", code=2).stderr

@@ -165,7 +165,7 @@ def test_completion_data_of_a_student_is_searched_behind_its_arrow(tmp_path: Pat
         ("m__k__addsub.jsonl", '{"question": 7, "text": "a"}\n', "line 1"),
         ("c.json", '{"metadata": {}}', "data"),
         ("c.json", '{"metadata": {},\n "data": {"0": [}', "line 2"),
-        ("c.json", '{"metadata": {"dataset_key": "addsub"}, "data": {}}', "no completions"),
+        ("c.json", '{"metadata": {"dataset_key": "addsub"}, "data": {}}', "no finished completions"),
         ("unnamed.jsonl", '{"question": "a", "text": "b"}\n', "--task"),
     ],
 )

@@ -13,6 +13,7 @@ from rtbench_plugins.lm_eval.export import export_tasks
 
 from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
 from rtbench.plugin.tasks import Task
+from rtbench.schema.completions import Completion
 from rtbench.schema.environment import Environment
 from rtbench.scoring.text import choices_in
 from rtbench.session import Session
@@ -154,8 +155,18 @@ def test_twin_whose_golds_are_of_the_wrong_type_is_an_error(tmp_path: Path, modu
         task.load(session.files, "twin-0")
 
 
-@pytest.mark.parametrize("knob", ["people=5", "options=false"])
-def test_knob_that_makes_answers_the_task_cannot_score_is_named(session: Session, knob: str) -> None:
+def test_more_choices_than_the_task_has_letters_are_scored(session: Session) -> None:
+    data = session.task_data("tracking_shuffled_objects", "twin-0+people=5")
+    samples = list(data.samples.values())
+    assert {sample.answer for sample in samples} == set("ABCDE")
+    for name in ("paper", "kojima", "strict", "flexible"):
+        answers = [Completion("", "", s.index, 0, "", f"The answer is ({s.answer}).") for s in samples]
+        extractor = session.task("tracking_shuffled_objects").extractor(name)
+        assert all(score.correct for score in extractor.score(answers, data.samples, "The answer is"))
+
+
+def test_knob_that_makes_answers_the_task_cannot_score_is_named(session: Session) -> None:
+    knob = "options=false"
     with pytest.raises(BadInputError, match=rf"of type choice \(ABC\), with the knobs {knob}") as error:
         session.task_data("tracking_shuffled_objects", f"twin-0+{knob}")
     assert "rtbench tasks twin tracking_shuffled_objects" in str(error.value)

@@ -249,7 +249,7 @@ def test_reason_where_there_is_no_twin(session: Session, tmp_path: Path) -> None
     path.write_text(
         "task: bare\ndataset_path: json\nmetadata: {version: 1, rtbench: {answer_type: number, files: [{name: x.jsonl}]}}\n"
     )
-    bare = session.plugins.load_task(path)
+    bare = session.plugins.load_task(path, offline=True)
     asked = teacher(session)
     (member,) = asked.members()
     assert asked.prepare(member, session.task("multiarith"), "twin-0", session) is None
