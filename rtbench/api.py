@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from rtbench.scoring.answer_rule import AnswerType
     from rtbench.scoring.equations import equations_in
     from rtbench.scoring.golds import is_number
+    from rtbench.scoring.parting import Tags, part_thinking
     from rtbench.scoring.text import choices_in, squeezed
     from rtbench.stats.bootstrap import RESAMPLES, SINGLE_TASK_RESAMPLES, Bootstrap
     from rtbench.stats.intervals import CONFIDENCE
@@ -163,6 +164,7 @@ _NAMES = {
     "rtbench.scoring.answer_rule": "AnswerType",
     "rtbench.scoring.equations": "equations_in",
     "rtbench.scoring.golds": "is_number",
+    "rtbench.scoring.parting": "Tags part_thinking",
     "rtbench.scoring.text": "choices_in squeezed",
     "rtbench.stats.bootstrap": "Bootstrap SINGLE_TASK_RESAMPLES RESAMPLES",
     "rtbench.stats.intervals": "CONFIDENCE",
@@ -308,6 +310,7 @@ __all__ = [
     "Store",
     "Student",
     "TableRow",
+    "Tags",
     "Task",
     "TaskData",
     "TaskInfo",
@@ -364,6 +367,7 @@ __all__ = [
     "nano",
     "no_progress",
     "open_services",
+    "part_thinking",
     "precision_of",
     "print_json",
     "print_table",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-Tags = tuple[str, str]
-"""Opening and closing tag."""
+from rtbench.api import Tags, part_thinking
+
+__all__ = ["Tags", "cut_at", "parted"]
 
 
 def parted(text: str, tags: Tags | None, *, opened: bool = False) -> tuple[str, str | None]:
@@ -21,13 +22,8 @@ def parted(text: str, tags: Tags | None, *, opened: bool = False) -> tuple[str, 
     """
     if tags is None:
         return text, None
-    opening, closing = tags
-    if closing in text:
-        thinking, _, answer = text.partition(closing)
-        return answer.lstrip("\n"), thinking.replace(opening, "", 1)
-    if opened or text.lstrip().startswith(opening):
-        return "", text.replace(opening, "", 1)
-    return text, None
+    thinking, answer = part_thinking(text, tags, opened=opened)
+    return (text, None) if thinking is None else (answer.lstrip("\n"), thinking)
 
 
 def cut_at(text: str, stop: Sequence[str]) -> str:

@@ -45,7 +45,7 @@ _BEGINS = re.compile(rb"(?:\xef\xbb\xbf)?\s*\{")
 class CompletionData(RecordingFormat):
     """Reader of ``*.json``, compressed with gzip or not."""
 
-    name = "completion_data"
+    name = "completion-data"
 
     def matches(self, path: Path) -> bool:
         return path.name.removesuffix(".gz").endswith(".json") and _BEGINS.match(read_bytes(path)) is not None

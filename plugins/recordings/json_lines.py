@@ -17,7 +17,7 @@ from rtbench.api import ONE_TEXT_PREFIX, BadInputError, Recording, RecordingForm
 class JsonLines(RecordingFormat):
     """Reader of one record per completion: the most general format, which is tried last."""
 
-    name = "completions"
+    name = "json-lines"
     rank = 1000
 
     def matches(self, path: Path) -> bool:

@@ -185,7 +185,7 @@ def commit_import(prepared: PreparedImport) -> ImportReport:
         key=prepared.recording.key,
         task=prepared.task,
         records=len(prepared.recording.entries) + len(prepared.recording.skipped),
-        thinking=sum(entry.thinking is not None for entry in prepared.recording.entries),
+        thinking=prepared.recording.thinking,
         answer_prefix=prepared.recording.answer_prefix,
         imported={part.dataset: len(part.fresh) for part in prepared.parts},
         present=sum(part.added.matched - len(part.fresh) for part in prepared.parts),

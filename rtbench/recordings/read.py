@@ -57,8 +57,13 @@ def read_recording(
         raise BadInputError("no such file", where=str(path), next_step="Check the path.")
     recording_format = format_of(path, formats, format_name)
     recording = recording_format.read_with(path, others, model=model, key=key, task=task)
-    prefix = recording.answer_prefix if answer_prefix == AUTO else answer_prefix
-    return replace(recording, answer_prefix=prefix, entries=tuple(map(without_thinking, recording.entries)))
+    entries = tuple(map(without_thinking, recording.entries))
+    return replace(
+        recording,
+        answer_prefix=recording.answer_prefix if answer_prefix == AUTO else answer_prefix,
+        entries=entries,
+        thinking=sum(one is not other for one, other in zip(entries, recording.entries, strict=True)),
+    )
 
 
 def format_of(path: Path, formats: Sequence[RecordingFormat], name: str | None = None) -> RecordingFormat:
@@ -112,11 +117,15 @@ def joined(paths: Sequence[Path], formats: Sequence[RecordingFormat]) -> list[tu
 def without_thinking(entry: RecordedEntry) -> RecordedEntry:
     """Return a recorded completion whose thinking, in tags such as ``<think>``, is apart from its text.
 
-    Thinking in the first of two stages is left out, since only its conclusion was passed on.
+    As in live completions, it is the ``reasoning`` of a text of one stage. Thinking in the first of two stages is left
+    out, since only its conclusion was passed on.
     """
     thinking, text = part_thinking(entry.text)
-    reasoning = entry.reasoning if entry.reasoning is None else part_thinking(entry.reasoning)[1]
+    if entry.reasoning is not None:
+        reasoning: str | None = part_thinking(entry.reasoning)[1]
+        kept = entry.thinking if thinking is None else thinking
+    else:
+        reasoning, kept = entry.thinking if thinking is None else thinking, None
     if thinking is None and reasoning == entry.reasoning:
         return entry
-    parted = entry.thinking if thinking is None else thinking
-    return msgspec.structs.replace(entry, text=text.lstrip("\n"), reasoning=reasoning, thinking=parted)
+    return msgspec.structs.replace(entry, text=text.lstrip("\n"), reasoning=reasoning, thinking=kept)

@@ -103,7 +103,7 @@ def score_recording(
         questions=len({score.sample_index for score in scores}),
         variants=matched.datasets if matched else {},
         unmatched=unmatched,
-        thinking=sum(entry.thinking is not None for entry, _ in pairs),
+        thinking=recording.thinking,
         run_on=_run_on(rule, completions, samples, prefix),
     )
 

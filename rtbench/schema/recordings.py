@@ -23,9 +23,9 @@ class RecordedEntry(Record, frozen=True, omit_defaults=True):
     sample_index: int | None = None
     """Position in the source's own order; used only where the question agrees or is missing."""
     reasoning: str | None = None
-    """The rationale, verbatim, of a recording in two stages."""
+    """The rationale, verbatim, of a recording in two stages; or a thinking model's thinking."""
     thinking: str | None = None
-    """What a thinking model wrote in tags before ``text``."""
+    """A thinking model's thinking before ``text``, where a format or ``reasoning`` keeps it apart."""
     answer: str | None = None
     """Gold answer, where the recording has it."""
     prompt: str | None = None
@@ -60,6 +60,8 @@ class Recording:
     entries: tuple[RecordedEntry, ...]
     skipped: tuple[Unmatched, ...] = ()
     """Records that hold no finished completion."""
+    thinking: int = 0
+    """Number of entries whose thinking was parted from their text."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from rtbench.schema.tasks import Questions, RationaleSource
 from rtbench.schema.training import Recipe
 
 StepKind = Literal["complete", "curate", "train", "score"]
-VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 1, "train": 1, "score": 3}
+VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 2, "train": 1, "score": 3}
 """Version of each kind's implementation. Raise it when results change, which makes old results stale."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 
@@ -27,27 +28,42 @@ _FOLLOW_UP = re.compile(
 _WORD = re.compile(r"\w")
 
 
-def part_thinking(text: str) -> tuple[str | None, str]:
+Tags = tuple[str, str]
+"""Opening and closing tag."""
+
+
+def part_thinking(text: str, tags: Tags | None = None, *, opened: bool = False) -> tuple[str | None, str]:
     """Return the thinking in a text, without its tags, and the rest.
 
     Thinking ends with the last closing tag, even where the prompt held the opening one. Thinking that was cut has no
     rest: the text after an opening tag that is never closed is all thinking.
 
+    Args:
+        text: a model's text.
+        tags: its tags; None finds the usual ones.
+        opened: the prompt ends with the opening tag, so that a text without a closing tag is all thinking.
+
     Returns:
         None and the text, where it has no such tags.
     """
-    if _TAGGED.search(text) is None:
-        return None, text
-    closing = None
-    for closing in _CLOSE.finditer(text):  # noqa: B007 - the last match
+    if tags is None and _TAGGED.search(text) is None:
+        return (text, "") if opened else (None, text)
+    opening, closing = (_OPEN, _CLOSE) if tags is None else _patterns(tags)
+    last: re.Match[str] | None = None
+    for last in closing.finditer(text):  # noqa: B007 - the last match
         pass
-    rest = closing.end() if closing else 0
-    opened = _OPEN.search(text, rest)
-    if opened is not None:  # cut while thinking
-        return _OPEN.sub("", text[:rest] + text[opened.start() :]), text[rest : opened.start()]
-    if closing is None:
-        return None, text
-    return _OPEN.sub("", text[: closing.start()]), text[rest:]
+    rest = last.end() if last else 0
+    cut = opening.search(text, rest)
+    if cut is not None:  # cut while thinking
+        return opening.sub("", text[:rest] + text[cut.start() :]), text[rest : cut.start()]
+    if last is None:
+        return (text, "") if opened else (None, text)
+    return opening.sub("", text[: last.start()]), text[rest:]
+
+
+@functools.cache
+def _patterns(tags: Tags) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    return re.compile(re.escape(tags[0])), re.compile(re.escape(tags[1]))
 
 
 def end_of_turn(text: str) -> int:
