@@ -59,6 +59,7 @@ class HubData:
         if self._loaded is None:
             samples: list[Sample] = []
             folds: dict[int, Fold] = {}
+            places: list[str] = []
             for fold, split in self.splits:
                 found = self._samples(split, answer_type, offline=offline)
                 if not found:
@@ -66,7 +67,8 @@ class HubData:
                 first = len(samples)
                 samples += [msgspec.structs.replace(sample, index=first + sample.index) for sample in found]
                 folds.update(dict.fromkeys(range(first, len(samples)), fold))
-            self._loaded = LoadedSamples(samples, folds)
+                places += [f"{split} record {number}" for number in range(1, len(found) + 1)]
+            self._loaded = LoadedSamples(samples, folds, places)
         return self._loaded
 
     def _samples(self, split: str, answer_type: AnswerType | None, *, offline: bool) -> list[Sample]:

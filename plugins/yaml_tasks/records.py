@@ -76,8 +76,10 @@ def samples_of(
     samples: list[Sample] = []
     folds: dict[int, Fold] = {}
     golds: list[_Lettered] = []
+    places: list[str] = []
     for index, row in enumerate(rows):
         where = f"{source}, {row.place}"
+        places.append(row.place)
         question = text_of(field_of(row.values, names.question, where), names.question, where)
         answer = field_of(row.values, names.answer, where)
         choices: tuple[str, ...] = ()
@@ -100,7 +102,7 @@ def samples_of(
         )
         if names.fold is not None:
             folds[index] = _fold(field_of(row.values, names.fold, where), names.fold, where)
-    return LoadedSamples(_with_letters(samples, golds, names.gold), folds)
+    return LoadedSamples(_with_letters(samples, golds, names.gold), folds, places)
 
 
 # ---------------------------------------------------------------------------------------------------------- fields

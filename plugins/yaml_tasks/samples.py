@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rtbench.api import Fold, Sample
@@ -15,6 +16,8 @@ class LoadedSamples:
 
     samples: list[Sample]
     folds: dict[int, Fold]
+    places: Sequence[str] = ()
+    """Place of each sample in its file, for messages, where records are not numbered throughout."""
 
 
 def number_text(value: str | float) -> str:

@@ -133,7 +133,7 @@ class YamlTask(Task):
     def _on_hub(self, files: DataFiles) -> _Loaded:
         assert self._hub is not None
         loaded = self._hub.load(self.spec.answer_type, offline=files.offline)
-        self._check_golds(loaded.samples, Path(str(self.file.config["dataset_path"])))
+        self._check_golds(loaded.samples, Path(str(self.file.config["dataset_path"])), places=loaded.places)
         samples = {sample.index: sample for sample in loaded.samples}
         return _Loaded(samples, dict(loaded.folds), list(samples), [])
 
@@ -152,7 +152,7 @@ class YamlTask(Task):
                 loaded = self._read(path, variant)
                 count = len(loaded.samples)
                 self._check_count(spec, count, path)
-                self._check_golds(loaded.samples, path)
+                self._check_golds(loaded.samples, path, places=loaded.places)
                 for sample in loaded.samples:
                     samples[first + sample.index] = _moved(sample, first)
                 folds.update({first + i: fold for i, fold in loaded.folds.items()})
@@ -238,32 +238,36 @@ class YamlTask(Task):
             return self.spec.splits
         return {"default": SplitSpec(by="file" if folds else "random")}
 
-    def _check_golds(self, samples: Iterable[Sample], path: Path | None = None, knobs: str = "") -> None:
+    def _check_golds(
+        self, samples: Iterable[Sample], path: Path | None = None, knobs: str = "", places: Sequence[str] = ()
+    ) -> None:
         """Check the types of the golds: with a gold of the wrong type, every answer would count as wrong.
 
         Args:
             samples: samples of a file, numbered from 0, or of a twin.
             path: path of the file; None for a twin.
             knobs: changed knobs of a twin, for messages.
+            places: places of the samples in the file; empty to count records.
 
         Raises:
             BadInputError: a gold is not of the task's type.
         """
         for sample in samples:
-            if (wrong := self._wrong_gold(sample, path, knobs)) is not None:
+            place = places[sample.index] if places else f"record {sample.index + 1}"
+            if (wrong := self._wrong_gold(sample, path, knobs, place)) is not None:
                 raise wrong
 
     @property
     def _letters(self) -> str:
         return self.spec.letters or RuleOptions(answer_type=self.spec.answer_type).letters
 
-    def _wrong_gold(self, sample: Sample, path: Path | None, knobs: str) -> BadInputError | None:
+    def _wrong_gold(self, sample: Sample, path: Path | None, knobs: str, place: str) -> BadInputError | None:
         kind, letters = self.spec.answer_type, self._letters
         what = wrong_gold(sample.answer, kind, letters, sample.choices)
         if what is None:
             return None
         if path is not None:
-            where, whose = f"{path}, record {sample.index + 1}", "data"
+            where, whose = f"{path}, {place}", "data"
         else:
             where, whose = f"{self.file.path}: twin, sample {sample.index}", "twin"
         key = "letters" if kind == "choice" and not sample.choices else "answer_type"

@@ -14,6 +14,7 @@ COMMANDS = {
     "curate": "rtbench.cli.curate:curate",
     "score": "rtbench.cli.score:score",
     "import": "rtbench.cli.import_:import_",
+    "export": "rtbench.cli.export:export",
     "tasks": "rtbench.cli.tasks:tasks",
     "plugins": "rtbench.cli.plugins:plugins",
     "data": "rtbench.cli.data:data",

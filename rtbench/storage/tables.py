@@ -101,6 +101,12 @@ def decoded(data: bytes, path: Path) -> str:
         if head.startswith(mark):
             raise BadInputError(f"this is {what}", where=str(path), next_step=f"{next_step} Read are {READ}.".strip())
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and b"\0" in data[:1000]:
+        raise BadInputError(
+            "this is no text; it looks like UTF-16 without a byte order mark, or binary data",
+            where=str(path),
+            next_step=f"Save the file as UTF-8. Read are {READ}.",
+        )
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
@@ -110,12 +116,6 @@ def decoded(data: bytes, path: Path) -> str:
             where=f"{path}, line {line}",
             next_step="Save the file as UTF-8.",
         ) from None
-    if "\0" in text[:1000]:
-        raise BadInputError(
-            "this is no text; it looks like UTF-16 without a byte order mark, or binary data",
-            where=str(path),
-            next_step=f"Save the file as UTF-8. Read are {READ}.",
-        )
     return text
 
 
