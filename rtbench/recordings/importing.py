@@ -251,9 +251,14 @@ def _fresh(partition: Partition, completions: Sequence[Completion], path: Path, 
 
 def _same_text(one: Completion, other: Completion) -> bool:
     """Return whether two completions have the same text, apart from thinking that was stored in tags before."""
-    if one.full_text == other.full_text:
-        return True
-    return part_thinking(one.full_text)[1].strip() == part_thinking(other.full_text)[1].strip()
+    return one.full_text == other.full_text or _parted(one) == _parted(other)
+
+
+def _parted(completion: Completion) -> tuple[str, str]:
+    """Return rationale and answer as they are imported now."""
+    thinking, text = part_thinking(completion.text)
+    reasoning = thinking if completion.reasoning is None else part_thinking(completion.reasoning)[1]
+    return (reasoning or "").strip(), text.strip()
 
 
 def _check_prefix(partition: Partition, recording: Recording, pending: Pending) -> None:
