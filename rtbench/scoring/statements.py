@@ -20,6 +20,9 @@ _TASK = re.compile(
     r"\b(?:for|get|find|reach|check|explain|know|give|want|to|at|this|that|our|your|an|one|no)\s+(?:(?:the|final|correct)\s+)*$",
     re.IGNORECASE,
 )
+_OF_STEPS = frozenset({"result", "solution", "response"})
+"""Nouns that also name what a step of a solution comes to."""
+_SENTENCE = re.compile(r"(?<=[\w)\]%*\"'][.!?])\s+(?=[A-Z])")
 _HINTS = re.compile(r"nswer|hoice|ption|esponse|olution|esult|ick\b|election|NSWER|HOICE|PTION|####|boxed|答")
 _CORRECT = re.compile(
     r"\b(?:is|as|being)\s+(?:the\s+)?(?:most\s+)?(?:correct|right|best|likely|appropriate|suitable|final)\b"
@@ -69,7 +72,8 @@ def statements(text: str) -> list[Statement]:
     """Return the last places at which a text states an answer without the format's prefix, in order of appearance."""
     if _HINTS.search(text) is None and " correct" not in text:
         return []
-    said = deque((match for match in _SAID.finditer(text) if _states(match)), maxlen=MOST)
+    last_lines = _start_of_last_lines(text)
+    said = deque((match for match in _SAID.finditer(text) if _states(match, last_lines)), maxlen=MOST)
     found = boxes(text)
     for match in said:
         brief = match["hash"] is not None
@@ -81,8 +85,21 @@ def statements(text: str) -> list[Statement]:
     return sorted(found, key=lambda statement: statement.start)
 
 
-def _states(match: re.Match[str]) -> bool:
-    """Return whether a match of :data:`_SAID` is a statement, and not the beginning of a solution."""
+def _start_of_last_lines(text: str) -> int:
+    """Return where the last two lines with words begin."""
+    end = len(text.rstrip())
+    for _ in range(2):
+        end = len(text[: max(0, text.rfind("\n", 0, end))].rstrip())
+    return end
+
+
+def _states(match: re.Match[str], last_lines: int) -> bool:
+    """Return whether a match of :data:`_SAID` is a statement, and not the beginning or a step of a solution.
+
+    "The result is 8" states the answer at the end of a text, and a result of a step before it.
+    """
+    if (match["noun"] or "").lower() in _OF_STEPS and match.start() < last_lines:
+        return False
     if match["label"] is None:
         return True
     text = match.string
@@ -108,11 +125,12 @@ def _before(text: str, end: int) -> str:
 
 
 def opening(statement: str) -> str:
-    """Return the beginning of a statement in words: its first line with words, or its first eight words where it is long.
+    """Return the beginning of a statement in words: its first sentence, or its first eight words where it is long.
 
     "Answer: 42 km" states its answer, but "Answer: to find the total, add the 12 boxes" begins a solution.
     """
     line = next((line for line in statement.splitlines() if _WORD.search(line)), "")
+    line = _SENTENCE.split(line, maxsplit=1)[0]
     words = line.split()
     if line.rstrip().endswith("?"):  # a repeated question
         return ""

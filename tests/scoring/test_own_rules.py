@@ -199,3 +199,15 @@ def test_no_text_is_too_odd_to_read(parts: list[str], kind: AnswerType) -> None:
     for rule in ("strict", "flexible"):
         found = make_rule(rule, RuleOptions(answer_type=kind)).find("".join(parts) * 20, PREFIX, PLACES)
         assert found.extracted is None or isinstance(found.extracted, str)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("Q4. 30 / 5?\nThe result is 6.\n\nQ5. Minus 12?\nThe result is 8.\n\nThe final value is 6 * 8 = 48.\n\nIt is 48.", "48"),
+        ("One way to arrive at this answer is to add. If each has 7 and 3, each basket has 7 + 3 = 10.", "10"),
+        ("7 + 1 = 8.\nSo the result is 8, from 7 and 1.", "8"),
+    ],
+)  # fmt: skip
+def test_result_of_a_step_is_not_the_answer(text: str, answer: str) -> None:
+    assert make_rule("flexible", RuleOptions(answer_type="number")).find(text, "The answer is", ()).extracted == answer
