@@ -211,3 +211,23 @@ def test_no_text_is_too_odd_to_read(parts: list[str], kind: AnswerType) -> None:
 )  # fmt: skip
 def test_result_of_a_step_is_not_the_answer(text: str, answer: str) -> None:
     assert make_rule("flexible", RuleOptions(answer_type="number")).find(text, "The answer is", ()).extracted == answer
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("9{,}500", "9500"), (r"9\,500", "9500"), ("12,50,000", "1250000"), ("1'250'000", "1250000"),
+        ("1 250 000", "1250000"), ("1.250.000", "1250000"), ("1,250", "1250"), ("12,5", "12.5"), ("1.250,50", "1250.50"),
+        ("1.250", "1.250"), ("2 1/2", "2.5"), (r"\frac{3}{4}", "0.75"), ("½", "0.5"), ("369/17", "21.7058823529"),
+        ("3 × 10^4", "30000"), ("1.5e3", "1500"), ("2^5", "32"), ("−5", "-5"), ("-$5", "-5"), (r"\(-5\)", "-5"),
+        ("–12", "-12"), ("-**14**", "-14"), ("- 5", "-5"), ("$5", "5"), ("5 USD", "5"), ("₹1,50,000", "150000"),
+        ("25%", "25"), ("5 km", "5"), ("5 million", "5"), ("24 - 6 = 18", "18"), ("(76 - 25)", "51"), ("x = 3", "3"),
+        ("18. Check: 18 = 9 + 9", "18"), ("2:00 pm", "2"), ("2:45 pm", None), ("Q1", None),
+        ("unknown; 5 are left", None), ("N/A", None), ("1,000,001", "1000001"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("rule", ["strict", "flexible"])
+def test_numbers_are_read_as_the_docs_say(rule: str, written: str, read: str | None) -> None:
+    """The table of docs/extraction.md."""
+    found = make_rule(rule, RuleOptions(answer_type="number")).find(f"The answer is {written}", "The answer is", ())
+    assert found.extracted == read
