@@ -59,12 +59,14 @@ if TYPE_CHECKING:
     from rtbench.reporting.spending import spending_of, summed
     from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
     from rtbench.schema.base import (
+        REFUSALS,
         Family,
         FinishReason,
         Fold,
         NotNegative,
         Positive,
         Record,
+        RefusalKind,
         Source,
     )
     from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
@@ -147,7 +149,7 @@ _NAMES = {
     "rtbench.reporting.compare": "CellScores close_to_best",
     "rtbench.reporting.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
-    "rtbench.schema.base": "Family FinishReason Fold NotNegative Positive Record Source",
+    "rtbench.schema.base": "REFUSALS Family FinishReason Fold NotNegative Positive Record RefusalKind Source",
     "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow in_percent",
@@ -219,6 +221,7 @@ __all__ = [
     "CATEGORIES",
     "CONFIDENCE",
     "ONE_TEXT_PREFIX",
+    "REFUSALS",
     "RESAMPLES",
     "SINGLE_TASK_RESAMPLES",
     "SPAN_WORDS",
@@ -282,6 +285,7 @@ __all__ = [
     "RecordedEntry",
     "Recording",
     "RecordingFormat",
+    "RefusalKind",
     "Register",
     "Reporter",
     "Request",

@@ -11,8 +11,9 @@ import asyncio
 import itertools
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,12 +21,15 @@ from urllib.parse import urlsplit
 import msgspec
 from rtbench_plugins.methods.thinking import Tags
 from rtbench_plugins.remote import booking
+from rtbench_plugins.remote.batch_notes import FailedRequest, PendingBatch, notes_in
 from rtbench_plugins.remote.booking import book_maximum, settle_actual, write_note
 from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import EndpointError, Policy
 from rtbench_plugins.remote.http import Connection, HttpReply
-from rtbench_plugins.remote.replies import Again, Good, Refused, ReplyClass, classify
+from rtbench_plugins.remote.lost import LostRequests
+from rtbench_plugins.remote.messages import shortened
+from rtbench_plugins.remote.replies import Again, Good, Redact, Refused, ReplyClass, classify
 from rtbench_plugins.remote.wire import Reply, completions
 
 from rtbench.api import (
@@ -33,7 +37,7 @@ from rtbench.api import (
     BudgetSpentError,
     Completion,
     NotYetError,
-    Record,
+    RefusalKind,
     Request,
     StepFailedError,
     read_json,
@@ -46,40 +50,6 @@ MOST_BYTES = 190 * 10**6
 ROUNDS = 3
 """Number of batches in which a request may fail before it counts as failed."""
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
-
-
-class PendingBatch(Record, frozen=True, omit_defaults=True):
-    """A batch that is pending, or whose results are partly fetched."""
-
-    mark: str
-    """Mark in the batch's metadata."""
-    calls: dict[str, tuple[str, ...]]
-    """Keys of the requests of each line, by ``custom_id``; an empty key has been fetched. Steps share batches, and each
-    step fetches its own requests."""
-    worst: int
-    """Highest possible cost, in billionths of the currency; booked as spent until the actual cost is known."""
-    account: str | None
-    """Path of the account in which it is booked; None: not booked, or settled."""
-    at: float
-    """Time of its creation, in seconds since 1970."""
-    round: int = 1
-    id: str | None = None
-    """None while it is unknown whether the batch was created."""
-    lines: dict[str, int] = {}
-    """Highest possible cost of each line, in billionths of the currency, where money is counted."""
-
-    @property
-    def keys(self) -> Iterator[str]:
-        """Return the keys of the requests that have not been fetched."""
-        return (key for keys in self.calls.values() for key in keys if key)
-
-
-class FailedRequest(msgspec.Struct, frozen=True):
-    """Why a request got no completion."""
-
-    why: str
-    refused: bool
-    """Whether a filter refused it because of its content."""
 
 
 class _BatchLine(msgspec.Struct, frozen=True):
@@ -137,6 +107,8 @@ class Batches:
         self._folder = folder
         self._thinking = thinking
         self._budget = budget
+        self.refused: Counter[RefusalKind] = Counter()
+        """Number of requests left out, by kind of refusal."""
         self._again: dict[int, list[Request]] = {}
         """Failed requests, by the round in which they are sent again."""
 
@@ -233,12 +205,12 @@ class Batches:
         by_line: dict[str, ReplyClass] = {}
         for line in lines:
             if not isinstance(by_line.get(line.custom_id), Good):
-                by_line[line.custom_id] = _classify_line(line)
+                by_line[line.custom_id] = _classify_line(line, self._connection.without_key)
         again: list[str] = []
         for name, keys in note.calls.items():
             outcome = by_line.get(name, Again("the batch has no result for it"))
+            spent += self._cost(outcome, note.lines.get(name, 0))
             if isinstance(outcome, Good):
-                spent += self._calls.cost(outcome.reply.usage, note.lines.get(name, 0))
                 fetched += self._of_line(note, keys, outcome.reply, wanted)
                 rest = tuple(
                     "" if key in wanted or i >= len(outcome.reply.choices) else key for i, key in enumerate(keys)
@@ -247,9 +219,7 @@ class Batches:
                     left[name] = rest
             elif isinstance(outcome, Refused) or note.round >= ROUNDS:
                 filtered = isinstance(outcome, Refused) and outcome.filtered
-                lost = FailedRequest(self._connection.without_key(outcome.why), filtered)
-                for key in (key for key in keys if key in wanted):
-                    write_json(self._refusal(key), lost)
+                self._note_failed([key for key in keys if key in wanted], outcome.why, "filtered" if filtered else None)
             else:
                 again.append(name)
         self._put_again(note, again, wanted)
@@ -263,9 +233,29 @@ class Batches:
         some = next((wanted[key] for key in keys if key in wanted), None)
         if some is None:
             return []
-        self._put(note.round, [wanted[key] for key in keys[len(reply.choices) :] if key in wanted])
+        answered = len(reply.choices)
+        for key, none in zip(keys[answered:], reply.unanswered, strict=False):
+            if key in wanted:
+                self._note_failed([key], none.why, none.kind, none.said)
+        rest = keys[answered + len(reply.unanswered) :]
+        self._put(note.round, [wanted[key] for key in rest if key in wanted])
         choices = completions([wanted.get(key, some) for key in keys], reply, self._thinking)
         return [completion for key, completion in zip(keys, choices, strict=False) if key in wanted]
+
+    def _cost(self, outcome: ReplyClass, worst: int) -> int:
+        """Return the cost of a line, in billionths of the currency. A bad line may have been charged as well."""
+        if isinstance(outcome, Good):
+            return self._calls.cost(outcome.reply.usage, worst)
+        if outcome.usage is not None:
+            return self._calls.cost(outcome.usage, worst)
+        return worst if outcome.perhaps_billed else 0
+
+    def _note_failed(self, keys: Sequence[str], why: str, kind: RefusalKind | None, said: str = "") -> None:
+        """Store why requests got no completion, until no batch of the step is pending."""
+        redact = self._connection.without_key
+        failed = FailedRequest(redact(why), refused=kind is not None, kind=kind, said=shortened(redact(said)))
+        for key in keys:
+            write_json(self._refusal(key), failed)
 
     def _put_again(self, note: PendingBatch, names: Sequence[str], wanted: dict[str, Request]) -> None:
         requests = [wanted[key] for name in names for key in note.calls[name] if key in wanted]
@@ -365,35 +355,26 @@ class Batches:
         notes: dict[str, FailedRequest] = {key: read_json(self._refusal(key), FailedRequest) for key in refused}
         for key in refused:
             self._refusal(key).unlink()
-        if self._policy.leaves_out:
-            notes = {key: note for key, note in notes.items() if not note.refused}
-        if not notes:
-            return None
-        reasons = "; ".join(sorted({note.why for note in notes.values()})[:3])
-        return StepFailedError(
-            f"{len(notes)} of {total} requests got no completion: {reasons}",
-            where=self._policy.where,
-            next_step="Completions received so far are kept. Run again to request the rest.",
-        )
+        lost = LostRequests()
+        for note in notes.values():
+            if note.refused and self._policy.leaves_out:
+                self.refused[note.kind or "filtered"] += 1
+            else:
+                lost.add(note.why, 1, note.said, optional=note.refused)
+        return lost.error(total, self._policy.where, self._connection.without_key) if lost else None
 
 
-def notes_in(folder: Path) -> Iterator[tuple[Path, PendingBatch]]:
-    """Yield the notes of batches that are pending, or whose results are partly fetched, with their paths."""
-    for path in sorted(folder.glob("*.json")):
-        yield path, read_json(path, PendingBatch)
-
-
-def _classify_line(line: _BatchLine) -> ReplyClass:
+def _classify_line(line: _BatchLine, redact: Redact) -> ReplyClass:
     """Classify a line as if it were the answer to a single call."""
     if line.response is None:
-        return Again(str((line.error or {}).get("message") or "no result"))
+        return Again(shortened(redact(str((line.error or {}).get("message") or "no result"))))
     status = line.response.get("status_code")
     if not isinstance(status, int):
         return Again("the line has no status")
     body = msgspec.json.encode(line.response.get("body"))
-    outcome = classify(HttpReply(status, {}, body))
+    outcome = classify(HttpReply(status, {}, body), redact)
     # A 404 or 401 of one line says nothing about the endpoint, which accepted the batch.
-    return outcome if isinstance(outcome, Good | Again) else Refused(outcome.why, filtered=outcome.filtered)
+    return replace(outcome, persistent=False) if isinstance(outcome, Refused) else outcome
 
 
 def _line(call: Call, url: str) -> bytes:

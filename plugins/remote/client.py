@@ -146,8 +146,10 @@ class Client:
                 continue
             if answer.status in {200, 201}:
                 return answer
-            outcome = classify(answer)
+            outcome = classify(answer, self._connection.without_key)
             why, kind = "" if isinstance(outcome, Good) else outcome.why, _kind(answer, outcome, once=once)
+            if not isinstance(outcome, Good) and outcome.astray:
+                why += f" ({self._connection.asked(path)})"
             if isinstance(outcome, Refused) or (once and kind is not EndpointError):
                 break
             if isinstance(outcome, Again) and outcome.after is not None:

@@ -20,10 +20,11 @@ from rtbench_plugins.methods.thinking import Tags
 from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.http import Connection, NoAnswerError
 from rtbench_plugins.remote.limits import Limits
+from rtbench_plugins.remote.lost import LostRequests
 from rtbench_plugins.remote.replies import Again, Good, Refused, ReplyClass, classify
 from rtbench_plugins.remote.wire import completions
 
-from rtbench.api import Budget, Completion, Request, StepFailedError
+from rtbench.api import Budget, Completion, RefusalKind, Request, StepFailedError
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 60.0
@@ -100,8 +101,9 @@ class Engine:
         self._news = asyncio.Event()
         self._alarm: asyncio.TimerHandle | None = None
         self._fault: BaseException | None = None
-        self._lost: Counter[str] = Counter()
-        """Number of completions given up, by reason."""
+        self._lost = LostRequests()
+        self.refused: Counter[RefusalKind] = Counter()
+        """Number of requests left out, by kind of refusal."""
         self._good_at = 0.0
         self._good = 0
         self._bad_in_a_row = 0
@@ -218,7 +220,7 @@ class Engine:
             except NoAnswerError as error:
                 outcome = Again(str(error), perhaps_billed=error.reached)
             else:
-                outcome = classify(answer)
+                outcome = classify(answer, self._connection.without_key)
                 if isinstance(outcome, Good) and outcome.reply.usage is not None:
                     self._limits.used(call.most_tokens, outcome.reply.usage.read + outcome.reply.usage.written)
                 self._limits.learn(answer.headers, asyncio.get_running_loop().time())
@@ -232,8 +234,10 @@ class Engine:
     def _settle(self, call: Call, outcome: ReplyClass) -> None:
         if isinstance(outcome, Good):
             self._book(call, self._calls.cost(outcome.reply.usage, call.worst))
+        elif outcome.usage is not None:
+            self._book(call, self._calls.cost(outcome.usage, call.worst))
         else:
-            self._book(call, call.worst if isinstance(outcome, Again) and outcome.perhaps_billed else 0)
+            self._book(call, call.worst if outcome.perhaps_billed else 0)
 
     def _book(self, call: Call, spent: int) -> None:
         if self._budget is not None and call.worst:
@@ -249,7 +253,10 @@ class Engine:
             self._limits.went_well()
             answered = completions(call.requests, outcome.reply, self._thinking)
             self._done += answered
-            if rest := call.requests[len(answered) :]:  # fewer choices than requested
+            refused = outcome.reply.unanswered[: len(call.requests) - len(answered)]
+            for one in refused:
+                self._give_up(one.kind, one.why, 1, one.said)
+            if rest := call.requests[len(answered) + len(refused) :]:  # fewer choices than requested
                 self._waiting.appendleft(self._calls.one(rest))
             return
         self._bad_in_a_row += 1
@@ -263,7 +270,7 @@ class Engine:
             call.faults += 1
         self._check_outage(outcome, now)
         if call.faults > self._policy.retries:
-            self._lost[outcome.why] += len(call.requests)
+            self._lost.add(self._why(outcome), len(call.requests))
         else:
             pause = self._pause(call, outcome)
             heapq.heappush(self._later, (now + pause, next(self._numbers), call))
@@ -288,10 +295,27 @@ class Engine:
         heapq.heapify(self._later)
 
     def _refused(self, call: Call, outcome: Refused) -> None:
-        if not (self._policy.leaves_out and outcome.filtered):
-            self._lost[outcome.why] += len(call.requests)
+        self._give_up("filtered" if outcome.filtered else None, self._why(outcome), len(call.requests))
         if outcome.persistent or (self._good == 0 and not outcome.filtered and self._bad_in_a_row >= REFUSED_AT_ONCE):
-            self._stop(f"the endpoint refuses: {outcome.why}")
+            self._stop(f"the endpoint refuses: {self._why(outcome)}")
+
+    def _give_up(self, kind: RefusalKind | None, why: str, requests: int, said: str = "") -> None:
+        """Count requests that get no completion.
+
+        Args:
+            kind: kind of refusal, where it is about the content of the request; None: another reason.
+            why: the reason.
+            requests: their number.
+            said: the model's own words.
+        """
+        if kind is not None and self._policy.leaves_out:
+            self.refused[kind] += requests
+        else:
+            self._lost.add(why, requests, self._connection.without_key(said), optional=kind is not None)
+
+    def _why(self, outcome: Again | Refused) -> str:
+        """Return the reason of a failure, with the address that was asked where that may be wrong."""
+        return f"{outcome.why} ({self._connection.asked(self._path)})" if outcome.astray else outcome.why
 
     def _check_outage(self, outcome: Again, now: float) -> None:
         """Stop the run (circuit breaker) after too long without a good answer, or if the server asks for too long a wait."""
@@ -301,7 +325,9 @@ class Engine:
         if outcome.after is not None and outcome.after > self._policy.patience:
             self._stop(f"the endpoint asks for a wait of {outcome.after:.0f} s: {outcome.why}")
         elif now - self._good_at > patience and self._bad_in_a_row > self._policy.retries:
-            self._stop(f"no successful response for {now - self._good_at:.0f} s; last error: {outcome.why}")
+            self._stop(f"no successful response for {now - self._good_at:.0f} s; last error: {self._why(outcome)}")
+        elif outcome.astray and self._good == 0 and self._bad_in_a_row >= REFUSED_AT_ONCE:
+            self._stop(f"the address is not that of an OpenAI-compatible endpoint: {self._why(outcome)}")
 
     def _stop(self, why: str) -> None:
         self._fault = EndpointError(
@@ -309,18 +335,12 @@ class Engine:
             where=self._policy.where,
             next_step="Completions received so far are kept. The same command continues.",
         )
-        asyncio.get_running_loop().call_later(GRACE, self._give_up)
+        asyncio.get_running_loop().call_later(GRACE, self._cancel_calls)
 
-    def _give_up(self) -> None:
+    def _cancel_calls(self) -> None:
         """Cancel the calls that are still in progress."""
         for task in self._under_way:
             task.cancel()
 
     def _lost_error(self, total: int) -> StepFailedError:
-        lost = sum(self._lost.values())
-        reasons = "; ".join(f"{self._connection.without_key(why)} ({n})" for why, n in self._lost.most_common(3))
-        return StepFailedError(
-            f"{lost} of {total} requests got no completion: {reasons}",
-            where=self._policy.where,
-            next_step="Completions received so far are kept. Run again to request the rest.",
-        )
+        return self._lost.error(total, self._policy.where, self._connection.without_key)

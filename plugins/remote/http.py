@@ -18,6 +18,9 @@ CONNECT_SECONDS = 30.0
 
 _SECRET = re.compile(r"\b(sk|key|gsk|xai|pk)-[A-Za-z0-9_*.\-]{6,}", re.IGNORECASE)
 
+_VERSION = re.compile(r"/v\d")
+"""Version in the path of an address (``/v1``, ``/v1beta``)."""
+
 
 @dataclass(frozen=True)
 class HttpReply:
@@ -102,6 +105,11 @@ class Connection:
         path, _, query = path.partition("?")
         queries = "&".join(part for part in (query, base.query) if part)
         return urlunsplit(base._replace(path=f"{base.path.rstrip('/')}/{path}", query=queries))
+
+    def asked(self, path: str) -> str:
+        """Return the address of a path for a message, with a hint where the base address has no version."""
+        hint = "" if _VERSION.search(urlsplit(self._options.base_url).path) else "; does `base_url` lack /v1?"
+        return f"asked {self.url(path)}{hint}"
 
     def without_key(self, text: str) -> str:
         """Return a server's message without the key and without anything that looks like a key."""

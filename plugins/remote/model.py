@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rtbench_plugins.remote.batches import Batches, notes_in
+from rtbench_plugins.remote.batch_notes import notes_in
+from rtbench_plugins.remote.batches import Batches
 from rtbench_plugins.remote.calls import Calls
 from rtbench_plugins.remote.engine import Engine, Policy
 from rtbench_plugins.remote.http import Connection, key_of
@@ -13,7 +15,7 @@ from rtbench_plugins.remote.limits import Limits
 from rtbench_plugins.remote.options import EndpointOptions, profile_of
 from rtbench_plugins.remote.wire import Body
 
-from rtbench.api import BadInputError, Completion, Price, Request, Services, StepFailedError, TextModel
+from rtbench.api import BadInputError, Completion, Price, RefusalKind, Request, Services, StepFailedError, TextModel
 
 PATHS = {"chat": "chat/completions", "completions": "completions"}
 
@@ -49,6 +51,7 @@ class RemoteModel(TextModel):
         self._price = price
         self._where = where
         self._leaves_out = leaves_out
+        self.refused: Counter[RefusalKind] = Counter()
         key_of(options, where=where)
         if services.budget is not None and price is not None and "max_tokens" in profile_of(options).without:
             raise BadInputError(
@@ -66,8 +69,10 @@ class RemoteModel(TextModel):
         """
         if not self._options.batch:
             self._check_batches(requests)
-        for bunch in self._way().answers(requests):
+        way = self._way()
+        for bunch in way.answers(requests):
             yield from bunch
+        self.refused.update(way.refused)
 
     def _check_batches(self, requests: Sequence[Request]) -> None:
         """Refuse to send requests again that are in a pending, paid batch."""

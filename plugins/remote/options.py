@@ -100,6 +100,9 @@ class EndpointOptions(Record, frozen=True, omit_defaults=True):
     thinking: Tags | None = ("<think>", "</think>")
     """Thinking between these tags is separated from the text, like thinking that the server separates. None: it stays in
     the text."""
+    refused: Literal["fail", "missing"] = "fail"
+    """What happens to a request that is refused because of its content (a filter stops it, the model refuses, there is no
+    text): the step fails, or the completion is missing, as it can be from a recording."""
     served_by: str | None = None
     """Name of the service, for the completions' identity. None: the host, or ``local`` for this machine on any port."""
     revision: str = ""
@@ -116,9 +119,6 @@ class RemoteOptions(EndpointOptions, frozen=True, omit_defaults=True):
     chat and reasoning models); or as the methods of these names do."""
     max_new_tokens: tuple[int, int] = (512, 32)
     """Highest numbers of tokens of the rationale and of the answer stage, including a reasoning model's thinking."""
-    refused: Literal["fail", "missing"] = "fail"
-    """What happens when the endpoint refuses a request because of its content (a content filter): the step fails, or the
-    completion is missing, as it can be from a recording."""
     rationale: RationaleSource = "text"
     """What students learn from: the model's text up to its answer, its thinking, or the thinking and then the text."""
 

@@ -60,6 +60,7 @@ class OpenAiStudent(ApiStudent):
         price, paid = asking_price(options), options.api_key_env is not None
         super().__init__(name, options.model, options.hyperparameters, price, services, paid=paid)
         self.options = options
+        self.leaves_out = options.refused == "missing"
         self._end = options.end if options.end is not None else (END if options.endpoint == "completions" else "")
 
     def model(self) -> ModelSpec:
@@ -95,7 +96,8 @@ class OpenAiStudent(ApiStudent):
 
         stop = {"stop": [self._end]} if self._end else {}
         options = replace(self.options, model=model, extra={**stop, **self.options.extra})
-        return RemoteModel(fingerprint, options, self.services, self.price, where=f"student {self.name!r}")
+        where = f"student {self.name!r}"
+        return RemoteModel(fingerprint, options, self.services, self.price, where=where, leaves_out=self.leaves_out)
 
     def check_ready(self) -> None:
         from rtbench_plugins.remote.http import key_of

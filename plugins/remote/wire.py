@@ -7,15 +7,22 @@ from typing import Any
 
 import msgspec
 from rtbench_plugins.methods.thinking import Tags, cut_at, parted
+from rtbench_plugins.remote.messages import shortened
 from rtbench_plugins.remote.options import EndpointOptions, Profile
 
-from rtbench.api import Completion, FinishReason, Request, Usage, completion_of
+from rtbench.api import Completion, FinishReason, RefusalKind, Request, Usage, completion_of
 
 SEEDS = 2**31
 """Number of different seeds sent. Some servers store seeds in 32 bits, signed."""
 
 FILTERED = "content_filter"
 """Code of a refusal because of a prompt's content (Azure's code; OpenRouter answers 403 with the flagged input)."""
+_FILTER_REASONS = frozenset(
+    {FILTERED, "safety", "recitation", "prohibited_content", "blocklist", "spii", "sensitive", "guardrail_intervened"}
+)
+"""Finish reasons of completions that a filter stopped: of OpenAI and Azure, then of gateways to other vendors' models."""
+_CUT_REASONS = frozenset({"length", "max_tokens", "model_length"})
+"""Finish reasons of completions that a token limit cut: OpenAI's, then those of gateways to Anthropic and Mistral."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -33,12 +40,20 @@ class _ContentPart(msgspec.Struct, frozen=True):
     thinking: str | list[_Detail] | None = None
 
 
+class _Fault(msgspec.Struct, frozen=True):
+    message: str | None = None
+    code: str | int | None = None
+    type: str | None = None
+    metadata: Any = None
+
+
 class _Message(msgspec.Struct, frozen=True):
     content: str | list[_ContentPart] | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
     reasoning_details: list[_Detail] | None = None
     refusal: str | None = None
+    tool_calls: Any = None
 
 
 class Choice(msgspec.Struct, frozen=True):
@@ -52,6 +67,16 @@ class Choice(msgspec.Struct, frozen=True):
     def said(self) -> bool:
         """Return whether this is a completion, not a fault in its place."""
         return self.finish_reason != "error" and (self.message is not None or self.text is not None)
+
+
+class Unanswered(msgspec.Struct, frozen=True):
+    """A choice that holds no answer."""
+
+    kind: RefusalKind
+    why: str
+    """Reason with the finish reason; equal for all choices without an answer for this reason."""
+    said: str = ""
+    """The model's own words, where it refused."""
 
 
 class _PromptDetails(msgspec.Struct, frozen=True):
@@ -103,22 +128,39 @@ class Reply(msgspec.Struct, frozen=True):
     """A reply with completions."""
 
     choices: list[Choice]
+    """Choices that hold an answer."""
     usage: UsageReply | None = None
     """None where the server does not count tokens, or not in a readable form."""
+    unanswered: list[Unanswered] = []
+    """The other choices: filtered, refused or empty."""
 
 
-class _Fault(msgspec.Struct, frozen=True):
-    message: str | None = None
-    code: str | int | None = None
-    type: str | None = None
-    metadata: Any = None
+class _FaultyChoice(msgspec.Struct, frozen=True):
+    error: _Fault | str | None = None
 
 
 class _FaultReply(msgspec.Struct, frozen=True):
     error: _Fault | str | None = None
     message: str | None = None
     detail: Any = None
+    choices: list[_FaultyChoice] | None = None
+    usage: msgspec.Raw = msgspec.Raw(b"null")
 
+
+class Fault(msgspec.Struct, frozen=True):
+    """What an error reply says."""
+
+    message: str = ""
+    code: str = ""
+    """Code, or else the type of the error."""
+    usage: UsageReply | None = None
+    """Tokens that the server counted all the same."""
+    stated: bool = False
+    """Whether the reply is an error by its own words."""
+
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""Errors of bodies that are truncated, of another form, or nested too deeply."""
 
 _reply = msgspec.json.Decoder(_RawReply)
 _usage = msgspec.json.Decoder(UsageReply | None, strict=False)
@@ -168,39 +210,75 @@ class Body:
 
 
 def read_reply(body: bytes) -> Reply | None:
-    """Return a reply with at least one completion; None where the body is truncated, not JSON or no such reply.
+    """Return a reply with at least one choice; None where the body is truncated, not JSON or no such reply.
 
     A choice with a fault in place of a completion is left out, as if it were missing.
     """
     try:
         reply = _reply.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except _UNREADABLE:
         return None
-    choices = [choice for choice in reply.choices if choice.said]
-    return Reply(choices, _read_usage(reply.usage)) if choices else None
+    choices = [(choice, _unanswered(choice)) for choice in reply.choices if choice.said]
+    if not choices:
+        return None
+    answered = [choice for choice, none in choices if none is None]
+    return Reply(answered, _read_usage(reply.usage), [none for _, none in choices if none is not None])
+
+
+def _unanswered(choice: Choice) -> Unanswered | None:
+    """Return why a choice holds no answer; None where it holds one.
+
+    A text that a token limit cut is an answer, also where thinking used all tokens and nothing follows it. So is an empty
+    text of a plain completion that the model ended itself.
+    """
+    reason = (choice.finish_reason or "").casefold()
+    shown = f"finish reason {shortened(choice.finish_reason, 40)}" if choice.finish_reason else "no finish reason"
+    message = choice.message
+    words = (message.refusal or "") if message is not None else ""
+    if reason in _FILTER_REASONS:
+        return Unanswered("filtered", f"stopped by a content filter ({shown})", words)
+    text = choice.text if message is None else _text(message)
+    if (text or "").strip() or reason in _CUT_REASONS:
+        return None
+    if words or reason == "refusal":
+        return Unanswered("refused", f"refused by the model ({shown})", words)
+    ended = reason == "stop" if message is None else bool(_thoughts(message) or message.tool_calls)
+    return None if ended else Unanswered("empty", f"answered with no text ({shown})")
 
 
 def _read_usage(data: msgspec.Raw) -> UsageReply | None:
     try:
         usage: UsageReply | None = _usage.decode(data)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return None
     return usage
 
 
-def read_fault(body: bytes) -> tuple[str, str]:
-    """Return the message and code of an error reply; the start of the body where it is not in that form."""
+def is_json(body: bytes) -> bool:
+    """Return whether a body is a whole JSON value that is not nested too deeply."""
+    try:
+        msgspec.json.decode(body)
+    except _UNREADABLE:
+        return False
+    return True
+
+
+def read_fault(body: bytes) -> Fault | None:
+    """Return what an error reply says; None where the body is not a JSON object."""
     try:
         reply = _fault.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return body[:300].decode("utf-8", "replace").strip(), ""
-    error = reply.error
+    except _UNREADABLE:
+        return None
+    usage = _read_usage(reply.usage)
+    error = reply.error or next((choice.error for choice in reply.choices or () if choice.error), None)
     if isinstance(error, str):
-        return error, ""
+        return Fault(error, usage=usage, stated=True)
     if error is not None:
         filtered = isinstance(error.metadata, dict) and "flagged_input" in error.metadata
-        return error.message or "", FILTERED if filtered else str(error.code or error.type or "")
-    return reply.message or (str(reply.detail)[:300] if reply.detail else ""), ""
+        code = FILTERED if filtered else str(error.code or error.type or "")
+        return Fault(error.message or "", code, usage, stated=True)
+    message = reply.message or (str(reply.detail) if reply.detail else "")
+    return Fault(message, usage=usage, stated=bool(message))
 
 
 def completions(requests: Sequence[Request], reply: Reply, thinking: Tags | None) -> list[Completion]:
@@ -209,6 +287,8 @@ def completions(requests: Sequence[Request], reply: Reply, thinking: Tags | None
     There are fewer completions than requests where the reply has fewer choices. Surplus choices are left out.
     """
     choices = reply.choices[: len(requests)]
+    if not choices:
+        return []
     parts = [_parts(choice, thinking) for choice in choices]
     usages = _shares(reply.usage, [len(text) + len(thoughts or "") for text, thoughts in parts])
     result: list[Completion] = []
@@ -220,8 +300,10 @@ def completions(requests: Sequence[Request], reply: Reply, thinking: Tags | None
 
 
 def _finish(reason: str | None) -> FinishReason | None:
-    """Return the finish reason; None for other words (``content_filter``), whose meaning for the text is undocumented."""
-    return reason if reason in {"stop", "length"} else None  # type: ignore[return-value]
+    """Return the finish reason; None for other words, whose meaning for the text is undocumented."""
+    if (reason or "").casefold() in _CUT_REASONS:
+        return "length"
+    return "stop" if reason == "stop" else None
 
 
 def _parts(choice: Choice, thinking: Tags | None) -> tuple[str, str | None]:
@@ -230,7 +312,7 @@ def _parts(choice: Choice, thinking: Tags | None) -> tuple[str, str | None]:
     if message is None:
         text, thoughts = choice.text or "", None
     else:
-        text, thoughts = _text(message) or message.refusal or "", _thoughts(message)
+        text, thoughts = _text(message) or "", _thoughts(message)
     return parted(text, thinking) if thoughts is None else (text, thoughts)
 
 

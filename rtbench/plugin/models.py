@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from rtbench.plugin.registry import Registry
 from rtbench.plugin.run_services import RunServices
 from rtbench.plugin.tasks import Task
-from rtbench.schema.base import Family
+from rtbench.schema.base import Family, RefusalKind
 from rtbench.schema.completions import Completion, ModelSpec, Request
 from rtbench.schema.money import Price
 from rtbench.schema.progress import Progress, no_progress
@@ -25,6 +26,8 @@ class TextModel(ABC):
     """A model that answers prompts with text."""
 
     fingerprint: str
+    refused: Mapping[RefusalKind, int] = MappingProxyType({})
+    """Requests that :meth:`generate` has left out because they were refused for their content, by kind."""
 
     @abstractmethod
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
@@ -134,6 +137,8 @@ class Student(ABC):
     time."""
     price: Price | None = None
     """Price of training and asking it, where that costs money."""
+    leaves_out: bool = False
+    """As for teachers."""
 
     @abstractmethod
     def model(self) -> ModelSpec:

@@ -65,7 +65,7 @@ def category_of(one: ScoredAnswer, concludes: Callable[[str, Sample], bool] | No
 
     applies: dict[Category, Callable[[], bool]] = {
         "repetition": lambda: repeats(rationale) or repeats(completion.text),
-        "truncation": lambda: "length" in {completion.finish_reason, completion.reasoning_finish},
+        "truncation": lambda: completion.cut,
         "no answer": lambda: not score.extracted,
         "wrong format": lambda: not score.correct_format,
         "no reasoning": lambda: len(rationale.split()) < _FEW,

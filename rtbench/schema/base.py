@@ -16,6 +16,15 @@ Fold = Literal["train", "validation", "test", "ood"]
 Source = Literal["upstream", "twin"]
 """Origin of questions: the data that a task's authors published, or the task's procedural twin."""
 FinishReason = Literal["stop", "length"]
+RefusalKind = Literal["filtered", "refused", "empty"]
+"""Why a request has no answer although the model was reached: a content filter stopped the prompt or the text, the model
+refused, or there is no text."""
+REFUSALS: dict[RefusalKind, str] = {
+    "filtered": "stopped by a content filter",
+    "refused": "refused by the model",
+    "empty": "answered with no text",
+}
+"""The kinds in words."""
 
 
 Positive = Annotated[int, msgspec.Meta(ge=1)]

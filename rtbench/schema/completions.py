@@ -75,6 +75,11 @@ class Completion(Record, frozen=True, omit_defaults=True):
         """Return rationale and answer as one text, in the order written."""
         return (self.reasoning or "") + self.text
 
+    @property
+    def cut(self) -> bool:
+        """Return whether a token limit cut the text, or the first stage's."""
+        return "length" in {self.finish_reason, self.reasoning_finish}
+
 
 def completion_of(request: Request, text: str, **rest: Any) -> Completion:
     """Return the completion of a request; ``rest`` are further fields of :class:`Completion`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from rtbench.schema.base import Record
+from rtbench.schema.base import Record, RefusalKind
 from rtbench.schema.completions import LedgerAddress
 from rtbench.schema.scores import ScoreSummary
 from rtbench.schema.steps import StepKind
@@ -23,6 +23,11 @@ class CompleteResult(Record, frozen=True, omit_defaults=True):
     """Questions without a completion: missing from recordings, or refused."""
     prompts_cut: int = 0
     """Prompts of which the model saw only a part."""
+    cut: int = 0
+    """Completions that a token limit cut, in this stage or an earlier one. Always 0 in results of older versions."""
+    refused: dict[RefusalKind, int] = {}
+    """Requests of this stage or an earlier one that were left out because they were refused for their content, by kind.
+    They are not in ``completions``."""
     notes: tuple[str, ...] = ()
     """Messages for the user."""
     prompt_tokens: int = 0

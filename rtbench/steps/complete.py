@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtbench.errors import StepFailedError
 from rtbench.plugin.models import Teacher
+from rtbench.schema.base import REFUSALS, RefusalKind
 from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Request
 from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CompleteSpec, Step, UnlessRight
@@ -110,20 +111,26 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
     requests = requests_of(services, step)
     address = address_of(step)
     partition = partition_at(services.ledger, address)
+    refused: Counter[RefusalKind] = Counter()
     if spec.recorded is not None:
         found = partition.load({request.key for request in requests})
     else:
+        model = _Opened(services, step)
         found = answered(
-            functools.partial(open_model, services, step),
+            model.open,
             partition,
             requests,
             reasoning=_reasoning(context),
             progress=lambda done: context.progress(done, len(requests), "completions"),
         )
+        refused.update(model.refused)
+        for before in step.inputs_as("reasoning"):
+            refused.update(services.store.result(CompleteResult, before.key).refused)
         left = [request for request in requests if request.key not in found]
         if left and (len(left) == len(requests) or not _leaves_out(services, spec)):
             raise StepFailedError(
-                f"{len(left)} of {len(requests)} requests were not answered (first: sample {left[0].sample_index})",
+                f"{len(left)} of {len(requests)} requests were not answered{_kinds(refused)} (first: sample "
+                f"{left[0].sample_index})",
                 where=step.title,
                 next_step="All answers so far are stored. Run again to request the rest.",
             )
@@ -141,21 +148,50 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
         questions=len({request.sample_index for request in requests}),
         missing_questions=len({r.sample_index for r in requests} - {e.sample_index for e in entries}),
         prompts_cut=sum(found[entry.key].prompt_cut for entry in entries),
-        notes=tuple(_notes(spec, [found[entry.key] for entry in entries], len(requests) - len(entries))),
+        cut=sum(found[entry.key].cut for entry in entries),
+        refused=dict(sorted(refused.items())),
+        notes=tuple(_notes(spec, [found[entry.key] for entry in entries], len(requests) - len(entries), refused)),
         prompt_tokens=sum(u.prompt_tokens for u in usages),
         completion_tokens=sum(u.completion_tokens for u in usages),
     )
 
 
+class _Opened:
+    """Opens a step's model, and keeps what it has left out after the model is closed."""
+
+    def __init__(self, services: Services, step: Step[CompleteSpec]) -> None:
+        self._services = services
+        self._step = step
+        self._model: TextModel | None = None
+
+    def open(self) -> TextModel:
+        """Open the model."""
+        self._model = open_model(self._services, self._step)
+        return self._model
+
+    @property
+    def refused(self) -> Mapping[RefusalKind, int]:
+        """Return the requests that the model left out, by kind; none where the ledger had all completions."""
+        return self._model.refused if self._model is not None else {}
+
+
+def _kinds(refused: Mapping[RefusalKind, int]) -> str:
+    """Return the numbers of refused requests by kind, in brackets; an empty text where none was refused."""
+    kinds = ", ".join(f"{count} {REFUSALS[kind]}" for kind, count in sorted(refused.items()))
+    return f" ({kinds})" if kinds else ""
+
+
 def _leaves_out(services: Services, spec: CompleteSpec) -> bool:
-    source = services.source(spec.model)
-    return isinstance(source, Teacher) and source.leaves_out
+    return services.source(spec.model).leaves_out
 
 
-def _notes(spec: CompleteSpec, completions: Sequence[Completion], missing: int) -> list[str]:
+def _notes(
+    spec: CompleteSpec, completions: Sequence[Completion], missing: int, refused: Mapping[RefusalKind, int]
+) -> list[str]:
     """Return warnings about a step's completions, such as refused requests, or identical completions of a question."""
     if missing and spec.recorded is None:
-        return [f"{spec.model.name} refused {missing} of {missing + len(completions)} requests, which are missing"]
+        refusals = f"{missing} of {missing + len(completions)} requests{_kinds(refused)}"
+        return [f"{spec.model.name} refused {refusals}, which are missing"]
     if spec.n == 1 or spec.sampling.temperature == 0:
         return []
     texts: dict[int, list[str]] = {}

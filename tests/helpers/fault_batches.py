@@ -103,6 +103,11 @@ class Batches:
                 bad.append({"custom_id": line["custom_id"], "response": reply, "error": None})
             else:
                 server.counts["calls"] += 1
+                said = next((said for held, said in settings.bodies.items() if held in prompt), None)
+                if said is not None:
+                    reply = {"status_code": 200, "body": json.loads(said)}
+                    good.append({"custom_id": line["custom_id"], "response": reply})
+                    continue
                 value = server.completion(path, body, prompt)
                 server.count(value, body, prompt)
                 good.append({"custom_id": line["custom_id"], "response": {"status_code": 200, "body": value}})

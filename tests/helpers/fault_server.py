@@ -57,6 +57,10 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """Fields that are answered 400."""
     filters: str = ""
     """A prompt that holds this is answered as OpenRouter answers one that it flags."""
+    bodies: dict[str, str] = {}
+    """A prompt that holds the key is answered 200 with this body."""
+    content_type: str = "application/json"
+    """Of those bodies."""
     hangs: str = ""
     """A prompt that holds this is never answered."""
     key: str | None = None
@@ -160,7 +164,14 @@ class FaultServer:
             return self.fault(429, "too many of late", "rate_limit_exceeded")
         if settings.latency:
             await asyncio.sleep(settings.latency)
-        return await self.reply(request, path, asked, prompt, headers)
+        return self.stated(prompt) or await self.reply(request, path, asked, prompt, headers)
+
+    def stated(self, prompt: str) -> web.Response | None:
+        """The body that the settings state for a prompt."""
+        for held, said in self.settings.bodies.items():
+            if held in prompt:
+                return web.Response(body=said.encode(), headers={"Content-Type": self.settings.content_type})
+        return None
 
     def within_the_window(self) -> dict[str, str] | None:
         """Headers that tell the limit; None where it is passed."""

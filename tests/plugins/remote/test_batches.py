@@ -262,7 +262,7 @@ def test_refused_line_that_is_not_about_content_fails_even_if_those_may_be_missi
 def test_filtered_line_may_be_missing(server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filtered = {"error": {"message": "flagged", "code": "content_filter"}}
     refused = batches._BatchLine(custom_id="", response={"status_code": 400, "body": filtered})
-    monkeypatch.setattr(batches, "_classify_line", lambda line, read=batches._classify_line: read(refused))
+    monkeypatch.setattr(batches, "_classify_line", lambda _, redact, read=batches._classify_line: read(refused, redact))
     assert ask(server(), asked(7), tmp_path, refused="missing") == []
     with pytest.raises(StepFailedError, match="7 of 7 requests got no completion: 400 flagged"):
         ask(server(), asked(7), tmp_path / "strict")

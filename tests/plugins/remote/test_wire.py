@@ -114,9 +114,47 @@ def test_text_is_cut_at_a_stop_string_whatever_the_server_did() -> None:
     assert (found.text, found.finish_reason) == ("It is 2.", "stop")
 
 
-def test_filtered_or_refused_completion_is_a_completion() -> None:
-    assert read({"content": None, "refusal": "I cannot."}).text == "I cannot."
-    assert read({"content": None}, finish_reason="content_filter").finish_reason is None
+def unanswered(choice: dict[str, Any]) -> str | None:
+    """The kind of a choice without an answer; None for one that holds an answer."""
+    reply = read_reply(msgspec.json.encode({"choices": [choice]}))
+    assert reply is not None
+    assert len(reply.choices) + len(reply.unanswered) == 1
+    return reply.unanswered[0].kind if reply.unanswered else None
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "kind"),
+    [
+        ({"content": ""}, "content_filter", "filtered"),
+        ({"content": "The first two of"}, "content_filter", "filtered"),
+        ({"content": None}, "SAFETY", "filtered"),
+        ({"content": None, "refusal": "I cannot."}, "stop", "refused"),
+        ({"content": ""}, "refusal", "refused"),
+        ({"content": "It is 2.", "refusal": "Not more."}, "stop", None),
+        ({"content": ""}, "stop", "empty"),
+        ({"content": " \n"}, "stop", "empty"),
+        ({"content": []}, "stop", "empty"),
+        ({}, None, "empty"),
+        ({"content": None, "reasoning": "One and one."}, "stop", None),
+        ({"content": "<think>One and one.</think>"}, "stop", None),
+        ({"content": None, "tool_calls": [{"id": "a"}]}, "tool_calls", None),
+        ({"content": None}, "length", None),
+        ({"content": ""}, "max_tokens", None),
+    ],
+)
+def test_choice_without_an_answer_is_none(message: dict[str, Any], finish: str | None, kind: str | None) -> None:
+    assert unanswered({"message": message, "finish_reason": finish}) == kind
+
+
+def test_model_that_ends_a_plain_completion_at_once_has_answered() -> None:
+    assert unanswered({"text": "", "finish_reason": "stop"}) is None
+    assert unanswered({"text": "", "finish_reason": "content_filter"}) == "filtered"
+    assert unanswered({"text": "", "finish_reason": None}) == "empty"
+
+
+def test_thinking_that_used_all_tokens_is_cut() -> None:
+    found = read({"content": None, "reasoning": "One and"}, finish_reason="max_tokens")
+    assert (found.text, found.reasoning, found.finish_reason) == ("", "One and", "length")
 
 
 @pytest.mark.parametrize(
@@ -127,23 +165,30 @@ def test_reply_that_is_none(data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message", "code"),
     [
-        (b'{"error": {"message": "no", "code": "c"}}', ("no", "c")),
-        (b'{"error": {"message": "no", "type": "t", "param": null}}', ("no", "t")),
-        (b'{"error": "no"}', ("no", "")),
-        (b'{"message": "no"}', ("no", "")),
-        (b'{"detail": [{"msg": "no"}]}', ("[{'msg': 'no'}]", "")),
-        (b"Bad gateway", ("Bad gateway", "")),
-        (b"\xff", ("\ufffd", "")),
+        (b'{"error": {"message": "no", "code": "c"}}', "no", "c"),
+        (b'{"error": {"message": "no", "type": "t", "param": null}}', "no", "t"),
+        (b'{"error": {"message": "no", "code": 503}}', "no", "503"),
+        (b'{"error": "no"}', "no", ""),
+        (b'{"message": "no"}', "no", ""),
+        (b'{"detail": [{"msg": "no"}]}', "[{'msg': 'no'}]", ""),
+        (b'{"choices": [{"finish_reason": "error", "error": {"message": "no", "code": 502}}]}', "no", "502"),
     ],
 )
-def test_fault_is_read_whatever_its_form(data: bytes, said: tuple[str, str]) -> None:
-    assert read_fault(data) == said
+def test_fault_is_read_whatever_its_form(data: bytes, message: str, code: str) -> None:
+    found = read_fault(data)
+    assert found is not None
+    assert (found.message, found.code, found.stated) == (message, code, True)
+
+
+@pytest.mark.parametrize("data", [b"Bad gateway", b"\xff", b"[]", b'{"error": {"mess', b'{"a": ' + b"[" * 100_000])
+def test_body_without_a_fault(data: bytes) -> None:
+    assert read_fault(data) is None
 
 
 @pytest.mark.parametrize("total", [0, 1, 7, 1000])
-@pytest.mark.parametrize("texts", [["", ""], ["a", "bbbb", "cc"], ["x"]])
+@pytest.mark.parametrize("texts", [[".", "."], ["a", "bbbb", "cc"], ["x"]])
 def test_tokens_of_a_call_are_divided_without_loss(total: int, texts: list[str]) -> None:
     choices = [{"message": {"content": text}} for text in texts]
     usage = {

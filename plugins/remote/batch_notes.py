@@ -1,0 +1,54 @@
+"""Notes of batches in the workspace: pending batches, and requests that got no completion."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from rtbench.api import Record, RefusalKind, read_json
+
+
+class PendingBatch(Record, frozen=True, omit_defaults=True):
+    """A batch that is pending, or whose results are partly fetched."""
+
+    mark: str
+    """Mark in the batch's metadata."""
+    calls: dict[str, tuple[str, ...]]
+    """Keys of the requests of each line, by ``custom_id``; an empty key has been fetched. Steps share batches, and each
+    step fetches its own requests."""
+    worst: int
+    """Highest possible cost, in billionths of the currency; booked as spent until the actual cost is known."""
+    account: str | None
+    """Path of the account in which it is booked; None: not booked, or settled."""
+    at: float
+    """Time of its creation, in seconds since 1970."""
+    round: int = 1
+    id: str | None = None
+    """None while it is unknown whether the batch was created."""
+    lines: dict[str, int] = {}
+    """Highest possible cost of each line, in billionths of the currency, where money is counted."""
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """Return the keys of the requests that have not been fetched."""
+        return (key for keys in self.calls.values() for key in keys if key)
+
+
+class FailedRequest(msgspec.Struct, frozen=True):
+    """Why a request got no completion."""
+
+    why: str
+    refused: bool
+    """Whether it was refused because of its content."""
+    kind: RefusalKind | None = None
+    """Kind of the refusal; None in notes of older versions."""
+    said: str = ""
+    """The model's own words, without keys."""
+
+
+def notes_in(folder: Path) -> Iterator[tuple[Path, PendingBatch]]:
+    """Yield the notes of batches that are pending, or whose results are partly fetched, with their paths."""
+    for path in sorted(folder.glob("*.json")):
+        yield path, read_json(path, PendingBatch)
