@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     )
     from rtbench.reporting.build import build_leaderboard
     from rtbench.reporting.compare import CellScores, close_to_best
+    from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
     from rtbench.reporting.spending import spending_of, summed
     from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
     from rtbench.schema.base import (
@@ -71,7 +72,7 @@ if TYPE_CHECKING:
     )
     from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
-    from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
+    from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, RequestCounts, in_percent
     from rtbench.schema.money import Price, Spending, money_text
     from rtbench.schema.progress import Progress, no_progress, throttled
     from rtbench.schema.prompts import PromptFormat, Template
@@ -147,12 +148,13 @@ _NAMES = {
     ),
     "rtbench.reporting.build": "build_leaderboard",
     "rtbench.reporting.compare": "CellScores close_to_best",
+    "rtbench.reporting.endings": "WARN_ABOVE counts_of_answers",
     "rtbench.reporting.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
     "rtbench.schema.base": "REFUSALS Family FinishReason Fold NotNegative Positive Record RefusalKind Source",
     "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
-    "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow in_percent",
+    "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow RequestCounts in_percent",
     "rtbench.schema.money": "Price Spending money_text",
     "rtbench.schema.progress": "Progress no_progress throttled",
     "rtbench.schema.prompts": "PromptFormat Template",
@@ -225,6 +227,7 @@ __all__ = [
     "RESAMPLES",
     "SINGLE_TASK_RESAMPLES",
     "SPAN_WORDS",
+    "WARN_ABOVE",
     "AnswerType",
     "AskedStep",
     "BadInputError",
@@ -289,6 +292,7 @@ __all__ = [
     "Register",
     "Reporter",
     "Request",
+    "RequestCounts",
     "Resources",
     "RtbenchError",
     "RunRecord",
@@ -344,6 +348,7 @@ __all__ = [
     "completion_of",
     "content_key",
     "convert",
+    "counts_of_answers",
     "cpu_count",
     "decode_result",
     "demonstrations_text",

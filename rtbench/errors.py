@@ -133,7 +133,7 @@ class StepFailedError(RtbenchError):
     """A step of the plan failed for a reason that the user can fix (such as no usable rationale)."""
 
 
-def listed(names: Sequence[str], most: int) -> str:
+def listed(names: Sequence[str], most: int, separator: str = ", ") -> str:
     """Return the first names as text, and how many more there are: ``a, b and 3 more``."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
+    return f"{separator.join(names[:most])}{more}"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from rtbench_plugins.reporters.wording import describe, intervals, sources
+from rtbench_plugins.reporters.endings import named, request_lines
+from rtbench_plugins.reporters.wording import intervals, sources
 
-from rtbench.api import SPAN_WORDS, Leaderboard, LeaderboardRow, Spending, in_percent, listed, money_text
+from rtbench.api import SPAN_WORDS, Leaderboard, Spending, in_percent, listed, money_text
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -48,12 +49,13 @@ def notes(board: Leaderboard) -> list[str]:
         )
     lines += _sizes(board) + _overlap(board) + _below_guessing(board)
     lines += [
-        f"{row.method} {row.teacher or ''} on {task}: {result.missing} questions of the fold have no recording."
+        f"{row.method} {row.teacher or ''} on {task}: {result.missing} questions of the fold have no "
+        f"{'recording' if row.completions == 'recorded' else 'answer and are not scored'}."
         for row in board.rows
         for task, result in row.results.items()
         if result.missing
     ]
-    return lines
+    return lines + request_lines(board)
 
 
 def _kept_by(board: Leaderboard) -> list[str]:
@@ -124,7 +126,7 @@ def _below_guessing(board: Leaderboard) -> list[str]:
         for task, result in row.results.items():
             chance = guess.get(task)
             if row.kind == "measured" and result.interval and chance and result.interval.high < chance:
-                below.setdefault(_name(row), {})[task] = None
+                below.setdefault(named(row), {})[task] = None
     if not below:
         return []
     rows = "; ".join(f"{name} on {', '.join(tasks)}" for name, tasks in below.items())
@@ -268,14 +270,8 @@ def at_k_lines(board: Leaderboard) -> list[str]:
             if result.metrics is None or not result.metrics.at_k:
                 continue
             curve = [f"k={at.k} {in_percent(at.pass_at_k)} and {in_percent(at.maj_at_k)}" for at in result.metrics.at_k]
-            lines.append(f"{_name(row)} on {task}: pass@k and maj@k in percent, {', '.join(curve)}")
+            lines.append(f"{named(row)} on {task}: pass@k and maj@k in percent, {', '.join(curve)}")
     return lines
-
-
-def _name(row: LeaderboardRow) -> str:
-    """Return a row's method, student, teacher and degree, without those it does not have."""
-    degree = [f"D={row.degree}"] if row.degree else []
-    return " ".join([part for part in describe(row)[:3] if part != "–"] + degree)
 
 
 def _money(cost: Spending) -> str:
@@ -289,5 +285,5 @@ def missing_lines(board: Leaderboard) -> list[str]:
     for row in board.rows:
         for task, result in row.results.items():
             if result.reason:
-                by_reason.setdefault(result.reason, []).append(f"{task} {_name(row)}")
+                by_reason.setdefault(result.reason, []).append(f"{task} {named(row)}")
     return [f"{listed(cells, 3)}: {reason}" for reason, cells in by_reason.items()]

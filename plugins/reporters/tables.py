@@ -50,7 +50,7 @@ class TableReporter(Reporter):
         out = text_console()
         out.print(table)
         for line in notes(leaderboard):
-            out.print(line, style="dim", markup=False)
+            out.print(line, style="yellow" if line.startswith("Warning") else "dim", markup=False)
         for line in yield_lines(leaderboard):
             out.print(f"yield  {line}", style="dim", markup=False)
         for line in at_k_lines(leaderboard):
@@ -123,6 +123,10 @@ _RESULT_COLUMNS: dict[str, Callable[[CellResult], object]] = {
     "n": lambda r: r.n or None,
     "patterns": lambda r: r.patterns,
     "missing": lambda r: r.missing,
+    "requests": lambda r: r.answers.sent if r.answers else None,
+    "cut": lambda r: r.answers.cut if r.answers else None,
+    "wrong_cut": lambda r: r.wrong_cut if r.answers else None,
+    "refused": lambda r: r.answers.lost if r.answers else None,
     "seeds": lambda r: r.seeds or None,
     "seed_values": lambda r: " ".join(map(str, r.seed_values)),
     "extractor_version": lambda r: r.extractor_version,

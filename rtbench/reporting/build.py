@@ -11,6 +11,7 @@ import msgspec
 from rtbench.plugin.methods import Method
 from rtbench.plugin.services import Services
 from rtbench.reporting.accuracy import Scored, precision_of
+from rtbench.reporting.endings import counts_of_answers, counts_of_rationales
 from rtbench.reporting.spending import SpendingReader, summed
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, Metrics
 from rtbench.schema.results import CompleteResult, ScoreResult
@@ -180,6 +181,9 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         patterns=precision.patterns,
         effective_n=precision.effective_n,
         missing=sum(s.missing for s in counted),
+        answers=counts_of_answers(cells, store),
+        wrong_cut=sum(s.wrong_cut for s in primary),
+        rationales=counts_of_rationales(cells, store),
         seeds=len(cells),
         seed_values=tuple(sorted(cell.seed for cell in cells)),
         extractor_version=primary[0].version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from rtbench.schema.base import Fold, Record, Source
+from rtbench.schema.base import Fold, Record, RefusalKind, Source
 from rtbench.schema.money import Spending
 from rtbench.schema.scores import AtK, Interval, ScoreSummary
 from rtbench.schema.tasks import Overlap
@@ -25,6 +25,22 @@ class Metrics(Record, frozen=True, omit_defaults=True):
     """pass@k and maj@k, where each question has several completions."""
 
 
+class RequestCounts(Record, frozen=True, omit_defaults=True):
+    """How requests to a model ended, over all seeds."""
+
+    sent: int
+    """Completions and refused requests together."""
+    cut: int = 0
+    """Completions that were cut by a token limit."""
+    refused: dict[RefusalKind, int] = {}
+    """Requests without an answer, by kind. They are not scored."""
+
+    @property
+    def lost(self) -> int:
+        """Return the number of requests without an answer."""
+        return sum(self.refused.values())
+
+
 class CellResult(Record, frozen=True, omit_defaults=True):
     """A leaderboard row's result on one task."""
 
@@ -41,7 +57,13 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     """Effective number of independent questions in the mean over tasks (:func:`rtbench.stats.intervals.effective_n`),
     where it is lower than ``n``."""
     missing: int = 0
-    """Questions of the fold that a recording lacks; not in ``n``."""
+    """Questions of the fold that a recording lacks, or whose requests were refused; not in ``n``."""
+    answers: RequestCounts | None = None
+    """Requests for the scored completions. None on leaderboards of older versions."""
+    wrong_cut: int = 0
+    """Wrong answers whose text was cut by a token limit, over all seeds."""
+    rationales: RequestCounts | None = None
+    """Requests for the completions from which the student's training rows were selected, over all seeds."""
     seeds: int = 0
     """Number of seeds."""
     seed_values: tuple[int, ...] = ()

@@ -60,6 +60,8 @@ class ScoreSummary(Record, frozen=True):
     group."""
     at_k: tuple[AtK, ...] = ()
     """pass@k and maj@k, where several completions vote."""
+    wrong_cut: int = 0
+    """Wrong answers whose text was cut by a token limit; part of the ``n`` questions. Always 0 in scores of older versions."""
 
 
 class Interval(Record, frozen=True):

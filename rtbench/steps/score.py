@@ -39,6 +39,7 @@ def score(context: StepContext[ScoreSpec]) -> ScoreResult:
         primary = task.extractor(spec.primary)
         per_epoch = [_accuracy(primary.score(run, samples, spec.answer_prefix)) for run in runs]
         epoch = per_epoch.index(max(per_epoch))
+    cut = {(c.sample_index, c.completion_index) for c in runs[epoch] if c.cut}
     summaries: list[ScoreSummary] = []
     for name, _ in spec.extractors:
         curve: list[AtK] = []
@@ -51,7 +52,8 @@ def score(context: StepContext[ScoreSpec]) -> ScoreResult:
         write_jsonl(context.folder / f"scores-{name}.jsonl", scores)
         missing = len(samples) - len({s.sample_index for s in scores})
         summary = summarise(name, extractor.version, scores, missing)
-        summaries.append(msgspec.structs.replace(summary, at_k=tuple(curve)))
+        wrong_cut = sum(not s.correct and (s.sample_index, s.completion_index) in cut for s in scores)
+        summaries.append(msgspec.structs.replace(summary, at_k=tuple(curve), wrong_cut=wrong_cut))
     return ScoreResult(
         summaries=tuple(summaries),
         rationale_words=_mean_words(runs[epoch], spec.answer_prefix),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,11 +12,16 @@ from rtbench_plugins.paper.claims.paper import Paper
 from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, PartialComparison, claim_verdict
 from rtbench_plugins.paper.claims.verdicts import COMPARISONS, CellComparison, UntestedError, cells_of
 
+from rtbench.api import WARN_ABOVE, counts_of_answers, in_percent, listed
+
 if TYPE_CHECKING:
     from rtbench.api import CellRecord, Difference, Fold, RunRecord, Store
 
 FEW = 10
 """With fewer differing answers, or fewer patterns per seed, a percentile bootstrap gives too narrow an interval."""
+
+MOST_CELLS = 3
+"""Highest number of cells that a note about cut or missing answers names."""
 
 
 def evaluate(run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
@@ -144,8 +149,25 @@ def _notes(view: View, comparison: CellComparison, measured: Difference, *, oppo
         notes.append(
             f"students trained on a fraction of {view.whole:g} of the training questions, the largest in the run"
         )
-    notes += _recipes(comparison.pairs)
-    return notes
+    return notes + _recipes(comparison.pairs) + _endings(view, comparison)
+
+
+def _endings(view: View, comparison: CellComparison) -> list[str]:
+    """Return the cells with many answers that a token limit cut, and with many refused requests, as at most two notes."""
+    counts = {cell.name: counts_of_answers([cell], view.evidence.store) for cell in cells_of(comparison)}
+    cut = {name: count.cut / count.sent for name, count in counts.items() if count.sent}
+    refused = {name: count.lost / count.sent for name, count in counts.items() if count.sent}
+    return [
+        *_shares(cut, "of the answers of {} were cut by the token limit"),
+        *_shares(refused, "of the requests of {} have no answer and are left out"),
+    ]
+
+
+def _shares(by_cell: Mapping[str, float], sentence: str) -> list[str]:
+    """Return a note with the largest shares above the limit of a warning; an empty list where there is none."""
+    ranked = sorted(by_cell, key=lambda name: -by_cell[name])
+    many = [f"{in_percent(by_cell[name])} % {sentence.format(name)}" for name in ranked if by_cell[name] > WARN_ABOVE]
+    return [listed(many, MOST_CELLS)] if many else []
 
 
 def _seeds(pairs: Sequence[CellPair]) -> list[tuple[int, list[CellPair]]]:

@@ -221,3 +221,21 @@ def test_filtered_question_is_asked_again_by_the_next_run(cli: Cli, server: Make
     odd.set(bodies={})
     cli("run", "--matrix", path)
     assert len(completions(cli.workspace)) == 60
+
+
+def test_board_errors_and_claims_tell_refused_and_cut_answers_apart(cli: Cli, server: MakeServer) -> None:
+    odd, path = refused_of_last_questions(cli, server, refused="missing")
+    odd.set(finish="length")
+    board: Any = cli.json("run", "--matrix", path)
+    results = {row["method"]: row["results"]["parity"] for row in board["rows"] if row["kind"] != "random"}
+    counted = [results["teacher"]["answers"], results["fine-tune-cot"]["rationales"]]
+    assert sum(one.get("refused", {}).get(kind, 0) for one in counted for kind in ("filtered", "refused")) >= 2
+    assert all(one["cut"] == one["sent"] - sum(one.get("refused", {}).values()) for one in counted)
+    text = cli("report").stdout
+    assert "Warning: answers cut by the token limit: teacher far on parity" in text
+    assert "1 stopped by a content filter" in text
+    table: Any = cli.json("errors")
+    of_teacher = next(cell for cell in table["cells"] if "teacher" in cell["cell"])
+    assert of_teacher["cut"] == of_teacher["wrong"] == results["teacher"]["wrong_cut"]
+    assert "wrong answers whose text was cut by the token limit" in cli("errors").stdout
+    assert "were cut by the token limit" in cli("claims").stdout
