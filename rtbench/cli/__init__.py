@@ -9,6 +9,7 @@ import click
 from rtbench import __version__
 from rtbench.cli.commands import COMMANDS
 from rtbench.cli.groups import PluginGroup
+from rtbench.cli.output import ended, failure_of, prepare_streams, say
 from rtbench.errors import RtbenchError
 
 
@@ -39,32 +40,47 @@ def cli() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line. A user's mistake prints one message and exits with code 2."""
-    arguments = sys.argv[1:] if argv is None else argv
+    prepare_streams()
+    sys.exit(ended(_run(sys.argv[1:] if argv is None else argv)))
+
+
+def _run(arguments: list[str]) -> int:
+    """Run a command and return its exit code."""
     try:
         code = cli.main(arguments, prog_name="rtbench", standalone_mode=False)
     except RtbenchError as error:
         if "--traceback" in arguments:
             raise
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(2)
+        say(f"error: {error}")
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else "rtbench"
-        click.echo(f"error: {path}: {error.format_message()}\nSee `{path} --help`.", err=True)
-        sys.exit(2)
+        _say_usage(error)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
-        sys.exit(130)
+        say("stopped")
+        return 130
     except BrokenPipeError:
         # The reader of the pipe has exited (`rtbench … | head`). Print nothing more, not even at shutdown.
         sys.stdout = None
-        sys.exit(0)
+        return 0
     except OSError as error:
-        if error.filename is None or "--traceback" in arguments:
-            raise
-        click.echo(f"error: {error.filename}: {error.strerror}\nCheck the path and its permissions.", err=True)
-        sys.exit(2)
-    sys.exit(code if isinstance(code, int) else 0)
+        if not _is_of_output(error):
+            if error.filename is None or "--traceback" in arguments:
+                raise
+            say(f"error: {error.filename}: {error.strerror}\nCheck the path and its permissions.")
+    else:
+        return code if isinstance(code, int) else 0
+    return 2
+
+
+def _say_usage(error: click.ClickException) -> None:
+    """Print an error in the options of a command, or the help of a command that needs arguments and has none."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else "rtbench"
+    say(f"error: {path}: {error.format_message()}\nSee `{path} --help`.")
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Return whether an error is about standard output or standard error, which have no file name."""
+    return error.filename is None and any(failure_of(stream) is not None for stream in (sys.stdout, sys.stderr))
