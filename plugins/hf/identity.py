@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions, TeacherOptions
+from rtbench_plugins.hf.weights import check_files
 
 from rtbench.api import BadInputError, Family, Machine, MissingDataError, content_key, file_digest, read_json, squeezed
 
@@ -150,7 +151,7 @@ class Hub:
     def check_weights(
         self, model: str, revision: str | None, machine: Machine, *, whose: str, any_format: bool = False
     ) -> None:
-        """Check that a hub model's weights are on this machine, where they are needed and must not be downloaded.
+        """Check a model's files on this machine: that they are whole, and there if they must not be downloaded.
 
         Args:
             model: local folder or hub id.
@@ -160,14 +161,20 @@ class Hub:
             any_format: accept other formats than safetensors.
 
         Raises:
-            BadInputError: the weights are missing.
+            BadInputError: the weights are missing, or a file is damaged or a pointer.
         """
         from huggingface_hub import constants
 
-        elsewhere = machine.memory_gb is None
-        if elsewhere or local_folder(model) is not None or not (self._access.offline or constants.HF_HUB_OFFLINE):
+        if machine.memory_gb is None:  # another machine loads it
+            return
+        if (folder := local_folder(model)) is not None:
+            check_files(folder, whose=whose)
             return
         config = cached_file(model, "config.json", revision)
+        if config is not None and _has_weights(config.parent, any_format=any_format):
+            check_files(config.parent, whose=whose)
+        if not (self._access.offline or constants.HF_HUB_OFFLINE):
+            return
         if config is None or not _has_weights(config.parent, any_format=any_format):
             what = "weights" if any_format else "safetensors"
             why = "this run is offline" if self._access.offline else "HF_HUB_OFFLINE is set"

@@ -238,10 +238,20 @@ def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
 @contextlib.contextmanager
 def _explained(model: str, *, is_folder: bool) -> Iterator[None]:
     """Turn transformers' errors into errors of one line, with a next step."""
+    from safetensors import SafetensorError
+
     where = f"model {model!r}"
     try:
         yield
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except RuntimeError as error:
+        if "ignore_mismatched_sizes" not in str(error):
+            raise
+        raise BadInputError(
+            "the sizes of its weights are not those that its config.json states",
+            where=where,
+            next_step="Use the config of the same checkpoint.",
+        ) from error
+    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
         reason = squeezed(str(error))[:300]
         if "trust_remote_code" in reason:
             raise BadInputError(
@@ -249,7 +259,7 @@ def _explained(model: str, *, is_folder: bool) -> Iterator[None]:
                 where=where,
                 next_step="Read it, then set the option `trust_remote_code: true` and add --trust-remote-code.",
             ) from error
-        if "safetensors" in reason:
+        if "safetensors" in reason and isinstance(error, OSError):
             raise BadInputError(
                 f"the model has no safetensors, the only format that is read ({reason})",
                 where=where,

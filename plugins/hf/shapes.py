@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import math
-import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rtbench_plugins.hf.identity import cached_file, local_folder
+from rtbench_plugins.hf.weights import DamagedFileError, header_of
 
 from rtbench.api import read_json
 
-_HEADER = struct.Struct("<Q")
-_MOST_HEADER = 100 * 10**6
 _GATED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"}
 """Model types with three matrices in a feed-forward layer."""
 _TIED = {"gpt2", "t5", "gemma", "gemma2", "gemma3_text"}
@@ -96,13 +93,12 @@ def _shape(config: Mapping[str, Any], parameters: int) -> ModelShape | None:
 
 
 def parameters_in(path: Path) -> int:
-    """Return the number of parameters in a safetensors file, from its header alone."""
-    with path.open("rb") as handle:
-        (length,) = _HEADER.unpack(handle.read(_HEADER.size))
-        if length > _MOST_HEADER:
-            return 0
-        header: dict[str, Any] = json.loads(handle.read(length))
-    return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    """Return the number of parameters in a safetensors file, from its header alone; 0 where the file is damaged."""
+    try:
+        header = header_of(path)
+    except DamagedFileError:
+        return 0
+    return sum(math.prod(entry["shape"]) for entry in header.tensors.values())
 
 
 def _weight_files(model: str, revision: str | None) -> Iterator[Path]:
