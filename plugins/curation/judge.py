@@ -95,7 +95,8 @@ class Judge(Curator):
         ]
         partition = context.services.ledger.partition(member.fingerprint, context.dataset, self.asks_as)
         answers = answered(lambda: teacher.open(member), partition, list({r.key: r for r in requests}.values()))
-        if left := [request for request in requests if request.key not in answers]:
+        left = [request for request in requests if request.key not in answers]
+        if left and not (answers and teacher.leaves_out):
             raise StepFailedError(
                 f"the judge {self._name!r} did not answer for {len(left)} of {len(requests)} rationales",
                 next_step="Its other answers are stored; run again to ask for the rest.",
@@ -103,8 +104,12 @@ class Judge(Curator):
         spent = spending_of([c.usage for c in answers.values()], teacher.price)
         before = context.judged.get(self._name)
         context.judged[self._name] = spent if before is None else summed([before, spent])
-        verdicts = [_verdict(answers[request.key]) for request in requests]
-        if undecided := verdicts.count(None):
+        if left:
+            context.notes.append(
+                f"the judge {self._name!r} refused {len(left)} of {len(requests)} rationales, which were dropped"
+            )
+        verdicts = [_verdict(answers[request.key]) if request.key in answers else None for request in requests]
+        if undecided := verdicts.count(None) - len(left):
             context.notes.append(
                 f"the judge {self._name!r} gave no verdict on {undecided} of {len(verdicts)} rationales, "
                 "which were dropped; a larger `max_new_tokens` may help"

@@ -119,6 +119,17 @@ def test_judge_without_a_verdict_is_reported(cli: Cli, tmp_path: Path, server: M
     assert "gave no verdict on 160 of 160 rationales, which were dropped" in cli("run", "--matrix", path, code=1).stderr
 
 
+def test_judge_may_leave_out_what_a_filter_stops(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
+    filtered = {"choices": [{"message": {"content": ""}, "finish_reason": "content_filter"}]}
+    strict = server(text="GOOD", bodies={"The right answer is no.": json.dumps(filtered)})
+    model = {"use": "openai", "model": "m", "base_url": strict.url, "api_key_env": None}
+    path = tmp_path / "m.yaml"
+    path.write_text(FLAWED + f"curators: [{{use: judge, model: {json.dumps(model)}}}]\n")
+    assert "stopped by a content filter" in cli("run", "--matrix", path, code=1).stderr
+    path.write_text(FLAWED + f"curators: [{{use: judge, model: {json.dumps({**model, 'refused': 'missing'})}}}]\n")
+    assert re.search(r"the judge 'judge m' refused \d+ of \d+ rationales", cli("run", "--matrix", path, code=1).stderr)
+
+
 def test_judge_counts_by_what_it_is_not_by_its_price(cli: Cli, tmp_path: Path, server: MakeServer) -> None:
     """A new price, or fewer calls at once, trains nothing again."""
     kind = server(answer="GOOD")
