@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
 import gzip
@@ -132,9 +133,19 @@ def read_bytes(path: Path) -> bytes:
         raise BadInputError(f"cannot be read ({error.strerror})", where=str(path)) from None
 
 
+def as_utf8(data: bytes) -> bytes:
+    """Return text in UTF-8 without a byte order mark; other data are returned unchanged."""
+    if data.startswith(codecs.BOM_UTF8):
+        return data[len(codecs.BOM_UTF8) :]
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        with contextlib.suppress(UnicodeDecodeError):
+            return data.decode("utf-16").encode()
+    return data
+
+
 def jsonl_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Yield line number (from 1) and content of each non-empty line of a JSON Lines file, which may be gzipped."""
-    for number, line in enumerate(read_bytes(path).split(b"\n"), 1):
+    for number, line in enumerate(as_utf8(read_bytes(path)).split(b"\n"), 1):
         if line.strip():
             yield number, line
 
@@ -163,7 +174,7 @@ def read_json(path: Path, type_: Any = Any) -> Any:
     Raises:
         BadInputError: the document is invalid. The error names the file, and the line of a syntax error.
     """
-    data = read_bytes(path)
+    data = as_utf8(read_bytes(path))
     if not data.strip():
         raise BadInputError("the file is empty", where=str(path))
     try:

@@ -71,6 +71,18 @@ def test_kojima_gives_the_published_accuracy_and_every_published_prediction(data
     assert [score.correct for score in result.scores] == [record["correct"] for record in logged]
 
 
+@pytest.mark.parametrize("model", ["gpt-3.5-turbo-0613", "gpt-4-0613"])
+def test_kojima_gives_every_logged_prediction_of_later_teachers(data_dir: Path, model: str) -> None:
+    """Logs of two chat models, asked with the same prompts by another project's copy of the same code."""
+    paths = sorted((data_dir / "teacher").glob(f"{model}__zs_cot__*.jsonl.gz"))
+    assert len(paths) == (12 if model.startswith("gpt-3.5") else 9)
+    for path in paths:
+        name = path.name.removesuffix(".jsonl.gz").split("__")[-1]
+        result, logged = score_file(path, task_named(name), "kojima", DataFiles(offline=True)), records(path)
+        assert [score.extracted for score in result.scores] == [record["prediction"] for record in logged], name
+        assert [score.correct for score in result.scores] == [record["correct"] for record in logged], name
+
+
 def _why_different(kojima: Score, paper: Score, gold: str) -> str:
     """The documented rule (docs/extraction.md) by which the two differ on a record."""
     if kojima.extracted == "" and paper.extracted is None and not paper.correct:
