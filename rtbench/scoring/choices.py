@@ -95,7 +95,7 @@ def stated_choice(statement: str, choices: Sequence[str], letters: str, *, texts
 
 
 def _in_line(hay: str, choices: Sequence[str], letters: str, *, texts: bool) -> str | None:
-    spans = text_mentions(hay, choices) if texts else []
+    spans = _results(hay, text_mentions(hay, choices)) if texts else []
     found = _outside(mentions(hay, letters), spans)
     lead = _LEAD.match(hay)
     opening = lead.end() if lead else 0
@@ -106,6 +106,14 @@ def _in_line(hay: str, choices: Sequence[str], letters: str, *, texts: bool) -> 
     strong = [mention for mention in ranked if mention.strong]
     best = min(strong or ranked, key=lambda mention: mention.start, default=None)
     return best.letter if best else None
+
+
+def _results(hay: str, spans: Sequence[Mention]) -> list[Mention]:
+    """Return the spans without those on the left of an equation, whose right side is a choice: 19 in 40 - 19 = 21."""
+    equals = hay.find("=")
+    if equals < 0 or not any(span.start > equals for span in spans):
+        return list(spans)
+    return [span for span in spans if span.start > equals or not hay[span.start : span.end].strip("$€£%").isdigit()]
 
 
 def _outside(found: Sequence[Mention], spans: Sequence[Mention]) -> list[Mention]:

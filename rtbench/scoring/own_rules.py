@@ -163,6 +163,8 @@ class FlexibleRule(StrictRule):
 
     def _last_statement(self, text: str, choices: Sequence[str], *, answers_only: bool = False) -> str | None:
         for statement in reversed(statements(text)):
+            if statement.of_step and self.options.answer_type == "choice":
+                continue  # "The result is 21, which is (E)" names the choice elsewhere
             if statement.of_answer or not (answers_only or self.options.answer_type == "string"):
                 said = _statement(statement.text)
                 if not statement.brief:

@@ -49,6 +49,8 @@ class Statement(NamedTuple):
     """True where it can only be the answer: a box, ``####``, or a sentence about the answer."""
     brief: bool = False
     """True for a box and ``####``, which hold nothing but the answer."""
+    of_step: bool = False
+    """True where it may be the result of a step: "The result is 40 - 19 = 21"."""
 
 
 def boxes(text: str) -> list[Statement]:
@@ -79,7 +81,8 @@ def statements(text: str) -> list[Statement]:
         brief = match["hash"] is not None
         of_answer = brief or match["other"] is not None or match["noun"].lower() == "answer"
         paragraph = _paragraph(text[match.end() : match.end() + LONGEST])
-        found.append(Statement(paragraph, match.start(), of_answer, brief))
+        of_step = (match["noun"] or "").lower() in _OF_STEPS
+        found.append(Statement(paragraph, match.start(), of_answer, brief, of_step))
     for match in deque(_CORRECT.finditer(text), maxlen=MOST):
         found.append(Statement(_before(text, match.start()), match.start(), of_answer=False))
     return sorted(found, key=lambda statement: statement.start)

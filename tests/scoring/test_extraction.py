@@ -80,7 +80,10 @@ def test_kojima_gives_every_logged_prediction_of_later_teachers(data_dir: Path, 
         name = path.name.removesuffix(".jsonl.gz").split("__")[-1]
         result, logged = score_file(path, task_named(name), "kojima", DataFiles(offline=True)), records(path)
         assert [score.extracted for score in result.scores] == [record["prediction"] for record in logged], name
-        assert [score.correct for score in result.scores] == [record["correct"] for record in logged], name
+        pairs = zip(result.scores, logged, strict=True)
+        other = sum(score.correct != record["correct"] for score, record in pairs)
+        # One gold of a compound name differs between the two projects.
+        assert other == (name == "last_letter_concatenation"), name
 
 
 def _why_different(kojima: Score, paper: Score, gold: str) -> str:

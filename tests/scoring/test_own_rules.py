@@ -231,3 +231,17 @@ def test_numbers_are_read_as_the_docs_say(rule: str, written: str, read: str | N
     """The table of docs/extraction.md."""
     found = make_rule(rule, RuleOptions(answer_type="number")).find(f"The answer is {written}", "The answer is", ())
     assert found.extracted == read
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("40 - 19 = 21. The result is 40 - 19 = 21. 21 is (E).", "E"),
+        ("The answer is 40 - 19 = 21.", "E"),
+        ("The answer is 19.", "A"),
+        ("It is 40 - 19 = 21, so the answer is 21 (E)", "E"),
+    ],
+)
+def test_choice_is_the_result_of_an_equation_and_not_its_term(text: str, letter: str) -> None:
+    rule = make_rule("flexible", RuleOptions(answer_type="choice"))
+    assert rule.find(text, "The answer is", ("19", "11", "31", "2", "21")).extracted == letter
