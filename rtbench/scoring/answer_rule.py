@@ -41,6 +41,8 @@ class Found(msgspec.Struct, frozen=True, gc=False):
     """The candidates, or a function that searches for them: most answers are right, so that they are not needed."""
     correct_format: bool
     """True where the answer prefix is present or none is expected."""
+    searched: str | None = None
+    """Text in which ``collected`` searches."""
 
     @property
     def candidates(self) -> Sequence[str]:
@@ -85,10 +87,10 @@ class AnswerRule(ABC):
             BadInputError: the gold is not an answer of the task's type.
         """
 
-    def among(self, gold: str) -> Callable[[Sequence[str]], bool]:
+    def contained(self, gold: str) -> Callable[[Found], bool]:
         """Return a function that says whether any candidate is the gold answer; raises as :meth:`matcher` does."""
         matches = self.matcher(gold)
-        return lambda candidates: any(map(matches, candidates))
+        return lambda found: any(map(matches, found.candidates))
 
     def equal(self, extracted: str, gold: str) -> bool:
         """Return whether a candidate is the gold answer; raises as :meth:`matcher` does."""

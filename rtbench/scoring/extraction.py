@@ -10,7 +10,7 @@ from rtbench.schema.base import Record
 from rtbench.schema.completions import Completion
 from rtbench.schema.scores import Score, ScoreSummary
 from rtbench.schema.tasks import Sample
-from rtbench.scoring.answer_rule import AnswerRule, AnswerType, RuleOptions
+from rtbench.scoring.answer_rule import AnswerRule, AnswerType, Found, RuleOptions
 from rtbench.scoring.rules import RULES, make_rule
 from rtbench.storage.files import convert
 
@@ -204,15 +204,15 @@ def _scores_by_rule(
     rule: AnswerRule, completions: Sequence[Completion], samples: Mapping[int, Sample], answer_prefix: str | None
 ) -> list[Score]:
     """Score completions by our rule alone; equals the result of :class:`rtbench.scoring.filters.AnswerFilter`."""
-    comparisons: dict[str, tuple[Callable[[str], bool], Callable[[Sequence[str]], bool]]] = {}
+    comparisons: dict[str, tuple[Callable[[str], bool], Callable[[Found], bool]]] = {}
     scores: list[Score] = []
     find = rule.find
     for completion in completions:
         sample = samples[completion.sample_index]
         comparison = comparisons.get(sample.answer)
         if comparison is None:
-            comparison = comparisons[sample.answer] = (rule.matcher(sample.answer), rule.among(sample.answer))
-        matches, among = comparison
+            comparison = comparisons[sample.answer] = (rule.matcher(sample.answer), rule.contained(sample.answer))
+        matches, contained = comparison
         found = find(completion.text, answer_prefix, sample.choices)
         extracted = found.extracted
         correct = extracted is not None and matches(extracted)
@@ -222,7 +222,7 @@ def _scores_by_rule(
                 completion_index=completion.completion_index,
                 extracted=extracted,
                 correct=correct,
-                contains_answer=correct or among(found.candidates),
+                contains_answer=correct or contained(found),
                 correct_format=found.correct_format,
                 complete=completion.finish_reason == "stop",
             )

@@ -60,7 +60,7 @@ class AnswerFilter(Filter):  # type: ignore[misc]  # lm_eval ships no types
         answer = Answer(INVALID if found.extracted is None else found.extracted)
         answer.found = found
         answer.correct = found.extracted is not None and rule.matcher(gold)(found.extracted)
-        answer.contains_answer = answer.correct or rule.among(gold)(found.candidates)
+        answer.contains_answer = answer.correct or rule.contained(gold)(found)
         return answer
 
 

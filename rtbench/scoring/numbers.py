@@ -36,16 +36,19 @@ NUMBER = (
 )
 """Pattern of a number with separators, without sign, currency and what may follow it."""
 _NUMBER = re.compile(NUMBER)
-_PLAIN = re.compile(rf"{_START}(?:(?<=\d)\d*(?:\.\d+)?|(?<=\.)\d+)", re.ASCII)
+_PLAIN = re.compile(rf"{_START}(?:(?<=\d)(?:\d{{0,2}}(?:,\d{{3}})+(?!\d)|\d*)(?:\.\d+)?|(?<=\.)\d+)", re.ASCII)
 """A faster pattern for texts in which :data:`_SPECIAL` finds nothing."""
 _SPECIAL = re.compile(
-    r"\d(?:[,':/^eE]\d| \d{3}(?!\d)|[ -]\d+/\d|\s?[×*x]\s?10)|[A-Z]\d|\.\d{3}\."
+    r"\d(?:,\d(?!\d\d(?!\d))|[':/^eE]\d| \d{3}(?!\d)|[ -]\d+/\d|\s?[×*x]\s?10)|[A-Z]\d|\.\d{3}\."
     rf"|-(?<![\w)\]].)(?:[\d.{_CURRENCIES}]|[A-Z])"
 )
-"""Matches where a number may have a sign, a separator, an exponent or a denominator."""
+"""Matches where a number may have a sign, a separator other than a thousands comma, an exponent or a denominator."""
 _SIGN = re.compile(rf"(?<![\w)\]])-(?:{_CODE}?[{_CURRENCIES}]|{_CODE}\s?)?$")
 _SIGN_WORD = re.compile(r"(?<!\d )(?<!\d)\b(?:negative|minus)\s$", re.IGNORECASE)
 _CODED = re.compile(rf"(?<![A-Za-z])(?:{_CODES})(?=[\d.])")
+_CODE_HINT = re.compile(r"[A-Z.][\d.]")
+_CONTINUATIONS = frozenset(" ,.':/^eE×*x-")
+"""Characters after a number that may continue it."""
 _EXPONENT = re.compile(r"[eE]([+-]?\d{1,3})(?!\w|\.\d)")
 _POWER = re.compile(r"\s?[×*x]\s?10\s?\^\s?\(?([+-]?\d{1,3})\)?")
 _RAISED = re.compile(r"\^\(?(-?\d{1,3})\)?(?!\d|\.\d)")
@@ -69,7 +72,8 @@ class Number(NamedTuple):
 def numbers_in(text: str) -> tuple[str, ...]:
     """Return all numbers of a plain text, in order of appearance."""
     if text.isascii() and _SPECIAL.search(text) is None:
-        return tuple(_PLAIN.findall(text))
+        found = _PLAIN.findall(text)
+        return tuple([number.replace(",", "") for number in found] if "," in text else found)
     return tuple(number.text for number in find_numbers(text))
 
 
@@ -80,23 +84,40 @@ def find_numbers(text: str, *, words: bool = False) -> Iterator[Number]:
         text: the text.
         words: read "negative 8" as -8.
     """
-    if _CODED.search(text):
+    if _CODE_HINT.search(text) and _CODED.search(text):
         text = _CODED.sub(lambda match: " " * (len(match[0]) - 1) + "$", text)
     skip = 0
-    for match in _NUMBER.finditer(text):
-        start, end = match.span()
+    for plain in _PLAIN.finditer(text):
+        start, end = plain.span()
         if start < skip:
             continue
-        if _CLOCK.match(text, end):  # a time of day is a number only at a full hour
-            skip = end + 3
-            if text.startswith(":00", end):
-                yield Number(match[0], start, skip)
-            continue
-        value, end = _with_suffix(without_separators(match[0]), text, end)
-        if _negative(text, start, words=words):
+        if _is_simple(text, end):
+            value = plain[0].replace(",", "")
+        else:
+            match = _NUMBER.match(text, start) or plain
+            end = match.end()
+            if _CLOCK.match(text, end):  # a time of day is a number only at a full hour
+                skip = end + 3
+                if text.startswith(":00", end):
+                    yield Number(match[0], start, skip)
+                continue
+            value, end = _with_suffix(without_separators(match[0]), text, end)
+        before = text[max(0, start - 9) : start]
+        if (words or "-" in before) and _negative(before, words=words):
             value = value[1:] if value.startswith("-") else f"-{value}"
         skip = end
         yield Number(value, start, end)
+
+
+def _is_simple(text: str, end: int) -> bool:
+    """Return whether nothing that may belong to a number follows the one that ends at ``end``."""
+    after = text[end : end + 1]
+    if after not in _CONTINUATIONS:
+        return True
+    following = text[end + 1 : end + 2]
+    if after in "^×*x":
+        return False
+    return not (following.isdigit() or (after == " " and following in "×*x") or (after in "eE" and following in "+-"))
 
 
 def without_separators(digits: str) -> str:
@@ -142,9 +163,8 @@ def _power(digits: str, power: int) -> str:
     return decimal_text(value) if math.isfinite(value) else digits
 
 
-def _negative(text: str, start: int, *, words: bool) -> bool:
-    """Return whether the number at ``start`` has a minus sign, directly or before its currency."""
-    before = text[max(0, start - 9) : start]
+def _negative(before: str, *, words: bool) -> bool:
+    """Return whether the number after this text has a minus sign, directly or before its currency."""
     if "-" in before and _SIGN.search(before):
         return True
     return words and before[-1:].isspace() and _SIGN_WORD.search(before) is not None
@@ -155,6 +175,51 @@ def decimal_text(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.12g}"
+
+
+_WITHOUT_SEPARATORS = {ord(mark): None for mark in ",.' {}\\\u00a0\u202f\u2019"}
+_WITH_EXPONENT = re.compile(r"\d[eE][+-]?\d")
+_TIMES_TEN = re.compile(r"[×*x]\s?10")
+_OTHER_DIGITS = re.compile(r"[\u00b2\u00b3\u00b9\u00bc-\u00be\u0660-\u1fff\u2070-\u218b\u2460-\u24ff\uff10-\uff19]")
+"""Superscripts, fractions, and digits of other scripts."""
+_QUOTIENT = re.compile(r"(\d[\d,]*(?:\.\d+)?)/(\d+(?:\.\d+)?)")
+
+
+def _may_be_hidden(text: str, digits: str) -> bool:
+    """Return whether a text may have a number whose digits are not written in a row."""
+    return (
+        (len(digits) > 3 and digits in text.translate(_WITHOUT_SEPARATORS))
+        or "^" in text
+        or "frac" in text
+        or ("10" in text and _TIMES_TEN.search(text) is not None)
+        or _WITH_EXPONENT.search(text) is not None
+        or (not text.isascii() and _OTHER_DIGITS.search(text) is not None)
+    )
+
+
+def mentioned(text: str, digits: str) -> bool | None:
+    """Return whether a text, with its markup, has a whole number; a short cut that answers most cases.
+
+    Args:
+        text: a model's text.
+        digits: the number, without sign and separators.
+
+    Returns:
+        None where all numbers of the text must be read to know.
+    """
+    at = text.find(digits)
+    if at > 0 and text[at - 1] in " \n(" and not text[at - 2].isdigit() and text[at - 2] != "-":
+        end = at + len(digits)
+        after, following = text[end : end + 1], text[end + 1 : end + 2]
+        if after in "\n)" or (after in " .,;" and not following.isdigit() and following not in "×*x"):
+            return True
+    if at >= 0 or _may_be_hidden(text, digits):
+        return None
+    value = int(digits)
+    for above, below in _QUOTIENT.findall(text) if "/" in text else ():
+        if float(below) and same_value(float(above.replace(",", "")) / float(below), value):
+            return None
+    return False
 
 
 # ------------------------------------------------------------------------------------------------------ calculations
@@ -287,7 +352,11 @@ def as_value(text: str) -> int | float:
 
 def same_number(one: str, other: str) -> bool:
     """Return whether two numbers are equal: whole numbers exactly, others up to a millionth of the larger, or 1e-6."""
-    first, second = as_value(one), as_value(other)
-    if isinstance(first, int) and isinstance(second, int):
-        return first == second
-    return math.isclose(first, second, rel_tol=1e-6, abs_tol=1e-6)
+    return same_value(as_value(one), as_value(other))
+
+
+def same_value(one: float, other: float) -> bool:
+    """Return whether two values are equal, as :func:`same_number` does."""
+    if isinstance(one, int) and isinstance(other, int):
+        return one == other
+    return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-6)

@@ -10,7 +10,7 @@ from rtbench.scoring.answer_rule import AnswerRule, Found, RuleOptions
 from rtbench.scoring.choices import comparable, last_choice, letters_for, mentions, stated_choice, text_mentions
 from rtbench.scoring.golds import digits_of
 from rtbench.scoring.markup import plain
-from rtbench.scoring.numbers import as_value, bare_number, numbers_in, same_number, stated_number
+from rtbench.scoring.numbers import as_value, bare_number, mentioned, numbers_in, same_value, stated_number
 from rtbench.scoring.parting import end_of_turn, follow_ups, part_thinking
 from rtbench.scoring.statements import opening, statements
 from rtbench.scoring.strings import same_string, stated_string, string_key, strings_in
@@ -23,6 +23,8 @@ _YES_NO = re.compile(
 )
 _FOLLOW_UPS = 4
 """Number of follow-up questions at which a text may end; a text that restates its question has one before its answer."""
+_END = 60
+"""Minimum characters at the end of a text in which its last number is searched first."""
 _LONGEST = 100_000
 """Maximum characters that are read. Longer texts come from models that cannot stop."""
 _WORD = re.compile(r"\w")
@@ -41,7 +43,7 @@ _DECLINED = re.compile(
     r"provide|help)",
     re.IGNORECASE,
 )
-_MAY_DECLINE = re.compile(r"enough|sufficient|able to|possible|can(?:no|['\u2019 ])|could")
+_MAY_DECLINE = ("enough", "sufficient", "able to", "possible", "cannot", "can't", "can\u2019t", "can not", "could")
 _CONCLUDED = re.compile(r"=|\b(?:so|therefore|thus|hence|answer|assum\w+|however|then)\b", re.IGNORECASE)
 
 
@@ -63,7 +65,7 @@ class StrictRule(AnswerRule):
         text = self._answer_part(text, prefix, choices)
         rest = behind(text, prefix)
         picked = None if rest is None else self._bare(rest) or self._stated(_statement(rest), choices)
-        return Found(picked, lambda: self._candidates(plain(text), choices), rest is not None)
+        return Found(picked, lambda: self._candidates(plain(text), choices), rest is not None, text)
 
     def runs_on(self, text: str, prefix: str | None, choices: Sequence[str]) -> bool:
         text = part_thinking(text)[1]
@@ -117,12 +119,27 @@ class StrictRule(AnswerRule):
 
     def matcher(self, gold: str) -> Callable[[str], bool]:
         if self.options.answer_type == "number":
-            value = digits_of(gold)
-            return lambda extracted: same_number(extracted, value)
+            digits = digits_of(gold)
+            value = as_value(digits)
+            return lambda extracted: extracted == digits or same_value(as_value(extracted), value)
         if self.options.answer_type == "string":
             return functools.partial(same_string, gold)
         folded = gold.strip().casefold()
         return lambda extracted: extracted.strip().casefold() == folded
+
+    def contained(self, gold: str) -> Callable[[Found], bool]:
+        contained = super().contained(gold)
+        if not self._numbers:
+            return contained
+        digits = digits_of(gold)
+        if not digits.isdecimal():
+            return contained
+
+        def quick(found: Found) -> bool:
+            mention = None if found.searched is None else mentioned(found.searched, digits)
+            return contained(found) if mention is None else mention
+
+        return quick
 
     def canonical(self, extracted: str) -> str:
         if self.options.answer_type == "string":
@@ -159,7 +176,7 @@ class FlexibleRule(StrictRule):
             )
         else:
             picked = self._last_statement(text, choices) or self._fallback(text, choices)
-        return Found(picked, lambda: self._candidates(plain(text), choices), rest is not None)
+        return Found(picked, lambda: self._candidates(plain(text), choices), rest is not None, text)
 
     def _last_statement(self, text: str, choices: Sequence[str], *, answers_only: bool = False) -> str | None:
         for statement in reversed(statements(text)):
@@ -180,7 +197,7 @@ class FlexibleRule(StrictRule):
 
     def _fallback(self, text: str, choices: Sequence[str]) -> str | None:
         """Return the last candidate of a text without a statement; None where it says that there is no answer."""
-        if self.options.answer_type in ("number", "string") and _MAY_DECLINE.search(text):
+        if self.options.answer_type in ("number", "string") and any(word in text for word in _MAY_DECLINE):
             declined = None
             for declined in _DECLINED.finditer(text.replace("\u2019", "'")):  # noqa: B007 - the last match
                 pass
@@ -189,6 +206,11 @@ class FlexibleRule(StrictRule):
         return self.last(text, choices)
 
     def last(self, text: str, choices: Sequence[str]) -> str | None:
+        if self._numbers:
+            # The end of a text nearly always has a number.
+            cut = max(text.rfind(mark, 0, max(0, len(text) - _END)) for mark in ("\n", ". "))
+            numbers = numbers_in(plain(text[cut + 1 :])) or numbers_in(plain(text))
+            return numbers[-1] if numbers else None
         text = plain(text)
         if self.options.answer_type == "choice":
             return last_choice(text, choices, letters_for(self.options.letters, choices))

@@ -12,12 +12,12 @@ _CLOSE = re.compile(
     rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷|<\|end_of_thought\|>|</seed:think>|<\|channel\|>final<\|message\|>",
     re.IGNORECASE,
 )
-_TAGGED = re.compile(r"[<\[◁]")
-"""Any character that a tag or an end mark begins with."""
 _END_MARK = re.compile(
     r"<\|(?:im_end|im_start|endoftext|end_of_text|eot_id|eom_id|end|start_header_id|end_header_id|user|assistant|"
     r"return|endofturn)\|>|<0x0A>|</?s>|(?<=\s)END(?!\S)|<eos>|<bos>|<(?:end|start)_of_turn>|\[/?INST\]|<｜[^｜<>]{1,30}｜>"
 )
+_BEGINNINGS = ("<|", "s>", "os>", "END", "INST", "_of_turn", "<0x", "<｜")
+"""Texts without any of these have no end mark."""
 _FOLLOW_UP = re.compile(
     r"\n[ \t]*(?:\*\*|#{1,4} ?)?(?:Q|Question|Problem|Exercise|User|Human|Student|Instruction|Input)(?: ?#?\d+)?(?:\*\*)? ?:"
     r"|\n[ \t]*(?:\*\*|#{1,4} ?)?(?:Example|Exemplar|Sample|Case|Task|Puzzle|Riddle|Test) ?#?\d+(?:\*\*)? ?[:.]"
@@ -46,7 +46,7 @@ def part_thinking(text: str, tags: Tags | None = None, *, opened: bool = False) 
     Returns:
         None and the text, where it has no such tags.
     """
-    if tags is None and _TAGGED.search(text) is None:
+    if tags is None and "<" not in text and "[" not in text and "◁" not in text:
         return (text, "") if opened else (None, text)
     opening, closing = (_OPEN, _CLOSE) if tags is None else _patterns(tags)
     last: re.Match[str] | None = None
@@ -69,6 +69,8 @@ def _patterns(tags: Tags) -> tuple[re.Pattern[str], re.Pattern[str]]:
 def end_of_turn(text: str) -> int:
     """Return where a chat's end mark ends the text; its length where there is none."""
     if "<" not in text and "[" not in text and "END" not in text:
+        return len(text)
+    if not any(begin in text for begin in _BEGINNINGS):
         return len(text)
     for mark in _END_MARK.finditer(text):
         if _WORD.search(text, 0, mark.start()):

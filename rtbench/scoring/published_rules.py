@@ -68,9 +68,9 @@ class _PublishedRule(AnswerRule):
     def matcher(self, gold: str) -> Callable[[str], bool]:
         return partial(operator.eq, self.spelled(gold))
 
-    def among(self, gold: str) -> Callable[[Sequence[str]], bool]:
+    def contained(self, gold: str) -> Callable[[Found], bool]:
         spelled = self.spelled(gold)
-        return lambda candidates: spelled in candidates
+        return lambda found: spelled in found.collected  # type: ignore[operator]  # always a list here
 
 
 class PaperRule(_PublishedRule):
@@ -113,8 +113,8 @@ class PaperRule(_PublishedRule):
         value = float(digits_of(self.spelled(gold)))
         return lambda extracted: abs(float(extracted) - value) <= tolerance
 
-    def among(self, gold: str) -> Callable[[Sequence[str]], bool]:
-        return super().among(gold) if self._tolerance is None else AnswerRule.among(self, gold)
+    def contained(self, gold: str) -> Callable[[Found], bool]:
+        return super().contained(gold) if self._tolerance is None else AnswerRule.contained(self, gold)
 
     def canonical(self, extracted: str) -> str:
         tolerance = self._tolerance

@@ -20,7 +20,7 @@ from rtbench.recordings.scoring import FileScore
 from rtbench.schema.completions import Completion
 from rtbench.schema.scores import Score
 from rtbench.schema.tasks import Sample
-from rtbench.scoring.answer_rule import RuleOptions
+from rtbench.scoring.answer_rule import Found, RuleOptions
 from rtbench.scoring.extraction import FilterExtractor, FilterStep, default_steps
 from rtbench.scoring.numbers import numbers_in
 from rtbench.scoring.published_rules import KojimaRule, PaperRule
@@ -148,10 +148,12 @@ def test_among_is_any_match(rule: str, candidates: list[str]) -> None:
         for options in ({}, {"tolerance": 1e-4}):
             made = make_rule(rule, RuleOptions(answer_type=kind, **options))  # type: ignore[arg-type]
             numbers = [one for one in candidates if kind != "number" or finite(one) is not None]
-            assert made.among(gold)(numbers) == any(made.equal(one, gold) for one in numbers)
+            assert made.contained(gold)(Found(None, numbers, True)) == any(made.equal(one, gold) for one in numbers)
     endless = "9" * 400
     made = make_rule(rule, RuleOptions(answer_type="number"))
-    assert made.among(endless)([endless]) == made.equal(endless, endless), "a number beyond what a float holds"
+    assert made.contained(endless)(Found(None, [endless], True)) == made.equal(endless, endless), (
+        "a number beyond what a float holds"
+    )
 
 
 @given(st.text(st.sampled_from("a.\"' \t\n\x0b\x1c\x1f\x85\xa0\u2003é-"), max_size=12))

@@ -245,3 +245,33 @@ def test_numbers_are_read_as_the_docs_say(rule: str, written: str, read: str | N
 def test_choice_is_the_result_of_an_equation_and_not_its_term(text: str, letter: str) -> None:
     rule = make_rule("flexible", RuleOptions(answer_type="choice"))
     assert rule.find(text, "The answer is", ("19", "11", "31", "2", "21")).extracted == letter
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["12", "1,2", "1 200", "12.0", "1/12", "2^5", "½", " ", "x", "12e1", "3×10", "१२", "\n", ". ", "-12"]
+        ),
+        max_size=8,
+    ).map("".join),
+    st.sampled_from(["12", "1200", "32", "0.5", "-12", "120"]),
+)
+def test_contained_whole_numbers_are_those_among_the_candidates(text: str, gold: str) -> None:
+    """The short cut gives what the search for all candidates does."""
+    rule = make_rule("flexible", RuleOptions(answer_type="number"))
+    found = rule.find(text, PREFIX, ())
+    assert rule.contained(gold)(found) == any(rule.equal(candidate, gold) for candidate in found.candidates)
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("Bob is the right winger and Ann is the goalkeeper. Claire is playing (A) left winger.", "A"),
+        ("(B) is right because (C) is far away. (D) is closer.", "B"),
+        ("So (B) is the best choice; (C) is far away.", "B"),
+        ("(B) is the most likely, (C) is far away", "B"),
+    ],
+)
+def test_option_that_is_called_correct_is_stated(text: str, letter: str) -> None:
+    rule = make_rule("flexible", RuleOptions(answer_type="choice"))
+    assert rule.find(text, "The answer is", ("left wing", "right wing", "goal", "bench")).extracted == letter

@@ -151,8 +151,8 @@ def test_the_name_of_a_model_and_how_to_open_it_are_no_part_of_the_key() -> None
 @pytest.mark.parametrize(
     ("matrix", "steps", "digest"),
     [
-        ("pocket", 93, "b0fe056ea8aafcc488c785b2a214fb830babc114ed55861afeff9c89b81286e0"),
-        ("pocket-full", 2781, "4a8c404d6a2c1f965c8afe47c089c64fc480d9204d933e3d32804af6f3e552e8"),
+        ("pocket", 93, "59853f489dcdd2f696d0023017bc7e7ebb15635578bddd5f05407bf5d88a82ff"),
+        ("pocket-full", 2781, "44bec16960bf1c9eaa9535ed81518bed041596084fc9784f5d7fe675944ad242"),
     ],
 )
 def test_whole_plans_have_the_keys_of_stored_runs(make_cli: MakeCli, matrix: str, steps: int, digest: str) -> None:
@@ -165,8 +165,8 @@ def test_whole_plans_have_the_keys_of_stored_runs(make_cli: MakeCli, matrix: str
 @pytest.mark.parametrize(
     ("matrix", "steps", "digest"),
     [
-        ("quickstart", 39, "b8e80a3b04d9a8a2988a1ec61c440f3976663fc1c00bf34c6b83aeab50b26dc6"),
-        ("recorded", 261, "a29f37a2d460481771897de27a6e44eb80546976b29ff6a05a4715799b825a35"),
+        ("quickstart", 39, "3ef092b146ad9132d3709abbf423e337e406207540d5cd61dd5fd45dfae727ed"),
+        ("recorded", 261, "0904e6e19aa19ca8243930762c5302f38cbf2b36a22d3ea2a81b8dd621243173"),
     ],
 )
 def test_plans_over_recordings_have_the_keys_of_stored_runs(
