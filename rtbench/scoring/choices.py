@@ -131,6 +131,8 @@ def _outside(found: Sequence[Mention], spans: Sequence[Mention]) -> list[Mention
 def last_choice(text: str, choices: Sequence[str], letters: str) -> str | None:
     """Return the choice that a text without a statement ends with: a letter in brackets, a text, or else any letter."""
     hay = comparable(text)
+    if alone := re.fullmatch(rf"[\W_]*([{letters.lower()}])[\W_]*", hay):
+        return alone[1].upper()
     hay = hay[_end_of_list(mentions(hay, letters), len(letters)) :] or hay
     spans = text_mentions(hay, choices)
     found = _outside(mentions(hay, letters), spans)

@@ -336,6 +336,15 @@ def stated_number(statement: str) -> str | None:
     return None
 
 
+def last_number(text: str) -> str | None:
+    """Return the last number of a plain text that is not denied, as in "it is 14, not 15"; None where it has none."""
+    numbers = numbers_in(text)
+    if not numbers or " not " not in text:
+        return numbers[-1] if numbers else None
+    kept = [one.text for one in find_numbers(text) if not _DENIED.search(text, max(0, one.start - 16), one.start)]
+    return kept[-1] if kept else None
+
+
 def _clause(line: str) -> str:
     end = _CLAUSE_END.search(line, 1)
     return line[: end.start()] if end else line

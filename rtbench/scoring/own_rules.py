@@ -10,7 +10,7 @@ from rtbench.scoring.answer_rule import AnswerRule, Found, RuleOptions
 from rtbench.scoring.choices import comparable, last_choice, letters_for, mentions, stated_choice, text_mentions
 from rtbench.scoring.golds import digits_of
 from rtbench.scoring.markup import plain
-from rtbench.scoring.numbers import as_value, bare_number, mentioned, numbers_in, same_value, stated_number
+from rtbench.scoring.numbers import as_value, bare_number, last_number, mentioned, numbers_in, same_value, stated_number
 from rtbench.scoring.parting import end_of_turn, follow_ups, part_thinking
 from rtbench.scoring.statements import opening, statements
 from rtbench.scoring.strings import same_string, stated_string, string_key, strings_in
@@ -209,8 +209,7 @@ class FlexibleRule(StrictRule):
         if self._numbers:
             # The end of a text nearly always has a number.
             cut = max(text.rfind(mark, 0, max(0, len(text) - _END)) for mark in ("\n", ". "))
-            numbers = numbers_in(plain(text[cut + 1 :])) or numbers_in(plain(text))
-            return numbers[-1] if numbers else None
+            return last_number(plain(text[cut + 1 :])) or last_number(plain(text))
         text = plain(text)
         if self.options.answer_type == "choice":
             return last_choice(text, choices, letters_for(self.options.letters, choices))

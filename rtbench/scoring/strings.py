@@ -18,10 +18,12 @@ _NOUN = (
 )
 _VERB = r"(?:is|are|was|make|makes|spell|spells|give|gives|form|forms|becomes?|would be)\s+|[:=]\s*"
 _DESCRIPTION = re.compile(
-    rf"^(?:(?:that|then|simply|just)\s+)?(?:(?:the|your)\s+(?:\w+\s+){{0,3}}?{_NOUN}\s+(?!of\b)(?:{_VERB})?"
+    rf"^(?:(?:that|then|simply|just)\s+)?(?:(?:the|your)\s+(?:\w+\s+){{0,3}}?{_NOUN}(?:\s+{_NOUN})*\s+(?!of\b)(?:{_VERB})?"
     rf"|(?:\w+\s+){{0,3}}?{_NOUN}\s+(?:{_VERB}))",
     re.IGNORECASE,
 )
+_ARROW = re.compile(r"\s*(?:→|⇒|[-=]+>)\s*(?=.*\w)")
+"""Between letters and the word that they make: ``k, e, n → ken``."""
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\w\w)", re.IGNORECASE)
 _END = re.compile(
     r",\s+(?:not|which|because|since|as|so|and|where|but|it|this|that|i|you|or|from|by|using|with|after|taken|formed|made|i\.e)\b|\s+\(|\s+(?:because|since|which|but)\b|[.!?]\s+(?=[A-Z\"'(¿¡])(?<!\b[A-Z]\.\s)(?<!St\.\s)(?<!Mr\.\s)(?<!Dr\.\s)(?<!Mt\.\s)|;\s",
@@ -42,7 +44,9 @@ def stated_string(statement: str) -> str | None:
         clause = line.strip(" \t:=>")
         if not clause.strip(_EDGES + _END_MARKS):
             continue
-        clause = _DESCRIPTION.sub("", clause) if _DESCRIPTION.match(clause) else clause
+        clause = (
+            _ARROW.split(_DESCRIPTION.sub("", clause))[-1] if _ARROW.search(clause) else _DESCRIPTION.sub("", clause)
+        )
         if quoted := _QUOTED.match(clause):
             inner = quoted[1] or quoted[2]
             return _joined(inner) or _edged(inner)
