@@ -74,15 +74,17 @@ def read_samples(path: Path, *, model: str | None, key: str | None, task: str | 
         first = sample.filter if first is None else first
         if sample.filter == first and sample.doc_id not in seen:
             seen.add(sample.doc_id)
-            prefixes.append(sample.doc.get("answer_prefix", ONE_TEXT_PREFIX))
+            prefixes.append(_prefix_in(sample.doc, where))
             entries += _entries(sample, f"line {number}", where, own=own)
     if not entries:
         raise BadInputError("the file has no samples", where=str(path))
+    if len(set(prefixes)) > 1:
+        raise BadInputError("its samples have different answer prefixes", where=str(path), next_step="Split the file.")
     return Recording(
         path=path,
         model=model or path.parent.name,
         key=key or "lm-eval",
-        task=task or name["task"].removeprefix(PREFIX).partition("__")[0],
+        task=task or (name["task"].removeprefix(PREFIX).partition("__")[0] if own else name["task"]),
         answer_prefix=prefixes[0],
         entries=tuple(entries),
     )
@@ -111,8 +113,18 @@ def _entries(sample: _LmEvalSample, place: str, where: str, *, own: bool) -> lis
     ]
 
 
+def _prefix_in(doc: dict[str, Any], where: str) -> str | None:
+    """Return the answer prefix that an exported task states; the default where it states none."""
+    prefix = doc.get("answer_prefix", ONE_TEXT_PREFIX)
+    if prefix is not None and not isinstance(prefix, str):
+        raise BadInputError(f"its `answer_prefix` is {prefix!r}, not text", where=where, next_step="Fix the sample.")
+    return prefix
+
+
 def _gold(target: str | float | bool) -> str:
     """Return the gold of a task of lm-eval's own, whose target may be a solution with the answer after ``####``."""
+    if isinstance(target, bool):
+        return "yes" if target else "no"
     return str(target).rpartition("####")[2].strip()
 
 
@@ -122,5 +134,6 @@ def _prompt(arguments: Any) -> str | None:
         arguments = arguments.get("gen_args_0")
         found = arguments.get("arg_0") if isinstance(arguments, dict) else None
     else:
-        found = arguments[0][0] if arguments and isinstance(arguments[0], list) and arguments[0] else None
+        listed = isinstance(arguments, list) and arguments and isinstance(arguments[0], list) and arguments[0]
+        found = arguments[0][0] if listed else None
     return found if isinstance(found, str) else None

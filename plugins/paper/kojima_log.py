@@ -23,6 +23,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -53,9 +54,6 @@ TASKS = {
 _SETTING = re.compile(r"(\w+)=('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
 _SIZE = re.compile(r"^data size : (\d+)$", re.MULTILINE)
 _START = re.compile(r"^\*{5,}\n\d+st data\n(?:\d+_th_sampling\n)?", re.MULTILINE)
-_TAIL = re.compile(
-    r"\n(?:pred_before : (?P<before>.*?)\npred_after|pred) : .*?\nGT : (?P<gold>[^\n]*)\n\*{5,}(?:\n|\Z)", re.DOTALL
-)
 _OTHER_MESSAGE = re.compile(r"^(?:DEBUG|INFO|WARNING|ERROR):(?!root:)[\w.]+:.*\n", re.MULTILINE)
 _MESSAGE = re.compile(r"^INFO:root:", re.MULTILINE)
 """What Python's ``logging`` writes before a message."""
@@ -145,7 +143,10 @@ def _text(path: Path) -> tuple[str, bool]:
 def _settings(text: str, path: Path) -> _Settings:
     """Return the settings in the ``Namespace(...)`` line at the start of a log."""
     line = next((line for line in text.split("\n", 5)[:5] if line.startswith("Namespace(")), "")
-    stated = {name: str(ast.literal_eval(value)) for name, value in _SETTING.findall(line)}
+    try:
+        stated = {name: str(ast.literal_eval(value)) for name, value in _SETTING.findall(line)}
+    except (SyntaxError, ValueError):
+        raise BadInputError("a setting in its first lines is not valid Python", where=f"{path}, line 2") from None
     known = _Settings.__struct_fields__
     missing = [name for name in known[: -len(_Settings.__struct_defaults__)] if name not in stated]
     if missing:
@@ -164,10 +165,33 @@ def _settings(text: str, path: Path) -> _Settings:
     return settings
 
 
+class _Tail(NamedTuple):
+    """The lines at the end of a record."""
+
+    start: int
+    before: str | None
+    """Text of the answer, where it is logged."""
+    gold: str
+
+
+def _tail_of(block: str) -> _Tail | None:
+    """Return the lines at the end of a record, ``pred…`` and ``GT :``, found from the end; None where they are not there."""
+    gold = block.rfind("\nGT : ")
+    end = block.find("\n", gold + 1)
+    if gold < 0 or end < 0 or not block.startswith("*****", end + 1):
+        return None
+    after = block.rfind("\npred_after : ", 0, gold)
+    if after >= 0:
+        before = block.rfind("\npred_before : ", 0, after)
+        return _Tail(before, block[before + 15 : after], block[gold + 6 : end]) if before >= 0 else None
+    pred = block.rfind("\npred : ", 0, gold)
+    return _Tail(pred, None, block[gold + 6 : end]) if pred >= 0 else None
+
+
 def _entry(block: str, settings: _Settings, place: str, where: str) -> RecordedEntry:
     """Parse a record, from ``Q:`` to the line of stars that ends it."""
-    tail = _TAIL.search(block)
-    body = block[: tail.start() if tail else 0]
+    tail = _tail_of(block)
+    body = block[: tail.start] if tail else ""
     question, trigger = _parts(settings)
     head, separator, written = body.partition(f"\nA: {trigger}" if trigger else "\nA:")
     if tail is None or not separator or not head.startswith("Q: "):
@@ -175,18 +199,18 @@ def _entry(block: str, settings: _Settings, place: str, where: str) -> RecordedE
             "the record is incomplete", where=where, next_step="Download the log again, or remove the record."
         )
     entry = RecordedEntry(
-        place=place, question=head.removeprefix("Q: "), completion_index=0, text=written, answer=tail["gold"]
+        place=place, question=head.removeprefix("Q: "), completion_index=0, text=written, answer=tail.gold
     )
     if not question:
         return entry
-    place_of_answer = _answer_stage(written, f" {question}", tail["before"])
+    place_of_answer = _answer_stage(written, f" {question}", tail.before)
     if place_of_answer is None:
         raise BadInputError(
             "no answer stage: the answer after its trigger is not the one in `pred_before`",
             where=where,
             next_step="Download the log again, or remove the record.",
         )
-    answer = tail["before"]
+    answer = tail.before
     if answer is None:
         answer = written[place_of_answer + 1 + len(question) :]
     return msgspec.structs.replace(entry, text=answer, reasoning=written[:place_of_answer], prompt=question.strip())

@@ -76,7 +76,10 @@ class Batches(RecordingFormat):
         return shape_of_file(path) == "batch-output"
 
     def belongs(self, path: Path) -> bool:
-        return shape_of_file(path) == "batch-input"
+        try:
+            return shape_of_file(path) == "batch-input"
+        except BadInputError:  # a file of another format
+            return False
 
     def read(self, path: Path, *, model: str | None, key: str | None, task: str | None) -> Recording:
         raise BadInputError(
@@ -91,18 +94,33 @@ class Batches(RecordingFormat):
         if not others:
             return self.read(path, model=model, key=key, task=task)
         prompts: dict[str, str] = {}
+        sources: dict[str, Path] = {}
         for other in others:
             for row in read_rows(other):
-                prompts[_id_of(row, other)] = prompt_of(row.values)
+                name = _id_of(row, other)
+                if name in prompts:
+                    raise BadInputError(
+                        f"the custom_id {name!r} is in {sources[name]} as well",
+                        where=f"{other}, {row.place}",
+                        next_step="Import batches with the same ids one at a time.",
+                    )
+                prompts[name], sources[name] = prompt_of(row.values), other
+        seen: set[str] = set()
+        answered: set[Path] = set()
         entries: list[RecordedEntry] = []
         skipped: list[Unmatched] = []
         for row in read_rows(path):
             where, name = f"{path}, {row.place}", _id_of(row, path)
-            if name not in prompts:
-                skipped.append(Unmatched(where=where, reason=f"no request has the custom_id {name!r}"))
+            if name not in prompts or name in seen:
+                why = (
+                    f"the custom_id {name!r} occurs twice" if name in seen else f"no request has the custom_id {name!r}"
+                )
+                skipped.append(Unmatched(where=where, reason=why))
                 continue
+            seen.add(name)
+            answered.add(sources[name])
             try:
-                replies = replies_of(row.values, prompts.pop(name))
+                replies = replies_of(row.values, prompts[name])
             except UnreadableError as error:
                 skipped.append(Unmatched(where=where, reason=str(error)))
                 continue
@@ -112,14 +130,18 @@ class Batches(RecordingFormat):
                     question=reply.prompt,
                     in_prompt=True,
                     prompt=reply.prompt,
-                    completion_index=number,
+                    completion_index=reply.number,
                     text=reply.text,
                     thinking=reply.thinking,
                     finish_reason=finish_of(reply.finish_reason),
                 )
-                for number, reply in enumerate(replies)
+                for reply in replies
             ]
-        skipped += [Unmatched(where=str(path), reason=f"the request {name!r} has no response") for name in prompts]
+        skipped += [
+            Unmatched(where=str(path), reason=f"the request {name!r} has no response")
+            for name in prompts
+            if name not in seen and sources[name] in answered  # other inputs belong to other outputs
+        ]
         return recording_of(path, entries, skipped, model=model, key=key, task=task)
 
 

@@ -38,12 +38,18 @@ class JsonLines(RecordingFormat):
         )
 
 
+_TEXTS = frozenset({"completion", "text"})
+
+
 def _read_lines(path: Path) -> list[tuple[str, RecordLine]]:
     strict = not is_table(path)  # cells of a table are text
     out: list[tuple[str, RecordLine]] = []
     for row in read_rows(path):
+        values = row.values
+        if not strict:  # an empty cell is an empty text
+            values = {name: "" if value is None and name in _TEXTS else value for name, value in values.items()}
         try:
-            out.append((row.place, msgspec.convert(row.values, RecordLine, strict=strict)))
+            out.append((row.place, msgspec.convert(values, RecordLine, strict=strict)))
         except msgspec.ValidationError as error:
             raise BadInputError(
                 str(error), where=f"{path}, {row.place}", next_step="Fix or remove the record."

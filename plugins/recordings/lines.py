@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from rtbench.api import BadInputError, FinishReason, RecordedEntry, squeezed
+from rtbench.api import BadInputError, FinishReason, NotNegative, RecordedEntry, squeezed
 
 PREFIXES: dict[str | None, str | None] = {
     None: None,
@@ -29,8 +29,8 @@ class RecordLine(msgspec.Struct):
     """One record of a file; other fields are allowed and ignored."""
 
     question: str | None = None
-    sample_index: int | None = None
-    completion_index: int | None = None
+    sample_index: NotNegative | None = None
+    completion_index: NotNegative | None = None
     answer: str | int | float | bool | None = None
     reasoning_prompt: str | None = None
     reasoning_completion: str | None = None

@@ -39,6 +39,8 @@ class Exchange(NamedTuple):
     text: str
     thinking: str | None = None
     finish_reason: str | None = None
+    number: int = 0
+    """Place of the reply among those to the prompt."""
 
 
 class UnreadableError(Exception):
@@ -52,16 +54,21 @@ def shape_of(record: Mapping[str, Any]) -> Shape:
             return "batch-output"
         if "body" in record or "params" in record:
             return "batch-input"
-    for name in ("messages", "conversations", "conversation"):
-        turns = record.get(name)
-        if isinstance(turns, list) and turns and isinstance(turns[0], Mapping):
-            return "sharegpt" if "from" in turns[0] else "messages"
+    turns = _turns_in(record)
+    if turns and isinstance(turns[0], Mapping):
+        return "sharegpt" if "from" in turns[0] else "messages"
     if "instruction" in record and "output" in record:
         return "alpaca"
     placed = record.get("question") is not None or record.get("sample_index") is not None
     if not placed and "prompt" in record and any(name in record for name in RESPONSES):
         return "prompt-response"
     return "completions"
+
+
+def _turns_in(record: Mapping[str, Any]) -> list[Any]:
+    """Return the turns of a conversation; empty where the record has none."""
+    lists = (record.get(name) for name in ("messages", "conversations", "conversation"))
+    return next((turns for turns in lists if isinstance(turns, list) and turns), [])
 
 
 def shape_of_file(path: Path) -> Shape | None:
@@ -83,8 +90,7 @@ def exchange_of(record: Mapping[str, Any], shape: Shape) -> Exchange:
         UnreadableError: it has no prompt, no reply, or several replies.
     """
     if shape in ("sharegpt", "messages"):
-        turns = next((record[name] for name in ("messages", "conversations", "conversation") if name in record), ())
-        return _of_turns(turns)
+        return _of_turns(_turns_in(record))
     if shape == "alpaca":
         asked = [text for name in ("instruction", "input") if (text := _text(record.get(name)))]
         return _checked("\n".join(asked), _text(record.get("output")))
@@ -94,7 +100,7 @@ def exchange_of(record: Mapping[str, Any], shape: Shape) -> Exchange:
 
 def _of_turns(turns: Any) -> Exchange:
     if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
-        raise UnreadableError("its turns are no list of objects")
+        raise UnreadableError("its turns are not a list of objects")
     said = [(str(turn.get("role", turn.get("from", ""))).lower(), turn) for turn in turns]
     users = [turn for who, turn in said if who in _USERS]
     replies = [turn for who, turn in said if who in _ASSISTANTS]
@@ -133,7 +139,7 @@ def prompt_of(request: Mapping[str, Any]) -> str:
     body = request.get("body") or request.get("params") or {}
     if not isinstance(body, Mapping):
         return ""
-    messages = body.get("messages", body.get("input"))
+    messages = body.get("messages")
     if isinstance(messages, Sequence) and not isinstance(messages, str):
         turns = [turn for turn in messages if isinstance(turn, Mapping) and turn.get("role") in _USERS]
         return "\n".join(_text(turn.get("content")) for turn in turns)
@@ -148,12 +154,8 @@ def replies_of(record: Mapping[str, Any], prompt: str) -> list[Exchange]:
         UnreadableError: the request failed, or the record has no reply.
     """
     result = record.get("result")
-    if isinstance(result, Mapping):  # Anthropic
-        if result.get("type") != "succeeded":
-            raise UnreadableError(f"the request failed ({result.get('type')})")
-        message = result.get("message") or {}
-        reason = _ENDS.get(str(message.get("stop_reason")))
-        return [_checked(prompt, _text(message.get("content")), finish_reason=reason)]
+    if isinstance(result, Mapping):
+        return [_of_anthropic(result, prompt)]
     response = record.get("response")
     if not isinstance(response, Mapping) or record.get("error"):
         raise UnreadableError(f"the request failed ({_error_of(record.get('error'))})")
@@ -162,16 +164,46 @@ def replies_of(record: Mapping[str, Any], prompt: str) -> list[Exchange]:
         raise UnreadableError(f"the request failed (status {response.get('status_code')})")
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices:
-        raise UnreadableError("the response has no choices")
-    found: list[Exchange] = []
-    for choice in choices:
-        message = choice.get("message") or {} if isinstance(choice, Mapping) else {}
-        text = _text(message.get("content")) or _text(choice.get("text"))
-        thinking = message.get("reasoning_content") or message.get("reasoning")
-        found.append(
-            _checked(prompt, text, thinking if isinstance(thinking, str) else None, choice.get("finish_reason"))
-        )
+        raise UnreadableError("the response has no `choices`, as chat completions have")
+    found = [
+        exchange for index, choice in enumerate(choices) if (exchange := _of_choice(choice, prompt, index)) is not None
+    ]
+    if not found:
+        raise UnreadableError("it has no reply")
     return found
+
+
+def _of_choice(choice: Any, prompt: str, index: int) -> Exchange | None:
+    """Return a choice of a response; None where it has no text."""
+    message = choice.get("message") if isinstance(choice, Mapping) else None
+    if not isinstance(choice, Mapping) or not isinstance(message, Mapping | None):
+        raise UnreadableError("a choice of the response is not an object with a message")
+    message = message or {}
+    text = _text(message.get("content")) or _text(choice.get("text"))
+    thinking = message.get("reasoning_content") or message.get("reasoning")
+    reason = choice.get("finish_reason")
+    if not text.strip() and not thinking:
+        return None
+    return Exchange(
+        prompt,
+        text,
+        thinking if isinstance(thinking, str) else None,
+        reason if isinstance(reason, str) else None,
+        index,
+    )
+
+
+def _of_anthropic(result: Mapping[str, Any], prompt: str) -> Exchange:
+    if result.get("type") != "succeeded":
+        raise UnreadableError(f"the request failed ({result.get('type')})")
+    message = result.get("message")
+    if not isinstance(message, Mapping):
+        raise UnreadableError("the result has no message")
+    content = message.get("content")
+    parts = [part for part in content if isinstance(part, Mapping)] if isinstance(content, list) else []
+    thinking = "".join(part["thinking"] for part in parts if isinstance(part.get("thinking"), str))
+    reason = _ENDS.get(str(message.get("stop_reason")))
+    return _checked(prompt, _text(content), thinking or None, reason)
 
 
 def _error_of(error: Any) -> str:

@@ -42,6 +42,12 @@ class HubData:
         self._loaded: LoadedSamples | None = None
         check_runnable(config, where, templates=not options)
         self._docs = None if options else Docs(config, where)
+        if "fold" in options:
+            raise BadInputError(
+                "`fold` is for files; the folds of a data set are its splits",
+                where=f"{where}: metadata.rtbench.options",
+                next_step="Remove it.",
+            )
         self.splits = named_splits(config)
         if not self.splits:
             raise BadInputError(

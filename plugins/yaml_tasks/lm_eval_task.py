@@ -42,6 +42,7 @@ def read_config(path: Path) -> Any:
 
 
 def _with_includes(path: Path, seen: Sequence[Path]) -> Any:
+    path = path.resolve()
     if path in seen:
         raise BadInputError("the file includes itself", where=str(path), next_step="Remove the `include`.")
     data = read_yaml(path, tags={"!function": Function})
@@ -144,7 +145,7 @@ class Docs:
 
         text = config.get(key)
         if not isinstance(text, str) or not text.strip():
-            raise BadInputError(f"`{key}` is missing or no template", where=self.where, next_step="Add it.")
+            raise BadInputError(f"`{key}` is missing or not a template", where=self.where, next_step="Add it.")
         if "{{" not in text and "{%" not in text:
             return text  # the name of a field
         try:
@@ -169,10 +170,11 @@ class Docs:
 def _ignored_patterns(config: Mapping[str, Any], where: str) -> list[str]:
     """Return the patterns that the metric ``exact_match`` removes from golds before it compares them."""
     patterns: list[str] = []
-    metrics = config.get("metric_list") or ()
-    for metric in metrics:
+    metrics = config.get("metric_list")
+    for metric in metrics if isinstance(metrics, list) else ():
         if isinstance(metric, Mapping) and metric.get("metric") == "exact_match":
-            patterns += metric.get("regexes_to_ignore") or ()
+            stated = metric.get("regexes_to_ignore") or []
+            patterns += stated if isinstance(stated, list) else [stated]
     for pattern in patterns:
         try:
             re.compile(pattern)

@@ -122,7 +122,7 @@ def field_of(values: dict[str, Any], name: str, where: str) -> Any:
             raise BadInputError(
                 f"the record has no field {name!r} (it has: {', '.join(map(str, values)) or 'none'})",
                 where=where,
-                next_step=f"Fix the record, or name another field for {name!r} under `options`.",
+                next_step=f"Fix the record, or write another field's name instead of {name!r} in the task's YAML.",
             )
         inner = inner[part]
     return inner
@@ -167,10 +167,10 @@ def _described(value: Any) -> str:
 
 
 def _optional(values: dict[str, Any], name: str | None, where: str) -> str | None:
-    value = values.get(name) if name else None
-    if value is None or value == "":
+    if name is None:
         return None
-    return text_of(value, name or "", where)
+    value = field_of(values, name, where)
+    return None if value is None or value == "" else text_of(value, name, where)
 
 
 def _label(value: Any, name: str, where: str) -> str:
@@ -287,7 +287,7 @@ def _letter(gold: _Lettered, reading: Reading) -> str | None:
         return LETTERS[gold.labels.index(str(value))] if str(value) in gold.labels else None
     if reading == "letter":
         return text.upper() if len(text) == 1 and text.upper() in LETTERS[: len(choices)] else None
-    if not isinstance(value, int) and not (text.isascii() and text.isdecimal()):
+    if not isinstance(value, int) and not (text.isascii() and text.isdecimal() and len(text) < 4):
         return None
     place = int(text) - (reading == "rank")
     return LETTERS[place] if 0 <= place < len(choices) else None

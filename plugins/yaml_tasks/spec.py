@@ -228,7 +228,9 @@ def _settings(
     data: dict[str, Any], settings: Any, path: Path, *, offline: bool
 ) -> tuple[dict[str, Any], HubData | None]:
     """Return the settings under ``metadata.rtbench``, and the data set where they name no files."""
-    options = dict(data.get("dataset_kwargs") or {})
+    options = data.get("dataset_kwargs") or {}
+    if not isinstance(options, dict):
+        raise BadInputError(f"`dataset_kwargs` is {options!r}, not a mapping", where=str(path), next_step="Fix it.")
     # `dataset_path: json` alone is what our own template has: the files are under `metadata.rtbench`.
     named = isinstance(data.get("dataset_path"), str) and (
         data["dataset_path"] not in _BUILDERS or "data_files" in options

@@ -51,7 +51,7 @@ def rationales(session: Session, run: str | None, format_: str, cell: str | None
     from rtbench.storage.runs import Runs
 
     if out.exists() and any(out.iterdir()):
-        raise BadInputError("is not empty", where=f"--out {out}", next_step="Use a new folder.")
+        raise BadInputError("the folder is not empty", where=f"--out {out}", next_step="Use a new folder.")
     record = Runs(session.workspace).load(run)
     cells = record.cells if cell is None else (find_cell(session, record, cell),)
     rows = rationales_of(session, record, cells)

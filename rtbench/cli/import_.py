@@ -53,7 +53,7 @@ def import_(
             answer_prefix=prefix_of(answer_prefix),
             others=others,
         )
-        for path, others in joined(paths, known)
+        for path, others in joined(paths, known, formats.file)
     ]
     pending = Pending()
     prepared = []
@@ -78,7 +78,7 @@ def import_(
             markup=False,
         )
         prefix = "none" if report.answer_prefix is None else repr(report.answer_prefix)
-        thinking = f"; thinking parted from {report.thinking} answers" if report.thinking else ""
+        thinking = f"; thinking separated from {report.thinking} answers" if report.thinking else ""
         out.print(f"  answer prefix: {prefix}{thinking}", markup=False)
         for line in report.unmatched:
             out.print(f"  {line}", style="yellow", markup=False)

@@ -117,7 +117,7 @@ def _print_result(result: FileScore) -> None:
     if result.thinking or result.run_on:
         parted = [f"thinking in {result.thinking}"] * bool(result.thinking)
         parted += [f"text after the answer in {result.run_on}"] * bool(result.run_on)
-        out.print(f"parted from the answer: {', '.join(parted)} of {s.n} completions", markup=False)
+        out.print(f"separated from the answer: {', '.join(parted)} of {s.n} completions", markup=False)
     for one in result.unmatched:
         out.print(f"not scored: {described(one)}", style="yellow", markup=False)
 

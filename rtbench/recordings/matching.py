@@ -98,13 +98,13 @@ class _Lookup:
         return self.by_text[best[2]] if best[2] else []
 
 
+_WORD_START = re.compile(r"(?<![^\W_])[^\s]")
+
+
 def _word_starts(text: str) -> Iterator[int]:
-    """Yield the places at which words begin."""
-    yield 0
-    at = text.find(" ")
-    while at >= 0:
-        yield at + 1
-        at = text.find(" ", at + 1)
+    """Yield the places at which a question may begin: not within a word."""
+    for match in _WORD_START.finditer(text):
+        yield match.start()
 
 
 class _Similar:

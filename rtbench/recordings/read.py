@@ -88,7 +88,9 @@ def format_of(path: Path, formats: Sequence[RecordingFormat], name: str | None =
     )
 
 
-def joined(paths: Sequence[Path], formats: Sequence[RecordingFormat]) -> list[tuple[Path, tuple[Path, ...]]]:
+def joined(
+    paths: Sequence[Path], formats: Sequence[RecordingFormat], format_name: str | None = None
+) -> list[tuple[Path, tuple[Path, ...]]]:
     """Return each file with those that belong to it, such as the inputs of batches to their outputs.
 
     Raises:
@@ -102,7 +104,7 @@ def joined(paths: Sequence[Path], formats: Sequence[RecordingFormat]) -> list[tu
     out: list[tuple[Path, tuple[Path, ...]]] = []
     used: set[Path] = set()
     for path in whole:
-        of_kind = format_of(path, formats)
+        of_kind = format_of(path, formats, format_name)
         others = tuple(other for other in paths if owner[other] is of_kind)
         used.update(others)
         out.append((path, others))

@@ -95,7 +95,7 @@ def stated_choice(statement: str, choices: Sequence[str], letters: str, *, texts
 
 
 def _in_line(hay: str, choices: Sequence[str], letters: str, *, texts: bool) -> str | None:
-    spans = _results(hay, text_mentions(hay, choices)) if texts else []
+    spans = _results(hay, text_mentions(hay, choices, letters)) if texts else []
     found = _outside(mentions(hay, letters), spans)
     lead = _LEAD.match(hay)
     opening = lead.end() if lead else 0
@@ -133,8 +133,8 @@ def last_choice(text: str, choices: Sequence[str], letters: str) -> str | None:
     hay = comparable(text)
     if alone := re.fullmatch(rf"[\W_]*([{letters.lower()}])[\W_]*", hay):
         return alone[1].upper()
-    hay = hay[_end_of_list(mentions(hay, letters), len(letters)) :] or hay
-    spans = text_mentions(hay, choices)
+    hay = hay[_end_of_list(mentions(hay, letters), letters) :] or hay
+    spans = text_mentions(hay, choices, letters)
     found = _outside(mentions(hay, letters), spans)
     for group in ([mention for mention in found if mention.strong], spans, found):
         if group:
@@ -142,12 +142,12 @@ def last_choice(text: str, choices: Sequence[str], letters: str) -> str | None:
     return None
 
 
-def _end_of_list(found: Sequence[Mention], count: int) -> int:
+def _end_of_list(found: Sequence[Mention], letters: str) -> int:
     """Return where a repeated list of all choices ends, ``(A) … (B) … (C) …``; 0 where there is none."""
     end, place = 0, 0
     for mention in found:
-        place = place + 1 if mention.strong and mention.letter == LETTERS[place] else int(mention.letter == "A")
-        if place == count > 2:
+        place = place + 1 if mention.strong and mention.letter == letters[place] else int(mention.letter == letters[0])
+        if place == len(letters) > 2:
             end, place = mention.end, 0
     return end
 
@@ -162,7 +162,7 @@ def comparable(text: str) -> str:
     return text
 
 
-def text_mentions(hay: str, choices: Sequence[str]) -> list[Mention]:
+def text_mentions(hay: str, choices: Sequence[str], letters: str) -> list[Mention]:
     """Return the choices whose text occurs in a comparable text, in order of appearance.
 
     Where choices overlap, the first counts, and of those that begin together the longer; where choices have the same
@@ -172,7 +172,7 @@ def text_mentions(hay: str, choices: Sequence[str]) -> list[Mention]:
         return []
     folded = _folded(hay)
     found: list[Mention] = []
-    for needle, letter in _needles(tuple(choices)).items():
+    for needle, letter in _needles(tuple(choices), letters).items():
         at = folded.find(needle)
         while at >= 0:
             end = at + len(needle)
@@ -190,10 +190,10 @@ def text_mentions(hay: str, choices: Sequence[str]) -> list[Mention]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _needles(choices: tuple[str, ...]) -> dict[str, str]:
+def _needles(choices: tuple[str, ...], letters: str) -> dict[str, str]:
     """Return the choices' letters by the text to search for; of choices with the same text, the first's."""
     by_text: dict[str, str] = {}
-    for letter, choice in zip(LETTERS, choices, strict=False):
+    for letter, choice in zip(letters, choices, strict=False):
         if needle := _folded(comparable(plain(choice))).strip(" .,;"):
             by_text.setdefault(needle, letter)
     return by_text

@@ -17,7 +17,7 @@ _DOLLARS = re.compile(r"\$(?=\S)([^$\n]*=[^$\n]*?)(?<=[\s\d)}])\$(?!\d)")
 """``$4 \\times 5 = 20$``: LaTeX between dollar signs, not an amount of dollars."""
 _TIMES = re.compile(r"(?<=[\d)%])\s?[x×·⋅∙*]\s?(?=[\d($€£.])", re.IGNORECASE)
 _QUOTIENT = re.compile(r"(?<=\d)\s?[rR]\s?(?=\d)")
-_BROKEN_LINE = re.compile(r"\s*\n\s*&?\s*(?==\s)")
+_BROKEN_LINE = re.compile(r"(?<!\s)[^\S\n]*+\n\s*+(?:&\s*+)?(?==\s)")
 _LIST_MARK = re.compile(r"\s*\(?(?:\d{1,2}|[a-zA-Z])[.)]\s+")
 _OF_CALENDARS = frozenset(["day", "week", "month", "year"])
 _SIGN = re.compile(r"[=≈]|equal|\\(?:approx|sim)\b")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 
@@ -20,7 +21,12 @@ _YES_NO = {"yes": "yes", "true": "yes", "y": "yes", "1": "yes", "no": "no", "fal
 
 def is_number(gold: str) -> bool:
     """Return whether a gold is a number as extractors read it; ``nan``, ``1_000`` and ``1,5`` are none."""
-    return _NUMBER.fullmatch(gold.strip()) is not None and any(map(str.isdigit, gold))
+    text = gold.strip()
+    return (
+        _NUMBER.fullmatch(text) is not None
+        and any(map(str.isdigit, text))
+        and ("e" not in text.lower() or math.isfinite(float(re.sub(r"[,$ ]", "", text))))
+    )
 
 
 def digits_of(gold: str) -> str:
@@ -34,7 +40,7 @@ def digits_of(gold: str) -> str:
             f"the gold answer {gold!r} is not a number",
             next_step="Fix the data, or set another `answer_type` for the task.",
         )
-    return gold.strip().replace(",", "").replace("$", "").strip()
+    return re.sub(r"[,$ ]", "", gold.strip())
 
 
 def wrong_gold(gold: str, answer_type: AnswerType, letters: str, choices: Sequence[str]) -> str | None:

@@ -52,10 +52,11 @@ _CONTINUATIONS = frozenset(" ,.':/^eE×*x-")
 _EXPONENT = re.compile(r"[eE]([+-]?\d{1,3})(?!\w|\.\d)")
 _POWER = re.compile(r"\s?[×*x]\s?10\s?\^\s?\(?([+-]?\d{1,3})\)?")
 _RAISED = re.compile(r"\^\(?(-?\d{1,3})\)?(?!\d|\.\d)")
-_BELOW = re.compile(r"/(\d+(?:\.\d+)?)(?![\d/])")
-_MIXED = re.compile(r"[ -](\d+)/(\d+)(?![\d/])")
+_BELOW = re.compile(r"/(\d{1,15}(?:\.\d{1,15})?)(?![\d/])")
+_MIXED = re.compile(r"[ -](\d{1,15})/(\d{1,15})(?![\d/])")
+_MOST_DIGITS = 100
+"""Maximum digits of a number with which is calculated."""
 _CLOCK = re.compile(r":\d{2}(?!\d)")
-_DIGITS = re.compile(r"\d")
 
 
 class Number(NamedTuple):
@@ -133,6 +134,8 @@ def without_separators(digits: str) -> str:
 def _with_suffix(digits: str, text: str, end: int) -> tuple[str, int]:
     """Return a number with the exponent, denominator or fraction that follows it, and where it ends."""
     mark = text[end : end + 1]
+    if len(digits) > _MOST_DIGITS:
+        return digits, end
     match: re.Match[str] | None = None
     value = digits
     if (mark and mark in "eE" and (match := _EXPONENT.match(text, end))) or (
@@ -172,7 +175,7 @@ def _negative(before: str, *, words: bool) -> bool:
 
 def decimal_text(value: float) -> str:
     """Return a number as text with at most 12 significant digits; whole numbers without exponent."""
-    if value == int(value) and abs(value) < 1e15:
+    if abs(value) < 1e15 and value == int(value):
         return str(int(value))
     return f"{value:.12g}"
 
@@ -182,7 +185,7 @@ _WITH_EXPONENT = re.compile(r"\d[eE][+-]?\d")
 _TIMES_TEN = re.compile(r"[×*x]\s?10")
 _OTHER_DIGITS = re.compile(r"[\u00b2\u00b3\u00b9\u00bc-\u00be\u0660-\u1fff\u2070-\u218b\u2460-\u24ff\uff10-\uff19]")
 """Superscripts, fractions, and digits of other scripts."""
-_QUOTIENT = re.compile(r"(\d[\d,]*(?:\.\d+)?)/(\d+(?:\.\d+)?)")
+_QUOTIENT = re.compile(r"(?<![\d,])(\d[\d,]{0,30}(?:\.\d{1,15})?)/(\d{1,15}(?:\.\d{1,15})?)")
 
 
 def _may_be_hidden(text: str, digits: str) -> bool:
@@ -354,7 +357,7 @@ def as_value(text: str) -> int | float:
     """Return a number that was found; whole numbers are exact."""
     try:
         return int(text)
-    except ValueError:
+    except ValueError:  # decimals, or more digits than are converted
         value = float(text)
         return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
@@ -368,4 +371,7 @@ def same_value(one: float, other: float) -> bool:
     """Return whether two values are equal, as :func:`same_number` does."""
     if isinstance(one, int) and isinstance(other, int):
         return one == other
-    return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-6)
+    try:
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-6)
+    except OverflowError:  # a whole number beyond what a float holds
+        return False

@@ -28,7 +28,9 @@ _END = 60
 _LONGEST = 100_000
 """Maximum characters that are read. Longer texts come from models that cannot stop."""
 _WORD = re.compile(r"\w")
-_MINUS = re.compile(r"^([ \t]*(?:[*_$]+|\\[(\[])?)[ \t]*[-\u2212\ufe63\uff0d][ \t]*(?:[*_$]+|\\[(\[])?[ \t]*(?=[\d.])")
+_MINUS = re.compile(
+    r"^([ \t]*+(?:(?:[*_$]+|\\[(\[])[ \t]*+)?)[-\u2212\ufe63\uff0d][ \t]*(?:[*_$]+|\\[(\[])?[ \t]*(?=[\d.])"
+)
 """A minus sign at the beginning of a statement, before the markup or the space that is before its number."""
 _CORRECTED = re.compile(
     r"\b(?:no,? (?:sorry|wait)|wait|sorry|w?oops|i mean|i meant|correction|(?:scratch|strike|make) that|or rather)\b"
@@ -223,7 +225,13 @@ class FlexibleRule(StrictRule):
     def _candidates(self, text: str, choices: Sequence[str]) -> Sequence[str]:
         candidates = super()._candidates(text, choices)
         if self.options.answer_type == "choice":
-            return [*candidates, *(mention.letter for mention in text_mentions(comparable(text), choices))]
+            return [
+                *candidates,
+                *(
+                    mention.letter
+                    for mention in text_mentions(comparable(text), choices, letters_for(self.options.letters, choices))
+                ),
+            ]
         return candidates
 
 

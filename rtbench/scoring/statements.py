@@ -10,7 +10,7 @@ _BOX = re.compile(r"\\f?boxed\s*\{")
 _NOUN = r"answer|choice|option|response|solution|result|pick|selection"
 _IS = r"(?:is|was|equals|would be|will be|should be|must be|has to be|can only be)"
 _SAID = re.compile(
-    r"(?P<hash>^\s*#{4}(?!#))"
+    r"(?P<hash>^[ \t]*#{4}(?!#))"
     rf"|\b(?P<noun>{_NOUN})\b"
     rf"(?:(?P<between>[^.!?\n:=,]{{0,60}}?)\b{_IS}(?!\w)|(?P<label>[\s*_\"')]{{0,6}}(?:to [^.!?\n:=,]{{1,40}}?)?[:=][*_]*))"
     r"|(?P<other>答案(?:是|为|：|:)|答えは)",

@@ -13,75 +13,10 @@ from fractions import Fraction
 from typing import Literal, NamedTuple
 
 from rtbench.scoring.numbers import NUMBER, without_separators
+from rtbench.scoring.words import FUNCTIONS, JOINTS, MEASURES
 
 Kind = Literal["number", "operator", "open", "close", "root", "percent", "word", "joint", "equals", "other"]
 
-MEASURES = frozenset(
-    [
-        "second",
-        "sec",
-        "minute",
-        "min",
-        "hour",
-        "hr",
-        "day",
-        "week",
-        "month",
-        "year",
-        "decade",
-        "inch",
-        "inche",
-        "feet",
-        "foot",
-        "ft",
-        "yard",
-        "mile",
-        "meter",
-        "metre",
-        "m",
-        "millimeter",
-        "millimetre",
-        "mm",
-        "centimeter",
-        "centimetre",
-        "cm",
-        "kilometer",
-        "kilometre",
-        "km",
-        "kg",
-        "kilogram",
-        "g",
-        "gram",
-        "mg",
-        "pound",
-        "lb",
-        "ounce",
-        "oz",
-        "ton",
-        "tonne",
-        "cent",
-        "penny",
-        "pennie",
-        "nickel",
-        "dime",
-        "quarter",
-        "dollar",
-        "euro",
-        "dozen",
-        "liter",
-        "litre",
-        "l",
-        "ml",
-        "gallon",
-        "pint",
-        "quart",
-        "cup",
-        "mph",
-        "percent",
-        "degree",
-    ]
-)
-"""Units of measurement, in the singular. Two of them in one equation mean a conversion, which is not checked."""
 _ATTACHED = "kg|km|cm|mm|mg|ml|mph|lbs|lb|oz|ft|hrs|hr|min|sec|cents"
 """Units that may be written directly after a number; another letter there is a variable."""
 _SCALES = {
@@ -94,80 +29,6 @@ _SCALES = {
     "trillion": 10**12,
 }
 _SCALE = re.compile(rf"\s?({'|'.join(_SCALES)})s?\b", re.IGNORECASE)
-_JOINTS = frozenset(
-    [
-        "and",
-        "or",
-        "so",
-        "then",
-        "because",
-        "since",
-        "which",
-        "that",
-        "but",
-        "while",
-        "as",
-        "if",
-        "when",
-        "with",
-        "leaving",
-        "leaves",
-        "left",
-        "remainder",
-        "rem",
-        "r",
-        "is",
-        "are",
-        "was",
-        "be",
-        "we",
-        "i",
-        "you",
-        "he",
-        "she",
-        "it",
-        "they",
-        "there",
-        "this",
-        "for",
-        "each",
-        "every",
-        "in",
-        "a",
-        "an",
-        "on",
-        "at",
-        "to",
-        "from",
-        "total",
-        "altogether",
-        "of",
-        "by",
-    ]
-)
-"""Words that are never the unit of a number."""
-_FUNCTIONS = frozenset(
-    [
-        "sin",
-        "cos",
-        "tan",
-        "log",
-        "ln",
-        "lg",
-        "exp",
-        "floor",
-        "ceil",
-        "round",
-        "gcd",
-        "lcm",
-        "max",
-        "min",
-        "mod",
-        "factorial",
-        "abs",
-    ]
-)
-"""Words before a number that make another value of it; "min" after a number is its unit."""
 _OPERATORS = {"×": "*", "÷": "/", "of": "*", "times": "*", "plus": "+", "minus": "-", "over": "/"}
 _TOKEN = re.compile(
     r"(?P<other>\d{1,2}:\d{2}(?::\d{2})?|(?<![\d/])(?:\d{1,2}/\d{1,2}/\d{2,4}|\d{4}/\d{1,2}/\d{1,2})(?![\d/])"
@@ -269,10 +130,10 @@ def _kind(match: re.Match[str], sentence: str) -> tuple[Kind, str]:
     if match["operator"] is not None or match["divided"] is not None:
         return "operator", _OPERATORS.get(text.lower(), "/" if match["divided"] else text)
     if match["word"] is not None:
-        function = text.lower() in _FUNCTIONS and _ARGUMENT.match(sentence, match.end())
-        if function or (len(text) == 1 and text != "°" and text.lower() not in _JOINTS):
+        function = text.lower() in FUNCTIONS and _ARGUMENT.match(sentence, match.end())
+        if function or (len(text) == 1 and text != "°" and text.lower() not in JOINTS):
             return "other", text  # with a single letter, a variable
-        return ("joint" if text.lower() in _JOINTS else "word"), text
+        return ("joint" if text.lower() in JOINTS else "word"), text
     found: Kind = next((kind for kind in _MARKS if match[kind] is not None), "other")
     return found, text
 
@@ -490,8 +351,12 @@ def term_at(tokens: Sequence[Token], at: int, sentence: str, *, right: bool = Fa
 def _other_readings(parser: _Parser) -> tuple[Fraction, ...]:
     if not parser.percent or not parser.operators:
         return ()
-    unmarked = _Parser(parser.tokens, parser.first, right=parser.right, hundredth=Fraction(1)).sum()
-    return (unmarked,) if parser.discount is None else (unmarked, parser.discount)
+    discounted = () if parser.discount is None else (parser.discount,)
+    try:
+        unmarked = _Parser(parser.tokens, parser.first, right=parser.right, hundredth=Fraction(1)).sum()
+    except (_NoTermError, OverflowError, RecursionError):
+        return discounted
+    return (unmarked, *discounted)
 
 
 def start_of_term(tokens: Sequence[Token], end: int) -> int:

@@ -12,6 +12,7 @@ import io
 import json
 import lzma
 import re
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,11 +47,13 @@ _OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
     (b"version https://git-lfs", "the pointer of a large file that git-lfs has not fetched", "Run `git lfs pull`."),
     (b"\x80\x04", "a Python pickle, which is not opened because it can run code", "Save the records as JSON Lines."),
     (b"\x93NUMPY", "a NumPy array", "Save the records as JSON Lines."),
-    (b"<!DOCTYPE", "an HTML page", "Download the file itself, not the page that shows it."),
     (b"<!doctype", "an HTML page", "Download the file itself, not the page that shows it."),
     (b"<html", "an HTML page", "Download the file itself, not the page that shows it."),
     (b"<?xml", "an XML file", "Save the records as JSON Lines or CSV."),
 )
+
+
+_STATED_DELIMITER = re.compile(r"sep=(.)\r?\n")
 
 
 class TableRow(NamedTuple):
@@ -95,17 +98,17 @@ def decoded(data: bytes, path: Path) -> str:
         BadInputError: it is not text, or in another encoding.
     """
     if not data.strip():
-        raise BadInputError("the file is empty", where=str(path), next_step=f"Read are {READ}.")
+        raise BadInputError("the file is empty", where=str(path), next_step=f"Supported: {READ}.")
     head = data[:64].lstrip()
     for mark, what, next_step in _OTHER_KINDS:
-        if head.startswith(mark):
-            raise BadInputError(f"this is {what}", where=str(path), next_step=f"{next_step} Read are {READ}.".strip())
+        if head[: len(mark)].lower() == mark.lower():
+            raise BadInputError(f"this is {what}", where=str(path), next_step=f"{next_step} Supported: {READ}.".strip())
     encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
     if encoding == "utf-8" and b"\0" in data[:1000]:
         raise BadInputError(
-            "this is no text; it looks like UTF-16 without a byte order mark, or binary data",
+            "this is not text; it looks like UTF-16 without a byte order mark, or binary data",
             where=str(path),
-            next_step=f"Save the file as UTF-8. Read are {READ}.",
+            next_step=f"Save the file as UTF-8. Supported: {READ}.",
         )
     try:
         text = data.decode(encoding)
@@ -132,7 +135,7 @@ def _decompressed(path: Path) -> bytes:
             return bz2.decompress(data)
         if data[:6] == b"\xfd7zXZ\0":
             return lzma.decompress(data)
-    except (OSError, EOFError, ValueError, lzma.LZMAError) as error:
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
         raise BadInputError(f"the compressed file is damaged ({error})", where=str(path)) from None
     return data
 
@@ -148,15 +151,21 @@ def _lines(text: str, path: Path) -> Iterator[TableRow]:
         where = f"{path}, line {number}"
         try:
             values = decoder.decode(line)
-        except msgspec.DecodeError as error:
-            raise _broken(error, text, where, number) from None
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise _broken(error, text, where, line) from None
         yield TableRow(f"line {number}", _object(values, where))
 
 
-def _broken(error: Exception, text: str, where: str, number: int) -> BadInputError:
+def _broken(error: Exception, text: str, where: str, line: str) -> BadInputError:
+    """Return the error for an invalid line, with what the file seems to be instead."""
     what = f"invalid JSON: {error}".replace("JSON is malformed: ", "")
     next_step = "Write one object per line."
-    if number == 1 and text.lstrip().startswith("{"):
+    first = line == text.lstrip()[: len(line.lstrip())] or text.lstrip().startswith(line.strip())
+    if re.search(r":\s*-?(?:NaN|Infinity)\b", line):
+        next_step = "NaN and Infinity are not JSON: write null or a number."
+    elif first and not line.lstrip().startswith("{"):
+        next_step = f"Supported: {READ} (CSV and TSV by the file's name)."
+    elif first and line.strip() != text.strip():
         try:
             whole = json.loads(text)
         except (ValueError, RecursionError):
@@ -166,15 +175,13 @@ def _broken(error: Exception, text: str, where: str, number: int) -> BadInputErr
             what = "this is one JSON object over several lines"
             next_step = "Write one object per line, or a list of objects"
             next_step += f", such as its {lists[0]!r}." if lists else "."
-    elif number == 1 and not text.lstrip().startswith("{"):
-        next_step = f"Read are {READ} (CSV and TSV by the file's name)."
     return BadInputError(what, where=where, next_step=next_step)
 
 
 def _list(text: str, path: Path) -> Iterator[TableRow]:
     try:
         values = msgspec.json.decode(text)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise BadInputError(f"invalid JSON: {error}", where=f"{path}, line {_line_of(text)}") from None
     for number, value in enumerate(values, 1):
         yield TableRow(f"record {number}", _object(value, f"{path}, record {number}"))
@@ -204,8 +211,11 @@ def _object(value: Any, where: str) -> dict[str, Any]:
 def _table(text: str, path: Path, *, tab: bool) -> Iterator[TableRow]:
     """Yield the rows of a table whose first line names the columns."""
     csv.field_size_limit(2**31 - 1)
+    stated = _STATED_DELIMITER.match(text)  # as spreadsheets write it
+    if stated:
+        text = "\n" + text[stated.end() :]
     first = text.lstrip("\r\n").split("\n", 1)[0]
-    delimiter = "\t" if tab else _delimiter(first)
+    delimiter = "\t" if tab else stated[1] if stated else _delimiter(first)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] | None = None
     while True:
@@ -233,7 +243,7 @@ def _table(text: str, path: Path, *, tab: bool) -> Iterator[TableRow]:
 
 def _delimiter(first: str) -> str:
     """Return the separator of a CSV file: spreadsheets in many countries write semicolons."""
-    return max(",;\t", key=first.count)
+    return max(",;\t", key=re.sub(r'"[^"]*"', "", first).count)
 
 
 def _columns(cells: Iterable[str], where: str) -> list[str]:

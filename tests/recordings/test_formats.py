@@ -377,3 +377,73 @@ def test_gold_that_is_no_text_is_named(tmp_path: Path, gold: Any) -> None:
     path.write_text(json.dumps({"question": "Which?", "answer": gold, "completion": "B"}))
     with pytest.raises(BadInputError, match=r"own\.jsonl, line 1: .*`\$\.answer`"):
         read.read_recording(path, formats(), task="mine")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [*FILES, "batch", "log", "completion_data"])
+def test_every_format_is_imported_by_the_command(cli: Cli, tmp_path: Path, form: str) -> None:
+    pens(tmp_path)
+    if form == "batch":
+        paths: tuple[Path, ...] = batch(tmp_path)
+    elif form == "log":
+        paths = (tmp_path / "mine.log",)
+        text = INFO_LOG.replace("METHOD", "zero_shot").replace("BODY", "The answer (arabic numerals) is 2")
+        paths[0].write_text(text)
+    elif form == "completion_data":
+        paths = (completion_data(tmp_path),)
+        paths[0].write_text(json.dumps(json.loads(paths[0].read_text()), indent=2))
+    else:
+        paths = (FILES[form](tmp_path),)
+    (report,) = cli.json("import", *paths, "--task", tmp_path / "mine.yaml")  # type: ignore[misc, attr-defined]
+    assert sum(report["imported"].values()) == {"batch": COUNT - 1, "log": 1, "completion_data": 1}.get(form, COUNT)
+
+
+def test_two_batches_with_the_same_ids_are_not_mixed(tmp_path: Path) -> None:
+    asked, answered = batch(tmp_path)
+    other = tmp_path / "other.jsonl"
+    other.write_text(asked.read_text())
+    with pytest.raises(BadInputError, match=r"the custom_id 'r0' is in .*in\.jsonl as well"):
+        score(tmp_path, answered, others=(asked, other))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {"status_code": 200, "body": {"choices": ["x"]}},
+        {"status_code": 200, "body": {"choices": [None]}},
+        {"status_code": 200, "body": {"choices": [{"message": "x"}]}},
+        {"status_code": 200, "body": {"choices": []}},
+        {"status_code": 200, "body": "x"},
+        {"status_code": 429, "body": {}},
+        "x",
+        None,
+    ],
+)
+def test_odd_responses_of_a_batch_are_listed(tmp_path: Path, response: Any) -> None:
+    asked, answered = batch(tmp_path)
+    rows = answered.read_text().splitlines()
+    rows[0] = json.dumps({"custom_id": "r3", "response": response})
+    answered.write_text("\n".join(rows))
+    result = score(tmp_path, answered, others=(asked,))
+    assert (result.summary.n, len(result.unmatched)) == (COUNT - 2, 2)
+
+
+def test_one_empty_choice_of_several_is_left_out(tmp_path: Path) -> None:
+    asked, answered = batch(tmp_path)
+    choices = [{"index": 0, "message": {"content": ""}}, {"index": 1, "message": {"content": REPLIES[0]}}]
+    answered.write_text(json.dumps({"custom_id": "r0", "response": {"status_code": 200, "body": {"choices": choices}}}))
+    recording = read.read_recording(answered, formats(), task="mine", others=(asked,))
+    assert [(entry.completion_index, entry.text) for entry in recording.entries] == [(1, REPLIES[0])]
+
+
+@pytest.mark.parametrize("prompt", ["Q:{}", "<q>{}</q>", '"{}"', "({})", "1.{}"])
+def test_questions_are_found_after_any_mark(tmp_path: Path, prompt: str) -> None:
+    path = as_json([{"prompt": prompt.format(q), "response": r} for q, r in PAIRS])(tmp_path)
+    assert score(tmp_path, path).summary.n == COUNT
+
+
+def test_log_without_an_end_is_read_in_linear_time(tmp_path: Path) -> None:
+    path = tmp_path / "mine.log"
+    text = INFO_LOG.replace("METHOD", "zero_shot").replace("BODY", "The answer (arabic numerals) is 2")
+    path.write_text(text.replace("INFO:root:pred : 2\n", "pred_before : a\npred_after : \n" * 20_000))
+    assert len(read_one(path).skipped) <= 2

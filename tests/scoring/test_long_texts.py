@@ -61,3 +61,35 @@ def test_answer_in_front_of_a_long_text_is_found() -> None:
     assert rule.find("5. " + "and so on " * 50_000, None, ()).extracted == "5"
     flexible = make_rule("flexible", RuleOptions(answer_type="number"))
     assert flexible.find("and so on " * 50_000 + r"\boxed{7}", "The answer is", ()).extracted == "7"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1+1 = 2" + "\n" * 100_000 + "z",
+        "/" + "1" * 100_000,
+        "1," * 50_000 + "/3",
+        "The answer is " + "\t" * 100_000 + "x",
+        "\n" * 100_000 + "answer ####",
+    ],
+)
+def test_runs_of_one_mark_are_read_in_linear_time(text: str) -> None:
+    begin = time.process_time()
+    rule = make_rule("flexible", RuleOptions(answer_type="number"))
+    rule.contained("1234")(rule.find(text, "The answer is", ()))
+    sum(1 for _ in equations_in(text))
+    assert time.process_time() - begin < LIMIT
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["9" * 400, "9" * 5000, "9" * 400 + "/3", "5/0." + "0" * 310 + "1", "9" * 400 + " 1/2", "1 " + "1" * 5000 + "/2"],
+    ids=["400", "5000", "divided", "divisor", "mixed", "numerator"],
+)
+@pytest.mark.parametrize("gold", ["5.5", "7", "- 5"])
+def test_number_beyond_what_a_float_holds_is_wrong_and_no_error(number: str, gold: str) -> None:
+    for name in ("strict", "flexible"):
+        rule = make_rule(name, RuleOptions(answer_type="number"))
+        found = rule.find(f"The answer is {number}", "The answer is", ())
+        assert found.extracted is None or not rule.equal(found.extracted, gold)
+        assert not rule.contained(gold)(found) or gold in number

@@ -100,3 +100,8 @@ def test_on_real_rationales_wrong_answers_have_wrong_equations_far_more_often(da
     assert n[True] > 500
     assert flagged[True] / n[True] < 0.05
     assert flagged[False] / n[False] > 0.25
+
+
+@pytest.mark.parametrize("text", ["5 / (1 - 1%) = 5.05", "2^100% + 1 = 3", "√(1 - 50%) = 0.71", "5 / (100 - 100%) = 1"])
+def test_percentages_that_cannot_be_computed_otherwise_are_no_error(text: str) -> None:
+    list(equations_in(text))
