@@ -46,7 +46,10 @@ class Exchanges(RecordingFormat):
     def read(self, path: Path, *, model: str | None, key: str | None, task: str | None) -> Recording:
         entries: list[RecordedEntry] = []
         skipped: list[Unmatched] = []
+        tasks: set[object] = set()
         for row in read_rows(path):
+            if isinstance(name := row.values.get("task"), str):  # as our own exports have it
+                tasks.add(name)
             try:
                 exchange = exchange_of(row.values, self.shape)
             except UnreadableError as error:
@@ -63,6 +66,8 @@ class Exchanges(RecordingFormat):
                     thinking=exchange.thinking,
                 )
             )
+        stated = next(iter(tasks)) if len(tasks) == 1 else None
+        task = task or (stated if isinstance(stated, str) else None)
         return recording_of(path, entries, skipped, model=model, key=key, task=task)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -111,14 +113,19 @@ def load_rows(config: Mapping[str, Any], split: str, where: str, *, offline: boo
     shown = f"{path}/{name}" if name else path
     import datasets
 
-    with _offline(offline), _quiet(datasets):
+    # The cache of `datasets` does not notice changed files of a folder: such data are prepared anew.
+    local = Path(path).is_dir() or "data_files" in options
+    with _offline(offline), _quiet(datasets), tempfile.TemporaryDirectory() as prepared:
         try:
-            data = datasets.load_dataset(path, name, split=split, **options)
+            cache = prepared if local else None
+            data = list(datasets.load_dataset(path, name, split=split, cache_dir=cache, **options))
         except (ConnectionError, datasets.exceptions.DatasetNotFoundError, FileNotFoundError) as error:
             raise MissingDataError(
                 f"the data set {shown} is not found: {_first_line(error)}",
                 where=f"{where}: dataset_path",
-                next_step="Check the name, or download it once without --offline.",
+                next_step="Download it once without --offline, or put a folder of that name next to where you are."
+                if offline
+                else "Check the name and the network, or put a folder of that name next to where you are.",
             ) from None
         except Exception as error:  # many libraries read the formats
             raise BadInputError(

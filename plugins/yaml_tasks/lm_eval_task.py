@@ -18,7 +18,9 @@ from rtbench_plugins.yaml_tasks.samples import LETTERS
 from rtbench.api import AnswerType, BadInputError, Sample, TableRow, choices_in, is_number, read_yaml
 
 _QUESTION = re.compile(r"^\s*(?:question|problem|q)\s*:\s*", re.IGNORECASE)
-_ANSWER = re.compile(r"\s*\b(?:answer|solution|a)\s*:\s*$", re.IGNORECASE)
+_ANSWER = re.compile(
+    r"(?:\s*\n\s*(?:answer|solution|a)\s*:[^\n]{0,100}|\s*\b(?:answer|solution|a)\s*:\s*)$", re.IGNORECASE
+)
 """Words around the question in a template. Prompt formats have their own."""
 _FINAL = "####"
 """Mark before the final answer of gsm8k's solutions."""
@@ -83,7 +85,7 @@ def check_runnable(config: Mapping[str, Any], where: str, *, templates: bool) ->
         BadInputError: it needs another output type or a Python function; the error names it.
     """
     kind = config.get("output_type", "generate_until")
-    if kind != "generate_until":
+    if kind != "generate_until" and templates:
         raise BadInputError(
             f"`output_type: {kind}` compares likelihoods of given texts; only tasks that generate text can be run",
             where=where,

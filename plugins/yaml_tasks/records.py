@@ -119,8 +119,18 @@ def field_of(values: dict[str, Any], name: str, where: str) -> Any:
     inner: Any = values
     for part in name.split("."):
         if not isinstance(inner, dict) or part not in inner:
+            lists = [
+                key for key, value in values.items() if isinstance(value, list) and value and isinstance(value[0], dict)
+            ]
+            if len(values) == len(lists) == 1:
+                raise BadInputError(
+                    f"the file is one object with the list {lists[0]!r}",
+                    where=where,
+                    next_step="Write the list itself, or one object per line.",
+                )
+            has = inner if isinstance(inner, dict) else values
             raise BadInputError(
-                f"the record has no field {name!r} (it has: {', '.join(map(str, values)) or 'none'})",
+                f"the record has no field {name!r} (it has: {', '.join(map(str, has)) or 'none'})",
                 where=where,
                 next_step=f"Fix the record, or write another field's name instead of {name!r} in the task's YAML.",
             )
@@ -162,6 +172,8 @@ def gold_text(value: Any, answer_type: AnswerType, name: str, where: str) -> str
 def _described(value: Any) -> str:
     if value is None:
         return "null"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"not a number ({value})"
     kinds = {bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "an object"}
     return f"{kinds.get(type(value), type(value).__name__)} ({str(value)[:40]})"
 

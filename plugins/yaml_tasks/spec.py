@@ -196,6 +196,8 @@ def read_task_file(path: Path, *, offline: bool = False) -> TaskFile:
     data = read_config(path)
     if not isinstance(data, dict):
         raise BadInputError("a task's YAML must be a mapping", where=str(path), next_step="See docs/tasks.md.")
+    if isinstance(data.get("task"), list) or ("group" in data and "dataset_path" not in data):
+        raise BadInputError("this is a group of tasks", where=str(path), next_step="Name the file of one of them.")
     for key in data:
         if key not in LM_EVAL_KEYS:
             raise UnknownNameError.of("key", str(key), LM_EVAL_KEYS, where=str(path))

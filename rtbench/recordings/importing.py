@@ -154,7 +154,8 @@ def prepare_import(services: ModelServices, recording: Recording, task: Task, pe
         name = recording.path.name
         added = ImportedFile(file=name, sha256=digest, matched=len(completions), unmatched=len(matched.unmatched))
         parts.append(_ImportPart(dataset, partition, tuple(fresh), added))
-    return PreparedImport(recording, task.info.name, tuple(parts), tuple(map(described, matched.unmatched)))
+    unmatched = tuple(map(described, matched.unmatched))
+    return PreparedImport(recording, task.info.name, tuple(parts), unmatched)
 
 
 def described(unmatched: Unmatched) -> str:
@@ -256,9 +257,12 @@ def _same_text(one: Completion, other: Completion) -> bool:
 
 def _parted(completion: Completion) -> tuple[str, str]:
     """Return rationale and answer as they are imported now."""
-    thinking, text = part_thinking(completion.text)
-    reasoning = thinking if completion.reasoning is None else part_thinking(completion.reasoning)[1]
-    return (reasoning or "").strip(), text.strip()
+    reasoning = part_thinking(completion.reasoning or "")[1]
+    return reasoning.strip(), part_thinking(completion.text)[1].strip()
+
+
+def _shown(prefix: str | None) -> str:
+    return "none" if prefix is None else repr(prefix)
 
 
 def _check_prefix(partition: Partition, recording: Recording, pending: Pending) -> None:
@@ -271,7 +275,7 @@ def _check_prefix(partition: Partition, recording: Recording, pending: Pending) 
     before = note.answer_prefix if note else pending.prefixes.setdefault(partition.path, recording.answer_prefix)
     if before != recording.answer_prefix:
         raise BadInputError(
-            f"the answer prefix is {recording.answer_prefix!r}, but earlier imports have {before!r}",
+            f"the answer prefix is {_shown(recording.answer_prefix)}, but earlier imports have {_shown(before)}",
             where=str(recording.path),
             next_step="Import it under another key (--key).",
         )

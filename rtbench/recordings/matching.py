@@ -73,7 +73,11 @@ class _Lookup:
     def __init__(self, samples: Iterable[Sample]) -> None:
         self.by_text: dict[str, list[Sample]] = {}
         for sample in samples:
-            self.by_text.setdefault(squeezed(sample.question), []).append(sample)
+            question = squeezed(sample.question)
+            self.by_text.setdefault(question, []).append(sample)
+            stem, listed, _ = question.partition(" Answer choices: ")
+            if listed and stem and sample.choices:  # users have the question without its choices, too
+                self.by_text.setdefault(stem, []).append(sample)
         self._by_opening: dict[str, list[str]] = {}
         """Texts by their first characters, filled when a prompt is searched."""
 

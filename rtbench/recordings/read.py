@@ -62,7 +62,9 @@ def read_recording(
         recording,
         answer_prefix=recording.answer_prefix if answer_prefix == AUTO else answer_prefix,
         entries=entries,
-        thinking=sum(one is not other for one, other in zip(entries, recording.entries, strict=True)),
+        thinking=sum(
+            one is not other or one.thinking is not None for one, other in zip(entries, recording.entries, strict=True)
+        ),
     )
 
 
@@ -119,15 +121,11 @@ def joined(
 def without_thinking(entry: RecordedEntry) -> RecordedEntry:
     """Return a recorded completion whose thinking, in tags such as ``<think>``, is apart from its text.
 
-    As in live completions, it is the ``reasoning`` of a text of one stage. Thinking in the first of two stages is left
-    out, since only its conclusion was passed on.
+    Thinking in the first of two stages is left out, since only its conclusion was passed on.
     """
     thinking, text = part_thinking(entry.text)
-    if entry.reasoning is not None:
-        reasoning: str | None = part_thinking(entry.reasoning)[1]
-        kept = entry.thinking if thinking is None else thinking
-    else:
-        reasoning, kept = entry.thinking if thinking is None else thinking, None
+    reasoning = entry.reasoning if entry.reasoning is None else part_thinking(entry.reasoning)[1]
     if thinking is None and reasoning == entry.reasoning:
         return entry
+    kept = entry.thinking if thinking is None else thinking
     return msgspec.structs.replace(entry, text=text.lstrip("\n"), reasoning=reasoning, thinking=kept)

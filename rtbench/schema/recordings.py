@@ -23,7 +23,7 @@ class RecordedEntry(Record, frozen=True, omit_defaults=True):
     sample_index: int | None = None
     """Position in the source's own order; used only where the question agrees or is missing."""
     reasoning: str | None = None
-    """The rationale, verbatim, of a recording in two stages; or a thinking model's thinking."""
+    """The rationale, verbatim, of a recording in two stages."""
     thinking: str | None = None
     """A thinking model's thinking before ``text``, where a format or ``reasoning`` keeps it apart."""
     answer: str | None = None

@@ -147,8 +147,8 @@ def _end_of_list(found: Sequence[Mention], letters: str) -> int:
     end, place = 0, 0
     for mention in found:
         place = place + 1 if mention.strong and mention.letter == letters[place] else int(mention.letter == letters[0])
-        if place == len(letters) > 2:
-            end, place = mention.end, 0
+        if place == len(letters):
+            end, place = (mention.end if place > 2 else end), 0
     return end
 
 

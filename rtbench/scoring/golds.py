@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from rtbench.errors import BadInputError
 from rtbench.scoring.answer_rule import AnswerType
 from rtbench.scoring.choices import letters_for
+from rtbench.scoring.markup import plain
+from rtbench.scoring.numbers import numbers_in
 
 _NUMBER = re.compile(
     r"\$? ?[-+]?\$? ?(?:\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}|\d+)?(?:(?<=\d)\.?|\.(?=\d))\d*(?:[eE][-+]?\d{1,3})?",
@@ -76,6 +78,7 @@ def meant(gold: str, answer_type: AnswerType, letters: str, choices: Sequence[st
     if answer_type == "choice" and (match := _LETTER.fullmatch(text)):
         letter = match[1].upper()
         return letter if letter in letters_for(letters, choices) else None
-    if answer_type == "number" and re.fullmatch(r"-?\d+,\d{1,2}", text):
-        return text.replace(",", ".")
+    if answer_type == "number":
+        numbers = numbers_in(plain(text))
+        return numbers[0] if len(numbers) == 1 and not re.search(r"[^\W\d_]{2}", text) else None
     return None

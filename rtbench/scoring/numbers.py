@@ -39,7 +39,7 @@ _NUMBER = re.compile(NUMBER)
 _PLAIN = re.compile(rf"{_START}(?:(?<=\d)(?:\d{{0,2}}(?:,\d{{3}})+(?!\d)|\d*)(?:\.\d+)?|(?<=\.)\d+)", re.ASCII)
 """A faster pattern for texts in which :data:`_SPECIAL` finds nothing."""
 _SPECIAL = re.compile(
-    r"\d(?:,\d(?!\d\d(?!\d))|[':/^eE]\d| \d{3}(?!\d)|[ -]\d+/\d|\s?[×*x]\s?10)|[A-Z]\d|\.\d{3}\."
+    r"\d(?:,\d(?!\d\d(?!\d))|[':/^eE]\d|-\d\d-\d| \d{3}(?!\d)|[ -]\d+/\d|\s?[×*x]\s?10)|[A-Z]\d|\.\d{3}\."
     rf"|-(?<![\w)\]].)(?:[\d.{_CURRENCIES}]|[A-Z])"
 )
 """Matches where a number may have a sign, a separator other than a thousands comma, an exponent or a denominator."""
@@ -56,6 +56,7 @@ _BELOW = re.compile(r"/(\d{1,15}(?:\.\d{1,15})?)(?![\d/])")
 _MIXED = re.compile(r"[ -](\d{1,15})/(\d{1,15})(?![\d/])")
 _MOST_DIGITS = 100
 """Maximum digits of a number with which is calculated."""
+_DATE = re.compile(r"(?:\d{1,2}/\d{1,2}/\d{2,4}|\d{4}/\d{1,2}/\d{1,2}|\d{4}-\d{2}-\d{2})(?![\d/])")
 _CLOCK = re.compile(r":\d{2}(?!\d)")
 
 
@@ -95,6 +96,9 @@ def find_numbers(text: str, *, words: bool = False) -> Iterator[Number]:
         if _is_simple(text, end):
             value = plain[0].replace(",", "")
         else:
+            if date := _DATE.match(text, start):  # 11/12/2006 is no quotient
+                skip = date.end()
+                continue
             match = _NUMBER.match(text, start) or plain
             end = match.end()
             if _CLOCK.match(text, end):  # a time of day is a number only at a full hour

@@ -13,7 +13,7 @@ from rtbench.scoring.markup import plain
 from rtbench.scoring.numbers import as_value, bare_number, last_number, mentioned, numbers_in, same_value, stated_number
 from rtbench.scoring.parting import end_of_turn, follow_ups, part_thinking
 from rtbench.scoring.statements import opening, statements
-from rtbench.scoring.strings import same_string, stated_string, string_key, strings_in
+from rtbench.scoring.strings import last_marked, last_string, same_string, stated_string, string_key, strings_in
 from rtbench.scoring.text import behind, finite, written
 
 _YES_NO = re.compile(
@@ -212,13 +212,13 @@ class FlexibleRule(StrictRule):
             # The end of a text nearly always has a number.
             cut = max(text.rfind(mark, 0, max(0, len(text) - _END)) for mark in ("\n", ". "))
             return last_number(plain(text[cut + 1 :])) or last_number(plain(text))
+        if self.options.answer_type == "string" and (marked := last_marked(text)) is not None:
+            return marked
         text = plain(text)
         if self.options.answer_type == "choice":
             return last_choice(text, choices, letters_for(self.options.letters, choices))
         if self.options.answer_type == "string":
-            lines = [line for line in text.splitlines() if line.strip()]
-            words = strings_in(lines[-1]) if lines else []
-            return words[-1] if words else None
+            return last_string(text)
         candidates = self._candidates(text, choices)
         return candidates[-1] if candidates else None
 

@@ -22,6 +22,15 @@ _DESCRIPTION = re.compile(
     rf"|(?:\w+\s+){{0,3}}?{_NOUN}\s+(?:{_VERB}))",
     re.IGNORECASE,
 )
+_BOLD = re.compile(r"\*\*([^*\n]{1,100})\*\*")
+_LONGEST_LINE = 1000
+_NAME_WORDS = 5
+"""Maximum words of a line that is an answer as a whole."""
+_SENTENCE = re.compile(
+    r"[=→:\"]|\b(?:is|are|was|were|be|it|its|so|then|thus|hence|therefore|gives?|makes?|get|have|has|the word|answer|letters?)\b",
+    re.IGNORECASE,
+)
+"""Matches in a line that is a sentence."""
 _ARROW = re.compile(r"\s*(?:→|⇒|[-=]+>)\s*(?=.*\w)")
 """Between letters and the word that they make: ``k, e, n → ken``."""
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\w\w)", re.IGNORECASE)
@@ -67,6 +76,25 @@ def strings_in(text: str) -> list[str]:
         else:
             found.append(_joined(part) or _edged((part.split() or [""])[-1]))
     return [text for text in found if text]
+
+
+def last_marked(text: str) -> str | None:
+    """Return the last bold text of a text's last line, with its markup; None where it has none."""
+    lines = text.rstrip().rsplit("\n", 1)
+    bold = _BOLD.findall(lines[-1][-_LONGEST_LINE:])
+    return _edged(plain(bold[-1])) if bold else None
+
+
+def last_string(text: str) -> str | None:
+    """Return what a text without a statement ends with: a line that is only a name, or else its last quoted text or word."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    if not lines:
+        return None
+    words = lines[-1].split()
+    if len(words) <= _NAME_WORDS and not _SENTENCE.search(lines[-1]):
+        return stated_string(lines[-1])
+    found = strings_in(lines[-1])
+    return found[-1] if found else None
 
 
 def _joined(text: str) -> str | None:

@@ -226,16 +226,20 @@ def _table(text: str, path: Path, *, tab: bool) -> Iterator[TableRow]:
         except StopIteration:
             return
         except csv.Error as error:
-            raise BadInputError(f"not a {'TSV' if tab else 'CSV'} line: {error}", where=where) from None
-        if not any(cell.strip() for cell in cells):
-            continue
+            raise BadInputError(
+                f"not a {'TSV' if tab else 'CSV'} line: {error}", where=where, next_step="A quote may not be closed."
+            ) from None
+        if not any(cell.strip() for cell in cells) and len(cells) < 2:
+            continue  # an empty line
         if names is None:
             names = _columns(cells, where)
         elif len(cells) != len(names):
             raise BadInputError(
                 f"{len(cells)} cells, but the first line names {len(names)} columns",
                 where=where,
-                next_step="Quote cells that contain the separator or a line break.",
+                next_step="Quote cells that contain the separator or a line break."
+                if len(cells) > len(names)
+                else "A cell is missing.",
             )
         else:
             yield TableRow(f"line {line}", {name: cell or None for name, cell in zip(names, cells, strict=True)})

@@ -188,9 +188,9 @@ def test_thinking_and_further_questions_are_parted_and_counted(tmp_path: Path) -
     assert (result.thinking, result.run_on) == (2, 2)
 
 
-def test_thinking_in_a_text_of_one_stage_is_its_reasoning(tmp_path: Path) -> None:
-    (entry,) = read.read_recording(lines(tmp_path, "<think>Hm.</think>\nIt is 2."), formats()).entries
-    assert (entry.reasoning, entry.text, entry.thinking) == ("Hm.", "It is 2.", None)
+def test_thinking_is_kept_apart_and_students_learn_from_the_text(tmp_path: Path) -> None:
+    (entry,) = read.read_recording(lines(tmp_path, "<think>Hm.</think>\nSo it is 2."), formats()).entries
+    assert (entry.reasoning, entry.text, entry.thinking) == (None, "So it is 2.", "Hm.")
 
 
 def test_recording_that_was_imported_with_its_tags_is_imported_again(cli: Cli, tmp_path: Path) -> None:
@@ -434,6 +434,15 @@ def test_one_empty_choice_of_several_is_left_out(tmp_path: Path) -> None:
     answered.write_text(json.dumps({"custom_id": "r0", "response": {"status_code": 200, "body": {"choices": choices}}}))
     recording = read.read_recording(answered, formats(), task="mine", others=(asked,))
     assert [(entry.completion_index, entry.text) for entry in recording.entries] == [(1, REPLIES[0])]
+
+
+def test_choice_question_matches_without_its_choices(tmp_path: Path) -> None:
+    text = MINE.replace("number", "choice") + "    options: {choices: options}\n"
+    rows = [{"question": f"Which ({i})?", "options": ["red", "blue"], "answer": "B"} for i in range(4)]
+    task = load_task(write(tmp_path, text, rows))
+    path = as_json([{"prompt": f"Which ({i})?\nA. red\nB. blue", "response": "B"} for i in range(4)])(tmp_path)
+    recording = read.read_recording(path, formats(), task="mine")
+    assert score_recording(recording, task, "flexible", DataFiles(offline=True)).summary.correct == 4
 
 
 @pytest.mark.parametrize("prompt", ["Q:{}", "<q>{}</q>", '"{}"', "({})", "1.{}"])

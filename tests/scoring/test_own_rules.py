@@ -275,3 +275,20 @@ def test_contained_whole_numbers_are_those_among_the_candidates(text: str, gold:
 def test_option_that_is_called_correct_is_stated(text: str, letter: str) -> None:
     rule = make_rule("flexible", RuleOptions(answer_type="choice"))
     assert rule.find(text, "The answer is", ("left wing", "right wing", "goal", "bench")).extracted == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("San Diego", "San Diego"),
+        ("New York.", "New York"),
+        ("**San Diego**", "San Diego"),
+        ("I recommend **El Paso**.", "El Paso"),
+        ("<think>Hm. Dallas?</think>Fort Worth", "Fort Worth"),
+        ("So the word is ken.", "ken"),
+        ("Let me see.\n\nkena", "kena"),
+        ('Together this is "osla".', "osla"),
+    ],
+)
+def test_line_that_is_only_a_name_is_the_answer(text: str, answer: str) -> None:
+    assert make_rule("flexible", RuleOptions(answer_type="string")).find(text, PREFIX, ()).extracted == answer

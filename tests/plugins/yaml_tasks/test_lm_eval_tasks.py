@@ -66,6 +66,13 @@ def test_generating_task_runs_as_it_stands(tmp_path: Path) -> None:
         assert all(score.correct for score in task.extractor(name).score(answers, data.samples, None))
 
 
+@pytest.mark.parametrize("end", ["", "\\nA: Let's think step by step.", "\\nAnswer:"])
+def test_words_around_the_question_are_left_out(tmp_path: Path, end: str) -> None:
+    config = CONFIG.replace("Question: {{question}}\\nAnswer:", f"Q: {{{{question}}}}{end}")
+    task = load_task(crates(tmp_path, config), offline=True)
+    assert task.load(FILES, "original").samples[0].question == "A train crate holds 0; 200 crates?"
+
+
 def test_changed_data_change_the_fingerprint(tmp_path: Path) -> None:
     def fingerprint() -> str:
         return load_task(crates(tmp_path, target=target), offline=True).fingerprint(FILES, "original")
