@@ -1,4 +1,4 @@
-"""Reading of samples that lm-eval logged (``--log_samples``: ``samples_<task>_<date>.jsonl``) as a recording."""
+"""Read samples that lm-eval logged (``--log_samples``: ``samples_<task>_<date>.jsonl``) as a recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read tasks of lm-eval as they stand: the config, and the questions and golds that its templates make of the data.
+"""Read unchanged tasks of lm-eval: the config, and the questions and golds that its templates make of the data.
 
 Only tasks that generate text (``output_type: generate_until``) can be run, and only where no Python function is needed:
 code of a task's author is not run.
@@ -74,7 +74,7 @@ def functions_in(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
 
 
 def check_runnable(config: Mapping[str, Any], where: str, *, templates: bool) -> None:
-    """Check that a config can be run as it stands.
+    """Check that a config can be run unchanged.
 
     Args:
         config: the config.

@@ -1,4 +1,4 @@
-"""Import of recordings into the ledger.
+"""Import recordings into the ledger.
 
 An imported completion has the key of a request with an empty prompt, so that a recording is found by model, recording
 key, question and completion index, whatever its prompt was. The recorded prompt is stored with the text.

@@ -1,4 +1,4 @@
-"""Matching of recorded completions to a task's samples by question text."""
+"""Match recorded completions to a task's samples by question text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading of recorded completions, in any format that a plugin knows."""
+"""Read recorded completions, in any format that a plugin knows."""
 
 from __future__ import annotations
 

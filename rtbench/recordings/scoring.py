@@ -1,4 +1,4 @@
-"""Offline scoring of recorded completions: without a model, and without data where the recording has its golds."""
+"""Score recorded completions offline: without a model, and without data where the recording has its golds."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def _check_gold(
         return
     hint = meant(sample.answer, options.answer_type, options.letters, sample.choices)
     raise BadInputError(
-        f"{what}, which {task.info.name} has",
+        f"{what}, as answers of {task.info.name} are",
         where=f"{recording.path}, {entry.place}",
         next_step=f"Write {hint}." if hint else "Fix the gold, or remove `answer` to use the task's own.",
     )

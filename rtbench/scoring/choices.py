@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from rtbench.scoring.markup import plain
-from rtbench.scoring.text import squeezed
+from rtbench.scoring.text import LETTERS, squeezed
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _LEADING_ZERO = re.compile(r"(?<![\d.,])0+(?=\d)")
 _SEPARATOR = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _GROUPED = re.compile(r"(?<![\d,.])\d{1,3}(?:,\d{3})+(?!\d)")

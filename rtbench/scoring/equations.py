@@ -16,14 +16,14 @@ _EQUALS = re.compile(r"\s+(?:equals|is equal to)\s+(?=[-($€£]?\s*[\d.])", re.
 _DOLLARS = re.compile(r"\$(?=\S)([^$\n]*=[^$\n]*?)(?<=[\s\d)}])\$(?!\d)")
 """``$4 \\times 5 = 20$``: LaTeX between dollar signs, not an amount of dollars."""
 _TIMES = re.compile(r"(?<=[\d)%])\s?[x×·⋅∙*]\s?(?=[\d($€£.])", re.IGNORECASE)
-_QUOTIENT = re.compile(r"(?<=\d)\s?[rR]\s?(?=\d)")
+_REMAINDER_MARK = re.compile(r"(?<=\d)\s?[rR]\s?(?=\d)")
 _BROKEN_LINE = re.compile(r"(?<!\s)[^\S\n]*+\n\s*+(?:&\s*+)?(?==\s)")
 _LIST_MARK = re.compile(r"\s*\(?(?:\d{1,2}|[a-zA-Z])[.)]\s+")
 _OF_CALENDARS = frozenset(["day", "week", "month", "year"])
 _SIGN = re.compile(r"[=≈]|equal|\\(?:approx|sim)\b")
 _ATTEMPTS = 4
 """Number of places at which a left side is tried to begin."""
-_LONGEST = 500
+_LONGEST_SENTENCE = 500
 """Maximum characters of a sentence. Longer ones come from students that cannot stop."""
 _REMAINDER = re.compile(
     r"(?:[\s,(]|with|and|an?)*\b(?:R|r|rem|rem\.|remainder)\b(?:\s+(?:of|is)|\s*[=:])?\s*(\d+)"
@@ -54,7 +54,7 @@ def equations_in(text: str) -> Iterator[Equation]:
     if _SIGN.search(text) is None:
         return
     for sentence in _sentences(text):
-        if len(sentence) > _LONGEST or ("=" not in sentence and "≈" not in sentence):
+        if len(sentence) > _LONGEST_SENTENCE or ("=" not in sentence and "≈" not in sentence):
             continue
         tokens = tokens_of(sentence)
         signs = [place for place, token in enumerate(tokens) if token.kind == "equals"]
@@ -70,14 +70,14 @@ def _sentences(text: str) -> Iterator[str]:
     text = _DOLLARS.sub(r"\1", text)
     text = _BROKEN_LINE.sub(" ", plain(text)).replace("...", "…").replace("&", " ")
     for sentence in _PIECES.split(text):
-        yield from map(_calculation, [sentence] if len(sentence) <= _LONGEST else _CLAUSES.split(sentence))
+        yield from map(_calculation, [sentence] if len(sentence) <= _LONGEST_SENTENCE else _CLAUSES.split(sentence))
 
 
 def _calculation(clause: str) -> str:
     """Return a clause without a list number, with one spelling of equals signs and of signs between numbers."""
     mark = _LIST_MARK.match(clause)
     clause = _EQUALS.sub(" = ", clause[mark.end() :] if mark else clause)
-    return _QUOTIENT.sub(" remainder ", _TIMES.sub(" × ", clause)) if _SIGN.search(clause) else clause
+    return _REMAINDER_MARK.sub(" remainder ", _TIMES.sub(" × ", clause)) if _SIGN.search(clause) else clause
 
 
 def _equation(tokens: Sequence[Token], sign: int, begin: int, sentence: str) -> Equation | None:

@@ -25,7 +25,7 @@ _FOLLOW_UPS = 4
 """Number of follow-up questions at which a text may end; a text that restates its question has one before its answer."""
 _END = 60
 """Minimum characters at the end of a text in which its last number is searched first."""
-_LONGEST = 100_000
+_MOST_CHARACTERS = 100_000
 """Maximum characters that are read. Longer texts come from models that cannot stop."""
 _WORD = re.compile(r"\w")
 _MINUS = re.compile(
@@ -71,19 +71,21 @@ class StrictRule(AnswerRule):
 
     def runs_on(self, text: str, prefix: str | None, choices: Sequence[str]) -> bool:
         text = part_thinking(text)[1]
-        return len(text) <= _LONGEST and len(self._answer_part(text, prefix, choices).rstrip()) < len(text.rstrip())
+        return len(text) <= _MOST_CHARACTERS and len(self._answer_part(text, prefix, choices).rstrip()) < len(
+            text.rstrip()
+        )
 
     def _answer_part(self, text: str, prefix: str | None, choices: Sequence[str]) -> str:
-        """Return a text without thinking, and without what a model writes after its answer; at most ``_LONGEST``."""
+        """Return a text without thinking, and without what a model writes after its answer; at most ``_MOST_CHARACTERS``."""
         text = part_thinking(text)[1]
         text = text[: end_of_turn(text)]
-        for at in follow_ups(text[:_LONGEST], _FOLLOW_UPS):
+        for at in follow_ups(text[:_MOST_CHARACTERS], _FOLLOW_UPS):
             head = text[:at]
             if (
                 self._candidates(plain(head), choices) if prefix is None else behind(head, prefix) is not None
             ) or statements(head):
                 return head
-        return text if len(text) <= _LONGEST else _shortened(text, prefix)
+        return text if len(text) <= _MOST_CHARACTERS else _shortened(text, prefix)
 
     def _bare(self, rest: str) -> str | None:
         """Return the answer of a short cut for the most frequent form of a statement; None where it has another."""
@@ -248,5 +250,5 @@ def _shortened(text: str, prefix: str | None) -> str:
     """Return the part of a long text from its last prefix on; its beginning and end where it has none."""
     rest = None if prefix is None else behind(text, prefix)
     if prefix is None or rest is None:
-        return f"{text[: _LONGEST // 2]}\n\n{text[-_LONGEST // 2 :]}"
-    return prefix + rest[:_LONGEST]
+        return f"{text[: _MOST_CHARACTERS // 2]}\n\n{text[-_MOST_CHARACTERS // 2 :]}"
+    return prefix + rest[:_MOST_CHARACTERS]

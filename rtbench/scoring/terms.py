@@ -44,7 +44,7 @@ _ARGUMENT = re.compile(r"\s*[\d(]")
 _MARKS: tuple[Kind, ...] = ("equals", "open", "close", "root", "percent")
 _DIGITS = 40
 """Maximum digits of a number."""
-_LONGEST = 100
+_MOST_TOKENS = 100
 """Maximum tokens of a term."""
 _DEEPEST = 12
 """Maximum depth of brackets."""
@@ -195,7 +195,7 @@ class _Parser:
         self.discount: Fraction | None = None
 
     def peek(self) -> Token | None:
-        return self.tokens[self.at] if self.at < min(len(self.tokens), self.first + _LONGEST) else None
+        return self.tokens[self.at] if self.at < min(len(self.tokens), self.first + _MOST_TOKENS) else None
 
     def take(self, kind: Kind, texts: str = "") -> Token | None:
         token = self.peek()
@@ -365,7 +365,7 @@ def start_of_term(tokens: Sequence[Token], end: int) -> int:
     Words belong to it as units only where they follow a number, a bracket or a percent sign, at most two of them.
     """
     at, depth = end, 0
-    lowest = max(0, end - _LONGEST)
+    lowest = max(0, end - _MOST_TOKENS)
     while at > lowest:
         token = tokens[at - 1]
         if token.kind == "word":
