@@ -64,7 +64,7 @@ def test_plan_reports_doubled_questions_of_an_own_task(cli: Cli) -> None:
 def test_gold_of_the_wrong_type_names_file_and_record(cli: Cli) -> None:
     lines = [{"question": f"How many of {i}?", "answer": "many" if i == 6 else "4"} for i in range(20)]
     said = cli("plan", *own_task(cli, "number", lines), code=2).stderr
-    assert "mine.jsonl, record 7: the gold answer 'many' is not of type number" in said
+    assert "mine.jsonl, line 7: the gold answer 'many' is not of type number" in said
 
 
 @pytest.mark.parametrize(
