@@ -25,7 +25,7 @@ _FOLLOW_UPS = 4
 """Number of follow-up questions at which a text may end; a text that restates its question has one before its answer."""
 _END = 60
 """Minimum characters at the end of a text in which its last number is searched first."""
-_MOST_CHARACTERS = 100_000
+_MOST_CHARACTERS = 50_000
 """Maximum characters that are read. Longer texts come from models that cannot stop."""
 _WORD = re.compile(r"\w")
 _MINUS = re.compile(
