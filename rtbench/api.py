@@ -91,6 +91,7 @@ if TYPE_CHECKING:
     from rtbench.stats.bootstrap import RESAMPLES, SINGLE_TASK_RESAMPLES, Bootstrap
     from rtbench.stats.intervals import CONFIDENCE
     from rtbench.stats.paired import Difference, difference, in_common
+    from rtbench.steps.curate import examples_of
     from rtbench.steps.generation import answered
     from rtbench.steps.prompts import demonstrations_text, shots
     from rtbench.steps.run import Launch, do_work, run_step
@@ -173,6 +174,7 @@ _NAMES = {
     "rtbench.stats.bootstrap": "Bootstrap SINGLE_TASK_RESAMPLES RESAMPLES",
     "rtbench.stats.intervals": "CONFIDENCE",
     "rtbench.stats.paired": "Difference difference in_common",
+    "rtbench.steps.curate": "examples_of",
     "rtbench.steps.generation": "answered",
     "rtbench.steps.prompts": "demonstrations_text shots",
     "rtbench.steps.run": "Launch do_work run_step",
@@ -356,6 +358,7 @@ __all__ = [
     "difference",
     "do_work",
     "equations_in",
+    "examples_of",
     "file_digest",
     "file_name",
     "find_cell",

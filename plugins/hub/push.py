@@ -15,10 +15,10 @@ from rtbench.api import (
     MissingDataError,
     ScoreResult,
     checkpoint_of,
+    examples_of,
     file_name,
     find_cell,
     in_percent,
-    read_jsonl,
     squeezed,
     with_session,
     write_atomic,
@@ -113,14 +113,14 @@ def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, 
     """
     from rtbench_plugins.reporters.printing import markdown_table
 
-    from rtbench.api import CurationYield, Example
+    from rtbench.api import CurationYield
 
     cells = [cell] if cell is not None else [each for each in record.cells if each.teacher is not None]
     rows: list[tuple[str, ...]] = []
     for key, trained in {each.examples: each for each in cells if each.examples is not None}.items():
         if not services.store.has("curate", key):
             continue
-        examples = read_jsonl(services.store.path("curate", key) / "examples.jsonl", Example)
+        examples = examples_of(services, key)
         name = "-".join(
             [trained.dataset, trained.teacher or "gold", f"D{trained.degree or 1}", f"seed{trained.seed}", key[:8]]
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -150,12 +149,12 @@ def _offline(offline: bool) -> Iterator[None]:
     from datasets import config as settings
     from huggingface_hub import constants
 
-    before = (settings.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE, os.environ.get("HF_HUB_OFFLINE"))
+    before = settings.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE
     settings.HF_HUB_OFFLINE = constants.HF_HUB_OFFLINE = True
     try:
         yield
     finally:
-        settings.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before[:2]
+        settings.HF_HUB_OFFLINE, constants.HF_HUB_OFFLINE = before
 
 
 @contextlib.contextmanager

@@ -31,10 +31,9 @@ def import_(
 ) -> None:
     """Import recorded completions into the ledger. They are matched to samples by question text.
 
-    PATHS are files of completions (model__key__task.jsonl, .json, .csv, .tsv or .parquet, compressed or not), chats
-    (ShareGPT, OpenAI messages), Alpaca instructions, prompts with responses, the input and output of a batch, or
-    another format that a plugin supports (`rtbench plugins` lists them). Records that match no sample are listed with
-    the most similar question. Importing twice changes nothing.
+    PATHS are files of completions (model__key__task.jsonl, .json, .csv, .tsv or .parquet, compressed or not), or files
+    in a format of a plugin, such as chats, instructions or batches (`rtbench plugins` lists them). Records that match
+    no sample are listed with the most similar question. Importing twice changes nothing.
     """
     from rtbench.errors import MissingDataError
     from rtbench.recordings.importing import Pending, commit_import, prepare_import

@@ -37,7 +37,7 @@ def recording_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="text|json|FORMAT",
         multiple=True,
         callback=_split,
-        help="Output format (text, json), or the file's format, such as sharegpt (`rtbench plugins` lists them). "
+        help="Output format (text, json), or the file's format (`rtbench plugins` lists them). "
         "May be used for both.  [default: text, and the file's format is detected]",
     )(command)
     return click.option(

@@ -32,7 +32,7 @@ def match(recording: Recording, data: Mapping[str, TaskData]) -> Matched:
     lookups = {name: _Lookup(task_data.samples.values()) for name, task_data in data.items()}
     pairs: list[RecordedPair] = []
     unmatched: list[Unmatched] = list(recording.skipped)
-    similar = _Similar(data) if recording.entries else None
+    similar = _Similar(data)
     counts = dict.fromkeys(data, 0)
     taken: dict[int, set[int]] = {}
     for entry in recording.entries:
@@ -44,7 +44,7 @@ def match(recording: Recording, data: Mapping[str, TaskData]) -> Matched:
                 matches[name] = sample
         if not matches:
             where = f"{recording.path}, {entry.place}"
-            nearest = similar.nearest(entry.question) if similar and entry.question else None
+            nearest = similar.nearest(entry.question) if entry.question else None
             unmatched.append(
                 Unmatched(
                     where=where,

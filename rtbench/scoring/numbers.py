@@ -366,13 +366,8 @@ def as_value(text: str) -> int | float:
         return int(value) if value.is_integer() and abs(value) < 1e15 else value
 
 
-def same_number(one: str, other: str) -> bool:
-    """Return whether two numbers are equal: whole numbers exactly, others up to a millionth of the larger, or 1e-6."""
-    return same_value(as_value(one), as_value(other))
-
-
 def same_value(one: float, other: float) -> bool:
-    """Return whether two values are equal, as :func:`same_number` does."""
+    """Return whether two values are equal: whole numbers exactly, others up to a millionth of the larger, or 1e-6."""
     if isinstance(one, int) and isinstance(other, int):
         return one == other
     try:

@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Callable, Sequence
 
-from rtbench.scoring.answer_rule import AnswerRule, Found, RuleOptions
+from rtbench.scoring.answer_rule import AnswerRule, Found
 from rtbench.scoring.choices import comparable, last_choice, letters_for, mentions, stated_choice, text_mentions
 from rtbench.scoring.golds import digits_of
 from rtbench.scoring.markup import plain
@@ -59,10 +59,6 @@ class StrictRule(AnswerRule):
     version = 2
     cites = "rtbench, docs/extraction.md"
 
-    def __init__(self, options: RuleOptions) -> None:
-        super().__init__(options)
-        self._numbers = options.answer_type == "number"
-
     def find(self, text: str, prefix: str | None, choices: Sequence[str]) -> Found:
         text = self._answer_part(text, prefix, choices)
         rest = behind(text, prefix)
@@ -87,9 +83,13 @@ class StrictRule(AnswerRule):
                 return head
         return text if len(text) <= _MOST_CHARACTERS else _shortened(text, prefix)
 
+    def _letters(self, choices: Sequence[str]) -> str:
+        """Return the letters of a question's choices."""
+        return letters_for(self.options.letters, choices)
+
     def _bare(self, rest: str) -> str | None:
         """Return the answer of a short cut for the most frequent form of a statement; None where it has another."""
-        return bare_number(rest) if self._numbers else None
+        return bare_number(rest) if self.options.answer_type == "number" else None
 
     def _stated(self, statement: str, choices: Sequence[str]) -> str | None:
         """Return the answer that a plain text gives, which is all or the rest of a statement."""
@@ -102,7 +102,7 @@ class StrictRule(AnswerRule):
     def _first_stated(self, statement: str, choices: Sequence[str]) -> str | None:
         kind = self.options.answer_type
         if kind == "choice":
-            return stated_choice(statement, choices, letters_for(self.options.letters, choices), texts=False)
+            return stated_choice(statement, choices, self._letters(choices), texts=False)
         if kind == "number":
             return stated_number(statement)
         if kind == "yes_no":
@@ -113,7 +113,7 @@ class StrictRule(AnswerRule):
         """Return all answers of the task's type in a plain text."""
         kind = self.options.answer_type
         if kind == "choice":
-            found = mentions(comparable(text), letters_for(self.options.letters, choices))
+            found = mentions(comparable(text), self._letters(choices))
             return [mention.letter for mention in found]
         if kind == "number":
             return numbers_in(text)
@@ -133,7 +133,7 @@ class StrictRule(AnswerRule):
 
     def contained(self, gold: str) -> Callable[[Found], bool]:
         contained = super().contained(gold)
-        if not self._numbers:
+        if self.options.answer_type != "number":
             return contained
         digits = digits_of(gold)
         if not digits.isdecimal():
@@ -196,7 +196,7 @@ class FlexibleRule(StrictRule):
 
     def _first_stated(self, statement: str, choices: Sequence[str]) -> str | None:
         if self.options.answer_type == "choice":
-            return stated_choice(statement, choices, letters_for(self.options.letters, choices), texts=True)
+            return stated_choice(statement, choices, self._letters(choices), texts=True)
         return super()._first_stated(statement, choices)
 
     def _fallback(self, text: str, choices: Sequence[str]) -> str | None:
@@ -210,7 +210,7 @@ class FlexibleRule(StrictRule):
         return self.last(text, choices)
 
     def last(self, text: str, choices: Sequence[str]) -> str | None:
-        if self._numbers:
+        if self.options.answer_type == "number":
             # The end of a text nearly always has a number.
             cut = max(text.rfind(mark, 0, max(0, len(text) - _END)) for mark in ("\n", ". "))
             return last_number(plain(text[cut + 1 :])) or last_number(plain(text))
@@ -218,7 +218,7 @@ class FlexibleRule(StrictRule):
             return marked
         text = plain(text)
         if self.options.answer_type == "choice":
-            return last_choice(text, choices, letters_for(self.options.letters, choices))
+            return last_choice(text, choices, self._letters(choices))
         if self.options.answer_type == "string":
             return last_string(text)
         candidates = self._candidates(text, choices)
@@ -229,10 +229,7 @@ class FlexibleRule(StrictRule):
         if self.options.answer_type == "choice":
             return [
                 *candidates,
-                *(
-                    mention.letter
-                    for mention in text_mentions(comparable(text), choices, letters_for(self.options.letters, choices))
-                ),
+                *(mention.letter for mention in text_mentions(comparable(text), choices, self._letters(choices))),
             ]
         return candidates
 

@@ -17,7 +17,7 @@ from rtbench.scoring.words import FUNCTIONS, JOINTS, MEASURES
 
 Kind = Literal["number", "operator", "open", "close", "root", "percent", "word", "joint", "equals", "other"]
 
-_ATTACHED = "kg|km|cm|mm|mg|ml|mph|lbs|lb|oz|ft|hrs|hr|min|sec|cents"
+_ATTACHED = re.compile(r"(?:kg|km|cm|mm|mg|ml|mph|lbs|lb|oz|ft|hrs|hr|min|sec|cents)(?![^\W\d])")
 """Units that may be written directly after a number; another letter there is a variable."""
 _SCALES = {
     "hundred": 100,
@@ -59,7 +59,7 @@ class Token(NamedTuple):
     start: int
     end: int
     value: Fraction = Fraction(0)
-    """Value of a number, and below what one unit of its last digit is worth."""
+    """Value of a number; 0 for other tokens."""
     digit: Fraction = Fraction(0)
     """Value of one unit in a number's last decimal place; 0 for a whole number."""
     fraction: bool = False
@@ -151,10 +151,8 @@ def _number(match: re.Match[str], sentence: str) -> tuple[Token, int]:
         factor, end = _SCALES[scale[1].lower()], scale.end()
         value, digit = value * factor, digit * factor
     follows = sentence[end : end + 1]
-    if follows.isalpha() or follows == "_":
-        unit = re.compile(rf"(?:{_ATTACHED})(?![^\W\d])").match(sentence, end)
-        if unit is None:
-            return Token("other", digits, start, end), end
+    if (follows.isalpha() or follows == "_") and _ATTACHED.match(sentence, end) is None:
+        return Token("other", digits, start, end), end
     return Token("number", sentence[start:end], start, end, value, digit, fraction, match["more"] is not None), end
 
 

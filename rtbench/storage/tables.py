@@ -160,7 +160,7 @@ def _broken(error: Exception, text: str, where: str, line: str) -> BadInputError
     """Return the error for an invalid line, with what the file seems to be instead."""
     what = f"invalid JSON: {error}".replace("JSON is malformed: ", "")
     next_step = "Write one object per line."
-    first = line == text.lstrip()[: len(line.lstrip())] or text.lstrip().startswith(line.strip())
+    first = text.lstrip().startswith(line.strip())
     if re.search(r":\s*-?(?:NaN|Infinity)\b", line):
         next_step = "NaN and Infinity are not JSON: write null or a number."
     elif first and not line.lstrip().startswith("{"):
