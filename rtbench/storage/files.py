@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import contextlib
 import functools
 import gzip
 import hashlib
+import lzma
 import os
 import re
 import secrets
@@ -22,6 +24,16 @@ from rtbench.errors import BadInputError
 T = TypeVar("T")
 _POLL = 0.01
 """Seconds between two attempts to take a lock."""
+_COMPRESSIONS = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ\0": "xz"}
+"""Kind of compression by the first bytes of a file."""
+_MODULES = {"gzip": gzip, "bzip2": bz2, "xz": lzma}
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 @contextlib.contextmanager
@@ -115,31 +127,44 @@ def _removed(path: Path) -> Iterator[None]:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Return the content of a file, decompressed where it is ``*.gz``.
+    """Return the content of a file, decompressed where it is gzip, bzip2 or xz.
 
     Raises:
-        BadInputError: the path is missing, a folder, unreadable or not valid gzip.
+        BadInputError: the path is missing, a folder or unreadable, or the compressed file is damaged.
     """
     try:
         data = path.read_bytes()
-        return gzip.decompress(data) if path.suffix == ".gz" else data
     except FileNotFoundError:
         raise BadInputError("no such file", where=str(path), next_step="Check the path.") from None
     except IsADirectoryError:
         raise BadInputError("this is a folder, not a file", where=str(path), next_step="Name a file.") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise BadInputError(f"not a complete gzip file ({error})", where=str(path)) from None
     except OSError as error:
         raise BadInputError(f"cannot be read ({error.strerror})", where=str(path)) from None
+    named = "gzip" if path.suffix == ".gz" else None
+    kind = next((name for mark, name in _COMPRESSIONS.items() if data.startswith(mark)), named)
+    if kind is None:
+        return data
+    try:
+        content: bytes = _MODULES[kind].decompress(data)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
+        raise BadInputError(f"not a complete {kind} file ({error})", where=str(path)) from None
+    return content
+
+
+def encoding_of(data: bytes) -> str:
+    """Return the encoding of a text by its byte order mark; UTF-8 where it has none."""
+    return next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
 
 
 def as_utf8(data: bytes) -> bytes:
-    """Return text in UTF-8 without a byte order mark; other data are returned unchanged."""
-    if data.startswith(codecs.BOM_UTF8):
+    """Return text in UTF-8 without a byte order mark; data that are no text are returned unchanged."""
+    encoding = encoding_of(data)
+    if encoding == "utf-8":
+        return data
+    if encoding == "utf-8-sig":
         return data[len(codecs.BOM_UTF8) :]
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        with contextlib.suppress(UnicodeDecodeError):
-            return data.decode("utf-16").encode()
+    with contextlib.suppress(UnicodeDecodeError):
+        return data.decode(encoding).encode()
     return data
 
 

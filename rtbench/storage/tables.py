@@ -6,13 +6,10 @@ gzip, bzip2 or xz, and encoded in UTF-8 (with or without a byte order mark), UTF
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import json
-import lzma
 import re
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,18 +17,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rtbench.errors import BadInputError
-from rtbench.storage.files import read_bytes
+from rtbench.storage.files import encoding_of, read_bytes
 
 READ = "JSON Lines, a JSON list of objects, CSV, TSV and parquet"
 """The forms that are read, for messages."""
 _COMPRESSED = re.compile(r"\.(?:gz|bz2|xz)$", re.IGNORECASE)
-_MARKS = (
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 _OTHER_KINDS: tuple[tuple[bytes, str, str], ...] = (
     (
         b"PK\x03\x04",
@@ -72,7 +62,7 @@ def read_rows(path: Path) -> Iterator[TableRow]:
     Raises:
         BadInputError: the file is missing, of another kind, or damaged. The error names the file and the line.
     """
-    data = _decompressed(path)
+    data = read_bytes(path)
     if data[:4] == b"PAR1":
         return _parquet(path, data)
     text = decoded(data, path)
@@ -103,7 +93,7 @@ def decoded(data: bytes, path: Path) -> str:
     for mark, what, next_step in _OTHER_KINDS:
         if head[: len(mark)].lower() == mark.lower():
             raise BadInputError(f"this is {what}", where=str(path), next_step=f"{next_step} Supported: {READ}.".strip())
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    encoding = encoding_of(data)
     if encoding == "utf-8" and b"\0" in data[:1000]:
         raise BadInputError(
             "this is not text; it looks like UTF-16 without a byte order mark, or binary data",
@@ -120,27 +110,6 @@ def decoded(data: bytes, path: Path) -> str:
             next_step="Save the file as UTF-8.",
         ) from None
     return text
-
-
-def _decompressed(path: Path) -> bytes:
-    data = read_bytes(path)
-    try:
-        if data[:2] == b"\x1f\x8b":  # a gzip file without its suffix
-            import gzip
-
-            return gzip.decompress(data)
-        if data[:3] == b"BZh":
-            import bz2
-
-            return bz2.decompress(data)
-        if data[:6] == b"\xfd7zXZ\0":
-            return lzma.decompress(data)
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError) as error:
-        raise BadInputError(f"the compressed file is damaged ({error})", where=str(path)) from None
-    return data
-
-
-# ---------------------------------------------------------------------------------------------------------- forms
 
 
 def _lines(text: str, path: Path) -> Iterator[TableRow]:
