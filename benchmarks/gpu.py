@@ -184,7 +184,7 @@ def sample_ours(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
 
 def sample_vllm(setup: Setup, prompts: int, device: str) -> tuple[float, int]:
     """vLLM's engine as rtbench drives it, opened at the first call, on the same weights."""
-    from rtbench_plugins.hf.loading import save
+    from rtbench_plugins.hf.loaded import save
     from rtbench_plugins.hf.vllm_engine import VllmModel, VllmOptions
 
     if setup.vllm is None:

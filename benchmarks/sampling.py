@@ -32,13 +32,18 @@ class Setup:
         import torch
         from rtbench_plugins.hf.loading import pretrained
         from rtbench_plugins.hf.options import Access
+        from rtbench_plugins.hf.places import Place
 
         torch.set_num_threads(1)
         self.folder = folder
         self.family: Any = family
         self.prompts: list[str] = json.loads((folder / "prompts.json").read_text())
         self.base = pretrained(
-            str(folder / "checkpoint"), family=self.family, dtype="float32", device=torch.device("cpu"), access=Access()
+            Place(str(folder / "checkpoint")),
+            family=self.family,
+            dtype="float32",
+            device=torch.device("cpu"),
+            access=Access(),
         )
 
     def generate(self, batches: Sequence[Sequence[int]], width: int | None = None) -> list[str]:

@@ -105,6 +105,7 @@ if TYPE_CHECKING:
         file_digest,
         file_name,
         jsonl_lines,
+        locked,
         read_bytes,
         read_json,
         read_jsonl,
@@ -182,8 +183,8 @@ _NAMES = {
     "rtbench.steps.selection": "questions_of",
     "rtbench.storage.budget": "Budget BudgetSpentError nano",
     "rtbench.storage.files": (
-        "as_json atomic_write convert file_digest file_name jsonl_lines read_bytes read_json read_jsonl read_yaml "
-        "write_atomic write_json write_jsonl"
+        "as_json atomic_write convert file_digest file_name jsonl_lines locked read_bytes read_json "
+        "read_jsonl read_yaml write_atomic write_json write_jsonl"
     ),
     "rtbench.storage.keys": "content_key derived_seed",
     "rtbench.storage.ledger": "Partition make_request",
@@ -372,6 +373,7 @@ __all__ = [
     "is_table",
     "jsonl_lines",
     "listed",
+    "locked",
     "make_request",
     "memory_gb",
     "money_text",

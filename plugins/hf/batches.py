@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from rtbench_plugins.hf.encoding import IGNORED, EncodedRow
-from rtbench_plugins.hf.loading import LoadedModel
+from rtbench_plugins.hf.loaded import LoadedModel
 from torch.nn import functional
 
 from rtbench.api import Family

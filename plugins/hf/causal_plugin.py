@@ -27,6 +27,12 @@ _MODERN = {
     "gemma-3-1b": ("google/gemma-3-1b-pt", "gemma-3"),
 }
 """Hub id and series of each base model. They are not pinned: the plan uses the commit that the name refers to."""
+_INSTRUCT = {
+    "smollm2-135m-instruct": ("HuggingFaceTB/SmolLM2-135M-Instruct", "smollm2-instruct"),
+    "smollm2-360m-instruct": ("HuggingFaceTB/SmolLM2-360M-Instruct", "smollm2-instruct"),
+    "smollm2-1.7b-instruct": ("HuggingFaceTB/SmolLM2-1.7B-Instruct", "smollm2-instruct"),
+}
+"""Hub id and series of each instruct model, likewise."""
 
 
 @hookimpl
@@ -37,6 +43,9 @@ def rtbench_register_students(register: Register) -> None:
         register(name, _TARGET, summary=f"{model}, {size}", options=options)
     for name, (model, series) in _MODERN.items():
         register(name, _TARGET, summary=f"{model}, base", options={"model": model, "series": series})
+    for name, (model, series) in _INSTRUCT.items():
+        options = {"model": model, "series": series, "dtype": "auto"}
+        register(name, _TARGET, summary=f"{model}, tuned to follow instructions", options=options)
     register(
         "random-causal",
         _TARGET,

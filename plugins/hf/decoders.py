@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from rtbench_plugins.hf.encoding import position_limit
 from rtbench_plugins.hf.growing_cache import grow, has_gaps, keep_rows, put_columns, put_rows, shift_columns, takes_rows
-from rtbench_plugins.hf.loading import LoadedModel
+from rtbench_plugins.hf.loaded import LoadedModel
 
 LEAST_SHARED = 32
 """Shortest common prefix of prompts, in tokens, that is read only once."""

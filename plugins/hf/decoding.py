@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from rtbench_plugins.hf.choosing import Chooser, SamplingRow
 from rtbench_plugins.hf.decoders import CausalDecoder, Decoder, Seq2SeqDecoder
-from rtbench_plugins.hf.loading import LoadedModel
+from rtbench_plugins.hf.loaded import LoadedModel
 
 _REFILL = 8
 """A batch takes new rows once 1 in 8 rows is finished, since reading prompts one by one is slow."""

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
+import functools
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.identity import local_folder
+from rtbench_plugins.hf.gguf_conversion import converted
+from rtbench_plugins.hf.hub import gguf_path
+from rtbench_plugins.hf.loaded import LoadedModel, explained, quiet, seeded
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, Access, StudentOptions
+from rtbench_plugins.hf.places import Place
 from rtbench_plugins.hf.tokenizer import train_tokenizer
 
-from rtbench.api import BadInputError, Family, MissingDataError, MissingExtraError, squeezed
+from rtbench.api import BadInputError, Family, MissingExtraError, squeezed
 
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model with its tokenizer, on its device."""
-
-    model: Any
-    tokenizer: Any
-    family: Family
-    device: torch.device
-    merged: Callable[[], Any] | None = None
-    """Returns the model to save; None: save ``model`` itself."""
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
+"""Options of glibc's ``mallopt`` (malloc.h)."""
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -37,6 +32,7 @@ def pick_device(name: str | None) -> torch.device:
         BadInputError: this machine has no such device.
     """
     use_threads()
+    keep_memory()
     hush_kernels()
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -58,6 +54,20 @@ def use_threads() -> None:
     wanted = os.environ.get("RTBENCH_THREADS", "")
     if wanted.isdigit() and int(wanted) > 0:
         torch.set_num_threads(int(wanted))
+
+
+@functools.cache
+def keep_memory() -> None:
+    """Make the C library keep freed memory for the next tensors, where it is glibc.
+
+    By default it returns large blocks to the system at once. Then each step of a training on a CPU waits for the system to
+    clear the same memory again: for a model of 135M parameters, a sixth to a third of the time.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    libc = ctypes.CDLL(None)
+    for option, value in ((_MMAP_THRESHOLD, 1 << 30), (_TRIM_THRESHOLD, (1 << 31) - 1), (_TOP_PAD, 1 << 26)):
+        libc.mallopt(option, value)
 
 
 def hush_kernels() -> None:
@@ -104,9 +114,8 @@ def random_base(
 
 
 def pretrained(
-    model: str,
+    place: Place,
     *,
-    revision: str | None = None,
     family: Family | None,
     dtype: str,
     device: torch.device,
@@ -114,11 +123,10 @@ def pretrained(
     attention: str | None = None,
     quantized: bool = False,
 ) -> LoadedModel:
-    """Load a model from a folder or the hub, from safetensors only.
+    """Load a model from a folder, a GGUF file or the hub, from safetensors or GGUF only.
 
     Args:
-        model: local folder or hub id.
-        revision: commit, tag or branch of a hub id.
+        place: of its weights.
         family: required family; None: any.
         dtype: of the weights; ``auto``: the checkpoint's own.
         device: device of the model.
@@ -133,21 +141,23 @@ def pretrained(
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
 
-    folder = local_folder(model)
+    stated = place.gguf_file or place.model
+    place = as_folder(place, access)
+    folder, model = place.path, place.model
     source = str(folder) if folder else model
     common: dict[str, Any] = {
         "trust_remote_code": access.trust_remote_code,
         "local_files_only": access.offline or folder is not None,
     }
-    if folder is None and revision:
-        common["revision"] = revision
-    with _explained(model, is_folder=folder is not None), quiet():
+    if folder is None and place.revision:
+        common["revision"] = place.revision
+    with explained(stated, is_folder=folder is not None), quiet():
         config = AutoConfig.from_pretrained(source, **common)
         actual: Family = "encoder_decoder" if config.is_encoder_decoder else "decoder"
         if family not in {None, actual}:
             other = "hf-seq2seq" if actual == "encoder_decoder" else "hf-causal"
             raise BadInputError(
-                f"this model has the family {actual}", where=f"model {model!r}", next_step=f"Use {other} for it."
+                f"this model has the family {actual}", where=f"model {stated!r}", next_step=f"Use {other} for it."
             )
         tokenizer = AutoTokenizer.from_pretrained(source, **common)
         auto = AutoModelForCausalLM if actual == "decoder" else AutoModelForSeq2SeqLM
@@ -156,6 +166,28 @@ def pretrained(
         more |= {"quantization_config": _four_bits(device), "device_map": {"": device}} if quantized else {}
         loaded = auto.from_pretrained(source, dtype=weights, use_safetensors=True, **more, **common)
     return LoadedModel((loaded if quantized else loaded.to(device)).eval(), tokenizer, actual, device)
+
+
+def as_folder(place: Place, access: Access) -> Place:
+    """Return a place of safetensors: of a GGUF file, which is downloaded if necessary, the folder of its conversion.
+
+    Raises:
+        MissingExtraError: the package ``gguf`` is not installed, and the file was not converted before.
+        MissingDataError: the file is not found locally and cannot be downloaded.
+        BadInputError: the file cannot be read.
+    """
+    path = gguf_path(place)
+    if path is None and place.gguf_file is None:
+        return place
+    if path is None:
+        from huggingface_hub import hf_hub_download
+
+        assert place.gguf_file is not None
+        with explained(place.model, is_folder=False):
+            path = Path(
+                hf_hub_download(place.model, place.gguf_file, revision=place.revision, local_files_only=access.offline)
+            )
+    return Place(str(converted(path, access.cache)))
 
 
 def _four_bits(device: torch.device) -> Any:
@@ -171,104 +203,3 @@ def _four_bits(device: torch.device) -> Any:
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16 if device.type == "cuda" else torch.float32,
     )
-
-
-def save(base: LoadedModel, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
-    """Write weights (safetensors), config and tokenizer atomically: a reader sees all files or none.
-
-    Args:
-        base: the model.
-        folder: target folder; replaced if it exists.
-        weights: complete weights of a model that is sharded over several processes; None: the model's own.
-    """
-    import shutil
-
-    private = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(private, ignore_errors=True)
-    with quiet():
-        (base.merged() if base.merged else base.model).save_pretrained(private, state_dict=weights)
-        base.tokenizer.save_pretrained(private)
-    _open_to_others(private)
-    shutil.rmtree(folder, ignore_errors=True)
-    private.rename(folder)
-
-
-def _open_to_others(folder: Path) -> None:
-    """Set the mode of all files to what the umask grants, since safetensors makes weights readable only by their owner."""
-    probe = folder / ".mode"
-    probe.touch()
-    mode = probe.stat().st_mode & 0o777
-    probe.unlink()
-    for path in folder.rglob("*"):
-        if path.is_file():
-            path.chmod(mode)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Hide transformers' progress bars and messages, since the run has its own display."""
-    from transformers.utils import logging as library
-
-    before, bars = library.get_verbosity(), library.is_progress_bar_enabled()
-    library.set_verbosity_error()
-    library.disable_progress_bar()
-    try:
-        yield
-    finally:
-        library.set_verbosity(before)
-        if bars:
-            library.enable_progress_bar()
-
-
-@contextlib.contextmanager
-def seeded(seed: int, device: torch.device | None = None) -> Iterator[None]:
-    """Seed torch, and restore the process's random state afterwards.
-
-    Args:
-        seed: the seed.
-        device: a GPU whose random state is restored too; None: there is none.
-    """
-    cuda = device is not None and device.type == "cuda"
-    used = [torch.cuda.current_device() if device.index is None else device.index] if device and cuda else []
-    with torch.random.fork_rng(devices=used):
-        torch.manual_seed(seed)
-        yield
-
-
-@contextlib.contextmanager
-def _explained(model: str, *, is_folder: bool) -> Iterator[None]:
-    """Turn transformers' errors into errors of one line, with a next step."""
-    from safetensors import SafetensorError
-
-    where = f"model {model!r}"
-    try:
-        yield
-    except RuntimeError as error:
-        if "ignore_mismatched_sizes" not in str(error):
-            raise
-        raise BadInputError(
-            "the sizes of its weights are not those that its config.json states",
-            where=where,
-            next_step="Use the config of the same checkpoint.",
-        ) from error
-    except (OSError, ValueError, KeyError, ImportError, SafetensorError) as error:
-        reason = squeezed(str(error))[:300]
-        if "trust_remote_code" in reason:
-            raise BadInputError(
-                "the model has code of its own, which is not run without permission",
-                where=where,
-                next_step="Read it, then set the option `trust_remote_code: true` and add --trust-remote-code.",
-            ) from error
-        if "safetensors" in reason and isinstance(error, OSError):
-            raise BadInputError(
-                f"the model has no safetensors, the only format that is read ({reason})",
-                where=where,
-                next_step="Use a revision that has model.safetensors, or convert the model with save_pretrained().",
-            ) from error
-        if is_folder or not isinstance(error, OSError):
-            raise BadInputError(f"cannot be loaded ({type(error).__name__}: {reason})", where=where) from error
-        raise MissingDataError(
-            f"not on this machine and cannot be downloaded ({reason})",
-            where=where,
-            next_step=f"Run `hf download {model}` with a network, or use a local folder as the option `model`.",
-        ) from error

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from rtbench_plugins.hf.loading import LoadedModel, quiet, seeded
+from rtbench_plugins.hf.loaded import LoadedModel, quiet, seeded
 from rtbench_plugins.hf.options import LoraOptions
 from rtbench_plugins.hf.training_state import load_trained
 from transformers.pytorch_utils import Conv1D

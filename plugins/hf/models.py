@@ -11,7 +11,7 @@ import torch
 from rtbench_plugins.hf.choosing import SamplingRow
 from rtbench_plugins.hf.decoding import decode
 from rtbench_plugins.hf.encoding import Codec, with_room
-from rtbench_plugins.hf.loading import LoadedModel
+from rtbench_plugins.hf.loaded import LoadedModel
 from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import Completion, Request, StepFailedError, TextModel, Usage, completion_of

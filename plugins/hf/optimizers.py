@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.loading import LoadedModel
+from rtbench_plugins.hf.loaded import LoadedModel
 from rtbench_plugins.hf.muon import Muon
 
 from rtbench.api import Recipe

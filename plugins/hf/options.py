@@ -62,17 +62,20 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     """Options of ``hf-causal`` and ``hf-seq2seq``. Exactly one of ``model`` and ``config`` must be stated."""
 
     model: str | None = None
-    """Local folder or hub id."""
+    """Local folder, GGUF file or hub id."""
     revision: str | None = None
     """Commit, tag or branch of a hub id; a commit makes the run repeatable."""
+    gguf_file: str | None = None
+    """GGUF file in the folder or hub repository, to use in place of safetensors."""
     config: dict[str, Any] | None = None
     """Fields of the transformers config of a model with random weights. Missing fields are those of a small GPT-2 or T5."""
     vocab_size: Annotated[int, msgspec.Meta(ge=300)] = 2000
     """Highest number of tokens of a random student's tokenizer. The 256 bytes and the special tokens need 300."""
     init_seed: int = 0
     """Seed of a random student's weights."""
-    dtype: Literal["float32", "bfloat16"] | None = None
-    """Data type of the arithmetic in training (weights stay in float32) and generation. None: float32, except bfloat16 for
+    dtype: Literal["float32", "bfloat16", "auto"] | None = None
+    """Data type of the arithmetic in training (weights stay in float32) and generation. ``auto``: bfloat16 where this
+    machine computes it faster, by a measurement of a second, otherwise float32. None: float32, except bfloat16 for
     training on CUDA."""
     device: str | None = None
     """``cpu``, ``cuda``, ``cuda:1`` … None: CUDA if available."""
@@ -116,8 +119,10 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     """Options of the ``hf`` teacher."""
 
     model: str
-    """Local folder or hub id."""
+    """Local folder, GGUF file or hub id."""
     revision: str | None = None
+    gguf_file: str | None = None
+    """GGUF file in the folder or hub repository, to use in place of safetensors."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """Data type of the weights. None: float32 on a CPU, the checkpoint's own on CUDA."""
     device: str | None = None
@@ -180,6 +185,8 @@ class Access:
 
     trust_remote_code: bool = False
     offline: bool = False
+    cache: Path | None = None
+    """Folder for converted models and measurements; None: there is none, so they are not kept."""
 
 
 def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
@@ -197,6 +204,8 @@ def student_options(name: str, options: dict[str, Any]) -> StudentOptions:
             where=where,
             next_step="Use `model` (a hub id or a local folder), or `config` for random weights ({} for a small model).",
         )
+    if checked.gguf_file is not None and checked.model is None:
+        raise BadInputError("`gguf_file` needs `model`", where=where, next_step="Use `model`, or remove `gguf_file`.")
     if checked.engine == "vllm" and checked.config is not None:
         raise BadInputError("vLLM cannot open random weights", where=where, next_step="Remove `engine`.")
     if checked.sharded and checked.lora is not None:
@@ -235,4 +244,4 @@ def access(services: Services, *, wanted: bool, where: str) -> Access:
             where=where,
             next_step="Read the model's code and add --trust-remote-code, or use a model that needs no code.",
         )
-    return Access(trust_remote_code=wanted, offline=services.offline)
+    return Access(trust_remote_code=wanted, offline=services.offline, cache=services.files.cache_dir)

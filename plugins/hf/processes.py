@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from rtbench_plugins.hf.encoding import EncodedRow
-from rtbench_plugins.hf.loading import LoadedModel
+from rtbench_plugins.hf.loaded import LoadedModel
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.training_state import Weights, copy_weights, load_trained, trained_weights
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rtbench_plugins.hf.identity import cached_file, local_folder
+from rtbench_plugins.hf.gguf import GgufHeader, gguf_header
+from rtbench_plugins.hf.hub import cached_file, gguf_path
+from rtbench_plugins.hf.places import Place
 from rtbench_plugins.hf.weights import DamagedFileError, header_of
 
 from rtbench.api import read_json
 
+_TYPICAL_VOCABULARY = 50_000
+"""Size of a vocabulary that a GGUF file does not state as a number."""
 _GATED = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "gemma3_text"}
 """Model types with three matrices in a feed-forward layer."""
 _TIED = {"gpt2", "t5", "gemma", "gemma2", "gemma3_text"}
@@ -31,19 +35,22 @@ class ModelShape:
     vocabulary: int
 
 
-def shape_of(model: str, revision: str | None) -> ModelShape | None:
+def shape_of(place: Place) -> ModelShape | None:
     """Return the shape of a model.
 
-    It is read from the weights of a folder or a cached hub model. For a built-in student that is not on this machine, it is
-    the shape in :data:`KNOWN`.
+    It is read from the weights of a folder, a GGUF file or a cached hub model. For a built-in student that is not on this
+    machine, it is the shape in :data:`KNOWN`.
 
     Returns:
         None for other models that are not on this machine, and where the config has other names for the numbers.
     """
-    parts = list(_weight_files(model, revision))
-    config = _config(model, revision)
+    file = gguf_path(place)
+    if file is not None:
+        return _shape_of_file(gguf_header(file, where=f"model {place.model!r}"))
+    parts = list(_weight_files(place))
+    config = _config(place)
     if not parts or config is None:
-        return KNOWN.get(model)
+        return KNOWN.get(place.model)
     return _shape(config, sum(map(parameters_in, parts)))
 
 
@@ -101,8 +108,17 @@ def parameters_in(path: Path) -> int:
     return sum(math.prod(entry["shape"]) for entry in header.tensors.values())
 
 
-def _weight_files(model: str, revision: str | None) -> Iterator[Path]:
-    folder = local_folder(model)
+def _shape_of_file(header: GgufHeader) -> ModelShape | None:
+    layers, width = header.number("block_count"), header.number("embedding_length")
+    heads, vocabulary = header.number("attention.head_count"), header.number("vocab_size")
+    if layers is None or width is None or heads is None:
+        return None
+    layers += header.number("decoder_block_count") or 0
+    return ModelShape(header.parameters, layers, width, heads, vocabulary or _TYPICAL_VOCABULARY)
+
+
+def _weight_files(place: Place) -> Iterator[Path]:
+    model, revision, folder = place.model, place.revision, place.path
     if folder is not None:
         yield from sorted(folder.glob("*.safetensors"))
         return
@@ -118,9 +134,9 @@ def _weight_files(model: str, revision: str | None) -> Iterator[Path]:
     yield from (part for part in parts if part is not None) if all(parts) else ()
 
 
-def _config(model: str, revision: str | None) -> Mapping[str, Any] | None:
-    folder = local_folder(model)
-    path = folder / "config.json" if folder is not None else cached_file(model, "config.json", revision)
+def _config(place: Place) -> Mapping[str, Any] | None:
+    folder = place.path
+    path = folder / "config.json" if folder is not None else cached_file(place.model, "config.json", place.revision)
     content = read_json(path) if path is not None and path.is_file() else None
     return content if isinstance(content, dict) else None
 

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
-from rtbench_plugins.hf.identity import Hub, student_fingerprint
+from rtbench_plugins.hf.compute_type import compute_type
+from rtbench_plugins.hf.hub import Hub
+from rtbench_plugins.hf.identity import student_fingerprint
 from rtbench_plugins.hf.memory import PROCESS, MemoryNeed, generation_need, training_need
 from rtbench_plugins.hf.options import (
     RANDOM_CONFIGS,
@@ -20,6 +22,7 @@ from rtbench_plugins.hf.options import (
     gpus_for,
     student_options,
 )
+from rtbench_plugins.hf.places import Place
 from rtbench_plugins.hf.shapes import ModelShape, shape_of, shape_of_config
 from rtbench_plugins.methods.options import plain
 
@@ -37,7 +40,7 @@ from rtbench.api import (
 )
 
 if TYPE_CHECKING:
-    from rtbench_plugins.hf.loading import LoadedModel
+    from rtbench_plugins.hf.loaded import LoadedModel
 
 
 TRAINING: dict[Family, int] = {"decoder": 1, "encoder_decoder": 2}
@@ -88,7 +91,7 @@ class HfStudent(Student):
             plugin=self._plugin,
             name=self.name,
             options=plain(replace(pinned, series=None)),  # the series does not affect how the model is loaded
-            fingerprint=student_fingerprint(self.family, pinned),
+            fingerprint=student_fingerprint(self.family, pinned, self._hub),
             training=TRAINING[self.family],
         )
 
@@ -106,7 +109,8 @@ class HfStudent(Student):
             thinking=None,
             name=self.name,
         )
-        bf16 = self.options.dtype == "bfloat16" or (self.options.dtype is None and _has_bf16(base.device))
+        dtype = self._pinned().dtype
+        bf16 = dtype == "bfloat16" or (dtype is None and _has_bf16(base.device))
         on_gpu = base.device.type == "cuda"
         if _recomputes(self.options, base.model.num_parameters(), on_gpu=on_gpu):
             # The older name is removed in transformers 6.
@@ -125,7 +129,9 @@ class HfStudent(Student):
             keep_after=self.options.resume_seconds,
             tracking=self._tracking,
         )
-        return fine_tune(base, codec, job, computing, identity=student_fingerprint(self.family, self._pinned()))
+        return fine_tune(
+            base, codec, job, computing, identity=student_fingerprint(self.family, self._pinned(), self._hub)
+        )
 
     def engine(self, *, trained: bool) -> str:
         has_weights = trained or self.options.model is not None
@@ -134,16 +140,16 @@ class HfStudent(Student):
         ]
 
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
-        dtype = self.options.dtype or "float32"
-        source = self.options.model if checkpoint is None else str(checkpoint)
-        if (
-            engine_for(self.options, self.family, self._machine, has_weights=source is not None) == "vllm"
-            and source is not None
+        dtype = self._pinned().dtype or "float32"
+        place = self._place if checkpoint is None else Place(str(checkpoint))
+        has_weights = place is not None
+        if place is not None and (
+            engine_for(self.options, self.family, self._machine, has_weights=has_weights) == "vllm"
         ):
-            return self._in_vllm(source, dtype, fingerprint, pinned=checkpoint is None)
+            return self._in_vllm(place, dtype, fingerprint)
         from rtbench_plugins.hf.models import HfModel
 
-        loaded = self._base(corpus, dtype) if checkpoint is None else self._pretrained(str(checkpoint), None, dtype)
+        loaded = self._base(corpus, dtype) if checkpoint is None else self._pretrained(Place(str(checkpoint)), dtype)
         return HfModel(
             loaded,
             fingerprint,
@@ -153,12 +159,14 @@ class HfStudent(Student):
             most_rows=self.options.generation_batch,
         )
 
-    def _in_vllm(self, source: str, dtype: str, fingerprint: str, *, pinned: bool) -> TextModel:
+    def _in_vllm(self, place: Place, dtype: str, fingerprint: str) -> TextModel:
+        from rtbench_plugins.hf.loading import as_folder
         from rtbench_plugins.hf.vllm_engine import VllmModel, VllmOptions
 
+        place = as_folder(place, self._access)
         options = VllmOptions(
-            model=source,
-            revision=self._pinned().revision if pinned else None,
+            model=place.model,
+            revision=place.revision,
             chat_template=self.options.chat_template or False,
             thinking=None,
             engine={"dtype": dtype},
@@ -211,44 +219,49 @@ class HfStudent(Student):
             if stated.get("model_type", defaults["model_type"]) == defaults["model_type"]:
                 stated = defaults | stated
             return shape_of_config(stated, self.options.vocab_size)
-        pinned = self._pinned()
-        assert pinned.model is not None
-        return shape_of(pinned.model, pinned.revision)
+        assert self._place is not None
+        return shape_of(self._place)
 
     def check_base(self) -> None:
-        pinned = self._pinned()
-        if pinned.model is not None:
+        if (place := self._place) is not None:
             vllm = engine_for(self.options, self.family, self._machine, has_weights=True) == "vllm"
-            whose = f"student {self.name!r}"
-            self._hub.check_weights(pinned.model, pinned.revision, self._machine, whose=whose, any_format=vllm)
+            self._hub.check_weights(place, self._machine, whose=f"student {self.name!r}", any_format=vllm)
 
     def _pinned(self) -> StudentOptions:
-        """Return the options with the revision replaced by its commit."""
-        if self.options.model is None:
-            return self.options
-        return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
+        """Return the options with the place of the weights, the revision as a commit, and the data type of this machine."""
+        dtype = self.options.dtype
+        if dtype == "auto":
+            dtype = compute_type(self.options.device, self._machine, self._access.cache)
+        place = self._place
+        if place is None:
+            return replace(self.options, dtype=dtype)
+        return replace(self.options, model=place.model, revision=place.revision, gguf_file=place.gguf_file, dtype=dtype)
+
+    @property
+    def _place(self) -> Place | None:
+        """Return where the base's weights are; None where they are random."""
+        options = self.options
+        return None if options.model is None else self._hub.place(options.model, options.revision, options.gguf_file)
 
     def _base(self, corpus: Sequence[str], dtype: str, *, quantized: bool = False) -> LoadedModel:
         from rtbench_plugins.hf.loading import pick_device, random_base
 
-        if self.options.config is None:
-            assert self.options.model is not None
-            return self._pretrained(self.options.model, self._pinned().revision, dtype, quantized=quantized)
+        if (place := self._place) is not None:
+            return self._pretrained(place, dtype, quantized=quantized)
         return random_base(self.family, self.options, corpus, pick_device(self.options.device), dtype)
 
     def _whole(self) -> LoadedModel:
         """Return the base with its exact weights, in main memory."""
-        assert self.options.model is not None
-        return self._pretrained(self.options.model, self._pinned().revision, "float32", device="cpu")
+        assert self._place is not None
+        return self._pretrained(self._place, "float32", device="cpu")
 
     def _pretrained(
-        self, model: str, revision: str | None, dtype: str, *, quantized: bool = False, device: str | None = None
+        self, place: Place, dtype: str, *, quantized: bool = False, device: str | None = None
     ) -> LoadedModel:
         from rtbench_plugins.hf.loading import pick_device, pretrained
 
         return pretrained(
-            model,
-            revision=revision,
+            place,
             family=self.family,
             dtype=dtype,
             device=pick_device(device or self.options.device),

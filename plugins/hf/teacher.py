@@ -7,8 +7,10 @@ from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
-from rtbench_plugins.hf.identity import Hub, teacher_fingerprint
+from rtbench_plugins.hf.hub import Hub
+from rtbench_plugins.hf.identity import teacher_fingerprint
 from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, teacher_options
+from rtbench_plugins.hf.places import Place
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
 from rtbench_plugins.methods.options import plain
 
@@ -39,9 +41,7 @@ class HfTeacher(Teacher):
     @cached_property
     def family(self) -> Family:  # type: ignore[override]
         """Return the family, from the model's config, which is downloaded if it is not on this machine (the weights are not)."""
-        options = self._pinned()
-        both = self._hub.is_encoder_decoder(options.model, options.revision)
-        return "encoder_decoder" if both else "decoder"
+        return "encoder_decoder" if self._hub.is_encoder_decoder(self._place) else "decoder"
 
     def members(self) -> Sequence[ModelSpec]:
         return (
@@ -50,7 +50,7 @@ class HfTeacher(Teacher):
                 plugin="hf",
                 name=self.name,
                 options=plain(self._pinned()),
-                fingerprint=teacher_fingerprint(self._pinned()),
+                fingerprint=teacher_fingerprint(self._pinned(), self._hub),
             ),
         )
 
@@ -61,8 +61,7 @@ class HfTeacher(Teacher):
         options = self._pinned()
         device = pick_device(options.device)
         loaded = pretrained(
-            options.model,
-            revision=options.revision,
+            self._place,
             family=None,
             dtype=options.dtype or ("auto" if device.type == "cuda" else "float32"),
             device=device,
@@ -84,8 +83,7 @@ class HfTeacher(Teacher):
         )
 
     def check_ready(self) -> None:
-        pinned = self._pinned()
-        self._hub.check_weights(pinned.model, pinned.revision, self._machine, whose=f"teacher {self.name!r}")
+        self._hub.check_weights(self._place, self._machine, whose=f"teacher {self.name!r}")
 
     def resources(self) -> Resources:
         options = self.options
@@ -94,8 +92,13 @@ class HfTeacher(Teacher):
         )
 
     def _pinned(self) -> TeacherOptions:
-        """Return the options with the revision replaced by its commit."""
-        return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
+        """Return the options with the place of the weights, and the revision as a commit."""
+        place = self._place
+        return replace(self.options, model=place.model, revision=place.revision, gguf_file=place.gguf_file)
+
+    @property
+    def _place(self) -> Place:
+        return self._hub.place(self.options.model, self.options.revision, self.options.gguf_file)
 
 
 def hf_teacher(name: str, options: dict[str, Any], services: Services) -> HfTeacher:

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import torch
-from rtbench_plugins.hf.loading import LoadedModel
+from rtbench_plugins.hf.loaded import LoadedModel
 from rtbench_plugins.hf.optimizers import rate_factor
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes

@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from rtbench_plugins.hf.attention import by_products
 from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack, picks_positions
 from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
-from rtbench_plugins.hf.loading import LoadedModel, save, seeded
+from rtbench_plugins.hf.loaded import LoadedModel, save, seeded
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes, Several, process_count
@@ -62,7 +63,8 @@ def fine_tune(base: LoadedModel, codec: Codec, job: TrainJob, computing: Computi
     _check(job)
     several = process_count() > 1
     processes = Several(base.device, bf16=computing.bf16, sharded=computing.sharded) if several else Processes()
-    return _Trainer(base, codec, job, computing, processes, identity).run()
+    with by_products(base.model, bf16=computing.bf16, device=base.device):
+        return _Trainer(base, codec, job, computing, processes, identity).run()
 
 
 class _Trainer:

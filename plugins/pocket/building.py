@@ -29,7 +29,8 @@ def build(size: Size, out: Path, *, seed: int, threads: int, say: Callable[[str]
         BadInputError: the folder has the state of another training.
     """
     import torch
-    from rtbench_plugins.hf.loading import hush_kernels, quiet
+    from rtbench_plugins.hf.loaded import quiet
+    from rtbench_plugins.hf.loading import hush_kernels
     from rtbench_plugins.pocket.pretraining import Pretraining
     from rtbench_plugins.pocket.probes import as_line, run_probes
 
@@ -71,6 +72,7 @@ def load(folder: Path) -> tuple[Any, Any]:
     """
     from rtbench_plugins.hf.loading import pick_device, pretrained
     from rtbench_plugins.hf.options import Access
+    from rtbench_plugins.hf.places import Place
 
     if not (folder / "config.json").is_file():
         raise MissingDataError(
@@ -81,6 +83,6 @@ def load(folder: Path) -> tuple[Any, Any]:
             "the model has no tokenizer.json", where=str(folder), next_step="Save its tokenizer in the same folder."
         )
     loaded = pretrained(
-        str(folder), family="decoder", dtype="float32", device=pick_device("cpu"), access=Access(offline=True)
+        Place(str(folder)), family="decoder", dtype="float32", device=pick_device("cpu"), access=Access(offline=True)
     )
     return loaded.model, loaded.tokenizer

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 import torch
-from rtbench_plugins.hf.loading import seeded
+from rtbench_plugins.hf.loaded import seeded
 from rtbench_plugins.hf.muon import Muon
 from rtbench_plugins.hf.optimizers import split_parameters
 from rtbench_plugins.pocket.corpus import TokenRow, batches, rows

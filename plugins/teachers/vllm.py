@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
-from rtbench_plugins.hf.identity import Hub, weights_fingerprint
+from rtbench_plugins.hf.hub import Hub
+from rtbench_plugins.hf.identity import weights_fingerprint
 from rtbench_plugins.hf.options import Access, access
+from rtbench_plugins.hf.places import Place
 from rtbench_plugins.hf.vllm_engine import VllmModel, VllmOptions
 from rtbench_plugins.methods.formats import TEACHER_FORMATS, check_asking, learns_from
 from rtbench_plugins.methods.options import plain
@@ -46,6 +48,7 @@ class VllmTeacher(Teacher):
         self.max_new_tokens = options.max_new_tokens
         self.learns_from = learns_from(options.format, options.rationale)
         self._machine = machine
+        self._access = access
         self._hub = Hub(access)
 
     def members(self) -> Sequence[ModelSpec]:
@@ -56,7 +59,7 @@ class VllmTeacher(Teacher):
         options = self._pinned()
         stated = plain(options)
         counted = {key: stated.get(key) for key in ("chat_template", "thinking", "engine")}
-        weights = weights_fingerprint(options.model, options.revision)
+        weights = weights_fingerprint(self._place, self._hub)
         fingerprint = f"vllm-{content_key('vllm', weights, counted)}"
         return (ModelSpec(role="teacher", plugin="vllm", name=self.name, options=stated, fingerprint=fingerprint),)
 
@@ -66,19 +69,26 @@ class VllmTeacher(Teacher):
         Raises:
             MissingExtraError: vLLM is not installed.
         """
-        return VllmModel(member.fingerprint, self._pinned(), where=f"teacher {self.name!r}")
+        from rtbench_plugins.hf.loading import as_folder
+
+        place = as_folder(self._place, self._access)
+        options = replace(self.options, model=place.model, revision=place.revision)
+        return VllmModel(member.fingerprint, options, where=f"teacher {self.name!r}")
 
     def check_ready(self) -> None:
-        pinned, whose = self._pinned(), f"teacher {self.name!r}"
-        self._hub.check_weights(pinned.model, pinned.revision, self._machine, whose=whose, any_format=True)
+        self._hub.check_weights(self._place, self._machine, whose=f"teacher {self.name!r}", any_format=True)
 
     def resources(self) -> Resources:
         options = self.options
         return Resources(cpus=options.cpus, gpus=options.gpus, memory_gb=options.memory_gb, lane="vllm")
 
     def _pinned(self) -> VllmOptions:
-        """Return the options with the revision replaced by its commit."""
-        return replace(self.options, revision=self._hub.commit(self.options.model, self.options.revision))
+        """Return the options with the place of the weights, and the revision as a commit."""
+        return replace(self.options, model=self._place.model, revision=self._place.revision)
+
+    @property
+    def _place(self) -> Place:
+        return self._hub.place(self.options.model, self.options.revision)
 
 
 def vllm_teacher(name: str, options: dict[str, Any], services: Services) -> VllmTeacher:

@@ -101,7 +101,8 @@ class Tiny:
 
     def folder(self, family: str, path: Path, **config: object) -> Path:
         """A model folder as a user would have one: a base saved with save_pretrained; ``config``: what is otherwise."""
-        from rtbench_plugins.hf.loading import pick_device, random_base, save
+        from rtbench_plugins.hf.loaded import save
+        from rtbench_plugins.hf.loading import pick_device, random_base
         from rtbench_plugins.hf.options import StudentOptions
 
         options = StudentOptions(config=TINY[family] | config, vocab_size=400)

@@ -78,7 +78,8 @@ class FakeModel:
 
 
 def answer(tiny, text, *, thinking=("<think>", "</think>"), chat=None, template=None, **sampling):
-    from rtbench_plugins.hf.loading import LoadedModel, random_base
+    from rtbench_plugins.hf.loaded import LoadedModel
+    from rtbench_plugins.hf.loading import random_base
     from rtbench_plugins.hf.models import HfModel
 
     base = random_base("decoder", tiny.student("decoder").options, tiny.corpus, torch.device("cpu"))

@@ -37,7 +37,8 @@ recipe: {{epochs: 1}}
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    from rtbench_plugins.hf.loading import pick_device, random_base, save
+    from rtbench_plugins.hf.loaded import save
+    from rtbench_plugins.hf.loading import pick_device, random_base
     from rtbench_plugins.hf.options import StudentOptions
 
     folder = tmp_path_factory.mktemp("model")

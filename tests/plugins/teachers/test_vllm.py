@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 from msgspec.structs import replace
+from rtbench_plugins.hf.places import Place
 from rtbench_plugins.hf.students import causal_student
 from rtbench_plugins.teachers.vllm import vllm_teacher
 
@@ -146,7 +147,7 @@ def test_greedy_has_no_seed_and_base_models_no_template() -> None:
 
 @pytest.mark.usefixtures("vllm")
 def test_the_commit_that_identifies_a_teacher_is_the_one_that_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench_plugins.hf.identity.pinned_revision", lambda model, revision, offline: COMMIT)
+    monkeypatch.setattr("rtbench_plugins.hf.hub.found", lambda model, *_, **__: Place(model, COMMIT, source="hub"))
     teacher = vllm_teacher("v", {"model": "m", "revision": "main"}, session())
     (member,) = teacher.members()
     assert member.options["revision"] == COMMIT

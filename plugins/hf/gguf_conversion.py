@@ -1,0 +1,117 @@
+"""Conversion of GGUF files to folders of safetensors, once per file. Imports torch."""
+
+from __future__ import annotations
+
+import importlib.util
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from rtbench_plugins.hf.gguf import ENCODER_DECODERS, GgufHeader, gguf_digest, gguf_header
+
+from rtbench.api import BadInputError, Family, MissingExtraError, locked
+
+VERSION = 1
+"""Version of the conversion; increase it when its result changes."""
+_DIGITS = r"\p{N}"
+_GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+_CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_MODERN = _CONTRACTIONS + r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+_SPLITS: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("gpt-2", "phi-2", "gigachat", "mellum", "mpt", "olmo"): (_GPT2,),
+    ("smollm", "starcoder", "refact", "command-r", "codeshell", "exaone", "minerva-7b"): (_DIGITS, _GPT2),
+    ("llama3", "llama-v3", "llama-bpe", "falcon3", "pixtral", "lfm2", "dbrx", "smaug-bpe"): (_MODERN % "{1,3}",),
+    ("qwen2", "deepseek-r1-qwen", "stablelm2", "hunyuan", "megrez"): (_MODERN % "",),
+}
+"""Patterns by which a byte-level tokenizer splits texts, one after the other, by the names in ``tokenizer.ggml.pre``
+(llama.cpp, src/llama-vocab.cpp). transformers reads neither the name nor the patterns."""
+
+
+def converted(path: Path, cache: Path | None) -> Path:
+    """Return the folder with a GGUF file's weights in float32, its tokenizer and its chat template.
+
+    It is made once per file, and found by the file's digest afterwards.
+
+    Args:
+        path: of the file.
+        cache: folder for converted models; None: a folder for temporary files.
+
+    Raises:
+        MissingExtraError: a package for the conversion is missing.
+        BadInputError: the file cannot be read, or has an architecture or tokenizer that is not known.
+    """
+    where = f"model {str(path)!r}"
+    root = (cache or Path(tempfile.gettempdir()) / "rtbench") / "gguf"
+    folder = root / f"{gguf_digest(path)[:32]}-{VERSION}"
+    if folder.is_dir():
+        return folder
+    header = gguf_header(path, where=where)
+    root.mkdir(parents=True, exist_ok=True)
+    with locked(root / f".{folder.name}.lock"):
+        if folder.is_dir():  # another process was faster
+            return folder
+        _convert(path, header, folder, where)
+    return folder
+
+
+def _convert(path: Path, header: GgufHeader, folder: Path, where: str) -> None:
+    from rtbench_plugins.hf.loaded import LoadedModel, explained, quiet, save
+    from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoTokenizer
+
+    if importlib.util.find_spec("accelerate") is None:  # transformers loads GGUF through it
+        raise MissingExtraError.of("accelerate", "gguf")
+    auto = AutoModelForSeq2SeqLM if header.architecture in ENCODER_DECODERS else AutoModelForCausalLM
+    with explained(str(path), is_folder=True), quiet():
+        tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
+        _split_as_stated(tokenizer, header, where)
+        model, info = auto.from_pretrained(
+            str(path.parent), gguf_file=path.name, dtype=torch.float32, output_loading_info=True
+        )
+        absent = set(info["missing_keys"]) - set(getattr(model, "_tied_weights_keys", None) or ())
+        if absent or info["mismatched_keys"]:
+            names = ", ".join(sorted(map(str, absent | set(info["mismatched_keys"])))[:3])
+            raise BadInputError(
+                f"the file lacks weights that transformers expects of {header.architecture!r} ({names})",
+                where=where,
+                next_step="Use the model's safetensors.",
+            )
+        family: Family = "encoder_decoder" if header.architecture in ENCODER_DECODERS else "decoder"
+        save(LoadedModel(_unquantized(model), tokenizer, family, model.device), folder)
+
+
+def _unquantized(model: Any) -> Any:
+    """Return the model as one that was never quantized, since transformers does not save a quantized model."""
+    config = model.config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
+    plain = type(model)(config)
+    plain.load_state_dict(model.state_dict(), assign=True)
+    plain.generation_config = model.generation_config
+    return plain
+
+
+def _split_as_stated(tokenizer: Any, header: GgufHeader, where: str) -> None:
+    """Make a byte-level tokenizer split texts as the file states.
+
+    Raises:
+        BadInputError: the file names patterns that are not known.
+    """
+    stated = header.facts.get("tokenizer.ggml.pre")
+    if header.facts.get("tokenizer.ggml.model") != "gpt2" or stated in {None, "default"}:
+        return
+    from tokenizers import Regex, pre_tokenizers
+
+    patterns = next((patterns for names, patterns in _SPLITS.items() if stated in names), None)
+    if patterns is None:
+        raise BadInputError(
+            f"its tokenizer splits texts by the patterns {stated!r}, which are not known here",
+            where=where,
+            next_step="Use the model's safetensors.",
+        )
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            *(pre_tokenizers.Split(Regex(pattern), behavior="isolated") for pattern in patterns),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
