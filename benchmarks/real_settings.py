@@ -26,10 +26,9 @@ TEACHERS = {
     ),
 }  # fmt: skip
 TRIALS = [
-    ("multiarith", "eight", 1e-4, 200), ("multiarith", "eight", 3e-4, 200), ("multiarith", "one", 1e-4, 200),
-    ("multiarith", "one", 3e-4, 200), ("svamp", "one", 1e-4, 200), ("svamp", "one", 3e-4, 200),
+    ("multiarith", "eight", 1e-4, 200), ("multiarith", "eight", 3e-4, 200),
     ("multiarith", "answer", 1e-4, 200), ("multiarith", "answer", 3e-4, 200),
-    ("multiarith", "eight", 3e-4, 400), ("multiarith", "one", 3e-4, 400),
+    ("multiarith", "one", 1e-4, 200), ("multiarith", "one", 3e-4, 200),
 ]  # fmt: skip
 """Task, source of the labels (rationales of one or eight teachers, or the answers), learning rate and steps."""
 ANSWER_TOKENS = 160

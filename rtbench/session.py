@@ -218,7 +218,7 @@ class Session:
 
     def machine_facts(self) -> dict[str, str]:
         """Return facts about this machine from plugins, by name."""
-        return {name: fact for facts in self._values(self.plugins.machine_facts()) for name, fact in facts.items()}
+        return {name: fact for facts in self._values(self.plugins.machine_facts(self)) for name, fact in facts.items()}
 
     def _values(self, results: HookResults) -> list[Any]:
         """Return the results of a hook, and warn about plugins that failed."""

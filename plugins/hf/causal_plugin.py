@@ -6,7 +6,15 @@ which needs no download.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rtbench_plugins.hf.places import MODELS
+
 from rtbench.api import Register, hookimpl
+
+if TYPE_CHECKING:
+    from rtbench.api import Services
 
 _TARGET = "rtbench_plugins.hf.students:causal_student"
 _PINNED = {
@@ -55,8 +63,11 @@ def rtbench_register_students(register: Register) -> None:
 
 
 @hookimpl
-def rtbench_machine_facts() -> dict[str, str]:
-    """Return the default generation engine of students, by the same rule that students use."""
+def rtbench_machine_facts(services: Services) -> dict[str, str]:
+    """Return the default generation engine, what ``dtype: auto`` stands for, and the presets whose weights are here.
+
+    All are found by the rules that students use.
+    """
     from rtbench_plugins.hf.options import StudentOptions, engine_for
 
     from rtbench.api import here
@@ -66,4 +77,36 @@ def rtbench_machine_facts() -> dict[str, str]:
         "own": "built-in, because vLLM or a GPU is missing",
         "vllm": "vLLM for causal models with weights, built-in for all others",
     }
-    return {"generation engine": in_words[engine]}
+    return {
+        "generation engine": in_words[engine],
+        "compute type": _compute_type(services),
+        "student weights on this machine": "; ".join(_local_presets()) or f"none (hub cache, {MODELS}, packages)",
+    }
+
+
+def _compute_type(services: Services) -> str:
+    """Return what ``dtype: auto`` stands for, with the measurement."""
+    from rtbench_plugins.hf.compute_type import compute_type, speed
+
+    chosen = compute_type(None, services.machine, services.files.cache_dir)
+    if services.machine.gpus:
+        return chosen
+    measured = speed(services.files.cache_dir)
+    return f"{chosen} (matrix products: {measured.bfloat16:.0f} GFLOP/s in bfloat16, {measured.float32:.0f} in float32)"
+
+
+def _local_presets() -> Iterator[str]:
+    """Yield each preset whose weights are on this machine, with the place that students would take them from."""
+    from rtbench_plugins.hf.hub import found
+
+    from rtbench.api import RtbenchError
+
+    pinned = {name: (model, revision) for name, (model, revision, _) in _PINNED.items()}
+    unpinned = {name: (model, None) for name, (model, _) in {**_MODERN, **_INSTRUCT}.items()}
+    for name, (model, revision) in {**pinned, **unpinned}.items():
+        try:
+            place = found(model, revision, None, offline=True)
+        except RtbenchError:
+            continue
+        if place.source != "hub":
+            yield f"{name} ({place.source})"

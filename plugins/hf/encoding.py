@@ -17,6 +17,10 @@ _ANCHOR = 4
 """Number of prompt tokens decoded together with a completion, since some tokenizers drop a text's first space."""
 
 
+_PROBE = "Answer"
+"""An answer, to find what a chat template puts after it."""
+
+
 @dataclass(frozen=True)
 class EncodedRow:
     """A training row in tokens.
@@ -79,7 +83,8 @@ class Codec:
             )
         if tokenizer.eos_token_id is None:
             raise BadInputError("its tokenizer has no end-of-sequence token", where=f"model {name!r}")
-        self.end: int = tokenizer.eos_token_id
+        self.end: int = self._end_of_turn() if self.chat else tokenizer.eos_token_id
+        """Token that ends a completion: in a chat template, the one that ends the model's turn."""
         self.pad: int = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.limit = position_limit(config)
         kept = set(tokenizer.convert_tokens_to_ids(list(thinking))) if thinking else set()
@@ -88,20 +93,18 @@ class Codec:
     def prompt_ids(self, prompts: Sequence[str]) -> list[list[int]]:
         """Return the tokens of prompts; each list has at least one token."""
         if self.chat:
-            prompts = [
-                self.tokenizer.apply_chat_template(
-                    [{"role": "user", "content": prompt}], add_generation_prompt=True, tokenize=False
-                )
-                for prompt in prompts
-            ]
+            prompts = [self._turns(prompt) for prompt in prompts]
         start = self.tokenizer.bos_token_id
         empty: list[int] = [self.end if start is None else start]
         encoded = self._encode(prompts, special=not self.chat)
         return [ids or list(empty) for ids in encoded]
 
     def label_ids(self, labels: Sequence[str]) -> list[list[int]]:
-        """Return the tokens of labels, without the end mark."""
-        return self._encode(labels, special=False)
+        """Return the tokens of labels, without the end mark.
+
+        A label's leading spaces separate it from a prompt. In a chat template, the template does that.
+        """
+        return self._encode([label.lstrip(" ") for label in labels] if self.chat else labels, special=False)
 
     def written(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> DecodedText:
         """Return the text of generated tokens without special tokens, cut before the first stop string, without thinking."""
@@ -118,6 +121,20 @@ class Codec:
         window = max(len(mark.encode()) for mark in stop) + _ANCHOR
         tail = self._decode(ids[-window:])
         return any(mark in tail for mark in stop) and self.written(ids, prompt, stop).stopped
+
+    def _turns(self, prompt: str, answer: str | None = None) -> str:
+        """Return a prompt in the chat template, up to the beginning of the answer, or with an answer."""
+        turns = [{"role": "user", "content": prompt}]
+        turns += [] if answer is None else [{"role": "assistant", "content": answer}]
+        text: str = self.tokenizer.apply_chat_template(turns, add_generation_prompt=answer is None, tokenize=False)
+        return text
+
+    def _end_of_turn(self) -> int:
+        """Return the first special token after an answer in the chat template; the tokenizer's end mark if there is none."""
+        whole = self._turns("Question", _PROBE)
+        (after,) = self._encode([whole.rpartition(_PROBE)[2]], special=False)
+        special = set(self.tokenizer.all_special_ids) | set(self.tokenizer.added_tokens_decoder)
+        return next((token for token in after if token in special), self.tokenizer.eos_token_id)
 
     def _encode(self, texts: Sequence[str], *, special: bool) -> list[list[int]]:
         if not texts:

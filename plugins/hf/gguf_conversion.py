@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -62,7 +64,8 @@ def _convert(path: Path, header: GgufHeader, folder: Path, where: str) -> None:
     if importlib.util.find_spec("accelerate") is None:  # transformers loads GGUF through it
         raise MissingExtraError.of("accelerate", "gguf")
     auto = AutoModelForSeq2SeqLM if header.architecture in ENCODER_DECODERS else AutoModelForCausalLM
-    with explained(str(path), is_folder=True), quiet():
+    # transformers draws a progress bar for this conversion even where it was told not to.
+    with explained(str(path), is_folder=True), quiet(), contextlib.redirect_stderr(io.StringIO()):
         tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
         _split_as_stated(tokenizer, header, where)
         model, info = auto.from_pretrained(

@@ -10,7 +10,7 @@ from rtbench_plugins.hf.hub import Hub
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, StudentOptions, TeacherOptions
 from rtbench_plugins.hf.places import Place
 
-from rtbench.api import BadInputError, Family, content_key, file_digest
+from rtbench.api import Family, MissingDataError, content_key, file_digest
 
 TOKENIZER_RECIPE = 1
 """Version of :func:`rtbench_plugins.hf.tokenizer.train_tokenizer`; increase it when its result changes."""
@@ -64,8 +64,8 @@ def weights_fingerprint(place: Place, hub: Hub) -> str:
     ``ID@COMMIT`` of a hub id.
 
     Raises:
-        BadInputError: the folder has no config, or no safetensors.
-        MissingDataError: the model is not on this machine, and the hub must not or cannot be asked.
+        MissingDataError: the folder has no config, or no safetensors; or the model is not on this machine, and the hub
+            must not or cannot be asked.
     """
     folder = place.path
     if place.gguf_file is not None or (folder is not None and folder.is_file()):
@@ -75,11 +75,11 @@ def weights_fingerprint(place: Place, hub: Hub) -> str:
         assert _COMMIT.fullmatch(place.revision), "a hub id is identified by its commit"
         return f"{place.model}@{place.revision}"
     if not (folder / "config.json").is_file():
-        raise BadInputError(
+        raise MissingDataError(
             "no config.json: this is not a model folder", where=str(folder), next_step=_named_file(folder)
         )
     if not any(folder.glob("*.safetensors")):
-        raise BadInputError(
+        raise MissingDataError(
             "no *.safetensors; other formats can run code when loaded, so they are not read",
             where=str(folder),
             next_step=_named_file(folder) or "Convert it: load it with transformers and call save_pretrained().",

@@ -25,6 +25,19 @@ class LoadedModel:
     """Returns the model to save; None: save ``model`` itself."""
 
 
+def stops_at(base: LoadedModel, end: int) -> None:
+    """Make a token the end mark of a model and its tokenizer, so that every program that opens its checkpoint stops there.
+
+    It changes something only where a chat template ends turns with another token than the tokenizer's end mark.
+    """
+    if base.tokenizer.eos_token_id == end:
+        return
+    before = {end, base.tokenizer.eos_token_id}
+    base.tokenizer.eos_token = base.tokenizer.convert_ids_to_tokens(end)
+    if base.model.generation_config is not None:
+        base.model.generation_config.eos_token_id = sorted(before)
+
+
 def save(base: LoadedModel, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
     """Write weights (safetensors), config and tokenizer atomically: a reader sees all files or none.
 

@@ -51,7 +51,7 @@ class HfModel(TextModel):
         self._codec = Codec(
             loaded.tokenizer, loaded.model.config, loaded.family, chat=chat, thinking=thinking, name=name
         )
-        self._ends = _end_tokens(loaded)
+        self._ends = _end_tokens(loaded) | {self._codec.end}
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions as they finish.

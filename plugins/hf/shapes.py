@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from rtbench_plugins.hf.hub import cached_file, gguf_path
 from rtbench_plugins.hf.places import Place
 from rtbench_plugins.hf.weights import DamagedFileError, header_of
 
-from rtbench.api import read_json
+from rtbench.api import BadInputError, MissingExtraError, read_json
 
 _TYPICAL_VOCABULARY = 50_000
 """Size of a vocabulary that a GGUF file does not state as a number."""
@@ -42,11 +43,14 @@ def shape_of(place: Place) -> ModelShape | None:
     machine, it is the shape in :data:`KNOWN`.
 
     Returns:
-        None for other models that are not on this machine, and where the config has other names for the numbers.
+        None for other models that are not on this machine or damaged, and where the config has other names for the
+        numbers.
     """
     file = gguf_path(place)
     if file is not None:
-        return _shape_of_file(gguf_header(file, where=f"model {place.model!r}"))
+        with contextlib.suppress(BadInputError, MissingExtraError):  # the check before the run says what is wrong
+            return _shape_of_file(gguf_header(file, where=f"model {place.model!r}"))
+        return None
     parts = list(_weight_files(place))
     config = _config(place)
     if not parts or config is None:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 TRAINING: dict[Family, int] = {"decoder": 1, "encoder_decoder": 2}
-"""Version of the training procedure of each family (:attr:`ModelSpec.training`)."""
+"""Version of the training procedure of each family (:attr:`ModelSpec.training`); with a chat template, one more."""
 LARGE = 10**9
 """Number of parameters from which on activations are recomputed on a GPU, unless the options say otherwise."""
 
@@ -92,11 +92,12 @@ class HfStudent(Student):
             name=self.name,
             options=plain(replace(pinned, series=None)),  # the series does not affect how the model is loaded
             fingerprint=student_fingerprint(self.family, pinned, self._hub),
-            training=TRAINING[self.family],
+            training=TRAINING[self.family] + (1 if self.options.chat_template else 0),
         )
 
     def train(self, job: TrainJob) -> TrainReport:
         from rtbench_plugins.hf.encoding import Codec
+        from rtbench_plugins.hf.loaded import stops_at
         from rtbench_plugins.hf.training import Computing, fine_tune
 
         quantized = self.options.lora is not None and self.options.lora.quantize is not None
@@ -109,6 +110,7 @@ class HfStudent(Student):
             thinking=None,
             name=self.name,
         )
+        stops_at(base, codec.end)
         dtype = self._pinned().dtype
         bf16 = dtype == "bfloat16" or (dtype is None and _has_bf16(base.device))
         on_gpu = base.device.type == "cuda"

@@ -17,6 +17,7 @@ from rtbench_plugins.hf.attention import by_products
 from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack, picks_positions
 from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loaded import LoadedModel, save, seeded
+from rtbench_plugins.hf.loading import return_memory
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes, Several, process_count
@@ -25,6 +26,9 @@ from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, lo
 from torch.nn import functional
 
 from rtbench.api import BadInputError, StepFailedError, TrainJob, TrainReport, content_key, derived_seed
+
+_RETURN_STEPS = 40
+"""Number of steps after which unused memory is returned to the system. That takes as long as a step of a large model."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +172,8 @@ class _Trainer:
                 steps += 1
                 self.trackers.step(steps, part, supervised)
                 self.job.progress(steps, self.total, "steps")
+                if steps % _RETURN_STEPS == 0:
+                    return_memory()
                 if steps == self.total:
                     break
         self.model.eval()

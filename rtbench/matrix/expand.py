@@ -26,7 +26,7 @@ def expand(matrix: ResolvedMatrix) -> Iterator[tuple[Cell, str | None]]:
                 yield cell, reason
             elif settings[cell.name] != _used(cell):
                 raise BadInputError(
-                    f"cell {cell.name} is in two blocks with different recipes or curators",
+                    f"cell {cell.name} is in two blocks with different recipes, curators or wordings",
                     where=f"matrix {matrix.name}",
                     next_step="Use two matrices, or give the student or teacher different names in the two blocks.",
                 )
@@ -50,8 +50,8 @@ def _missing(matrix: ResolvedMatrix) -> str:
 def _used(cell: Cell) -> object:
     """Return the settings that a cell uses. Two cells of the same name must agree on them."""
     if cell.trains:
-        return (cell.recipe, cell.curators if cell.teacher else ())
-    return cell.recipe.max_new_tokens if cell.student else None
+        return (cell.task, cell.recipe, cell.curators if cell.teacher else ())
+    return (cell.task, cell.recipe.max_new_tokens if cell.student else None)
 
 
 class _Expansion:

@@ -82,6 +82,8 @@ def apply_overrides(
         blocks = cut(blocks)
     if by.split is not None:
         blocks = [replace(block, splits=None) for block in blocks]
+    if by.variant is not None:
+        blocks = [replace(block, variant=by.variant) for block in blocks]
     if by.seeds is not None:
         blocks = [replace(block, seeds=list(by.seeds)) for block in blocks]
     if not blocks:

@@ -195,15 +195,15 @@ class _Resolver:
             BadInputError, UnknownNameError: no task has one of them, or knobs are wrong.
         """
         where = "--variant, or `variant:` of the matrix"
-        variant = self.file.variant
-        if variant is not None and (setting := setting_of(variant)) is not None:
-            raise BadInputError(
-                f"{variant} is not a wording of the data",
-                where=where,
-                next_step=f"Use `--source twin --seeds {setting.seed}`"
-                + (", and `knobs:` in the matrix." if setting.knobs or setting.ood_knobs else "."),
-            )
-        if variant is not None:
+        for variant in {self.file.variant, *(block.variant for block in self.matrix.blocks)} - {None}:
+            assert variant is not None
+            if (setting := setting_of(variant)) is not None:
+                raise BadInputError(
+                    f"{variant} is not a wording of the data",
+                    where=where,
+                    next_step=f"Use `--source twin --seeds {setting.seed}`"
+                    + (", and `knobs:` in the matrix." if setting.knobs or setting.ood_knobs else "."),
+                )
             self._check_known("variant", variant, where)
         for split in {self.file.split}.union(*(block.splits or () for block in self.matrix.blocks)):
             self._check_known("split", split, "--split, or `split:` of the matrix")
@@ -250,7 +250,7 @@ class _Resolver:
         methods = self._methods(block)
         names = block.tasks or self.services.registry("tasks").names()
         return ResolvedBlock(
-            tasks=tuple(self._task(name, places, seeds) for name in names),
+            tasks=tuple(self._task(name, block.variant, places, seeds) for name in names),
             methods=tuple(methods),
             teachers=tuple(teachers),
             students=tuple(students),
@@ -271,7 +271,7 @@ class _Resolver:
             raise BadInputError(
                 "a block has no methods", where=self.where, next_step="Add `methods:` (`rtbench plugins` lists them)."
             )
-        if self.file.teacher_rows and any(method.uses_teacher for method in methods):
+        if block.teacher_rows is not False and any(method.uses_teacher for method in methods):
             for entry in self.services.registry("methods"):
                 if entry.options.get("measures_teachers"):
                     self.methods[entry.name] = self.services.method(entry.name, where=self.where)
@@ -282,9 +282,9 @@ class _Resolver:
         teacher = self.services.teacher(entry.use, entry.name, entry.options)
         return ResolvedTeacher(entry, teacher, _is_pool(teacher))
 
-    def _task(self, name: str, places: list[DataPlace], seeds: tuple[int, ...]) -> ResolvedTask:
+    def _task(self, name: str, variant: str | None, places: list[DataPlace], seeds: tuple[int, ...]) -> ResolvedTask:
         task = self.services.task(name, where=self.where)
-        data = {place: self._resolved_data(task, *place) for place in places}
+        data = {place: self._resolved_data(task, variant, *place) for place in places}
         if not self._twins:  # all seeds have the same questions
             data = {(split, seed, fold): data[split, first, fold] for split, first, fold in places for seed in seeds}
         extractors = tuple((known, task.extractor_key(known)) for known in task.info.extractors)
@@ -305,8 +305,8 @@ class _Resolver:
     def _twins(self) -> bool:
         return self.file.source == "twin"
 
-    def _resolved_data(self, task: Task, split: str, seed: int, fold: Fold) -> ResolvedData:
-        variant = self._twin_variant(task, seed) if self._twins else self._wording(task)
+    def _resolved_data(self, task: Task, wanted: str | None, split: str, seed: int, fold: Fold) -> ResolvedData:
+        variant = self._twin_variant(task, seed) if self._twins else _wording(task, wanted)
         key = (task.info.name, variant, split, fold)
         if key not in self._data:
             self._data[key] = self._look_up(task, variant, split, fold)
@@ -321,11 +321,6 @@ class _Resolver:
             twin.changed(self.file.knobs.get(name, {}), where=f"{self.where}, knobs: {name}"),
             twin.changed(self.file.ood_knobs.get(name, {}), where=f"{self.where}, ood_knobs: {name}", harder=True),
         )
-
-    def _wording(self, task: Task) -> str:
-        """Return the wording of a task: the requested one where the task has it, otherwise its first one."""
-        wanted = self.file.variant
-        return wanted if wanted is not None and wanted in task.info.variants else task.info.variants[0]
 
     def _look_up(self, task: Task, variant: str, split: str, fold: Fold) -> ResolvedData:
         name = task.info.name
@@ -359,3 +354,8 @@ def _is_pool(teacher: Teacher) -> bool:
         return len(teacher.members()) > 1
     except MissingDataError:  # its cells give the reason
         return False
+
+
+def _wording(task: Task, wanted: str | None) -> str:
+    """Return the wording of a task: the requested one where the task has it, otherwise its first one."""
+    return wanted if wanted is not None and wanted in task.info.variants else task.info.variants[0]

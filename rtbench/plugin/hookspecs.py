@@ -115,5 +115,5 @@ def rtbench_reference_rows(tasks: Sequence[str]) -> Iterable[LeaderboardRow] | N
 
 
 @hookspec
-def rtbench_machine_facts() -> dict[str, str] | None:
+def rtbench_machine_facts(services: Services) -> dict[str, str] | None:
     """Return facts about this machine for ``rtbench doctor`` to show, by name, or None."""

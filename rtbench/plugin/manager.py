@@ -156,9 +156,9 @@ class PluginManager:
         """
         return [row for rows in self._call_all("rtbench_reference_rows", tasks=tasks) for row in rows]
 
-    def machine_facts(self) -> HookResults:
+    def machine_facts(self, services: Services) -> HookResults:
         """Return facts about this machine for ``rtbench doctor``, by name."""
-        return self._call_each("rtbench_machine_facts", returns=dict)
+        return self._call_each("rtbench_machine_facts", returns=dict, services=services)
 
     def _call_all(self, hook: str, **arguments: Any) -> list[Any]:
         """Call a hook and return the plugins' results; raise the first plugin's error, if any."""

@@ -47,6 +47,10 @@ class Block(Record, frozen=True, omit_defaults=True):
     splits: list[str] | None = None
     """Splits of upstream data; None: the matrix's ``split`` only."""
     folds: list[TestFold] | None = None
+    variant: str | None = None
+    """Wording of upstream data; None: the matrix's, else each task's first."""
+    teacher_rows: bool | None = None
+    """Whether to measure each teacher on the test fold; None: yes."""
     curators: list[str | dict[str, Any]] | None = None
     recipe: dict[str, Any] | None = None
     temperature: Temperature | None = None
@@ -60,15 +64,11 @@ class MatrixFile(Block, frozen=True, omit_defaults=True):
     description: str = ""
     source: Source = "upstream"
     """``twin``: each seed has its own questions, folds and teacher's draws."""
-    variant: str | None = None
-    """Wording of upstream data; None: each task's first."""
     split: str = "default"
     extractor: str | None = None
     """Extractor that the leaderboard shows; all of a task's extractors are computed. None: the task's own choice."""
     demonstrations: str = "own"
     """Source of the few-shot demonstrations: one of :attr:`TaskInfo.demonstrations`."""
-    teacher_rows: bool = True
-    """Whether to measure each teacher on the test fold."""
     teacher_draws: Literal["shared", "per-seed"] = "shared"
     """Whether all seeds share the sampled rationales, or each seed draws (and pays for) its own."""
     limit: Limit | None = None

@@ -16,6 +16,7 @@ from rtbench.schema.completions import Completion
 from rtbench.schema.prompts import PromptFormat, Template
 from rtbench.scoring.filters import INVALID
 from tests.helpers.cli import DATA, ROOT, MakeCli
+from tests.helpers.gguf_files import write_llama
 
 NAMES = sorted(path.parent.name for path in (ROOT / "tasks").glob("*/task.yaml"))
 ONE_OF_EACH = ("multiarith", "date_understanding", "coin_flip", "last_letter_concatenation")
@@ -193,6 +194,9 @@ STUDENTS = {
         ("hf-causal", "fine-tune-cot", {"epochs": 2, "max_new_tokens": 96}),
         # Of an encoder-decoder lm-eval lets a text become longer by the prompt's length: these end before.
         ("hf-seq2seq", "fine-tune", {"epochs": 4, "max_new_tokens": 8}),
+        ("gguf", "fine-tune", {"epochs": 4, "max_new_tokens": 8}),
+        # Its template ends turns with another token than the tokenizer's end mark.
+        ("gguf-chat", "fine-tune-cot", {"epochs": 2, "max_new_tokens": 96}),
     ],
 )
 def test_a_trained_student_gets_the_same_score_from_lm_eval(
@@ -206,7 +210,8 @@ def test_a_trained_student_gets_the_same_score_from_lm_eval(
 ) -> None:
     """Trained by us, on gold answers or recorded rationales, then asked by lm-eval: the same texts, answers and accuracy."""
     cli = make_cli(data=data_dir)
-    student = {"name": "small", "use": plugin, "vocab_size": 500, "config": STUDENTS[plugin]}
+    student = _student(plugin, tmp_path, data_dir)
+    monkeypatch.setenv("RTBENCH_CACHE", str(tmp_path / "cache"))
     matrix = {
         "name": "one", "tasks": ["coin_flip"], "methods": [method], "students": [student],
         "recipe": {"learning_rate": 2e-3, "selection": "last"} | recipe,
@@ -229,6 +234,7 @@ def test_a_trained_student_gets_the_same_score_from_lm_eval(
         model_args=f"pretrained={checkpoint},device=cpu",
         tasks=["rtbench_coin_flip"],
         task_manager=TaskManager(include_defaults=False, include_path=str(cli.folder / "theirs")),
+        apply_chat_template="--apply_chat_template" in said,
         bootstrap_iters=0,
         log_samples=True,
     )
@@ -238,7 +244,8 @@ def test_a_trained_student_gets_the_same_score_from_lm_eval(
     mine = {(one["filter"], one["doc_id"]): one for one in map(json.loads, path.read_text().splitlines())}
     for one in theirs["samples"]["rtbench_coin_flip"]:
         expected = mine[one["filter"], one["doc_id"]]
-        assert one["arguments"][0][0] == expected["arguments"]["gen_args_0"]["arg_0"]
+        sent = expected["arguments"]["gen_args_0"]["arg_0"]
+        assert (sent in one["arguments"][0][0]) if plugin == "gguf-chat" else (sent == one["arguments"][0][0])
         assert one["resps"][0][0].strip() == expected["resps"][0][0].strip()
         assert str(one["filtered_resps"][0]) == expected["filtered_resps"][0]
         assert one["exact_match"] == expected["exact_match"]
@@ -248,6 +255,16 @@ def test_a_trained_student_gets_the_same_score_from_lm_eval(
     if recipe.get("selection") == "best-test":
         assert "/epoch-" in checkpoint
     assert method == "fine-tune-cot" or max(scores.values()) > 0
+
+
+def _student(plugin: str, folder: Path, data_dir: Path) -> dict[str, object]:
+    if plugin in STUDENTS:
+        return {"name": "small", "use": plugin, "vocab_size": 500, "config": STUDENTS[plugin]}
+    lines = (data_dir / "datasets" / "coin_flip.jsonl").read_text().splitlines()
+    corpus = [json.loads(line)["question"] for line in lines]
+    write_llama(folder / "small.gguf", [*corpus, "yes no -->"] * 3, end=0 if plugin == "gguf-chat" else 2)
+    model = str(folder / "small.gguf")
+    return {"name": "small", "use": "hf-causal", "model": model, "chat_template": plugin == "gguf-chat"}
 
 
 def test_a_cell_that_lm_eval_cannot_ask_is_refused(make_cli: MakeCli, data_dir: Path) -> None:
