@@ -12,7 +12,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -55,7 +55,8 @@ class LocalOptions(Record, frozen=True):
     """Options of the local executor."""
 
     workers: Positive | None = None
-    """Number of workers. None: one per CPU core, and at most one per step."""
+    """Number of workers. None: one per CPU core, and at most one per step. More than there are cores help only steps that
+    wait for another machine: the others never use more threads than there are cores."""
 
 
 class LocalExecutor(Executor):
@@ -65,6 +66,15 @@ class LocalExecutor(Executor):
 
     def __init__(self, options: LocalOptions) -> None:
         self.options = options
+
+    def notes(self) -> Sequence[str]:
+        if (self.options.workers or 0) <= (cores := cpu_count()):
+            return ()
+        note = (
+            f"{self.options.workers} workers on {cores} CPU cores: at most {cores} steps compute at once, since more threads "
+            "than cores slow each other down; the other workers are for steps that wait for endpoints"
+        )
+        return (note,)
 
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:
         schedule = Schedule(plan, listener)
@@ -124,21 +134,26 @@ class Workers:
         """Return whether there is, or could be started, an idle worker."""
         return len(self.workers) < self.count or any(worker.step is None for worker in self.workers)
 
-    def take(self, step: Step) -> bool:
+    def take(self, step: Step, last: bool = False) -> bool:
         """Send a step to a worker.
+
+        Args:
+            step: to do.
+            last: whether no other step is ready. If none is running either, it gets all cores.
 
         Returns:
             False if the step does not fit next to the running steps.
         """
+        threads = self.cores if last and not self.busy else self._threads(step)
         while (worker := self._worker_for(step)) is not None:
-            if self._give(step, worker):
+            if self._give(step, worker, threads):
                 return True
         return False
 
-    def _give(self, step: Step, worker: _Worker) -> bool:
+    def _give(self, step: Step, worker: _Worker, threads: int) -> bool:
         """Send a step to an idle worker; return False if that worker has died, so that another worker can take the step."""
         gpus = self._gpus_for(step, worker)
-        message = (step, self._threads(step), visible(gpus) if len(gpus) > 1 else None)
+        message = (step, threads, visible(gpus) if len(gpus) > 1 else None)
         try:
             worker.pipe.send_bytes(msgspec.msgpack.encode(message))
         except OSError:
@@ -159,8 +174,8 @@ class Workers:
         if step.resources.lane and any(s.resources.lane == step.resources.lane for s in running):
             return None
         memory = sum(s.resources.memory_gb for s in [*running, step])
-        cores = sum(s.resources.cpus for s in [*running, step])
-        if running and (memory > self.memory_gb or cores > max(self.cores, self.count)):
+        threads = sum(self._threads(s) for s in [*running, step])
+        if running and (memory > self.memory_gb or threads > self.cores):
             return None
         if step.resources.gpus and not self.gpus:
             return self._idle() if not any(s.resources.gpus for s in running) else None
@@ -182,8 +197,13 @@ class Workers:
         return [gpu for gpu in range(self.gpus) if gpu not in taken]
 
     def _threads(self, step: Step) -> int:
-        """Return the number of threads of a step: its cores or a worker's share of the machine, whichever is more."""
-        return max(step.resources.cpus, self.cores // self.count, 1)
+        """Return the number of threads of a step: its cores or a worker's share of the machine, whichever is more.
+
+        It is 0 for a step that waits for another machine, and never more than there are cores.
+        """
+        if step.resources.cpus == 0:
+            return 0
+        return min(self.cores, max(step.resources.cpus, self.cores // self.count, 1))
 
     def _idle(self, gpu: int | None = None) -> _Worker | None:
         idle = next((w for w in self.workers if w.step is None and gpu in {None, w.gpu}), None)
@@ -267,7 +287,7 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
         session = open_services(msgspec.msgpack.decode(environment, type=Environment))
         for message in _messages(pipe):
             step, threads, devices = msgspec.msgpack.decode(message, type=tuple[Step, int, str | None])
-            use_threads(threads)
+            use_threads(max(1, threads))
             # Several GPUs are for what the step starts (vLLM's engine, for example); its own processes get theirs later.
             several = devices if step.resources.processes == 1 else None
             with variables_set({} if several is None else {"CUDA_VISIBLE_DEVICES": several}):

@@ -38,11 +38,11 @@ class Schedule:
         """Return whether there are steps to begin, now or later."""
         return bool(self._ready or self._waits) and not self._stopping
 
-    def begin(self, take: Callable[[Step], bool], free: Callable[[], bool]) -> None:
+    def begin(self, take: Callable[[Step, bool], bool], free: Callable[[], bool]) -> None:
         """Offer the ready steps, in order. Where a step is not taken, later steps are still offered.
 
         Args:
-            take: begins a step; returns False if it does not fit yet.
+            take: begins a step, given whether no other step is ready; returns False if it does not fit yet.
             free: returns whether any step could be taken.
         """
         if self._stopping:
@@ -51,7 +51,7 @@ class Schedule:
         passed: list[str] = []
         while self._ready and free():
             key = self._ready.popleft()
-            if take(self.steps[key]):
+            if take(self.steps[key], not self._ready and not passed and not self._waits):
                 self.listener.started(self.steps[key])
             else:
                 passed.append(key)

@@ -74,10 +74,10 @@ class SlurmExecutor(Executor):
         jobs = Jobs(self.options, services, listener)
         kinds: dict[str, bool] = {}
 
-        def take(step: Step) -> bool:
+        def take(step: Step, last: bool) -> bool:
             if step.key not in kinds:
                 kinds[step.key] = is_job(step, services)
-            return jobs.take(step) if kinds[step.key] else workers.take(step)
+            return jobs.take(step) if kinds[step.key] else workers.take(step, last)
 
         try:
             while schedule.open or workers.busy or jobs.busy:

@@ -109,7 +109,9 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     parameters or more."""
     resume_seconds: Annotated[float, msgspec.Meta(ge=0)] = 10.0
     """The training state is saved at the end of an epoch if the last saved state is at least this many seconds old."""
-    cpus: Positive = 1
+    cpus: Positive | None = None
+    """CPU cores that a step requests, for each process. None: 1; on a CPU, all cores for a model of 50 million parameters
+    or more, since two of them at once would need twice the memory and be no faster."""
     memory_gb: float | None = None
     """Memory that a step requests for each process, in GB. With ``sharded``, each further process adds only 1 GB. None: an
     estimate."""

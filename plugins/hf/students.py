@@ -37,6 +37,7 @@ from rtbench.api import (
     TextModel,
     TrainJob,
     TrainReport,
+    cpu_count,
 )
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 
 TRAINING: dict[Family, int] = {"decoder": 1, "encoder_decoder": 2}
 """Version of the training procedure of each family (:attr:`ModelSpec.training`); with a chat template, one more."""
+ALL_CORES = 50 * 10**6
+"""Number of parameters from which on a model uses all cores of a CPU."""
 LARGE = 10**9
 """Number of parameters from which on activations are recomputed on a GPU, unless the options say otherwise."""
 
@@ -189,12 +192,20 @@ class HfStudent(Student):
         gpus = gpus_for(options.device, self._machine) * count
         in_main = PROCESS * count if gpus else 0.0  # in main memory, while the lower bound is about GPU memory
         return Resources(
-            cpus=options.cpus * count,
+            cpus=self._cpus(on_gpu=gpus > 0) * count,
             gpus=gpus,
             processes=count,
             memory_gb=round(memory.expected, 1),
             least_gb=round(max(0.0, memory.least - in_main), 1),
         )
+
+    def _cpus(self, *, on_gpu: bool) -> int:
+        """Return the cores of one process; see :attr:`StudentOptions.cpus`."""
+        if self.options.cpus is not None:
+            return self.options.cpus
+        here = self._machine.memory_gb is not None
+        large = self._shape is not None and self._shape.parameters >= ALL_CORES
+        return max(1, cpu_count() // self.options.processes) if large and here and not on_gpu else 1
 
     def _memory(self, kind: str, recipe: Recipe) -> MemoryNeed:
         """Return the memory of a single process that has all weights."""

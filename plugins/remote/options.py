@@ -228,7 +228,7 @@ def profile_of(options: EndpointOptions, *, where: str = "") -> Profile:
 def asking_resources(options: EndpointOptions) -> Resources:
     """Return the resources of a step. Only one step at a time calls an endpoint, but many may have pending batches."""
     lane = "" if options.batch else urlsplit(options.base_url).netloc
-    return Resources(cpus=1, memory_gb=0.5, lane=lane)
+    return Resources(cpus=0, memory_gb=0.5, lane=lane)
 
 
 def identity(options: EndpointOptions) -> dict[str, Any]:

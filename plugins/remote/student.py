@@ -106,7 +106,7 @@ class OpenAiStudent(ApiStudent):
 
     def resources(self, kind: str, recipe: Recipe) -> Resources:
         """Return the resources of a step. Many training jobs may be pending at once."""
-        return asking_resources(self.options) if kind == "complete" else Resources(cpus=1, memory_gb=0.5)
+        return asking_resources(self.options) if kind == "complete" else Resources(cpus=0, memory_gb=0.5)
 
 
 def fine_tuned_student(name: str, options: dict[str, Any], services: Services) -> OpenAiStudent:

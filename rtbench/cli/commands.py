@@ -15,6 +15,7 @@ COMMANDS = {
     "score": "rtbench.cli.score:score",
     "import": "rtbench.cli.import_:import_",
     "export": "rtbench.cli.export:export",
+    "matrices": "rtbench.cli.matrices:matrices",
     "tasks": "rtbench.cli.tasks:tasks",
     "plugins": "rtbench.cli.plugins:plugins",
     "data": "rtbench.cli.data:data",

@@ -224,6 +224,51 @@ def value_map(ctx: click.Context, parameter: click.Parameter, value: tuple[str, 
     return values
 
 
+def model_entries(
+    ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> list[dict[str, Any]] | None:
+    """Return the models of a repeatable option ``KEY=VALUE,KEY=VALUE``. Callback of options.
+
+    Keys with dots are keys of mappings. Values are JSON, or strings without quotes. A single word is a registered name.
+    The default of ``name`` is the last part of ``model``, else ``use``.
+    """
+    del ctx
+    option = parameter.opts[0]
+    return [_model_entry(option, text) for text in value] or None
+
+
+def _model_entry(option: str, text: str) -> dict[str, Any]:
+    import re
+
+    import msgspec
+
+    if "=" not in text:
+        return {"name": text}
+    entry: dict[str, Any] = {}
+    for item in re.split(r",(?=[A-Za-z_][\w.]*=)", text):
+        key, equals, stated = item.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_]\w*(\.\w+)*", key):
+            raise BadInputError(
+                f"{item!r} is not of the form KEY=VALUE",
+                where=f"{option} {text}",
+                next_step=f"Write {option} name=mine,use=openai,model=…",
+            )
+        try:
+            value = msgspec.json.decode(stated)
+        except msgspec.DecodeError:
+            value = stated
+        *outer, last = key.split(".")
+        place = entry
+        for part in outer:
+            place = place.setdefault(part, {})
+            if not isinstance(place, dict):
+                raise BadInputError(f"{part!r} is both a value and a mapping", where=f"{option} {text}")
+        place[last] = value
+    if "name" not in entry:
+        entry["name"] = str(entry.get("model", entry.get("use", ""))).rstrip("/").rpartition("/")[2]
+    return entry
+
+
 def matrix_options(command: Command) -> Command:
     """Add the options that choose a matrix and restrict or change it."""
     options = [
@@ -236,6 +281,20 @@ def matrix_options(command: Command) -> Command:
         click.option("--methods", callback=name_list, metavar="A,B", help="Only these methods."),
         click.option("--teachers", callback=name_list, metavar="A,B", help="Only these teachers."),
         click.option("--students", callback=name_list, metavar="A,B", help="Only these students."),
+        click.option(
+            "--teacher",
+            multiple=True,
+            callback=model_entries,
+            metavar="KEY=VALUE,…",
+            help="Use this teacher instead of the matrix's: name=mine,use=openai,model=… Repeatable.",
+        ),
+        click.option(
+            "--student",
+            multiple=True,
+            callback=model_entries,
+            metavar="KEY=VALUE,…",
+            help="Use this student instead of the matrix's: name=mine,use=hf-causal,model=… Repeatable.",
+        ),
         click.option("--degrees", callback=number_list, metavar="1,8", help="Rationales per question."),
         click.option("--seeds", callback=number_list, metavar="0,1", help="Seeds."),
         click.option(

@@ -14,6 +14,7 @@ from rtbench.cli.common import (
     name_list,
     planned,
     run_name,
+    warn,
     with_executor,
     with_session,
 )
@@ -74,6 +75,8 @@ def run(
     if budget is not None:
         parse_budget(budget)  # report a mistake before planning
     engine = session.executor(executor, executor_options | ({} if workers is None else {"workers": workers}))
+    for note in engine.notes():
+        warn(note)
     session = session.with_settings(machine=engine.machine(), report_to=tuple(report_to or ()))
     plan = planned(session, dict(arguments))
     if all(p.score is None for p in plan.cells):

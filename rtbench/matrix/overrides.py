@@ -7,7 +7,7 @@ it. A block that is left without a method, or without what its methods need, is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +30,10 @@ class Overrides(Record, frozen=True, omit_defaults=True):
     methods: list[str] | None = None
     teachers: list[str] | None = None
     students: list[str] | None = None
+    teacher: list[dict[str, Any]] | None = None
+    """Teachers that replace those of every block, as mappings with ``name``, ``use`` and options."""
+    student: list[dict[str, Any]] | None = None
+    """Students that replace those of every block, likewise."""
     degrees: list[Degree] | None = None
     seeds: list[Seed] | None = None
     folds: list[TestFold] | None = None
@@ -77,6 +81,9 @@ def apply_overrides(
     if by.epochs is not None:
         recipe |= {"epochs": by.epochs, "steps": None}  # --epochs replaces a number of steps in the matrix
     blocks = [replace(block, recipe={**(block.recipe or {}), **recipe}) for block in matrix.blocks]
+    where = f"matrix {matrix.name}"
+    blocks = _with_models(blocks, "teachers", by.teacher, where=where)
+    blocks = _with_models(blocks, "students", by.student, where=where)
     axes = _Axes(by, methods, registered)
     for cut in (axes.methods, axes.tasks, axes.students, axes.teachers, axes.degrees, axes.folds):
         blocks = cut(blocks)
@@ -93,6 +100,35 @@ def apply_overrides(
             next_step="Choose names that are in the matrix, or use fewer options.",
         )
     return Matrix(matrix.name, matrix.path, replace(matrix.file, **changes), tuple(blocks))
+
+
+def _with_models(
+    blocks: Sequence[Block],
+    axis: Literal["teachers", "students"],
+    entries: list[dict[str, Any]] | None,
+    *,
+    where: str,
+) -> list[Block]:
+    """Return the blocks with other models on an axis. Blocks that have none on it stay as they are.
+
+    Args:
+        blocks: to change.
+        axis: the axis.
+        entries: the models; None: no change.
+        where: the place that errors name.
+
+    Raises:
+        BadInputError: no block has models on this axis.
+    """
+    if entries is None:
+        return list(blocks)
+    if not any(getattr(block, axis) for block in blocks):
+        raise BadInputError(
+            f"it has no {axis} to replace",
+            where=where,
+            next_step=f"Choose a matrix with {axis}, or remove --{axis[:-1]}.",
+        )
+    return [replace(block, **{axis: list(entries)}) if getattr(block, axis) else block for block in blocks]
 
 
 class _Axes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Protocol
 
 from rtbench.machine import Machine, here
@@ -38,6 +39,10 @@ class Executor(ABC):
 
         A failed step fails only the steps that depend on it. Ctrl-C stops cleanly.
         """
+
+    def notes(self) -> Sequence[str]:
+        """Return remarks on the executor's options, for the user to read before the run."""
+        return ()
 
     def machine(self) -> Machine:
         """Return the machine that steps run on; plans are made for it."""

@@ -172,6 +172,7 @@ class Resources(Record, frozen=True):
     """Resources that a step needs while it runs."""
 
     cpus: int = 1
+    """CPU cores that it keeps busy; 0 where it waits for another machine."""
     gpus: int = 0
     processes: int = 1
     """Number of processes that run the step together."""
