@@ -49,8 +49,8 @@ class Profile(Record, frozen=True, omit_defaults=True):
 
     name: str = "own"
     hosts: tuple[str, ...] = ()
-    """Host names for which the profile is chosen automatically; ``*`` and ``?`` as in file names. Empty: chosen only by
-    name."""
+    """Host names, or hosts with ports, for which the profile is chosen automatically; ``*`` and ``?`` as in file names.
+    Empty: chosen only by name."""
     models: tuple[str, ...] = ("*",)
     names: dict[str, str] = {}
     """Other names of fields, such as ``max_tokens: max_completion_tokens``. Only for chats."""
@@ -219,9 +219,10 @@ def profile_of(options: EndpointOptions, *, where: str = "") -> Profile:
         if options.profile not in known:
             raise UnknownNameError.of("profile", options.profile, known, where=where)
         return known[options.profile]
-    host = urlsplit(options.base_url).hostname or ""
+    url = urlsplit(options.base_url)
+    hosts = [url.hostname or "", f"{url.hostname}:{url.port}"]
     model = options.model.rsplit("/", 1)[-1]
-    fitting = (p for p in _profiles() if _fits(host, p.hosts) and _fits(model, p.models))
+    fitting = (p for p in _profiles() if any(_fits(h, p.hosts) for h in hosts) and _fits(model, p.models))
     return next(fitting)
 
 

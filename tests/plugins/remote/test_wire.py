@@ -50,6 +50,8 @@ def test_greedy_request_has_no_seed_and_no_default_is_sent() -> None:
         ("gpt-5-mini", "api.openai.com", {"max_completion_tokens"}, {"temperature"}),
         ("o4-mini", "my.host", {"max_tokens", "temperature", "seed"}, {"max_completion_tokens"}),
         ("mistral-small", "api.mistral.ai", {"random_seed"}, {"seed"}),
+        ("qwen3:8b", "localhost:11434", {"max_tokens", "temperature", "seed", "stop"}, {"n", "max_completion_tokens"}),
+        ("qwen/qwen3-8b", "192.168.0.7:1234", {"max_tokens", "temperature", "seed", "stop"}, {"n"}),
     ],
 )
 def test_profile_follows_host_and_model(model: str, host: str, there: set[str], absent: set[str]) -> None:
@@ -66,6 +68,24 @@ def test_profile_may_be_named_or_stated() -> None:
     assert stated["limit"] == 50
     assert stated["stop"] == ["a"]
     assert "seed" not in stated
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"base_url": "http://localhost:11434/v1"}, "ollama"),
+        ({"base_url": "https://ollama.com/v1"}, "ollama"),
+        ({"base_url": "http://localhost:1234/v1"}, "lm-studio"),
+        ({"base_url": "http://localhost:8080/v1"}, "plain"),
+        ({"base_url": "http://localhost:8080/v1", "profile": "llama-cpp"}, "llama-cpp"),
+    ],
+)
+def test_servers_on_this_machine_are_asked_for_one_completion_per_call(options: dict[str, Any], name: str) -> None:
+    """Ollama, LM Studio and llama-server return one completion whatever ``n`` says, so the rest would be asked for again."""
+    found = remote_options("t", {"model": "m", "api_key_env": None, "n": 4, **options})
+    profile = profile_of(found)
+    assert profile.name == name
+    assert profile.most_n == (1 if name != "plain" else 128)
 
 
 def test_further_fields_go_as_they_are_and_win() -> None:
