@@ -84,7 +84,8 @@ class _Expansion:
             if method.uses_degree:
                 degrees = (teacher.entry.degrees if teacher else None) or self.block.degrees
             cell = self._cell_factory(method, task, teacher, student)
-            axes = (self.block.splits, degrees, self._seeds(method), fractions, self.block.folds)
+            folds = self.block.folds if method.uses_student else self.block.teacher_folds
+            axes = (self.block.splits, degrees, self._seeds(method), fractions, folds)
             for split, degree, seed, fraction, fold in itertools.product(*axes):
                 data = task.data[split, seed, fold]
                 teacher_seed = seed if self.file.teacher_draws == "per-seed" or self._twins else 0

@@ -246,7 +246,9 @@ class _Resolver:
         seeds = tuple(block.seeds or [0])
         folds: tuple[Fold, ...] = tuple(block.folds or ("test",))
         splits = tuple(block.splits or [self.file.split])
-        places = list(itertools.product(splits, seeds if self._twins else seeds[:1], folds))
+        teacher_folds: tuple[Fold, ...] = ("train",) if block.teacher_rows == "train" else folds
+        both = dict.fromkeys([*folds, *teacher_folds])
+        places = list(itertools.product(splits, seeds if self._twins else seeds[:1], both))
         methods = self._methods(block)
         names = block.tasks or self.services.registry("tasks").names()
         return ResolvedBlock(
@@ -259,6 +261,7 @@ class _Resolver:
             fractions=tuple(block.fractions or [1.0]),
             splits=splits,
             folds=folds,
+            teacher_folds=teacher_folds,
             recipe=recipe,
             curators=curators,
             temperature=block.temperature,

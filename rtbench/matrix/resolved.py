@@ -70,6 +70,8 @@ class ResolvedBlock:
     fractions: tuple[float, ...]
     splits: tuple[str, ...]
     folds: tuple[Fold, ...]
+    teacher_folds: tuple[Fold, ...]
+    """Folds that its teachers are measured on."""
     recipe: Recipe
     curators: tuple[tuple[str, dict[str, object]], ...]
     temperature: float | None

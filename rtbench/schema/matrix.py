@@ -49,8 +49,9 @@ class Block(Record, frozen=True, omit_defaults=True):
     folds: list[TestFold] | None = None
     variant: str | None = None
     """Wording of upstream data; None: the matrix's, else each task's first."""
-    teacher_rows: bool | None = None
-    """Whether to measure each teacher on the test fold; None: yes."""
+    teacher_rows: bool | Literal["train"] | None = None
+    """Whether to measure each teacher on the folds that students are tested on; ``train``: on the training questions, which
+    its students learn from. None: yes."""
     curators: list[str | dict[str, Any]] | None = None
     recipe: dict[str, Any] | None = None
     temperature: Temperature | None = None

@@ -99,6 +99,8 @@ class Evidence:
         self.store = store
         self.fold = fold
         self.cells = [cell for cell in run.cells if cell.fold == fold]
+        self.on_training = [cell for cell in run.cells if cell.fold == "train" and cell.method == TEACHER]
+        """The teachers' own answers to training questions."""
         counts = Counter(teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT)
         self.teachers = [teacher for teacher, _ in counts.most_common()]
         """By the number of cells that learn from each, most first; ties are in the run's order."""
@@ -238,3 +240,11 @@ class View:
     def rows(self, teacher: TeacherId) -> list[CellRecord]:
         """Return the cells with the teacher's own answers to the questions of the fold."""
         return [cell for cell in self.cells if cell.method == TEACHER and teacher_of(cell) == teacher]
+
+    def rows_on_training(self, teacher: TeacherId) -> list[CellRecord]:
+        """Return the cells with the teacher's own answers to the training questions."""
+        import msgspec
+
+        wanted = msgspec.structs.replace(self.context, fold="train", selection=None)
+        cells = [cell for cell in self.evidence.on_training if Context.of(cell) == wanted]
+        return [cell for cell in cells if teacher_of(cell) == teacher and self.evidence.store.scored(cell)]
