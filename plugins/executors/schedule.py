@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -27,7 +27,11 @@ class Schedule:
         for key, inputs in self._lacking.items():
             for i in inputs:
                 self._dependants[i].append(key)
-        self._ready = deque(key for key, inputs in self._lacking.items() if not inputs)
+        # In the plan's order, in which cells come one after the other: cells finish early, and the matrix's first cells first.
+        self._rank = {key: rank for rank, key in enumerate(self.steps)}
+        self._ready = [rank for rank, inputs in enumerate(self._lacking.values()) if not inputs]
+        """Ranks of the steps that may begin, as a heap."""
+        self._keys = list(self.steps)
         self._waits: dict[str, float] = {}
         """Times at which steps that wait for an external service are tried again, by step key."""
         self._stopping = False
@@ -48,14 +52,16 @@ class Schedule:
         if self._stopping:
             return
         self._wake()
-        passed: list[str] = []
+        passed: list[int] = []
         while self._ready and free():
-            key = self._ready.popleft()
-            if take(self.steps[key], not self._ready and not passed and not self._waits):
-                self.listener.started(self.steps[key])
+            rank = heapq.heappop(self._ready)
+            step = self.steps[self._keys[rank]]
+            if take(step, not self._ready and not passed and not self._waits):
+                self.listener.started(step)
             else:
-                passed.append(key)
-        self._ready.extendleft(reversed(passed))
+                passed.append(rank)
+        for rank in passed:
+            heapq.heappush(self._ready, rank)
 
     def pause(self) -> float | None:
         """Return the seconds until a waiting step is tried again; None where no step is waiting."""
@@ -76,11 +82,11 @@ class Schedule:
             self.outcome.states.setdefault(key, StepState(key=key, state="pending"))
 
     def _wake(self) -> None:
-        """Make steps whose wait is over ready again, after the steps that have not begun."""
+        """Make steps whose wait is over ready again."""
         now = time.monotonic()
         for key in [key for key, at in self._waits.items() if at <= now]:
             del self._waits[key]
-            self._ready.append(key)
+            heapq.heappush(self._ready, self._rank[key])
 
     def _finished(self, step: Step, state: StepState) -> None:
         self.outcome.states[step.key] = state
@@ -94,8 +100,7 @@ class Schedule:
                 continue
             self._lacking[key].discard(step.key)
             if not self._lacking[key] and key not in self.outcome.states:
-                # Depth first: the dependants of a finished step come before other steps, so that cells finish early.
-                self._ready.appendleft(key)
+                heapq.heappush(self._ready, self._rank[key])
 
 
 def attempt(services: Services, step: Step, progress: Progress, launch: Launch) -> StepState:
