@@ -38,6 +38,14 @@ class Place:
         """Return the folder or file; None where the model is a hub id."""
         return local_path(self.model)
 
+    def __str__(self) -> str:
+        """Return the file, folder or hub id, and where it was found. Folders above it are left out."""
+        path = self.path
+        if path is not None:
+            return f"{path.name} ({self.source})"
+        file = f", {self.gguf_file}" if self.gguf_file else ""
+        return f"{self.model}@{(self.revision or '')[:12]}{file} ({self.source})"
+
 
 def local_path(model: str) -> Path | None:
     """Return the folder or GGUF file that ``model`` names; None where it is a hub id.

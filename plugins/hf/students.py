@@ -144,6 +144,15 @@ class HfStudent(Student):
             engine_for(self.options, self.family, self._machine, has_weights=has_weights)
         ]
 
+    def described(self) -> str | None:
+        place, dtype = self._place, self._pinned().dtype
+        parts = [] if place is None else [f"weights: {place}"]
+        if self.options.dtype == "auto":
+            parts.append(f"computed in {dtype}, by a measurement on this machine")
+        elif dtype is not None:
+            parts.append(f"computed in {dtype}")
+        return "; ".join(parts) or None
+
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         dtype = self._pinned().dtype or "float32"
         place = self._place if checkpoint is None else Place(str(checkpoint))

@@ -22,6 +22,7 @@ def notes(board: Leaderboard) -> list[str]:
         )
     ]
     lines += _kept_by(board) + _about_twins(board)
+    lines += [f"{student}: {text}." for student, text in board.students.items()]
     lines += _recipes(board)
     for task in board.tasks:
         results = [row.results[task] for row in board.rows if task in row.results]

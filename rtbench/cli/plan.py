@@ -60,6 +60,7 @@ def plan(
     """Show the steps of a run, without running them. Estimates requests, tokens, cost, time and memory."""
     from rtbench.planning.estimate import estimate
     from rtbench.planning.preflight import unready
+    from rtbench.planning.records import described
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
@@ -76,11 +77,14 @@ def plan(
     estimates = estimate(session, current)
     lacking = [str(error) for error in unready(session, current, estimates)]
     if format_ == "json":
-        print_json(as_data(current, estimates) | {"lacking": lacking, "engines": engines(session, current)})
+        more = {"lacking": lacking, "engines": engines(session, current), "students": described(current)}
+        print_json(as_data(current, estimates) | more)
         return
     show(current, estimates, every_step=steps)
     for engine, names in engines(session, current).items():
         console().print(f"generation engine of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
+    for student, text in described(current).items():
+        console().print(f"{student}: {text}", markup=False, soft_wrap=True)
     for warning in _overlaps(session, current):
         console().print(warning, style="yellow", markup=False)
     for requirement in lacking:

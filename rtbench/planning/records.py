@@ -41,9 +41,25 @@ def run_record(
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
         prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},
         student_prices={student.name: student.price for student in students if student and student.price},
+        students=described(plan),
         random=dict(random or {}),
         overlap=dict(overlap or {}),
     )
+
+
+def described(plan: Plan) -> dict[str, str]:
+    """Return what students say of their weights, by student. Students whose weights are missing say nothing."""
+    texts: dict[str, str] = {}
+    for planned in plan.cells:
+        student = planned.cell.models.student
+        if (
+            student is not None
+            and student.name not in texts
+            and planned.reason is None
+            and (text := student.described())
+        ):
+            texts[student.name] = text
+    return texts
 
 
 def random_accuracies(services: Services, plan: Plan) -> dict[str, float]:

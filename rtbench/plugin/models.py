@@ -166,6 +166,13 @@ class Student(ABC):
         """
         return None
 
+    def described(self) -> str | None:
+        """Return in words which weights its base has and in which data type it computes, for the plan and the leaderboard.
+
+        None where there is nothing to say.
+        """
+        return None
+
     def unpriced(self) -> str | None:
         """Return what the matrix must state before a budget can be kept with it; None where nothing is missing."""
         return None

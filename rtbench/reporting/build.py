@@ -81,6 +81,7 @@ def build_leaderboard(
         rows=tuple(_with_mean(row) for row in sorted(rows, key=lambda row: _order(row, ranks))),
         spending=books.by_teacher(run),
         spending_on_students=books.by_student(run),
+        students=run.students,
         overlap=run.overlap,
     )
 

@@ -145,6 +145,8 @@ class Leaderboard(Record, frozen=True):
     """Cost of each priced teacher's completions, each counted once."""
     spending_on_students: dict[str, Spending] = {}
     """Cost of each priced student's trainings and completions, each counted once."""
+    students: dict[str, str] = {}
+    """Weights and data type of students, in words, by student."""
     overlap: dict[str, Overlap] = {}
     """Test questions that are also in the training fold, by task."""
 

@@ -75,6 +75,8 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     """Prices by teacher at the time of the run; teachers without a price are left out."""
     student_prices: dict[str, Price] = {}
     """Prices by student at the time of the run; students without a price are left out."""
+    students: dict[str, str] = {}
+    """Weights and data type of students, in words, by student; students without anything to say are left out."""
     random: dict[str, float] = {}
     """Expected accuracy of a uniform guess, by task."""
     overlap: dict[str, Overlap] = {}

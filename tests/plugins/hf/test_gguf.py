@@ -13,6 +13,7 @@ from rtbench_plugins.hf.options import student_options
 from rtbench_plugins.hf.teacher import hf_teacher
 
 from rtbench.errors import BadInputError, MissingDataError
+from tests.helpers.cli import MakeCli
 from tests.helpers.gguf_files import write_llama
 from tests.helpers.sessions import session
 from tests.plugins.hf.conftest import Tiny
@@ -212,6 +213,27 @@ def test_folder_that_has_only_a_file_says_how_to_use_it(tiny: Tiny, tmp_path: Pa
     with pytest.raises(MissingDataError) as error:
         tiny.student("decoder", model=str(tmp_path)).model()
     assert error.value.next_step == "State the option `gguf_file`, for example m.gguf."
+
+
+def test_student_without_weights_marks_its_own_cells(
+    make_cli: MakeCli, tiny: Tiny, tmp_path: Path, data_dir: Path
+) -> None:
+    """The plan and the leaderboard name the weights and the data type of the others."""
+    cli = make_cli(data=data_dir)
+    write_llama(cli.folder / "small.gguf", tiny.corpus)
+    (cli.folder / "empty").mkdir()
+    (cli.folder / "m.yaml").write_text(
+        "tasks: [multiarith]\nmethods: [zero-shot]\nlimit: 2\nrecipe: {max_new_tokens: 4}\nstudents:\n"
+        "  - {name: file, use: hf-causal, model: small.gguf, dtype: float32}\n"
+        "  - {name: folder, use: hf-causal, model: empty}\n"
+        "  - {name: absent, use: hf-causal, model: nowhere.gguf}\n"
+    )
+    plan = cli("plan", "--matrix", "m.yaml").stdout
+    assert "file: weights: small.gguf (local); computed in float32" in plan
+    assert "3 cells: 1 can run, 2 cannot" in plan
+    assert "no config.json: this is not a model folder" in plan
+    assert "no such file" in plan
+    assert "file: weights: small.gguf (local); computed in float32." in cli("run", "--matrix", "m.yaml").stdout
 
 
 def test_gguf_file_without_model_is_refused() -> None:
