@@ -153,6 +153,9 @@ class HfStudent(Student):
             parts.append(f"computed in {dtype}")
         return "; ".join(parts) or None
 
+    def checkpoint_bytes(self) -> int | None:
+        return None if self._shape is None else 4 * self._shape.parameters
+
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         dtype = self._pinned().dtype or "float32"
         place = self._place if checkpoint is None else Place(str(checkpoint))

@@ -25,6 +25,7 @@ from rtbench.errors import BadInputError, listed
 from rtbench.schema.progress import duration_text
 
 if TYPE_CHECKING:
+    from rtbench.planning.disk import CheckpointDisk
     from rtbench.planning.estimate import StepEstimate
     from rtbench.plugin.plans import Plan
     from rtbench.schema.steps import Step
@@ -58,6 +59,7 @@ def plan(
     **arguments: Any,
 ) -> None:
     """Show the steps of a run, without running them. Estimates requests, tokens, cost, time and memory."""
+    from rtbench.planning.disk import checkpoint_disk
     from rtbench.planning.estimate import estimate
     from rtbench.planning.preflight import unready
     from rtbench.planning.records import described
@@ -77,18 +79,39 @@ def plan(
     estimates = estimate(session, current)
     lacking = [str(error) for error in unready(session, current, estimates)]
     if format_ == "json":
-        more = {"lacking": lacking, "engines": engines(session, current), "students": described(current)}
-        print_json(as_data(current, estimates) | more)
+        facts = {"engines": engines(session, current), "students": described(current)}
+        print_json(
+            as_data(current, estimates) | facts | {"lacking": lacking, "disk": checkpoint_disk(session, current)}
+        )
         return
     show(current, estimates, every_step=steps)
-    for engine, names in engines(session, current).items():
-        console().print(f"generation engine of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
-    for student, text in described(current).items():
-        console().print(f"{student}: {text}", markup=False, soft_wrap=True)
-    for warning in _overlaps(session, current):
-        console().print(warning, style="yellow", markup=False)
+    _show_facts(session, current)
     for requirement in lacking:
         console().print(f"needed before the run: {requirement}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _show_facts(session: Session, current: Plan) -> None:
+    """Print how students generate, what they are, the disk of their checkpoints, and warnings about the data."""
+    from rtbench.planning.disk import checkpoint_disk
+    from rtbench.planning.records import described
+
+    out = console()
+    for engine, names in engines(session, current).items():
+        out.print(f"generation engine of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
+    if disk := checkpoint_disk(session, current):
+        out.print(_disk_text(disk), markup=False, soft_wrap=True)
+    for student, text in described(current).items():
+        out.print(f"{student}: {text}", markup=False, soft_wrap=True)
+    for warning in _overlaps(session, current):
+        out.print(warning, style="yellow", markup=False)
+
+
+def _disk_text(disk: CheckpointDisk) -> str:
+    """Return the disk that checkpoints need, in words."""
+    text = f"disk: about {disk.kept / 1e9:,.1f} GB of checkpoints"
+    if disk.compared > disk.kept:
+        text += f", and up to {disk.compared / 1e9:,.1f} GB if no epoch is removed before the end"
+    return text + (f" (without {', '.join(disk.unknown)}: size not known)" if disk.unknown else "")
 
 
 def _overlaps(session: Session, current: Plan) -> list[str]:

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rtbench.schema.progress import Throttle, duration_text
+from rtbench.steps.epochs import EpochCleaner
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +40,7 @@ class RunListener:
         self._lines: dict[str, Throttle] = {}
         self._shown_errors: set[str] = set()
         self._waits: dict[str, Throttle] = {}
+        self._epochs = EpochCleaner(plan, session.store)
 
     def __enter__(self) -> Self:
         return self
@@ -73,6 +75,8 @@ class RunListener:
         self._warn(self.plugins.step_finished(step, state))
         self.ended += 1
         self.failed += state.state == "failed"
+        if state.state == "done":
+            self._epochs.finished(step.key)
         self.show_finished(step, state)
         for note in state.notes:
             self._line(f"warning: {step.title}: {note}")

@@ -6,6 +6,8 @@ import contextlib
 import gc
 from collections.abc import Iterator
 
+import msgspec
+
 from rtbench.errors import MissingDataError, StepFailedError, UnavailableError
 from rtbench.matrix.expand import expand
 from rtbench.matrix.resolved import ResolvedMatrix
@@ -16,6 +18,7 @@ from rtbench.plugin.cells import Cell
 from rtbench.plugin.methods import Method
 from rtbench.plugin.plans import Plan, PlannedCell, needed
 from rtbench.plugin.services import Services
+from rtbench.steps.epochs import lacking_epochs
 
 
 def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
@@ -33,7 +36,11 @@ def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
         ]
     steps = needed(table.steps, [p.score.key for p in planned if p.score is not None])
     cached = services.store.finished((step.kind, key) for key, step in steps.items())
-    return Plan(matrix.name, matrix.file.description, planned, steps, cached)
+    plan = Plan(matrix.name, matrix.file.description, planned, steps, cached)
+    for key in lacking_epochs(plan.todo, services.store):
+        steps[key] = msgspec.structs.replace(steps[key], again=True)
+        cached.discard(key)
+    return plan
 
 
 def _planned(builder: CellBuilder, method: Method, cell: Cell, reason: str | None) -> PlannedCell:

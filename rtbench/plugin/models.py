@@ -173,6 +173,10 @@ class Student(ABC):
         """
         return None
 
+    def checkpoint_bytes(self) -> int | None:
+        """Return the size of a checkpoint on this machine, in bytes; None where it is elsewhere or not known."""
+        return None
+
     def unpriced(self) -> str | None:
         """Return what the matrix must state before a budget can be kept with it; None where nothing is missing."""
         return None

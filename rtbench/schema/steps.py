@@ -142,6 +142,8 @@ class Step(Record, Generic[SpecT], frozen=True):
     resources: Resources
     title: str
     """Human-readable title; not part of the key."""
+    again: bool = False
+    """True where it is done again although it is in the store, because files of it were removed; not part of the key."""
 
     def inputs_as(self, role: str) -> list[Input]:
         """Return the inputs of a role, in order."""

@@ -36,7 +36,7 @@ Launch = Callable[[Step, Path, Progress], StepResult]
 def run_step(
     services: Services, step: Step, progress: Progress = no_progress, launch: Launch | None = None
 ) -> Sequence[str]:
-    """Run one step, unless the store has it already.
+    """Run one step, unless the store has it already and the step does not say that it is done again.
 
     Args:
         services: ledger, store and plugins that the step uses.
@@ -50,7 +50,7 @@ def run_step(
     Raises:
         RtbenchError: the step failed for a reason that the user can fix.
     """
-    if services.store.has(step.kind, step.key):
+    if services.store.has(step.kind, step.key) and not step.again:
         return ()
     several = step.resources.processes > 1
     if several and launch is None:
@@ -59,7 +59,9 @@ def run_step(
             where=step.title,
         )
     with services.store.work(step.kind, step.key, resume=step.kind == "train") as folder:
-        if services.store.has(step.kind, step.key):  # another run finished it while this one waited for the lock
+        if (
+            services.store.has(step.kind, step.key) and not step.again
+        ):  # another run finished it while this one waited for the lock
             return ()
         started = time.monotonic()
         counted = _CountedProgress(progress)
