@@ -80,7 +80,17 @@ if TYPE_CHECKING:
     from rtbench.schema.results import CompleteResult, ScoreResult, StepResult, decode_result
     from rtbench.schema.runs import CellRecord, RunRecord
     from rtbench.schema.scores import Interval, Score, ScoreSummary
-    from rtbench.schema.steps import CompleteSpec, CurateSpec, Outcome, Resources, ScoreSpec, Step, StepState, TrainSpec
+    from rtbench.schema.steps import (
+        CompleteSpec,
+        CurateSpec,
+        Duration,
+        Outcome,
+        Resources,
+        ScoreSpec,
+        Step,
+        StepState,
+        TrainSpec,
+    )
     from rtbench.schema.tasks import Demonstration, Questions, RationaleSource, Sample, Split, TaskData, TaskInfo
     from rtbench.schema.training import Candidate, CurationYield, Example, Recipe, TrainingRow, TrainReport
     from rtbench.scoring.answer_rule import AnswerType
@@ -164,7 +174,7 @@ _NAMES = {
     "rtbench.schema.results": "CompleteResult ScoreResult StepResult decode_result",
     "rtbench.schema.runs": "CellRecord RunRecord",
     "rtbench.schema.scores": "Interval Score ScoreSummary",
-    "rtbench.schema.steps": "CompleteSpec CurateSpec Outcome Resources ScoreSpec Step StepState TrainSpec",
+    "rtbench.schema.steps": "CompleteSpec CurateSpec Duration Outcome Resources ScoreSpec Step StepState TrainSpec",
     "rtbench.schema.tasks": "Demonstration Questions RationaleSource Sample Split TaskData TaskInfo",
     "rtbench.schema.training": "Candidate CurationYield Example Recipe TrainReport TrainingRow",
     "rtbench.scoring.answer_rule": "AnswerType",
@@ -252,6 +262,7 @@ __all__ = [
     "DataFiles",
     "Demonstration",
     "Difference",
+    "Duration",
     "Environment",
     "Example",
     "Executor",

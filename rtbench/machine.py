@@ -24,12 +24,14 @@ class Machine:
     """Returns the memory of the smallest GPU in GiB; called only where it is needed, because it is slow."""
     memory_gb: float | None
     """Main memory in GiB."""
+    gpu_name: Callable[[], str | None] = lambda: None
+    """Returns the name of the GPU; called only where it is needed, because it is slow."""
 
 
 def here() -> Machine:
     """Return the machine that this process runs on."""
     gpus = gpu_count()
-    return Machine(gpus=gpus, most_gpus=gpus, gpu_memory_gb=gpu_memory_gb, memory_gb=memory_gb())
+    return Machine(gpus=gpus, most_gpus=gpus, gpu_memory_gb=gpu_memory_gb, memory_gb=memory_gb(), gpu_name=gpu_name)
 
 
 def cpu_count() -> int:
@@ -59,23 +61,37 @@ def gpu_memory_gb() -> float | None:
     return _smallest_gpu(os.environ.get("CUDA_VISIBLE_DEVICES")) if gpu_count() else None
 
 
-@functools.lru_cache(maxsize=8)
+def gpu_name() -> str | None:
+    """Return the name of the first GPU that a process started here would see; None without a GPU, or if it is not known."""
+    lines = _asked("name", os.environ.get("CUDA_VISIBLE_DEVICES")) if gpu_count() else ()
+    return lines[0] if lines else None
+
+
 def _smallest_gpu(visible: str | None) -> float | None:
+    try:
+        return min(map(float, _asked("memory.total", visible)), default=0.0) / 1024 or None
+    except ValueError:
+        return None
+
+
+@functools.lru_cache(maxsize=8)
+def _asked(field: str, visible: str | None) -> tuple[str, ...]:
+    """Return a field of each visible GPU, as nvidia-smi reports it; empty where it fails."""
     import shutil
     import subprocess  # imported here, because neither is needed without a GPU
 
     command = shutil.which("nvidia-smi")
     if command is None:
-        return None
-    query = [command, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+        return ()
+    query = [command, f"--query-gpu={field}", "--format=csv,noheader,nounits"]
     query += [] if visible is None else [f"--id={','.join(_visible(visible))}"]
     try:
         output = subprocess.run(  # noqa: S603 - a fixed command
             query, capture_output=True, text=True, check=True, timeout=NVIDIA_SMI_SECONDS
         ).stdout
-        return min(float(line) for line in output.splitlines() if line.strip()) / 1024
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return None
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in output.splitlines() if line.strip())
 
 
 def memory_gb() -> float:

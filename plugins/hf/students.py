@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
-from rtbench_plugins.hf.compute_type import compute_type
+from rtbench_plugins.hf.compute_type import ComputeType, compute_type
+from rtbench_plugins.hf.duration import generation_time, training_time
 from rtbench_plugins.hf.hub import Hub
 from rtbench_plugins.hf.identity import student_fingerprint
 from rtbench_plugins.hf.memory import PROCESS, MemoryNeed, generation_need, training_need
@@ -27,6 +29,7 @@ from rtbench_plugins.hf.shapes import ModelShape, shape_of, shape_of_config
 from rtbench_plugins.methods.options import plain
 
 from rtbench.api import (
+    Duration,
     Family,
     Machine,
     ModelSpec,
@@ -152,6 +155,30 @@ class HfStudent(Student):
         elif dtype is not None:
             parts.append(f"computed in {dtype}")
         return "; ".join(parts) or None
+
+    def training_time(self, tokens: int) -> Duration | None:
+        if self._shape is None:
+            return None
+        return training_time(self._shape.parameters, tokens, self._dtype, self._computer, self._access.cache)
+
+    def generation_time(self, read: int, written: int) -> Duration | None:
+        if self._shape is None:
+            return None
+        return generation_time(self._shape.parameters, read, written, self._dtype, self._computer, self._access.cache)
+
+    @property
+    def _dtype(self) -> ComputeType:
+        """Return the data type of the arithmetic on a CPU."""
+        return "bfloat16" if self._pinned().dtype == "bfloat16" else "float32"
+
+    @property
+    def _computer(self) -> Machine:
+        """Return the machine, without its GPUs where the options say CPU."""
+        return (
+            self._machine
+            if gpus_for(self.options.device, self._machine)
+            else dataclasses.replace(self._machine, gpus=0)
+        )
 
     def checkpoint_bytes(self) -> int | None:
         return None if self._shape is None else 4 * self._shape.parameters

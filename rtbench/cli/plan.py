@@ -22,6 +22,7 @@ from rtbench.cli.common import (
 )
 from rtbench.cli.money import keep_account
 from rtbench.errors import BadInputError, listed
+from rtbench.machine import Machine
 from rtbench.schema.progress import duration_text
 
 if TYPE_CHECKING:
@@ -44,12 +45,18 @@ SHORT = 60
 @click.option("--budget", metavar="AMOUNT", help="Maximum cost of the run, including the pilot.")
 @NAME
 @with_executor
+@click.option(
+    "--device",
+    metavar="NAME",
+    help="Estimate for a machine with one GPU of this name, such as A100, instead of this one.",
+)
 @click.option("--steps", is_flag=True, help="List every step, including cached ones.")
 @format_option("table", "json")
 @with_session
 def plan(
     session: Session,
     format_: str,
+    device: str | None,
     steps: bool,
     pilot: int | None,
     budget: str | None,
@@ -66,7 +73,12 @@ def plan(
 
     if pilot is not None and pilot < 1:
         raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
-    session = session.with_settings(machine=session.executor(executor, executor_options).machine())
+    machine = session.executor(executor, executor_options).machine()
+    if device is not None:
+        machine = Machine(
+            gpus=1, most_gpus=1, gpu_memory_gb=lambda: None, memory_gb=machine.memory_gb, gpu_name=lambda: device
+        )
+    session = session.with_settings(machine=machine)
     current = planned(session, dict(arguments))
     if budget is not None or pilot is not None:
         session = keep_account(session, current, name or run_name(current, arguments), budget)
@@ -181,6 +193,9 @@ def show(current: Plan, estimates: dict[str, StepEstimate], *, every_step: bool)
         print_table(HEADS, rows)
         if any(row[HEADS.index("time ≈")].endswith("?") for row in rows):
             click.echo("time: estimated from similar steps in this workspace; ? where there are none yet")
+        for source in dict.fromkeys(e.timed_by for e in estimates.values() if e.timed_by):
+            least = any(e.timed_by == source and e.least_seconds is not None for e in estimates.values())
+            click.echo(f"time: {'at least, by' if least else 'by'} {source}")
         _print_totals(listed, estimates)
     _print_teachers(current, estimates)
     _print_students(current, estimates)
@@ -323,9 +338,11 @@ def _numbers(estimates: Iterable[StepEstimate]) -> tuple[str, ...]:
     steps = list(estimates)
     with_requests = [e for e in steps if e.requests]
     money = [e for e in steps if e.money is not None]
-    timed = [e.seconds for e in steps if e.seconds is not None]
-    unknown = len(timed) < len([e for e in steps if e.work])
-    clock = duration_text(sum(timed)) if timed else ""
+    timed = [e.seconds if e.seconds is not None else e.least_seconds for e in steps]
+    known = [seconds for seconds in timed if seconds is not None]
+    unknown = len(known) < len([e for e in steps if e.work])
+    least = "≥ " if any(e.least_seconds is not None and e.seconds is None for e in steps) else ""
+    clock = f"{least}{duration_text(sum(known))}" if known else ""
     return (
         f"{sum(e.requests for e in with_requests):,}" if with_requests else "",
         f"{sum(e.work for e in with_requests):,}" if with_requests else "",

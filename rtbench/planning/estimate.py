@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rtbench.planning.throughput import seconds_per_unit, trait_of
+from rtbench.plugin.models import Student
 from rtbench.plugin.plans import Plan
 from rtbench.schema.base import Record
 from rtbench.schema.completions import LedgerAddress, Sampling
 from rtbench.schema.money import Price
-from rtbench.schema.steps import CompleteSpec, CurateSpec, Step, TaskSpec, TrainSpec, asks_model, curates, trains
+from rtbench.schema.steps import (
+    CompleteSpec,
+    CurateSpec,
+    Duration,
+    Step,
+    TaskSpec,
+    TrainSpec,
+    asks_model,
+    curates,
+    trains,
+)
 from rtbench.schema.tasks import Questions
 from rtbench.steps.complete import address_of, answer_requests, partition_at, requests_of
 from rtbench.steps.curate import curators_of
@@ -31,6 +42,10 @@ CHARACTERS_PER_TOKEN = 4
 
 RATIONALE_TOKENS = 128
 """Assumed tokens of a rationale that does not exist yet, in the prompts of an answer stage."""
+
+
+ANSWER_TOKENS = 8
+"""Assumed tokens of an answer without a rationale."""
 
 
 FEWEST = 5
@@ -57,7 +72,12 @@ class StepEstimate(Record, frozen=True):
     """Range of ``expected``: two standard errors of the mean cost of a completion."""
     currency: str = ""
     seconds: float | None = None
-    """Expected seconds, from finished steps of the same kind, model and format. None without such steps."""
+    """Expected seconds, from finished steps of the same kind, model and format, else from measured speeds of the device.
+    None without them."""
+    least_seconds: float | None = None
+    """Seconds that it cannot take less than, from a published speed of the device, where no time is expected."""
+    timed_by: str = ""
+    """Source of the time, where it is no finished step."""
 
 
 _Draws = tuple[LedgerAddress, Sampling, Sampling, str]
@@ -110,7 +130,9 @@ def estimate(services: Services, plan: Plan) -> dict[str, StepEstimate]:
             continue
         trait = trait_of(step)
         if trait in rates:
-            found = msgspec.structs.replace(found, seconds=round(found.work * rates[trait], 1))
+            found = msgspec.structs.replace(
+                found, seconds=round(found.work * rates[trait], 1), least_seconds=None, timed_by=""
+            )
         out[step.key] = found
     return out
 
@@ -123,7 +145,13 @@ def _complete(services: Services, step: Step[CompleteSpec], plan: Plan, counted:
     tokens = prompts // CHARACTERS_PER_TOKEN
     written = new * spec.sampling.max_new_tokens
     found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
-    price = services.source(spec.model).price
+    source = services.source(spec.model)
+    if isinstance(source, Student):
+        likely = new * min(
+            spec.sampling.max_new_tokens, RATIONALE_TOKENS if spec.format.answer_prefix else ANSWER_TOKENS
+        )
+        found = _timed(found, source.generation_time(tokens, likely))
+    price = source.price
     if price is None:
         return found
     found = msgspec.structs.replace(found, money=price.of(tokens, written), currency=price.currency)
@@ -219,7 +247,18 @@ def _train(services: Services, step: Step[TrainSpec], plan: Plan, counted: _Shar
     currency = student.price.currency if student.price and money is not None else ""
     batches = -(-len(samples) * each // spec.recipe.batch_size)
     steps = batches * spec.recipe.epochs if spec.recipe.steps is None else spec.recipe.steps
-    return StepEstimate(work=steps, money=money, currency=currency)
+    each_row = tokens / max(1, len(samples) * each)
+    found = StepEstimate(work=steps, money=money, currency=currency)
+    return _timed(found, student.training_time(round(each_row * spec.recipe.batch_size * steps)))
+
+
+def _timed(found: StepEstimate, time: Duration | None) -> StepEstimate:
+    if time is None:
+        return found
+    seconds = round(time.seconds, 1)
+    if time.least:
+        return msgspec.structs.replace(found, least_seconds=seconds, timed_by=time.source)
+    return msgspec.structs.replace(found, seconds=seconds, timed_by=time.source)
 
 
 def _sizes(

@@ -17,7 +17,7 @@ from rtbench.schema.completions import Completion, ModelSpec, Request
 from rtbench.schema.money import Price
 from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.prompts import PromptFormat
-from rtbench.schema.steps import Resources
+from rtbench.schema.steps import Duration, Resources
 from rtbench.schema.tasks import RationaleSource, TaskData
 from rtbench.schema.training import Recipe, TrainingRow, TrainReport
 
@@ -171,6 +171,14 @@ class Student(ABC):
 
         None where there is nothing to say.
         """
+        return None
+
+    def training_time(self, tokens: int) -> Duration | None:
+        """Return the time of a training on a number of tokens, from measured speeds of the device; None where not known."""
+        return None
+
+    def generation_time(self, read: int, written: int) -> Duration | None:
+        """Return the time to read and write a number of tokens, likewise."""
         return None
 
     def checkpoint_bytes(self) -> int | None:

@@ -186,6 +186,16 @@ class Resources(Record, frozen=True):
     """Steps of one lane run one after the other, because they share an endpoint and its limits."""
 
 
+class Duration(Record, frozen=True):
+    """How long a step takes on a machine."""
+
+    seconds: float
+    least: bool
+    """True where it cannot take less, and may take much longer."""
+    source: str
+    """What it is derived from."""
+
+
 class StepState(Record, frozen=True):
     """State of one step of a run."""
 

@@ -1,0 +1,85 @@
+"""Times of plans, from measured speeds of devices."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from rtbench_plugins.hf.compute_type import MeasuredSpeed, speed
+from rtbench_plugins.hf.duration import TRAINING, device_speeds, generation_time, training_time
+
+from rtbench.machine import Machine, here
+from tests.helpers.cli import Cli
+
+GPU = Machine(gpus=1, most_gpus=1, gpu_memory_gb=lambda: 80.0, memory_gb=64.0, gpu_name=lambda: "NVIDIA A100-SXM4-80GB")
+
+
+def test_every_device_states_what_was_measured_and_where() -> None:
+    for entry in device_speeds():
+        assert entry.training > 0
+        assert entry.measured
+        assert entry.source.startswith(("https://", "docs/"))
+
+
+def test_time_on_a_gpu_is_the_least_time() -> None:
+    """172 TFLOP/s for 6 × 124M × 1M tokens."""
+    found = training_time(124_000_000, 1_000_000, "float32", GPU, None)
+    assert found is not None
+    assert found.seconds == pytest.approx(744e12 / 172e12)
+    assert found.least
+    assert "github.com" in found.source
+
+
+def test_time_on_an_unknown_gpu_is_not_known() -> None:
+    other = dataclasses.replace(GPU, gpu_name=lambda: "Some GPU")
+    assert training_time(10**8, 10**6, "float32", other, None) is None
+    assert generation_time(10**8, 10, 10, "float32", dataclasses.replace(GPU, gpu_name=lambda: None), None) is None
+
+
+def test_time_on_this_cpu_follows_its_own_matrix_products(tmp_path: Path) -> None:
+    machine = dataclasses.replace(here(), gpus=0)
+    found = training_time(10**8, 1000, "float32", machine, tmp_path)
+    assert found is not None
+    assert not found.least
+    assert found.seconds == pytest.approx(6e11 / TRAINING / (speed(tmp_path).float32 * 1e9))
+    assert training_time(10**6, 1000, "float32", machine, tmp_path) is None, "a small model does other things"
+
+
+def test_measured_speed_is_kept_and_a_damaged_file_is_measured_again(tmp_path: Path) -> None:
+    first = speed(tmp_path)
+    (kept,) = (tmp_path / "compute").iterdir()
+    speed.cache_clear()
+    assert speed(tmp_path) == first
+    kept.write_text("{")
+    speed.cache_clear()
+    assert speed(tmp_path).float32 > 0
+    assert kept.read_text() != "{"
+
+
+@pytest.mark.parametrize(
+    ("float32", "bfloat16", "chosen"), [(100, 119, "float32"), (100, 120, "bfloat16"), (100, 3, "float32")]
+)
+def test_bfloat16_is_chosen_only_where_it_is_clearly_faster(float32: float, bfloat16: float, chosen: str) -> None:
+    assert MeasuredSpeed(float32=float32, bfloat16=bfloat16).faster == chosen
+
+
+def test_plan_for_another_device_states_hours_disk_and_source(cli: Cli) -> None:
+    options = (
+        "--matrix",
+        "paper",
+        "--tasks",
+        "multiarith",
+        "--source",
+        "twin",
+        "--students",
+        "gpt2",
+        "--teachers",
+        "scripted",
+    )
+    text = cli("plan", *options, "--device", "A100").stdout
+    assert "≥ " in text
+    assert "time: at least, by GPT-2 124M" in text
+    assert "disk: about" in text
+    assert "if no epoch is removed before the end" in text
+    assert "time: at least" not in cli("plan", *options, "--device", "Unheard-of 9000").stdout
