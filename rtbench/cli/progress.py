@@ -9,7 +9,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from rtbench.schema.progress import Throttle, duration_text
-from rtbench.steps.epochs import EpochCleaner
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +29,8 @@ class RunListener:
     """Calls the lifecycle hooks of plugins, and prints progress as plain lines unless a subclass displays it."""
 
     def __init__(self, plan: Plan, session: Session, console: Console) -> None:
+        from rtbench.steps.epochs import EpochCleaner  # not on the way to `--help`
+
         self.plugins = session.plugins
         self.console = console
         self.total = len(plan.todo)
