@@ -27,6 +27,8 @@ class GgufHeader:
 
     architecture: str
     parameters: int
+    tensors: frozenset[str]
+    """Names of its tensors."""
     facts: Mapping[str, Any]
     """Numbers and texts of the header by name; lists (the vocabulary) are left out."""
 
@@ -82,13 +84,14 @@ def _header(path: str, where: str, size: int, changed: int) -> GgufHeader:  # no
             for name, field in reader.fields.items()
             if field.types and field.types[0] != GGUFValueType.ARRAY
         }
+        tensors = frozenset(str(tensor.name) for tensor in reader.tensors)
         parameters = sum(math.prod(map(int, tensor.shape)) for tensor in reader.tensors)
     except Exception as error:  # the reader has no error type of its own: a cut file ends in one of numpy's
         reason = squeezed(f"{type(error).__name__}: {error}")[:200]
         raise BadInputError(
             f"{path} is cut or damaged: it cannot be read as GGUF ({reason})", where=where, next_step=_COPY
         ) from error
-    return GgufHeader(str(facts.get("general.architecture", "")), parameters, facts)
+    return GgufHeader(str(facts.get("general.architecture", "")), parameters, tensors, facts)
 
 
 @functools.cache

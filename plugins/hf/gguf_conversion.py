@@ -69,18 +69,61 @@ def _convert(path: Path, header: GgufHeader, folder: Path, where: str) -> None:
         tokenizer = AutoTokenizer.from_pretrained(str(path.parent), gguf_file=path.name)
         _split_as_stated(tokenizer, header, where)
         model, info = auto.from_pretrained(
-            str(path.parent), gguf_file=path.name, dtype=torch.float32, output_loading_info=True
+            str(path.parent),
+            gguf_file=path.name,
+            config=_config(path, header),
+            dtype=torch.float32,
+            output_loading_info=True,
         )
-        absent = set(info["missing_keys"]) - set(getattr(model, "_tied_weights_keys", None) or ())
-        if absent or info["mismatched_keys"]:
-            names = ", ".join(sorted(map(str, absent | set(info["mismatched_keys"])))[:3])
-            raise BadInputError(
-                f"the file lacks weights that transformers expects of {header.architecture!r} ({names})",
-                where=where,
-                next_step="Use the model's safetensors.",
-            )
+        _share_embeddings(model)
+        _check_complete(model, info, header, where)
         family: Family = "encoder_decoder" if header.architecture in ENCODER_DECODERS else "decoder"
         save(LoadedModel(_unquantized(model), tokenizer, family, model.device), folder)
+
+
+def _share_embeddings(model: Any) -> None:
+    """Let encoder and decoder of a T5 use its embeddings, also where its output layer has weights of its own."""
+    if (shared := getattr(model, "shared", None)) is not None:
+        model.set_input_embeddings(shared)
+        for part in (model.get_encoder(), model.get_decoder()):
+            part.embed_tokens.weight = shared.weight
+
+
+def _check_complete(model: Any, info: dict[str, Any], header: GgufHeader, where: str) -> None:
+    """Check that every weight of the model comes from the file, and that every weight of the file is in the model.
+
+    Raises:
+        BadInputError: one does not. transformers would leave random numbers, or leave it out.
+    """
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    absent = {str(name) for name in info["missing_keys"]}
+    loaded = {weight.data_ptr() for name, weight in weights.items() if name not in absent}
+    wrong = {name for name in absent if name not in weights or weights[name].data_ptr() not in loaded}
+    wrong |= {str(name) for key in ("mismatched_keys", "unexpected_keys") for name in info[key]}
+    if wrong:
+        raise BadInputError(
+            f"its weights are not those that transformers expects of {header.architecture!r}: "
+            f"{', '.join(sorted(wrong)[:3])}",
+            where=where,
+            next_step="Use the model's safetensors.",
+        )
+
+
+def _config(path: Path, header: GgufHeader) -> Any:
+    """Return the model's config, with what transformers (5.23) leaves at T5's defaults though the file says otherwise.
+
+    llama.cpp knows two kinds of T5 (src/models/t5.cpp): with gates and GELU, or without gates and with ReLU.
+    """
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(str(path.parent), gguf_file=path.name)
+    if header.architecture == "t5":
+        config.is_gated_act = "enc.blk.0.ffn_gate.weight" in header.tensors
+        config.feed_forward_proj = "gated-gelu" if config.is_gated_act else "relu"
+        config.dense_act_fn = "gelu_new" if config.is_gated_act else "relu"
+        config.tie_word_embeddings = "output.weight" not in header.tensors
+        config.num_decoder_layers = header.number("decoder_block_count") or config.num_layers
+    return config
 
 
 def _unquantized(model: Any) -> Any:

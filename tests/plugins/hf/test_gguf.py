@@ -14,7 +14,7 @@ from rtbench_plugins.hf.teacher import hf_teacher
 
 from rtbench.errors import BadInputError, MissingDataError
 from tests.helpers.cli import MakeCli
-from tests.helpers.gguf_files import write_llama
+from tests.helpers.gguf_files import write_llama, write_t5
 from tests.helpers.sessions import session
 from tests.plugins.hf.conftest import Tiny
 
@@ -25,11 +25,34 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-@pytest.mark.parametrize("quantized", [False, True])
-def test_converted_file_computes_what_its_model_computes(tiny: Tiny, tmp_path: Path, quantized: bool) -> None:
+@pytest.mark.parametrize("gated", [True, False])
+def test_converted_t5_computes_what_its_model_computes(tmp_path: Path, gated: bool) -> None:
+    """transformers takes every T5 for one with gates, ReLU and a tied output layer."""
+    from transformers import AutoModelForSeq2SeqLM
+
+    model = write_t5(tmp_path / "m.gguf", gated=gated)
+    loaded = AutoModelForSeq2SeqLM.from_pretrained(converted(tmp_path / "m.gguf", tmp_path / "cache"))
+    given = {"input_ids": torch.arange(3, 12)[None], "decoder_input_ids": torch.tensor([[0, 5, 6]])}
+    with torch.no_grad():
+        assert torch.allclose(loaded(**given).logits, model(**given).logits, atol=1e-5)
+
+
+def test_t5_is_a_student_and_a_teacher(tiny: Tiny, tmp_path: Path) -> None:
+    write_t5(tmp_path / "m.gguf", gated=True)
+    student = tiny.student("encoder_decoder", model=str(tmp_path / "m.gguf"))
+    report = student.train(tiny.job(tmp_path / "work", recipe={"learning_rate": 3e-3, "epochs": 5}))
+    assert report.history[-1]["train_loss"] < report.history[0]["train_loss"]
+    assert len(list(student.load(tmp_path / "work" / "checkpoint", (), "f").generate(tiny.requests(3)))) == 3
+    teacher = hf_teacher("t", {"model": str(tmp_path / "m.gguf")}, session(offline=True))
+    assert teacher.family == "encoder_decoder"
+    assert len(list(teacher.open(teacher.members()[0]).generate(tiny.requests(2)))) == 2
+
+
+@pytest.mark.parametrize("more", [{}, {"quantized": True}, {"tied": False}])
+def test_converted_file_computes_what_its_model_computes(tiny: Tiny, tmp_path: Path, more: dict[str, bool]) -> None:
     from transformers import AutoModelForCausalLM
 
-    model = write_llama(tmp_path / "m.gguf", tiny.corpus, quantized=quantized)
+    model = write_llama(tmp_path / "m.gguf", tiny.corpus, **more)
     loaded = AutoModelForCausalLM.from_pretrained(converted(tmp_path / "m.gguf", tmp_path / "cache"))
     tokens = torch.arange(20)[None]
     with torch.no_grad():
@@ -166,7 +189,10 @@ def test_damaged_file_is_one_error(tiny: Tiny, tmp_path: Path, change: Any, mess
 
 def test_file_that_lacks_a_weight_is_no_model_with_random_weights(tiny: Tiny, tmp_path: Path) -> None:
     write_llama(tmp_path / "m.gguf", tiny.corpus, leave_out="blk.1.ffn_up.weight")
-    with pytest.raises(BadInputError, match="lacks weights that transformers expects"):
+    with pytest.raises(
+        BadInputError,
+        match="its weights are not those that transformers expects of 'llama': model.layers.1.mlp.up_proj.weight",
+    ):
         converted(tmp_path / "m.gguf", tmp_path / "cache")
 
 
