@@ -75,6 +75,12 @@ def return_memory() -> None:
         libc.malloc_trim(0)
 
 
+def used_memory() -> int:
+    """Return the main memory of this process in bytes; 0 where the system does not say."""
+    path = Path("/proc/self/statm")
+    return int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if path.is_file() else 0
+
+
 @functools.cache
 def _glibc() -> ctypes.CDLL | None:
     return ctypes.CDLL(None) if platform.libc_ver()[0] == "glibc" else None

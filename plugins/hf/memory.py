@@ -31,7 +31,9 @@ class MemoryNeed:
     """What the expected peak has for activations and logits, which each process of a training has for its own rows."""
 
 
-def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe, *, recomputes: bool) -> MemoryNeed:
+def training_need(
+    shape: ModelShape, options: StudentOptions, recipe: Recipe, *, recomputes: bool, on_gpu: bool
+) -> MemoryNeed:
     """Return the memory of fine-tuning in float32, of one process that has all weights and its share of a batch's rows.
 
     There are 4 bytes each for weight, gradient and AdamW's two moments, of which Muon has one. With adapters, only the
@@ -43,6 +45,7 @@ def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe, *,
         options: of the student.
         recipe: of the training.
         recomputes: whether activations are recomputed in the backward pass (gradient checkpointing).
+        on_gpu: whether it is trained on a GPU; a CPU computes fewer rows at once (:func:`tokens_at_once`).
     """
     whole = 12.0 if recipe.optimizer == "muon" else 16.0
     each_parameter = whole if options.lora is None else 4.0 if options.lora.quantize is None else _NF4
@@ -50,6 +53,8 @@ def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe, *,
     own_rows = math.ceil(recipe.batch_size / options.processes)
     rows = min(options.micro_batch or own_rows, own_rows)
     tokens = min(TYPICAL_TOKENS, recipe.max_prompt_tokens + recipe.max_label_tokens)
+    if not on_gpu:
+        rows = min(rows, max(1, tokens_at_once(shape) // tokens))
     each = 2 * rows * tokens * shape.width * (34 + 5 * shape.heads * tokens / shape.width)
     kept = 1 if recomputes else shape.layers
     logits = 3 * 4 * rows * min(tokens, recipe.max_label_tokens) * shape.vocabulary
@@ -57,6 +62,15 @@ def training_need(shape: ModelShape, options: StudentOptions, recipe: Recipe, *,
     embeddings = 4 * shape.vocabulary * shape.width if recipe.optimizer == "muon" else 0  # AdamW's second moment
     activations = (each * kept + logits) / GIB
     return MemoryNeed(least, least + activations + (best + embeddings) / GIB, activations)
+
+
+def tokens_at_once(shape: ModelShape) -> int:
+    """Return the number of tokens of a batch that a CPU computes at once: their activations and logits take 2 GiB.
+
+    More are no faster, and a system without enough memory ends the process instead of raising an error.
+    """
+    each = 2 * shape.layers * shape.width * (34 + 5 * shape.heads * TYPICAL_TOKENS / shape.width)
+    return max(1, int(2 * GIB / (each + 3 * 4 * shape.vocabulary)))
 
 
 def generation_need(shape: ModelShape, options: StudentOptions) -> MemoryNeed:

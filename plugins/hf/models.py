@@ -12,6 +12,7 @@ from rtbench_plugins.hf.choosing import SamplingRow
 from rtbench_plugins.hf.decoding import decode
 from rtbench_plugins.hf.encoding import Codec, with_room
 from rtbench_plugins.hf.loaded import LoadedModel
+from rtbench_plugins.hf.loading import return_memory
 from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import Completion, Request, StepFailedError, TextModel, Usage, completion_of
@@ -68,6 +69,7 @@ class HfModel(TextModel):
     def close(self) -> None:
         self._loaded = None
         gc.collect()
+        return_memory()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

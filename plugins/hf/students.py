@@ -13,7 +13,7 @@ from rtbench_plugins.hf.compute_type import ComputeType, compute_type
 from rtbench_plugins.hf.duration import generation_time, training_time
 from rtbench_plugins.hf.hub import Hub
 from rtbench_plugins.hf.identity import student_fingerprint
-from rtbench_plugins.hf.memory import PROCESS, MemoryNeed, generation_need, training_need
+from rtbench_plugins.hf.memory import PROCESS, MemoryNeed, generation_need, tokens_at_once, training_need
 from rtbench_plugins.hf.options import (
     RANDOM_CONFIGS,
     Access,
@@ -132,6 +132,7 @@ class HfStudent(Student):
         computing = Computing(
             bf16=bf16,
             micro_batch=self.options.micro_batch,
+            most_tokens=None if on_gpu or self._shape is None else tokens_at_once(self._shape),
             packing=self.options.packing,
             sharded=self.options.sharded,
             keep_after=self.options.resume_seconds,
@@ -261,7 +262,7 @@ class HfStudent(Student):
         if kind == "train":
             on_gpu = gpus_for(self.options.device, self._machine) > 0
             recomputes = _recomputes(self.options, shape.parameters, on_gpu=on_gpu)
-            return training_need(shape, self.options, recipe, recomputes=recomputes)
+            return training_need(shape, self.options, recipe, recomputes=recomputes, on_gpu=on_gpu)
         return generation_need(shape, self.options)
 
     @cached_property

@@ -17,7 +17,7 @@ from rtbench_plugins.hf.attention import by_products
 from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack, picks_positions
 from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loaded import LoadedModel, save, seeded
-from rtbench_plugins.hf.loading import return_memory
+from rtbench_plugins.hf.loading import return_memory, used_memory
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes, Several, process_count
@@ -27,8 +27,8 @@ from torch.nn import functional
 
 from rtbench.api import BadInputError, StepFailedError, TrainJob, TrainReport, content_key, derived_seed
 
-_RETURN_STEPS = 40
-"""Number of steps after which unused memory is returned to the system. That takes as long as a step of a large model."""
+_MORE = 1.5
+"""Growth of the process's memory at which unused memory is returned to the system, which takes as long as a step."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,9 @@ class Computing:
     micro_batch: int | None = None
     """Rows computed at once; gradients are accumulated over the batch. None: the whole batch. Halved where memory is not
     enough."""
+    most_tokens: int | None = None
+    """Highest number of tokens, with padding, that are computed at once, unless a single row has more; gradients are
+    accumulated likewise. None: no limit. Not with several processes."""
     packing: bool | None = None
     """Concatenate a decoder's rows without padding. None: if its attention is made for that."""
     sharded: bool = False
@@ -81,6 +84,8 @@ class _Trainer:
         self.at_once = min(computing.micro_batch or recipe.batch_size, recipe.batch_size)
         self.halved_from: int | None = None
         """Rows at once before memory was not enough; None if it always was."""
+        self.first_used: int | None = None
+        """Bytes that the process used after its first step."""
         self.rows = encode_rows(codec, job.rows, recipe)
         self.validation = encode_rows(codec, job.validation, recipe)
         per_epoch = math.ceil(len(self.rows) / recipe.batch_size)
@@ -172,13 +177,20 @@ class _Trainer:
                 steps += 1
                 self.trackers.step(steps, part, supervised)
                 self.job.progress(steps, self.total, "steps")
-                if steps % _RETURN_STEPS == 0:
-                    return_memory()
+                self._return_memory()
                 if steps == self.total:
                     break
         self.model.eval()
         state.steps, state.tokens = steps, state.tokens + tokens
         return float(self.processes.total(nats)) / tokens
+
+    def _return_memory(self) -> None:
+        """Return unused memory to the system once it is much more than after the first step."""
+        used = used_memory()
+        if self.first_used is None:
+            self.first_used = used
+        elif used > _MORE * self.first_used:
+            return_memory()
 
     def _gradients(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         """Compute a batch's gradients, and return this process's share of its loss, summed over tokens, in nats.
@@ -235,6 +247,9 @@ class _Trainer:
         All processes must call the model equally often. So a process without further rows takes any row, with weight 0.
         """
         mine, size = self.processes.part(rows), self.at_once
+        if self.processes.count == 1 and self.computing.most_tokens is not None:
+            yield from ((part, 1) for part in _small_parts(mine, size, self.computing.most_tokens))
+            return
         for call in range(self.processes.calls(len(rows), size)):
             part = mine[call * size : (call + 1) * size]
             yield (part, 1) if part else (rows[:1], 0)
@@ -296,6 +311,7 @@ class _Trainer:
         self._save("checkpoint", self.best if self.processes.sharded else None)
         if self.processes.rank == 0:
             self.file.remove()
+        return_memory()
         return TrainReport(
             rows=len(self.rows),
             validation_rows=len(self.validation),
@@ -326,6 +342,19 @@ def _check(job: TrainJob) -> None:
         raise StepFailedError(
             "there are no training rows", next_step="See the yield of curation: no rationale was kept."
         )
+
+
+def _small_parts(rows: Sequence[EncodedRow], most_rows: int, most_tokens: int) -> Iterator[Sequence[EncodedRow]]:
+    """Yield rows in parts of at most so many rows and tokens; a part has at least one row."""
+    part: list[EncodedRow] = []
+    for row in rows:
+        longest = max(row.length, *(other.length for other in part)) if part else row.length
+        if part and (len(part) == most_rows or (len(part) + 1) * longest > most_tokens):
+            yield part
+            part = []
+        part.append(row)
+    if part:
+        yield part
 
 
 def _out_of_memory(error: BaseException) -> bool:

@@ -146,7 +146,7 @@ def test_each_process_needs_memory_for_its_own_rows() -> None:
 
     def activations(**options: Any) -> float:
         recipe = Recipe(selection="last", batch_size=10)
-        return memory.training_need(shape, StudentOptions(model="m", **options), recipe, recomputes=False).activations
+        return memory.training_need(shape, StudentOptions(model="m", **options), recipe, recomputes=False, on_gpu=True).activations
 
     assert activations(processes=4) == pytest.approx(activations() * 3 / 10), "3, 3, 2 and 2 rows"
     assert activations(processes=4, micro_batch=5) == activations(processes=4)
