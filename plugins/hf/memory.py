@@ -53,7 +53,7 @@ def training_need(
     own_rows = math.ceil(recipe.batch_size / options.processes)
     rows = min(options.micro_batch or own_rows, own_rows)
     tokens = min(TYPICAL_TOKENS, recipe.max_prompt_tokens + recipe.max_label_tokens)
-    if not on_gpu:
+    if not on_gpu and options.processes == 1:
         rows = min(rows, max(1, tokens_at_once(shape) // tokens))
     each = 2 * rows * tokens * shape.width * (34 + 5 * shape.heads * tokens / shape.width)
     kept = 1 if recomputes else shape.layers

@@ -175,15 +175,15 @@ def test_hub_that_cannot_be_reached_is_one_clear_error(hub):
 
 
 def test_hub_is_asked_once_for_what_it_cannot_say(hub, monkeypatch):
-    from rtbench_plugins.hf import identity
+    from rtbench_plugins.hf import hub as facts
 
     asked = []
 
-    def refuse(model, revision, *, offline):
+    def refuse(model, revision, gguf_file, *, offline):
         asked.append(model)
         raise MissingDataError("no network")
 
-    monkeypatch.setattr(identity, "pinned_revision", refuse)
+    monkeypatch.setattr(facts, "found", refuse)
     student = causal_student("mine", {"model": "org/tiny"}, session())
     for _ in range(3):
         with pytest.raises(MissingDataError):

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import torch
-from rtbench_plugins.hf import causal_plugin, loading, memory, seq2seq_plugin, shapes, students
+from rtbench_plugins.hf import causal_plugin, loaded, loading, memory, seq2seq_plugin, shapes, students
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, LoraOptions, StudentOptions
+from rtbench_plugins.hf.places import Place
 from rtbench_plugins.hf.students import causal_student, seq2seq_student
 from rtbench_plugins.pocket.students import MODELS
 
@@ -38,8 +39,8 @@ recipe: {{epochs: 1, max_new_tokens: 5}}
 @both_families
 def test_shape_is_read_from_headers_and_config(tiny: Any, tmp_path: Path, family: str) -> None:
     base = loading.random_base(family, tiny.student(family).options, tiny.corpus, torch.device("cpu"))
-    loading.save(base, tmp_path / "model")
-    found = shapes.shape_of(str(tmp_path / "model"), None)
+    loaded.save(base, tmp_path / "model")
+    found = shapes.shape_of(Place(str(tmp_path / "model")))
     assert found is not None
     stored = {id(p): p.numel() for p in base.model.parameters()}
     assert found.parameters == sum(stored.values())
@@ -48,10 +49,10 @@ def test_shape_is_read_from_headers_and_config(tiny: Any, tmp_path: Path, family
 
 
 def test_what_is_not_on_this_machine_or_unheard_of_has_no_shape(tmp_path: Path) -> None:
-    assert shapes.shape_of("nobody/nothing", "0" * 40) is None
+    assert shapes.shape_of(Place("nobody/nothing", "0" * 40)) is None
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "odd", "depth": 3}))
     (tmp_path / "model.safetensors").write_bytes((MODELS / "pocket-0.5m" / "model.safetensors").read_bytes())
-    assert shapes.shape_of(str(tmp_path), None) is None
+    assert shapes.shape_of(Place(str(tmp_path))) is None
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_shape_of_another_type_goes_by_its_own_numbers(tiny: Any, kind: str, tie
 def test_built_in_students_have_a_shape_before_their_weights_are_here() -> None:
     for plugin, family in ((causal_plugin, "decoder"), (seq2seq_plugin, "encoder_decoder")):
         for model, *_ in [*plugin._PINNED.values(), *getattr(plugin, "_MODERN", {}).values()]:
-            assert shapes.shape_of(model, "0" * 40) == shapes.KNOWN[model], family
+            assert shapes.shape_of(Place(model, "0" * 40)) == shapes.KNOWN[model], family
     small, large = shapes.KNOWN["openai-community/gpt2"], shapes.KNOWN["google-t5/t5-large"]
     stated: dict[str, Any] = {
         "model_type": "gpt2",
@@ -125,7 +126,7 @@ def test_built_in_students_have_a_shape_before_their_weights_are_here() -> None:
 def test_training_needs_four_numbers_a_weight_and_adapters_one() -> None:
     shape = shapes.ModelShape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
     recipe = Recipe(selection="last")
-    need = partial(memory.training_need, recomputes=False)
+    need = partial(memory.training_need, recomputes=False, on_gpu=True)
     whole = need(shape, StudentOptions(model="m"), recipe)
     assert whole.least == pytest.approx(1 + 16e9 / 2**30)
     assert whole.expected > whole.least
@@ -141,12 +142,25 @@ def test_training_needs_four_numbers_a_weight_and_adapters_one() -> None:
     assert whole.least < parts.expected < whole.expected
 
 
+def test_a_cpu_computes_as_many_rows_at_once_as_take_two_gigabytes() -> None:
+    shape = shapes.ModelShape(parameters=135 * 10**6, layers=30, width=576, heads=9, vocabulary=49_152)
+    recipe = Recipe(selection="last", batch_size=32)
+    on_cpu = memory.training_need(shape, StudentOptions(model="m"), recipe, recomputes=False, on_gpu=False)
+    on_gpu = memory.training_need(shape, StudentOptions(model="m"), recipe, recomputes=False, on_gpu=True)
+    assert on_cpu.activations <= 2 < on_gpu.activations
+    assert 256 < memory.tokens_at_once(shape) < 2048
+    tiny = shapes.ModelShape(parameters=10**6, layers=4, width=128, heads=4, vocabulary=2000)
+    assert memory.tokens_at_once(tiny) > 10_000, "small models are computed as before"
+
+
 def test_each_process_needs_memory_for_its_own_rows() -> None:
     shape = shapes.ModelShape(parameters=10**9, layers=16, width=2048, heads=32, vocabulary=128_000)
 
     def activations(**options: Any) -> float:
         recipe = Recipe(selection="last", batch_size=10)
-        return memory.training_need(shape, StudentOptions(model="m", **options), recipe, recomputes=False, on_gpu=True).activations
+        return memory.training_need(
+            shape, StudentOptions(model="m", **options), recipe, recomputes=False, on_gpu=True
+        ).activations
 
     assert activations(processes=4) == pytest.approx(activations() * 3 / 10), "3, 3, 2 and 2 rows"
     assert activations(processes=4, micro_batch=5) == activations(processes=4)
@@ -176,7 +190,7 @@ def test_sharded_processes_share_the_weights_but_not_the_activations() -> None:
 
     def expected(processes: int, **options: Any) -> float:
         large = {"n_embd": 1024, "n_inner": 4096, "n_layer": 24, "n_head": 16}
-        options |= {"config": large, "processes": processes, "sharded": processes > 1}
+        options |= {"config": large, "processes": processes, "sharded": processes > 1, "device": "cuda"}
         return causal_student("mine", options, session()).resources("train", recipe).memory_gb
 
     assert expected(8) == pytest.approx(expected(1) + 7 * memory.PROCESS, abs=0.2), "the rows are divided"
@@ -221,7 +235,7 @@ def test_what_a_gpu_cannot_hold_is_refused(cli: Cli, tmp_path: Path, monkeypatch
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
 
     def reason() -> str | None:
-        machine._smallest_gpu.cache_clear()
+        machine._asked.cache_clear()
         session = Session(Environment(workspace=str(cli.workspace), offline=True))
         (found,) = {cell.reason for cell in plan_of(session, path).cells}
         return found
@@ -232,7 +246,7 @@ def test_what_a_gpu_cannot_hold_is_refused(cli: Cli, tmp_path: Path, monkeypatch
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
     assert reason() is None, "who cannot be asked refuses nothing"
-    machine._smallest_gpu.cache_clear()
+    machine._asked.cache_clear()
 
 
 def test_plan_shows_what_steps_need(cli: Cli, tmp_path: Path) -> None:

@@ -22,6 +22,28 @@ def test_rows_computed_in_parts_give_the_gradients_of_the_whole_batch(tiny, tmp_
 
 
 @both_families
+def test_batch_with_many_tokens_is_computed_in_parts(tiny, tmp_path, family, monkeypatch):
+    from rtbench_plugins.hf import students, training
+
+    student = tiny.student(family, config=NO_DROPOUT[family])
+    whole = student.train(tiny.job(tmp_path / "a"))
+    sizes = []
+    loss = training._Trainer._loss
+
+    def noted(self, batch):
+        sizes.append((len(batch), len(batch) * max(row.length for row in batch)))
+        return loss(self, batch)
+
+    monkeypatch.setattr(training._Trainer, "_loss", noted)
+    monkeypatch.setattr(students, "tokens_at_once", lambda shape: 200)
+    parts = student.train(tiny.job(tmp_path / "b"))
+    assert all(rows == 1 or tokens <= 200 for rows, tokens in sizes)
+    assert len(sizes) > whole.steps
+    for one, other in zip(whole.history, parts.history, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+@both_families
 def test_batch_that_does_not_fit_is_computed_in_halves(tiny, tmp_path, family, monkeypatch):
     """Memory that is enough for three rows; the batch stays eight."""
     from rtbench_plugins.hf import training
