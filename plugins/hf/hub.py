@@ -6,6 +6,7 @@ A folder, a file, a commit, or a branch in the local cache needs no network. Any
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,6 +45,8 @@ def found(model: str, revision: str | None, gguf_file: str | None, *, offline: b
     path = local_path(model)
     if path is not None:
         return Place(model if gguf_file is None or path.is_file() else str(file_in(path, gguf_file)))
+    if revision and _COMMIT.fullmatch(revision) and not os.environ.get(MODELS):  # nothing to look up, so no slow import
+        return Place(model, revision, gguf_file, "hub")
     cached = cached_file(model, gguf_file or "config.json", revision)
     if cached is not None and (gguf_file is not None or _has_weights(cached.parent, any_format=True)):
         return Place(model, _commit_of(cached), gguf_file, "hub cache")
@@ -52,6 +55,12 @@ def found(model: str, revision: str | None, gguf_file: str | None, *, offline: b
     if revision is None and gguf_file is None and (path := in_package(model)) is not None:
         return Place(str(path), source=f"package {path.parent.name}")
     return Place(model, _commit(model, revision, gguf_file, cached, offline=offline), gguf_file, "hub")
+
+
+def in_cache(place: Place) -> bool:
+    """Return whether the weights of a hub id are in the hub's cache."""
+    cached = cached_file(place.model, place.gguf_file or "config.json", place.revision)
+    return cached is not None and (place.gguf_file is not None or _has_weights(cached.parent, any_format=True))
 
 
 def _commit(model: str, revision: str | None, gguf_file: str | None, config: Path | None, *, offline: bool) -> str:

