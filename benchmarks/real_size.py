@@ -115,7 +115,7 @@ def train_ours(setup: Setup) -> float:
     with tempfile.TemporaryDirectory() as folder:
         job = TrainJob(rows=setup.rows, validation=(), recipe=setup.recipe, seed=0, workdir=Path(folder), corpus=())
         report = fine_tune(setup.base, setup.codec, job, computing, identity="benchmark")
-    return report.history[-1]["train_loss"]
+    return float(report.history[-1]["train_loss"])
 
 
 def train_plainly(setup: Setup) -> float:
