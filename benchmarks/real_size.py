@@ -95,7 +95,7 @@ class Setup:
         """Return the floating-point operations of one epoch: 6 for each parameter and token that it multiplies."""
         table = self.base.model.get_input_embeddings().weight.numel()
         layers = sum(p.numel() for p in self.base.model.parameters()) - table
-        return 6.0 * (layers * self.useful + table * sum(row.supervised for row in self.encoded))
+        return float(6 * (layers * self.useful + table * sum(row.supervised for row in self.encoded)))
 
 
 # ---------------------------------------------------------------------------------------------------------- training
