@@ -29,9 +29,8 @@ class Schedule:
                 self._dependants[i].append(key)
         # In the plan's order, in which cells come one after the other: cells finish early, and the matrix's first cells first.
         self._rank = {key: rank for rank, key in enumerate(self.steps)}
-        self._ready = [rank for rank, inputs in enumerate(self._lacking.values()) if not inputs]
-        """Ranks of the steps that may begin, as a heap."""
-        self._keys = list(self.steps)
+        self._ready = [(self._rank[key], key) for key, inputs in self._lacking.items() if not inputs]
+        """Ranks and keys of the steps that may begin, as a heap."""
         self._waits: dict[str, float] = {}
         """Times at which steps that wait for an external service are tried again, by step key."""
         self._stopping = False
@@ -52,16 +51,15 @@ class Schedule:
         if self._stopping:
             return
         self._wake()
-        passed: list[int] = []
+        passed: list[str] = []
         while self._ready and free():
-            rank = heapq.heappop(self._ready)
-            step = self.steps[self._keys[rank]]
-            if take(step, not self._ready and not passed and not self._waits):
-                self.listener.started(step)
+            _, key = heapq.heappop(self._ready)
+            if take(self.steps[key], not self._ready and not passed and not self._waits):
+                self.listener.started(self.steps[key])
             else:
-                passed.append(rank)
-        for rank in passed:
-            heapq.heappush(self._ready, rank)
+                passed.append(key)
+        for key in passed:
+            self._may_begin(key)
 
     def pause(self) -> float | None:
         """Return the seconds until a waiting step is tried again; None where no step is waiting."""
@@ -86,7 +84,10 @@ class Schedule:
         now = time.monotonic()
         for key in [key for key, at in self._waits.items() if at <= now]:
             del self._waits[key]
-            heapq.heappush(self._ready, self._rank[key])
+            self._may_begin(key)
+
+    def _may_begin(self, key: str) -> None:
+        heapq.heappush(self._ready, (self._rank[key], key))
 
     def _finished(self, step: Step, state: StepState) -> None:
         self.outcome.states[step.key] = state
@@ -100,7 +101,7 @@ class Schedule:
                 continue
             self._lacking[key].discard(step.key)
             if not self._lacking[key] and key not in self.outcome.states:
-                heapq.heappush(self._ready, self._rank[key])
+                self._may_begin(key)
 
 
 def attempt(services: Services, step: Step, progress: Progress, launch: Launch) -> StepState:

@@ -1,7 +1,7 @@
 """Attention for training in bfloat16 on a CPU. Imports torch.
 
-There the backward pass of torch's fused attention takes longer than a third of all matrix products of a model with 135M
-parameters (measured in benchmarks/real_size.py). For rows of usual length, plain products are faster.
+In a training of a model with 135M parameters, torch's fused attention took a fifth of the time of a step, most of it in its
+backward pass (docs/experiments.md, 2026-11-29). For rows of usual length, plain products are faster.
 """
 
 from __future__ import annotations

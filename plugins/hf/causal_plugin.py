@@ -97,7 +97,7 @@ def _compute_type(services: Services) -> str:
 
 def _local_presets() -> Iterator[str]:
     """Yield each preset whose weights are on this machine, with the place that students would take them from."""
-    from rtbench_plugins.hf.hub import found, in_cache
+    from rtbench_plugins.hf.hub import cached_weights, found
 
     from rtbench.api import RtbenchError
 
@@ -108,5 +108,7 @@ def _local_presets() -> Iterator[str]:
             place = found(model, revision, None, offline=True)
         except RtbenchError:
             continue
-        if place.source != "hub" or in_cache(place):
-            yield f"{name} ({place.source if place.source != 'hub' else 'hub cache'})"
+        if place.source != "hub":
+            yield f"{name} ({place.source})"
+        elif cached_weights(place, any_format=True) is not None:
+            yield f"{name} (hub cache)"

@@ -18,7 +18,7 @@ ComputeType = Literal["float32", "bfloat16"]
 FASTER = 1.2
 """bfloat16 is chosen where it is at least this many times as fast as float32: it rounds more."""
 _SIZE, _SECONDS = 768, 0.12
-"""Width of the square matrices that are multiplied, and seconds of each of the measurement's four turns."""
+"""Width of the square matrices that are multiplied, and seconds of each of the six turns, three for each data type."""
 
 
 class MeasuredSpeed(Record, frozen=True):

@@ -13,7 +13,8 @@ DEVICES = Path(__file__).with_name("devices.yaml")
 LEAST_PARAMETERS = 50 * 10**6
 """Smaller models spend their time on other things than matrix products, so that these say nothing about it."""
 TRAINING, READING, WRITING = 0.55, 0.55, 0.13
-"""Shares of a CPU's matrix products that training, reading prompts and writing texts reach (docs/benchmarks/real_size.md)."""
+"""Shares of a CPU's matrix products that training, reading prompts and writing texts reach: rounded down from single
+measurements of SmolLM2-135M on two cores (docs/experiments.md, 2026-11-29)."""
 
 
 class DeviceSpeed(Record, frozen=True):

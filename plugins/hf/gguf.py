@@ -1,4 +1,4 @@
-"""GGUF files: facts from their headers, and their identity. Imports no torch.
+"""GGUF files: facts from their headers. Imports no torch.
 
 Reading and checking go through the package ``gguf`` of llama.cpp's authors, since the format changes with them.
 """
@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtbench.api import BadInputError, MissingExtraError, file_digest, squeezed
+from rtbench_plugins.hf.weights import DamagedFileError
+
+from rtbench.api import BadInputError, MissingExtraError, squeezed
 
 SUFFIX = ".gguf"
 ENCODER_DECODERS = frozenset({"t5"})
 """Architectures, as GGUF names them, of encoder-decoders."""
+CONVERSION = "gguf"
+"""Name of the conversion to safetensors in keys and in the cache; change it (``gguf-2``) when its result changes."""
 _MAGIC = b"GGUF"
-_COPY = "Download or copy the file again."
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,6 @@ class GgufHeader:
         return value if isinstance(value, int) else None
 
 
-def gguf_digest(path: Path) -> str:
-    """Return the SHA-256 digest of a file, computed once as long as size and time of change stay the same."""
-    stat = path.stat()
-    return _digest(str(path), stat.st_size, stat.st_mtime_ns)
-
-
 def gguf_header(path: Path, *, where: str) -> GgufHeader:
     """Return the facts of a file's header, checked: the file is GGUF, and whole.
 
@@ -56,7 +53,10 @@ def gguf_header(path: Path, *, where: str) -> GgufHeader:
         BadInputError: the file is not GGUF, or it is cut.
     """
     stat = path.stat()
-    header = _header(str(path), where, stat.st_size, stat.st_mtime_ns)
+    try:
+        header = _header(str(path), stat.st_size, stat.st_mtime_ns)
+    except DamagedFileError as damage:
+        raise BadInputError(f"{path} {damage}", where=where, next_step="Download or copy the file again.") from damage
     parts = header.facts.get("split.count")
     if isinstance(parts, int) and parts > 1:
         raise BadInputError(
@@ -68,11 +68,11 @@ def gguf_header(path: Path, *, where: str) -> GgufHeader:
 
 
 @functools.lru_cache(maxsize=32)
-def _header(path: str, where: str, size: int, changed: int) -> GgufHeader:  # noqa: ARG001 - parts of the cache's key
+def _header(path: str, size: int, changed: int) -> GgufHeader:  # noqa: ARG001 - parts of the cache's key
     with Path(path).open("rb") as file:
         start = file.read(len(_MAGIC))
     if start != _MAGIC:
-        raise BadInputError(f"{path} is not a GGUF file", where=where, next_step=_COPY)
+        raise DamagedFileError("is not a GGUF file")
     try:
         from gguf import GGUFReader, GGUFValueType
     except ImportError:
@@ -88,12 +88,5 @@ def _header(path: str, where: str, size: int, changed: int) -> GgufHeader:  # no
         parameters = sum(math.prod(map(int, tensor.shape)) for tensor in reader.tensors)
     except Exception as error:  # the reader has no error type of its own: a cut file ends in one of numpy's
         reason = squeezed(f"{type(error).__name__}: {error}")[:200]
-        raise BadInputError(
-            f"{path} is cut or damaged: it cannot be read as GGUF ({reason})", where=where, next_step=_COPY
-        ) from error
+        raise DamagedFileError(f"is cut or damaged: it cannot be read as GGUF ({reason})") from error
     return GgufHeader(str(facts.get("general.architecture", "")), parameters, tensors, facts)
-
-
-@functools.cache
-def _digest(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - size and time are part of the cache's key
-    return file_digest(Path(path))

@@ -5,17 +5,15 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import io
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.gguf import ENCODER_DECODERS, GgufHeader, gguf_digest, gguf_header
+from rtbench_plugins.hf.gguf import CONVERSION, ENCODER_DECODERS, GgufHeader, gguf_header
+from rtbench_plugins.hf.weights import digest_of_file
 
 from rtbench.api import BadInputError, Family, MissingExtraError, locked
 
-VERSION = 1
-"""Version of the conversion; increase it when its result changes."""
 _DIGITS = r"\p{N}"
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
@@ -30,27 +28,26 @@ _SPLITS: dict[tuple[str, ...], tuple[str, ...]] = {
 (llama.cpp, src/llama-vocab.cpp). transformers reads neither the name nor the patterns."""
 
 
-def converted(path: Path, cache: Path | None) -> Path:
+def converted(path: Path, cache: Path) -> Path:
     """Return the folder with a GGUF file's weights in float32, its tokenizer and its chat template.
 
     It is made once per file, and found by the file's digest afterwards.
 
     Args:
         path: of the file.
-        cache: folder for converted models; None: a folder for temporary files.
+        cache: folder of the cache.
 
     Raises:
         MissingExtraError: a package for the conversion is missing.
         BadInputError: the file cannot be read, or has an architecture or tokenizer that is not known.
     """
     where = f"model {str(path)!r}"
-    root = (cache or Path(tempfile.gettempdir()) / "rtbench") / "gguf"
-    folder = root / f"{gguf_digest(path)[:32]}-{VERSION}"
+    folder = cache / CONVERSION / digest_of_file(path)[:32]
     if folder.is_dir():
         return folder
     header = gguf_header(path, where=where)
-    root.mkdir(parents=True, exist_ok=True)
-    with locked(root / f".{folder.name}.lock"):
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(f".{folder.name}.lock")):
         if folder.is_dir():  # another process was faster
             return folder
         _convert(path, header, folder, where)
@@ -90,10 +87,10 @@ def _share_embeddings(model: Any) -> None:
 
 
 def _check_complete(model: Any, info: dict[str, Any], header: GgufHeader, where: str) -> None:
-    """Check that every weight of the model comes from the file, and that every weight of the file is in the model.
+    """Check that every weight of the model comes from the file.
 
     Raises:
-        BadInputError: one does not. transformers would leave random numbers, or leave it out.
+        BadInputError: one does not. transformers would leave random numbers.
     """
     weights = dict(model.named_parameters(remove_duplicate=False))
     absent = {str(name) for name in info["missing_keys"]}

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from rtbench_plugins.hf.gguf import ENCODER_DECODERS, gguf_digest, gguf_header
+from rtbench_plugins.hf.gguf import ENCODER_DECODERS, gguf_header
 from rtbench_plugins.hf.options import Access
 from rtbench_plugins.hf.places import MODELS, Place, file_in, how_to_get, in_models_folder, in_package, local_path
-from rtbench_plugins.hf.weights import check_files
+from rtbench_plugins.hf.weights import check_files, digest_of_file
 
 from rtbench.api import BadInputError, Machine, MissingDataError, read_json, squeezed
 
@@ -29,7 +29,8 @@ _SEQ2SEQ_TYPES = frozenset(
     }
 )
 """Encoder-decoder model types whose older configs do not say so."""
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+"""Full name of a commit."""
 
 
 def found(model: str, revision: str | None, gguf_file: str | None, *, offline: bool) -> Place:
@@ -45,35 +46,41 @@ def found(model: str, revision: str | None, gguf_file: str | None, *, offline: b
     path = local_path(model)
     if path is not None:
         return Place(model if gguf_file is None or path.is_file() else str(file_in(path, gguf_file)))
-    if revision and _COMMIT.fullmatch(revision) and not os.environ.get(MODELS):  # nothing to look up, so no slow import
+    if revision and COMMIT.fullmatch(revision) and not os.environ.get(MODELS):  # nothing to look up, so no slow import
         return Place(model, revision, gguf_file, "hub")
-    cached = cached_file(model, gguf_file or "config.json", revision)
-    if cached is not None and (gguf_file is not None or _has_weights(cached.parent, any_format=True)):
+    if (cached := cached_weights(Place(model, revision, gguf_file), any_format=True)) is not None:
         return Place(model, _commit_of(cached), gguf_file, "hub cache")
     if (path := in_models_folder(model, gguf_file)) is not None:
         return Place(str(path.resolve()), source=MODELS)
     if revision is None and gguf_file is None and (path := in_package(model)) is not None:
         return Place(str(path), source=f"package {path.parent.name}")
-    return Place(model, _commit(model, revision, gguf_file, cached, offline=offline), gguf_file, "hub")
+    return Place(model, _commit(model, revision, gguf_file, offline=offline), gguf_file, "hub")
 
 
-def in_cache(place: Place) -> bool:
-    """Return whether the weights of a hub id are in the hub's cache."""
+def cached_weights(place: Place, *, any_format: bool) -> Path | None:
+    """Return the weights of a hub id in the hub's cache: the GGUF file, or the folder that has all others; None if missing.
+
+    Args:
+        place: of the weights.
+        any_format: accept other formats than safetensors.
+    """
     cached = cached_file(place.model, place.gguf_file or "config.json", place.revision)
-    return cached is not None and (place.gguf_file is not None or _has_weights(cached.parent, any_format=True))
+    if cached is None or place.gguf_file is not None:
+        return cached
+    return cached.parent if _has_weights(cached.parent, any_format=any_format) else None
 
 
-def _commit(model: str, revision: str | None, gguf_file: str | None, config: Path | None, *, offline: bool) -> str:
+def _commit(model: str, revision: str | None, gguf_file: str | None, *, offline: bool) -> str:
     """Return the commit of a hub id whose weights are not on this machine, by its config where that is."""
-    if revision and _COMMIT.fullmatch(revision):
+    if revision and COMMIT.fullmatch(revision):
         return revision
     if gguf_file is not None:
         return str(_info(model, revision, offline=offline).sha)
-    return _commit_of(config or _fetched(model, revision, offline=offline))
+    return _commit_of(cached_file(model, "config.json", revision) or _fetched(model, revision, offline=offline))
 
 
 def _commit_of(path: Path) -> str:
-    """Return the commit of a file in the hub's cache, which is the name of the folder below ``snapshots``."""
+    """Return the commit of a file or folder in the hub's cache: the name of the folder below ``snapshots``."""
     parts = path.parts
     return parts[len(parts) - 1 - parts[::-1].index("snapshots") + 1]
 
@@ -114,16 +121,11 @@ class Hub:
 
         if machine.memory_gb is None:  # another machine loads it
             return
-        if (path := place.path) is not None:
-            _check(path, whose=whose)
-            return
-        cached = cached_file(place.model, place.gguf_file or "config.json", place.revision)
-        there = cached is not None and (
-            place.gguf_file is not None or _has_weights(cached.parent, any_format=any_format)
-        )
-        if there:
-            assert cached is not None
-            _check(cached if place.gguf_file is not None else cached.parent, whose=whose)
+        path = place.path or cached_weights(place, any_format=any_format)
+        if path is not None and path.is_file():
+            gguf_header(path, where=whose)
+        elif path is not None:
+            check_files(path, whose=whose)
         elif self._access.offline or constants.HF_HUB_OFFLINE:
             what = place.gguf_file or ("weights" if any_format else "safetensors")
             why = "this run is offline" if self._access.offline else "HF_HUB_OFFLINE is set"
@@ -188,7 +190,7 @@ def digest_of(place: Place, *, offline: bool) -> str:
     """
     path = gguf_path(place)
     if path is not None:
-        return gguf_digest(path)
+        return digest_of_file(path)
     info = _info(place.model, place.revision, offline=offline)
     files = {file.rfilename: file for file in info.siblings or ()}
     lfs = getattr(files.get(place.gguf_file or ""), "lfs", None)
@@ -200,13 +202,6 @@ def digest_of(place: Place, *, offline: bool) -> str:
             next_step=f"GGUF files there: {there}.",
         )
     return str(lfs.sha256)
-
-
-def _check(path: Path, *, whose: str) -> None:
-    if path.is_file():
-        gguf_header(path, where=whose)
-    else:
-        check_files(path, whose=whose)
 
 
 def _has_weights(folder: Path, *, any_format: bool) -> bool:
@@ -276,7 +271,7 @@ def _refused(model: str, what: str) -> BadInputError:
 
 
 def _unresolved(model: str, revision: str | None, why: str) -> MissingDataError:
-    if revision and _COMMIT.fullmatch(revision):
+    if revision and COMMIT.fullmatch(revision):
         what, more = "its config is not on this machine", ""
     else:
         what = f"the commit of {revision or 'main'!r} is not known on this machine"

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import re
 from pathlib import Path
 
-from rtbench_plugins.hf.hub import Hub
+from rtbench_plugins.hf.gguf import CONVERSION
+from rtbench_plugins.hf.hub import COMMIT, Hub
 from rtbench_plugins.hf.options import RANDOM_CONFIGS, StudentOptions, TeacherOptions
 from rtbench_plugins.hf.places import Place
+from rtbench_plugins.hf.weights import digest_of_file
 
-from rtbench.api import Family, MissingDataError, content_key, file_digest
+from rtbench.api import Family, MissingDataError, content_key
 
 TOKENIZER_RECIPE = 1
 """Version of :func:`rtbench_plugins.hf.tokenizer.train_tokenizer`; increase it when its result changes."""
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*")
 _PARTS = (
     *_WEIGHTS,
@@ -69,10 +68,10 @@ def weights_fingerprint(place: Place, hub: Hub) -> str:
     """
     folder = place.path
     if place.gguf_file is not None or (folder is not None and folder.is_file()):
-        return f"gguf:{hub.digest(place)}"
+        return f"{CONVERSION}:{hub.digest(place)}"
     if folder is None:
         assert place.revision is not None, "a hub id is identified by its commit"
-        assert _COMMIT.fullmatch(place.revision), "a hub id is identified by its commit"
+        assert COMMIT.fullmatch(place.revision), "a hub id is identified by its commit"
         return f"{place.model}@{place.revision}"
     if not (folder / "config.json").is_file():
         raise MissingDataError(
@@ -85,9 +84,7 @@ def weights_fingerprint(place: Place, hub: Hub) -> str:
             next_step=_named_file(folder) or "Convert it: load it with transformers and call save_pretrained().",
         )
     files = sorted({path for pattern in _PARTS for path in folder.glob(pattern) if path.is_file()})
-    stats = [(path, path.stat()) for path in files]
-    parts = [(path.name, _digest(str(path), stat.st_size, stat.st_mtime_ns)) for path, stat in stats]
-    return f"local:{content_key(parts)}"
+    return f"local:{content_key([(path.name, digest_of_file(path)) for path in files])}"
 
 
 def _named_file(folder: Path) -> str | None:
@@ -99,8 +96,3 @@ def _named_file(folder: Path) -> str | None:
 def _with_settings(fingerprint: str, settings: dict[str, object]) -> str:
     stated = {key: value for key, value in settings.items() if value is not None}
     return f"{fingerprint}+{content_key(stated)[:12]}" if stated else fingerprint
-
-
-@functools.cache
-def _digest(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - size and time are part of the cache's key
-    return file_digest(Path(path))

@@ -203,6 +203,7 @@ def as_folder(place: Place, access: Access) -> Place:
             path = Path(
                 hf_hub_download(place.model, place.gguf_file, revision=place.revision, local_files_only=access.offline)
             )
+    assert access.cache is not None, "a GGUF file is converted into the cache"
     return Place(str(converted(path, access.cache)))
 
 

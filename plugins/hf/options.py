@@ -188,7 +188,8 @@ class Access:
     trust_remote_code: bool = False
     offline: bool = False
     cache: Path | None = None
-    """Folder for converted models and measurements; None: there is none, so they are not kept."""
+    """Folder of the cache, for converted models and measurements. None: no GGUF file can be opened, and no measurement is
+    kept."""
 
 
 def student_options(name: str, options: dict[str, Any]) -> StudentOptions:

@@ -187,10 +187,8 @@ class HfStudent(Student):
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         dtype = self._pinned().dtype or "float32"
         place = self._place if checkpoint is None else Place(str(checkpoint))
-        has_weights = place is not None
-        if place is not None and (
-            engine_for(self.options, self.family, self._machine, has_weights=has_weights) == "vllm"
-        ):
+        vllm = engine_for(self.options, self.family, self._machine, has_weights=place is not None) == "vllm"
+        if vllm and place is not None:
             return self._in_vllm(place, dtype, fingerprint)
         from rtbench_plugins.hf.models import HfModel
 

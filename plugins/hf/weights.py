@@ -5,6 +5,7 @@ Only headers are read, so that a check takes milliseconds. Imports no torch.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import struct
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rtbench.api import BadInputError, read_json
+from rtbench.api import BadInputError, file_digest, read_json
 
 _HEADER = struct.Struct("<Q")
 _MOST_HEADER = 100 * 10**6
@@ -32,7 +33,7 @@ _PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.safetensors")
 
 
 class DamagedFileError(Exception):
-    """A file is not whole safetensors; the message says why."""
+    """A file of weights is not whole; the message says why."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,17 @@ class WeightsHeader:
     """Size of the file in bytes that the header describes."""
     size: int
     """Actual size in bytes."""
+
+
+def digest_of_file(path: Path) -> str:
+    """Return the SHA-256 digest of a file, computed once as long as its size and time of change stay the same."""
+    stat = path.stat()
+    return _digest(str(path), stat.st_size, stat.st_mtime_ns)
+
+
+@functools.cache
+def _digest(path: str, size: int, changed: int) -> str:  # noqa: ARG001 - size and time are part of the cache's key
+    return file_digest(Path(path))
 
 
 def header_of(path: Path) -> WeightsHeader:

@@ -37,7 +37,7 @@ def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
     steps = needed(table.steps, [p.score.key for p in planned if p.score is not None])
     cached = services.store.finished((step.kind, key) for key, step in steps.items())
     plan = Plan(matrix.name, matrix.file.description, planned, steps, cached)
-    for key in lacking_epochs(plan.todo, services.store):
+    for key in lacking_epochs(plan, services.store):
         steps[key] = msgspec.structs.replace(steps[key], again=True)
         cached.discard(key)
     return plan

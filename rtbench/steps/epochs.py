@@ -6,7 +6,7 @@ Under ``best-test`` a training saves its weights after each epoch: twenty times 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from rtbench.plugin.plans import Plan
 from rtbench.schema.results import ScoreResult
@@ -25,56 +25,58 @@ class EpochCleaner:
 
     def __init__(self, plan: Plan, store: Store) -> None:
         self._store = store
-        self._epochs: dict[str, dict[int, str]] = {}
-        """Epochs of each score step, by number, with the key of the training."""
-        self._waiting: dict[str, set[str]] = {}
-        """Score steps of each training that are not finished."""
-        self._last = {step.inputs_as("checkpoint")[0].key for step in plan.steps.values() if _asks_last(step)}
-        """Trainings whose last weights are used, whichever epoch was selected."""
+        self._compared: dict[str, _ComparedEpochs] = {}
+        """By key of the training."""
+        self._training: dict[str, str] = {}
+        """Key of the training whose epochs a score step compares."""
         for step in plan.steps.values():
-            if isinstance(step.spec, ScoreSpec) and step.spec.aggregate == "best-epoch":
-                self._add(step, plan)
-        for key in [key for key in self._epochs if key in plan.cached]:
+            if isinstance(step.spec, CompleteSpec) and step.spec.trained:
+                self._compared.setdefault(training_of(step), _ComparedEpochs()).asked.add(step.spec.epoch)
+            elif isinstance(step.spec, ScoreSpec) and step.spec.aggregate == "best-epoch":
+                training = training_of(plan.steps[step.inputs_as("completions")[0].key])
+                self._training[step.key] = training
+                self._compared[training].scores.append(step.key)
+                self._compared[training].unfinished.add(step.key)
+        for key in self._training.keys() & plan.cached:
             self.finished(key)
 
     def finished(self, key: str) -> None:
         """Note that a score step is finished, and remove the weights that no other score step waits for."""
-        for training in set(self._epochs.get(key, {}).values()):
-            waiting = self._waiting[training]
-            waiting.discard(key)
-            if not waiting:
-                self._remove(training)
-
-    def _add(self, score: Step, plan: Plan) -> None:
-        for completions in score.inputs_as("completions"):
-            asked = plan.steps[completions.key]
-            if isinstance(asked.spec, CompleteSpec) and asked.spec.epoch is not None:
-                training = asked.inputs_as("checkpoint")[0].key
-                self._epochs.setdefault(score.key, {})[asked.spec.epoch] = training
-                self._waiting.setdefault(training, set()).add(score.key)
-
-    def _remove(self, training: str) -> None:
-        scores = [key for key, epochs in self._epochs.items() if training in epochs.values()]
-        selected = {self._store.result(ScoreResult, key).epoch for key in scores}
-        for key in scores:
-            for epoch in self._epochs[key].keys() - selected:
+        if (training := self._training.get(key)) is None:
+            return
+        compared = self._compared[training]
+        compared.unfinished.discard(key)
+        if not compared.unfinished:
+            selected = {self._store.result(ScoreResult, score).epoch for score in compared.scores}
+            kept = selected | (compared.asked & {None})
+            for epoch in (compared.asked | {None}) - kept:
                 shutil.rmtree(weights_of(self._store, training, epoch), ignore_errors=True)
-        if training not in self._last:
-            shutil.rmtree(weights_of(self._store, training, None), ignore_errors=True)
 
 
-def lacking_epochs(steps: Iterable[Step], store: Store) -> set[str]:
-    """Return the keys of finished trainings of which weights that one of the steps needs were removed."""
+@dataclass
+class _ComparedEpochs:
+    """The epochs of a training that score steps compare."""
+
+    asked: set[int | None] = field(default_factory=set)
+    """Epochs whose weights answer; None: the last weights, whichever epoch is selected."""
+    scores: list[str] = field(default_factory=list)
+    """Keys of the score steps."""
+    unfinished: set[str] = field(default_factory=set)
+    """Keys of the score steps that are not finished."""
+
+
+def training_of(step: Step) -> str:
+    """Return the key of the training whose checkpoint a ``complete`` step asks."""
+    return step.inputs_as("checkpoint")[0].key
+
+
+def lacking_epochs(plan: Plan, store: Store) -> set[str]:
+    """Return the keys of finished trainings of which weights that a step to do needs were removed."""
     lacking: set[str] = set()
-    for step in steps:
-        if isinstance(step.spec, CompleteSpec) and step.spec.trained:
-            training = step.inputs_as("checkpoint")[0].key
-            folder = store.path("train", training)
+    for step in plan.todo:
+        if isinstance(step.spec, CompleteSpec) and step.spec.trained and (key := training_of(step)) in plan.cached:
+            folder = store.path("train", key)
             saved = (folder / "checkpoint").is_dir() or any(folder.glob("epoch-*"))  # a remote student saves no weights
-            if saved and not weights_of(store, training, step.spec.epoch).is_dir():
-                lacking.add(training)
+            if saved and not weights_of(store, key, step.spec.epoch).is_dir():
+                lacking.add(key)
     return lacking
-
-
-def _asks_last(step: Step) -> bool:
-    return isinstance(step.spec, CompleteSpec) and step.spec.trained and step.spec.epoch is None

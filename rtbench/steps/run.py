@@ -59,9 +59,8 @@ def run_step(
             where=step.title,
         )
     with services.store.work(step.kind, step.key, resume=step.kind == "train") as folder:
-        if (
-            services.store.has(step.kind, step.key) and not step.again
-        ):  # another run finished it while this one waited for the lock
+        # Another run may have finished it while this one waited for the lock.
+        if services.store.has(step.kind, step.key) and not step.again:
             return ()
         started = time.monotonic()
         counted = _CountedProgress(progress)

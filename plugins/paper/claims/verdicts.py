@@ -232,10 +232,6 @@ class _Ranked:
     best: TeacherId
     worst: TeacherId
     measured: Difference
-    rows: Mapping[TeacherId, list[CellRecord]]
-    """The teachers' own answers, which they are ranked by."""
-    on_training: bool
-    """Whether these are answers to training questions."""
 
 
 def better_teacher(view: View) -> CellComparison:
@@ -244,36 +240,44 @@ def better_teacher(view: View) -> CellComparison:
     def between(best: TeacherId, worst: TeacherId) -> list[CellPair]:
         return match(view.cot(best), view.cot(worst), _SAME_RUN)
 
-    ranked = _furthest_apart(view, between)
+    rows, where = _own_answers(view)
+    ranked = _furthest_apart(view, rows, between)
     best, worst, own = ranked.best, ranked.worst, ranked.measured
     main = between(best, worst)
     also: list[PartialComparison] = []
     for teacher in view.teachers:
-        quality = view.evidence.accuracy(ranked.rows.get(teacher, []))
+        quality = view.evidence.accuracy(rows.get(teacher, []))
         if teacher not in {best, worst} and quality is not None:
             pairs = between(teacher, worst)
             also += _context(view, "teacher", f"{teacher} ({in_percent(quality)} %) − {worst}", pairs, main, _SAME_RUN)
     low, high = (in_percent(end, sign=True) for end in (own.interval.low, own.interval.high))
-    where = " of the training questions" if ranked.on_training else ""
     teachers = f"{best} ({in_percent(own.left)} % right{where}) − {worst} ({in_percent(own.right)} % right)"
     own_difference = f"the teachers' own difference: {in_percent(own.effect, sign=True)} [{low}, {high}]"
     return CellComparison(main, also, [teachers, own_difference])
 
 
-def _furthest_apart(view: View, between: Callable[[TeacherId, TeacherId], list[CellPair]]) -> _Ranked:
+def _own_answers(view: View) -> tuple[Mapping[TeacherId, list[CellRecord]], str]:
+    """Return the teachers' own answers to the questions that most of them have answered, and in words which these are.
+
+    They are the questions of the fold (in words: nothing), or else the training questions, which their students learn from.
+    """
+    rows = {teacher: cells for teacher in view.teachers if (cells := view.rows(teacher))}
+    trained = {teacher: cells for teacher in view.teachers if (cells := view.rows_on_training(teacher))}
+    return (trained, " of the training questions") if len(trained) > len(rows) else (rows, "")
+
+
+def _furthest_apart(
+    view: View,
+    rows: Mapping[TeacherId, list[CellRecord]],
+    between: Callable[[TeacherId, TeacherId], list[CellPair]],
+) -> _Ranked:
     """Return the two teachers whose own answers to the same questions differ most, and significantly.
 
-    Only teachers with students to compare count. As in C6, the intervals allow for the number of teachers compared. They are
-    ranked by their answers to the questions that most teachers have answered: those of the fold, or else the training
-    questions, which their students learn from.
+    Only teachers with students to compare count. As in C6, the intervals allow for the number of teachers compared.
 
     Raises:
         UntestedError: no two teachers can be compared, or none differ significantly.
     """
-    rows = {teacher: cells for teacher in view.teachers if (cells := view.rows(teacher))}
-    trained = {teacher: cells for teacher in view.teachers if (cells := view.rows_on_training(teacher))}
-    on_training = len(trained) > len(rows)
-    rows = trained if on_training else rows
     if len(rows) < 2:
         raise UntestedError(f"needs two teachers that have students and a row of their own; the run has {len(rows)}")
     couples = [(a, b) for a, b in itertools.combinations(rows, 2) if between(a, b)]
@@ -285,7 +289,7 @@ def _furthest_apart(view: View, between: Callable[[TeacherId, TeacherId], list[C
         for best, worst in ((a, b), (b, a)):
             own = view.evidence.measure(match(rows[best], rows[worst], ("variant", "seed")), confidence)
             if own is not None and own.interval.low > 0:
-                ranked.append(_Ranked(best, worst, own, rows, on_training))
+                ranked.append(_Ranked(best, worst, own))
     if not ranked:
         raise UntestedError("the teachers' own accuracies do not differ significantly")
     return max(ranked, key=lambda couple: couple.measured.effect)
