@@ -22,7 +22,7 @@ def seconds_per_unit(store: Store) -> dict[Trait, float]:
     for kind in ("complete", "train"):
         for key in store.newest(kind, NEWEST):
             timing = store.timing(kind, key)
-            if timing is None or not timing.units:
+            if timing is None or not timing.units or timing.elsewhere:
                 continue
             spec: dict[str, Any] = store.meta(kind, key).spec
             trait = (kind, str(spec["model"]["name"]), str(spec["format"]["name"]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rtbench.errors import listed
 from rtbench.plugin.methods import Method
 from rtbench.plugin.services import Services
 from rtbench.reporting.accuracy import Scored, precision_of
@@ -157,12 +158,13 @@ def _twin_variant(by_task: Mapping[str, Sequence[CellRecord]]) -> str:
     return f"twin ({text})" if text else "twin"
 
 
-def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> CellResult:
-    """Return the result of a row on one task, from the cells of its seeds."""
-    names = tuple(cell.name for cell in cells)
-    for cell in cells:
-        if not store.scored(cell):
-            return CellResult(reason=cell.reason or "not run yet", cells=names)
+def _result(planned: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> CellResult:
+    """Return the result of a row on one task, from the cells of its seeds that are scored."""
+    names = tuple(cell.name for cell in planned)
+    cells = [cell for cell in planned if store.scored(cell)]
+    reason = _why_lacking([cell for cell in planned if cell not in cells], some=bool(cells))
+    if not cells:
+        return CellResult(reason=reason, cells=names)
     results = [store.result(ScoreResult, cell.score) for cell in cells if cell.score]
     summaries = [result.summaries for result in results]
     primary = [next(s for s in of_seed if s.extractor == cells[0].extractor) for of_seed in summaries]
@@ -198,7 +200,17 @@ def _result(cells: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> 
         prompts_cut=max(_prompts_cut(cell, result, store) for cell, result in zip(cells, results, strict=True)),
         recipe=cells[0].recipe,
         cells=names,
+        reason=reason,
     )
+
+
+def _why_lacking(cells: Sequence[CellRecord], *, some: bool) -> str | None:
+    """Return why cells have no scores, and which seeds they are where ``some`` others have scores; None without cells."""
+    if not cells:
+        return None
+    reason = cells[0].reason or "not run yet"
+    seeds = [str(cell.seed) for cell in cells]
+    return f"seed{'s' if len(seeds) > 1 else ''} {listed(seeds, 3)}: {reason}" if some else reason
 
 
 def _metrics(primary: Sequence[ScoreSummary], results: Sequence[ScoreResult]) -> Metrics:

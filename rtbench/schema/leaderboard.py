@@ -45,7 +45,7 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     """A leaderboard row's result on one task."""
 
     accuracy: float | None = None
-    """Mean over seeds, as a fraction. None: there is no number, and ``reason`` says why."""
+    """Mean over the seeds that are scored, as a fraction. None: there is no number, and ``reason`` says why."""
     interval: Interval | None = None
     n: int = 0
     """Number of different questions: one seed's where the seeds share them, the sum over seeds where each has its own
@@ -65,7 +65,7 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     rationales: RequestCounts | None = None
     """Requests for the completions from which the student's training rows were selected, over all seeds."""
     seeds: int = 0
-    """Number of seeds."""
+    """Number of seeds in the mean."""
     seed_values: tuple[int, ...] = ()
     """The seeds themselves."""
     extractor_version: int | None = None
@@ -88,6 +88,7 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     recipe: Recipe | None = None
     cells: tuple[str, ...] = ()
     reason: str | None = None
+    """Why there is no number, or which seeds are not in it, and why."""
 
 
 class LeaderboardRow(Record, frozen=True, omit_defaults=True):

@@ -71,12 +71,15 @@ def training_of(step: Step) -> str:
 
 
 def lacking_epochs(plan: Plan, store: Store) -> set[str]:
-    """Return the keys of finished trainings of which weights that a step to do needs were removed."""
+    """Return the keys of finished trainings that lack weights which a step to do needs: removed, or never unpacked."""
     lacking: set[str] = set()
     for step in plan.todo:
         if isinstance(step.spec, CompleteSpec) and step.spec.trained and (key := training_of(step)) in plan.cached:
             folder = store.path("train", key)
+            if weights_of(store, key, step.spec.epoch).is_dir():
+                continue
+            timing = store.timing("train", key)
             saved = (folder / "checkpoint").is_dir() or any(folder.glob("epoch-*"))  # a remote student saves no weights
-            if saved and not weights_of(store, key, step.spec.epoch).is_dir():
+            if saved or (timing is not None and timing.elsewhere):
                 lacking.add(key)
     return lacking

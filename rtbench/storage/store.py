@@ -17,7 +17,7 @@ import msgspec
 from rtbench.errors import BadInputError
 from rtbench.schema.results import KINDS, StepResult
 from rtbench.schema.runs import CellRecord
-from rtbench.schema.steps import Input
+from rtbench.schema.steps import Input, StepKind
 from rtbench.storage.files import locked, write_json
 
 ResultT = TypeVar("ResultT", bound=StepResult)
@@ -28,7 +28,7 @@ class StepMeta(msgspec.Struct, frozen=True, kw_only=True):
     """The ``meta.json`` of a finished step. Two runs of the same work write the same content."""
 
     key: str
-    kind: str
+    kind: StepKind
     version: int
     spec: Any
     inputs: tuple[Input, ...]
@@ -47,6 +47,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float
     units: int = 0
     """Units of work done: requested completions, or optimiser steps."""
+    elsewhere: bool = False
+    """True where another machine did the step, and its result was unpacked here."""
 
 
 class Store:

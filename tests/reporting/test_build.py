@@ -73,6 +73,21 @@ def test_reported_rows_come_on_demand_only(cli: Cli, demo: Path) -> None:
     assert names.count("teacher") == 1
 
 
+def test_a_row_shows_its_finished_seeds_and_says_which_are_lacking(cli: Cli) -> None:
+    path = cli.folder / "seeds.yaml"
+    path.write_text(DEMO.replace("[counter]", "[{name: sloppy, use: counter, errors: 0.5}]") + "seeds: [0, 1, 2]\n")
+    first = json.loads(cli("run", "--matrix", path, "--degrees", "4", "--seeds", "1", "--format", "json").stdout)
+    cli("runs", "pack", "packed")
+    cli("runs", "unpack", "packed", "--matrix", path, "--degrees", "4", "--name", "part")
+    rows = json.loads(cli("report", "part", "--format", "json").stdout)["rows"]
+    part = next(row for row in rows if row.get("degree") == 4)["results"]["parity"]
+    whole = next(row for row in first["rows"] if row.get("degree") == 4)["results"]["parity"]
+    assert part["accuracy"] == whole["accuracy"]
+    assert (part["seeds"], part["seed_values"]) == (1, [1])
+    assert part["reason"] == "seeds 0, 2: not run yet"
+    assert "sloppy D=4: seeds 0, 2: not run yet" in cli("report", "part").stdout
+
+
 def test_several_seeds_are_averaged_and_counted(cli: Cli) -> None:
     path = cli.folder / "m.yaml"
     path.write_text(DEMO.replace("[counter]", "[{name: sloppy, use: counter, errors: 0.5}]") + "seeds: [0, 1, 2]\n")
