@@ -17,7 +17,16 @@ from typing import Any
 
 import torch
 from rtbench_plugins.hf.encoding import position_limit
-from rtbench_plugins.hf.growing_cache import grow, has_gaps, keep_rows, put_columns, put_rows, shift_columns, takes_rows
+from rtbench_plugins.hf.growing_cache import (
+    columns_of,
+    grow,
+    has_gaps,
+    keep_rows,
+    put_columns,
+    put_rows,
+    shift_columns,
+    takes_rows,
+)
 from rtbench_plugins.hf.loaded import LoadedModel
 
 LEAST_SHARED = 32
@@ -66,6 +75,34 @@ class Decoder(ABC):
     def put(self, slots: Sequence[int], texts: Sequence[Sequence[int]]) -> torch.Tensor:
         """Reuse rows for new texts, and return the logits of their next tokens, shape (new rows, vocabulary)."""
         read = self._read_once(texts)
+        self._place(slots, read)
+        return read.logits
+
+    def go_on(self, slots: Sequence[int], texts: Sequence[Sequence[int]], known: Sequence[int]) -> torch.Tensor:
+        """Go on in rows with longer texts, and return the logits of their next tokens, shape (rows, vocabulary).
+
+        Args:
+            slots: rows whose texts are finished.
+            texts: the new texts.
+            known: numbers of tokens at the beginning that the row has read or written already (:meth:`held` at most); at
+                least one token must be new.
+        """
+        logits: dict[int, torch.Tensor] = {}
+        places = sorted(range(len(slots)), key=lambda at: len(texts[at]) - known[at])
+        for _, alike in itertools.groupby(places, key=lambda at: len(texts[at]) - known[at]):
+            group = list(alike)
+            chosen = [slots[at] for at in group]
+            read = self._read_on(chosen, [texts[at] for at in group], [known[at] for at in group])
+            self._place(chosen, read)
+            logits.update(zip(group, read.logits, strict=True))
+        return torch.stack([logits[at] for at in range(len(slots))])
+
+    def held(self, slot: int) -> int:
+        """Return how many tokens of its text a row has read or written."""
+        return self.shared + self.width - self.starts[slot]
+
+    def _place(self, slots: Sequence[int], read: ReadPrompts) -> None:
+        """Put texts that were read separately into rows, directly before the next column."""
         wider = self.shared + max(read.sizes) - self.width
         if wider > 0:
             self._shift(wider)
@@ -76,7 +113,6 @@ class Decoder(ABC):
             starts[slot] = self.width - size
         self._set_starts(starts)
         self._put(chosen, read)
-        return read.logits
 
     def next(self, tokens: torch.Tensor) -> torch.Tensor:
         """Append a token to each row, and return the logits of the following token, shape (rows, vocabulary)."""
@@ -109,6 +145,11 @@ class Decoder(ABC):
         """Return whether an unfinished text can be continued by reading its tokens again."""
         return False
 
+    @property
+    def goes_on(self) -> bool:
+        """Return whether rows can go on with longer texts (:meth:`go_on`)."""
+        return False
+
     def mask(self) -> torch.Tensor:
         """Return the columns that each row attends to, shape (rows, columns), 0 or 1."""
         assert self._first_columns is not None
@@ -138,6 +179,10 @@ class Decoder(ABC):
 
     @abstractmethod
     def _read(self, texts: Sequence[Sequence[int]]) -> ReadPrompts: ...
+
+    def _read_on(self, slots: Sequence[int], texts: Sequence[Sequence[int]], known: Sequence[int]) -> ReadPrompts:
+        """Read the new tokens of texts, equally many of each, after those that the rows hold."""
+        raise NotImplementedError
 
     @abstractmethod
     def _next(self, tokens: torch.Tensor) -> torch.Tensor: ...
@@ -175,6 +220,10 @@ class CausalDecoder(Decoder):
     @property
     def rereads(self) -> bool:
         return True
+
+    @property
+    def goes_on(self) -> bool:
+        return self._can_share() and has_gaps(self.cache)
 
     def retire(self, slots: Sequence[int]) -> None:
         super().retire(slots)
@@ -216,6 +265,24 @@ class CausalDecoder(Decoder):
             keep_rows(past, torch.zeros(len(texts), dtype=torch.long, device=self.device))
         out = self._run(inputs, mask, positions, past)
         return ReadPrompts(out.logits[:, -1], grow(out.past_key_values), sizes, (mask.sum(-1),))
+
+    def _read_on(self, slots: Sequence[int], texts: Sequence[Sequence[int]], known: Sequence[int]) -> ReadPrompts:
+        own = [count - self.shared for count in known]
+        new = len(texts[0]) - known[0]
+        width = max(own)
+        columns = torch.zeros((len(slots), self.shared + width), dtype=torch.long)
+        mask = torch.ones((len(slots), self.shared + width + new), dtype=torch.long)
+        columns[:, : self.shared] = torch.arange(self.shared)
+        for at, slot in enumerate(slots):
+            first = self.starts[slot]
+            columns[at, self.shared + width - own[at] :] = torch.arange(first, first + own[at])
+            mask[at, self.shared : self.shared + width - own[at]] = 0
+        inputs = torch.tensor([text[-new:] for text in texts], device=self.device)
+        columns, mask = columns.to(self.device), mask.to(self.device)
+        positions = (mask.cumsum(-1) - 1)[:, -new:]
+        past = columns_of(self.cache, torch.tensor(slots, device=self.device), columns)
+        out = self._run(inputs, mask, positions, past)
+        return ReadPrompts(out.logits[:, -1], grow(out.past_key_values), [one + new for one in own], (mask.sum(-1),))
 
     def _next(self, tokens: torch.Tensor) -> torch.Tensor:
         out = self._run(tokens[:, None], self.mask(), self.lengths[:, None], self.cache)
@@ -311,8 +378,13 @@ def common_prefix(texts: Sequence[Sequence[int]]) -> Sequence[int]:
     )  # a common prefix of these two is a prefix of all texts between them
     if first == last:
         return ()
-    alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
-    return first[: min(sum(1 for _ in alike), min(map(len, texts)) - 1)]
+    return first[: min(common_length(first, last), min(map(len, texts)) - 1)]
+
+
+def common_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """Return the number of equal tokens at the beginning of two texts."""
+    alike = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in alike)
 
 
 def _start_token(model: Any, pad: int) -> int:

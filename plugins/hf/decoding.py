@@ -9,11 +9,11 @@ generate with a batch of 1.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 from rtbench_plugins.hf.choosing import Chooser, SamplingRow
-from rtbench_plugins.hf.decoders import CausalDecoder, Decoder, Seq2SeqDecoder
+from rtbench_plugins.hf.decoders import CausalDecoder, Decoder, Seq2SeqDecoder, common_length
 from rtbench_plugins.hf.loaded import LoadedModel
 
 _REFILL = 8
@@ -29,6 +29,7 @@ def decode(
     pad: int,
     ends: frozenset[int],
     stopped: Callable[[SamplingRow], bool],
+    follow: Callable[[SamplingRow], SamplingRow | None] = lambda _: None,
 ) -> Iterator[SamplingRow]:
     """Generate completions, and yield each row when it is finished; the next row then takes its place.
 
@@ -39,6 +40,8 @@ def decode(
         pad: first token of an encoder-decoder's decoder where the config states none.
         ends: tokens that end a completion.
         stopped: returns whether a row's last token completed one of its stop strings.
+        follow: returns a row whose prompt is a finished row's text and more, if there is one. Where the model allows it, that
+            row goes on from the cache of the finished row, and is yielded too; otherwise it is left out.
     """
     with torch.inference_mode():
         waiting = deque(rows)
@@ -47,7 +50,7 @@ def decode(
         )
         while waiting:
             begun = [waiting.popleft() for _ in range(min(size, len(waiting)))]
-            yield from _GenerationBatch(decoder, begun, waiting, base.device, ends, stopped).run()
+            yield from _GenerationBatch(decoder, begun, waiting, base.device, ends, stopped, follow).run()
 
 
 class _GenerationBatch:
@@ -61,9 +64,10 @@ class _GenerationBatch:
         device: torch.device,
         ends: frozenset[int],
         stopped: Callable[[SamplingRow], bool],
+        follow: Callable[[SamplingRow], SamplingRow | None],
     ) -> None:
         self.decoder, self.waiting, self.device = decoder, waiting, device
-        self.ends, self.stopped = ends, stopped
+        self.ends, self.stopped, self.follow = ends, stopped, follow
         self.slots: list[SamplingRow | None] = list(begun)
         self.chooser = Chooser(begun, device)
         self.tokens = torch.zeros(0)
@@ -98,20 +102,45 @@ class _GenerationBatch:
                 if row.finish is not None:
                     done.append((slot, row))
                     self.slots[slot] = None
-        if done:
-            self.decoder.retire([slot for slot, _ in done])
+        following = self._following(done)
+        if retired := [slot for slot, _ in done if slot not in following]:
+            self.decoder.retire(retired)
         for _, row in done:
             yield row
+        if following:
+            known = [count for _, count in following.values()]
+            new = {slot: row for slot, (row, _) in following.items()}
+            yield from self._put(new, self.decoder.go_on(list(new), [row.prompt for row in new.values()], known))
+
+    def _following(self, done: Sequence[tuple[int, SamplingRow]]) -> dict[int, tuple[SamplingRow, int]]:
+        """Return the rows that go on in the slots of finished rows, and how many of their tokens the slots hold.
+
+        A row of which they hold less than a half is left out: it would not save much.
+        """
+        following: dict[int, tuple[SamplingRow, int]] = {}
+        if not self.decoder.goes_on:
+            return following
+        for slot, row in done:
+            if (new := self.follow(row)) is not None:
+                held = min(self.decoder.held(slot), len(new.prompt) - 1)
+                known = common_length((row.prompt + row.ids)[:held], new.prompt)
+                if known >= max(self.decoder.shared, len(new.prompt) // 2):
+                    following[slot] = (new, known)
+        return following
 
     def _refill(self) -> Iterator[SamplingRow]:
         free = [slot for slot, row in enumerate(self.slots) if row is None][: len(self.waiting)]
-        new = [self.waiting.popleft() for _ in free]
-        for slot, row in zip(free, new, strict=True):
+        new = {slot: self.waiting.popleft() for slot in free}
+        yield from self._put(new, self.decoder.put(free, [row.prompt + row.ids for row in new.values()]))
+
+    def _put(self, new: Mapping[int, SamplingRow], logits: torch.Tensor) -> Iterator[SamplingRow]:
+        """Put rows into slots, and take their first tokens; ``logits`` are those of these tokens."""
+        for slot, row in new.items():
             self.slots[slot] = row
-        chooser, chosen = Chooser(new, self.device), torch.tensor(free, device=self.device)
-        self.tokens[chosen] = chooser.choose(self.decoder.put(free, [row.prompt + row.ids for row in new]))
+        chooser, chosen = Chooser(list(new.values()), self.device), torch.tensor(list(new), device=self.device)
+        self.tokens[chosen] = chooser.choose(logits)
         self.chooser.put(chosen, chooser)
-        yield from self._take(free)
+        yield from self._take(list(new))
 
     def _set_aside(self) -> bool:
         """Postpone the last unfinished rows of a batch whose rows cannot be reused; return whether that was done.

@@ -6,6 +6,7 @@ model generates a long text.
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -98,6 +99,23 @@ def keep_rows(cache: Any, rows: torch.Tensor) -> None:
             layer.batch_select_indices(rows)
         else:
             layer.reorder_cache(rows)
+
+
+def columns_of(cache: Any, rows: torch.Tensor, columns: torch.Tensor) -> Any:
+    """Return a new cache with copies of some columns of some rows. All its layers must be growing layers.
+
+    Args:
+        cache: the cache.
+        rows: shape (new rows,).
+        columns: of each of these rows, shape (new rows, new columns).
+    """
+    taken = copy.copy(cache)
+    at = columns[:, None, :, None]
+    taken.layers = [
+        GrowingLayer(*(old[rows].take_along_dim(at, dim=2) for old in (layer.keys, layer.values)))
+        for layer in cache.layers
+    ]
+    return taken
 
 
 def put_rows(cache: Any, slots: torch.Tensor, other: Any, first: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -59,12 +59,35 @@ class HfModel(TextModel):
 
         Prompts of similar length are in one batch. The longest come first, so that a lack of memory shows at once.
         """
+        return self.generate_on(requests, lambda _: None)
+
+    def generate_on(
+        self, requests: Sequence[Request], follow: Callable[[Completion], Request | None]
+    ) -> Iterator[Completion]:
+        """Yield completions as they finish, and go on from their caches where another request follows."""
+        asked = list(requests)
+        finished: dict[int, Completion] = {}
+
+        def following(row: SamplingRow) -> SamplingRow | None:
+            if row.index >= len(requests):  # it follows another row itself
+                return None
+            completion = finished[row.index] = self._completion(asked[row.index], row)
+            request = follow(completion)
+            if request is None:
+                return None
+            (new,) = self._rows([request])
+            new.index = len(asked)
+            asked.append(request)
+            return new
+
         rows = self._rows(requests)
         rows.sort(key=lambda row: (-len(row.prompt), -row.limit, row.index))
         fitting = self._fitting_tokens()
         for size, alike in itertools.groupby(rows, key=lambda row: self._most_at_once(row, fitting)):
-            for row in self._written(list(alike), size):
-                yield self._completion(requests[row.index], row)
+            for row in self._written(list(alike), size, following):
+                if row.index not in finished:
+                    finished[row.index] = self._completion(asked[row.index], row)
+                yield finished.pop(row.index)
 
     def close(self) -> None:
         self._loaded = None
@@ -104,10 +127,12 @@ class HfModel(TextModel):
             size = (size + 1) // 2
         return size
 
-    def _written(self, rows: Sequence[SamplingRow], size: int) -> Iterator[SamplingRow]:
-        """Generate rows in batches of ``size``.
+    def _written(
+        self, rows: Sequence[SamplingRow], size: int, follow: Callable[[SamplingRow], SamplingRow | None]
+    ) -> Iterator[SamplingRow]:
+        """Generate rows in batches of ``size``, and rows that follow them.
 
-        Where memory runs out, unfinished rows are generated again in batches of half the size.
+        Where memory runs out, unfinished rows are generated again in batches of half the size, without those that followed.
 
         Raises:
             StepFailedError: memory is not enough for a single row.
@@ -120,7 +145,7 @@ class HfModel(TextModel):
         while rows:
             finished: set[int] = set()
             try:
-                for row in decode(self._base(), rows, size, codec.pad, self._ends, stopped):
+                for row in decode(self._base(), rows, size, codec.pad, self._ends, stopped, follow):
                     finished.add(row.index)
                     yield row
             except torch.cuda.OutOfMemoryError as error:

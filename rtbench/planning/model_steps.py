@@ -274,7 +274,10 @@ class ModelSteps:
         what = f"{fold} {prompt_format.name}{' answer' if reasoning else ''}{f' ×{n}' if n > 1 else ''}{' hinted' if hint else ''}"
         whose = cell.training if checkpoint else f"{cell.task.dataset}/{model.name}"
         title = f"complete {whose}: {what}" + (f", epoch {epoch}" if epoch else "")
-        return self._table.add(spec, inputs, title, resources or Resources())
+        step = self._table.add(spec, inputs, title, resources or Resources())
+        if reasoning:
+            self._table.follow(reasoning, step)
+        return step
 
     def _demonstrations(self, cell: Cell, prompt_format: PromptFormat) -> str:
         """Return the prompt's few-shot part, which is in the step's key."""

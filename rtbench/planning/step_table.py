@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar, cast
 
+from msgspec.structs import replace
+
 from rtbench.errors import UnavailableError
 from rtbench.plugin.services import Services
 from rtbench.schema.steps import CompleteSpec, Input, Resources, Spec, Step, TrainSpec, kind_of
@@ -47,6 +49,11 @@ class StepTable:
                 key=key, kind=kind_of(spec), spec=spec, inputs=tuple(inputs), resources=resources, title=title
             )
         return step
+
+    def follow(self, first: Step, then: Step) -> None:
+        """Note that a step's completions are in the prompts of another step of the same model."""
+        if self.steps[first.key].then is None:
+            self.steps[first.key] = replace(self.steps[first.key], then=then)
 
     def _check_machine(self, spec: Spec, key: str, resources: Resources) -> None:
         """Raise UnavailableError if a step that is not in the store needs more GPUs or memory than the machine has.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -35,6 +35,22 @@ class TextModel(ABC):
 
         A request that cannot be answered (a recording that lacks it) yields nothing; a fault raises.
         """
+
+    def generate_on(
+        self, requests: Sequence[Request], follow: Callable[[Completion], Request | None]
+    ) -> Iterator[Completion]:
+        """Yield completions as :meth:`generate` does, and completions of requests that follow from them.
+
+        A model that keeps what it has read can go on from there, instead of reading the whole prompt again. It may leave out
+        any of the further requests; this implementation leaves out all.
+
+        Args:
+            requests: requests to answer.
+            follow: is called with completions of ``requests``; returns the request whose prompt is the completion's prompt and
+                text and more; None: nothing follows.
+        """
+        del follow
+        return self.generate(requests)
 
     def close(self) -> None:
         """Release memory and connections."""

@@ -142,6 +142,9 @@ class Step(Record, Generic[SpecT], frozen=True):
     resources: Resources
     title: str
     """Human-readable title; not part of the key."""
+    then: Step[CompleteSpec] | None = None
+    """Second stage of a two-stage prompt. A model that keeps what it has read answers it too while it has the first stage's
+    text; not part of the key."""
     again: bool = False
     """True where it is done again although it is in the store, because files of it were removed; not part of the key."""
 

@@ -15,7 +15,7 @@ from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CompleteSpec, Step, UnlessRight
 from rtbench.schema.tasks import Sample
 from rtbench.steps.context import StepContext
-from rtbench.steps.generation import answered
+from rtbench.steps.generation import SecondStage, answered
 from rtbench.steps.prompts import render
 from rtbench.steps.selection import corpus_of, samples_of
 from rtbench.storage.files import read_jsonl, write_jsonl
@@ -121,6 +121,7 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
             partition,
             requests,
             reasoning=_reasoning(context),
+            second=_second_stage(services, step.then),
             progress=lambda done: context.progress(done, len(requests), "completions"),
         )
         refused.update(model.refused)
@@ -211,6 +212,13 @@ def _reasoning(context: StepContext[CompleteSpec]) -> Mapping[tuple[int, int], C
         return None
     first = completions_of(context.services, inputs[0].key)
     return {(completion.sample_index, completion.completion_index): completion for completion in first}
+
+
+def _second_stage(services: Services, step: Step[CompleteSpec] | None) -> SecondStage | None:
+    """Return the stage that follows, unless it is finished."""
+    if step is None or services.store.has(step.kind, step.key):
+        return None
+    return SecondStage(partition_at(services.ledger, address_of(step)), lambda first: answer_requests(step, [first])[0])
 
 
 def open_model(services: Services, step: Step[CompleteSpec]) -> TextModel:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,7 +12,54 @@ from rtbench.schema.completions import Completion, Request
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import TextModel
-    from rtbench.storage.ledger import Partition
+    from rtbench.storage.ledger import Partition, Writer
+
+
+class SecondStage:
+    """Second stage of a two-stage prompt, for models that go on from the cache of the first stage.
+
+    Args:
+        partition: partition of the second stage's completions.
+        request_of: returns the second stage's request for a completion of the first.
+    """
+
+    def __init__(self, partition: Partition, request_of: Callable[[Completion], Request]) -> None:
+        self._partition = partition
+        self._request_of = request_of
+        self._firsts: dict[str, Completion] = {}
+        """Completions of the first stage, by key of the request that follows."""
+        self._held: set[str] = set()
+        self._writer: Writer | None = None
+
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Hold the partition's lock and a writer to it."""
+        with self._partition.alone(), self._partition.writer() as self._writer:
+            self._held = self._partition.keys()
+            yield
+
+    def follow(self, first: Completion) -> Request | None:
+        """Return the request that follows a completion; None where the ledger has its answer."""
+        request = self._request_of(first)
+        if request.key in self._held:
+            return None
+        self._firsts[request.key] = first
+        return request
+
+    def takes(self, answer: Completion) -> bool:
+        """Store an answer if it is of the second stage; return whether it is."""
+        first = self._firsts.get(answer.key)
+        if first is None or self._writer is None:
+            return False
+        self._writer.append(with_reasoning(answer, first))
+        return True
+
+
+def with_reasoning(answer: Completion, first: Completion) -> Completion:
+    """Return an answer stage's completion with the first stage's text."""
+    return msgspec.structs.replace(
+        answer, reasoning=first.text, reasoning_finish=first.finish_reason, thinking=answer.reasoning
+    )
 
 
 def ask(
@@ -20,6 +68,7 @@ def ask(
     todo: Sequence[Request],
     *,
     reasoning: Mapping[tuple[int, int], Completion] | None = None,
+    second: SecondStage | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Completion]:
     """Return a model's completions, each of which is written to the ledger at once. After an error, those stay there.
@@ -30,22 +79,19 @@ def ask(
         todo: requests that the ledger lacks.
         reasoning: rationales in the prompts of an answer stage, by sample and completion index. They are stored
             with the answers.
+        second: stage that follows, which the model may answer too.
         progress: called with the number of completions so far.
     """
     completions: dict[str, Completion] = {}
     model = open_model()
     try:
-        with partition.writer() as writer:
-            for answer in model.generate(todo):
+        with partition.writer() as writer, second.open() if second else contextlib.nullcontext():
+            for answer in model.generate_on(todo, second.follow) if second else model.generate(todo):
+                if second is not None and second.takes(answer):
+                    continue
                 completion = answer
                 if reasoning is not None:
-                    first = reasoning[answer.sample_index, answer.completion_index]
-                    completion = msgspec.structs.replace(
-                        answer,
-                        reasoning=first.text,
-                        reasoning_finish=first.finish_reason,
-                        thinking=answer.reasoning,
-                    )
+                    completion = with_reasoning(answer, reasoning[answer.sample_index, answer.completion_index])
                 writer.append(completion)
                 completions[completion.key] = completion
                 progress(len(completions))
@@ -60,6 +106,7 @@ def answered(
     requests: Sequence[Request],
     *,
     reasoning: Mapping[tuple[int, int], Completion] | None = None,
+    second: SecondStage | None = None,
     progress: Callable[[int], None] = lambda _: None,
 ) -> dict[str, Completion]:
     """Return the completions of requests by key, from the ledger where it has them. Waits for others that ask the model.
@@ -69,6 +116,7 @@ def answered(
         partition: partition of the model.
         requests: requests to answer.
         reasoning: as in :func:`ask`.
+        second: as in :func:`ask`.
         progress: called with the number of completions so far, first with that of the ledger.
     """
     with partition.alone():
@@ -77,6 +125,11 @@ def answered(
         progress(stored)
         if todo := [request for request in requests if request.key not in completions]:
             completions |= ask(
-                open_model, partition, todo, reasoning=reasoning, progress=lambda more: progress(stored + more)
+                open_model,
+                partition,
+                todo,
+                reasoning=reasoning,
+                second=second,
+                progress=lambda more: progress(stored + more),
             )
     return completions
