@@ -6,12 +6,15 @@ Each way is a process of its own with all cores; rounds are interleaved, medians
 MultiArith, batches of 8, one epoch, AdamW at 1e-4, in bfloat16 (autocast) and float32; useful tokens are those of prompts
 and labels, not padding, per second. Sampling: greedy answers of a student that was trained so before, at most 192 tokens,
 16 and 64 at once; useful tokens are those up to a text's end. The share of the peak is that of matrix products of 1,024 ×
-1,024 on all cores, which are measured in each process right before.
+1,024 on all cores, which are measured in each process right before. The share of the forward pass is that of a bare pass
+of the model over one token of each row, with a cache of the usual width. llama.cpp (the package xllamacpp) samples from
+the GGUF file itself, so rtbench samples from the untrained model there.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import json
 import statistics
@@ -87,6 +90,10 @@ class Setup:
         self.prompts = [prompt for prompt, _ in self.pairs[ROWS:]]
 
     @property
+    def gguf(self) -> Path:
+        return (self.folder / "model.gguf").resolve()
+
+    @property
     def useful(self) -> int:
         return sum(row.length for row in self.encoded)
 
@@ -116,6 +123,14 @@ def train_ours(setup: Setup) -> float:
         job = TrainJob(rows=setup.rows, validation=(), recipe=setup.recipe, seed=0, workdir=Path(folder), corpus=())
         report = fine_tune(setup.base, setup.codec, job, computing, identity="benchmark")
     return float(report.history[-1]["train_loss"])
+
+
+def train_with_lora(setup: Setup) -> float:
+    from rtbench_plugins.hf.lora import adapted
+    from rtbench_plugins.hf.options import LoraOptions
+
+    setup.base = adapted(setup.base, LoraOptions(), seed=0)
+    return train_ours(setup)
 
 
 def train_plainly(setup: Setup) -> float:
@@ -173,6 +188,7 @@ def train_by_trainer(setup: Setup) -> float:
 
 TRAINING: dict[str, Callable[[Setup], float]] = {
     "rtbench": train_ours,
+    "rtbench, LoRA": train_with_lora,
     "Trainer, grouped by length": train_by_trainer,
     "plain loop, padded batch by batch": train_plainly,
 }
@@ -229,10 +245,58 @@ def sample_by_lm_eval(setup: Setup, size: int) -> list[str]:
     return texts
 
 
+@functools.cache
+def llama_cpp(path: Path, size: int) -> Any:
+    """Return a server of llama.cpp in this process, with a slot for each of ``size`` texts."""
+    import torch
+    import xllamacpp
+
+    given = xllamacpp.CommonParams()
+    given.model.path = str(path)
+    given.n_parallel, given.n_ctx = size, size * 512
+    given.cpuparams.n_threads = given.cpuparams_batch.n_threads = torch.get_num_threads()
+    return xllamacpp.Server(given)
+
+
+def sample_by_llama_cpp(setup: Setup, size: int) -> list[str]:
+    from concurrent.futures import ThreadPoolExecutor
+
+    server = llama_cpp(setup.gguf, size)
+
+    def written(prompt: str) -> str:
+        answer = server.handle_completions({"prompt": prompt, "max_tokens": LIMIT, "temperature": 0.0})
+        return str(answer["choices"][0]["text"])
+
+    with ThreadPoolExecutor(size) as pool:
+        return list(pool.map(written, setup.prompts))
+
+
+def bare_pass(setup: Setup, size: int) -> float:
+    """Return the seconds of a forward pass over one token of ``size`` rows, with a cache as wide as a usual text."""
+    import torch
+
+    model = setup.base.model
+    wide = torch.ones(
+        (size, sum(len(p) for p in setup.prompts) // len(setup.prompts) // 4 + LIMIT // 2), dtype=torch.long
+    )
+    taken = []
+    with torch.inference_mode():
+        cache = model(input_ids=wide, use_cache=True, logits_to_keep=1).past_key_values
+        for _ in range(12):
+            began = time.perf_counter()
+            model(input_ids=wide[:, :1], past_key_values=cache, use_cache=True)
+            taken.append(time.perf_counter() - began)
+    return statistics.median(taken)
+
+
 SAMPLING: dict[str, Callable[[Setup, int], list[str]]] = {
     "rtbench": sample_ours,
     "lm-eval's `hf`": sample_by_lm_eval,
     "`generate`, sorted by length": sample_by_generate,
+}
+UNTRAINED: dict[str, Callable[[Setup, int], list[str]]] = {
+    "rtbench": sample_ours,
+    "llama.cpp": sample_by_llama_cpp,
 }
 
 
@@ -253,10 +317,15 @@ def child(what: str, name: str, folder: str, dtype: str) -> None:
             "rate": setup.useful / seconds, "loss": loss, "share": setup.operations / seconds / rate / 1e9, "peak": rate
         })  # fmt: skip
         return
-    texts = [text.strip() for text in SAMPLING[name](setup, int(size))]
+    if name == "llama.cpp":
+        llama_cpp(setup.gguf, int(size))
+    began = time.perf_counter()
+    ways = SAMPLING if kind == "sampling" else UNTRAINED
+    texts = [text.strip() for text in ways[name](setup, int(size))]
     seconds = time.perf_counter() - began
     tokens = sum(len(ids) + 1 for ids in setup.base.tokenizer(texts, add_special_tokens=False)["input_ids"])
-    tell({"rate": tokens / seconds, "texts": texts, "peak": rate, "threads": torch.get_num_threads()})
+    share = tokens / seconds / (int(size) / bare_pass(setup, int(size))) if name == "rtbench" else 0.0
+    tell({"rate": tokens / seconds, "texts": texts, "share": share, "threads": torch.get_num_threads()})
 
 
 def prepare(folder: Path, data: Path, model: Path) -> None:
@@ -266,6 +335,7 @@ def prepare(folder: Path, data: Path, model: Path) -> None:
 
     from rtbench.api import Environment, Recipe, TrainingRow, TrainJob, open_services
 
+    (folder / "model.gguf").symlink_to(model.resolve())
     (folder / "base").symlink_to(converted(model, folder / "cache"))
     pairs = recorded(data)
     (folder / "rows.json").write_text(json.dumps(pairs))
@@ -300,15 +370,16 @@ def training_table(folder: Path, dtype: str, rounds: int) -> None:
         print(f"| {name} | {ours / rate:.2f} | {rate:.0f} | {runs[0]['loss']:.3f} | {share} |")
 
 
-def sampling_table(folder: Path, dtype: str, size: int, rounds: int) -> None:
-    results = rounds_of(list(SAMPLING), rounds, f"sampling {size}", folder, dtype)
+def sampling_table(folder: Path, dtype: str, size: int, rounds: int, kind: str = "sampling") -> None:
+    results = rounds_of(list(SAMPLING if kind == "sampling" else UNTRAINED), rounds, f"{kind} {size}", folder, dtype)
     ours, texts = median(results["rtbench"], "rate"), results["rtbench"][0]["texts"]
-    print(f"\n## Sampling in {dtype}, {size} at once\n")
+    print(f"\n## Sampling {'' if kind == 'sampling' else 'from the untrained model '}in {dtype}, {size} at once\n")
     print("| way | rtbench is so many times as fast | useful tokens/s | same texts |")
     print("|---|---:|---:|---:|")
     for name, runs in results.items():
         same = sum(one == other for one, other in zip(runs[0]["texts"], texts, strict=True))
         print(f"| {name} | {ours / median(runs, 'rate'):.2f} | {median(runs, 'rate'):.0f} | {same} of {len(texts)} |")
+    print(f"\nrtbench reaches {100 * median(results['rtbench'], 'share'):.0f} % of a bare forward pass.")
 
 
 def main() -> None:
@@ -331,6 +402,7 @@ def main() -> None:
             training_table(Path(folder), dtype, given.rounds)
             for size in (16, 64):
                 sampling_table(Path(folder), dtype, size, given.rounds)
+            sampling_table(Path(folder), dtype, 16, given.rounds, "untrained")
 
 
 if __name__ == "__main__":
