@@ -15,15 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reproduction_chart import Point, chart
-from rtbench_plugins.paper.claims.evaluation import evaluate
-from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult
-from rtbench_plugins.paper.claims.rendering import markdown
+from rtbench_plugins.claims.rendering import Shown, markdown
 from rtbench_plugins.paper.reference import load_reference
 
-from rtbench.api import Environment, Runs, answers_of, build_leaderboard, open_services, write_atomic
+from rtbench.api import (
+    Environment,
+    Runs,
+    answers_of,
+    build_leaderboard,
+    claim_set,
+    evaluate_claims,
+    open_services,
+    write_atomic,
+)
 
 if TYPE_CHECKING:
-    from rtbench.api import CellResult, Leaderboard, LeaderboardRow, RunRecord, Services
+    from rtbench.api import CellResult, ClaimResult, Leaderboard, LeaderboardRow, RunRecord, Services
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "reproduction.md"
@@ -50,11 +57,12 @@ def main() -> None:
     services = open_services(Environment(workspace=str(given.workspace), data_dir=str(given.data_dir), offline=True))
     run = Runs(given.workspace).load(given.run)
     board = build_leaderboard(run, services)
-    claims = evaluate(run, services.store, "test")
+    paper = claim_set(services, "paper")
+    claims = evaluate_claims(paper, run, services.store, "test")
     for name in ("md", "csv"):
         text = services.reporter(name).render(board)
         write_atomic(RESULTS / f"leaderboard.{name}", (text.rstrip("\n") + "\n").encode())
-    write_atomic(RESULTS / "claims.md", (markdown(claims, run.name, "test").rstrip("\n") + "\n").encode())
+    write_atomic(RESULTS / "claims.md", (markdown(Shown(paper, claims, run.name, "test")).rstrip("\n") + "\n").encode())
     tables: dict[str, Callable[[], str]] = {
         "claims": lambda: claims_table(claims),
         "answers": lambda: beside(board, "fine-tune", "ft"),
@@ -127,7 +135,7 @@ def n_of(board: Leaderboard, task: str) -> str:
 def claims_table(claims: Sequence[ClaimResult]) -> str:
     """Return the number of tasks by claim and verdict, and the effects."""
     rows = []
-    for claim, sentence in CLAIMS.items():
+    for claim, sentence in {one.claim: one.statement for one in claims}.items():
         mine = [one for one in claims if one.claim == claim]
         counts = [[one for one in mine if one.verdict == verdict] for verdict in VERDICTS]
         tested = [f"{one.task} {_effect(one)}" for one in mine if one.interval is not None]

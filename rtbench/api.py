@@ -55,6 +55,9 @@ if TYPE_CHECKING:
         shown_by,
     )
     from rtbench.reporting.build import build_leaderboard
+    from rtbench.reporting.claims.contract import CellComparison, Claim, ClaimSet, UntestedError, claim_set
+    from rtbench.reporting.claims.evaluation import evaluate_claims
+    from rtbench.reporting.claims.evidence import CellPair, TeacherId, View, match_cells, teacher_of
     from rtbench.reporting.compare import CellScores, close_to_best
     from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
     from rtbench.reporting.spending import spending_of, summed
@@ -70,6 +73,7 @@ if TYPE_CHECKING:
         RefusalKind,
         Source,
     )
+    from rtbench.schema.claims import ClaimResult, PartialComparison, Reported, Verdict
     from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, RequestCounts, in_percent
@@ -159,11 +163,15 @@ _NAMES = {
         "ScoredAnswer asked_as check_scored checkpoint_of answers_of answers_by_extractor scored_by scored_cells shown_by"
     ),
     "rtbench.reporting.build": "build_leaderboard",
+    "rtbench.reporting.claims.contract": "CellComparison Claim ClaimSet UntestedError claim_set",
+    "rtbench.reporting.claims.evaluation": "evaluate_claims",
+    "rtbench.reporting.claims.evidence": "CellPair TeacherId View match_cells teacher_of",
     "rtbench.reporting.compare": "CellScores close_to_best",
     "rtbench.reporting.endings": "WARN_ABOVE counts_of_answers",
     "rtbench.reporting.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
     "rtbench.schema.base": "REFUSALS Family FinishReason Fold NotNegative Positive Record RefusalKind Source",
+    "rtbench.schema.claims": "ClaimResult PartialComparison Reported Verdict",
     "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow RequestCounts in_percent",
@@ -249,9 +257,14 @@ __all__ = [
     "BudgetSpentError",
     "Candidate",
     "Cell",
+    "CellComparison",
+    "CellPair",
     "CellRecord",
     "CellResult",
     "CellScores",
+    "Claim",
+    "ClaimResult",
+    "ClaimSet",
     "CompleteResult",
     "CompleteSpec",
     "Completion",
@@ -285,6 +298,7 @@ __all__ = [
     "NotNegative",
     "NotYetError",
     "Outcome",
+    "PartialComparison",
     "Partition",
     "PinnedFile",
     "Plan",
@@ -304,6 +318,7 @@ __all__ = [
     "RecordingFormat",
     "RefusalKind",
     "Register",
+    "Reported",
     "Reporter",
     "Request",
     "RequestCounts",
@@ -337,6 +352,7 @@ __all__ = [
     "TaskData",
     "TaskInfo",
     "Teacher",
+    "TeacherId",
     "Template",
     "TextModel",
     "TrainJob",
@@ -346,7 +362,10 @@ __all__ = [
     "UnavailableError",
     "UnknownNameError",
     "Unmatched",
+    "UntestedError",
     "Usage",
+    "Verdict",
+    "View",
     "answered",
     "answers_by_extractor",
     "answers_of",
@@ -358,6 +377,7 @@ __all__ = [
     "check_scored",
     "checkpoint_of",
     "choices_in",
+    "claim_set",
     "close_to_best",
     "completion_of",
     "content_key",
@@ -370,6 +390,7 @@ __all__ = [
     "difference",
     "do_work",
     "equations_in",
+    "evaluate_claims",
     "examples_of",
     "file_digest",
     "file_name",
@@ -386,6 +407,7 @@ __all__ = [
     "listed",
     "locked",
     "make_request",
+    "match_cells",
     "memory_gb",
     "money_text",
     "name_list",
@@ -412,6 +434,7 @@ __all__ = [
     "spending_of",
     "squeezed",
     "summed",
+    "teacher_of",
     "throttled",
     "with_session",
     "words_of",

@@ -26,6 +26,13 @@ def rtbench_register_reporters(register: Register) -> None:
 
 
 @hookimpl
+def rtbench_register_claims(register: Register) -> None:
+    register(
+        "paper", "rtbench_plugins.paper.claims.claims:paper_claims", summary="the claims of Fine-tune-CoT, C1 to C6"
+    )
+
+
+@hookimpl
 def rtbench_reference_rows(tasks: Sequence[str]) -> Sequence[LeaderboardRow]:
     from rtbench_plugins.paper.reference import reported_rows
 

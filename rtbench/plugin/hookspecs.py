@@ -75,6 +75,11 @@ def rtbench_register_matrices(register: Register) -> None:
 
 
 @hookspec
+def rtbench_register_claims(register: Register) -> None:
+    """Register sets of claims: the target is called without arguments and returns a ClaimSet."""
+
+
+@hookspec
 def rtbench_register_commands(register: Register) -> None:
     """Register subcommands of ``rtbench``: the target is a click command."""
 

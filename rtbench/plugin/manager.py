@@ -35,9 +35,10 @@ KINDS = (
     "reporters",
     "recordings",
     "matrices",
+    "claims",
     "commands",
 )
-_SINGULAR = {"matrices": "matrix", "recordings": "recording format"}
+_SINGULAR = {"matrices": "matrix", "recordings": "recording format", "claims": "set of claims"}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtbench.schema.scores import Interval
@@ -48,7 +49,26 @@ class Bootstrap:
         confidence: float = CONFIDENCE,
         resamples: int = RESAMPLES,
     ) -> Interval:
-        """Return the interval of a mean difference or a mean accuracy.
+        """Return the interval of a mean difference or a mean accuracy; see :meth:`resampled`.
+
+        Args:
+            by_seed: as for :meth:`resampled`, like the next two and the last one.
+            shared: whether all seeds answered the same questions.
+            groups: patterns of the questions.
+            confidence: confidence of the interval, as a fraction.
+            resamples: number of resamples.
+        """
+        return self.resampled(by_seed, shared=shared, groups=groups, resamples=resamples).interval(confidence)
+
+    def resampled(
+        self,
+        by_seed: Sequence[Floats],
+        *,
+        shared: bool,
+        groups: Sequence[Sequence[Hashable]] | None = None,
+        resamples: int = RESAMPLES,
+    ) -> Resampled:
+        """Return the means of resamples of a mean difference or a mean accuracy.
 
         Args:
             by_seed: per seed, the value of each question, from -1 to 1. For an accuracy call :func:`accuracy_interval`,
@@ -57,7 +77,6 @@ class Bootstrap:
                 seeds of a resample, because answers of several seeds to one question are not independent. Otherwise
                 each drawn seed gets its own draw of its own questions.
             groups: per seed and question, a value that the questions of one pattern share; None: no shared patterns.
-            confidence: confidence of the interval, as a fraction.
             resamples: number of resamples: a multiple of 1,000, at most 10,000.
 
         Raises:
@@ -74,18 +93,15 @@ class Bootstrap:
         units = len(clusters[0]) if shared else sum(map(len, clusters))
         over_patterns = any(len(one) < len(values) for one, values in zip(clusters, by_seed, strict=True))
         means = np.concatenate([one.means for one in clusters])
-        if alike(means) or units == 1:
-            return _of_equals(float(means.mean()), units, confidence)
         seeds = len(by_seed)
+        if alike(means) or units == 1:
+            return Resampled(None, float(means.mean()), units, seeds, over_patterns=over_patterns)
         drawn = np.random.default_rng(seeds).integers(seeds, size=(RESAMPLES, seeds))[:resamples]
         parts = [
             self._means(clusters, drawn[start : start + _CHUNK], start, shared=shared)
             for start in range(0, len(drawn), _CHUNK)
         ]
-        outside = 100 * tail(confidence, units if over_patterns else None)
-        low, high = np.round(np.percentile(np.concatenate(parts), [outside, 100 - outside]), _DIGITS) + 0.0
-        method = ("two-level bootstrap" if seeds > 1 else "bootstrap") + (" over patterns" if over_patterns else "")
-        return Interval(low=float(low), high=float(high), method=method)
+        return Resampled(np.concatenate(parts), float(means.mean()), units, seeds, over_patterns=over_patterns)
 
     def _means(self, by_seed: Sequence[Clusters], drawn: NDArray[np.int64], start: int, *, shared: bool) -> Floats:
         """Return the means of the resamples from ``start`` on. ``drawn``: the seeds of each (resamples × seeds)."""
@@ -128,6 +144,54 @@ class Bootstrap:
             self._bytes -= self._counts.pop(next(iter(self._counts))).nbytes
         self._counts[key] = counts
         self._bytes += counts.nbytes
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """What resampling says of a mean."""
+
+    means: Floats | None
+    """Means of the resamples; None where all patterns have the same mean."""
+    value: float
+    """The mean over patterns."""
+    units: int
+    """Number of resampled patterns."""
+    seeds: int
+    over_patterns: bool
+    """Whether questions share patterns."""
+
+    def interval(self, confidence: float = CONFIDENCE) -> Interval:
+        """Return the percentile interval at a confidence, which is a fraction."""
+        import numpy as np
+
+        if self.means is None:
+            return _of_equals(self.value, self.units, confidence)
+        outside = 100 * tail(confidence, self.units if self.over_patterns else None)
+        low, high = np.round(np.percentile(self.means, [outside, 100 - outside]), _DIGITS) + 0.0
+        method = "two-level bootstrap" if self.seeds > 1 else "bootstrap"
+        return Interval(
+            low=float(low), high=float(high), method=method + (" over patterns" if self.over_patterns else "")
+        )
+
+    def p(self) -> float:
+        """Return the two-sided p value of a mean of 0: the lowest level at which the interval still excludes 0.
+
+        It is at least one in as many resamples as there are.
+        """
+        least = 1 / (len(self.means) if self.means is not None else RESAMPLES)
+        low, high = least, 1.0
+        if not self._excludes_zero(high):
+            return 1.0
+        if self._excludes_zero(low):
+            return low
+        while high - low > least / 2:
+            middle = (low + high) / 2
+            low, high = (low, middle) if self._excludes_zero(middle) else (middle, high)
+        return high
+
+    def _excludes_zero(self, level: float) -> bool:
+        found = self.interval(1 - level)
+        return found.low > 0 or found.high < 0
 
 
 def accuracy_interval(by_seed: Sequence[Answers], bootstrap: Bootstrap) -> Interval:

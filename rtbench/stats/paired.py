@@ -31,6 +31,8 @@ class Difference(Record, frozen=True):
     seeds: int
     changed: int
     """Number of questions, of ``n``, on which the two sides differ."""
+    p: float | None = None
+    """Two-sided p value of no difference, from the same resamples; None where it was not asked for."""
 
 
 def in_common(by_seed: Mapping[Seed, Sides], *, shared: bool) -> dict[Seed, Sides]:
@@ -50,6 +52,7 @@ def difference(
     shared: bool,
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
+    with_p: bool = False,
 ) -> Difference:
     """Return the difference with its interval.
 
@@ -60,6 +63,7 @@ def difference(
         shared: all seeds answered the same questions.
         confidence: confidence of the interval, as a fraction.
         resamples: number of resamples.
+        with_p: compute the p value, too.
     """
     import numpy as np
 
@@ -67,15 +71,15 @@ def difference(
     tables = [np.array([by_seed[seed][index] for index in found], dtype=float) for seed, found in order.items()]
     differences = [table[:, 0] - table[:, 1] for table in tables]
     groups = [[patterns[seed][index] for index in found] for seed, found in order.items()]
+    resampled = bootstrap.resampled(differences, shared=shared, groups=groups, resamples=resamples)
     return Difference(
         effect=round(float(np.mean([values.mean() for values in differences])), 9) + 0.0,
-        interval=bootstrap.interval(
-            differences, shared=shared, groups=groups, confidence=confidence, resamples=resamples
-        ),
+        interval=resampled.interval(confidence),
         left=float(np.mean([table[:, 0].mean() for table in tables])),
         right=float(np.mean([table[:, 1].mean() for table in tables])),
         n=sum(len(values) for values in differences),
         patterns=sum(len(set(found)) for found in groups),
         seeds=len(differences),
         changed=int(sum((values != 0).sum() for values in differences)),
+        p=resampled.p() if with_p else None,
     )

@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from rtbench_plugins.paper.claims.evaluation import evaluate
-from rtbench_plugins.paper.claims.records import ClaimResult
+from rtbench_plugins.paper.claims.claims import paper_claims
 
+from rtbench.reporting.claims.contract import ClaimSet
+from rtbench.reporting.claims.evaluation import evaluate_claims
 from rtbench.schema.base import Fold, Source
+from rtbench.schema.claims import ClaimResult
 from rtbench.schema.runs import CellRecord, RunRecord
 from rtbench.schema.scores import Score, ScoreSummary
 from rtbench.schema.training import Recipe, TrainReport
@@ -65,7 +67,7 @@ class Bench:
         if temperature is not None:
             name += f"/T{temperature}"
         key = name.replace("/", "-")
-        trained = student is not None
+        trained = student is not None and not method.startswith(("zero-shot", "few-shot"))
         if right is not None:
             groups = [f"p{place * patterns // len(right)}" if patterns else None for place in range(len(right))]
             lines = _lines(right, first, groups)
@@ -123,9 +125,13 @@ class Bench:
         Runs(self.workspace).save(run)
         return run
 
+    def results(self, claims: ClaimSet, fold: Fold = "test") -> list[ClaimResult]:
+        """The results of a set of claims."""
+        return evaluate_claims(claims, self.record(), self.store, fold)
+
     def lines(self, claim: str, fold: Fold = "test") -> list[ClaimResult]:
-        """The results of one claim."""
-        found = evaluate(self.record(), self.store, fold)
+        """The results of one claim of the paper."""
+        found = self.results(paper_claims(), fold)
         return [one for one in found if one.claim == claim]
 
     def line(self, claim: str, fold: Fold = "test") -> ClaimResult:

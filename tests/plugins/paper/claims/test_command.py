@@ -166,5 +166,5 @@ def test_students_with_random_weights_are_named_as_no_test(bench: Bench, cli: Cl
     assert "random weights" not in (bench.record() and cli("claims", "bench").stdout)
     bench.cells = [msgspec.structs.replace(cell, random_weights=True) for cell in bench.cells]
     bench.record()
-    assert "small: random weights before training, so this is no test of the paper's claims." in cli("claims").stdout
+    assert "small: random weights before training, so this is no test of the claims." in cli("claims").stdout
     assert "small: random weights before training; a smoke test" in cli("report", "bench").stdout

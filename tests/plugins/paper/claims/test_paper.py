@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from rtbench_plugins.paper.claims.paper import MAIN, Paper
+from rtbench_plugins.paper.claims.figures import MAIN, Paper
 
 
 @pytest.mark.parametrize(

@@ -1,43 +1,13 @@
-"""Results of testing the paper's claims, and the rule that decides a verdict."""
+"""Results of testing claims."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from rtbench.api import Fold, Interval, Record, Source
+from rtbench.schema.base import Fold, Record, Source
+from rtbench.schema.scores import Interval
 
 Verdict = Literal["supported", "inconclusive", "contradicted", "not tested"]
-
-CLAIMS = {
-    "C1": "rationales beat answers",
-    "C1 opposite": "rationales have no significant lead over answers",
-    "C2": "several rationales per question beat one",
-    "C3": "larger students are more accurate",
-    "C4": "better teachers make more accurate students",
-    "C5": "more training questions make more accurate students",
-    "C6": "some student beats its imperfect teacher",
-}
-"""Each claim as a sentence that a list of tasks can follow. In C1, "rationales" are students trained by fine-tune-cot
-and "answers" students trained by fine-tune. ``C1 opposite`` takes the place of ``C1`` on the tasks where the paper's own
-figures show no lead."""
-
-
-def claim_verdict(claim: str, interval: Interval | None) -> Verdict:
-    """Return the verdict on a claim.
-
-    Args:
-        claim: a key of :data:`CLAIMS`. ``C1 opposite`` claims only that there is no significant lead, so every interval
-            that is not above 0 supports it.
-        interval: of the difference of accuracies, in the claim's direction (for ``C1 opposite``, that of ``C1``); None
-            where nothing could be compared.
-    """
-    if interval is None:
-        return "not tested"
-    if claim == "C1 opposite":
-        return "contradicted" if interval.low > 0 else "supported"
-    if interval.low > 0:
-        return "supported"
-    return "contradicted" if interval.high < 0 else "inconclusive"
 
 
 class PartialComparison(Record, frozen=True):
@@ -54,7 +24,7 @@ class PartialComparison(Record, frozen=True):
 
 
 class Reported(Record, frozen=True):
-    """The same difference in the paper's figures."""
+    """The same difference in the figures of a claim's source."""
 
     effect: float
     """As a fraction."""
@@ -66,7 +36,7 @@ class ClaimResult(Record, frozen=True):
     """The result of testing one claim on one task."""
 
     claim: str
-    """A key of :data:`CLAIMS`."""
+    """Name of the claim, as it is tested on this task."""
     statement: str
     """The claim as a sentence."""
     task: str
@@ -78,8 +48,10 @@ class ClaimResult(Record, frozen=True):
     extractor: str
     selection: str | None
     """How the students' epoch was chosen; None where nothing was trained."""
+    no_lead: bool
+    """True where the claim is that the left side has no significant lead."""
     expected: str
-    """What the paper's figures lead one to expect."""
+    """What the source's figures lead one to expect."""
     verdict: Verdict
     reason: str | None = None
     """Why the claim was not tested."""
@@ -97,8 +69,12 @@ class ClaimResult(Record, frozen=True):
     patterns: int = 0
     """Patterns × seeds, over which the interval is computed; equals ``n`` where each question has its own pattern."""
     seeds: int = 0
+    p: float | None = None
+    """P value of the difference, two-sided; allows for a choice among several students, as the interval does."""
+    adjusted: float | None = None
+    """``p``, Holm-adjusted over all tested claims and tasks of the set."""
     paper: Reported | None = None
-    """None where the paper has no such figures."""
+    """None where the claim's source has no such figures."""
     by_student: tuple[PartialComparison, ...] = ()
     by_seed: tuple[PartialComparison, ...] = ()
     also: tuple[PartialComparison, ...] = ()

@@ -1,4 +1,4 @@
-"""The cells that each of the six claims compares.
+"""The cells that each of the paper's six claims compares.
 
 Cells are chosen without looking at the outcome. C6 is the exception: it compares the best of all students, and its
 interval is widened for that choice.
@@ -7,117 +7,58 @@ interval is widened for that choice.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from rtbench_plugins.paper.claims.evidence import CellPair, TeacherId, View, match, teacher_of
-from rtbench_plugins.paper.claims.records import PartialComparison
+from rtbench_plugins.claims.teachers import context, main_teacher, other_teachers
 
-from rtbench.api import CONFIDENCE, CellRecord, Difference, in_percent
+from rtbench.api import (
+    CONFIDENCE,
+    CellComparison,
+    CellPair,
+    CellRecord,
+    Difference,
+    PartialComparison,
+    TeacherId,
+    UntestedError,
+    View,
+    in_percent,
+    match_cells,
+    teacher_of,
+)
 
+FINE_TUNE, FINE_TUNE_COT = "fine-tune", "fine-tune-cot"
 _SAME_RUN = ("student", "degree", "variant", "seed")
-
-
-class UntestedError(Exception):
-    """Raised where the run lacks what a claim needs; the message says what."""
-
-
-@dataclass(frozen=True)
-class CellComparison:
-    """Pairs of cells that a claim compares."""
-
-    pairs: Sequence[CellPair]
-    also: Sequence[PartialComparison] = ()
-    """Further comparisons that the verdict does not use."""
-    notes: Sequence[str] = ()
-    confidence: float = CONFIDENCE
-    by_student: Sequence[PartialComparison] | None = None
-    """None: compute them from the pairs of each student."""
-
-
 _SAME_STUDENT = ("student", "variant", "seed")
 _SAME_DEGREE = ("degree", "variant", "seed")
 
 
-@dataclass(frozen=True)
-class _Main:
-    """The teacher on which a claim is tested, and its pairs. Other teachers are only shown for context."""
-
-    teacher: TeacherId
-    pairs: list[CellPair]
-
-
-def _main_teacher(view: View, pairs_of: Callable[[TeacherId], list[CellPair]], missing: str) -> _Main:
-    """Return the first of the run's teachers that has the comparison. Teachers are never pooled.
-
-    Raises:
-        UntestedError: with the text ``missing``, where no teacher has it.
-    """
-    for teacher in view.teachers:
-        if pairs := pairs_of(teacher):
-            return _Main(teacher, pairs)
-    raise UntestedError(missing)
-
-
-def _other_teachers(
-    view: View, main: _Main, pairs_of: Callable[[TeacherId], list[CellPair]], facts: Sequence[str]
-) -> list[PartialComparison]:
-    others = [teacher for teacher in view.teachers if teacher != main.teacher]
-    return [
-        part
-        for teacher in others
-        for part in _context(view, "teacher", f"teacher {teacher}", pairs_of(teacher), main.pairs, facts)
-    ]
-
-
-def _context(
-    view: View, axis: str, name: str, pairs: Sequence[CellPair], main: Sequence[CellPair], facts: Sequence[str]
-) -> list[PartialComparison]:
-    """Return a comparison for context, restricted to the main pairs' students, degrees and seeds.
-
-    Where it lacks some of them, its name says which it has.
-    """
-
-    def key(pair: CellPair) -> tuple[object, ...]:
-        return tuple(getattr(pair.left, fact) for fact in facts)
-
-    wanted = {key(pair) for pair in main}
-    kept = [pair for pair in pairs if key(pair) in wanted]
-    present = {key(pair) for pair in kept}
-    limits: list[str] = []
-    for place, fact in enumerate(facts):
-        covered = {values[place] for values in present}
-        if fact != "variant" and covered < {values[place] for values in wanted}:
-            limits.append(f"{fact} {', '.join(sorted(map(str, covered)))} only")
-    if not limits and present < wanted:
-        limits.append(f"{len(present)} of {len(wanted)} pairs")
-    return view.evidence.part(axis, f"{name} ({'; '.join(limits)})" if limits else name, kept)
-
-
 def fine_tune_cot(view: View) -> CellComparison:
     """Compare, for C1, fine-tune-cot of degree 1 minus fine-tune, for the same student."""
-    vanilla = view.vanilla()
+    vanilla = view.trained(FINE_TUNE)
     if not vanilla:
         raise UntestedError("the run has no fine-tune")
 
     def degree(teacher: TeacherId, wanted: int) -> list[CellPair]:
-        return match([cell for cell in view.cot(teacher) if cell.degree == wanted], vanilla, _SAME_STUDENT)
+        return match_cells(
+            [cell for cell in view.trained(FINE_TUNE_COT, teacher) if cell.degree == wanted], vanilla, _SAME_STUDENT
+        )
 
     def degree_one(teacher: TeacherId) -> list[CellPair]:
         return degree(teacher, 1)
 
-    main = _main_teacher(view, degree_one, "no student has both fine-tune and fine-tune-cot of degree 1")
-    also = _other_teachers(view, main, degree_one, _SAME_STUDENT)
-    variants = view.asked_as(main.teacher)
+    main = main_teacher(view, FINE_TUNE_COT, degree_one, "no student has both fine-tune and fine-tune-cot of degree 1")
+    also = other_teachers(view, FINE_TUNE_COT, main, degree_one, _SAME_STUDENT)
+    variants = view.asked_as(FINE_TUNE_COT, main.teacher)
     for wanted in sorted({degree for teacher in variants for degree in _degrees(view, teacher)} - {1}):
         teacher = next(teacher for teacher in variants if wanted in _degrees(view, teacher))
         left = f"D={wanted}" if teacher == main.teacher else f"D={wanted} of {teacher}"
-        also += _context(view, "degree", f"{left} − fine-tune", degree(teacher, wanted), main.pairs, _SAME_STUDENT)
+        also += context(view, "degree", f"{left} − fine-tune", degree(teacher, wanted), main.pairs, _SAME_STUDENT)
     return CellComparison(main.pairs, also, [f"teacher {main.teacher}"])
 
 
 def _degrees(view: View, teacher: TeacherId) -> list[int]:
-    return sorted({cell.degree for cell in view.cot(teacher) if cell.degree is not None})
+    return sorted({cell.degree for cell in view.trained(FINE_TUNE_COT, teacher) if cell.degree is not None})
 
 
 def higher_degree(view: View) -> CellComparison:
@@ -127,9 +68,11 @@ def higher_degree(view: View) -> CellComparison:
     """
 
     def against_one(teacher: TeacherId, wanted: int) -> list[CellPair]:
-        left = [cell for cell in view.cot(teacher) if cell.degree == wanted]
-        for variant in view.asked_as(teacher):
-            pairs = match(left, [cell for cell in view.cot(variant) if cell.degree == 1], _SAME_STUDENT)
+        left = [cell for cell in view.trained(FINE_TUNE_COT, teacher) if cell.degree == wanted]
+        for variant in view.asked_as(FINE_TUNE_COT, teacher):
+            pairs = match_cells(
+                left, [cell for cell in view.trained(FINE_TUNE_COT, variant) if cell.degree == 1], _SAME_STUDENT
+            )
             if pairs:
                 return pairs
         return []
@@ -141,12 +84,12 @@ def higher_degree(view: View) -> CellComparison:
         degrees = above_one(teacher)
         return against_one(teacher, degrees[-1]) if degrees else []
 
-    main = _main_teacher(view, highest, "no student has both degree 1 and a higher degree")
+    main = main_teacher(view, FINE_TUNE_COT, highest, "no student has both degree 1 and a higher degree")
     *between, top = above_one(main.teacher)
-    also = _other_teachers(view, main, lambda teacher: against_one(teacher, top), _SAME_STUDENT)
+    also = other_teachers(view, FINE_TUNE_COT, main, lambda teacher: against_one(teacher, top), _SAME_STUDENT)
     for wanted in between:
         pairs = against_one(main.teacher, wanted)
-        also += _context(view, "degree", f"D={wanted} − D=1", pairs, main.pairs, _SAME_STUDENT)
+        also += context(view, "degree", f"D={wanted} − D=1", pairs, main.pairs, _SAME_STUDENT)
     notes = [f"D={top} − D=1, teacher {main.teacher}"]
     if (right := teacher_of(main.pairs[0].right)) != main.teacher:
         notes.append(f"temperatures differ: D={top} {_temperature(main.teacher)}, D=1 {_temperature(right)}")
@@ -169,23 +112,23 @@ def larger_student(view: View) -> CellComparison:
     """Compare, for C3, the largest minus the smallest fine-tune-cot student of a series, for the same teacher and degree."""
 
     def between(teacher: TeacherId, large: _StudentSize, small: _StudentSize) -> list[CellPair]:
-        cells = view.cot(teacher)
+        cells = view.trained(FINE_TUNE_COT, teacher)
         left = [cell for cell in cells if cell.student == large.student]
         right = [cell for cell in cells if cell.student == small.student]
-        return match(left, right, _SAME_DEGREE)
+        return match_cells(left, right, _SAME_DEGREE)
 
     def extremes(teacher: TeacherId) -> list[CellPair]:
         series = _series(view, teacher)
         return between(teacher, series[0][-1], series[0][0]) if series else []
 
-    main = _main_teacher(view, extremes, _no_sizes(view))
+    main = main_teacher(view, FINE_TUNE_COT, extremes, _no_sizes(view))
     sizes, *others = _series(view, main.teacher)
     smallest, largest = sizes[0], sizes[-1]
-    also = _other_teachers(view, main, lambda teacher: between(teacher, largest, smallest), _SAME_DEGREE)
+    also = other_teachers(view, FINE_TUNE_COT, main, lambda teacher: between(teacher, largest, smallest), _SAME_DEGREE)
     steps = [("size", small, large) for small, large in itertools.pairwise(sizes)] if len(sizes) > 2 else []
     for axis, small, large in [*steps, *(("series", other[0], other[-1]) for other in others)]:
         pairs = between(main.teacher, large, small)
-        also += _context(view, axis, f"{large.student} − {small.student}", pairs, main.pairs, _SAME_DEGREE)
+        also += context(view, axis, f"{large.student} − {small.student}", pairs, main.pairs, _SAME_DEGREE)
     degrees = sorted({pair.left.degree or 1 for pair in main.pairs})
     if len(degrees) > 1:
         for degree in degrees:
@@ -203,12 +146,12 @@ def _series(view: View, teacher: TeacherId) -> list[list[_StudentSize]]:
         first.
     """
     parameters: dict[str, int] = {}
-    for cell in view.cot(teacher):
+    for cell in view.trained(FINE_TUNE_COT, teacher):
         count = view.evidence.parameters(cell)
         if count is not None and cell.student is not None:
             parameters[cell.student] = max(count, parameters.get(cell.student, 0))
     series: dict[str, dict[int, str]] = {}
-    for cell in view.cot(teacher):
+    for cell in view.trained(FINE_TUNE_COT, teacher):
         if cell.student in parameters and cell.series is not None:
             series.setdefault(cell.series, {}).setdefault(parameters[cell.student], cell.student)
     several = [
@@ -219,7 +162,12 @@ def _series(view: View, teacher: TeacherId) -> list[list[_StudentSize]]:
 
 def _no_sizes(view: View) -> str:
     """Return why student sizes cannot be compared."""
-    unknown = {str(cell.student): None for teacher in view.teachers for cell in view.cot(teacher) if not cell.series}
+    unknown = {
+        str(cell.student): None
+        for teacher in view.teachers(FINE_TUNE_COT)
+        for cell in view.trained(FINE_TUNE_COT, teacher)
+        if not cell.series
+    }
     if len(unknown) > 1:
         return f"no two sizes of one series; the series of {', '.join(unknown)} is not stated (option `series`)"
     return "all students have the same size"
@@ -238,18 +186,18 @@ def better_teacher(view: View) -> CellComparison:
     """Compare, for C4, students of the teacher whose own answers are best minus students of the worst teacher."""
 
     def between(best: TeacherId, worst: TeacherId) -> list[CellPair]:
-        return match(view.cot(best), view.cot(worst), _SAME_RUN)
+        return match_cells(view.trained(FINE_TUNE_COT, best), view.trained(FINE_TUNE_COT, worst), _SAME_RUN)
 
     rows, where = _own_answers(view)
     ranked = _furthest_apart(view, rows, between)
     best, worst, own = ranked.best, ranked.worst, ranked.measured
     main = between(best, worst)
     also: list[PartialComparison] = []
-    for teacher in view.teachers:
+    for teacher in view.teachers(FINE_TUNE_COT):
         quality = view.evidence.accuracy(rows.get(teacher, []))
         if teacher not in {best, worst} and quality is not None:
             pairs = between(teacher, worst)
-            also += _context(view, "teacher", f"{teacher} ({in_percent(quality)} %) − {worst}", pairs, main, _SAME_RUN)
+            also += context(view, "teacher", f"{teacher} ({in_percent(quality)} %) − {worst}", pairs, main, _SAME_RUN)
     low, high = (in_percent(end, sign=True) for end in (own.interval.low, own.interval.high))
     teachers = f"{best} ({in_percent(own.left)} % right{where}) − {worst} ({in_percent(own.right)} % right)"
     own_difference = f"the teachers' own difference: {in_percent(own.effect, sign=True)} [{low}, {high}]"
@@ -261,8 +209,8 @@ def _own_answers(view: View) -> tuple[Mapping[TeacherId, list[CellRecord]], str]
 
     They are the questions of the fold (in words: nothing), or else the training questions, which their students learn from.
     """
-    rows = {teacher: cells for teacher in view.teachers if (cells := view.rows(teacher))}
-    trained = {teacher: cells for teacher in view.teachers if (cells := view.rows_on_training(teacher))}
+    rows = {teacher: cells for teacher in view.teachers(FINE_TUNE_COT) if (cells := view.rows(teacher))}
+    trained = {teacher: cells for teacher in view.teachers(FINE_TUNE_COT) if (cells := view.rows_on_training(teacher))}
     return (trained, " of the training questions") if len(trained) > len(rows) else (rows, "")
 
 
@@ -287,7 +235,7 @@ def _furthest_apart(
     ranked: list[_Ranked] = []
     for a, b in couples:
         for best, worst in ((a, b), (b, a)):
-            own = view.evidence.measure(match(rows[best], rows[worst], ("variant", "seed")), confidence)
+            own = view.evidence.measure(match_cells(rows[best], rows[worst], ("variant", "seed")), confidence)
             if own is not None and own.interval.low > 0:
                 ranked.append(_Ranked(best, worst, own))
     if not ranked:
@@ -299,24 +247,26 @@ def more_questions(view: View) -> CellComparison:
     """Compare, for C5, all training questions minus the smallest fraction, for the same teacher, student and degree."""
 
     def against(teacher: TeacherId, fraction: float) -> list[CellPair]:
-        return match(view.cot(teacher), view.cot(teacher, fraction=fraction), _SAME_RUN)
+        return match_cells(
+            view.trained(FINE_TUNE_COT, teacher), view.trained(FINE_TUNE_COT, teacher, fraction=fraction), _SAME_RUN
+        )
 
     def fractions(teacher: TeacherId) -> list[float]:
-        return [fraction for fraction in view.smaller_fractions() if against(teacher, fraction)]
+        return [fraction for fraction in view.smaller_fractions(FINE_TUNE_COT) if against(teacher, fraction)]
 
     def smallest(teacher: TeacherId) -> list[CellPair]:
         usable = fractions(teacher)
         return against(teacher, usable[0]) if usable else []
 
     missing = "needs a run on a smaller fraction of the training questions as well"
-    if view.whole < 1 and not view.smaller_fractions():
+    if view.whole < 1 and not view.smaller_fractions(FINE_TUNE_COT):
         missing = f"all students were trained on the same fraction of the training questions, {view.whole:g}"
-    main = _main_teacher(view, smallest, missing)
+    main = main_teacher(view, FINE_TUNE_COT, smallest, missing)
     least, *between = fractions(main.teacher)
-    also = _other_teachers(view, main, lambda teacher: against(teacher, least), _SAME_RUN)
+    also = other_teachers(view, FINE_TUNE_COT, main, lambda teacher: against(teacher, least), _SAME_RUN)
     for fraction in between:
         pairs = against(main.teacher, fraction)
-        also += _context(view, "fraction", f"all − {fraction:g}", pairs, main.pairs, _SAME_RUN)
+        also += context(view, "fraction", f"all − {fraction:g}", pairs, main.pairs, _SAME_RUN)
     return CellComparison(main.pairs, also, [f"all − {least:g} of the questions, teacher {main.teacher}"])
 
 
@@ -325,14 +275,14 @@ def beats_teacher(view: View) -> CellComparison:
     evidence = view.evidence
     tried: dict[tuple[TeacherId, str, int | None], list[CellPair]] = {}
     quality: dict[TeacherId, float] = {}
-    for teacher in view.teachers:
+    for teacher in view.teachers(FINE_TUNE_COT):
         rows = view.rows(teacher)
         accuracy = evidence.accuracy(rows)
         if accuracy is None:
             continue
         quality[teacher] = accuracy
         if accuracy < 1:
-            for pair in match(view.cot(teacher), rows, ("variant",)):
+            for pair in match_cells(view.trained(FINE_TUNE_COT, teacher), rows, ("variant",)):
                 tried.setdefault((teacher, str(pair.left.student), pair.left.degree), []).append(pair)
     if not tried:
         raise UntestedError(
@@ -360,19 +310,3 @@ def beats_teacher(view: View) -> CellComparison:
         for (by, name, d), difference in differences.items()
     ]
     return CellComparison(tried[best], notes=notes, confidence=confidence, by_student=parts)
-
-
-COMPARISONS: dict[str, Callable[[View], CellComparison]] = {
-    "C1": fine_tune_cot,
-    "C2": higher_degree,
-    "C3": larger_student,
-    "C4": better_teacher,
-    "C5": more_questions,
-    "C6": beats_teacher,
-}
-
-
-def cells_of(comparison: CellComparison) -> list[CellRecord]:
-    """Return the cells of a comparison, each once, left side first."""
-    sides = [pair.left for pair in comparison.pairs] + [pair.right for pair in comparison.pairs]
-    return list({cell.name: cell for cell in sides}.values())

@@ -1,4 +1,4 @@
-"""Evaluation of all claims on a run."""
+"""Evaluation of a set of claims on a run."""
 
 from __future__ import annotations
 
@@ -7,15 +7,23 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-from rtbench_plugins.paper.claims.evidence import CellPair, Context, Evidence, View
-from rtbench_plugins.paper.claims.paper import Paper
-from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, PartialComparison, claim_verdict
-from rtbench_plugins.paper.claims.verdicts import COMPARISONS, CellComparison, UntestedError, cells_of
 
-from rtbench.api import WARN_ABOVE, counts_of_answers, in_percent, listed
+from rtbench.errors import listed
+from rtbench.reporting.claims.contract import CellComparison, Claim, ClaimSet, UntestedError
+from rtbench.reporting.claims.evidence import CellPair, Context, Evidence, View
+from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
+from rtbench.schema.claims import ClaimResult, PartialComparison, Verdict
+from rtbench.schema.leaderboard import in_percent
+from rtbench.stats.intervals import CONFIDENCE
 
 if TYPE_CHECKING:
-    from rtbench.api import CellRecord, Difference, Fold, RunRecord, Store
+    from rtbench.schema.base import Fold
+    from rtbench.schema.runs import CellRecord, RunRecord
+    from rtbench.stats.paired import Difference
+    from rtbench.storage.store import Store
+
+LEVEL = 1 - CONFIDENCE
+"""Level of the tests."""
 
 FEW = 10
 """With fewer differing answers, or fewer patterns per seed, a percentile bootstrap gives too narrow an interval."""
@@ -24,8 +32,10 @@ MOST_CELLS = 3
 """Highest number of cells that a note about cut or missing answers names."""
 
 
-def evaluate(run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
-    """Evaluate all claims on all tasks of a run.
+def evaluate_claims(claims: ClaimSet, run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
+    """Evaluate all claims of a set on all tasks of a run.
+
+    The p values of all tested claims and tasks are adjusted together (Holm 1979), and verdicts follow the adjusted ones.
 
     Returns:
         results in the order of the claims, then of the tasks. A task whose students were trained in several ways (with
@@ -34,11 +44,44 @@ def evaluate(run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
     Raises:
         BadInputError: a score in the store is damaged.
     """
-    evidence, paper = Evidence(run, store, fold), Paper()
+    evidence = Evidence(run, store, fold)
     views = [view for task in run.tasks for view in _views(evidence, run, task)]
     # All claims of a task are evaluated together, since they share the bootstrap's draws; then sorted by claim.
-    by_view = [[_result(claim, view, paper) for claim in COMPARISONS] for view in views]
-    return [results[place] for place in range(len(COMPARISONS)) for results in by_view]
+    by_view = [[_result(claim.on(view.context.task), view) for claim in claims.claims] for view in views]
+    return _judged([results[place] for place in range(len(claims.claims)) for results in by_view])
+
+
+def _judged(results: Sequence[ClaimResult]) -> list[ClaimResult]:
+    """Return the results with adjusted p values and verdicts."""
+    from statsmodels.stats.multitest import multipletests
+
+    tested = [result for result in results if result.p is not None]
+    if not tested:
+        return list(results)
+    adjusted = iter(multipletests([result.p for result in tested], method="holm")[1].tolist())
+    judged = []
+    for result in results:
+        if result.p is None:
+            judged.append(result)
+            continue
+        p = round(next(adjusted), 6)
+        judged.append(msgspec.structs.replace(result, adjusted=p, verdict=verdict_of(result, p)))
+    return judged
+
+
+def verdict_of(result: ClaimResult, adjusted: float) -> Verdict:
+    """Return the verdict on a claim, given its adjusted p value.
+
+    A claim of a lead is supported or contradicted by a significant difference. A claim of no lead is contradicted by a
+    significant lead, and supported by anything else.
+    """
+    assert result.effect is not None
+    ahead = result.effect > 0 and adjusted < LEVEL
+    if result.no_lead:
+        return "contradicted" if ahead else "supported"
+    if ahead:
+        return "supported"
+    return "contradicted" if result.effect < 0 and adjusted < LEVEL else "inconclusive"
 
 
 def _views(evidence: Evidence, run: RunRecord, task: str) -> list[View]:
@@ -50,13 +93,12 @@ def _views(evidence: Evidence, run: RunRecord, task: str) -> list[View]:
     return [View(evidence, empty, [], [])]
 
 
-def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
+def _result(claim: Claim, view: View) -> ClaimResult:
+    """Return a claim's result, without a verdict if it is tested."""
     context = view.context
-    opposite = claim == "C1" and paper.expects_opposite(context.task)
-    name = "C1 opposite" if opposite else claim
     result = ClaimResult(
-        claim=name,
-        statement=CLAIMS[name],
+        claim=claim.name,
+        statement=claim.sentence,
         task=context.task,
         source=context.source,
         wording=context.wording,
@@ -64,23 +106,25 @@ def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
         fold=context.fold,
         extractor=context.extractor,
         selection=context.selection,
-        verdict=claim_verdict(name, None),
-        expected=paper.expectation(claim, context.task),
-        paper=paper.reported(claim, context.task),
+        verdict="not tested",
+        no_lead=claim.no_lead,
+        expected=claim.expected(context.task),
+        paper=claim.reported(context.task),
     )
     try:
-        comparison = COMPARISONS[claim](view)
+        comparison = claim.compare(view)
     except UntestedError as error:
         return msgspec.structs.replace(result, reason=_why(str(error), view))
-    measured = view.evidence.measure(comparison.pairs, comparison.confidence)
-    if measured is None:
+    measured = view.evidence.measure(comparison.pairs, comparison.confidence, with_p=True)
+    if measured is None or measured.p is None:
         return msgspec.structs.replace(result, reason="the two sides answered no question in common")
+    tried = LEVEL / (1 - comparison.confidence)  # the number of comparisons that this one was chosen among
     return msgspec.structs.replace(
         result,
-        verdict=claim_verdict(name, measured.interval),
         effect=measured.effect,
         interval=measured.interval,
         confidence=comparison.confidence,
+        p=round(min(1.0, measured.p * tried), 6),
         left=measured.left,
         right=measured.right,
         n=measured.n,
@@ -89,11 +133,11 @@ def _result(claim: str, view: View, paper: Paper) -> ClaimResult:
         by_student=tuple(_by_student(view, comparison)),
         by_seed=tuple(_by_seed(view, comparison)),
         also=tuple(comparison.also),
-        notes=(*comparison.notes, *_notes(view, comparison, measured, opposite=opposite)),
+        notes=(*comparison.notes, *_notes(view, comparison, measured, no_lead=claim.no_lead)),
         random_weights=tuple(
-            sorted({cell.student for cell in cells_of(comparison) if cell.random_weights and cell.student})
+            sorted({cell.student for cell in comparison.cells if cell.random_weights and cell.student})
         ),
-        cells=tuple(cell.name for cell in cells_of(comparison)),
+        cells=tuple(cell.name for cell in comparison.cells),
         compared=compared(comparison),
     )
 
@@ -128,11 +172,11 @@ def _parts(view: View, comparison: CellComparison, axis: str, names: Sequence[st
     ]
 
 
-def _notes(view: View, comparison: CellComparison, measured: Difference, *, opposite: bool) -> list[str]:
+def _notes(view: View, comparison: CellComparison, measured: Difference, *, no_lead: bool) -> list[str]:
     """Return the caveats of a measured difference."""
     notes: list[str] = []
-    if opposite and measured.interval.high < 0:
-        notes.append("fine-tune is significantly ahead")
+    if no_lead and measured.interval.high < 0:
+        notes.append("the other side is ahead: its interval is below 0")
     if 0 < measured.changed < FEW:
         notes.append(f"the two sides differ on only {measured.changed} answers")
     if measured.patterns < min(FEW * measured.seeds, measured.n):
@@ -154,7 +198,7 @@ def _notes(view: View, comparison: CellComparison, measured: Difference, *, oppo
 
 def _endings(view: View, comparison: CellComparison) -> list[str]:
     """Return the cells with many answers that a token limit cut, and with many refused requests, as at most two notes."""
-    counts = {cell.name: counts_of_answers([cell], view.evidence.store) for cell in cells_of(comparison)}
+    counts = {cell.name: counts_of_answers([cell], view.evidence.store) for cell in comparison.cells}
     cut = {name: count.cut / count.sent for name, count in counts.items() if count.sent}
     refused = {name: count.lost / count.sent for name, count in counts.items() if count.sent}
     return [

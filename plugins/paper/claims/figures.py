@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from rtbench_plugins.paper.claims.records import Reported
 from rtbench_plugins.paper.reference import ReferenceRow, load_reference
+
+from rtbench.api import Reported
 
 MAIN, DEGREES = "tab:performance", "ft_cot_diverse"
 """Table of the GPT-3 students (the largest is ``curie``), and the method of its rows with several rationales per question."""

@@ -7,28 +7,18 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from rtbench_plugins.paper.claims.records import PartialComparison
+import msgspec
 
-from rtbench.api import (
-    CONFIDENCE,
-    RESAMPLES,
-    SINGLE_TASK_RESAMPLES,
-    Bootstrap,
-    CellRecord,
-    CellScores,
-    Difference,
-    Fold,
-    Record,
-    RunRecord,
-    Score,
-    Source,
-    Store,
-    TrainReport,
-    difference,
-    in_common,
-)
-
-FINE_TUNE, FINE_TUNE_COT, TEACHER = "fine-tune", "fine-tune-cot", "teacher"
+from rtbench.reporting.compare import CellScores
+from rtbench.schema.base import Fold, Record, Source
+from rtbench.schema.claims import PartialComparison
+from rtbench.schema.runs import CellRecord, RunRecord
+from rtbench.schema.scores import Score
+from rtbench.schema.training import TrainReport
+from rtbench.stats.bootstrap import RESAMPLES, SINGLE_TASK_RESAMPLES, Bootstrap
+from rtbench.stats.intervals import CONFIDENCE
+from rtbench.stats.paired import Difference, difference, in_common
+from rtbench.storage.store import Store
 
 
 class Context(Record, frozen=True):
@@ -68,6 +58,7 @@ class TeacherId(Record, frozen=True):
 
 
 def teacher_of(cell: CellRecord) -> TeacherId:
+    """Return the teacher of a cell."""
     return TeacherId(name=cell.teacher or "", temperature=cell.temperature)
 
 
@@ -79,7 +70,7 @@ class CellPair:
     right: CellRecord
 
 
-def match(left: Iterable[CellRecord], right: Iterable[CellRecord], on: Sequence[str]) -> list[CellPair]:
+def match_cells(left: Iterable[CellRecord], right: Iterable[CellRecord], on: Sequence[str]) -> list[CellPair]:
     """Return pairs of cells that have the same values in the fields ``on``."""
     others = {tuple(getattr(cell, fact) for fact in on): cell for cell in right}
     matches = [(cell, others.get(tuple(getattr(cell, fact) for fact in on))) for cell in left]
@@ -99,23 +90,26 @@ class Evidence:
         self.store = store
         self.fold = fold
         self.cells = [cell for cell in run.cells if cell.fold == fold]
-        self.on_training = [cell for cell in run.cells if cell.fold == "train" and cell.method == TEACHER]
+        self.on_training = [cell for cell in run.cells if cell.fold == "train" and cell.of_teacher]
         """The teachers' own answers to training questions."""
-        counts = Counter(teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT)
-        self.teachers = [teacher for teacher, _ in counts.most_common()]
-        """By the number of cells that learn from each, most first; ties are in the run's order."""
         self._bootstrap = Bootstrap()
         self._verdicts = CellScores(store)
 
     def contexts(self, task: str) -> list[Context]:
         """Return the contexts in which students were trained for a task."""
-        trained = [cell for cell in self.cells if cell.task == task and cell.method in {FINE_TUNE, FINE_TUNE_COT}]
+        trained = [cell for cell in self.cells if cell.task == task and cell.recipe is not None]
         return list(dict.fromkeys(Context.of(cell) for cell in trained))
+
+    def teachers(self, method: str) -> list[TeacherId]:
+        """Return the teachers whose rationales students of a method learned from.
+
+        They are ordered by the number of cells that learn from each, most first; ties are in the run's order.
+        """
+        taught = (cell for cell in self.cells if cell.method == method and cell.recipe is not None and cell.teacher)
+        return [teacher for teacher, _ in Counter(map(teacher_of, taught)).most_common()]
 
     def view(self, context: Context) -> View:
         """Return the cells of a context, including the teachers' own rows, which have no epoch selection."""
-        import msgspec
-
         untrained = msgspec.structs.replace(context, selection=None)
         cells = [cell for cell in self.cells if Context.of(cell) in {context, untrained}]
         scored = [cell for cell in cells if self.store.scored(cell)]
@@ -138,7 +132,12 @@ class Evidence:
         return self.store.result(TrainReport, cell.checkpoint).parameters
 
     def measure(
-        self, pairs: Sequence[CellPair], confidence: float = CONFIDENCE, *, resamples: int = RESAMPLES
+        self,
+        pairs: Sequence[CellPair],
+        confidence: float = CONFIDENCE,
+        *,
+        resamples: int = RESAMPLES,
+        with_p: bool = False,
     ) -> Difference | None:
         """Return the difference of accuracies over all pairs, computed question by question.
 
@@ -152,7 +151,15 @@ class Evidence:
         if not sides:
             return None
         patterns = self._patterns(pairs)
-        return difference(sides, patterns, self._bootstrap, shared=shared, confidence=confidence, resamples=resamples)
+        return difference(
+            sides,
+            patterns,
+            self._bootstrap,
+            shared=shared,
+            confidence=confidence,
+            resamples=resamples,
+            with_p=with_p,
+        )
 
     def _by_seed(self, pairs: Sequence[CellPair]) -> dict[tuple[str, int], dict[int, tuple[float, float]]]:
         """Return, by variant and seed, then by question, the fractions of pairs whose left and whose right answer is right."""
@@ -198,18 +205,18 @@ class View:
     lost: Sequence[CellRecord]
     """Cells without a result."""
 
-    @property
-    def teachers(self) -> list[TeacherId]:
-        """Return the teachers whose rationales the students of this context learned from, the run's main teacher first."""
-        used = {teacher_of(cell) for cell in self.cells if cell.method == FINE_TUNE_COT}
-        return [teacher for teacher in self.evidence.teachers if teacher in used]
+    def teachers(self, method: str) -> list[TeacherId]:
+        """Return the teachers that students of a method learned from here, the run's main teacher first."""
+        used = {teacher_of(cell) for cell in self.trained(method)}
+        return [teacher for teacher in self.evidence.teachers(method) if teacher in used]
 
-    def asked_as(self, teacher: TeacherId) -> list[TeacherId]:
+    def asked_as(self, method: str, teacher: TeacherId) -> list[TeacherId]:
         """Return the same teacher at all its temperatures, the given temperature first.
 
         Teachers are the same if they have the same name: within a run a name implies one set of options.
         """
-        return [teacher, *(other for other in self.teachers if other.name == teacher.name and other != teacher)]
+        others = (other for other in self.teachers(method) if other.name == teacher.name and other != teacher)
+        return [teacher, *others]
 
     @cached_property
     def whole(self) -> float:
@@ -217,34 +224,39 @@ class View:
 
         It is 1 unless the run uses only smaller fractions.
         """
-        trained = [cell for cell in (*self.cells, *self.lost) if cell.method in {FINE_TUNE, FINE_TUNE_COT}]
+        trained = [cell for cell in (*self.cells, *self.lost) if cell.recipe is not None]
         return max((cell.fraction for cell in trained), default=1.0)
 
-    def vanilla(self) -> list[CellRecord]:
-        """Return the cells of fine-tune on the largest fraction of the training questions (:attr:`whole`)."""
-        return [cell for cell in self.cells if cell.method == FINE_TUNE and cell.fraction == self.whole]
+    def trained(
+        self, method: str, teacher: TeacherId | None = None, *, fraction: float | None = None
+    ) -> list[CellRecord]:
+        """Return the cells of students that a method trained.
 
-    def cot(self, teacher: TeacherId, *, fraction: float | None = None) -> list[CellRecord]:
-        """Return the cells of fine-tune-cot with a teacher, on a fraction of the training questions (default: :attr:`whole`)."""
+        Args:
+            method: name of the method.
+            teacher: only students of this teacher; None: all.
+            fraction: fraction of the training questions; None: the largest of the context (:attr:`whole`).
+        """
         wanted = self.whole if fraction is None else fraction
         return [
             cell
             for cell in self.cells
-            if cell.method == FINE_TUNE_COT and teacher_of(cell) == teacher and cell.fraction == wanted
+            if cell.method == method
+            and cell.recipe is not None
+            and cell.fraction == wanted
+            and teacher in {None, teacher_of(cell)}
         ]
 
-    def smaller_fractions(self) -> list[float]:
+    def smaller_fractions(self, method: str) -> list[float]:
         """Return the fractions of the training questions that are smaller than :attr:`whole`, smallest first."""
-        return sorted({cell.fraction for cell in self.cells if cell.method == FINE_TUNE_COT} - {self.whole})
+        return sorted({cell.fraction for cell in self.cells if cell.method == method} - {self.whole})
 
     def rows(self, teacher: TeacherId) -> list[CellRecord]:
         """Return the cells with the teacher's own answers to the questions of the fold."""
-        return [cell for cell in self.cells if cell.method == TEACHER and teacher_of(cell) == teacher]
+        return [cell for cell in self.cells if cell.of_teacher and teacher_of(cell) == teacher]
 
     def rows_on_training(self, teacher: TeacherId) -> list[CellRecord]:
         """Return the cells with the teacher's own answers to the training questions."""
-        import msgspec
-
         wanted = msgspec.structs.replace(self.context, fold="train", selection=None)
         cells = [cell for cell in self.evidence.on_training if Context.of(cell) == wanted]
         return [cell for cell in cells if teacher_of(cell) == teacher and self.evidence.store.scored(cell)]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from rtbench_plugins.paper.claims.records import CLAIMS, ClaimResult, Verdict
 from rtbench_plugins.reporters.printing import escaped, markdown_table, text_console, text_of
 from rtbench_plugins.reporters.wording import intervals
 
-from rtbench.api import Fold, in_percent
+from rtbench.api import ClaimResult, ClaimSet, Fold, Verdict, in_percent
 
-HEADS = ("claim", "task", "verdict", "effect", "interval", "n × seeds", "patterns", "paper")
+HEADS = ("claim", "task", "verdict", "effect", "interval", "p", "n × seeds", "patterns", "paper")
 LEADING = 3
 """How many columns, from the left, contain words; the others contain numbers."""
 
@@ -22,22 +22,33 @@ def points(share: float) -> str:
     return in_percent(share, sign=True)
 
 
-def table(results: Sequence[ClaimResult], run: str, fold: Fold, *, cells: bool = False) -> str:
+@dataclass(frozen=True)
+class Shown:
+    """The results of a set of claims on a run."""
+
+    claims: ClaimSet
+    results: Sequence[ClaimResult]
+    run: str
+    """Name of the run."""
+    fold: Fold
+    """Fold on which the students were tested."""
+
+
+def table(shown: Shown, *, cells: bool = False) -> str:
     """Return the claims as text for the terminal.
 
     Args:
-        results: of all claims.
-        run: name of the run.
-        fold: fold on which the students were tested.
+        shown: the results.
         cells: list the cells that each row compares, with details and notes.
     """
     from rich import box
     from rich.markup import escape
     from rich.table import Table
 
-    out = text_console()
+    out, results = text_console(), shown.results
     tested = _tested(results)
-    grid = Table(title=escape(f"The paper's claims ({run}, {fold})"), title_justify="left", box=box.SIMPLE_HEAD)
+    title = escape(f"{shown.claims.title} ({shown.run}, {shown.fold})")
+    grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for head in HEADS:
         grid.add_column(head, justify="right" if head in HEADS[LEADING:] else "left")
     for result in tested:
@@ -45,9 +56,9 @@ def table(results: Sequence[ClaimResult], run: str, fold: Fold, *, cells: bool =
         grid.add_row(*(escape(value) for value in _row(result, results)), style=style)
     if tested:
         out.print(grid)
-    for line in overall(results):
+    for line in overall(shown):
         out.print(line, markup=False, soft_wrap=True)
-    for line in [*legend(results), *untested(results)]:
+    for line in [*legend(shown), *untested(results)]:
         out.print(line, style="dim", markup=False, soft_wrap=True)
     for result in tested if cells else ():
         out.print(f"{result.claim} {_task(result, results)}: {result.compared}", markup=False, soft_wrap=True)
@@ -56,17 +67,19 @@ def table(results: Sequence[ClaimResult], run: str, fold: Fold, *, cells: bool =
     return text_of(out).strip("\n")
 
 
-def markdown(results: Sequence[ClaimResult], run: str, fold: Fold) -> str:
+def markdown(shown: Shown) -> str:
     """Return the claims as Markdown, with all details."""
+    results = shown.results
     tested = _tested(results)
-    lines = [f"# The paper's claims: {run}, fold {fold}", "", *(f"- {escaped(line)}" for line in overall(results)), ""]
+    title = f"# {shown.claims.title}: {shown.run}, fold {shown.fold}"
+    lines = [title, "", *(f"- {escaped(line)}" for line in overall(shown)), ""]
     if tested:
         heads = (*HEADS, "paper's figures", "cells")
         rows = [
             (*_row(result, results), result.paper.said if result.paper else "–", result.compared) for result in tested
         ]
         lines += [*markdown_table(heads, rows, range(LEADING, len(HEADS))), ""]
-    lines += [f"- {escaped(line)}" for line in [*legend(results), *untested(results)]]
+    lines += [f"- {escaped(line)}" for line in [*legend(shown), *untested(results)]]
     if tested:
         lines += ["", "## Details", ""]
     for result in tested:
@@ -82,18 +95,25 @@ def _tested(results: Sequence[ClaimResult]) -> list[ClaimResult]:
 def _row(result: ClaimResult, results: Sequence[ClaimResult]) -> tuple[str, ...]:
     assert result.effect is not None
     assert result.interval is not None
+    assert result.adjusted is not None
     per_seed, rest = divmod(result.n, result.seeds)
-    no_lead = result.claim == "C1 opposite" and result.verdict == "supported"
+    no_lead = result.no_lead and result.verdict == "supported"
     return (
         result.claim,
         _task(result, results),
         f"{result.verdict} (no lead)" if no_lead else result.verdict,
         points(result.effect),
         f"[{points(result.interval.low)}, {points(result.interval.high)}]",
+        _p(result.adjusted),
         f"{result.n} in {result.seeds}" if rest else f"{per_seed}×{result.seeds}",
         str(result.patterns) if result.patterns < result.n else "–",
         points(result.paper.effect) if result.paper else "–",
     )
+
+
+def _p(value: float) -> str:
+    """Return a p value with three digits."""
+    return "<.001" if value < 0.001 else f"{value:.3f}".lstrip("0")
 
 
 def _task(result: ClaimResult, results: Sequence[ClaimResult]) -> str:
@@ -126,13 +146,12 @@ def _details(result: ClaimResult) -> list[str]:
     return [*details, *result.notes]
 
 
-def overall(results: Sequence[ClaimResult]) -> list[str]:
+def overall(shown: Shown) -> list[str]:
     """Return a sentence per claim: the tasks that support it, and the tasks that do not."""
     lines: list[str] = []
-    for claim, statement in CLAIMS.items():
+    results = shown.results
+    for claim, statement in {result.claim: result.statement for result in results}.items():
         here = [result for result in results if result.claim == claim]
-        if not here:
-            continue
         by_verdict: dict[Verdict, list[str]] = {}
         for result in _tested(here):
             by_verdict.setdefault(result.verdict, []).append(_task(result, results))
@@ -161,9 +180,9 @@ def untested(results: Sequence[ClaimResult]) -> list[str]:
     return [f"not tested  {claim} on {', '.join(tasks)}: {reason}" for (claim, reason), tasks in groups.items()]
 
 
-def legend(results: Sequence[ClaimResult]) -> list[str]:
+def legend(shown: Shown) -> list[str]:
     """Return what a reader needs to know to read the numbers."""
-    tested = _tested(results)
+    tested = _tested(shown.results)
     if not tested:
         return []
 
@@ -174,25 +193,15 @@ def legend(results: Sequence[ClaimResult]) -> list[str]:
     lines = [
         (
             "effect: difference of accuracies on the same questions, in percentage points, with its 95 % interval "
-            f"({methods}). Supported: the interval is above 0. Contradicted: it is below 0. Inconclusive: it contains 0. "
+            f"({methods}). p: of no difference, Holm-adjusted over the {len(tested)} rows. Supported: the effect is above 0 "
+            "and p below .05. Contradicted: the effect is below 0 and p below .05. Inconclusive: neither. "
             "n: questions; patterns: how many different patterns these questions have, where fewer; "
             f"source: {all_of('source')}; extractor: {all_of('extractor')}; selection: {all_of('selection')}."
-        )
+        ),
+        *shown.claims.legend(tested),
     ]
-    if any(result.claim in {"C1", "C1 opposite"} for result in tested):
-        lines.append("C1: rationales are students trained by fine-tune-cot, answers are students trained by fine-tune.")
-    if any(result.claim == "C1 opposite" for result in tested):
-        lines.append(
-            "C1 opposite, on tasks where the paper found no lead: supported means no more than that fine-tune-cot has no "
-            "significant lead (the interval is not above 0), not that fine-tune is as good. Contradicted: the interval is "
-            "above 0, and fine-tune-cot leads."
-        )
     if untaught := sorted({name for result in tested for name in result.random_weights}):
-        lines.append(
-            f"{', '.join(untaught)}: random weights before training, so this is no test of the paper's claims."
-        )
-    if any(result.claim == "C6" for result in tested):
-        lines.append("C6: compares the best of all students; its interval is Bonferroni-adjusted for their number.")
+        lines.append(f"{', '.join(untaught)}: random weights before training, so this is no test of the claims.")
     if any(result.paper for result in tested):
-        lines.append("paper: the same difference in the paper's figures, on the published questions.")
+        lines.append("paper: the same difference in the figures of the claims' source, on the published questions.")
     return lines
