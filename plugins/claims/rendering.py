@@ -121,11 +121,11 @@ def _task(result: ClaimResult, results: Sequence[ClaimResult]) -> str:
     same = [other for other in results if (other.claim, other.task) == (result.claim, result.task)]
     if len(same) == 1:
         return result.task
-    facts = [result.selection or "", result.wording, result.split, result.extractor]
+    names = ("selection", "sampling", "wording", "split", "extractor")
     differing = [
-        fact
-        for place, fact in enumerate(facts)
-        if len({(o.selection or "", o.wording, o.split, o.extractor)[place] for o in same}) > 1
+        getattr(result, name) or ("greedy" if name == "sampling" else "")
+        for name in names
+        if len({getattr(other, name) for other in same}) > 1
     ]
     return f"{result.task} ({', '.join(differing)})" if differing else result.task
 

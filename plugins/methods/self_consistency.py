@@ -19,7 +19,10 @@ TEMPERATURE = 0.7
 
 
 class SelfConsistency(Method):
-    """Fine-tune-cot with several sampled answers per question, of which the most frequent counts."""
+    """Fine-tune-cot with several sampled answers per question, of which the most frequent counts.
+
+    They are drawn as the matrix's ``sampling`` states, if it states several.
+    """
 
     name = "self-consistency"
     uses_teacher = True
@@ -29,7 +32,8 @@ class SelfConsistency(Method):
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
         checkpoint = build.train(cell, FINE_TUNE_COT, build.curate(cell, asked))
-        drawn = build.ask_student(cell, FINE_TUNE_COT, checkpoint=checkpoint, n=SAMPLES, temperature=TEMPERATURE)
+        n, temperature = (None, None) if cell.sampling.n > 1 else (SAMPLES, TEMPERATURE)  # None: as the matrix states
+        drawn = build.ask_student(cell, FINE_TUNE_COT, checkpoint=checkpoint, n=n, temperature=temperature)
         return build.score(cell, FINE_TUNE_COT.answer_prefix, [drawn], aggregate="majority")
 
 

@@ -28,6 +28,8 @@ def describe(row: LeaderboardRow, board: Leaderboard | None = None) -> list[str]
         method += f" on the {row.split} split"
     if row.fraction != 1.0:
         method += f" {in_percent(row.fraction, None)}% of questions"
+    if row.sampling is not None:
+        method += f" ({row.sampling})"
     teacher = row.teacher or "–"
     if row.completions == "recorded":
         teacher += " (recorded)"

@@ -108,7 +108,8 @@ def _line(
     """Return a chart with a line for each set of two or more rows that differ only in ``of``; None without such rows."""
     series: dict[tuple[object, ...], list[tuple[float, Datum]]] = {}
     for row, task, result, x in _points(rows, of):
-        same = (task, row.method, row.teacher, row.temperature, row.selection, row.source, row.variant, row.split)
+        drawn = (row.temperature, row.sampling)
+        same = (task, row.method, row.teacher, *drawn, row.selection, row.source, row.variant, row.split)
         rest = {
             "size": (row.series, row.degree, row.fraction),
             "degree": (row.student, row.fraction),
@@ -153,6 +154,8 @@ def _label(row: LeaderboardRow, name: str) -> str:
     parts = [row.method, row.teacher or "", (row.series if name == "size" else row.student) or ""]
     if row.temperature is not None:
         parts.append(f"T={row.temperature:g}")
+    if row.sampling is not None:
+        parts.append(row.sampling)
     if row.selection == "best-test":
         parts.append(row.selection)
     if name != "degree" and row.degree is not None:

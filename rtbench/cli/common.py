@@ -237,13 +237,31 @@ def model_entries(
     return [_model_entry(option, text) for text in value] or None
 
 
+def one_mapping(ctx: click.Context, parameter: click.Parameter, value: str | None) -> dict[str, Any] | None:
+    """Return the mapping of an option ``KEY=VALUE,KEY=VALUE``. Callback of options."""
+    del ctx
+    return None if value is None else _mapping(parameter.opts[0], value, example="n=8,temperature=0.7")
+
+
 def _model_entry(option: str, text: str) -> dict[str, Any]:
+    if "=" not in text:
+        return {"name": text}
+    entry = _mapping(option, text, example="name=mine,use=openai,model=…")
+    if "name" not in entry:
+        entry["name"] = str(entry.get("model", entry.get("use", ""))).rstrip("/").rpartition("/")[2]
+    return entry
+
+
+def _mapping(option: str, text: str, *, example: str) -> dict[str, Any]:
+    """Return the mapping that ``KEY=VALUE,KEY=VALUE`` stands for.
+
+    Raises:
+        BadInputError: the text is not of this form; ``example`` is.
+    """
     import re
 
     import msgspec
 
-    if "=" not in text:
-        return {"name": text}
     entry: dict[str, Any] = {}
     for item in re.split(r",(?=[A-Za-z_][\w.]*=)", text):
         key, equals, stated = item.partition("=")
@@ -251,7 +269,7 @@ def _model_entry(option: str, text: str) -> dict[str, Any]:
             raise BadInputError(
                 f"{item!r} is not of the form KEY=VALUE",
                 where=f"{option} {text}",
-                next_step=f"Write {option} name=mine,use=openai,model=…",
+                next_step=f"Write {option} {example}",
             )
         try:
             value = msgspec.json.decode(stated)
@@ -264,8 +282,6 @@ def _model_entry(option: str, text: str) -> dict[str, Any]:
             if not isinstance(place, dict):
                 raise BadInputError(f"{part!r} is both a value and a mapping", where=f"{option} {text}")
         place[last] = value
-    if "name" not in entry:
-        entry["name"] = str(entry.get("model", entry.get("use", ""))).rstrip("/").rpartition("/")[2]
     return entry
 
 
@@ -297,6 +313,12 @@ def matrix_options(command: Command) -> Command:
         ),
         click.option("--degrees", callback=number_list, metavar="1,8", help="Rationales per question."),
         click.option("--seeds", callback=number_list, metavar="0,1", help="Seeds."),
+        click.option(
+            "--sampling",
+            callback=one_mapping,
+            metavar="KEY=VALUE,…",
+            help="How students answer in tests: n=8,temperature=0.7,top_p=0.95.  [default: greedily]",
+        ),
         click.option(
             "--folds", callback=name_list, metavar="A,B", help="Folds to answer and score: test, ood, validation."
         ),

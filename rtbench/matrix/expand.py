@@ -10,6 +10,7 @@ from rtbench.errors import BadInputError
 from rtbench.matrix.resolved import ResolvedBlock, ResolvedMatrix, ResolvedStudent, ResolvedTask, ResolvedTeacher
 from rtbench.plugin.cells import Cell, CellModels
 from rtbench.plugin.methods import Method
+from rtbench.schema.matrix import GREEDY
 
 
 def expand(matrix: ResolvedMatrix) -> Iterator[tuple[Cell, str | None]]:
@@ -104,10 +105,11 @@ class _Expansion:
     def _seeds(self, method: Method) -> Sequence[int]:
         """Return the seeds of a method.
 
-        Without training, all seeds give the same result, so the first one is enough. With twins, each seed has its own
-        questions.
+        Without training, all seeds give the same greedy answers, so the first one is enough. With twins, each seed has its
+        own questions.
         """
-        return self.block.seeds if method.trains or self._twins else self.block.seeds[:1]
+        sampled = method.uses_student and self.block.sampling.temperature > 0
+        return self.block.seeds if method.trains or self._twins or sampled else self.block.seeds[:1]
 
     def _cell_factory(
         self, method: Method, task: ResolvedTask, teacher: ResolvedTeacher | None, student: ResolvedStudent | None
@@ -131,6 +133,7 @@ class _Expansion:
             primary=task.primary,
             curators=self.block.curators,
             temperature=self.block.temperature if live_teacher else None,
+            sampling=self.block.sampling if student else GREEDY,
             demonstrations=self.file.demonstrations,
             trains=method.trains,
             models=models,

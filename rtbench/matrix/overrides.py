@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.plugin.methods import Method
 from rtbench.schema.base import Positive, Record, Source
-from rtbench.schema.matrix import Block, Degree, Limit, Matrix, Seed, TestFold
+from rtbench.schema.matrix import AnswerSampling, Block, Degree, Limit, Matrix, Seed, TestFold
 from rtbench.schema.training import Selection
 from rtbench.storage.files import convert
 
@@ -36,6 +36,7 @@ class Overrides(Record, frozen=True, omit_defaults=True):
     """Students that replace those of every block, likewise."""
     degrees: list[Degree] | None = None
     seeds: list[Seed] | None = None
+    sampling: AnswerSampling | None = None
     folds: list[TestFold] | None = None
     limit: Limit | None = None
     epochs: Positive | None = None
@@ -91,6 +92,8 @@ def apply_overrides(
         blocks = [replace(block, splits=None) for block in blocks]
     if by.variant is not None:
         blocks = [replace(block, variant=by.variant) for block in blocks]
+    if by.sampling is not None:
+        blocks = [replace(block, sampling=by.sampling) for block in blocks]
     if by.seeds is not None:
         blocks = [replace(block, seeds=list(by.seeds)) for block in blocks]
     if not blocks:

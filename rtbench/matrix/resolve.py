@@ -22,7 +22,7 @@ from rtbench.plugin.models import Teacher
 from rtbench.plugin.services import Services
 from rtbench.plugin.tasks import Task
 from rtbench.schema.base import Fold
-from rtbench.schema.matrix import Block, Matrix, MatrixFile, ModelEntry
+from rtbench.schema.matrix import GREEDY, Block, Matrix, MatrixFile, ModelEntry
 from rtbench.schema.steps import TaskSpec
 from rtbench.schema.training import Recipe
 from rtbench.storage.files import convert
@@ -265,6 +265,7 @@ class _Resolver:
             recipe=recipe,
             curators=curators,
             temperature=block.temperature,
+            sampling=block.sampling or GREEDY,
         )
 
     def _methods(self, block: Block) -> list[Method]:

@@ -9,7 +9,7 @@ from rtbench.plugin.methods import Method
 from rtbench.plugin.models import Student, Teacher
 from rtbench.plugin.tasks import Task
 from rtbench.schema.base import Fold
-from rtbench.schema.matrix import MatrixFile, ModelEntry
+from rtbench.schema.matrix import AnswerSampling, MatrixFile, ModelEntry
 from rtbench.schema.steps import TaskSpec
 from rtbench.schema.training import Recipe
 
@@ -75,6 +75,7 @@ class ResolvedBlock:
     recipe: Recipe
     curators: tuple[tuple[str, dict[str, object]], ...]
     temperature: float | None
+    sampling: AnswerSampling
 
 
 @dataclass(frozen=True)

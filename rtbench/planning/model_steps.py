@@ -15,6 +15,7 @@ from rtbench.plugin.methods import AskedStep
 from rtbench.plugin.models import Student, Teacher
 from rtbench.schema.base import Family, Fold
 from rtbench.schema.completions import ModelSpec, Sampling
+from rtbench.schema.matrix import GREEDY
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.steps import CompleteSpec, Input, Resources, Step, UnlessRight
 from rtbench.schema.tasks import Questions
@@ -159,8 +160,8 @@ class ModelSteps:
         *,
         checkpoint: Step | None,
         epoch: int | None,
-        n: int,
-        temperature: float,
+        n: int | None,
+        temperature: float | None,
         fold: Fold | None,
         hint: str,
         unless_right: Sequence[AskedStep],
@@ -168,8 +169,13 @@ class ModelSteps:
         """Ask the cell's student. Arguments: :meth:`rtbench.plugin.methods.StepBuilder.ask_student`."""
         student = cell.required_student()
         template = prompt_format.template(student.family)
+        stated = cell.sampling if fold is None else GREEDY
         sampling = Sampling(
-            max_new_tokens=cell.recipe.max_new_tokens, temperature=temperature, stop=template.stop, seed=cell.seed
+            max_new_tokens=cell.recipe.max_new_tokens,
+            temperature=stated.temperature if temperature is None else temperature,
+            top_p=stated.top_p if temperature is None else 1.0,
+            stop=template.stop,
+            seed=cell.seed,
         )
         ask = functools.partial(
             self.complete,
@@ -178,7 +184,7 @@ class ModelSteps:
             student.family,
             prompt_format,
             fold=fold or cell.fold,
-            n=n,
+            n=stated.n if n is None else n,
             checkpoint=checkpoint,
             epoch=epoch,
             resources=cell.models.student_needs("complete", cell.recipe),
@@ -186,7 +192,9 @@ class ModelSteps:
         first = ask(sampling, hint=hint, unless_right=unless_right)
         if template.answer_input is None:
             return first
-        answer = replace(sampling, max_new_tokens=min(ANSWER_TOKENS, sampling.max_new_tokens), temperature=0.0)
+        answer = replace(
+            sampling, max_new_tokens=min(ANSWER_TOKENS, sampling.max_new_tokens), temperature=0.0, top_p=1.0
+        )
         return ask(answer, reasoning=first)
 
     def base(self, student: Student, cell: Cell) -> ModelSpec:

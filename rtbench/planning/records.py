@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rtbench.data.overlap import overlap_of
 from rtbench.plugin.plans import Plan
+from rtbench.schema.matrix import GREEDY
 from rtbench.schema.runs import CellRecord, RunRecord
 from rtbench.schema.steps import CompleteSpec, Outcome, Step, asks_model
 from rtbench.schema.tasks import Overlap
@@ -129,6 +130,7 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         limit=cell.test_limit,
         recipe=cell.recipe if cell.trains else None,
         temperature=cell.temperature,
+        sampling=cell.sampling if cell.sampling != GREEDY else None,
         recorded=bool(cell.models.teacher and cell.models.teacher.recorded),
         source=cell.source,
         fold=cell.fold,

@@ -14,7 +14,7 @@ from rtbench.plugin.models import Student, Teacher
 from rtbench.plugin.tasks import Task
 from rtbench.schema.base import Fold, Source
 from rtbench.schema.completions import ModelSpec
-from rtbench.schema.matrix import ModelEntry
+from rtbench.schema.matrix import GREEDY, AnswerSampling, ModelEntry
 from rtbench.schema.steps import Resources, TaskSpec
 from rtbench.schema.training import Recipe
 from rtbench.twins import setting_of
@@ -79,6 +79,8 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     curators: tuple[tuple[str, dict[str, object]], ...]
     temperature: float | None
     """Sampling temperature of the teacher, where the matrix sets it and it applies."""
+    sampling: AnswerSampling
+    """How the student's answers are drawn when it is tested."""
     teacher_seed: int
     """Base seed of the teacher's draws."""
     demonstrations: str
@@ -133,6 +135,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             parts.append(f"D{self.degree}")
         if self.temperature is not None and self.teacher is not None:
             parts.append(f"T{self.temperature:g}")
+        if self.sampling != GREEDY:
+            top_p = f"p{self.sampling.top_p:g}" if self.sampling.top_p != 1 else ""
+            parts.append(f"n{self.sampling.n}t{self.sampling.temperature:g}{top_p}")
         if self.fraction != 1.0:
             parts.append(f"{self.fraction:g}")
         if self.task.split != "default":

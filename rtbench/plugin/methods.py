@@ -48,8 +48,8 @@ class StepBuilder(Protocol):
         *,
         checkpoint: Step | None = None,
         epoch: int | None = None,
-        n: int = 1,
-        temperature: float = 0.0,
+        n: int | None = None,
+        temperature: float | None = None,
         fold: Fold | None = None,
         hint: str = "",
         unless_right: Sequence[AskedStep] = (),
@@ -61,8 +61,9 @@ class StepBuilder(Protocol):
             prompt_format: format of the prompts.
             checkpoint: a ``train`` step; None asks the untrained base.
             epoch: epoch of the checkpoint, from 1; None means the selected epoch.
-            n: number of completions per question.
-            temperature: sampling temperature; 0 is greedy.
+            n: number of completions per question; None: as the matrix states for tests (its ``sampling``), or 1 on another
+                fold than the cell's.
+            temperature: sampling temperature; 0 is greedy; None: likewise, or greedy.
             fold: the fold whose questions are asked; None means the cell's fold.
             hint: as in :meth:`ask_teacher`.
             unless_right: as in :meth:`ask_teacher`.

@@ -40,7 +40,7 @@ class Precision:
 def precision_of(
     seeds: Sequence[Scored], store: Store, bootstrap: Bootstrap | None = None, *, own_questions: bool = False
 ) -> Precision:
-    """Return the precision of the mean accuracy over seeds.
+    """Return the precision of the mean accuracy over seeds. Several completions of a question count as one answer.
 
     Args:
         seeds: scores of each seed, of at least one question.
@@ -51,7 +51,8 @@ def precision_of(
     counted = [one.summary for one in (seeds if own_questions else seeds[:1])]
     patterns = sum(one.n if one.patterns is None else one.patterns for one in counted)
     shared_patterns = patterns < sum(one.n for one in counted)
-    if len(seeds) == 1 and not shared_patterns:  # the counts are enough: no need to read the scores
+    several = any(one.completions is not None for one in counted)
+    if len(seeds) == 1 and not shared_patterns and not several:  # the counts are enough: no need to read the scores
         return Precision(wilson(counted[0].correct, counted[0].n))
     answers = _answers(seeds, store, own_questions=own_questions)
     interval = accuracy_interval(answers, bootstrap or Bootstrap())

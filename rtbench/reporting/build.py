@@ -58,6 +58,7 @@ def build_leaderboard(
             cell.fold,
             cell.limit,
             cell.temperature,
+            cell.sampling,
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
@@ -147,6 +148,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], results: dict[str, CellRes
         fold=first.fold,
         limit=first.limit,
         temperature=first.temperature,
+        sampling=str(first.sampling) if first.sampling else None,
         results=results,
     )
 

@@ -7,14 +7,14 @@ independent, and only the confidence interval is used. P values are Holm-adjuste
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from rtbench.errors import BadInputError
 from rtbench.schema.base import Record
 from rtbench.schema.scores import Interval, Score
 from rtbench.stats.bootstrap import Bootstrap
-from rtbench.stats.paired import difference, in_common
+from rtbench.stats.paired import Difference, Sides, difference, in_common
 from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
@@ -24,19 +24,34 @@ if TYPE_CHECKING:
 Key = tuple[Hashable, ...]
 
 
+class QuestionScore(NamedTuple):
+    """The score of a question: of its completion, or the mean over its completions."""
+
+    correct: float
+    """Fraction of its completions that are correct."""
+    pattern: str | int
+    """Identity of its pattern (:attr:`rtbench.schema.scores.Score.pattern`)."""
+
+
 class CellScores:
     """Scores of the cells of one store, by question. Each cell's scores are read once."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[tuple[str | None, str], dict[int, Score]] = {}
+        self._known: dict[tuple[str | None, str], dict[int, QuestionScore]] = {}
 
-    def of(self, cell: CellRecord) -> dict[int, Score]:
+    def of(self, cell: CellRecord) -> dict[int, QuestionScore]:
         """Return a cell's scores by sample index; empty where the cell has no scores."""
         key = (cell.score, cell.extractor)
         if key not in self._known:
             scores = scores_of(self._store, cell.score, cell.extractor) if cell.score else []
-            self._known[key] = {score.sample_index: score for score in scores}
+            questions: dict[int, list[Score]] = {}
+            for score in scores:
+                questions.setdefault(score.sample_index, []).append(score)
+            self._known[key] = {
+                index: QuestionScore(sum(one.correct for one in of_one) / len(of_one), of_one[0].pattern)
+                for index, of_one in questions.items()
+            }
         return self._known[key]
 
 
@@ -184,7 +199,7 @@ def _rows(run: RunRecord) -> dict[Key, dict[int, CellRecord]]:
     for cell in run.cells:
         key = (
             cell.task, cell.source, cell.split, cell.method, cell.teacher, cell.student, cell.degree, cell.fraction,
-            cell.fold, cell.temperature,
+            cell.fold, cell.temperature, cell.sampling,
         )  # fmt: skip
         rows.setdefault(key, {})[cell.seed] = cell
     return rows
@@ -224,7 +239,7 @@ def _compare(
         if all(sides := [one.of(cell) for one, cell in zip(verdicts, cells, strict=True)])
     }
     both = {
-        seed: {at: (float(after[at].correct), float(before[at].correct)) for at in before.keys() & after.keys()}
+        seed: {at: (after[at].correct, before[at].correct) for at in before.keys() & after.keys()}
         for seed, (_, (before, after)) in answered.items()
     }
     shared = len(both) > 1 and len({cells[0].dataset for cells, _ in answered.values()}) == 1
@@ -254,10 +269,16 @@ def _compare(
         interval=result.interval,
         better=better,
         worse=worse,
-        p=mcnemar(better, worse) if result.seeds == 1 and result.patterns == result.n else None,
+        p=mcnemar(better, worse) if _single_answers(paired, result) else None,
         adjusted=None,
         flips=tuple(flips),
     )
+
+
+def _single_answers(paired: Mapping[int, Sides], result: Difference) -> bool:
+    """Return whether each question was answered once by each side, and is independent of the others."""
+    shares = {share for sides in paired.values() for pair in sides.values() for share in pair}
+    return result.seeds == 1 and result.patterns == result.n and shares <= {0.0, 1.0}
 
 
 def _adjusted(comparisons: Iterable[RowComparison]) -> list[RowComparison]:

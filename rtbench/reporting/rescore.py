@@ -53,7 +53,8 @@ def rescore(services: Services, cell: CellRecord, extractor: str | None = None) 
     scores = current.score(completions, samples, spec.answer_prefix)
     if spec.aggregate == "majority":
         scores = majority(scores, current.canonical)
-    before = {one.sample_index: one.correct for one in scores_of(services.store, key, name)} or None
+    stored = scores_of(services.store, key, name)
+    before = {(one.sample_index, one.completion_index): one.correct for one in stored} or None
     return Rescored(
         cell=cell.name,
         extractor=name,
@@ -61,5 +62,7 @@ def rescore(services: Services, cell: CellRecord, extractor: str | None = None) 
         n=len(scores),
         correct=sum(one.correct for one in scores),
         stored=None if before is None else sum(before.values()),
-        changed=None if before is None else sum(before.get(one.sample_index) != one.correct for one in scores),
+        changed=None
+        if before is None
+        else sum(before.get((one.sample_index, one.completion_index)) != one.correct for one in scores),
     )

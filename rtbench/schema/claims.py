@@ -48,6 +48,8 @@ class ClaimResult(Record, frozen=True):
     extractor: str
     selection: str | None
     """How the students' epoch was chosen; None where nothing was trained."""
+    sampling: str | None
+    """How the students' answers were drawn; None: greedily."""
     no_lead: bool
     """True where the claim is that the left side has no significant lead."""
     expected: str

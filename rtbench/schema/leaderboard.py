@@ -116,6 +116,8 @@ class LeaderboardRow(Record, frozen=True, omit_defaults=True):
     split: str = ""
     fold: Fold = "test"
     limit: int | None = None
+    sampling: str | None = None
+    """How the student's answers were drawn, in words; None: greedily, one per question."""
     temperature: float | None = None
     cited: str | None = None
     """Table and kind of source of a reported row."""

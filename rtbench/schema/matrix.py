@@ -21,6 +21,26 @@ Limit = Positive
 """Number of questions of each fold that are used, from the first on."""
 
 
+class AnswerSampling(Record, frozen=True, omit_defaults=True):
+    """How the answers of students are drawn when they are tested. The default is greedy: one answer per question."""
+
+    temperature: Temperature = 0.0
+    top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
+    n: Positive = 1
+    """Number of answers per question, each with its own seed. The accuracy is the mean over all of them."""
+
+    def __post_init__(self) -> None:
+        if self.n > 1 and self.temperature == 0:
+            raise ValueError("`n` above 1 needs a `temperature` above 0: greedy answers are all the same")
+
+    def __str__(self) -> str:
+        top_p = f" top_p={self.top_p:g}" if self.top_p != 1 else ""
+        return f"n={self.n} T={self.temperature:g}{top_p}"
+
+
+GREEDY = AnswerSampling()
+
+
 class ModelEntry(Record, frozen=True, omit_defaults=True):
     """A teacher or student in a matrix."""
 
@@ -54,6 +74,8 @@ class Block(Record, frozen=True, omit_defaults=True):
     its students learn from. None: yes."""
     curators: list[str | dict[str, Any]] | None = None
     recipe: dict[str, Any] | None = None
+    sampling: AnswerSampling | None = None
+    """How students answer in tests; None: greedily."""
     temperature: Temperature | None = None
     """The teacher's sampling temperature; None: 0 (greedy) at degree 1, 0.7 above."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rtbench.schema.base import Fold, Record, Source
+from rtbench.schema.matrix import AnswerSampling
 from rtbench.schema.money import Price
 from rtbench.schema.tasks import Overlap
 from rtbench.schema.training import Recipe
@@ -32,6 +33,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     """The teacher's sampling temperature, where the matrix sets it."""
     recorded: bool
     """True where the teacher's completions are recordings."""
+    sampling: AnswerSampling | None = None
+    """How the student's answers were drawn; None: greedily, one per question."""
     source: Source = "upstream"
     fold: Fold = "test"
     series: str | None = None

@@ -42,14 +42,16 @@ class AtK(Record, frozen=True):
 
 
 class ScoreSummary(Record, frozen=True):
-    """Accuracy over a fold by one extractor. All rates are fractions of ``n``."""
+    """Accuracy over a fold by one extractor. Rates are means over the ``n`` questions."""
 
     extractor: str
     version: int
     n: int
     """Number of scored questions."""
     correct: int
+    """Number of correct completions."""
     accuracy: float
+    """Mean over questions of the fraction of their completions that are correct."""
     contains_answer: float
     correct_format: float
     complete: float
@@ -59,9 +61,11 @@ class ScoreSummary(Record, frozen=True):
     """Number of groups among the ``n`` questions; each question without a group counts as one. None: no question has a
     group."""
     at_k: tuple[AtK, ...] = ()
-    """pass@k and maj@k, where several completions vote."""
+    """pass@k and maj@k, where questions have several completions."""
     wrong_cut: int = 0
-    """Wrong answers whose text was cut by a token limit; part of the ``n`` questions. Always 0 in scores of older versions."""
+    """Wrong answers whose text was cut by a token limit. Always 0 in scores of older versions."""
+    completions: int | None = None
+    """Number of scored completions, where questions have several that all count; None: one per question."""
 
 
 class Interval(Record, frozen=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from rtbench.errors import BadInputError, RtbenchError
@@ -173,7 +174,13 @@ def answer_rule(steps: Sequence[FilterStep], where: str) -> AnswerRule | None:
 
 
 def summarise(extractor: str, version: int, scores: Sequence[Score], missing: int = 0) -> ScoreSummary:
-    """Return counts and fractions over scores; all fractions are 0 where there are no scores."""
+    """Return counts and fractions over scores; all fractions are 0 where there are no scores.
+
+    Where questions have several scores, each question counts as much as any other.
+    """
+    questions = {score.sample_index for score in scores}
+    if len(questions) < len(scores):
+        return _summary_of_several(extractor, version, scores, missing)
     n = len(scores)
     correct = sum([score.correct for score in scores])
 
@@ -191,6 +198,31 @@ def summarise(extractor: str, version: int, scores: Sequence[Score], missing: in
         complete=share(sum([score.complete for score in scores])),
         missing=missing,
         patterns=_patterns(scores),
+    )
+
+
+def _summary_of_several(extractor: str, version: int, scores: Sequence[Score], missing: int) -> ScoreSummary:
+    """Return the summary of several scores per question: means over questions of the means over their scores."""
+    questions: dict[int, list[Score]] = {}
+    for score in scores:
+        questions.setdefault(score.sample_index, []).append(score)
+
+    def share(fact: str) -> float:
+        means = [fmean(bool(getattr(one, fact)) for one in of_one) for of_one in questions.values()]
+        return fmean(means)
+
+    return ScoreSummary(
+        extractor=extractor,
+        version=version,
+        n=len(questions),
+        correct=sum(score.correct for score in scores),
+        accuracy=share("correct"),
+        contains_answer=share("contains_answer"),
+        correct_format=share("correct_format"),
+        complete=share("complete"),
+        missing=missing,
+        patterns=_patterns(scores),
+        completions=len(scores),
     )
 
 

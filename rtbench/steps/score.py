@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def score(context: StepContext[ScoreSpec]) -> ScoreResult:
-    """Write scores-<extractor>.jsonl for each extractor, with one score per question.
+    """Write scores-<extractor>.jsonl for each extractor, with a score for each completion, or for each question's vote.
 
     Return the summary of each extractor, and the mean length of the rationales.
     """
@@ -49,6 +49,8 @@ def score(context: StepContext[ScoreSpec]) -> ScoreResult:
             write_jsonl(context.folder / f"votes-{name}.jsonl", scores)
             curve = at_k(scores, extractor.canonical)
             scores = majority(scores, extractor.canonical)
+        elif len(scores) > len({one.sample_index for one in scores}):
+            curve = at_k(scores, extractor.canonical)
         write_jsonl(context.folder / f"scores-{name}.jsonl", scores)
         missing = len(samples) - len({s.sample_index for s in scores})
         summary = summarise(name, extractor.version, scores, missing)
@@ -72,6 +74,8 @@ def _with_groups(scores: Sequence[Score], samples: Mapping[int, Sample]) -> list
 
 def scores_of(store: Store, key: str, extractor: str, *, votes: bool = False) -> list[Score]:
     """Return the scores of a finished score step; an empty list where it has none of that extractor.
+
+    A question whose completions all count has several.
 
     Args:
         store: store of finished steps.

@@ -11,6 +11,7 @@ import msgspec
 from rtbench.errors import listed
 from rtbench.reporting.claims.contract import CellComparison, Claim, ClaimSet, UntestedError
 from rtbench.reporting.claims.evidence import CellPair, Context, Evidence, View
+from rtbench.reporting.compare import holm
 from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
 from rtbench.schema.claims import ClaimResult, PartialComparison, Verdict
 from rtbench.schema.leaderboard import in_percent
@@ -53,12 +54,7 @@ def evaluate_claims(claims: ClaimSet, run: RunRecord, store: Store, fold: Fold) 
 
 def _judged(results: Sequence[ClaimResult]) -> list[ClaimResult]:
     """Return the results with adjusted p values and verdicts."""
-    from statsmodels.stats.multitest import multipletests
-
-    tested = [result for result in results if result.p is not None]
-    if not tested:
-        return list(results)
-    adjusted = iter(multipletests([result.p for result in tested], method="holm")[1].tolist())
+    adjusted = iter(holm([result.p for result in results if result.p is not None]))
     judged = []
     for result in results:
         if result.p is None:
@@ -106,6 +102,7 @@ def _result(claim: Claim, view: View) -> ClaimResult:
         fold=context.fold,
         extractor=context.extractor,
         selection=context.selection,
+        sampling=str(context.sampling) if context.sampling else None,
         verdict="not tested",
         no_lead=claim.no_lead,
         expected=claim.expected(context.task),

@@ -9,11 +9,11 @@ from functools import cached_property
 
 import msgspec
 
-from rtbench.reporting.compare import CellScores
+from rtbench.reporting.compare import CellScores, QuestionScore
 from rtbench.schema.base import Fold, Record, Source
 from rtbench.schema.claims import PartialComparison
+from rtbench.schema.matrix import AnswerSampling
 from rtbench.schema.runs import CellRecord, RunRecord
-from rtbench.schema.scores import Score
 from rtbench.schema.training import TrainReport
 from rtbench.stats.bootstrap import RESAMPLES, SINGLE_TASK_RESAMPLES, Bootstrap
 from rtbench.stats.intervals import CONFIDENCE
@@ -31,6 +31,7 @@ class Context(Record, frozen=True):
     fold: Fold
     extractor: str
     limit: int | None
+    sampling: AnswerSampling | None
     selection: str | None
 
     @classmethod
@@ -43,6 +44,7 @@ class Context(Record, frozen=True):
             fold=cell.fold,
             extractor=cell.extractor,
             limit=cell.limit,
+            sampling=cell.sampling,
             selection=cell.selection,
         )
 
@@ -109,13 +111,19 @@ class Evidence:
         return [teacher for teacher, _ in Counter(map(teacher_of, taught)).most_common()]
 
     def view(self, context: Context) -> View:
-        """Return the cells of a context, including the teachers' own rows, which have no epoch selection."""
+        """Return the cells of a context, including untrained students and the teachers' own rows.
+
+        Untrained students have no epoch selection, and the matrix's sampling does not apply to teachers.
+        """
         untrained = msgspec.structs.replace(context, selection=None)
-        cells = [cell for cell in self.cells if Context.of(cell) in {context, untrained}]
+        teachers = msgspec.structs.replace(untrained, sampling=None)
+        cells = [
+            cell for cell in self.cells if Context.of(cell) in {context, teachers if cell.of_teacher else untrained}
+        ]
         scored = [cell for cell in cells if self.store.scored(cell)]
         return View(self, context, scored, [cell for cell in cells if cell not in scored])
 
-    def scores(self, cell: CellRecord) -> Mapping[int, Score]:
+    def scores(self, cell: CellRecord) -> Mapping[int, QuestionScore]:
         """Return a cell's scores by sample index. They are read from the store once."""
         return self._verdicts.of(cell)
 
@@ -163,7 +171,7 @@ class Evidence:
 
     def _by_seed(self, pairs: Sequence[CellPair]) -> dict[tuple[str, int], dict[int, tuple[float, float]]]:
         """Return, by variant and seed, then by question, the fractions of pairs whose left and whose right answer is right."""
-        counts: dict[tuple[str, int], dict[int, list[int]]] = {}
+        counts: dict[tuple[str, int], dict[int, list[float]]] = {}
         for pair in pairs:
             left, right = self.scores(pair.left), self.scores(pair.right)
             seed = counts.setdefault((pair.left.variant, pair.left.seed), {})
@@ -257,6 +265,6 @@ class View:
 
     def rows_on_training(self, teacher: TeacherId) -> list[CellRecord]:
         """Return the cells with the teacher's own answers to the training questions."""
-        wanted = msgspec.structs.replace(self.context, fold="train", selection=None)
+        wanted = msgspec.structs.replace(self.context, fold="train", selection=None, sampling=None)
         cells = [cell for cell in self.evidence.on_training if Context.of(cell) == wanted]
         return [cell for cell in cells if teacher_of(cell) == teacher and self.evidence.store.scored(cell)]
