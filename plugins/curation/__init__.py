@@ -20,6 +20,12 @@ def rtbench_register_curators(register: Register) -> None:
     register("unhinted", f"{here}.basic:unhinted", summary="drops mentions of a hint that the question does not have")
     register("length", f"{here}.basic:length", summary="keeps rationales with a number of words in a range")
     register("cap", f"{here}.basic:cap", summary="keeps the first N completions of each question")
+    register("by-length", f"{here}.ranking:by_length", summary="keeps the N shortest, longest or middle rationales")
+    register(
+        "difficulty",
+        f"{here}.ranking:difficulty",
+        summary="keeps questions with a share of right completions in a range",
+    )
     register("unalike", f"{here}.similarity:unalike", summary="drops near-duplicate rationales of a question")
     register("diverse", f"{here}.similarity:diverse", summary="keeps the N most different rationales of each question")
     register("equations", f"{here}.equations:equations", summary="drops rationales with a wrong calculation")

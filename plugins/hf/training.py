@@ -232,13 +232,15 @@ class _Trainer:
         supervised = sum(row.supervised for row in rows)
         nats = torch.zeros((), dtype=torch.float64, device=self.base.device)
         parts = list(self._parts(rows))
-        for at, (part, counts) in enumerate(parts):
-            last = at == len(parts) - 1
-            with contextlib.nullcontext() if last else self.processes.apart(self.model):
-                loss = self._loss(part) * counts
-                # Gradients are averaged over the processes, but must be summed.
-                torch.autograd.backward(loss * self.processes.count / supervised)
-            nats += loss.detach()
+        with self._precision():  # around all parts, so that the weights are cast once
+            for at, (part, counts) in enumerate(parts):
+                last = at == len(parts) - 1
+                with contextlib.nullcontext() if last else self.processes.apart(self.model):
+                    loss = self._loss(part) * counts
+                    with self._precision(enabled=False):  # backward steps have the data types of the forward steps
+                        # Gradients are averaged over the processes, but must be summed.
+                        torch.autograd.backward(loss * self.processes.count / supervised)
+                nats += loss.detach()
         return nats
 
     def _parts(self, rows: Sequence[EncodedRow]) -> Iterator[tuple[Sequence[EncodedRow], int]]:
@@ -284,8 +286,8 @@ class _Trainer:
             return pack(rows, self.base.device)
         return collate(rows, self.codec.pad, self.base.device, causal=self.base.family == "decoder")
 
-    def _precision(self) -> contextlib.AbstractContextManager[None]:
-        return torch.autocast(self.base.device.type, torch.bfloat16, enabled=self.computing.bf16)
+    def _precision(self, *, enabled: bool = True) -> contextlib.AbstractContextManager[None]:
+        return torch.autocast(self.base.device.type, torch.bfloat16, enabled=enabled and self.computing.bf16)
 
     def _loss(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         """Return the cross entropy of the supervised tokens, summed, in nats."""

@@ -44,6 +44,46 @@ def test_batch_with_many_tokens_is_computed_in_parts(tiny, tmp_path, family, mon
 
 
 @both_families
+def test_weights_are_cast_once_for_all_parts_of_a_batch(tiny, tmp_path, family, monkeypatch):
+    from rtbench_plugins.hf import training
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Casts(TorchDispatchMode):
+        """Counts casts of the weights to bfloat16."""
+
+        def __init__(self, weights):
+            super().__init__()
+            self.weights = {weight.data_ptr() for weight in weights}
+            self.count = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            given = kwargs or {}
+            if func is torch.ops.aten._to_copy.default and given.get("dtype") is torch.bfloat16:
+                self.count += args[0].data_ptr() in self.weights
+            return func(*args, **given)
+
+    counts = []
+    added_up = training._Trainer._added_up
+
+    def counted(self, rows):
+        with Casts(self.base.model.parameters()) as casts:
+            nats = added_up(self, rows)
+        counts.append(casts.count)
+        return nats
+
+    monkeypatch.setattr(training._Trainer, "_added_up", counted)
+    recipe = {"epochs": 1}
+    whole = tiny.student(family, config=NO_DROPOUT[family], dtype="bfloat16")
+    one = whole.train(tiny.job(tmp_path / "a", recipe=recipe))
+    once, counts = set(counts), []
+    parts = tiny.student(family, config=NO_DROPOUT[family], dtype="bfloat16", micro_batch=2)
+    other = parts.train(tiny.job(tmp_path / "b", recipe=recipe))
+    assert min(once) > 0
+    assert set(counts) == once
+    assert one.history[0]["train_loss"] == pytest.approx(other.history[0]["train_loss"], rel=1e-2)
+
+
+@both_families
 def test_batch_that_does_not_fit_is_computed_in_halves(tiny, tmp_path, family, monkeypatch):
     """Memory that is enough for three rows; the batch stays eight."""
     from rtbench_plugins.hf import training
