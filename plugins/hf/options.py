@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from rtbench_plugins.methods.formats import TeacherFormat, check_asking
+from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat, check_asking
 from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import BadInputError, Family, Machine, Positive, Price, RationaleSource, Record, Services, convert
@@ -134,6 +134,11 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     """Thinking between these tags is stored in the completion's ``reasoning``. None: it stays in the text."""
     format: TeacherFormat = "zero-shot-cot"
     """How the model is asked: in two stages (Kojima et al. 2022), in one stage, or with demonstrations."""
+    prompt: str | None = None
+    """The teacher's own prompt in place of the format's, with ``{question}``, and ``{answer}`` for the gold answer. The reply
+    has rationale and answer in one text."""
+    answer_prefix: str = ANSWER_PREFIX
+    """Text before the answer in replies to ``prompt``."""
     rationale: RationaleSource | None = None
     """What students learn from: the model's text up to its answer, its thinking, or the thinking and then the text. None:
     the thinking if there is any, otherwise the text."""
@@ -226,7 +231,7 @@ def teacher_options(name: str, options: dict[str, Any]) -> TeacherOptions:
     """
     where = f"options of teacher {name!r}"
     checked = convert(options, TeacherOptions, where=where)
-    check_asking(checked.format, checked.rationale, checked.max_new_tokens, where=where)
+    check_asking(checked, where=where)
     return checked
 
 

@@ -11,7 +11,7 @@ from rtbench_plugins.hf.hub import Hub
 from rtbench_plugins.hf.identity import teacher_fingerprint
 from rtbench_plugins.hf.options import Access, TeacherOptions, access, gpus_for, teacher_options
 from rtbench_plugins.hf.places import Place
-from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
+from rtbench_plugins.methods.formats import format_of, learns_from, sees_answers
 from rtbench_plugins.methods.options import plain
 
 from rtbench.api import BadInputError, Family, Machine, ModelSpec, Resources, Services, Teacher, TextModel
@@ -30,10 +30,11 @@ class HfTeacher(Teacher):
     def __init__(self, name: str, options: TeacherOptions, access: Access, machine: Machine) -> None:
         self.name = name
         self.options = options
-        self.format = TEACHER_FORMATS[options.format]
+        self.format = format_of(options)
         self.max_new_tokens = options.max_new_tokens
         self.price = options.price
-        self.learns_from = learns_from(options.format, options.rationale)
+        self.learns_from = learns_from(options)
+        self.saw_answers = sees_answers(options)
         self._access = access
         self._machine = machine
         self._hub = Hub(access)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtbench_plugins.hf.encoding import with_room
-from rtbench_plugins.methods.formats import TeacherFormat
+from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat
 from rtbench_plugins.methods.thinking import Tags, parted
 
 from rtbench.api import (
@@ -37,6 +37,11 @@ class VllmOptions(Record, frozen=True, omit_defaults=True):
     """Wrap prompts in the tokenizer's chat template; off for base models."""
     thinking: Tags | None = ("<think>", "</think>")
     format: TeacherFormat = "one-stage-cot"
+    prompt: str | None = None
+    """The teacher's own prompt in place of the format's, with ``{question}``, and ``{answer}`` for the gold answer. The reply
+    has rationale and answer in one text."""
+    answer_prefix: str = ANSWER_PREFIX
+    """Text before the answer in replies to ``prompt``."""
     max_new_tokens: tuple[int, int] = (2048, 32)
     rationale: RationaleSource = "text"
     engine: dict[str, Any] = {}

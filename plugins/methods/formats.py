@@ -8,9 +8,10 @@ Source: the paper's appendix B and the original project's ``src/data/format.py``
 
 from __future__ import annotations
 
-from typing import Literal
+from string import Formatter
+from typing import Literal, Protocol
 
-from rtbench.api import BadInputError, PromptFormat, RationaleSource, Template
+from rtbench.api import BadInputError, PromptFormat, RationaleSource, Template, content_key
 
 ZERO_SHOT = PromptFormat(
     name="zero-shot",
@@ -58,36 +59,96 @@ TEACHER_FORMATS: dict[str, PromptFormat] = {
 """Formats in which teachers may be asked, by name."""
 
 
-def check_asking(
-    format_: TeacherFormat, rationale: RationaleSource | None, max_new_tokens: tuple[int, int], *, where: str
-) -> None:
-    """Check the options for asking a teacher, whatever its backend.
+class AskingOptions(Protocol):
+    """The options of a teacher that say how it is asked, whatever its backend."""
+
+    @property
+    def format(self) -> TeacherFormat:
+        """Return the name of the prompt format."""
+
+    @property
+    def prompt(self) -> str | None:
+        """Return the teacher's own prompt; None: that of the format."""
+
+    @property
+    def answer_prefix(self) -> str:
+        """Return the text before the answer in replies to its own prompt."""
+
+    @property
+    def rationale(self) -> RationaleSource | None:
+        """Return the part of a completion that students learn from; None: the default."""
+
+    @property
+    def max_new_tokens(self) -> tuple[int, int]:
+        """Return the most tokens of the rationale and of the answer stage."""
+
+
+ANSWER_PREFIX = "The answer is"
+"""Text before the answer in replies to a teacher's own prompt, unless it states another."""
+
+
+def check_asking(options: AskingOptions, *, where: str) -> None:
+    """Check the options that say how a teacher is asked.
 
     Args:
-        format_: name of the prompt format.
-        rationale: part of a completion that students learn from; None means the default.
-        max_new_tokens: tokens for the rationale and for the answer stage.
+        options: of a teacher.
         where: source of the options, for messages.
 
     Raises:
-        BadInputError: a number is too small, or ``rationale`` asks for thinking with a two-stage format.
+        BadInputError: a number is too small, ``rationale`` asks for thinking with a two-stage format, or the prompt lacks a
+            field or has an unknown one.
     """
-    if min(max_new_tokens) < 1:
-        raise BadInputError(f"`max_new_tokens` is {list(max_new_tokens)} and must be at least 1 each", where=where)
-    if rationale not in {None, "text"} and format_ == "zero-shot-cot":
+    if min(options.max_new_tokens) < 1:
         raise BadInputError(
-            f"`rationale: {rationale}` cannot be used with two stages, where the first stage's text is the rationale",
+            f"`max_new_tokens` is {list(options.max_new_tokens)} and must be at least 1 each", where=where
+        )
+    if options.rationale not in {None, "text"} and options.format == "zero-shot-cot" and options.prompt is None:
+        raise BadInputError(
+            f"`rationale: {options.rationale}` cannot be used with two stages, where the first stage's text is the rationale",
             where=where,
             next_step="Add `format: one-stage-cot`.",
         )
+    if options.prompt is not None:
+        cure = "Its fields are {question} and {answer}; write {{ and }} for braces."
+        try:
+            fields = _fields(options.prompt)
+        except ValueError as error:
+            raise BadInputError(f"`prompt` is not a template: {error}", where=where, next_step=cure) from None
+        if unknown := sorted(fields - {"question", "answer"}):
+            raise BadInputError(f"`prompt` has the unknown field {{{unknown[0]}}}", where=where, next_step=cure)
+        if "question" not in fields:
+            raise BadInputError("`prompt` has no {question}", where=where, next_step=cure)
 
 
-def learns_from(format_: TeacherFormat, rationale: RationaleSource | None) -> RationaleSource | None:
+def _fields(template: str) -> set[str]:
+    """Return the fields of a template.
+
+    Raises:
+        ValueError: its braces do not match.
+    """
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+
+
+def format_of(options: AskingOptions) -> PromptFormat:
+    """Return the format in which a teacher is asked."""
+    if options.prompt is None:
+        return TEACHER_FORMATS[options.format]
+    template = Template(input=options.prompt)
+    name = f"prompt-{content_key('prompt', options.prompt, options.answer_prefix)[:8]}"
+    return PromptFormat(name=name, decoder=template, encoder_decoder=template, answer_prefix=options.answer_prefix)
+
+
+def sees_answers(options: AskingOptions) -> bool:
+    """Return whether the teacher's own prompt states the gold answer."""
+    return options.prompt is not None and "answer" in _fields(options.prompt)
+
+
+def learns_from(options: AskingOptions) -> RationaleSource | None:
     """Return a teacher's :attr:`rtbench.plugin.models.Teacher.learns_from`.
 
     It is None with two stages, where the rationale is the first stage's text.
     """
-    return None if format_ == "zero-shot-cot" else rationale
+    return None if options.format == "zero-shot-cot" and options.prompt is None else options.rationale
 
 
 FINE_TUNE = PromptFormat(

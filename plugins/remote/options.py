@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from rtbench_plugins.methods.formats import TeacherFormat, check_asking
+from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat, check_asking
 from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import (
@@ -117,6 +117,11 @@ class RemoteOptions(EndpointOptions, frozen=True, omit_defaults=True):
     format: TeacherFormat = "zero-shot-cot"
     """How the model is asked: in two stages (Kojima et al. 2022); in one stage with the form of the answer stated (for
     chat and reasoning models); or as the methods of these names do."""
+    prompt: str | None = None
+    """The teacher's own prompt in place of the format's, with ``{question}``, and ``{answer}`` for the gold answer. The reply
+    has rationale and answer in one text."""
+    answer_prefix: str = ANSWER_PREFIX
+    """Text before the answer in replies to ``prompt``."""
     max_new_tokens: tuple[int, int] = (512, 32)
     """Highest numbers of tokens of the rationale and of the answer stage, including a reasoning model's thinking."""
     rationale: RationaleSource = "text"
@@ -131,7 +136,7 @@ def remote_options(name: str, options: dict[str, Any]) -> RemoteOptions:
     """
     where = f"options of teacher {name!r}"
     checked = convert(options, RemoteOptions, where=where)
-    check_asking(checked.format, checked.rationale, checked.max_new_tokens, where=where)
+    check_asking(checked, where=where)
     check_endpoint(checked, where=where)
     return checked
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rtbench_plugins.methods.formats import TEACHER_FORMATS, learns_from
+from rtbench_plugins.methods.formats import format_of, learns_from, sees_answers
 from rtbench_plugins.methods.options import plain
 from rtbench_plugins.remote.options import RemoteOptions, asking_resources, identity, remote_options
 from rtbench_plugins.remote.prices import asking_price
@@ -28,12 +28,13 @@ class RemoteTeacher(Teacher):
     def __init__(self, name: str, options: RemoteOptions, services: Services) -> None:
         self.name = name
         self.options = options
-        self.format = TEACHER_FORMATS[options.format]
+        self.format = format_of(options)
         self.max_new_tokens = options.max_new_tokens
         self.price = asking_price(options)
         self.leaves_out = options.refused == "missing"
         self.paid = options.api_key_env is not None
-        self.learns_from = learns_from(options.format, options.rationale)
+        self.learns_from = learns_from(options)
+        self.saw_answers = sees_answers(options)
         self.services = services
 
     def members(self) -> Sequence[ModelSpec]:

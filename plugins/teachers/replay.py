@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rtbench_plugins.teachers.own_data import GOLD, HUMAN, OWN, import_own_data
+
 from rtbench.api import (
     BadInputError,
     Completion,
@@ -86,6 +88,8 @@ class ReplayOptions(Record, frozen=True):
 
     recordings: tuple[str, ...] = ()
     """``model/key`` of each recording; several are pooled in this order."""
+    saw_answers: bool = False
+    """Whether they were written with the gold answers in view: the teacher then has no leaderboard row."""
 
 
 class ReplayModel(TextModel):
@@ -119,6 +123,7 @@ class ReplayTeacher(Teacher):
                     f"{recording!r} is not a recording", where=f"teacher {name}", next_step="Write model/key."
                 )
         self._members = tuple(self._member(recording) for recording in options.recordings)
+        self.saw_answers = options.saw_answers or any(recording in OWN for recording in options.recordings)
 
     def _member(self, recording: str) -> ModelSpec:
         model, key = recording.split("/")
@@ -143,7 +148,8 @@ class ReplayTeacher(Teacher):
         partition = recorded_partition(services, member.fingerprint, dataset)
         note = read_note(partition)
         if note is None:
-            why = self._import(member, task, services)
+            own = member.name in OWN
+            why = import_own_data(services, member.name, task, variant) if own else self._import(member, task, services)
             note = read_note(partition)
             if note is None:
                 return (
@@ -234,4 +240,16 @@ def rtbench_register_teachers(register: Register) -> None:
         "rtbench_plugins.teachers.replay:replay",
         summary="the paper's teacher, zero-shot-CoT recordings",
         options={"recordings": ["text-davinci-002/zs_cot"]},
+    )
+    register(
+        "human",
+        "rtbench_plugins.teachers.replay:replay",
+        summary="rationales of people, where a task's data have them (gsm8k, aqua, strategy_qa)",
+        options={"recordings": [HUMAN]},
+    )
+    register(
+        "gold",
+        "rtbench_plugins.teachers.replay:replay",
+        summary="gold answers without rationales, as a part of mixes",
+        options={"recordings": [GOLD]},
     )

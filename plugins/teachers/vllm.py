@@ -14,7 +14,7 @@ from rtbench_plugins.hf.identity import weights_fingerprint
 from rtbench_plugins.hf.options import Access, access
 from rtbench_plugins.hf.places import Place
 from rtbench_plugins.hf.vllm_engine import VllmModel, VllmOptions
-from rtbench_plugins.methods.formats import TEACHER_FORMATS, check_asking, learns_from
+from rtbench_plugins.methods.formats import check_asking, format_of, learns_from, sees_answers
 from rtbench_plugins.methods.options import plain
 
 from rtbench.api import (
@@ -44,9 +44,10 @@ class VllmTeacher(Teacher):
     def __init__(self, name: str, options: VllmOptions, access: Access, machine: Machine) -> None:
         self.name = name
         self.options = options
-        self.format = TEACHER_FORMATS[options.format]
+        self.format = format_of(options)
         self.max_new_tokens = options.max_new_tokens
-        self.learns_from = learns_from(options.format, options.rationale)
+        self.learns_from = learns_from(options)
+        self.saw_answers = sees_answers(options)
         self._machine = machine
         self._access = access
         self._hub = Hub(access)
@@ -99,7 +100,7 @@ def vllm_teacher(name: str, options: dict[str, Any], services: Services) -> Vllm
     """
     where = f"options of teacher {name!r}"
     settings = convert(options, VllmOptions, where=where)
-    check_asking(settings.format, settings.rationale, settings.max_new_tokens, where=where)
+    check_asking(settings, where=where)
     allowed = access(services, wanted=settings.trust_remote_code, where=where)
     return VllmTeacher(name, settings, allowed, services.machine)
 

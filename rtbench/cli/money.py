@@ -130,7 +130,7 @@ def _teachers(session: Session, plan: Plan) -> Iterator[Teacher]:
     for planned in plan.cells:
         teacher = planned.cell.models.teacher
         if planned.score is not None and teacher is not None:
-            yield teacher
+            yield from teacher.sources()
     for step in plan.steps.values():
         if isinstance(step.spec, CurateSpec):
             yield from judges_of(session, step.spec)

@@ -75,7 +75,7 @@ class _Expansion:
         if method.uses_teacher:
             teachers = [t for t in self.block.teachers if t.entry.tasks is None or name in t.entry.tasks]
             if not method.uses_student:
-                teachers = [t for t in teachers if t is not None and not t.pool]
+                teachers = [t for t in teachers if t is not None and t.measured]
         students: Sequence[ResolvedStudent | None] = [None]
         if method.uses_student:
             students = [s for s in self.block.students if s.entry.tasks is None or name in s.entry.tasks]

@@ -284,7 +284,7 @@ class _Resolver:
 
     def _teacher(self, entry: ModelEntry) -> ResolvedTeacher:
         teacher = self.services.teacher(entry.use, entry.name, entry.options)
-        return ResolvedTeacher(entry, teacher, _is_pool(teacher))
+        return ResolvedTeacher(entry, teacher, measured=not teacher.saw_answers and not _is_pool(teacher))
 
     def _task(self, name: str, variant: str | None, places: list[DataPlace], seeds: tuple[int, ...]) -> ResolvedTask:
         task = self.services.task(name, where=self.where)

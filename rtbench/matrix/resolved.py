@@ -45,8 +45,8 @@ class ResolvedTeacher:
 
     entry: ModelEntry
     teacher: Teacher
-    pool: bool
-    """True where it consists of several models. It then has no answers of its own, and so no leaderboard row."""
+    measured: bool
+    """Whether it has a leaderboard row: not where it consists of several models, or saw the gold answers."""
 
 
 @dataclass(frozen=True)

@@ -74,28 +74,32 @@ class ModelSteps:
     def _ask_members(
         self, cell: Cell, teacher: Teacher, fold: Fold, n: int, hint: str, unless_right: Sequence[AskedStep]
     ) -> AskedTeacher:
-        if teacher.recorded and (hint or unless_right):
-            raise UnavailableError(f"{teacher.name} is a recording: it cannot be asked with a hint")
         reasons: list[str] = []
-        held = 0
+        held: dict[tuple[float, float] | None, int] = {}
+        """Completions per question, by the part of the questions; of recordings only."""
         asked: list[AskedStep] = []
         for member in cell.models.members:
-            reason = self._prepared(teacher, member, cell)
-            if reason is None and teacher.recorded:
-                most = self._most_per_question(teacher, member, cell, fold)
-                held += most
+            owner, part = teacher.owner(member), teacher.part(member)
+            if owner.recorded and (hint or unless_right):
+                raise UnavailableError(f"{owner.name} is a recording: it cannot be asked with a hint")
+            reason = self._prepared(owner, member, cell)
+            if reason is None and owner.recorded:
+                most = self._most_per_question(owner, member, cell, fold)
+                held[part] = held.get(part, 0) + most
                 if not most:
                     reason = f"the recording {member.name} has none of {cell.task.name}'s {fold} questions"
             if reason is not None:
+                if part is not None:  # the mix would have another ratio without it
+                    raise UnavailableError(reason)
                 reasons.append(reason)
                 continue
-            step = self._ask_member(cell, teacher, member, fold, n, hint, unless_right)
-            asked.append(AskedStep(step, teacher.answer_prefix(member, cell.task.dataset)))
+            step = self._ask_member(cell, owner, member, fold, n, hint, unless_right, part=part)
+            asked.append(AskedStep(step, owner.answer_prefix(member, cell.task.dataset)))
         if not asked:
             raise UnavailableError("; ".join(reasons) or f"teacher {teacher.name} has no members")
-        if teacher.recorded and held < n:
+        if held and (least := min(held.values())) < n:
             raise UnavailableError(
-                f"{teacher.name} holds at most {held} completions per {fold} question of {cell.task.name}, not {n}"
+                f"{teacher.name} holds at most {least} completions per {fold} question of {cell.task.name}, not {n}"
             )
         return AskedTeacher(tuple(asked), tuple(reasons))
 
@@ -131,12 +135,16 @@ class ModelSteps:
         n: int,
         hint: str,
         unless_right: Sequence[AskedStep],
+        *,
+        part: tuple[float, float] | None,
     ) -> Step:
         family = teacher.family
         if teacher.recorded:
             content = teacher.recorded_content(member, cell.task.dataset)
             draw = Sampling(max_new_tokens=0)
-            return self.complete(cell, member, family, teacher.format, draw, fold=fold, n=n, recorded=content)
+            return self.complete(
+                cell, member, family, teacher.format, draw, fold=fold, n=n, recorded=content, part=part
+            )
         temperature = cell.temperature
         if temperature is None:
             temperature = 0.0 if n == 1 else DIVERSE_TEMPERATURE
@@ -144,7 +152,15 @@ class ModelSteps:
         tokens, answer_tokens = teacher.max_new_tokens
         draw = Sampling(max_new_tokens=tokens, temperature=temperature, stop=template.stop, seed=cell.teacher_seed)
         ask = functools.partial(
-            self.complete, cell, member, family, teacher.format, fold=fold, n=n, resources=cell.models.teacher_needs
+            self.complete,
+            cell,
+            member,
+            family,
+            teacher.format,
+            fold=fold,
+            n=n,
+            resources=teacher.resources(),
+            part=part,
         )
         first = ask(draw, hint=hint, unless_right=unless_right)
         if template.answer_input is None:
@@ -238,6 +254,7 @@ class ModelSteps:
         resources: Resources | None = None,
         hint: str = "",
         unless_right: Sequence[AskedStep] = (),
+        part: tuple[float, float] | None = None,
     ) -> Step:
         """Return a ``complete`` step.
 
@@ -256,10 +273,12 @@ class ModelSteps:
             resources: resources that the step needs while it runs.
             hint: text added after each question.
             unless_right: leave out questions that one of these steps answers correctly.
+            part: part of the questions; None: all.
         """
+        questions = questions_for(cell, fold)
         spec = CompleteSpec(
             task=cell.task,
-            questions=questions_for(cell, fold),
+            questions=questions if part is None else replace(questions, part=part),
             model=model,
             trained=checkpoint is not None,
             epoch=epoch,

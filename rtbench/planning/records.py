@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -16,8 +16,10 @@ from rtbench.schema.steps import CompleteSpec, Outcome, Step, asks_model
 from rtbench.schema.tasks import Overlap
 
 if TYPE_CHECKING:
+    from rtbench.plugin.models import Teacher
     from rtbench.plugin.plans import PlannedCell
     from rtbench.plugin.services import Services
+    from rtbench.schema.money import Price
 
 
 def run_record(
@@ -41,11 +43,20 @@ def run_record(
         tasks=tuple(dict.fromkeys(planned.cell.task.name for planned in plan.cells)),
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
         prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},
+        source_prices=dict(price for teacher in teachers if teacher for price in _source_prices(teacher)),
         student_prices={student.name: student.price for student in students if student and student.price},
         students=described(plan),
         random=dict(random or {}),
         overlap=dict(overlap or {}),
     )
+
+
+def _source_prices(teacher: Teacher) -> Iterator[tuple[str, Price]]:
+    """Yield the prices of the models of a mixed teacher, by fingerprint."""
+    if len(teacher.sources()) > 1:
+        for member in teacher.members():
+            if (price := teacher.owner(member).price) is not None:
+                yield member.fingerprint, price
 
 
 def described(plan: Plan) -> dict[str, str]:

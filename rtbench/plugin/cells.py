@@ -43,11 +43,6 @@ class CellModels:
         assert self.student is not None
         return self.student.model()
 
-    @functools.cached_property
-    def teacher_needs(self) -> Resources:
-        """Return the resources of a step that asks the teacher."""
-        return self.teacher.resources() if self.teacher is not None else Resources()
-
     def student_needs(self, kind: Literal["train", "complete"], recipe: Recipe) -> Resources:
         """Return the resources of a step that trains (``train``) or asks (``complete``) the student under a recipe."""
         assert self.student is not None

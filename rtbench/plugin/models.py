@@ -78,6 +78,8 @@ class Teacher(ABC):
     learns_from: RationaleSource | None = None
     """Part of its completions that students learn from. None: the rationale that is kept apart from the answer, else
     the text up to the answer."""
+    saw_answers: bool = False
+    """True where it knew the gold answers, so that its own accuracy means nothing and is not measured."""
 
     @abstractmethod
     def members(self) -> Sequence[ModelSpec]:
@@ -86,6 +88,23 @@ class Teacher(ABC):
     @abstractmethod
     def open(self, member: ModelSpec) -> TextModel:
         """Load one member."""
+
+    def owner(self, member: ModelSpec) -> Teacher:
+        """Return the teacher that a member is asked through: this one, or one of those that a mix is made of."""
+        del member
+        return self
+
+    def part(self, member: ModelSpec) -> tuple[float, float] | None:
+        """Return the part of the questions that a member is asked (:attr:`rtbench.schema.tasks.Questions.part`).
+
+        None: all of them.
+        """
+        del member
+        return None
+
+    def sources(self) -> Sequence[Teacher]:
+        """Return the teachers that it is made of: itself, or those of a mix."""
+        return (self,)
 
     def prepare(self, member: ModelSpec, task: Task, variant: str, services: ModelServices) -> str | None:
         """Prepare a member for a task; called once per task before planning (a recording is imported here).

@@ -238,11 +238,10 @@ def _with_spending(
     result: CellResult, cells: Sequence[CellRecord], run: RunRecord, books: SpendingReader
 ) -> CellResult:
     """Return a result with the cost of the cells' rationales, where the teacher has a price."""
-    price = run.prices.get(cells[0].teacher or "")
     keys = {key for cell in cells if cell.examples is not None for key in cell.asked}
-    if price is None or result.accuracy is None or not keys:
+    if result.accuracy is None or not keys:
         return result
-    return msgspec.structs.replace(result, spending=books.spent_on(keys, price))
+    return msgspec.structs.replace(result, spending=books.spent_on_teacher(cells[0].teacher or "", keys, run))
 
 
 def _own_questions(cells: Sequence[CellRecord]) -> bool:

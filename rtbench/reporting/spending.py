@@ -36,20 +36,46 @@ class SpendingReader:
         """
         by_completion: dict[str, Usage | None] = {}
         for key in keys:
-            if not self._store.has("complete", key):
-                continue
-            if entries := index_of(self._store, key):
-                usages = self._usages_at(self._store.result(CompleteResult, key).address)
-                by_completion.update((entry.key, usages.get(entry.key)) for entry in entries)
+            if (address := self._address(key)) is not None:
+                usages = self._usages_at(address)
+                by_completion.update((entry.key, usages.get(entry.key)) for entry in index_of(self._store, key))
         return spending_of(list(by_completion.values()), price)
+
+    def spent_on_teacher(self, teacher: str, keys: Iterable[str], run: RunRecord) -> Spending | None:
+        """Return the cost of a teacher's completions; None where it has no price.
+
+        Of a mix, each source has its own price. Completions of a source without one count as completions of unknown cost.
+        """
+        if (price := run.prices.get(teacher)) is not None:
+            return self.spent_on(keys, price)
+        by_source: dict[str, list[str]] = {}
+        for key in keys:
+            if (address := self._address(key)) is not None:
+                by_source.setdefault(address.fingerprint, []).append(key)
+        if not by_source.keys() & run.source_prices.keys():
+            return None
+        known = [
+            self.spent_on(of_source, run.source_prices[source])
+            for source, of_source in by_source.items()
+            if source in run.source_prices
+        ]
+        free = Price(input=0.0, output=0.0, currency=known[0].currency)
+        unknown = [
+            msgspec.structs.replace(spent, uncounted=spent.completions)
+            for source, of_source in by_source.items()
+            if source not in run.source_prices
+            for spent in [self.spent_on(of_source, free)]
+        ]
+        return summed([*known, *unknown])
 
     def by_teacher(self, run: RunRecord) -> dict[str, Spending]:
         """Return the cost of each priced teacher's completions: those for training and those of its own rows."""
         by_teacher: dict[str, dict[str, None]] = {}
         for cell in run.cells:
-            if cell.teacher in run.prices:
+            if cell.teacher is not None:
                 by_teacher.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
-        return {teacher: self.spent_on(keys, run.prices[teacher]) for teacher, keys in by_teacher.items()}
+        spent = {teacher: self.spent_on_teacher(teacher, keys, run) for teacher, keys in by_teacher.items()}
+        return {teacher: cost for teacher, cost in spent.items() if cost is not None}
 
     def by_student(self, run: RunRecord) -> dict[str, Spending]:
         """Return the cost of each priced student's trainings and completions.
@@ -74,6 +100,12 @@ class SpendingReader:
         paid = [report for report in trained if report.currency]
         money = spending.money + sum(report.money for report in paid)
         return msgspec.structs.replace(spending, money=money, trainings=len(paid))
+
+    def _address(self, key: str) -> LedgerAddress | None:
+        """Return where the completions of a finished step are; None where it is not finished."""
+        if not self._store.has("complete", key):
+            return None
+        return self._store.result(CompleteResult, key).address
 
     def _usages_at(self, address: LedgerAddress) -> dict[str, Usage | None]:
         """Return the token counts of a partition, by key of the completion."""

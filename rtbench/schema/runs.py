@@ -76,6 +76,9 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     """Day of the run in UTC: ``2026-11-27``."""
     prices: dict[str, Price] = {}
     """Prices by teacher at the time of the run; teachers without a price are left out."""
+    source_prices: dict[str, Price] = {}
+    """Prices of the sources of mixed teachers at the time of the run, by model fingerprint; sources without a price are left
+    out."""
     student_prices: dict[str, Price] = {}
     """Prices by student at the time of the run; students without a price are left out."""
     students: dict[str, str] = {}

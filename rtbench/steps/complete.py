@@ -64,7 +64,9 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
         prompt = (
             ""
             if spec.recorded is not None
-            else render(template.input, question=question, demonstrations=spec.demonstrations)
+            else render(
+                template.input, question=question, demonstrations=spec.demonstrations, answer=sample.answer.strip()
+            )
         )
         out.extend(
             make_request(fingerprint, spec.task.dataset, sample.index, i, prompt, spec.sampling) for i in range(spec.n)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rtbench.schema.steps import CompleteSpec, CurateSpec, ScoreSpec
 from rtbench.schema.tasks import Questions, Sample, TaskData
+from rtbench.storage.keys import derived_seed
 
 if TYPE_CHECKING:
     from rtbench.plugin.services import Services
@@ -25,7 +26,16 @@ def questions_of(data: TaskData, split: str, questions: Questions) -> Sequence[S
         order = np.random.RandomState(0).permutation(len(samples))
         kept = sorted(order[: max(1, round(len(samples) * questions.fraction))].tolist())
         samples = [samples[i] for i in kept]
-    return samples if questions.limit is None else samples[: questions.limit]
+    if questions.limit is not None:
+        samples = samples[: questions.limit]
+    return samples if questions.part is None else _part(samples, *questions.part)
+
+
+def _part(samples: Sequence[Sample], first: float, last: float) -> Sequence[Sample]:
+    """Return the samples whose places in a random order lie between two fractions, in index order."""
+    order = sorted(samples, key=lambda sample: derived_seed("part", sample.index))
+    kept = {sample.index for sample in order[round(first * len(order)) : round(last * len(order))]}
+    return [sample for sample in samples if sample.index in kept]
 
 
 def samples_of(services: Services, spec: CompleteSpec | CurateSpec | ScoreSpec) -> Sequence[Sample]:

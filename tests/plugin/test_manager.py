@@ -36,6 +36,7 @@ def test_every_task_teacher_and_student_trainer_is_a_plugin_of_its_own(make_cli:
     assert {p["name"] for p in found if "teachers" in p["provides"]} == {
         "replay",
         "hf-teacher",
+        "mix",
         "openai-teacher",
         "scripted",
         "vllm-teacher",
