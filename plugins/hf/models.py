@@ -13,6 +13,7 @@ from rtbench_plugins.hf.decoding import decode
 from rtbench_plugins.hf.encoding import Codec, with_room
 from rtbench_plugins.hf.loaded import LoadedModel
 from rtbench_plugins.hf.loading import return_memory
+from rtbench_plugins.hf.packing import pack
 from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import Completion, Request, StepFailedError, TextModel, Usage, completion_of
@@ -27,7 +28,7 @@ class HfModel(TextModel):
     """A model of transformers.
 
     Args:
-        loaded: model and tokenizer.
+        loaded: model and tokenizer; from now on, the model can only generate.
         fingerprint: of the text model.
         name: name of the model, for errors.
         chat: wrap prompts in the chat template; None: if the tokenizer has one.
@@ -53,6 +54,7 @@ class HfModel(TextModel):
             loaded.tokenizer, loaded.model.config, loaded.family, chat=chat, thinking=thinking, name=name
         )
         self._ends = _end_tokens(loaded) | {self._codec.end}
+        pack(loaded.model, most_rows)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
         """Yield completions as they finish.
@@ -81,9 +83,10 @@ class HfModel(TextModel):
             return new
 
         rows = self._rows(requests)
-        rows.sort(key=lambda row: (-len(row.prompt), -row.limit, row.index))
         fitting = self._fitting_tokens()
-        for size, alike in itertools.groupby(rows, key=lambda row: self._most_at_once(row, fitting)):
+        sizes = {row.index: self._most_at_once(row, fitting) for row in rows}
+        rows.sort(key=lambda row: (sizes[row.index], -len(row.prompt), -row.limit, row.index))
+        for size, alike in itertools.groupby(rows, key=lambda row: sizes[row.index]):
             for row in self._written(list(alike), size, following):
                 if row.index not in finished:
                     finished[row.index] = self._completion(asked[row.index], row)
@@ -184,8 +187,15 @@ def _end_tokens(loaded: LoadedModel) -> frozenset[int]:
 
 
 def _bytes_per_token(model: Any) -> int:
-    """Return an upper bound on the bytes of a token's keys and values in all layers."""
+    """Return an upper bound on the bytes of a token's keys and values in all layers.
+
+    In many models, several heads of the queries share a head of keys and values.
+    """
     config = model.config
     layers = getattr(config, "num_hidden_layers", None) or getattr(config, "num_layers", None) or 12
     width = getattr(config, "hidden_size", None) or 1024
+    heads = getattr(config, "num_attention_heads", None)
+    shared = getattr(config, "num_key_value_heads", None)
+    if heads and shared:
+        width = shared * (getattr(config, "head_dim", None) or width // heads)
     return 2 * int(layers) * int(width) * int(next(model.parameters()).element_size())

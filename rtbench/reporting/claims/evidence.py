@@ -36,6 +36,7 @@ class Context(Record, frozen=True):
 
     @classmethod
     def of(cls, cell: CellRecord) -> Context:
+        """Return the context of a cell."""
         return cls(
             task=cell.task,
             source=cell.source,
