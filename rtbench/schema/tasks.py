@@ -50,7 +50,7 @@ class Questions(Record, frozen=True, omit_defaults=True):
     """Number of questions that are used, from the first on, after ``fraction`` is applied; None: all."""
     fraction: float = keyed_default(1.0)
     """Fraction of the questions, drawn at random as ``subsample_indices`` of itsnamgyu/reasoning-teacher does."""
-    part: tuple[float, float] | None = keyed_default(None)
+    part: tuple[float, float] | None = None
     """Only the questions whose places in a fixed random order lie between these fractions; None: all. Parts that begin where
     others end have no question in common."""
 
