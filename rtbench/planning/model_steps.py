@@ -186,13 +186,14 @@ class ModelSteps:
         student = cell.required_student()
         template = prompt_format.template(student.family)
         stated = cell.sampling if fold is None else GREEDY
-        sampling = Sampling(
+        plain = Sampling(
             max_new_tokens=cell.recipe.max_new_tokens,
             temperature=stated.temperature if temperature is None else temperature,
-            top_p=stated.top_p if temperature is None else 1.0,
             stop=template.stop,
             seed=cell.seed,
         )
+        # A default that is stated would change the key.
+        sampling = replace(plain, top_p=stated.top_p) if temperature is None and stated.top_p != 1 else plain
         ask = functools.partial(
             self.complete,
             cell,
@@ -208,9 +209,7 @@ class ModelSteps:
         first = ask(sampling, hint=hint, unless_right=unless_right)
         if template.answer_input is None:
             return first
-        answer = replace(
-            sampling, max_new_tokens=min(ANSWER_TOKENS, sampling.max_new_tokens), temperature=0.0, top_p=1.0
-        )
+        answer = replace(plain, max_new_tokens=min(ANSWER_TOKENS, plain.max_new_tokens), temperature=0.0)
         return ask(answer, reasoning=first)
 
     def base(self, student: Student, cell: Cell) -> ModelSpec:
