@@ -118,15 +118,25 @@ def on(row: LeaderboardRow | None, task: str) -> str:
     return "–" if row is None else shown(row.results.get(task))
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; all columns but the first are numbers."""
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]], ours: slice = slice(1, None)) -> str:
+    """Return a Markdown table; all columns but the first are numbers.
+
+    Args:
+        heads: heads of the columns.
+        rows: values of the rows.
+        ours: columns of our measurements; rows without any are left out.
+    """
+    rows = [row for row in rows if any("–" not in cell.split(" → ")[-1][:1] for cell in row[ours])]
+    if not rows:
+        return "Not measured yet."
     rule = ["---", *("---:" for _ in heads[1:])]
     return "\n".join(f"| {' | '.join(row)} |" for row in [heads, rule, *rows])
 
 
 def n_of(board: Leaderboard, task: str) -> str:
     """Return the number of test questions of a task."""
-    return next((str(r.results[task].n) for r in board.rows if task in r.results and r.results[task].n), "–")
+    rows = (row for row in board.rows if row.fold == "test" and row.split == "default" and task in row.results)
+    return next((str(row.results[task].n) for row in rows if row.results[task].n), "–")
 
 
 # ------------------------------------------------------------------------------------------------------------ tables
@@ -158,7 +168,7 @@ def beside(board: Leaderboard, method: str, papers: str) -> str:
         [task, n_of(board, task), on(ours, task), *(_plain(reported.get((model, task))) for model in PAPER)]
         for task in board.tasks
     ]
-    return table(["task", "questions", "SmolLM2-135M", *PAPER.values()], rows)
+    return table(["task", "questions", "SmolLM2-135M", *PAPER.values()], rows, slice(2, 3))
 
 
 def _plain(percent: float | None) -> str:
@@ -277,15 +287,16 @@ def rationales(services: Services, run: RunRecord, task: str = "multiarith") -> 
     }
     after = cells["fine-tune-cot", "eight-teachers", 8]
     before = cells["zero-shot-cot", None, None]
-    if not (services.store.scored(after) and services.store.scored(before)):
-        return ""
-    earlier = {one.sample.index: one for one in answers_of(services, before)}
+    if not services.store.scored(after):
+        return "Not measured yet."
+    known = answers_of(services, before) if services.store.scored(before) else []
+    earlier = {one.sample.index: _short(one.completion.full_text) for one in known}
     found = answers_of(services, after)
     chosen = [one for one in found if one.score.correct][:3] + [one for one in found if not one.score.correct][:2]
     rows = [
         [
             f"{one.sample.index} ({one.sample.answer})",
-            _short(earlier[one.sample.index].completion.full_text),
+            earlier.get(one.sample.index, "–"),
             f"{'right' if one.score.correct else 'wrong'}: {_short(one.completion.full_text)}",
         ]
         for one in chosen
