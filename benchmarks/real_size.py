@@ -331,7 +331,6 @@ def child(what: str, name: str, folder: str, dtype: str) -> None:
     kind, _, size = what.partition(" ")
     setup = Setup(Path(folder), dtype, trained=kind == "sampling")
     rate = peak(dtype)
-    began = time.perf_counter()
     if kind == "training":
         loss = TRAINING[name](setup)
         seconds = setup.ends[-1] - setup.ends[-2]

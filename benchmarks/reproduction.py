@@ -126,7 +126,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]], ours: slice = sli
         rows: values of the rows.
         ours: columns of our measurements; rows without any are left out.
     """
-    rows = [row for row in rows if any("–" not in cell.split(" → ")[-1][:1] for cell in row[ours])]
+    rows = [row for row in rows if any(not cell.split(" → ")[-1].startswith("–") for cell in row[ours])]
     if not rows:
         return "Not measured yet."
     rule = ["---", *("---:" for _ in heads[1:])]
@@ -239,7 +239,7 @@ def teachers(board: Leaderboard) -> str:
             for row in board.rows
             if row.kind == "teacher" and row.fold == "train" and task in row.results
         }
-        cells = [shown(row_result(board, teacher, task)) for teacher in TEACHERS]
+        cells = [on(row_of(board, "fine-tune-cot", teacher, 1), task) for teacher in TEACHERS]
         if sum(cell != "–" for cell in cells) > 1:
             accuracies = (own.get(teacher) for teacher in TEACHERS)
             rows.append(
@@ -252,12 +252,6 @@ def teachers(board: Leaderboard) -> str:
                 ]
             )
     return table(["task", *TEACHERS], rows)
-
-
-def row_result(board: Leaderboard, teacher: str, task: str) -> CellResult | None:
-    """Return the result of the student of one rationale of a teacher."""
-    row = row_of(board, "fine-tune-cot", teacher, 1)
-    return None if row is None else row.results.get(task)
 
 
 def fractions(board: Leaderboard) -> str:

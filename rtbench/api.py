@@ -107,7 +107,7 @@ if TYPE_CHECKING:
     from rtbench.stats.paired import Difference, difference, in_common
     from rtbench.steps.curate import examples_of
     from rtbench.steps.generation import answered
-    from rtbench.steps.prompts import demonstrations_text, shots
+    from rtbench.steps.prompts import demonstrations_text, fields_of, shots
     from rtbench.steps.run import Launch, do_work, run_step
     from rtbench.steps.score import scores_of
     from rtbench.steps.selection import questions_of
@@ -195,7 +195,7 @@ _NAMES = {
     "rtbench.stats.paired": "Difference difference in_common",
     "rtbench.steps.curate": "examples_of",
     "rtbench.steps.generation": "answered",
-    "rtbench.steps.prompts": "demonstrations_text shots",
+    "rtbench.steps.prompts": "demonstrations_text fields_of shots",
     "rtbench.steps.run": "Launch do_work run_step",
     "rtbench.steps.score": "scores_of",
     "rtbench.steps.selection": "questions_of",
@@ -392,6 +392,7 @@ __all__ = [
     "equations_in",
     "evaluate_claims",
     "examples_of",
+    "fields_of",
     "file_digest",
     "file_name",
     "find_cell",

@@ -1,7 +1,8 @@
-"""``rtbench claims``: tests of claims on a finished run, and a table of the paper's claims below the leaderboard.
+"""``rtbench claims``: tests of claims on a finished run, and a table of the default claims below the leaderboard.
 
-The claims come in sets from plugins (hook ``rtbench_register_claims``) and from YAML files (``claims --file``). The core
-evaluates them (:func:`rtbench.api.evaluate_claims`); this plugin prints. See docs/claims.md.
+The claims come in sets from plugins (hook ``rtbench_register_claims``) and from YAML files (``claims --file``). The set that
+is registered with the option ``default`` is shown below every leaderboard. The core evaluates claims
+(:func:`rtbench.api.evaluate_claims`); this plugin prints. See docs/claims.md.
 """
 
 from __future__ import annotations
@@ -12,9 +13,6 @@ from rtbench.api import hookimpl
 
 if TYPE_CHECKING:
     from rtbench.api import Register, RunRecord, Services
-
-DEFAULT = "paper"
-"""The set that is shown below every leaderboard, if it is registered."""
 
 
 @hookimpl
@@ -28,9 +26,10 @@ def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
 
     from rtbench.api import claim_set, evaluate_claims
 
-    if DEFAULT not in services.registry("claims"):
+    name = next((entry.name for entry in services.registry("claims") if entry.options.get("default")), None)
+    if name is None:
         return None
-    claims = claim_set(services, DEFAULT)
+    claims = claim_set(services, name)
     results = evaluate_claims(claims, run, services.store, "test")
     if all(result.verdict == "not tested" for result in results):
         return None

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", required=False)
-@click.option("--set", "name", metavar="NAME", help="Set of claims (`rtbench plugins` lists them).  [default: paper]")
+@click.option(
+    "--set", "name", metavar="NAME", help="Set of claims (`rtbench plugins` lists them).  [default: the paper's]"
+)
 @click.option(
     "--file",
     "path",
@@ -47,7 +49,6 @@ def claims(
     Each claim is supported, inconclusive, contradicted or not tested, with its effect, interval, p value and cells. The p
     values are adjusted for all claims and tasks of the set (Holm).
     """
-    from rtbench_plugins.claims import DEFAULT
     from rtbench_plugins.claims.files import read_claims
     from rtbench_plugins.claims.rendering import Shown, markdown, table
 
@@ -55,7 +56,11 @@ def claims(
 
     if name is not None and path is not None:
         raise BadInputError("two sets of claims", where=f"--set {name} --file {path}", next_step="Give one of them.")
-    tested = read_claims(path) if path is not None else claim_set(services, name or DEFAULT, where="--set")
+    if path is not None:
+        tested = read_claims(path)
+    else:
+        known = services.registry("claims")
+        tested = claim_set(services, name or known.default(where="--set").name, where="--set")
     record = Runs(services.workspace).load(run)
     if extractor is not None:
         record = shown_by(services, record, extractor)

@@ -20,12 +20,12 @@ from rtbench.api import (
     read_yaml,
 )
 
-AXES = ("method", "teacher", "student", "degree", "fraction", "temperature")
-"""What two sides may differ in; they are always of the same task, wording, split and seed."""
 
+class Side(Record, frozen=True):
+    """The cells of one side: those with these values. A field that is left out is not restricted.
 
-class Side(Record, frozen=True, forbid_unknown_fields=True):
-    """The cells of one side: those with these values. A field that is left out is not restricted."""
+    Both sides are always of the same task, wording, split and seed.
+    """
 
     method: str | None = None
     teacher: str | None = None
@@ -43,7 +43,10 @@ class Side(Record, frozen=True, forbid_unknown_fields=True):
         return " ".join(f"{axis} {value}" for axis in AXES if (value := getattr(self, axis)) is not None)
 
 
-class ClaimEntry(Record, frozen=True, forbid_unknown_fields=True):
+AXES = Side.__struct_fields__
+
+
+class ClaimEntry(Record, frozen=True):
     """A claim of a file."""
 
     name: str
@@ -56,7 +59,7 @@ class ClaimEntry(Record, frozen=True, forbid_unknown_fields=True):
     """The difference in the source's figures by task, in percentage points."""
 
 
-class ClaimFile(Record, frozen=True, forbid_unknown_fields=True):
+class ClaimFile(Record, frozen=True):
     """A file with a set of claims."""
 
     name: str

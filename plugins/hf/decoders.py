@@ -78,29 +78,6 @@ class Decoder(ABC):
         self._place(slots, read)
         return read.logits
 
-    def go_on(self, slots: Sequence[int], texts: Sequence[Sequence[int]], known: Sequence[int]) -> torch.Tensor:
-        """Go on in rows with longer texts, and return the logits of their next tokens, shape (rows, vocabulary).
-
-        Args:
-            slots: rows whose texts are finished.
-            texts: the new texts.
-            known: numbers of tokens at the beginning that the row has read or written already (:meth:`held` at most); at
-                least one token must be new.
-        """
-        logits: dict[int, torch.Tensor] = {}
-        places = sorted(range(len(slots)), key=lambda at: len(texts[at]) - known[at])
-        for _, alike in itertools.groupby(places, key=lambda at: len(texts[at]) - known[at]):
-            group = list(alike)
-            chosen = [slots[at] for at in group]
-            read = self._read_on(chosen, [texts[at] for at in group], [known[at] for at in group])
-            self._place(chosen, read)
-            logits.update(zip(group, read.logits, strict=True))
-        return torch.stack([logits[at] for at in range(len(slots))])
-
-    def held(self, slot: int) -> int:
-        """Return how many tokens of its text a row has read or written."""
-        return self.shared + self.width - self.starts[slot]
-
     def _place(self, slots: Sequence[int], read: ReadPrompts) -> None:
         """Put texts that were read separately into rows, directly before the next column."""
         wider = self.shared + max(read.sizes) - self.width
@@ -145,11 +122,6 @@ class Decoder(ABC):
         """Return whether an unfinished text can be continued by reading its tokens again."""
         return False
 
-    @property
-    def goes_on(self) -> bool:
-        """Return whether rows can go on with longer texts (:meth:`go_on`)."""
-        return False
-
     def mask(self) -> torch.Tensor:
         """Return the columns that each row attends to, shape (rows, columns), 0 or 1."""
         assert self._first_columns is not None
@@ -179,10 +151,6 @@ class Decoder(ABC):
 
     @abstractmethod
     def _read(self, texts: Sequence[Sequence[int]]) -> ReadPrompts: ...
-
-    def _read_on(self, slots: Sequence[int], texts: Sequence[Sequence[int]], known: Sequence[int]) -> ReadPrompts:
-        """Read the new tokens of texts, equally many of each, after those that the rows hold."""
-        raise NotImplementedError
 
     @abstractmethod
     def _next(self, tokens: torch.Tensor) -> torch.Tensor: ...
@@ -223,7 +191,31 @@ class CausalDecoder(Decoder):
 
     @property
     def goes_on(self) -> bool:
+        """Return whether rows can go on with longer texts (:meth:`go_on`)."""
         return self._can_share() and has_gaps(self.cache)
+
+    def go_on(self, slots: Sequence[int], texts: Sequence[Sequence[int]], known: Sequence[int]) -> torch.Tensor:
+        """Go on in rows with longer texts, and return the logits of their next tokens, shape (rows, vocabulary).
+
+        Args:
+            slots: rows whose texts are finished.
+            texts: the new texts.
+            known: numbers of tokens at the beginning that the row has read or written already (:meth:`held` at most); at
+                least one token must be new.
+        """
+        logits: dict[int, torch.Tensor] = {}
+        places = sorted(range(len(slots)), key=lambda at: len(texts[at]) - known[at])
+        for _, alike in itertools.groupby(places, key=lambda at: len(texts[at]) - known[at]):
+            group = list(alike)
+            chosen = [slots[at] for at in group]
+            read = self._read_on(chosen, [texts[at] for at in group], [known[at] for at in group])
+            self._place(chosen, read)
+            logits.update(zip(group, read.logits, strict=True))
+        return torch.stack([logits[at] for at in range(len(slots))])
+
+    def held(self, slot: int) -> int:
+        """Return how many tokens of its text a row has read or written."""
+        return self.shared + self.width - self.starts[slot]
 
     def retire(self, slots: Sequence[int]) -> None:
         super().retire(slots)
@@ -267,6 +259,7 @@ class CausalDecoder(Decoder):
         return ReadPrompts(out.logits[:, -1], grow(out.past_key_values), sizes, (mask.sum(-1),))
 
     def _read_on(self, slots: Sequence[int], texts: Sequence[Sequence[int]], known: Sequence[int]) -> ReadPrompts:
+        """Read the new tokens of texts, equally many of each, after those that the rows hold."""
         own = [count - self.shared for count in known]
         new = len(texts[0]) - known[0]
         width = max(own)

@@ -108,6 +108,7 @@ class _GenerationBatch:
         for _, row in done:
             yield row
         if following:
+            assert isinstance(self.decoder, CausalDecoder)
             known = [count for _, count in following.values()]
             new = {slot: row for slot, (row, _) in following.items()}
             yield from self._put(new, self.decoder.go_on(list(new), [row.prompt for row in new.values()], known))
@@ -118,7 +119,7 @@ class _GenerationBatch:
         A row of which they hold less than a half is left out: it would not save much.
         """
         following: dict[int, tuple[SamplingRow, int]] = {}
-        if not self.decoder.goes_on:
+        if not (isinstance(self.decoder, CausalDecoder) and self.decoder.goes_on):
             return following
         for slot, row in done:
             if (new := self.follow(row)) is not None:

@@ -1,8 +1,7 @@
 """Weights in the layout of the CPU's matrix products, for generation in bfloat16. Imports torch.
 
-Without it, each product brings the whole weight into that layout first, which takes long where there are few rows: 16 texts
-at once were generated 1.3 to 1.4 times as fast with it, 64 at once 1.1 times (SmolLM2-135M on two cores). The operators are
-those that torch's compiler uses when it freezes a model.
+Without it, each product brings the whole weight into that layout first, which takes long where there are few rows
+(docs/experiments.md, 2026-11-29, has figures). The operators are those that torch's compiler uses when it freezes a model.
 """
 
 from __future__ import annotations
@@ -57,5 +56,5 @@ def _able() -> bool:
         packed = PackedLinear(linear, 16)
         given = torch.ones(16, 64, dtype=torch.bfloat16)
         return bool(torch.allclose(packed(given), linear(given), rtol=0.05, atol=0.05))
-    except (AttributeError, RuntimeError, NotImplementedError):
+    except (AttributeError, RuntimeError):  # no such operator, or not for this CPU
         return False

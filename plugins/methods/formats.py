@@ -8,10 +8,9 @@ Source: the paper's appendix B and the original project's ``src/data/format.py``
 
 from __future__ import annotations
 
-from string import Formatter
 from typing import Literal, Protocol
 
-from rtbench.api import BadInputError, PromptFormat, RationaleSource, Template, content_key
+from rtbench.api import BadInputError, PromptFormat, RationaleSource, Template, content_key, fields_of
 
 ZERO_SHOT = PromptFormat(
     name="zero-shot",
@@ -111,22 +110,13 @@ def check_asking(options: AskingOptions, *, where: str) -> None:
     if options.prompt is not None:
         cure = "Its fields are {question} and {answer}; write {{ and }} for braces."
         try:
-            fields = _fields(options.prompt)
+            fields = fields_of(options.prompt)
         except ValueError as error:
             raise BadInputError(f"`prompt` is not a template: {error}", where=where, next_step=cure) from None
         if unknown := sorted(fields - {"question", "answer"}):
             raise BadInputError(f"`prompt` has the unknown field {{{unknown[0]}}}", where=where, next_step=cure)
         if "question" not in fields:
             raise BadInputError("`prompt` has no {question}", where=where, next_step=cure)
-
-
-def _fields(template: str) -> set[str]:
-    """Return the fields of a template.
-
-    Raises:
-        ValueError: its braces do not match.
-    """
-    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
 
 
 def format_of(options: AskingOptions) -> PromptFormat:
@@ -140,7 +130,7 @@ def format_of(options: AskingOptions) -> PromptFormat:
 
 def sees_answers(options: AskingOptions) -> bool:
     """Return whether the teacher's own prompt states the gold answer."""
-    return options.prompt is not None and "answer" in _fields(options.prompt)
+    return options.prompt is not None and "answer" in fields_of(options.prompt)
 
 
 def learns_from(options: AskingOptions) -> RationaleSource | None:

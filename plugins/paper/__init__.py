@@ -28,7 +28,10 @@ def rtbench_register_reporters(register: Register) -> None:
 @hookimpl
 def rtbench_register_claims(register: Register) -> None:
     register(
-        "paper", "rtbench_plugins.paper.claims.claims:paper_claims", summary="the claims of Fine-tune-CoT, C1 to C6"
+        "paper",
+        "rtbench_plugins.paper.claims.claims:paper_claims",
+        summary="the claims of Fine-tune-CoT, C1 to C6",
+        options={"default": True},
     )
 
 

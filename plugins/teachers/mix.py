@@ -14,8 +14,6 @@ from rtbench.api import (
     ModelSpec,
     Record,
     Register,
-    Resources,
-    Task,
     Teacher,
     TextModel,
     convert,
@@ -40,7 +38,7 @@ class MixTeacher(Teacher):
     """A teacher whose sources each write rationales for a part of the questions.
 
     Which questions a source gets is random but fixed. It is asked only these, and its completions are shared with other
-    cells that ask it. All sources state a degree's worth of completions for their questions.
+    cells that ask it. The core asks each member through its :meth:`owner`.
     """
 
     def __init__(self, name: str, options: MixOptions, services: ModelServices) -> None:
@@ -67,11 +65,8 @@ class MixTeacher(Teacher):
             raise BadInputError("two of its sources ask the same model", where=where, next_step="Add up their shares.")
         self._check_alike(where)
         self.recorded = all(teacher.recorded for teacher in self._sources)
-        self.paid = any(teacher.paid for teacher in self._sources)
-        self.leaves_out = any(teacher.leaves_out for teacher in self._sources)
         self.saw_answers = any(teacher.saw_answers for teacher in self._sources)
         self.learns_from = self._sources[0].learns_from
-        self.format = self._sources[0].format
 
     def _check_alike(self, where: str) -> None:
         """Raise BadInputError where students would learn from different parts of completions, or prices have two currencies."""
@@ -101,22 +96,6 @@ class MixTeacher(Teacher):
 
     def open(self, member: ModelSpec) -> TextModel:
         return self.owner(member).open(member)
-
-    def prepare(self, member: ModelSpec, task: Task, variant: str, services: ModelServices) -> str | None:
-        return self.owner(member).prepare(member, task, variant, services)
-
-    def answer_prefix(self, member: ModelSpec, dataset: str) -> str | None:
-        return self.owner(member).answer_prefix(member, dataset)
-
-    def recorded_content(self, member: ModelSpec, dataset: str) -> str:
-        return self.owner(member).recorded_content(member, dataset)
-
-    def check_ready(self) -> None:
-        for teacher in self._sources:
-            teacher.check_ready()
-
-    def resources(self) -> Resources:
-        return self._sources[0].resources()
 
 
 def _source(entry: dict[str, Any], services: ModelServices, *, where: str) -> tuple[Teacher, float]:

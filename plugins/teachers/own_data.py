@@ -8,8 +8,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from rtbench.api import Completion, ModelServices, Sample, Sampling, content_key, make_request
-from rtbench.recordings.importing import NOTE, ImportedFile, RecordingNote, fingerprint_of, recorded_partition
+from rtbench.api import ModelServices, Sample, completion_of, content_key
+from rtbench.recordings.importing import (
+    NOTE,
+    ImportedFile,
+    RecordingNote,
+    fingerprint_of,
+    recorded_partition,
+    recorded_request,
+)
 
 if TYPE_CHECKING:
     from rtbench.api import Task
@@ -34,9 +41,9 @@ def import_own_data(services: ModelServices, recording: str, task: Task, variant
     held = partition.keys()
     with partition.writer() as writer:
         for sample, text in found:
-            completion = _completion(fingerprint, dataset, sample, text)
-            if completion.key not in held:
-                writer.append(completion)
+            request = recorded_request(fingerprint, dataset, sample.index, 0)
+            if request.key not in held:
+                writer.append(completion_of(request, sample.answer, reasoning=text, finish_reason="stop"))
     digest = content_key("own data", sorted((sample.index, text, sample.answer) for sample, text in found))
     file = ImportedFile(file=f"the data of {task.info.name}", sha256=digest, matched=len(found), unmatched=0)
     partition.write_note(NOTE, RecordingNote(model=model, key=key, answer_prefix=None, files=(file,)))
@@ -48,17 +55,3 @@ def _rationale(recording: str, sample: Sample) -> str | None:
         return ""
     text = _CALCULATOR.sub("", sample.rationale or "").strip()
     return text or None
-
-
-def _completion(fingerprint: str, dataset: str, sample: Sample, rationale: str) -> Completion:
-    request = make_request(fingerprint, dataset, sample.index, 0, "", Sampling(max_new_tokens=0))
-    return Completion(
-        key=request.key,
-        task=dataset,
-        sample_index=sample.index,
-        completion_index=0,
-        prompt="",
-        text=sample.answer,
-        reasoning=rationale,
-        finish_reason="stop",
-    )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from rtbench.errors import BadInputError
 from rtbench.recordings.matching import match
 from rtbench.schema.base import Record
-from rtbench.schema.completions import Completion, Sampling
+from rtbench.schema.completions import Completion, Request, Sampling
 from rtbench.scoring.parting import part_thinking
 from rtbench.storage.files import file_digest
 from rtbench.storage.ledger import Partition, make_request
@@ -77,6 +77,11 @@ def fingerprint_of(model: str, key: str) -> str:
 def recorded_partition(services: ModelServices, fingerprint: str, dataset: str) -> Partition:
     """Return the ledger partition of a recording and data set."""
     return services.ledger.partition(fingerprint, dataset, PROMPT)
+
+
+def recorded_request(fingerprint: str, dataset: str, sample_index: int, completion_index: int) -> Request:
+    """Return the request that stands for a recorded completion: without a prompt and a limit."""
+    return make_request(fingerprint, dataset, sample_index, completion_index, "", Sampling(max_new_tokens=0))
 
 
 def read_note(partition: Partition) -> RecordingNote | None:
@@ -201,9 +206,7 @@ def _completions(recording: Recording, matched: Matched, dataset: str) -> list[C
         if dataset not in pair.datasets:
             continue
         entry = pair.entry
-        request = make_request(
-            fingerprint, dataset, pair.sample_index, pair.completion_index, "", Sampling(max_new_tokens=0)
-        )
+        request = recorded_request(fingerprint, dataset, pair.sample_index, pair.completion_index)
         out.append(
             Completion(
                 key=request.key,

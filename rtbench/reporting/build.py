@@ -163,8 +163,11 @@ def _twin_variant(by_task: Mapping[str, Sequence[CellRecord]]) -> str:
 def _result(planned: Sequence[CellRecord], store: Store, bootstrap: Bootstrap) -> CellResult:
     """Return the result of a row on one task, from the cells of its seeds that are scored."""
     names = tuple(cell.name for cell in planned)
-    cells = [cell for cell in planned if store.scored(cell)]
-    reason = _why_lacking([cell for cell in planned if cell not in cells], some=bool(cells))
+    cells: list[CellRecord] = []
+    lacking: list[CellRecord] = []
+    for cell in planned:
+        (cells if store.scored(cell) else lacking).append(cell)
+    reason = _why_lacking(lacking, some=bool(cells))
     if not cells:
         return CellResult(reason=reason, cells=names)
     results = [store.result(ScoreResult, cell.score) for cell in cells if cell.score]

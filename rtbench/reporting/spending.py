@@ -48,25 +48,21 @@ class SpendingReader:
         """
         if (price := run.prices.get(teacher)) is not None:
             return self.spent_on(keys, price)
+        if not run.source_prices:
+            return None
         by_source: dict[str, list[str]] = {}
         for key in keys:
             if (address := self._address(key)) is not None:
                 by_source.setdefault(address.fingerprint, []).append(key)
-        if not by_source.keys() & run.source_prices.keys():
+        priced = {source: run.source_prices[source] for source in by_source if source in run.source_prices}
+        if not priced:
             return None
-        known = [
-            self.spent_on(of_source, run.source_prices[source])
-            for source, of_source in by_source.items()
-            if source in run.source_prices
-        ]
-        free = Price(input=0.0, output=0.0, currency=known[0].currency)
-        unknown = [
-            msgspec.structs.replace(spent, uncounted=spent.completions)
-            for source, of_source in by_source.items()
-            if source not in run.source_prices
-            for spent in [self.spent_on(of_source, free)]
-        ]
-        return summed([*known, *unknown])
+        unknown = Price(input=0.0, output=0.0, currency=next(iter(priced.values())).currency)
+        parts = []
+        for source, of_source in by_source.items():
+            spent = self.spent_on(of_source, priced.get(source, unknown))
+            parts.append(spent if source in priced else msgspec.structs.replace(spent, uncounted=spent.completions))
+        return summed(parts)
 
     def by_teacher(self, run: RunRecord) -> dict[str, Spending]:
         """Return the cost of each priced teacher's completions: those for training and those of its own rows."""

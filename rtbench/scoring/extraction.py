@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 from typing import Any
 
 from rtbench.errors import BadInputError, RtbenchError
@@ -178,51 +178,27 @@ def summarise(extractor: str, version: int, scores: Sequence[Score], missing: in
 
     Where questions have several scores, each question counts as much as any other.
     """
-    questions = {score.sample_index for score in scores}
-    if len(questions) < len(scores):
-        return _summary_of_several(extractor, version, scores, missing)
-    n = len(scores)
-    correct = sum([score.correct for score in scores])
+    counts = Counter([score.sample_index for score in scores])
+    n, single = len(counts), len(counts) == len(scores)
 
-    def share(count: int) -> float:
-        return count / n if n else 0.0
+    def share(marks: Sequence[bool]) -> float:
+        if single:
+            return sum(marks) / n if n else 0.0
+        return sum(mark / counts[score.sample_index] for mark, score in zip(marks, scores, strict=True)) / n
 
+    correct = [score.correct for score in scores]
     return ScoreSummary(
         extractor=extractor,
         version=version,
         n=n,
-        correct=correct,
+        correct=sum(correct),
         accuracy=share(correct),
-        contains_answer=share(sum([score.contains_answer for score in scores])),
-        correct_format=share(sum([score.correct_format for score in scores])),
-        complete=share(sum([score.complete for score in scores])),
+        contains_answer=share([score.contains_answer for score in scores]),
+        correct_format=share([score.correct_format for score in scores]),
+        complete=share([score.complete for score in scores]),
         missing=missing,
         patterns=_patterns(scores),
-    )
-
-
-def _summary_of_several(extractor: str, version: int, scores: Sequence[Score], missing: int) -> ScoreSummary:
-    """Return the summary of several scores per question: means over questions of the means over their scores."""
-    questions: dict[int, list[Score]] = {}
-    for score in scores:
-        questions.setdefault(score.sample_index, []).append(score)
-
-    def share(fact: str) -> float:
-        means = [fmean(bool(getattr(one, fact)) for one in of_one) for of_one in questions.values()]
-        return fmean(means)
-
-    return ScoreSummary(
-        extractor=extractor,
-        version=version,
-        n=len(questions),
-        correct=sum(score.correct for score in scores),
-        accuracy=share("correct"),
-        contains_answer=share("contains_answer"),
-        correct_format=share("correct_format"),
-        complete=share("complete"),
-        missing=missing,
-        patterns=_patterns(scores),
-        completions=len(scores),
+        completions=None if single else len(scores),
     )
 
 

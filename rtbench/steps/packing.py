@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -144,14 +144,13 @@ class Unpacked:
     """Files of steps that the plan does not have."""
 
 
-def unpack(services: Services, plan: Plan, folder: Path, progress: Callable[[Step], None] = lambda _: None) -> Unpacked:
+def unpack(services: Services, plan: Plan, folder: Path) -> Unpacked:
     """Put packed steps of a plan into the store and the ledger, and do all steps that need no model and have their inputs.
 
     Args:
         services: ledger, store and plugins.
         plan: plan of the packed run.
         folder: folder of the files.
-        progress: called with each step that is put there or done.
 
     Raises:
         BadInputError: the folder has no packed steps, a file is damaged, or none of them is of this plan.
@@ -178,13 +177,11 @@ def unpack(services: Services, plan: Plan, folder: Path, progress: Callable[[Ste
             unpacked.waiting += path is not None
             continue
         elif path is not None:
-            progress(step)
             if not _put(services, step, path, unpacked):
                 continue
         elif _asks(step):
             continue
         else:
-            progress(step)
             run_step(services, step)
         finished.add(step.key)
     return unpacked

@@ -40,6 +40,15 @@ def _parsed(template: str) -> tuple[tuple[str, str | None], ...]:
     return tuple((literal, name) for literal, name, _, _ in _FORMATTER.parse(template))
 
 
+def fields_of(template: str) -> set[str]:
+    """Return the names of a template's fields.
+
+    Raises:
+        ValueError: its braces do not match.
+    """
+    return {name for _, name in _parsed(template) if name is not None}
+
+
 def demonstrations_text(prompt_format: PromptFormat, demonstrations: Sequence[Demonstration]) -> str:
     """Return the few-shot part of a prompt: question-answer pairs in the layout of Wei et al. (2022).
 

@@ -30,7 +30,7 @@ def test_the_interval_at_one_minus_p_ends_at_zero(share: float, patterns: int | 
 
 
 def test_p_values_have_the_level_that_they_state() -> None:
-    """Of differences without an effect, one in twenty has a p value below .05: 15 to 37 of 500 (99 %)."""
+    """Of differences without an effect, one in twenty has a p value below .05: 25 of 500, give or take chance."""
     generator, bootstrap = np.random.default_rng(7), Bootstrap()
     found = [
         bootstrap.resampled([generator.choice([-1.0, 0.0, 1.0], size=150, p=[0.2, 0.6, 0.2])], shared=False).p()
