@@ -90,7 +90,8 @@ def score_recording(
     # Completions are numbered consecutively: two records may share an index and differ in text or gold.
     completions = [_completion(i, entry, recording) for i, (entry, _) in enumerate(pairs)]
     samples = {i: msgspec.structs.replace(sample, index=i) for i, (_, sample) in enumerate(pairs)}
-    scores = _renumbered(scorer.score(completions, samples, prefix), pairs)
+    scores = scorer.score(completions, samples, prefix)
+    renumbered = _renumbered(scores, pairs)
     return FileScore(
         file=str(recording.path),
         task=task.info.name,
@@ -98,9 +99,10 @@ def score_recording(
         key=recording.key,
         gold="file" if has_answers else "data",
         answer_prefix=prefix,
+        # Before the indices of questions return: each record of a file counts, whatever question it answers.
         summary=summarise(extractor, scorer.version, scores, missing=0),
-        scores=scores,
-        questions=len({score.sample_index for score in scores}),
+        scores=renumbered,
+        questions=len({score.sample_index for score in renumbered}),
         variants=matched.datasets if matched else {},
         unmatched=unmatched,
         thinking=recording.thinking,

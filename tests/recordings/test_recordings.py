@@ -201,6 +201,20 @@ def test_file_without_golds_is_scored_against_the_data(tmp_path: Path, data_dir:
     assert len(scored.unmatched) == 1
 
 
+def test_records_of_one_question_all_count(tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path / "out.jsonl",
+        {"question": "How many?", "answer": "4", "text": "The answer is 4."},
+        {"question": "How many?", "answer": "4", "text": "The answer is 5."},
+        {"question": "How many?", "answer": "4", "text": "The answer is 4 pens."},
+        {"question": "How old?", "answer": "9", "text": "The answer is 9."},
+    )
+    scored = score_file(path, task_named("multiarith"), "flexible", DataFiles(None, Path("/nonexistent"), offline=True))
+    assert (scored.summary.correct, scored.summary.n, scored.questions) == (3, 4, 2)
+    assert scored.summary.accuracy == 0.75
+    assert [score.sample_index for score in scored.scores] == [0, 0, 0, 1]
+
+
 def test_result_does_not_depend_on_whether_the_data_are_local(tmp_path: Path, data_dir: Path) -> None:
     path, task = data_dir / "teacher" / "gpt-4__fs_cot__date_understanding.jsonl.gz", task_named("date_understanding")
     stripped = tmp_path / path.name.removesuffix(".gz")
