@@ -7,7 +7,7 @@ MultiArith, batches of 8, AdamW at 1e-4, in bfloat16 (autocast) and float32; the
 the writing of a checkpoint; useful tokens are those of prompts and labels, not padding, per second. Sampling: greedy answers of a student that was trained so before, at most 192 tokens,
 16 and 64 at once; useful tokens are those up to a text's end. The share of the peak is that of matrix products of 1,024 ×
 1,024 on all cores, which are measured in each process right before. The share of the forward pass is that of a bare pass
-of the model over one token of each row, with a cache of the usual width. llama.cpp (the package xllamacpp) samples from
+of the model over one token of each row, with a cache of the usual width to which nothing is copied. llama.cpp (the package xllamacpp) samples from
 the GGUF file itself, so rtbench samples from the untrained model there.
 """
 
@@ -296,6 +296,7 @@ def sample_by_llama_cpp(setup: Setup, size: int) -> list[str]:
 def bare_pass(setup: Setup, size: int) -> float:
     """Return the seconds of a forward pass over one token of ``size`` rows, with a cache as wide as a usual text."""
     import torch
+    from rtbench_plugins.hf.growing_cache import grow
 
     model = setup.base.model
     wide = torch.ones(
@@ -303,7 +304,7 @@ def bare_pass(setup: Setup, size: int) -> float:
     )
     taken = []
     with torch.inference_mode():
-        cache = model(input_ids=wide, use_cache=True, logits_to_keep=1).past_key_values
+        cache = grow(model(input_ids=wide, use_cache=True, logits_to_keep=1).past_key_values)
         for _ in range(12):
             began = time.perf_counter()
             model(input_ids=wide[:, :1], past_key_values=cache, use_cache=True)

@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, RequestCounts, in_percent
+    from rtbench.schema.matrix import CellSelector
     from rtbench.schema.money import Price, Spending, money_text
     from rtbench.schema.progress import Progress, no_progress, throttled
     from rtbench.schema.prompts import PromptFormat, Template
@@ -174,6 +175,7 @@ _NAMES = {
     "rtbench.schema.claims": "ClaimResult PartialComparison Reported Verdict",
     "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
+    "rtbench.schema.matrix": "CellSelector",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow RequestCounts in_percent",
     "rtbench.schema.money": "Price Spending money_text",
     "rtbench.schema.progress": "Progress no_progress throttled",
@@ -262,6 +264,7 @@ __all__ = [
     "CellRecord",
     "CellResult",
     "CellScores",
+    "CellSelector",
     "Claim",
     "ClaimResult",
     "ClaimSet",

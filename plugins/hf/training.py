@@ -158,7 +158,7 @@ class _Trainer:
         if self.recipe.selection == "val" and record.get("validation_loss", math.inf) < state.best_loss:
             state.best_epoch, state.best_loss = epoch, record["validation_loss"]
             self.best = self.processes.weights(self.base)
-        if self.recipe.selection == "best-test":
+        if self.recipe.by_answers:
             self._save(f"epoch-{epoch}")
 
     def _train(self, state: TrainState, epoch: int) -> float:

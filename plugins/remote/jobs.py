@@ -222,9 +222,9 @@ class ApiStudent(Student):
             StepFailedError: the job failed, was cancelled or no longer exists.
             EndpointError: the provider does not work.
         """
-        if job.recipe.selection == "best-test":
+        if job.recipe.by_answers:
             raise BadInputError(
-                "`selection: best-test` needs the weights of every epoch, which a provider does not keep",
+                f"`selection: {job.recipe.selection}` needs the weights of every epoch, which a provider does not keep",
                 where=self._where,
                 next_step="Use `last` or `val`.",
             )

@@ -112,7 +112,7 @@ class CsvReporter(Reporter):
 
 
 _ROW_FIELDS = [
-    "kind", "method", "student", "random_weights", "teacher", "completions", "degree", "temperature", "fraction", "sampling", "selection",
+    "kind", "method", "student", "random_weights", "teacher", "completions", "degree", "temperature", "tries", "fraction", "sampling", "selection",
     "extractor", "source", "variant", "split", "fold", "limit",
 ]  # fmt: skip
 _RESULT_COLUMNS: dict[str, Callable[[CellResult], object]] = {

@@ -35,6 +35,8 @@ def describe(row: LeaderboardRow, board: Leaderboard | None = None) -> list[str]
         teacher += " (recorded)"
     if row.temperature is not None:
         teacher += f" T={row.temperature:g}"
+    if row.tries is not None:
+        teacher += f" ≤{row.tries} tries"
     return [
         method,
         row.student or "–",

@@ -154,9 +154,11 @@ def _label(row: LeaderboardRow, name: str) -> str:
     parts = [row.method, row.teacher or "", (row.series if name == "size" else row.student) or ""]
     if row.temperature is not None:
         parts.append(f"T={row.temperature:g}")
+    if row.tries is not None:
+        parts.append(f"≤{row.tries} tries")
     if row.sampling is not None:
         parts.append(row.sampling)
-    if row.selection == "best-test":
+    if row.selection in {"best-test", "val-accuracy"}:
         parts.append(row.selection)
     if name != "degree" and row.degree is not None:
         parts.append(f"D={row.degree}")

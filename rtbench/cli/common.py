@@ -329,7 +329,9 @@ def matrix_options(command: Command) -> Command:
             help="Use only the first N questions of each fold, also in training.",
         ),
         click.option("--epochs", type=int, metavar="N", help="Training epochs, instead of the recipe's."),
-        click.option("--selection", metavar="HOW", help="How to select the epoch: last, val or best-test."),
+        click.option(
+            "--selection", metavar="HOW", help="How to select the epoch: last, val, val-accuracy or best-test."
+        ),
         click.option("--extractor", metavar="NAME", help="Extractor that the leaderboard shows."),
         click.option(
             "--source",

@@ -22,7 +22,7 @@ from rtbench.plugin.models import Teacher
 from rtbench.plugin.services import Services
 from rtbench.plugin.tasks import Task
 from rtbench.schema.base import Fold
-from rtbench.schema.matrix import GREEDY, Block, Matrix, MatrixFile, ModelEntry
+from rtbench.schema.matrix import GREEDY, Block, CellSelector, Matrix, MatrixFile, ModelEntry
 from rtbench.schema.steps import TaskSpec
 from rtbench.schema.training import Recipe
 from rtbench.storage.files import convert
@@ -125,7 +125,10 @@ def entries_of(
         name = fields.pop("name", None)
         if not isinstance(name, str):
             raise BadInputError("`name` is missing", where=place, next_step="Write `name: …`.")
-        own = {key: fields.pop(key) for key in ("tasks", "degrees") if key in fields}
+        keys = ("tasks", "degrees", "tries") if axis == "teachers" else ("tasks", "degrees")
+        own = {key: fields.pop(key) for key in keys if key in fields}
+        if "from" in fields and axis == "teachers":
+            fields = _trained_teacher(fields, place)
         if fields and "use" not in fields and name not in registry:
             raise BadInputError(
                 f"{name!r} is not registered, and `use` is missing (keys: {', '.join(fields)})",
@@ -146,6 +149,18 @@ def entries_of(
             f"duplicate names of {axis}: {', '.join(sorted(duplicates))}", where=where, next_step="Use different names."
         )
     return entries
+
+
+def _trained_teacher(fields: dict[str, Any], place: str) -> dict[str, Any]:
+    """Return the options of a teacher that is the student of another cell, written as ``from: {method: …}``."""
+    cell = fields["from"]
+    if len(fields) > 1 or not isinstance(cell, dict):
+        raise BadInputError(
+            "`from` selects a cell, and cannot be combined with other options",
+            where=place,
+            next_step="Write {name: …, from: {method: fine-tune-cot, student: …}}.",
+        )
+    return {"use": "trained", **cell}
 
 
 class _Resolver:
@@ -175,7 +190,7 @@ class _Resolver:
             ]
             for axis, entry in named:
                 other = entries.setdefault((axis, entry.name), entry)
-                if (other.use, other.options) != (entry.use, entry.options):
+                if (other.use, other.options, other.tries) != (entry.use, entry.options, entry.tries):
                     raise BadInputError(
                         f"two blocks use the name {entry.name!r} for different {axis}",
                         where=self.where,
@@ -236,7 +251,9 @@ class _Resolver:
     # ---- blocks
 
     def _block(self, block: Block) -> ResolvedBlock:
-        teachers = [self._teacher(entry) for entry in entries_of(self.services, block, "teachers", where=self.where)]
+        teachers = [
+            self._teacher(entry, block) for entry in entries_of(self.services, block, "teachers", where=self.where)
+        ]
         students = [
             ResolvedStudent(entry, self.services.student(entry.use, entry.name, entry.options))
             for entry in entries_of(self.services, block, "students", where=self.where)
@@ -282,9 +299,29 @@ class _Resolver:
                     methods.append(self.methods[entry.name])
         return methods
 
-    def _teacher(self, entry: ModelEntry) -> ResolvedTeacher:
+    def _teacher(self, entry: ModelEntry, block: Block) -> ResolvedTeacher:
+        most = max(entry.degrees or block.degrees or [1])
+        if entry.tries is not None and entry.tries < most:
+            raise BadInputError(
+                f"`tries: {entry.tries}` cannot give {most} right rationales (the degree)",
+                where=f"{self.where}, teacher {entry.name}",
+                next_step="Use more tries, or lower degrees.",
+            )
         teacher = self.services.teacher(entry.use, entry.name, entry.options)
-        return ResolvedTeacher(entry, teacher, measured=not teacher.saw_answers and not _is_pool(teacher))
+        for source in teacher.sources():
+            if source.cell is not None:
+                self._check_selector(source.cell, where=f"{self.where}, teacher {source.name}")
+        # A student that teaches has a row as a student.
+        measured = not teacher.saw_answers and not _is_pool(teacher) and teacher.cell is None
+        return ResolvedTeacher(entry, teacher, measured=measured)
+
+    def _check_selector(self, selector: CellSelector, *, where: str) -> None:
+        """Raise UnknownNameError where no block has a model or method that a teacher's cell is selected by."""
+        for axis in ("methods", "students", "teachers"):
+            name = getattr(selector, axis[:-1])
+            known = [_name_of(item) for block in self.matrix.blocks for item in getattr(block, axis) or []]
+            if name is not None and name not in known:
+                raise UnknownNameError.of(axis[:-1], name, dict.fromkeys(known), where=where)
 
     def _task(self, name: str, variant: str | None, places: list[DataPlace], seeds: tuple[int, ...]) -> ResolvedTask:
         task = self.services.task(name, where=self.where)
@@ -350,6 +387,10 @@ class _Resolver:
                     reason = data.missing or f"the {fold} fold of {name}'s split {split!r} is empty"
         spec = TaskSpec(name=name, variant=variant, split=split, fingerprint=fingerprint, dataset=dataset)
         return ResolvedData(spec, reason)
+
+
+def _name_of(item: str | dict[str, Any]) -> str:
+    return item if isinstance(item, str) else str(item.get("name"))
 
 
 def _is_pool(teacher: Teacher) -> bool:

@@ -9,10 +9,13 @@ from typing import Literal
 import msgspec
 
 from rtbench.errors import PluginError, UnavailableError
-from rtbench.planning.model_steps import ModelSteps, questions_for
+from rtbench.planning.completing import Draw, as_asked, questions_for
 from rtbench.planning.step_table import StepTable
+from rtbench.planning.students import StudentSteps, held_out_of
+from rtbench.planning.teachers import TeacherSteps, tries_of
 from rtbench.plugin.cells import Cell
 from rtbench.plugin.methods import AskedStep
+from rtbench.plugin.plans import PlannedCell
 from rtbench.schema.base import Fold
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, Resources, ScoreSpec, Step, TrainSpec
@@ -26,25 +29,35 @@ class CellBuilder:
 
     Args:
         table: receives the steps.
-        models: builds the steps that ask models; shared by all cells.
+        teachers: builds the steps that ask teachers; shared by all cells.
+        students: builds the steps that ask students; likewise.
     """
 
-    def __init__(self, table: StepTable, models: ModelSteps) -> None:
+    def __init__(self, table: StepTable, teachers: TeacherSteps, students: StudentSteps) -> None:
         self._table = table
-        self._models = models
+        self._teachers = teachers
+        self._students = students
         self._notes: dict[str, None] = {}
+        self._mentors: dict[str, PlannedCell] = {}
 
     @property
     def notes(self) -> tuple[str, ...]:
         """Return the reasons why members of the cell's teacher are left out."""
         return tuple(self._notes)
 
+    @property
+    def mentors(self) -> tuple[PlannedCell, ...]:
+        """Return the cells whose trained students are teachers of the cell."""
+        return tuple(self._mentors.values())
+
     def ask_teacher(
         self, cell: Cell, *, fold: Fold, n: int = 1, hint: str = "", unless_right: Sequence[AskedStep] = ()
     ) -> list[AskedStep]:
-        asked = self._models.ask_teacher(cell, fold=fold, n=n, hint=hint, unless_right=_as_asked(unless_right))
+        draw = Draw(questions_for(cell, fold), n, hint=hint, unless_right=as_asked(unless_right))
+        asked = self._teachers.ask(cell, draw)
         if asked.without:
             self._notes.update(dict.fromkeys(asked.without))
+        self._mentors.update({mentor.cell.name: mentor for mentor in asked.mentors})
         return list(asked.steps)
 
     def ask_student(
@@ -60,16 +73,16 @@ class CellBuilder:
         hint: str = "",
         unless_right: Sequence[AskedStep] = (),
     ) -> Step:
-        return self._models.ask_student(
+        n = (cell.sampling.n if fold is None else 1) if n is None else n
+        questions = questions_for(cell, fold or cell.fold)
+        return self._students.ask(
             cell,
             prompt_format,
+            Draw(questions, n, hint=hint, unless_right=as_asked(unless_right)),
             checkpoint=checkpoint,
             epoch=epoch,
-            n=n,
             temperature=temperature,
-            fold=fold,
-            hint=hint,
-            unless_right=_as_asked(unless_right),
+            tests=fold is None,
         )
 
     def curate(
@@ -81,8 +94,10 @@ class CellBuilder:
         own: bool = False,
         also: Sequence[str] = (),
     ) -> Step:
-        asked = _as_asked(asked)
+        asked = as_asked(asked)
         degree = (degree or cell.degree or 1) if asked else 0
+        if degree and not own and (tries := tries_of(cell)):  # all of them, right or wrong
+            degree += max(0, tries - (cell.degree or 1))
         learns_from = cell.models.teacher.learns_from if asked and cell.models.teacher and not own else None
         inputs = tuple([(step.key, prefix) for step, prefix in asked])
         stated = msgspec.json.encode((cell.curators, also))
@@ -144,11 +159,12 @@ class CellBuilder:
         student = cell.required_student()
         spec = TrainSpec(
             task=cell.task,
-            model=self._models.base(student, cell),
+            model=self._students.base(student, cell),
             family=student.family,
             format=prompt_format,
             recipe=_training_recipe(cell.recipe),
             seed=cell.seed,
+            held_out=held_out_of(cell) if cell.recipe.selection == "val-accuracy" else None,
         )
         inputs = [Input(role="examples", kind="curate", key=examples.key)]
         title = f"train {cell.training}" + (f", {note}" if note else "")
@@ -193,11 +209,6 @@ class CellBuilder:
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step in completions]
         return self._table.add(spec, inputs, f"score {cell.name}", Resources())
-
-
-def _as_asked(given: Sequence[AskedStep]) -> list[AskedStep]:
-    """Return asked steps, which methods may also pass as pairs ``(step, prefix)``."""
-    return [AskedStep(*one) for one in given] if given else []
 
 
 @functools.lru_cache(maxsize=64)

@@ -39,7 +39,6 @@ def checkpoint_disk(services: Services, plan: Plan) -> CheckpointDisk | None:
             unknown[model.name] = None
             continue
         recipe = step.spec.recipe
-        best = recipe.selection == "best-test"
         kept += size
-        compared += size * (recipe.epochs + 1 if best else 1)
+        compared += size * (recipe.epochs + 1 if recipe.by_answers else 1)
     return CheckpointDisk(kept, compared, tuple(unknown)) if kept or unknown else None

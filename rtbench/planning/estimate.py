@@ -104,13 +104,16 @@ class _SharedCounts:
             self.costs[address] = (fmean(costs), stdev(costs) / sqrt(len(costs))) if enough else None
         return self.costs[address]
 
-    def new(self, at: _Draws, samples: Sequence[int], n: int) -> int:
-        """Return how many of ``n`` completions per sample no earlier step requests, and mark them as requested."""
+    def new(self, at: _Draws, samples: Sequence[int], n: int, start: int = 0) -> int:
+        """Return how many of ``n`` completions per sample, from the index ``start`` on, no earlier step requests.
+
+        They are marked as requested.
+        """
         asked = self.asked.setdefault(at, {})
         found = 0
         for sample in samples:
-            found += max(0, n - asked.get(sample, 0))
-            asked[sample] = max(n, asked.get(sample, 0))
+            found += max(0, start + n - max(start, asked.get(sample, 0)))
+            asked[sample] = max(start + n, asked.get(sample, 0))
         return found
 
 
@@ -177,7 +180,7 @@ def _count(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _S
     unwritten = RATIONALE_TOKENS * CHARACTERS_PER_TOKEN if first is not step else 0
     partition = partition_at(services.ledger, address)
     if not partition.exists() or not _questions_known(services, first):  # no such request yet, or unknown questions
-        new = counted.new(at, samples, spec.n)
+        new = counted.new(at, samples, spec.n, first.spec.start)
         return total, new, round((mean + unwritten) * new)
     asked = counted.asked.get(at, {})
     rest = [r for r in requests_of(services, first) if r.completion_index >= asked.get(r.sample_index, 0)]
@@ -189,7 +192,7 @@ def _count(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _S
         unknown = 0
     held = partition.keys()
     missing = [r for r in rest if r.key not in held]
-    counted.new(at, samples, spec.n)
+    counted.new(at, samples, spec.n, first.spec.start)
     return total, len(missing) + unknown, sum(len(r.prompt) for r in missing) + round((mean + unwritten) * unknown)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 from collections.abc import Iterator
 
@@ -12,8 +13,11 @@ from rtbench.errors import MissingDataError, StepFailedError, UnavailableError
 from rtbench.matrix.expand import expand
 from rtbench.matrix.resolved import ResolvedMatrix
 from rtbench.planning.builder import CellBuilder
-from rtbench.planning.model_steps import ModelSteps
+from rtbench.planning.completing import CompleteSteps
 from rtbench.planning.step_table import StepTable
+from rtbench.planning.students import StudentSteps
+from rtbench.planning.teachers import TeacherSteps
+from rtbench.planning.trained import TrainedCells
 from rtbench.plugin.cells import Cell
 from rtbench.plugin.methods import Method
 from rtbench.plugin.plans import Plan, PlannedCell, needed
@@ -28,17 +32,19 @@ def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
         BadInputError: see :func:`rtbench.matrix.expand.expand`.
     """
     table = StepTable(services)
-    models = ModelSteps(table)
     with _garbage_collection_paused():
-        planned = [
-            _planned(CellBuilder(table, models), matrix.methods[cell.method], cell, reason)
-            for cell, reason in expand(matrix)
-        ]
-    steps = needed(table.steps, [p.score.key for p in planned if p.score is not None])
-    cached = services.store.finished((step.kind, key) for key, step in steps.items())
-    plan = Plan(matrix.name, matrix.file.description, planned, steps, cached)
+        cells = list(expand(matrix))
+        trained = TrainedCells(
+            cells, lambda cell, reason: _planned(builder(), matrix.methods[cell.method], cell, reason)
+        )
+        steps = CompleteSteps(table)
+        builder = functools.partial(CellBuilder, table, TeacherSteps(steps, trained.teaching), StudentSteps(steps))
+        planned = [trained.planned(cell, reason) for cell, reason in cells]
+    wanted = needed(table.steps, [p.score.key for p in planned if p.score is not None])
+    cached = services.store.finished((step.kind, key) for key, step in wanted.items())
+    plan = Plan(matrix.name, matrix.file.description, planned, wanted, cached)
     for key in lacking_epochs(plan, services.store):
-        steps[key] = msgspec.structs.replace(steps[key], again=True)
+        wanted[key] = msgspec.structs.replace(wanted[key], again=True)
         cached.discard(key)
     return plan
 
@@ -50,7 +56,7 @@ def _planned(builder: CellBuilder, method: Method, cell: Cell, reason: str | Non
         score = method.steps(cell, builder)
     except (UnavailableError, MissingDataError, StepFailedError) as error:
         return PlannedCell(cell, None, str(error))
-    return PlannedCell(cell, score, notes=builder.notes)
+    return PlannedCell(cell, score, notes=builder.notes, mentors=builder.mentors)
 
 
 @contextlib.contextmanager

@@ -115,6 +115,8 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
     score = planned.score
     dependencies = _dependencies(plan, score)
     trains = [step for step in dependencies if step.kind == "train"]
+    taught = {step.key for mentor in planned.mentors for step in _dependencies(plan, mentor.score)}
+    own = [step for step in trains if step.key not in taught]
     completions = tuple(i.key for i in score.inputs) if score else ()
     asked_student = tuple(step.key for step in dependencies if asks_model(step) and step.spec.model.role == "student")
     reason = planned.reason
@@ -142,7 +144,8 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         recipe=cell.recipe if cell.trains else None,
         temperature=cell.temperature,
         sampling=cell.sampling if cell.sampling != GREEDY else None,
-        recorded=bool(cell.models.teacher and cell.models.teacher.recorded),
+        recorded=_recorded(planned),
+        tries=cell.teacher.tries if cell.teacher and cell.trains else None,
         source=cell.source,
         fold=cell.fold,
         series=cell.models.student.series if cell.models.student else None,
@@ -150,12 +153,24 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         score=score.key if score else None,
         completions=completions,
         asked=tuple(step.key for step in dependencies if asks_model(step) and _asks_teacher(step.spec)),
-        examples=_examples(plan, trains),
-        checkpoint=trains[0].key if trains else None,
+        selected_by=_selected_by(plan, completions),
+        examples=_examples(plan, own),
+        checkpoint=own[0].key if own else None,
         trainings=tuple(step.key for step in trains) if len(trains) > 1 else (),
         asked_student=asked_student if set(asked_student) != set(completions) else (),
         reason=reason,
     )
+
+
+def _selected_by(plan: Plan, completions: Sequence[str]) -> str | None:
+    """Return the key of the score step that selects the epoch that is tested."""
+    return next((i.key for key in completions for i in plan.steps[key].inputs_as("selection")), None)
+
+
+def _recorded(planned: PlannedCell) -> bool:
+    """Return whether the teacher is a recording, or a student that was taught by one."""
+    teacher = planned.cell.models.teacher
+    return bool(teacher and teacher.recorded) or any(_recorded(mentor) for mentor in planned.mentors)
 
 
 def _examples(plan: Plan, trains: Sequence[Step]) -> str | None:

@@ -14,6 +14,7 @@ from rtbench.plugin.run_services import RunServices
 from rtbench.plugin.tasks import Task
 from rtbench.schema.base import Family, RefusalKind
 from rtbench.schema.completions import Completion, ModelSpec, Request
+from rtbench.schema.matrix import CellSelector
 from rtbench.schema.money import Price
 from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.prompts import PromptFormat
@@ -78,6 +79,9 @@ class Teacher(ABC):
     learns_from: RationaleSource | None = None
     """Part of its completions that students learn from. None: the rationale that is kept apart from the answer, else
     the text up to the answer."""
+    cell: CellSelector | None = None
+    """Cell of the same matrix whose trained student writes the rationales. None: the teacher has a model of its own.
+    Otherwise its members are never opened; they stand for the student in a mix."""
     saw_answers: bool = False
     """True where it knew the gold answers, so that its own accuracy means nothing and is not measured."""
 
@@ -147,8 +151,8 @@ class TrainJob:
     recipe: Recipe
     seed: int
     workdir: Path
-    """Private directory. The selected checkpoint goes to ``workdir/checkpoint``; under ``best-test``, epoch n also goes
-    to ``workdir/epoch-n`` (1-based)."""
+    """Private directory. The selected checkpoint goes to ``workdir/checkpoint``; where answers select the epoch
+    (:attr:`Recipe.by_answers`), epoch n also goes to ``workdir/epoch-n`` (1-based)."""
     corpus: Sequence[str]
     """Texts of the training fold, for students that train their own tokenizer."""
     progress: Progress = no_progress

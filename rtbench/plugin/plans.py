@@ -18,6 +18,8 @@ class PlannedCell:
     reason: str | None = None
     notes: tuple[str, ...] = ()
     """Members of a pooled teacher that are left out because they have nothing for the task."""
+    mentors: tuple[PlannedCell, ...] = ()
+    """Cells whose trained students are its teachers."""
 
 
 @dataclass

@@ -59,6 +59,7 @@ def build_leaderboard(
             cell.limit,
             cell.temperature,
             cell.sampling,
+            cell.tries,
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
@@ -148,6 +149,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], results: dict[str, CellRes
         fold=first.fold,
         limit=first.limit,
         temperature=first.temperature,
+        tries=first.tries,
         sampling=str(first.sampling) if first.sampling else None,
         results=results,
     )

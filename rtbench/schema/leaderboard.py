@@ -119,6 +119,8 @@ class LeaderboardRow(Record, frozen=True, omit_defaults=True):
     sampling: str | None = None
     """How the student's answers were drawn, in words; None: greedily, one per question."""
     temperature: float | None = None
+    tries: int | None = None
+    """How often the teacher was asked a question at most, until as many rationales as the degree were right."""
     cited: str | None = None
     """Table and kind of source of a reported row."""
     results: dict[str, CellResult] = {}

@@ -41,6 +41,20 @@ class AnswerSampling(Record, frozen=True, omit_defaults=True):
 GREEDY = AnswerSampling()
 
 
+class CellSelector(Record, frozen=True, omit_defaults=True):
+    """Names the training of another cell of the same matrix, on the same task, split and questions."""
+
+    method: str
+    student: str | None = None
+    """None: the student of the cell that is taught."""
+    teacher: str | None = None
+    """None, also for degree and fraction: the matrix has only one."""
+    degree: Degree | None = None
+    fraction: Fraction | None = None
+    seed: Seed | None = None
+    """None: the seed of the cell that is taught."""
+
+
 class ModelEntry(Record, frozen=True, omit_defaults=True):
     """A teacher or student in a matrix."""
 
@@ -52,6 +66,9 @@ class ModelEntry(Record, frozen=True, omit_defaults=True):
     """Tasks that it is used for; None: all tasks of the matrix."""
     degrees: tuple[Degree, ...] | None = None
     """Degrees that replace the matrix's; None: the matrix's degrees."""
+    tries: Positive | None = None
+    """Of a teacher: each training question is asked until as many rationales as the degree are right, at most so often.
+    None: as often as the degree, whatever is right."""
 
 
 class Block(Record, frozen=True, omit_defaults=True):

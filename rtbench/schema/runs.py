@@ -33,6 +33,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     """The teacher's sampling temperature, where the matrix sets it."""
     recorded: bool
     """True where the teacher's completions are recordings."""
+    tries: int | None = None
+    """How often the teacher is asked a question at most, until as many rationales as the degree are right."""
     sampling: AnswerSampling | None = None
     """How the student's answers were drawn; None: greedily, one per question."""
     source: Source = "upstream"
@@ -50,6 +52,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     """Key of the ``curate`` step whose examples the student is trained on."""
     checkpoint: str | None = None
     """Key of the ``train`` step whose student is tested."""
+    selected_by: str | None = None
+    """Key of the ``score`` step that selects its epoch, where that is by answers to held-out training questions."""
     trainings: tuple[str, ...] = ()
     """Keys of all ``train`` steps, where there are several."""
     asked_student: tuple[str, ...] = ()

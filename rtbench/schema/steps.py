@@ -33,18 +33,20 @@ class Input(Record, frozen=True):
     """A step that another step depends on, and its role there."""
 
     role: str
-    """``checkpoint``, ``reasoning``, ``answered``, ``completions`` or ``examples``."""
+    """``checkpoint``, ``selection``, ``reasoning``, ``answered``, ``completions`` or ``examples``."""
     kind: StepKind
     key: str
 
 
 class UnlessRight(Record, frozen=True, omit_defaults=True):
-    """Leaves out questions that one of the step's ``answered`` inputs answers correctly."""
+    """Leaves out questions that the step's ``answered`` inputs answer correctly."""
 
     extractor: str
     extractor_key: str
     answer_prefixes: list[str | None]
     """Answer prefix of each ``answered`` input."""
+    right: int = 1
+    """Number of right answers with which a question is left out."""
 
 
 class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_defaults=True):
@@ -70,6 +72,8 @@ class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_d
     hint: str = ""
     """Text added after the question, with the gold ``{answer}``: the model then explains a known answer."""
     unless_right: UnlessRight | None = None
+    start: int = 0
+    """Index of the first of the ``n`` completions of a question."""
 
 
 class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defaults=True):
@@ -109,6 +113,8 @@ class TrainSpec(Record, frozen=True, tag="train", tag_field="type", omit_default
     format: PromptFormat
     recipe: Recipe
     seed: int
+    held_out: Questions | None = None
+    """Questions whose examples are left out, because their answers select the epoch."""
 
 
 class ScoreSpec(Record, frozen=True, tag="score", tag_field="type", omit_defaults=True):

@@ -42,6 +42,13 @@ class Split(Record, frozen=True):
         return indices
 
 
+class HeldOut(Record, frozen=True):
+    """Questions that are held out of a training: a fraction, drawn at random by a seed."""
+
+    seed: int
+    fraction: float
+
+
 class Questions(Record, frozen=True, omit_defaults=True):
     """A selection of a fold's questions."""
 
@@ -53,6 +60,8 @@ class Questions(Record, frozen=True, omit_defaults=True):
     part: tuple[float, float] | None = None
     """Only the questions whose places in a fixed random order lie between these fractions; None: all. Parts that begin where
     others end have no question in common."""
+    held_out: HeldOut | None = None
+    """Only the questions that are held out; None: all."""
 
 
 RationaleSource = Literal["text", "thoughts", "both"]

@@ -81,7 +81,7 @@ class TrainReport(Record, frozen=True):
     """Messages for the user."""
 
 
-Selection = Literal["last", "val", "best-test"]
+Selection = Literal["last", "val", "val-accuracy", "best-test"]
 """How to select the epoch whose weights are used."""
 
 
@@ -104,22 +104,32 @@ class Recipe(Record, frozen=True, omit_defaults=True):
     max_new_tokens: NotNegative = keyed_default(1024)
     """Maximum generated tokens at test time; 0 in the spec of a training, which it does not affect."""
     selection: Selection = keyed_default("val")
-    """``last``: the last epoch; ``val``: the epoch with the lowest loss on held-out training questions; ``best-test``:
-    the epoch with the best *test* accuracy, which makes the accuracy too high."""
+    """``last``: the last epoch; ``val``: the epoch with the lowest loss on held-out training questions; ``val-accuracy``:
+    the epoch that answers most of them correctly; ``best-test``: the epoch with the best *test* accuracy, which makes the
+    accuracy too high."""
     validation_fraction: Annotated[float, Meta(ge=0, lt=1)] = keyed_default(0.1)
-    """Fraction of the training questions held out under ``val``."""
+    """Fraction of the training questions held out under ``val`` and ``val-accuracy``."""
     patience: Positive | None = None
     """Under ``val``: number of epochs without a lower loss on the held-out questions after which the training stops.
     None: run all epochs."""
 
     def __post_init__(self) -> None:
-        if self.steps is not None and self.selection == "best-test":
-            raise ValueError("`steps` cannot be used with `selection: best-test`, which compares epochs: use `epochs`")
+        if self.steps is not None and self.by_answers:
+            raise ValueError(
+                f"`steps` cannot be used with `selection: {self.selection}`, which compares epochs: use `epochs`"
+            )
+        if self.selection == "val-accuracy" and self.validation_fraction == 0:
+            raise ValueError("`selection: val-accuracy` needs held-out questions: use a `validation_fraction` above 0")
         if self.patience is not None and self.selection != "val":
             raise ValueError(
                 f"`patience` needs held-out questions, and `selection: {self.selection}` holds none out: "
                 "use `selection: val`, or leave `patience` out"
             )
+
+    @property
+    def by_answers(self) -> bool:
+        """Return whether each epoch's weights are saved, because answers select one of them."""
+        return self.selection in {"best-test", "val-accuracy"}
 
 
 class Candidate(Record, frozen=True):

@@ -11,7 +11,7 @@ from rtbench.errors import StepFailedError
 from rtbench.plugin.models import Teacher
 from rtbench.schema.base import REFUSALS, RefusalKind
 from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Request
-from rtbench.schema.results import CompleteResult
+from rtbench.schema.results import CompleteResult, ScoreResult
 from rtbench.schema.steps import CompleteSpec, Step, UnlessRight
 from rtbench.schema.tasks import Sample
 from rtbench.steps.context import StepContext
@@ -35,6 +35,8 @@ def address_of(step: Step[CompleteSpec]) -> LedgerAddress:
         fingerprint = f"trained-{step.inputs_as('checkpoint')[0].key}"
         if spec.epoch is not None:
             fingerprint += f"-epoch-{spec.epoch}"
+        for chosen in step.inputs_as("selection"):
+            fingerprint += f"-by-{chosen.key}"
     prompt = spec.format.name if spec.stage == "input" else f"{spec.format.name}.answer"
     return LedgerAddress(fingerprint=fingerprint, dataset=spec.task.dataset, prompt=prompt)
 
@@ -69,7 +71,8 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
             )
         )
         out.extend(
-            make_request(fingerprint, spec.task.dataset, sample.index, i, prompt, spec.sampling) for i in range(spec.n)
+            make_request(fingerprint, spec.task.dataset, sample.index, i, prompt, spec.sampling)
+            for i in range(spec.start, spec.start + spec.n)
         )
     return out
 
@@ -77,14 +80,14 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
 def _answered_right(
     services: Services, step: Step[CompleteSpec], unless_right: UnlessRight, samples: Sequence[Sample]
 ) -> set[int]:
-    """Return the indices of the samples that an ``answered`` input has answered correctly."""
+    """Return the indices of the samples that the ``answered`` inputs have answered correctly often enough."""
     by_index = {sample.index: sample for sample in samples}
     extractor = services.task(step.spec.task.name).extractor(unless_right.extractor)
-    right: set[int] = set()
+    right: Counter[int] = Counter()
     for source, prefix in zip(step.inputs_as("answered"), unless_right.answer_prefixes, strict=True):
         mine = [c for c in completions_of(services, source.key) if c.sample_index in by_index]
-        right |= {score.sample_index for score in extractor.score(mine, by_index, prefix) if score.correct}
-    return right
+        right.update([score.sample_index for score in extractor.score(mine, by_index, prefix) if score.correct])
+    return {index for index, count in right.items() if count >= unless_right.right}
 
 
 def answer_requests(step: Step[CompleteSpec], rationales: Iterable[Completion]) -> list[Request]:
@@ -231,11 +234,21 @@ def open_model(services: Services, step: Step[CompleteSpec]) -> TextModel:
         return source.open(spec.model)
     checkpoint: Path | None = None
     if spec.trained:
-        checkpoint = weights_of(services.store, step.inputs_as("checkpoint")[0].key, spec.epoch)
+        checkpoint = weights_of(services.store, step.inputs_as("checkpoint")[0].key, epoch_of(services.store, step))
     corpus: list[str] = []
     if source.needs_corpus and checkpoint is None:
         corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
     return source.load(checkpoint, corpus, address_of(step).fingerprint)
+
+
+def epoch_of(store: Store, step: Step[CompleteSpec]) -> int | None:
+    """Return the epoch whose weights a step asks: the stated one, or the one that its ``selection`` input selects.
+
+    None where the training selects it, or the selection is not finished.
+    """
+    for i in step.inputs_as("selection"):
+        return store.result(ScoreResult, i.key).epoch if store.has("score", i.key) else None
+    return step.spec.epoch
 
 
 def weights_of(store: Store, key: str, epoch: int | None) -> Path:

@@ -1,6 +1,7 @@
 """Removal of the weights of epochs that lost, once every cell that compares them is scored.
 
-Under ``best-test`` a training saves its weights after each epoch: twenty times the size of the model, for each cell.
+Under ``best-test`` and ``val-accuracy`` a training saves its weights after each epoch: twenty times the size of the model,
+for each cell.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass, field
 from rtbench.plugin.plans import Plan
 from rtbench.schema.results import ScoreResult
 from rtbench.schema.steps import CompleteSpec, ScoreSpec, Step
-from rtbench.steps.complete import weights_of
+from rtbench.steps.complete import epoch_of, weights_of
 from rtbench.storage.store import Store
 
 
@@ -31,7 +32,9 @@ class EpochCleaner:
         """Key of the training whose epochs a score step compares."""
         for step in plan.steps.values():
             if isinstance(step.spec, CompleteSpec) and step.spec.trained:
-                self._compared.setdefault(training_of(step), _ComparedEpochs()).asked.add(step.spec.epoch)
+                asked = self._compared.setdefault(training_of(step), _ComparedEpochs()).asked
+                if not step.inputs_as("selection"):  # else it asks one of the others
+                    asked.add(step.spec.epoch)
             elif isinstance(step.spec, ScoreSpec) and step.spec.aggregate == "best-epoch":
                 training = training_of(plan.steps[step.inputs_as("completions")[0].key])
                 self._training[step.key] = training
@@ -76,7 +79,9 @@ def lacking_epochs(plan: Plan, store: Store) -> set[str]:
     for step in plan.todo:
         if isinstance(step.spec, CompleteSpec) and step.spec.trained and (key := training_of(step)) in plan.cached:
             folder = store.path("train", key)
-            if weights_of(store, key, step.spec.epoch).is_dir():
+            if step.inputs_as("selection") and epoch_of(store, step) is None:
+                continue  # other steps ask every epoch before
+            if weights_of(store, key, epoch_of(store, step)).is_dir():
                 continue
             timing = store.timing("train", key)
             saved = (folder / "checkpoint").is_dir() or any(folder.glob("epoch-*"))  # a remote student saves no weights

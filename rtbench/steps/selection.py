@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import random
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rtbench.schema.steps import CompleteSpec, CurateSpec, ScoreSpec
-from rtbench.schema.tasks import Questions, Sample, TaskData
+from rtbench.schema.tasks import HeldOut, Questions, Sample, TaskData
 from rtbench.storage.keys import derived_seed
 
 if TYPE_CHECKING:
@@ -28,7 +29,17 @@ def questions_of(data: TaskData, split: str, questions: Questions) -> Sequence[S
         samples = [samples[i] for i in kept]
     if questions.limit is not None:
         samples = samples[: questions.limit]
+    if questions.held_out is not None:
+        kept_out = held_out_of([sample.index for sample in samples], questions.held_out)
+        samples = [sample for sample in samples if sample.index in kept_out]
     return samples if questions.part is None else _part(samples, *questions.part)
+
+
+def held_out_of(questions: Collection[int], held_out: HeldOut) -> set[int]:
+    """Return the indices of the questions that are held out: at least one of them, and never all."""
+    count = min(len(questions) - 1, max(1, round(len(questions) * held_out.fraction)))
+    ranked = sorted(questions, key=lambda index: random.Random(f"{held_out.seed}/{index}").random())  # noqa: S311
+    return set(ranked[:count])
 
 
 def _part(samples: Sequence[Sample], first: float, last: float) -> Sequence[Sample]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from rtbench.errors import StepFailedError
+from rtbench.errors import PluginError, StepFailedError
 from rtbench.plugin.models import TrainJob
 from rtbench.schema.steps import TrainSpec
+from rtbench.schema.tasks import HeldOut, Questions
 from rtbench.schema.training import CurationYield, Example, TrainReport
 from rtbench.steps.context import StepContext
 from rtbench.steps.curate import examples_of
 from rtbench.steps.prompts import training_row
-from rtbench.steps.selection import corpus_of
+from rtbench.steps.selection import corpus_of, held_out_of, questions_of
+
+if TYPE_CHECKING:
+    from rtbench.plugin.services import Services
 
 
 def train(context: StepContext[TrainSpec]) -> TrainReport:
@@ -36,6 +40,8 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
         )
     student = services.student(spec.model.plugin, spec.model.name, spec.model.options)
     templates = [one.template(spec.family) for one in (spec.format, spec.format.along) if one is not None]
+    if spec.held_out is not None:
+        examples = _without_held_out(services, spec, spec.held_out, examples, step.title)
     training, validation = hold_out(examples, spec)
     corpus: list[str] = []
     if student.needs_corpus:
@@ -52,8 +58,34 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
             title=step.title,
         )
     )
+    if spec.recipe.by_answers and not (context.folder / f"epoch-{report.epochs}").is_dir():
+        raise PluginError(
+            f"it does not save the weights of each epoch, which `selection: {spec.recipe.selection}` needs",
+            where=f"student {spec.model.name}",
+            next_step="Use `selection: last` or `val`.",
+        )
     # The duration is in timing.json, so that the result does not depend on it.
     return msgspec.structs.replace(report, seconds=0.0)
+
+
+def _without_held_out(
+    services: Services, spec: TrainSpec, held_out: Questions, examples: Sequence[Example], where: str
+) -> list[Example]:
+    """Return the examples of the questions that are not held out.
+
+    Raises:
+        StepFailedError: none are left.
+    """
+    data = services.task_data(spec.task.name, spec.task.variant)
+    questions = {sample.index for sample in questions_of(data, spec.task.split, held_out)}
+    left = [example for example in examples if example.sample_index not in questions]
+    if not left:
+        raise StepFailedError(
+            f"all {len(examples)} training examples are of the {len(questions)} questions that are held out",
+            where=where,
+            next_step="Use more training questions, or a lower `validation_fraction`.",
+        )
+    return left
 
 
 def hold_out(examples: Sequence[Example], spec: TrainSpec) -> tuple[list[Example], list[Example]]:
@@ -65,9 +97,7 @@ def hold_out(examples: Sequence[Example], spec: TrainSpec) -> tuple[list[Example
     if spec.recipe.selection != "val" or spec.recipe.validation_fraction == 0:
         return list(examples), []
     questions = sorted({example.sample_index for example in examples})
-    count = min(len(questions) - 1, max(1, round(len(questions) * spec.recipe.validation_fraction)))
-    ranked = sorted(questions, key=lambda index: random.Random(f"{spec.seed}/{index}").random())  # noqa: S311
-    held_out = set(ranked[:count])
+    held_out = held_out_of(questions, HeldOut(seed=spec.seed, fraction=spec.recipe.validation_fraction))
     return (
         [example for example in examples if example.sample_index not in held_out],
         [example for example in examples if example.sample_index in held_out],

@@ -1,0 +1,87 @@
+"""Find the cells whose trained students teach other cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rtbench.errors import BadInputError, UnavailableError, listed
+from rtbench.plugin.cells import Cell
+from rtbench.plugin.plans import PlannedCell
+from rtbench.schema.matrix import CellSelector
+
+
+class TrainedCells:
+    """Plans cells, each once, and finds the cell that a teacher is trained by.
+
+    Args:
+        cells: all cells of the matrix, with the reasons why they cannot run.
+        plan: plans a cell.
+    """
+
+    def __init__(
+        self, cells: Sequence[tuple[Cell, str | None]], plan: Callable[[Cell, str | None], PlannedCell]
+    ) -> None:
+        self._cells = cells
+        self._plan = plan
+        self._planned: dict[str, PlannedCell] = {}
+        self._open: list[str] = []
+        """Cells that are being planned, each taught by the next."""
+        self._trained: dict[object, list[tuple[Cell, str | None]]] | None = None
+
+    def planned(self, cell: Cell, reason: str | None) -> PlannedCell:
+        """Return a planned cell."""
+        known = self._planned.get(cell.name)
+        if known is None:
+            self._open.append(cell.name)
+            known = self._planned[cell.name] = self._plan(cell, reason)
+            self._open.pop()
+        return known
+
+    def teaching(self, cell: Cell, selector: CellSelector) -> PlannedCell:
+        """Return the cell whose student teaches another cell.
+
+        Raises:
+            UnavailableError: no cell is selected, or it cannot run.
+            BadInputError: several trainings are selected, or the cell would be taught by its own student.
+        """
+        found = {one.training: (one, reason) for one, reason in self._candidates(cell, selector)}
+        teacher = cell.teacher.name if cell.teacher else "?"
+        if not found:
+            raise UnavailableError(f"no cell of the matrix is selected by teacher {teacher} for this cell")
+        if len(found) > 1:
+            raise BadInputError(
+                f"it selects several trainings: {listed(list(found), 4)}",
+                where=f"teacher {teacher}",
+                next_step="State more of `student`, `teacher`, `degree` and `fraction` in `from`.",
+            )
+        ((mentor, reason),) = found.values()
+        if mentor.name in self._open:
+            raise BadInputError(
+                f"{mentor.training} would be taught by its own student",
+                where=f"teacher {teacher}",
+                next_step="Select a cell that has another teacher.",
+            )
+        planned = self.planned(mentor, reason)
+        if planned.score is None:
+            raise UnavailableError(
+                f"its teacher is the student of {mentor.training}, which cannot run: {planned.reason}"
+            )
+        return planned
+
+    def _candidates(self, cell: Cell, selector: CellSelector) -> list[tuple[Cell, str | None]]:
+        if self._trained is None:
+            self._trained = {}
+            for one, reason in self._cells:
+                if one.trains:
+                    self._trained.setdefault((one.method, one.task, one.seed), []).append((one, reason))
+        seed = cell.seed if selector.seed is None else selector.seed
+        student = selector.student or (cell.student.name if cell.student else None)
+        return [
+            (one, reason)
+            for one, reason in self._trained.get((selector.method, cell.task, seed), [])
+            if one.student is not None
+            and one.student.name == student
+            and selector.teacher in (None, one.teacher and one.teacher.name)
+            and selector.degree in (None, one.degree)
+            and selector.fraction in (None, one.fraction)
+        ]

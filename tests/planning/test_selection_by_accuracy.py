@@ -1,0 +1,91 @@
+"""The epoch that answers most held-out training questions correctly is tested."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.cli import Cli
+
+BY_ACCURACY = """
+name: chosen
+extractor: last-word
+tasks: [parity]
+methods: [fine-tune-cot, fine-tune]
+students: [parrot]
+teachers: [counter]
+recipe: {epochs: 3, selection: val-accuracy, validation_fraction: 0.25}
+"""
+
+
+def written(cli: Cli, text: str = BY_ACCURACY) -> Path:
+    path = cli.folder / "m.yaml"
+    path.write_text(text)
+    return path
+
+
+def stored(cli: Cli, kind: str, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((cli.workspace / "store" / kind / key / "meta.json").read_text())
+    return found
+
+
+def cell(cli: Cli, method: str) -> dict[str, Any]:
+    record = json.loads(next(cli.workspace.glob("runs/*.json")).read_text())
+    return next(one for one in record["cells"] if one["method"] == method)
+
+
+@pytest.mark.parametrize("method", ["fine-tune", "fine-tune-cot"])
+def test_the_best_epoch_on_held_out_questions_is_tested(cli: Cli, method: str) -> None:
+    cli("run", "--matrix", written(cli))
+    one = cell(cli, method)
+    chosen = stored(cli, "score", one["selected_by"])["result"]
+    accuracies = chosen["accuracy_per_epoch"]
+    assert len(accuracies) == 3
+    assert chosen["epoch"] == 1 + accuracies.index(max(accuracies))
+    assert stored(cli, "score", one["selected_by"])["spec"]["questions"] == {
+        "fold": "train",
+        "limit": None,
+        "fraction": 1.0,
+        "held_out": {"seed": 0, "fraction": 0.25},
+    }
+    training = cli.workspace / "store" / "train" / one["checkpoint"]
+    assert sorted(path.name for path in training.iterdir() if path.is_dir()) == [f"epoch-{chosen['epoch']}"], (
+        "the others were removed"
+    )
+    (tested,) = [stored(cli, "complete", key) for key in one["completions"]]
+    assert [i["role"] for i in tested["inputs"]] == ["checkpoint", "selection"]
+    asked = [stored(cli, "complete", i["key"])["result"] for i in stored(cli, "score", one["selected_by"])["inputs"]]
+    assert [result["completions"] for result in asked] == [10, 10, 10]
+    assert stored(cli, "train", one["checkpoint"])["result"]["rows"] == 30, "the ten are not trained on"
+
+
+def test_the_board_says_so_and_a_second_run_does_nothing(cli: Cli) -> None:
+    first = cli("run", "--matrix", written(cli)).stdout
+    assert "val-accuracy: the epoch that answered most held-out training questions correctly" in first
+    again = cli.json("plan", "--matrix", written(cli))
+    assert isinstance(again, dict)
+    assert {step["state"] for step in again["steps"]} == {"cached"}
+    assert str(cli("show", "--run", "chosen").stdout)
+
+
+def test_the_cost_is_in_the_plan(cli: Cli) -> None:
+    plan = cli.json("plan", "--matrix", written(cli), "--methods", "fine-tune")
+    assert isinstance(plan, dict)
+    held_out = [step for step in plan["steps"] if "held out" in step["title"]]
+    assert [step["title"].rpartition(", ")[2] for step in held_out] == ["epoch 1", "epoch 2", "epoch 3"]
+    assert [step["estimate"]["requests"] for step in held_out] == [10, 10, 10]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("epochs: 3", "steps: 30", "`steps` cannot be used with `selection: val-accuracy`"),
+        ("0.25", "0", "`selection: val-accuracy` needs held-out questions"),
+        ("epochs: 3", "epochs: 3, patience: 1", "`patience`"),
+    ],
+)
+def test_recipes_that_cannot_be_are_one_error(cli: Cli, old: str, new: str, said: str) -> None:
+    assert said in cli("plan", "--matrix", written(cli, BY_ACCURACY.replace(old, new)), code=2).stderr

@@ -1,0 +1,134 @@
+"""Teachers that are trained students of other cells of the same matrix."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.helpers.cli import Cli
+
+MENTOR = """
+name: mentored
+extractor: last-word
+tasks: [parity]
+methods: [fine-tune-cot]
+students: [parrot]
+seeds: [0, 1]
+recipe: {epochs: 2, selection: last}
+blocks:
+  - teachers: [counter]
+  - teachers:
+      - {name: mentor, from: {method: fine-tune-cot, teacher: counter}}
+    students: [{name: small, use: parrot, accent: s}]
+"""
+
+
+def written(cli: Cli, text: str) -> Path:
+    path = cli.folder / "m.yaml"
+    path.write_text(text)
+    return path
+
+
+def record(cli: Cli) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(next(cli.workspace.glob("runs/*.json")).read_text())
+    return found
+
+
+def cell(cli: Cli, name: str) -> dict[str, Any]:
+    return next(one for one in record(cli)["cells"] if one["name"] == name)
+
+
+def meta(cli: Cli, kind: str, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((cli.workspace / "store" / kind / key / "meta.json").read_text())
+    return found
+
+
+SELECTED = MENTOR.replace("teacher: counter}", "teacher: counter, student: parrot}")
+
+
+def test_a_student_is_taught_by_the_student_of_another_cell(cli: Cli) -> None:
+    cli("run", "--matrix", written(cli, SELECTED))
+    for seed in (0, 1):
+        mentor = cell(cli, f"parity/fine-tune-cot/counter/parrot/D1/seed{seed}")
+        taught = cell(cli, f"parity/fine-tune-cot/mentor/small/D1/seed{seed}")
+        examples = meta(cli, "curate", taught["examples"])
+        (asked,) = [one["key"] for one in examples["inputs"]]
+        complete = meta(cli, "complete", asked)
+        assert [(one["role"], one["key"]) for one in complete["inputs"]] == [("checkpoint", mentor["checkpoint"])]
+        assert complete["spec"]["questions"]["fold"] == "train"
+        assert complete["result"]["completions"] == 40
+        assert examples["result"]["kept"] == 40, "it learned by heart, so all are right"
+        assert taught["checkpoint"] != mentor["checkpoint"]
+        assert set(taught["trainings"]) == {taught["checkpoint"], mentor["checkpoint"]}, "both are paid for"
+        assert taught["asked"] == mentor["asked"], "the teacher's rationales behind it too"
+    board = json.loads(cli("report", "--format", "json").stdout)
+    rows = {(row["method"], row["teacher"]) for row in board["rows"] if row["kind"] in {"measured", "teacher"}}
+    assert rows == {("fine-tune-cot", "counter"), ("fine-tune-cot", "mentor"), ("teacher", "counter")}
+
+
+def test_the_cell_of_the_teacher_is_trained_once_and_before(cli: Cli) -> None:
+    plan = cli.json("plan", "--matrix", written(cli, SELECTED))
+    assert isinstance(plan, dict)
+    titles = [step["title"] for step in plan["steps"]]
+    trains = [title for title in titles if title.startswith("train")]
+    assert len(trains) == 4
+    asked = "complete parity/fine-tune-cot/counter/parrot/D1/seed0: train"
+    (place,) = [at for at, title in enumerate(titles) if title.startswith(asked)]
+    assert titles.index("train parity/fine-tune-cot/counter/parrot/D1/seed0") < place
+    assert place < titles.index("train parity/fine-tune-cot/mentor/small/D1/seed0")
+
+
+def test_a_chain_of_students_and_a_mix_with_one(cli: Cli) -> None:
+    chain = (
+        SELECTED
+        + """
+  - teachers:
+      - name: both
+        use: mix
+        sources:
+          - {share: 1, name: mentor, use: trained, method: fine-tune-cot, teacher: mentor, student: small}
+          - {share: 3, use: counter, errors: 0.5}
+    students: [{name: smaller, use: parrot, accent: t}]
+"""
+    )
+    cli("run", "--matrix", written(cli, chain))
+    taught = cell(cli, "parity/fine-tune-cot/both/smaller/D1/seed0")
+    assert len(taught["trainings"]) == 3
+    inputs = meta(cli, "curate", taught["examples"])["inputs"]
+    counts = [meta(cli, "complete", one["key"])["result"]["completions"] for one in inputs]
+    assert counts == [10, 30]
+
+
+@pytest.mark.parametrize(
+    ("selector", "said"),
+    [
+        ("{teacher: counter}", "`method`"),
+        ("{method: fine-tune-cot, teacher: conter}", "Did you mean 'counter'"),
+        ("{method: fine-tune-cot, student: parot}", "Did you mean 'parrot'"),
+        ("{method: zero-shot, student: parrot}", "zero-shot"),
+        ("{method: fine-tune-cot, student: small}", "would be taught by its own student"),
+        ("parrot", "Write {name: …, from: {method:"),
+        ("{method: fine-tune-cot, degrees: 1}", "degrees"),
+    ],
+)
+def test_what_selects_no_cell_is_one_error(cli: Cli, selector: str, said: str) -> None:
+    text = MENTOR.replace("{method: fine-tune-cot, teacher: counter}", selector)
+    assert said in cli("plan", "--matrix", written(cli, text), code=2).stderr
+
+
+def test_several_cells_are_an_error_with_their_names(cli: Cli) -> None:
+    text = SELECTED.replace("  - teachers: [counter]\n", "  - teachers: [counter]\n    degrees: [1, 2]\n")
+    said = cli("plan", "--matrix", written(cli, text), code=2).stderr
+    assert "selects several trainings" in said
+    assert "counter/parrot/D1/seed0" in said
+    assert "counter/parrot/D2/seed0" in said
+
+
+def test_a_missing_cell_is_the_reason_of_the_cell(cli: Cli) -> None:
+    said = cli(
+        "plan", "--matrix", written(cli, SELECTED.replace("student: parrot}", "student: parrot, seed: 7}"))
+    ).stdout
+    assert "no cell of the matrix is selected by teacher mentor" in said
