@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtbench.errors import StepFailedError
-from rtbench.plugin.models import TrainJob
-from rtbench.schema.steps import TrainSpec
+from rtbench.plugin.models import Teacher, TrainJob
+from rtbench.schema.completions import Completion
+from rtbench.schema.steps import Step, TrainSpec
 from rtbench.schema.training import CurationYield, Example, TrainReport
+from rtbench.steps.complete import weights_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.curate import examples_of
 from rtbench.steps.prompts import training_row
 from rtbench.steps.selection import corpus_of
+
+if TYPE_CHECKING:
+    from rtbench.plugin.models import TextModel
+    from rtbench.plugin.services import Services
 
 
 def train(context: StepContext[TrainSpec]) -> TrainReport:
@@ -40,20 +47,65 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
     corpus: list[str] = []
     if student.needs_corpus:
         corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
-    report = student.train(
-        TrainJob(
-            rows=[training_row(template, example) for template in templates for example in training],
-            validation=[training_row(template, example) for template in templates for example in validation],
-            recipe=spec.recipe,
-            seed=spec.seed,
-            workdir=context.folder,
-            corpus=corpus,
-            progress=context.progress,
-            title=step.title,
-        )
+    start = [weights_of(services.store, i.key, None) for i in step.inputs_as("start")]
+    guide = None if spec.guide is None else open_guide(services, step)
+    job = TrainJob(
+        rows=[training_row(template, example) for template in templates for example in training],
+        validation=[training_row(template, example) for template in templates for example in validation],
+        recipe=spec.recipe,
+        seed=spec.seed,
+        workdir=context.folder,
+        corpus=corpus,
+        progress=context.progress,
+        title=step.title,
+        start=start[0] if start else None,
+        objective=spec.objective,
+        guide=guide,
+        verify=_verifier(services, spec) if spec.extractor else None,
     )
+    try:
+        report = student.train(job)
+    finally:
+        if guide is not None:
+            guide.close()
     # The duration is in timing.json, so that the result does not depend on it.
     return msgspec.structs.replace(report, seconds=0.0)
+
+
+def open_guide(services: Services, step: Step[TrainSpec]) -> TextModel:
+    """Open the model whose probabilities a train step learns: a teacher, a base student, or a checkpoint."""
+    spec = step.spec
+    assert spec.guide is not None, "only a step with a guide opens it"
+    source = services.source(spec.guide)
+    if isinstance(source, Teacher):
+        return source.open_guide(spec.guide)
+    trained = step.inputs_as("guide")
+    if trained:
+        checkpoint = weights_of(services.store, trained[0].key, None)
+        return source.load_guide(checkpoint, [], f"trained-{trained[0].key}")
+    corpus: list[str] = []
+    if source.needs_corpus:
+        corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
+    return source.load_guide(None, corpus, spec.guide.fingerprint)
+
+
+def _verifier(services: Services, spec: TrainSpec) -> Callable[[Sequence[tuple[int, str]]], list[bool]]:
+    """Return the function that tells which completions of training questions have the right answer."""
+    extractor = services.task(spec.task.name).extractor(spec.extractor)
+    samples = services.task_data(spec.task.name, spec.task.variant).fold(spec.task.split, "train")
+    by_index = {sample.index: sample for sample in samples}
+    prefix = spec.format.answer_prefix
+
+    def verify(texts: Sequence[tuple[int, str]]) -> list[bool]:
+        completions = [
+            Completion(
+                key="", task=spec.task.dataset, sample_index=index, completion_index=number, prompt="", text=text
+            )
+            for number, (index, text) in enumerate(texts)
+        ]
+        return [score.correct for score in extractor.score(completions, by_index, prefix)]
+
+    return verify
 
 
 def hold_out(examples: Sequence[Example], spec: TrainSpec) -> tuple[list[Example], list[Example]]:
