@@ -13,8 +13,8 @@ from rtbench_plugins.methods.formats import DISTILL_STEP_BY_STEP, FEW_SHOT_COT, 
 
 from rtbench.schema.base import Record
 from rtbench.schema.completions import ModelSpec, Sampling
-from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, ScoreSpec, Spec, TaskSpec, TrainSpec, UnlessRight
 from rtbench.schema.objectives import Grpo, Logits, Objectives, OnPolicy
+from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, ScoreSpec, Spec, TaskSpec, TrainSpec, UnlessRight
 from rtbench.schema.tasks import Questions
 from rtbench.schema.training import Recipe
 from rtbench.storage.keys import content_key, derived_seed, step_key

@@ -129,7 +129,8 @@ def test_rewards_rise_for_the_digit_7(tiny, digits, tmp_path):
     recipe = {"learning_rate": 3e-3, "batch_size": 8, "selection": "val", "epochs": 6}
     report = tiny.student("decoder").train(tiny.job(tmp_path, objective=objective, recipe=recipe, **more))
     first, last = report.history[0], report.history[-1]
-    assert first["reward"] < 0.5 < 0.8 < last["reward"]
+    assert first["reward"] < 0.4
+    assert last["reward"] > 0.8
     assert last["kl"] > first["kl"] >= 0
     best = report.history[report.selected - 1]
     assert best["validation_reward"] == 1 - best["validation_loss"]
