@@ -183,7 +183,7 @@ class GrpoLoss(TrainingLoss):
         lengths = [row.supervised for row in rows]
         logps = token_logps(logits, batch.targets, self._objective.temperature)
         rewarded = [row for row in rows if isinstance(row, RewardedRow)]
-        for row, part in zip(rewarded, logps.detach().split(lengths), strict=True):
+        for row, part in zip(rewarded, torch.split(logps.detach(), lengths), strict=True):
             self._old.setdefault(row.number, part)
         old = torch.cat([self._old[row.number] for row in rewarded])
         advantage = torch.tensor([row.advantage for row in rewarded], device=logps.device)

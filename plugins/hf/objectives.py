@@ -81,4 +81,4 @@ def clipped(logps: torch.Tensor, old: torch.Tensor, advantage: torch.Tensor, eps
 
 def mean_per_row(values: torch.Tensor, lengths: list[int]) -> torch.Tensor:
     """Return the mean over each row's tokens, shape (rows,), for values of rows that follow each other."""
-    return torch.stack([part.mean() for part in values.split(lengths)])
+    return torch.stack([part.mean() for part in torch.split(values, lengths)])

@@ -91,7 +91,7 @@ def training_needs(needs: Resources, student: Student, objective: Objective | No
     """
     memory, least = 0.0, 0.0
     if isinstance(objective, Grpo) and objective.beta > 0:
-        memory = least = (student.checkpoint_bytes() or 0) / _GIB
+        memory = (student.checkpoint_bytes() or 0) / _GIB  # not with adapters, so it is not in the lower bound
     if guide is not None:
         beside = guide.resources
         memory += beside.memory_gb
