@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, RequestCounts, in_percent
     from rtbench.schema.matrix import CellSelector
     from rtbench.schema.money import Price, Spending, money_text
+    from rtbench.schema.objectives import Grpo, Logits, Objective, ObjectiveName, Objectives, OnPolicy
     from rtbench.schema.progress import Progress, no_progress, throttled
     from rtbench.schema.prompts import PromptFormat, Template
     from rtbench.schema.recordings import RecordedEntry, Recording, Unmatched
@@ -178,6 +179,7 @@ _NAMES = {
     "rtbench.schema.matrix": "CellSelector",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow RequestCounts in_percent",
     "rtbench.schema.money": "Price Spending money_text",
+    "rtbench.schema.objectives": "Grpo Logits Objective ObjectiveName Objectives OnPolicy",
     "rtbench.schema.progress": "Progress no_progress throttled",
     "rtbench.schema.prompts": "PromptFormat Template",
     "rtbench.schema.recordings": "RecordedEntry Recording Unmatched",
@@ -287,11 +289,13 @@ __all__ = [
     "FinishReason",
     "Fold",
     "FolderReporter",
+    "Grpo",
     "Interval",
     "Launch",
     "Leaderboard",
     "LeaderboardRow",
     "Listener",
+    "Logits",
     "Machine",
     "Method",
     "MissingDataError",
@@ -300,6 +304,10 @@ __all__ = [
     "ModelSpec",
     "NotNegative",
     "NotYetError",
+    "Objective",
+    "ObjectiveName",
+    "Objectives",
+    "OnPolicy",
     "Outcome",
     "PartialComparison",
     "Partition",

@@ -33,6 +33,8 @@ class EncodedRow:
     labels: list[int]
     truncated: bool
     """Whether prompt or label was cut."""
+    sample_index: int = -1
+    """Index of the question."""
 
     @property
     def length(self) -> int:
@@ -235,6 +237,6 @@ def _encode_row(codec: Codec, row: TrainingRow, prompt: list[int], label: list[i
         )
     truncated = len(kept_label) < len(full) or len(kept_prompt) < len(prompt)
     if not decoder:
-        return EncodedRow(kept_prompt, kept_label, truncated)
+        return EncodedRow(kept_prompt, kept_label, truncated, row.sample_index)
     ignored = [IGNORED] * len(kept_prompt)
-    return EncodedRow(kept_prompt + kept_label, ignored + kept_label, truncated)
+    return EncodedRow(kept_prompt + kept_label, ignored + kept_label, truncated, row.sample_index)

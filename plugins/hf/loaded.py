@@ -38,6 +38,15 @@ def stops_at(base: LoadedModel, end: int) -> None:
         base.model.generation_config.eos_token_id = sorted(before)
 
 
+def end_tokens(loaded: LoadedModel) -> frozenset[int]:
+    """Return all tokens that end a completion; chat models have several."""
+    ends: set[int] = set()
+    for source in (loaded.tokenizer, loaded.model.config, loaded.model.generation_config):
+        stated = getattr(source, "eos_token_id", None)
+        ends |= {stated} if isinstance(stated, int) else set(stated or ())
+    return frozenset(ends)
+
+
 def save(base: LoadedModel, folder: Path, weights: dict[str, torch.Tensor] | None = None) -> None:
     """Write weights (safetensors), config and tokenizer atomically: a reader sees all files or none.
 

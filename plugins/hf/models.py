@@ -11,7 +11,7 @@ import torch
 from rtbench_plugins.hf.choosing import SamplingRow
 from rtbench_plugins.hf.decoding import decode
 from rtbench_plugins.hf.encoding import Codec, with_room
-from rtbench_plugins.hf.loaded import LoadedModel
+from rtbench_plugins.hf.loaded import LoadedModel, end_tokens
 from rtbench_plugins.hf.loading import return_memory
 from rtbench_plugins.hf.packing import pack
 from rtbench_plugins.methods.thinking import Tags
@@ -53,7 +53,7 @@ class HfModel(TextModel):
         self._codec = Codec(
             loaded.tokenizer, loaded.model.config, loaded.family, chat=chat, thinking=thinking, name=name
         )
-        self._ends = _end_tokens(loaded) | {self._codec.end}
+        self._ends = end_tokens(loaded) | {self._codec.end}
         pack(loaded.model, most_rows)
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
@@ -91,6 +91,16 @@ class HfModel(TextModel):
                 if row.index not in finished:
                     finished[row.index] = self._completion(asked[row.index], row)
                 yield finished.pop(row.index)
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """Return the model itself, for its probabilities of tokens."""
+        return self._base()
+
+    @property
+    def token_limit(self) -> int | None:
+        """Return the highest number of tokens of a sequence; None where there is none."""
+        return self._codec.limit
 
     def close(self) -> None:
         self._loaded = None
@@ -175,15 +185,6 @@ class HfModel(TextModel):
             usage=Usage(prompt_tokens=len(row.prompt), completion_tokens=row.tokens),
             prompt_cut=row.cut,
         )
-
-
-def _end_tokens(loaded: LoadedModel) -> frozenset[int]:
-    """Return all tokens that end a completion; chat models have several."""
-    ends: set[int] = set()
-    for source in (loaded.tokenizer, loaded.model.config, loaded.model.generation_config):
-        stated = getattr(source, "eos_token_id", None)
-        ends |= {stated} if isinstance(stated, int) else set(stated or ())
-    return frozenset(ends)
 
 
 def _bytes_per_token(model: Any) -> int:

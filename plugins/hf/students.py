@@ -33,6 +33,7 @@ from rtbench.api import (
     Family,
     Machine,
     ModelSpec,
+    ObjectiveName,
     Recipe,
     Resources,
     Services,
@@ -84,6 +85,8 @@ class HfStudent(Student):
         self.options = options
         self.series = options.series or _random_series(family, options)
         self.random_weights = options.config is not None
+        self.objectives = frozenset({"logits", "on-policy", "grpo"})
+        self.continues = self.guides = True
         self._plugin = plugin
         self._access = access
         self._machine = machine
@@ -107,7 +110,10 @@ class HfStudent(Student):
         from rtbench_plugins.hf.training import Computing, fine_tune
 
         quantized = self.options.lora is not None and self.options.lora.quantize is not None
-        base = self._base(job.corpus, dtype="float32", quantized=quantized)
+        if job.start is None:
+            base = self._base(job.corpus, dtype="float32", quantized=quantized)
+        else:
+            base = self._pretrained(Place(str(job.start)), "float32", quantized=quantized)
         codec = Codec(
             base.tokenizer,
             base.model.config,
@@ -127,7 +133,7 @@ class HfStudent(Student):
         if self.options.lora is not None:
             from rtbench_plugins.hf.lora import adapted
 
-            whole = (lambda: self._whole().model) if quantized else None
+            whole = (lambda: self._whole(job.start).model) if quantized else None
             base = adapted(base, self.options.lora, seed=job.seed, whole=whole)
         computing = Computing(
             bf16=bf16,
@@ -136,11 +142,17 @@ class HfStudent(Student):
             packing=self.options.packing,
             sharded=self.options.sharded,
             keep_after=self.options.resume_seconds,
+            generation_batch=self.options.generation_batch,
             tracking=self._tracking,
         )
         return fine_tune(
             base, codec, job, computing, identity=student_fingerprint(self.family, self._pinned(), self._hub)
         )
+
+    def lacks(self, objective: ObjectiveName) -> str | None:
+        if self.options.processes > 1:
+            return f"{self.name} cannot be trained with the objective {objective} in {self.options.processes} processes"
+        return super().lacks(objective)
 
     def engine(self, *, trained: bool) -> str:
         has_weights = trained or self.options.model is not None
@@ -190,7 +202,12 @@ class HfStudent(Student):
         vllm = engine_for(self.options, self.family, self._machine, has_weights=place is not None) == "vllm"
         if vllm and place is not None:
             return self._in_vllm(place, dtype, fingerprint)
+        return self.load_guide(checkpoint, corpus, fingerprint)
+
+    def load_guide(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         from rtbench_plugins.hf.models import HfModel
+
+        dtype = self._pinned().dtype or "float32"
 
         loaded = self._base(corpus, dtype) if checkpoint is None else self._pretrained(Place(str(checkpoint)), dtype)
         return HfModel(
@@ -301,10 +318,11 @@ class HfStudent(Student):
             return self._pretrained(place, dtype, quantized=quantized)
         return random_base(self.family, self.options, corpus, pick_device(self.options.device), dtype)
 
-    def _whole(self) -> LoadedModel:
-        """Return the base with its exact weights, in main memory."""
-        assert self._place is not None
-        return self._pretrained(self._place, "float32", device="cpu")
+    def _whole(self, start: Path | None) -> LoadedModel:
+        """Return the weights that a training begins with, exactly and in main memory."""
+        place = self._place if start is None else Place(str(start))
+        assert place is not None
+        return self._pretrained(place, "float32", device="cpu")
 
     def _pretrained(
         self, place: Place, dtype: str, *, quantized: bool = False, device: str | None = None

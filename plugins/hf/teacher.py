@@ -27,6 +27,8 @@ class HfTeacher(Teacher):
         machine: the machine on which it generates.
     """
 
+    guides = True
+
     def __init__(self, name: str, options: TeacherOptions, access: Access, machine: Machine) -> None:
         self.name = name
         self.options = options

@@ -14,18 +14,19 @@ from dataclasses import dataclass
 
 import torch
 from rtbench_plugins.hf.attention import by_products
-from rtbench_plugins.hf.batches import Batch, collate, epoch_batches, forward, keeps_rows_apart, pack, picks_positions
+from rtbench_plugins.hf.batches import epoch_batches
 from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loaded import LoadedModel, save, seeded
 from rtbench_plugins.hf.loading import return_memory, used_memory
+from rtbench_plugins.hf.losses import training_loss
+from rtbench_plugins.hf.network import Network
 from rtbench_plugins.hf.optimizers import Optimizers
 from rtbench_plugins.hf.options import Tracking
 from rtbench_plugins.hf.processes import Processes, Several, process_count
 from rtbench_plugins.hf.trackers import Trackers
 from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, load_trained
-from torch.nn import functional
 
-from rtbench.api import BadInputError, StepFailedError, TrainJob, TrainReport, content_key, derived_seed
+from rtbench.api import StepFailedError, TrainJob, TrainReport, content_key, derived_seed
 
 _MORE = 1.5
 """Growth of the process's memory at which unused memory is returned to the system, which takes as long as a step."""
@@ -49,6 +50,8 @@ class Computing:
     """Shard the weights over the processes."""
     keep_after: float = math.inf
     """Seconds between two saved training states."""
+    generation_batch: int = 64
+    """Highest number of texts that the model writes at once, for objectives that learn from its own texts."""
     tracking: Tracking | None = None
     """Experiment trackers that losses are sent to."""
 
@@ -86,19 +89,20 @@ class _Trainer:
         """Rows at once before memory was not enough; None if it always was."""
         self.first_used: int | None = None
         """Bytes that the process used after its first step."""
-        self.rows = encode_rows(codec, job.rows, recipe)
+        self.network = Network(base, codec.pad, bf16=computing.bf16, packing=computing.packing)
+        self.losses = training_loss(self.network, codec, job, computing.generation_batch)
+        self.rows = self.losses.rows(encode_rows(codec, job.rows, recipe))
         self.validation = encode_rows(codec, job.validation, recipe)
-        per_epoch = math.ceil(len(self.rows) / recipe.batch_size)
+        per_epoch = math.ceil(len(self.rows) / recipe.batch_size) * self.losses.updates
         self.total = per_epoch * recipe.epochs if recipe.steps is None else recipe.steps
         self.epochs = math.ceil(self.total / per_epoch)
-        self.packs = self._packs()
-        with self._precision():
-            self.picks = picks_positions(base)
         self.optimizer = Optimizers(base, recipe, self.total)
-        self.model = processes.prepare(base, self.optimizer)
+        self.model = self.network.model = processes.prepare(base, self.optimizer)
         self.file = StateFile(job.workdir)
         parts = [identity, job.rows, job.validation, recipe, job.seed, job.corpus, computing.bf16]
         parts += ["sharded"] if processes.sharded else []
+        parts += [] if job.start is None else [job.start.parent.name]
+        parts += [] if job.objective is None else [job.objective, job.guide.fingerprint if job.guide else None]
         self.state, self.best = self._taken_up(content_key(*parts, str(torch.__version__)))
         self.trackers = Trackers(computing.tracking, base, job, self.total, processes, bf16=computing.bf16)
 
@@ -144,9 +148,10 @@ class _Trainer:
 
     def _epoch(self, state: TrainState) -> None:
         epoch = state.epoch + 1
-        record = {"epoch": float(epoch), "train_loss": self._train(state, epoch)}
+        record = {"epoch": float(epoch), "train_loss": self._train(state, epoch)} | self.losses.figures()
         if self.validation:
             record["validation_loss"] = self._validate()
+            record |= {f"validation_{name}": value for name, value in self.losses.figures().items()}
         for name, value in record.items():
             if not math.isfinite(value):
                 raise StepFailedError(
@@ -162,27 +167,31 @@ class _Trainer:
             self._save(f"epoch-{epoch}")
 
     def _train(self, state: TrainState, epoch: int) -> float:
-        """Train an epoch, or until the last step, and return the mean loss per supervised token, in nats."""
-        nats, tokens, steps, seed = torch.zeros((), dtype=torch.float64), 0, state.steps, self.job.seed
-        nats = nats.to(self.base.device)
+        """Train an epoch, or until the last step, and return the mean loss (per supervised token, in nats)."""
+        nats, tokens, weight, seed = torch.zeros((), dtype=torch.float64), 0, 0, self.job.seed
+        nats, steps = nats.to(self.base.device), state.steps
         self.model.train()
         dropout = derived_seed(seed, "dropout", epoch) + self.processes.rank
         with seeded(dropout, self.base.device):
             order = derived_seed(seed, "order", epoch)
             for rows in epoch_batches(self.rows, self.recipe.batch_size, order, self.base.family):
-                part, supervised = self._gradients(rows), sum(row.supervised for row in rows)
-                self.processes.clip(self.model)
-                self.optimizer.step(steps)
-                nats, tokens = nats + part, tokens + supervised
-                steps += 1
-                self.trackers.step(steps, part, supervised)
-                self.job.progress(steps, self.total, "steps")
-                self._return_memory()
+                prepared = self.losses.prepared(rows, steps)
+                counted = self.losses.weight(prepared)
+                for _ in range(min(self.losses.updates, self.total - steps)):
+                    part = self._gradients(prepared)
+                    self.processes.clip(self.model)
+                    self.optimizer.step(steps)
+                    nats, weight = nats + part, weight + counted
+                    tokens += sum(row.supervised for row in prepared)
+                    steps += 1
+                    self.trackers.step(steps, part, counted)
+                    self.job.progress(steps, self.total, "steps")
+                    self._return_memory()
                 if steps == self.total:
                     break
         self.model.eval()
         state.steps, state.tokens = steps, state.tokens + tokens
-        return float(self.processes.total(nats)) / tokens
+        return float(self.processes.total(nats)) / weight
 
     def _return_memory(self) -> None:
         """Return unused memory to the system once it is much more than after the first step."""
@@ -229,17 +238,19 @@ class _Trainer:
         self.at_once = (self.at_once + 1) // 2
 
     def _added_up(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        supervised = sum(row.supervised for row in rows)
+        weight = self.losses.weight(rows)
         nats = torch.zeros((), dtype=torch.float64, device=self.base.device)
         parts = list(self._parts(rows))
-        with self._precision():  # around all parts, so that the weights are cast once
+        with self.network.precision():  # around all parts, so that the weights are cast once
             for at, (part, counts) in enumerate(parts):
                 last = at == len(parts) - 1
                 with contextlib.nullcontext() if last else self.processes.apart(self.model):
                     loss = self._loss(part) * counts
-                    with self._precision(enabled=False):  # backward steps have the data types of the forward steps
+                    with self.network.precision(
+                        enabled=False
+                    ):  # backward steps have the data types of the forward steps
                         # Gradients are averaged over the processes, but must be summed.
-                        torch.autograd.backward(loss * self.processes.count / supervised)
+                        torch.autograd.backward(loss * self.processes.count / weight)
                 nats += loss.detach()
         return nats
 
@@ -259,42 +270,15 @@ class _Trainer:
     @torch.no_grad()
     def _validate(self) -> float:
         rows = sorted(self.validation, key=lambda row: row.length)
+        if (found := self.losses.validation(rows)) is not None:
+            return found
         nats = sum(self._loss(part).double() * counts for part, counts in self._parts(rows))
         assert isinstance(nats, torch.Tensor)
-        return float(self.processes.total(nats)) / sum(row.supervised for row in rows)
-
-    def _packs(self) -> bool:
-        """Return whether rows are packed.
-
-        Raises:
-            BadInputError: packing is required, and the model cannot keep packed rows apart.
-        """
-        wanted, config = self.computing.packing, self.base.model.config
-        made_for_it = "flash" in str(getattr(config, "_attn_implementation", ""))
-        if wanted is False or (wanted is None and not made_for_it):
-            return False
-        with self._precision():
-            able = keeps_rows_apart(self.base)
-        if wanted and not able:
-            raise BadInputError(
-                "this model cannot keep packed rows apart", where="option `packing`", next_step="Remove the option."
-            )
-        return able
-
-    def _batch(self, rows: Sequence[EncodedRow]) -> Batch:
-        if self.packs:
-            return pack(rows, self.base.device)
-        return collate(rows, self.codec.pad, self.base.device, causal=self.base.family == "decoder")
-
-    def _precision(self, *, enabled: bool = True) -> contextlib.AbstractContextManager[None]:
-        return torch.autocast(self.base.device.type, torch.bfloat16, enabled=enabled and self.computing.bf16)
+        return float(self.processes.total(nats)) / self.losses.weight(rows)
 
     def _loss(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        """Return the cross entropy of the supervised tokens, summed, in nats."""
-        with self._precision():
-            batch = self._batch(rows)
-            logits = forward(self.base, self.model, batch, picks=self.picks)
-        return functional.cross_entropy(logits.float(), batch.targets, reduction="sum")
+        """Return the sum of the rows' losses, in nats."""
+        return self.losses.loss(rows)
 
     def _save(self, name: str, weights: Weights | None = None) -> None:
         """Write the model to a folder, with ``weights`` in place of its own if they are given.

@@ -82,6 +82,8 @@ def apply_overrides(
     if by.epochs is not None:
         recipe |= {"epochs": by.epochs, "steps": None}  # --epochs replaces a number of steps in the matrix
     blocks = [replace(block, recipe={**(block.recipe or {}), **recipe}) for block in matrix.blocks]
+    if by.epochs is not None:
+        blocks = [replace(block, recipe=_without_lengths(block.recipe or {})) for block in blocks]
     where = f"matrix {matrix.name}"
     blocks = _with_models(blocks, "teachers", by.teacher, where=where)
     blocks = _with_models(blocks, "students", by.student, where=where)
@@ -286,6 +288,20 @@ def names_on(blocks: Sequence[Block], axis: str) -> list[str]:
 def name_of(item: str | dict[str, Any]) -> str:
     """Return the name of an item of an axis, which is a string or a mapping with a name."""
     return item if isinstance(item, str) else str(item.get("name"))
+
+
+def _without_lengths(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe whose objectives state no length, so that the recipe's applies to all trainings."""
+    objectives = recipe.get("objectives")
+    if not isinstance(objectives, Mapping):
+        return dict(recipe)
+    shorter = {
+        name: {key: value for key, value in settings.items() if key not in {"epochs", "steps"}}
+        if isinstance(settings, Mapping)
+        else settings
+        for name, settings in objectives.items()
+    }
+    return {**recipe, "objectives": shorter}
 
 
 def _own_degrees(item: str | dict[str, Any]) -> list[int] | None:

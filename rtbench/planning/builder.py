@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
+from msgspec.structs import replace
 
 from rtbench.errors import PluginError, UnavailableError
 from rtbench.planning.completing import Draw, as_asked, questions_for
 from rtbench.planning.step_table import StepTable
 from rtbench.planning.students import StudentSteps, held_out_of
 from rtbench.planning.teachers import TeacherSteps, tries_of
+from rtbench.planning.trainings import check_training, training_needs, training_recipe
 from rtbench.plugin.cells import Cell
 from rtbench.plugin.methods import AskedStep
 from rtbench.plugin.plans import PlannedCell
 from rtbench.schema.base import Fold
+from rtbench.schema.objectives import Grpo, Objective, settled
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, Resources, ScoreSpec, Step, TrainSpec
 from rtbench.schema.tasks import RationaleSource
-from rtbench.schema.training import Recipe
 from rtbench.steps.curate import judges_of
 
 
@@ -155,20 +156,45 @@ class CellBuilder:
             curators.append((name, curator.version, named))
         return curators, judges
 
-    def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step, *, note: str = "") -> Step:
+    def train(
+        self,
+        cell: Cell,
+        prompt_format: PromptFormat,
+        examples: Step,
+        *,
+        note: str = "",
+        start: Step | None = None,
+        objective: Objective | None = None,
+        guide: AskedStep | Step | None = None,
+    ) -> Step:
         student = cell.required_student()
+        asked = guide.step if isinstance(guide, AskedStep) else guide
+        check_training(self._table.services, student, start, objective, asked)
+        rewarded = isinstance(objective, Grpo)
         spec = TrainSpec(
             task=cell.task,
             model=self._students.base(student, cell),
             family=student.family,
             format=prompt_format,
-            recipe=_training_recipe(cell.recipe),
+            recipe=training_recipe(cell.recipe, objective),
             seed=cell.seed,
             held_out=held_out_of(cell) if cell.recipe.selection == "val-accuracy" else None,
+            objective=None if objective is None else settled(objective),
+            guide=None if asked is None else asked.spec.model,
+            extractor=cell.primary if rewarded else "",
+            extractor_key=dict(cell.extractors)[cell.primary] if rewarded else "",
         )
         inputs = [Input(role="examples", kind="curate", key=examples.key)]
+        if start is not None:
+            inputs.append(Input(role="start", kind="train", key=start.key))
+            chosen = self._students.selection(cell, prompt_format, start)
+            inputs += [] if chosen is None else [Input(role="start-selection", kind="score", key=chosen.key)]
+        if asked is not None:
+            inputs += [replace(one, role="guide") for one in asked.inputs_as("checkpoint")]
+            inputs += [replace(one, role="guide-selection") for one in asked.inputs_as("selection")]
         title = f"train {cell.training}" + (f", {note}" if note else "")
-        return self._table.add(spec, inputs, title, cell.models.student_needs("train", cell.recipe))
+        needs = training_needs(cell.models.student_needs("train", cell.recipe), student, objective, asked)
+        return self._table.add(spec, inputs, title, needs)
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
         if cell.recipe.selection != "best-test":
@@ -176,7 +202,7 @@ class CellBuilder:
             return self.score(cell, prompt_format.answer_prefix, completions)
         completions = [
             self.ask_student(cell, prompt_format, checkpoint=checkpoint, epoch=epoch)
-            for epoch in range(1, cell.recipe.epochs + 1)
+            for epoch in range(1, checkpoint.spec.recipe.epochs + 1)
         ]
         return self.score(cell, prompt_format.answer_prefix, completions, aggregate="best-epoch")
 
@@ -209,9 +235,3 @@ class CellBuilder:
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step in completions]
         return self._table.add(spec, inputs, f"score {cell.name}", Resources())
-
-
-@functools.lru_cache(maxsize=64)
-def _training_recipe(recipe: Recipe) -> Recipe:
-    """Return the recipe without the length limit of test completions, which does not affect training."""
-    return msgspec.structs.replace(recipe, max_new_tokens=0)

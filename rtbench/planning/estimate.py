@@ -16,6 +16,7 @@ from rtbench.plugin.plans import Plan
 from rtbench.schema.base import Record
 from rtbench.schema.completions import LedgerAddress, Sampling
 from rtbench.schema.money import Price
+from rtbench.schema.objectives import Grpo
 from rtbench.schema.steps import (
     CompleteSpec,
     CurateSpec,
@@ -248,10 +249,14 @@ def _train(services: Services, step: Step[TrainSpec], plan: Plan, counted: _Shar
     tokens = each * (characters // CHARACTERS_PER_TOKEN + len(samples) * (RATIONALE_TOKENS if curate.degree else 0))
     money = student.training_cost(tokens)
     currency = student.price.currency if student.price and money is not None else ""
-    batches = -(-len(samples) * each // spec.recipe.batch_size)
+    rewarded = isinstance(spec.objective, Grpo)  # each question once, with a group of completions
+    batches = -(-len(samples) * (1 if rewarded else each) // spec.recipe.batch_size)
+    batches *= spec.objective.updates if isinstance(spec.objective, Grpo) else 1
     steps = batches * spec.recipe.epochs if spec.recipe.steps is None else spec.recipe.steps
     each_row = tokens / max(1, len(samples) * each)
     found = StepEstimate(work=steps, money=money, currency=currency)
+    if spec.objective is not None:  # only measured: the student also writes, or a teacher computes beside it
+        return found
     return _timed(found, student.training_time(round(each_row * spec.recipe.batch_size * steps)))
 
 

@@ -66,3 +66,8 @@ def _checks(services: Services, step: Step) -> Iterator[Callable[[], None]]:
         yield model.check_ready
         if isinstance(model, Student) and (isinstance(spec, TrainSpec) or not spec.trained):
             yield model.check_base
+    if isinstance(spec, TrainSpec) and spec.guide is not None:
+        guide = services.source(spec.guide)
+        yield guide.check_ready
+        if isinstance(guide, Student) and not step.inputs_as("guide"):
+            yield guide.check_base

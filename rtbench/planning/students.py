@@ -63,7 +63,6 @@ class StudentSteps:
         )
         # A default that is stated would change the key.
         sampling = replace(plain, top_p=stated.top_p) if temperature is None and stated.top_p != 1 else plain
-        by_accuracy = checkpoint is not None and epoch is None and cell.recipe.selection == "val-accuracy"
         asked = Asked(
             self.base(student, cell),
             student.family,
@@ -71,7 +70,7 @@ class StudentSteps:
             cell.models.student_needs("complete", cell.recipe),
             checkpoint=checkpoint,
             epoch=epoch,
-            selection=self._selection(cell, prompt_format, checkpoint) if checkpoint and by_accuracy else None,
+            selection=self.selection(cell, prompt_format, checkpoint) if checkpoint and epoch is None else None,
             training=cell.training,
         )
         answer = replace(plain, max_new_tokens=min(ANSWER_TOKENS, plain.max_new_tokens), temperature=0.0)
@@ -99,14 +98,19 @@ class StudentSteps:
 
         return self._table.once(key, of_fold)
 
-    def _selection(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
-        """Return the step that selects an epoch of a training by its accuracy on the held-out training questions."""
+    def selection(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step | None:
+        """Return the step that selects an epoch of a training by its answers to the held-out training questions.
+
+        None where the recipe selects it in another way.
+        """
+        if cell.recipe.selection != "val-accuracy":
+            return None
         questions = held_out_of(cell)
         epochs = [
             self.ask(
                 cell, prompt_format, Draw(questions), checkpoint=checkpoint, epoch=epoch, temperature=0.0, tests=False
             )
-            for epoch in range(1, cell.recipe.epochs + 1)
+            for epoch in range(1, checkpoint.spec.recipe.epochs + 1)
         ]
         spec = ScoreSpec(
             task=cell.task,

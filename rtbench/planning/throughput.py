@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rtbench.schema.objectives import name_of
 from rtbench.schema.steps import CompleteSpec, Step, TrainSpec
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ NEWEST = 200
 """Number of latest steps of each kind that are read. A workspace may hold many thousands."""
 
 Trait = tuple[str, str, str]
-"""Kind, model and prompt format. Steps that share them take about the same time per unit."""
+"""Kind, model and prompt format, with a training's objective. Steps that share them take about the same time per unit."""
 
 
 def seconds_per_unit(store: Store) -> dict[Trait, float]:
@@ -25,7 +26,8 @@ def seconds_per_unit(store: Store) -> dict[Trait, float]:
             if timing is None or not timing.units or timing.elsewhere:
                 continue
             spec: dict[str, Any] = store.meta(kind, key).spec
-            trait = (kind, str(spec["model"]["name"]), str(spec["format"]["name"]))
+            objective = (spec.get("objective") or {}).get("type")
+            trait = (kind, str(spec["model"]["name"]), _work(str(spec["format"]["name"]), objective))
             seconds, units = spent.get(trait, (0.0, 0))
             spent[trait] = (seconds + timing.seconds, units + timing.units)
     return {trait: seconds / units for trait, (seconds, units) in spent.items()}
@@ -34,6 +36,13 @@ def seconds_per_unit(store: Store) -> dict[Trait, float]:
 def trait_of(step: Step) -> Trait | None:
     """Return the trait that a step's time depends on, or None for kinds that take almost no time."""
     spec = step.spec
-    if isinstance(spec, CompleteSpec | TrainSpec):
+    if isinstance(spec, TrainSpec):
+        objective = None if spec.objective is None else name_of(spec.objective)
+        return (step.kind, spec.model.name, _work(spec.format.name, objective))
+    if isinstance(spec, CompleteSpec):
         return (step.kind, spec.model.name, spec.format.name)
     return None
+
+
+def _work(prompt_format: str, objective: str | None) -> str:
+    return prompt_format if objective is None else f"{prompt_format} {objective}"

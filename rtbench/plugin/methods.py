@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 
 from rtbench.plugin.cells import Cell
 from rtbench.schema.base import Fold
+from rtbench.schema.objectives import Objective
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.steps import Step
 
@@ -92,14 +93,30 @@ class StepBuilder(Protocol):
             UnavailableError: the training questions are missing.
         """
 
-    def train(self, cell: Cell, prompt_format: PromptFormat, examples: Step, *, note: str = "") -> Step:
-        """Fine-tune the cell's student on examples, always from its base.
+    def train(
+        self,
+        cell: Cell,
+        prompt_format: PromptFormat,
+        examples: Step,
+        *,
+        note: str = "",
+        start: Step | None = None,
+        objective: Objective | None = None,
+        guide: AskedStep | Step | None = None,
+    ) -> Step:
+        """Train the cell's student on examples: fine-tune it, or train it with another objective.
 
         Args:
             cell: the cell whose student is trained.
             prompt_format: format of prompts and labels.
             examples: a ``curate`` step.
             note: distinguishes several trainings of one method in titles.
+            start: a ``train`` step of the same student, whose selected weights the training begins with; None: the base.
+            objective: what is minimised; None: the cross entropy of the examples.
+            guide: the ``complete`` step that asked the teacher whose probabilities the objective uses.
+
+        Raises:
+            UnavailableError: the student cannot be trained in this way, or the teacher gives no probabilities of tokens.
         """
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:

@@ -16,6 +16,7 @@ from rtbench.schema.base import Family, RefusalKind
 from rtbench.schema.completions import Completion, ModelSpec, Request
 from rtbench.schema.matrix import CellSelector
 from rtbench.schema.money import Price
+from rtbench.schema.objectives import Objective, ObjectiveName
 from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.steps import Duration, Resources
@@ -84,6 +85,8 @@ class Teacher(ABC):
     Otherwise its members are never opened; they stand for the student in a mix."""
     saw_answers: bool = False
     """True where it knew the gold answers, so that its own accuracy means nothing and is not measured."""
+    guides: bool = False
+    """True where :meth:`open_guide` returns a model whose probabilities of tokens students can learn."""
 
     @abstractmethod
     def members(self) -> Sequence[ModelSpec]:
@@ -92,6 +95,10 @@ class Teacher(ABC):
     @abstractmethod
     def open(self, member: ModelSpec) -> TextModel:
         """Load one member."""
+
+    def open_guide(self, member: ModelSpec) -> TextModel:
+        """Load one member for its probabilities of tokens; called only where ``guides`` is True."""
+        return self.open(member)
 
     def owner(self, member: ModelSpec) -> Teacher:
         """Return the teacher that a member is asked through: this one, or one of those that a mix is made of."""
@@ -158,6 +165,14 @@ class TrainJob:
     progress: Progress = no_progress
     title: str = "training"
     """Human-readable name of the training."""
+    start: Path | None = None
+    """Folder of the weights to begin with, another training's checkpoint; None: the base."""
+    objective: Objective | None = None
+    """What is minimised; None: the cross entropy of the rows' labels."""
+    guide: TextModel | None = None
+    """Model whose probabilities are learnt, as its source opened it for that."""
+    verify: Callable[[Sequence[tuple[int, str]]], list[bool]] | None = None
+    """Returns which completions have the right answer, given their questions' sample indices and their texts."""
 
 
 class Student(ABC):
@@ -171,6 +186,12 @@ class Student(ABC):
     """Name that all sizes of one model share, by which sizes are compared; None where it has no other sizes."""
     random_weights: bool = False
     """True where the base is not pre-trained."""
+    objectives: frozenset[ObjectiveName] = frozenset()
+    """Objectives that it can be trained with, besides the cross entropy."""
+    continues: bool = False
+    """True where a training can begin with another training's checkpoint (:attr:`TrainJob.start`)."""
+    guides: bool = False
+    """True where :meth:`load_guide` returns a model whose probabilities of tokens other students can learn."""
     elsewhere: bool = False
     """True where a provider trains it over the network: a training then uses no resources of this machine, only
     time."""
@@ -196,6 +217,16 @@ class Student(ABC):
             corpus: texts of the training fold, for students that train their own tokenizer.
             fingerprint: fingerprint of the returned text model.
         """
+
+    def load_guide(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
+        """Load it for its probabilities of tokens; called only where ``guides`` is True. Arguments: :meth:`load`."""
+        return self.load(checkpoint, corpus, fingerprint)
+
+    def lacks(self, objective: ObjectiveName) -> str | None:
+        """Return why it cannot be trained with an objective; None where it can."""
+        if objective in self.objectives:
+            return None
+        return f"{self.name} cannot be trained with the objective {objective}"
 
     def engine(self, *, trained: bool) -> str | None:
         """Return the engine that generates its texts on this machine, for the plan; None where another machine does.

@@ -9,6 +9,7 @@ from typing_extensions import TypeVar
 
 from rtbench.schema.base import Family, Record
 from rtbench.schema.completions import ModelSpec, Sampling
+from rtbench.schema.objectives import Objective
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.tasks import Questions, RationaleSource
 from rtbench.schema.training import Recipe
@@ -33,7 +34,8 @@ class Input(Record, frozen=True):
     """A step that another step depends on, and its role there."""
 
     role: str
-    """``checkpoint``, ``selection``, ``reasoning``, ``answered``, ``completions`` or ``examples``."""
+    """``checkpoint``, ``selection``, ``reasoning``, ``answered``, ``completions``, ``examples``, ``start`` or ``guide``;
+    ``start-selection`` and ``guide-selection`` select the epoch of the last two."""
     kind: StepKind
     key: str
 
@@ -115,6 +117,14 @@ class TrainSpec(Record, frozen=True, tag="train", tag_field="type", omit_default
     seed: int
     held_out: Questions | None = None
     """Questions whose examples are left out, because their answers select the epoch."""
+    objective: Objective | None = None
+    """What is minimised; None: the cross entropy of the examples."""
+    guide: ModelSpec | None = None
+    """Model whose probabilities are learnt; its weights are those of the ``guide`` input, if there is one."""
+    extractor: str = ""
+    """Extractor whose verdict is the reward; empty where there are no rewards."""
+    extractor_key: str = ""
+    """Content key of the extractor."""
 
 
 class ScoreSpec(Record, frozen=True, tag="score", tag_field="type", omit_defaults=True):

@@ -9,6 +9,7 @@ from msgspec import Meta
 from rtbench.schema.base import NotNegative, Positive, Record, keyed_default
 from rtbench.schema.completions import Completion
 from rtbench.schema.money import Spending
+from rtbench.schema.objectives import Objectives
 
 
 class Example(Record, frozen=True, omit_defaults=True):
@@ -71,7 +72,7 @@ class TrainReport(Record, frozen=True):
     """Number of parameters; None where the provider does not report it."""
     history: tuple[dict[str, float], ...]
     """Per epoch: ``epoch``, ``train_loss`` and, with a validation part, ``validation_loss``; mean per supervised
-    token, in nats. For a training at a provider: per checkpoint that it kept, with its ``step``."""
+    token, in nats. An objective adds figures of its own, such as ``kl`` and ``reward``. For a training at a provider: per checkpoint that it kept, with its ``step``."""
     seconds: float = 0.0
     money: float = 0.0
     """The provider's price for the training, in ``currency``."""
@@ -112,6 +113,9 @@ class Recipe(Record, frozen=True, omit_defaults=True):
     patience: Positive | None = None
     """Under ``val``: number of epochs without a lower loss on the held-out questions after which the training stops.
     None: run all epochs."""
+    objectives: Objectives | None = None
+    """Settings of the methods that have an objective; None: the defaults. Always None in the spec of a training, which has
+    its own objective (:attr:`rtbench.schema.steps.TrainSpec.objective`)."""
 
     def __post_init__(self) -> None:
         if self.steps is not None and self.by_answers:
@@ -120,6 +124,12 @@ class Recipe(Record, frozen=True, omit_defaults=True):
             )
         if self.selection == "val-accuracy" and self.validation_fraction == 0:
             raise ValueError("`selection: val-accuracy` needs held-out questions: use a `validation_fraction` above 0")
+        if self.objectives is not None and self.by_answers:
+            for continued in (self.objectives.on_policy, self.objectives.grpo):
+                if continued.steps is not None:
+                    raise ValueError(
+                        f"`steps` of an objective cannot be used with `selection: {self.selection}`: use `epochs`"
+                    )
         if self.patience is not None and self.selection != "val":
             raise ValueError(
                 f"`patience` needs held-out questions, and `selection: {self.selection}` holds none out: "

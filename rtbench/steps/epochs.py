@@ -7,12 +7,13 @@ for each cell.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rtbench.plugin.plans import Plan
 from rtbench.schema.results import ScoreResult
 from rtbench.schema.steps import CompleteSpec, ScoreSpec, Step
-from rtbench.steps.complete import epoch_of, weights_of
+from rtbench.steps.complete import weights_of
 from rtbench.storage.store import Store
 
 
@@ -77,14 +78,27 @@ def lacking_epochs(plan: Plan, store: Store) -> set[str]:
     """Return the keys of finished trainings that lack weights which a step to do needs: removed, or never unpacked."""
     lacking: set[str] = set()
     for step in plan.todo:
-        if isinstance(step.spec, CompleteSpec) and step.spec.trained and (key := training_of(step)) in plan.cached:
-            folder = store.path("train", key)
-            if step.inputs_as("selection") and epoch_of(store, step) is None:
-                continue  # other steps ask every epoch before
-            if weights_of(store, key, epoch_of(store, step)).is_dir():
+        for key, epoch in _needed(step, store):
+            if key not in plan.cached or weights_of(store, key, epoch).is_dir():
                 continue
-            timing = store.timing("train", key)
+            folder, timing = store.path("train", key), store.timing("train", key)
             saved = (folder / "checkpoint").is_dir() or any(folder.glob("epoch-*"))  # a remote student saves no weights
             if saved or (timing is not None and timing.elsewhere):
                 lacking.add(key)
     return lacking
+
+
+def _needed(step: Step, store: Store) -> Iterator[tuple[str, int | None]]:
+    """Yield the trainings whose weights a step uses, and the epoch; None: the last or the one that the training selects.
+
+    Where answers have yet to select the epoch, other steps use every epoch before.
+    """
+    roles = [("checkpoint", "selection"), ("start", "start-selection"), ("guide", "guide-selection")]
+    for role, by in roles:
+        for trained in step.inputs_as(role):
+            epoch = step.spec.epoch if isinstance(step.spec, CompleteSpec) else None
+            selections = step.inputs_as(by)
+            if not selections:
+                yield trained.key, epoch
+            elif store.has("score", selections[0].key):
+                yield trained.key, store.result(ScoreResult, selections[0].key).epoch

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtbench.errors import PluginError, StepFailedError
-from rtbench.plugin.models import TrainJob
-from rtbench.schema.steps import TrainSpec
+from rtbench.plugin.models import Teacher, TrainJob
+from rtbench.schema.completions import Completion
+from rtbench.schema.results import ScoreResult
+from rtbench.schema.steps import Step, TrainSpec
 from rtbench.schema.tasks import HeldOut, Questions
 from rtbench.schema.training import CurationYield, Example, TrainReport
+from rtbench.steps.complete import weights_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.curate import examples_of
 from rtbench.steps.prompts import training_row
 from rtbench.steps.selection import corpus_of, held_out_of, questions_of
 
 if TYPE_CHECKING:
+    from rtbench.plugin.models import TextModel
     from rtbench.plugin.services import Services
 
 
@@ -46,18 +51,26 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
     corpus: list[str] = []
     if student.needs_corpus:
         corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
-    report = student.train(
-        TrainJob(
-            rows=[training_row(template, example) for template in templates for example in training],
-            validation=[training_row(template, example) for template in templates for example in validation],
-            recipe=spec.recipe,
-            seed=spec.seed,
-            workdir=context.folder,
-            corpus=corpus,
-            progress=context.progress,
-            title=step.title,
-        )
+    guide = None if spec.guide is None else open_guide(services, step)
+    job = TrainJob(
+        rows=[training_row(template, example) for template in templates for example in training],
+        validation=[training_row(template, example) for template in templates for example in validation],
+        recipe=spec.recipe,
+        seed=spec.seed,
+        workdir=context.folder,
+        corpus=corpus,
+        progress=context.progress,
+        title=step.title,
+        start=_weights_as(services, step, "start"),
+        objective=spec.objective,
+        guide=guide,
+        verify=_verifier(services, spec) if spec.extractor else None,
     )
+    try:
+        report = student.train(job)
+    finally:
+        if guide is not None:
+            guide.close()
     if spec.recipe.by_answers and not (context.folder / f"epoch-{report.epochs}").is_dir():
         raise PluginError(
             f"it does not save the weights of each epoch, which `selection: {spec.recipe.selection}` needs",
@@ -86,6 +99,49 @@ def _without_held_out(
             next_step="Use more training questions, or a lower `validation_fraction`.",
         )
     return left
+
+
+def open_guide(services: Services, step: Step[TrainSpec]) -> TextModel:
+    """Open the model whose probabilities a train step learns: a teacher, a base student, or a checkpoint."""
+    spec = step.spec
+    assert spec.guide is not None, "only a step with a guide opens it"
+    source = services.source(spec.guide)
+    if isinstance(source, Teacher):
+        return source.open_guide(spec.guide)
+    trained = _weights_as(services, step, "guide")
+    if trained is not None:
+        return source.load_guide(trained, [], f"trained-{step.inputs_as('guide')[0].key}")
+    corpus: list[str] = []
+    if source.needs_corpus:
+        corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
+    return source.load_guide(None, corpus, spec.guide.fingerprint)
+
+
+def _weights_as(services: Services, step: Step[TrainSpec], role: str) -> Path | None:
+    """Return the folder of the weights that an input of a role has trained, of the epoch that answers have selected."""
+    for i in step.inputs_as(role):
+        chosen = [services.store.result(ScoreResult, one.key).epoch for one in step.inputs_as(f"{role}-selection")]
+        return weights_of(services.store, i.key, chosen[0] if chosen else None)
+    return None
+
+
+def _verifier(services: Services, spec: TrainSpec) -> Callable[[Sequence[tuple[int, str]]], list[bool]]:
+    """Return the function that tells which completions of training questions have the right answer."""
+    extractor = services.task(spec.task.name).extractor(spec.extractor)
+    samples = services.task_data(spec.task.name, spec.task.variant).fold(spec.task.split, "train")
+    by_index = {sample.index: sample for sample in samples}
+    prefix = spec.format.answer_prefix
+
+    def verify(texts: Sequence[tuple[int, str]]) -> list[bool]:
+        completions = [
+            Completion(
+                key="", task=spec.task.dataset, sample_index=index, completion_index=number, prompt="", text=text
+            )
+            for number, (index, text) in enumerate(texts)
+        ]
+        return [score.correct for score in extractor.score(completions, by_index, prefix)]
+
+    return verify
 
 
 def hold_out(examples: Sequence[Example], spec: TrainSpec) -> tuple[list[Example], list[Example]]:

@@ -38,7 +38,8 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
         trained = spec.model.fingerprint
         if spec.model.training != 1:
             trained += f"+training-{spec.model.training}"
-        counted = msgspec.structs.replace(spec, model=trained)
+        guide: Any = None if spec.guide is None else spec.guide.fingerprint
+        counted = msgspec.structs.replace(spec, model=trained, guide=guide)
     elif isinstance(spec, CurateSpec) and spec.judges:
         counted = msgspec.structs.replace(spec, judges={})
     # This is `content_key("step", kind, version, counted, inputs)`, written out because plans have hundreds of thousands

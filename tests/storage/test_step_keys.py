@@ -13,6 +13,7 @@ from rtbench_plugins.methods.formats import DISTILL_STEP_BY_STEP, FEW_SHOT_COT, 
 
 from rtbench.schema.base import Record
 from rtbench.schema.completions import ModelSpec, Sampling
+from rtbench.schema.objectives import Grpo, Logits, Objectives, OnPolicy
 from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, ScoreSpec, Spec, TaskSpec, TrainSpec, UnlessRight
 from rtbench.schema.tasks import Questions
 from rtbench.schema.training import Recipe
@@ -25,6 +26,7 @@ MODEL = ModelSpec(
     role="student", plugin="hf-causal", name="mine", options={"z": 1, "a": {"y": 2, "b": None}}, fingerprint="m"
 )
 RETRAINED = msgspec.structs.replace(MODEL, training=2)
+TEACHER = ModelSpec(role="teacher", plugin="hf", name="large", options={"model": "large"}, fingerprint="t")
 JUDGED = ("judge", 1, {"model": "fingerprint", "above": 0.5})
 INPUTS = (Input(role="examples", kind="curate", key="1"), Input(role="completions", kind="complete", key="2"))
 
@@ -87,6 +89,17 @@ GOLDEN: list[tuple[str, Spec, str]] = [
     ("train, every field", train(EVERY), "5fb54ae01cfd8490d3f1f3962c6a71b9"),
     ("train, second version", train(Recipe(), model=RETRAINED), "938a732d2b2bae90d1bd8b89b2c2a65a"),
     ("train, two formats", train(Recipe(), format=DISTILL_STEP_BY_STEP), "7f1486e03791b3e7594fa974022cacdc"),
+    ("train, logits", train(Recipe(), objective=Logits(), guide=TEACHER), "fb4b071df07b9e1824c8eb4df17610e9"),
+    (
+        "train, on-policy",
+        train(Recipe(), objective=OnPolicy(beta=1.0), guide=TEACHER),
+        "93ab28c5f0d8ec3f0d8d0652b19224c0",
+    ),
+    (
+        "train, grpo",
+        train(Recipe(), objective=Grpo(), extractor="strict", extractor_key="v1"),
+        "b6797a7269c08d4492d6f7e37d05adb6",
+    ),
     ("score", score(), "63c0f5bc23bc184bc37da69623bb6a4d"),
     (
         "score, best epoch",
@@ -136,7 +149,21 @@ def test_a_new_field_with_a_default_changes_no_key() -> None:
 
 def test_every_keyed_record_leaves_out_defaults() -> None:
     """A record that writes its defaults would change every key with its next field."""
-    keyed = [CompleteSpec, CurateSpec, TrainSpec, ScoreSpec, TaskSpec, Questions, Sampling, Recipe, UnlessRight]
+    keyed = [
+        CompleteSpec,
+        CurateSpec,
+        TrainSpec,
+        ScoreSpec,
+        TaskSpec,
+        Questions,
+        Sampling,
+        Recipe,
+        UnlessRight,
+        Logits,
+        OnPolicy,
+        Grpo,
+        Objectives,
+    ]
     keyed += [type(FINE_TUNE_COT), type(FINE_TUNE_COT.decoder)]
     assert all(one.__struct_config__.omit_defaults for one in keyed)
 
@@ -146,6 +173,18 @@ def test_the_name_of_a_model_and_how_to_open_it_are_no_part_of_the_key() -> None
     for _, spec, key in GOLDEN:
         if isinstance(spec, CompleteSpec | TrainSpec) and spec.model is MODEL:
             assert step_key(msgspec.structs.replace(spec, model=named), INPUTS) == key
+            if isinstance(spec, TrainSpec) and spec.guide is not None:
+                other = msgspec.structs.replace(TEACHER, name="other", options={})
+                assert step_key(msgspec.structs.replace(spec, guide=other), INPUTS) == key
+
+
+def test_weights_beside_a_training_are_part_of_the_key() -> None:
+    """Those that it begins with, and those of its teacher."""
+    spec = train(Recipe(), objective=Logits(), guide=TEACHER)
+    inputs = [INPUTS, *((*INPUTS, Input(role=role, kind="train", key="3")) for role in ("start", "guide"))]
+    assert len({step_key(spec, one) for one in inputs}) == 3
+    other = msgspec.structs.replace(TEACHER, fingerprint="u")
+    assert step_key(msgspec.structs.replace(spec, guide=other), INPUTS) != step_key(spec, INPUTS)
 
 
 @pytest.mark.parametrize(

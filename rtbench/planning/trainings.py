@@ -1,0 +1,112 @@
+"""What a training needs beyond its examples: its recipe, its objective, a teacher beside it, and memory."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
+
+from rtbench.errors import PluginError, UnavailableError
+from rtbench.schema.objectives import Grpo, Logits, Objective, name_of
+from rtbench.schema.steps import CompleteSpec, Resources, Step
+from rtbench.schema.training import Recipe
+
+if TYPE_CHECKING:
+    from rtbench.plugin.models import Student
+    from rtbench.plugin.services import Services
+
+_GIB = 2**30
+
+
+@functools.lru_cache(maxsize=64)
+def training_recipe(recipe: Recipe, objective: Objective | None) -> Recipe:
+    """Return what a training uses of a cell's recipe.
+
+    That is without the length limit of test completions and without the settings of objectives, but with the learning rate
+    and the length that the training's own objective states.
+    """
+    used = replace(recipe, max_new_tokens=0, objectives=None)
+    if objective is None or isinstance(objective, Logits):
+        return used
+    if objective.learning_rate is not None:
+        used = replace(used, learning_rate=objective.learning_rate)
+    if objective.epochs is not None:
+        used = replace(used, epochs=objective.epochs, steps=None)
+    if objective.steps is not None:
+        used = replace(used, steps=objective.steps)
+    return used
+
+
+def check_training(
+    services: Services, student: Student, start: Step | None, objective: Objective | None, guide: Step | None
+) -> None:
+    """Check that a student can be trained in a way.
+
+    Args:
+        services: for the guide's source.
+        student: the student.
+        start: the training whose weights it begins with; None: the base.
+        objective: what is minimised; None: the cross entropy.
+        guide: the step that asked the teacher whose probabilities are learnt; None: there is none.
+
+    Raises:
+        UnavailableError: the student cannot do it, or the teacher gives no probabilities of tokens.
+        PluginError: an objective lacks its teacher, or a teacher has no objective that uses it.
+    """
+    if start is not None and not student.continues:
+        raise UnavailableError(f"{student.name} cannot go on from another training's weights")
+    if start is not None and start.spec.recipe.selection == "best-test":
+        raise UnavailableError(
+            "it goes on from another training, whose epoch would be selected by test answers (`selection: best-test`)",
+            next_step="Use `selection: val-accuracy`, `val` or `last`.",
+        )
+    if objective is not None and (reason := student.lacks(name_of(objective))) is not None:
+        raise UnavailableError(reason)
+    learns = objective is not None and not isinstance(objective, Grpo)
+    if learns != (guide is not None):
+        raise PluginError(
+            f"the objective {name_of(objective)} needs a guide"
+            if objective and learns
+            else "no objective uses the guide",
+            next_step="Pass the step that asked the teacher as `guide` to `build.train`.",
+        )
+    if guide is None:
+        return
+    spec: CompleteSpec = guide.spec
+    if spec.recorded is not None or not services.source(spec.model).guides:
+        raise UnavailableError(
+            f"{spec.model.name} gives no probabilities of tokens",
+            next_step="Use a teacher that runs on this machine (`use: hf`), or `fine-tune-cot`, which needs texts only.",
+        )
+    if spec.epoch is not None:
+        raise UnavailableError(
+            f"one epoch of {spec.model.name} cannot be a guide", next_step="Use its selected weights."
+        )
+
+
+def training_needs(needs: Resources, student: Student, objective: Objective | None, guide: Step | None) -> Resources:
+    """Return a training's resources, with the memory of the models beside the student.
+
+    Args:
+        needs: of the student's training alone.
+        student: the student.
+        objective: of the training. For GRPO, the weights that it begins with stay in memory.
+        guide: the step that asked the teacher; None: there is none.
+    """
+    memory, least = 0.0, 0.0
+    if isinstance(objective, Grpo) and objective.beta > 0:
+        memory = (student.checkpoint_bytes() or 0) / _GIB  # not with adapters, so it is not in the lower bound
+    if guide is not None:
+        beside = guide.resources
+        memory += beside.memory_gb
+        # The lower bound is of the GPUs' memory where the student uses them.
+        least += beside.least_gb if bool(beside.gpus) == bool(needs.gpus) else 0.0
+    if not memory:
+        return needs
+    return replace(
+        needs,
+        gpus=max(needs.gpus, 0 if guide is None else guide.resources.gpus),
+        memory_gb=round(needs.memory_gb + memory * needs.processes, 1),
+        least_gb=round(needs.least_gb + least * needs.processes, 1) if needs.least_gb else 0.0,
+    )
