@@ -34,4 +34,7 @@ def rtbench_register_curators(register: Register) -> None:
         f"{here}.overlap:decontaminated",
         summary="drops long runs of words shared with a test question",
     )
+    register(
+        "likely", f"{here}.likely:likely", summary="keeps the N rationales that a student finds most or least likely"
+    )
     register("judge", f"{here}.judge:judge", summary="keeps rationales that a model of your choice calls good")

@@ -16,7 +16,18 @@ from rtbench_plugins.hf.loading import return_memory
 from rtbench_plugins.hf.packing import pack
 from rtbench_plugins.methods.thinking import Tags
 
-from rtbench.api import Completion, Request, StepFailedError, TextModel, Usage, completion_of
+from rtbench.api import (
+    Completion,
+    Progress,
+    Recipe,
+    Request,
+    StepFailedError,
+    TextModel,
+    TrainingRow,
+    Usage,
+    completion_of,
+    no_progress,
+)
 
 _CPU_CACHE_BYTES = 1 << 29
 _CUDA_CACHE_SHARE = 0.25
@@ -101,6 +112,19 @@ class HfModel(TextModel):
     def token_limit(self) -> int | None:
         """Return the highest number of tokens of a sequence; None where there is none."""
         return self._codec.limit
+
+    def likelihoods(
+        self,
+        rows: Sequence[TrainingRow],
+        max_prompt_tokens: int,
+        max_label_tokens: int,
+        progress: Progress = no_progress,
+    ) -> Iterator[tuple[int, float]]:
+        """Yield the number of tokens of each label, and their negative log-likelihood in nats."""
+        from rtbench_plugins.hf.likelihood import likelihoods
+
+        recipe = Recipe(max_prompt_tokens=max_prompt_tokens, max_label_tokens=max_label_tokens)
+        return likelihoods(self._base(), self._codec, rows, recipe, progress)
 
     def close(self) -> None:
         self._loaded = None

@@ -38,7 +38,7 @@ class FineTuneCot(Method):
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        examples = build.curate(cell, asked)
+        examples = build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
         return build.test(cell, FINE_TUNE_COT, build.train(cell, FINE_TUNE_COT, examples))
 
 

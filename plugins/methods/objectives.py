@@ -29,7 +29,7 @@ class DistillLogits(Method):
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        examples = build.curate(cell, asked)
+        examples = build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
         objective = objectives_of(cell).logits
         checkpoint = build.train(cell, FINE_TUNE_COT, examples, objective=objective, guide=only(asked))
         return build.test(cell, FINE_TUNE_COT, checkpoint)
@@ -46,7 +46,7 @@ class DistillOnPolicy(Method):
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        examples = build.curate(cell, asked)
+        examples = build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
         start = build.train(cell, FINE_TUNE_COT, examples)
         objective = objectives_of(cell).on_policy
         checkpoint = build.train(
@@ -66,7 +66,7 @@ class GroupPolicy(Method):
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        examples = build.curate(cell, asked)
+        examples = build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
         start = build.train(cell, FINE_TUNE_COT, examples)
         objective = objectives_of(cell).grpo
         checkpoint = build.train(cell, FINE_TUNE_COT, examples, note="GRPO", start=start, objective=objective)

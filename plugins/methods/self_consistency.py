@@ -31,7 +31,7 @@ class SelfConsistency(Method):
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        checkpoint = build.train(cell, FINE_TUNE_COT, build.curate(cell, asked))
+        checkpoint = build.train(cell, FINE_TUNE_COT, build.curate(cell, asked, prompt_format=FINE_TUNE_COT))
         n, temperature = (None, None) if cell.sampling.n > 1 else (SAMPLES, TEMPERATURE)  # None: as the matrix states
         drawn = build.ask_student(cell, FINE_TUNE_COT, checkpoint=checkpoint, n=n, temperature=temperature)
         return build.score(cell, FINE_TUNE_COT.answer_prefix, [drawn], aggregate="majority")

@@ -34,7 +34,7 @@ class Star(Method):
         n = cell.degree or 1
         asked = build.ask_teacher(cell, fold="train", n=n)
         hinted = build.ask_teacher(cell, fold="train", n=n, hint=HINT, unless_right=asked)
-        examples = build.curate(cell, [*asked, *hinted], degree=2 * n, also=NO_HINTS)
+        examples = build.curate(cell, [*asked, *hinted], degree=2 * n, also=NO_HINTS, prompt_format=FINE_TUNE_COT)
         checkpoint = build.train(cell, FINE_TUNE_COT, examples)
         prefix = FINE_TUNE_COT.answer_prefix
         for turn in range(2, ROUNDS + 1):
@@ -48,7 +48,12 @@ class Star(Method):
                 unless_right=[AskedStep(own, prefix)],
             )
             examples = build.curate(
-                cell, [AskedStep(own, prefix), AskedStep(helped, prefix)], degree=2, own=True, also=NO_HINTS
+                cell,
+                [AskedStep(own, prefix), AskedStep(helped, prefix)],
+                degree=2,
+                own=True,
+                also=NO_HINTS,
+                prompt_format=FINE_TUNE_COT,
             )
             checkpoint = build.train(cell, FINE_TUNE_COT, examples, note=f"round {turn}")
         return build.test(cell, FINE_TUNE_COT, checkpoint)

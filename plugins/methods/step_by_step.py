@@ -27,7 +27,9 @@ class StepByStep(Method):
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        checkpoint = build.train(cell, DISTILL_STEP_BY_STEP, build.curate(cell, asked))
+        checkpoint = build.train(
+            cell, DISTILL_STEP_BY_STEP, build.curate(cell, asked, prompt_format=DISTILL_STEP_BY_STEP.along)
+        )
         return build.test(cell, DISTILL_STEP_BY_STEP, checkpoint)
 
 

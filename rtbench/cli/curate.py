@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,6 +14,7 @@ from rtbench.errors import BadInputError
 if TYPE_CHECKING:
     from rtbench.schema.runs import CellRecord
     from rtbench.schema.steps import CurateSpec
+    from rtbench.schema.training import Likelihood
     from rtbench.session import Session
     from rtbench.steps.curate import CuratorResult
 
@@ -71,7 +73,8 @@ def curate(
             extracted = "nothing" if example["extracted"] is None else repr(example["extracted"])
             out.print(
                 f"extracted: {extracted}   gold: {example['answer']!r}   {correct}   "
-                f"finish reason: {example['finish_reason']}",
+                f"finish reason: {example['finish_reason']}"
+                + (f"   perplexity: {example['perplexity']:.2f}" if "perplexity" in example else ""),
                 markup=False,
             )
 
@@ -84,7 +87,8 @@ def _stages(
 
     from rtbench.reporting.answers import check_task
     from rtbench.schema.steps import CurateSpec
-    from rtbench.steps.curate import CuratorResult, candidates_of, context_of, curated
+    from rtbench.steps.curate import CuratorResult, candidates_of, context_of, curated, curators_of
+    from rtbench.steps.likelihood import likelihoods_of
     from rtbench.steps.selection import samples_of
 
     assert cell.examples is not None
@@ -95,17 +99,26 @@ def _stages(
     spec = msgspec.convert(meta.spec, CurateSpec)
     if not meta.inputs:
         raise BadInputError("the cell is trained on gold answers, not on rationales", where=f"cell {cell.name}")
+    read = [likelihoods_of(session, i.key) for i in meta.inputs if i.role == "likelihood"]
     if others is not None:
         spec = _with(session, spec, others)
         session = _keep_budget(session, spec, run_name, budget)
+        if any(curator.likelihood_by is not None for curator in curators_of(session, spec)):
+            raise BadInputError(
+                "a curator that uses likelihoods cannot be tried out: a step of a run computes them",
+                where="--with",
+                next_step="Put it under `curators` of a matrix, and run it.",
+            )
     samples = samples_of(session, spec)
-    candidates = candidates_of(session, spec, samples, [i.key for i in meta.inputs])
-    stages = curated(session, spec, candidates, context_of(session, spec, samples))
-    return [_stage(stage) for stage in [CuratorResult("(all)", candidates, candidates), *stages]]
+    keys = [i.key for i in meta.inputs if i.role == "completions"]
+    candidates = candidates_of(session, spec, samples, keys)
+    stages = curated(session, spec, candidates, context_of(session, spec, samples), read)
+    found = {key: one for likelihoods in read for key, one in likelihoods.items()}
+    return [_stage(stage, found) for stage in [CuratorResult("(all)", candidates, candidates), *stages]]
 
 
-def _stage(stage: CuratorResult) -> dict[str, Any]:
-    """Return what one curator removed and kept, as JSON data."""
+def _stage(stage: CuratorResult, likelihoods: Mapping[str, Likelihood]) -> dict[str, Any]:
+    """Return what one curator removed and kept, as JSON data, with the perplexity of rationales that a model has read."""
     kept = {id(candidate) for candidate in stage.after}
     removed = [candidate for candidate in stage.before if id(candidate) not in kept]
     return {
@@ -124,6 +137,7 @@ def _stage(stage: CuratorResult) -> dict[str, Any]:
                 "correct": candidate.correct,
                 "finish_reason": candidate.completion.finish_reason,
             }
+            | ({"perplexity": read.perplexity} if (read := likelihoods.get(candidate.completion.key)) else {})
             for candidate in removed
         ],
     }

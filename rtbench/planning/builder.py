@@ -8,8 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from rtbench.errors import PluginError, UnavailableError
+from rtbench.errors import PluginError
 from rtbench.planning.completing import Draw, as_asked, questions_for
+from rtbench.planning.curation import Curation, CurationSteps
 from rtbench.planning.step_table import StepTable
 from rtbench.planning.students import StudentSteps, held_out_of
 from rtbench.planning.teachers import TeacherSteps, tries_of
@@ -20,9 +21,7 @@ from rtbench.plugin.plans import PlannedCell
 from rtbench.schema.base import Fold
 from rtbench.schema.objectives import Grpo, Objective, settled
 from rtbench.schema.prompts import PromptFormat
-from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, Resources, ScoreSpec, Step, TrainSpec
-from rtbench.schema.tasks import RationaleSource
-from rtbench.steps.curate import judges_of
+from rtbench.schema.steps import CompleteSpec, Input, Resources, ScoreSpec, Step, TrainSpec
 
 
 class CellBuilder:
@@ -32,12 +31,16 @@ class CellBuilder:
         table: receives the steps.
         teachers: builds the steps that ask teachers; shared by all cells.
         students: builds the steps that ask students; likewise.
+        curation: builds the steps that select training examples; likewise.
     """
 
-    def __init__(self, table: StepTable, teachers: TeacherSteps, students: StudentSteps) -> None:
+    def __init__(
+        self, table: StepTable, teachers: TeacherSteps, students: StudentSteps, curation: CurationSteps
+    ) -> None:
         self._table = table
         self._teachers = teachers
         self._students = students
+        self._curation = curation
         self._notes: dict[str, None] = {}
         self._mentors: dict[str, PlannedCell] = {}
 
@@ -94,6 +97,7 @@ class CellBuilder:
         degree: int | None = None,
         own: bool = False,
         also: Sequence[str] = (),
+        prompt_format: PromptFormat | None = None,
     ) -> Step:
         asked = as_asked(asked)
         degree = (degree or cell.degree or 1) if asked else 0
@@ -102,59 +106,16 @@ class CellBuilder:
         learns_from = cell.models.teacher.learns_from if asked and cell.models.teacher and not own else None
         inputs = tuple([(step.key, prefix) for step, prefix in asked])
         stated = msgspec.json.encode((cell.curators, also))
-        key = ("curate", inputs, stated, cell.task, questions_for(cell, "train"), cell.primary, degree, learns_from)
-        return self._table.once(key, lambda: self._curate(cell, asked, degree, learns_from, own=own, also=also))
-
-    def _curate(
-        self,
-        cell: Cell,
-        asked: Sequence[AskedStep],
-        degree: int,
-        learns_from: RationaleSource | None,
-        *,
-        own: bool,
-        also: Sequence[str],
-    ) -> Step:
-        data = self._table.services.task_data(cell.task.name, cell.task.variant)
-        if not data.fold(cell.task.split, "train"):
-            raise UnavailableError(data.missing or f"{cell.task.name} has no training questions")
-        curators, judges = self._curators([*cell.curators, *((name, {}) for name in also)], gold=not asked)
-        spec = CurateSpec(
-            task=cell.task,
-            questions=questions_for(cell, "train"),
-            curators=curators,
-            extractor=cell.primary if asked else "",
-            extractor_key=dict(cell.extractors)[cell.primary] if asked else "",
-            degree=degree,
-            answer_prefixes=[one.answer_prefix for one in asked],
-            learns_from=learns_from,
-            judges=judges,
-        )
-        inputs = [Input(role="completions", kind="complete", key=one.step.key) for one in asked]
-        source = "gold answers"
-        if asked:
-            source = cell.student.name if own and cell.student else cell.teacher.name if cell.teacher else "?"
-        degree_part = f"/D{cell.degree}" if asked and cell.degree else ""
-        needs = judges_of(self._table.services, spec)[0].resources() if judges else Resources()
-        return self._table.add(spec, inputs, f"curate {cell.task.dataset}/{source}{degree_part}", needs)
-
-    def _curators(
-        self, stated: Sequence[tuple[str, dict[str, object]]], *, gold: bool
-    ) -> tuple[list[tuple[str, int, dict[str, object]]], dict[str, dict[str, object]]]:
-        """Return curators as a step's spec stores them, and the models that they use as judges."""
-        curators: list[tuple[str, int, dict[str, object]]] = []
-        judges: dict[str, dict[str, object]] = {}
-        for name, options in stated:
-            curator = self._table.services.curator(name, dict(options))
-            if gold and not curator.of_questions:
-                continue
-            named = dict(options)
-            if (teacher := curator.asks(self._table.services)) is not None:
-                fingerprint = teacher.members()[0].fingerprint
-                judges[fingerprint] = dict(options["model"])  # type: ignore[call-overload]
-                named["model"] = fingerprint
-            curators.append((name, curator.version, named))
-        return curators, judges
+        curators = [*cell.curators, *((name, {}) for name in also)]
+        reader: tuple[object, ...] = ()
+        if self._table.once(("reads", stated), lambda: self._curation.read_rationales(curators)):
+            lengths = (cell.recipe.max_prompt_tokens, cell.recipe.max_label_tokens)
+            reader = (prompt_format, cell.student.name if cell.student else "", *lengths)
+        key = (
+            "curate", inputs, stated, cell.task, questions_for(cell, "train"), cell.primary, degree, learns_from, reader
+        )  # fmt: skip
+        curation = Curation(asked, degree, learns_from, curators, own, prompt_format)
+        return self._table.once(key, lambda: self._curation.curate(cell, curation))
 
     def train(
         self,

@@ -21,6 +21,7 @@ from rtbench.schema.steps import (
     CompleteSpec,
     CurateSpec,
     Duration,
+    LikelihoodSpec,
     Step,
     TaskSpec,
     TrainSpec,
@@ -128,6 +129,8 @@ def estimate(services: Services, plan: Plan) -> dict[str, StepEstimate]:
             found = _complete(services, step, plan, counted)
         elif trains(step):
             found = _train(services, step, plan, counted)
+        elif isinstance(step.spec, LikelihoodSpec):
+            found = _read(services, step, plan, counted)
         elif curates(step) and (judged := _judge_work(services, step, counted)) is not None:
             found = judged
         else:
@@ -165,6 +168,20 @@ def _complete(services: Services, step: Step[CompleteSpec], plan: Plan, counted:
     mean, error = seen
     expected, spread = mean * new, 2 * error * new
     return msgspec.structs.replace(found, expected=expected, low=max(0.0, expected - spread), high=expected + spread)
+
+
+def _read(services: Services, step: Step[LikelihoodSpec], plan: Plan, counted: _SharedCounts) -> StepEstimate:
+    """Return the work of reading all completions of a step's inputs."""
+    spec = step.spec
+    rows = tokens = 0
+    for i in step.inputs_as("completions"):
+        asked: CompleteSpec = plan.steps[i.key].spec
+        template = spec.format.template(spec.family).input
+        samples, characters = _sizes(services, asked.task, asked.questions, template, "", counted)
+        rows += len(samples) * asked.n
+        tokens += (characters // CHARACTERS_PER_TOKEN + len(samples) * RATIONALE_TOKENS) * asked.n
+    student = services.student(spec.model.plugin, spec.model.name, spec.model.options)
+    return _timed(StepEstimate(work=rows, prompt_tokens=tokens), student.generation_time(tokens, 0))
 
 
 def _count(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _SharedCounts) -> tuple[int, int, int]:

@@ -14,6 +14,7 @@ from rtbench.matrix.expand import expand
 from rtbench.matrix.resolved import ResolvedMatrix
 from rtbench.planning.builder import CellBuilder
 from rtbench.planning.completing import CompleteSteps
+from rtbench.planning.curation import CurationSteps
 from rtbench.planning.step_table import StepTable
 from rtbench.planning.students import StudentSteps
 from rtbench.planning.teachers import TeacherSteps
@@ -38,7 +39,8 @@ def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
             cells, lambda cell, reason: _planned(builder(), matrix.methods[cell.method], cell, reason)
         )
         steps = CompleteSteps(table)
-        builder = functools.partial(CellBuilder, table, TeacherSteps(steps, trained.teaching), StudentSteps(steps))
+        teachers, students = TeacherSteps(steps, trained.teaching), StudentSteps(steps)
+        builder = functools.partial(CellBuilder, table, teachers, students, CurationSteps(table, students))
         planned = [trained.planned(cell, reason) for cell, reason in cells]
     wanted = needed(table.steps, [p.score.key for p in planned if p.score is not None])
     cached = services.store.finished((step.kind, key) for key, step in wanted.items())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from rtbench.plugin.models import ModelServices, Teacher
 from rtbench.schema.money import Spending
 from rtbench.schema.tasks import Sample
-from rtbench.schema.training import Candidate
+from rtbench.schema.training import Candidate, Likelihood
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class CurationContext:
     """For curators that ask a model; None where they are tried out without a session."""
     judged: dict[str, Spending] = field(default_factory=dict)
     """Filled in by curators that ask a model: its cost, by model name."""
+    likelihoods: Mapping[str, Likelihood] = field(default_factory=dict)
+    """For a curator with :attr:`Curator.likelihood_by`: likelihoods of the completions, by their key."""
     notes: list[str] = field(default_factory=list)
     """Filled in by any curator: messages for the user."""
 
@@ -44,6 +47,9 @@ class Curator(ABC):
     of_questions: bool = False
     """True where it selects questions. Examples that hold only the gold answer then pass through it as well, so that
     methods are compared on the same questions."""
+    likelihood_by: Literal["own"] | dict[str, Any] | None = None
+    """Untrained student whose likelihood of each rationale it uses: ``own`` for the one that is trained on them, or a student
+    as in a matrix, which is the option ``model``. Only its fingerprint enters keys. None: no likelihoods."""
     asks_tokens: int = 0
     """Maximum new tokens of an answer from the model that it asks."""
     asks_as: str = ""

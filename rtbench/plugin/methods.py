@@ -78,6 +78,7 @@ class StepBuilder(Protocol):
         degree: int | None = None,
         own: bool = False,
         also: Sequence[str] = (),
+        prompt_format: PromptFormat | None = None,
     ) -> Step:
         """Make training examples from completions, or from the gold answers where there are no completions.
 
@@ -88,9 +89,10 @@ class StepBuilder(Protocol):
                 the cell's degree.
             own: the completions are the student's, not the teacher's.
             also: names of curators that run after the cell's.
+            prompt_format: format of the training rows, for curators that use a model's likelihood of them.
 
         Raises:
-            UnavailableError: the training questions are missing.
+            UnavailableError: the training questions are missing, or a curator needs ``prompt_format`` or another model.
         """
 
     def train(

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Protocol
 
+from rtbench.errors import PluginError
 from rtbench.plugin.registry import Registry
 from rtbench.plugin.run_services import RunServices
 from rtbench.plugin.tasks import Task
@@ -53,6 +54,22 @@ class TextModel(ABC):
         """
         del follow
         return self.generate(requests)
+
+    def likelihoods(
+        self,
+        rows: Sequence[TrainingRow],
+        max_prompt_tokens: int,
+        max_label_tokens: int,
+        progress: Progress = no_progress,
+    ) -> Iterator[tuple[int, float]]:
+        """Yield the number of tokens of each row's label, and their negative log-likelihood in nats, in order.
+
+        Called only for models that students' :meth:`Student.load_guide` returns. Prompts and labels are cut as in training.
+
+        Raises:
+            PluginError: the model gives no probabilities of tokens.
+        """
+        raise PluginError(f"{self.fingerprint} gives no probabilities of tokens", next_step="Use another model.")
 
     def close(self) -> None:
         """Release memory and connections."""

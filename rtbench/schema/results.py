@@ -34,6 +34,18 @@ class CompleteResult(Record, frozen=True, omit_defaults=True):
     completion_tokens: int = 0
 
 
+class LikelihoodResult(Record, frozen=True, omit_defaults=True):
+    """Result of a ``likelihood`` step; the likelihoods themselves are in its folder."""
+
+    completions: int
+    tokens: int
+    """Tokens of all labels."""
+    nats: float
+    """Negative log-likelihood of all labels."""
+    notes: tuple[str, ...] = ()
+    """Messages for the user."""
+
+
 class ScoreResult(Record, frozen=True, omit_defaults=True):
     """Result of a ``score`` step; the scores themselves are in its folder."""
 
@@ -49,9 +61,10 @@ class ScoreResult(Record, frozen=True, omit_defaults=True):
     """Messages for the user."""
 
 
-StepResult = CompleteResult | CurationYield | TrainReport | ScoreResult
+StepResult = CompleteResult | LikelihoodResult | CurationYield | TrainReport | ScoreResult
 RESULTS: dict[StepKind, type[StepResult]] = {
     "complete": CompleteResult,
+    "likelihood": LikelihoodResult,
     "curate": CurationYield,
     "train": TrainReport,
     "score": ScoreResult,

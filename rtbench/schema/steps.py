@@ -14,8 +14,8 @@ from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.tasks import Questions, RationaleSource
 from rtbench.schema.training import Recipe
 
-StepKind = Literal["complete", "curate", "train", "score"]
-VERSIONS: dict[StepKind, int] = {"complete": 1, "curate": 2, "train": 1, "score": 3}
+StepKind = Literal["complete", "likelihood", "curate", "train", "score"]
+VERSIONS: dict[StepKind, int] = {"complete": 1, "likelihood": 1, "curate": 2, "train": 1, "score": 3}
 """Version of each kind's implementation. Raise it when results change, which makes old results stale."""
 
 
@@ -34,7 +34,7 @@ class Input(Record, frozen=True):
     """A step that another step depends on, and its role there."""
 
     role: str
-    """``checkpoint``, ``selection``, ``reasoning``, ``answered``, ``completions``, ``examples``, ``start`` or ``guide``;
+    """``checkpoint``, ``selection``, ``reasoning``, ``answered``, ``completions``, ``likelihood``, ``examples``, ``start`` or ``guide``;
     ``start-selection`` and ``guide-selection`` select the epoch of the last two."""
     kind: StepKind
     key: str
@@ -78,6 +78,21 @@ class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_d
     """Index of the first of the ``n`` completions of a question."""
 
 
+class LikelihoodSpec(Record, frozen=True, tag="likelihood", tag_field="type", omit_defaults=True):
+    """A step in which a base student reads completions as training rows: how likely it finds their labels."""
+
+    task: TaskSpec
+    model: ModelSpec
+    family: Family
+    format: PromptFormat
+    answer_prefixes: list[str | None]
+    """Answer prefix of each ``completions`` input."""
+    max_prompt_tokens: int
+    max_label_tokens: int
+    learns_from: RationaleSource | None = None
+    """The teacher's :attr:`rtbench.plugin.models.Teacher.learns_from`."""
+
+
 class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defaults=True):
     """A step that makes training examples from completions, or from the gold answers where there are no completions."""
 
@@ -94,7 +109,7 @@ class CurateSpec(Record, frozen=True, tag="curate", tag_field="type", omit_defau
     learns_from: RationaleSource | None = None
     """The teacher's :attr:`rtbench.plugin.models.Teacher.learns_from`."""
     judges: dict[str, dict[str, Any]] = {}
-    """Options of the models that curators ask, by the fingerprint that replaces them in the curators' options; not part
+    """Options of the models that curators use, by the fingerprint that replaces them in the curators' options; not part
     of the key."""
 
     def stated(self) -> list[tuple[str, dict[str, Any]]]:
@@ -142,7 +157,7 @@ class ScoreSpec(Record, frozen=True, tag="score", tag_field="type", omit_default
     """Extractor by which ``best-epoch`` selects."""
 
 
-Spec = CompleteSpec | CurateSpec | TrainSpec | ScoreSpec
+Spec = CompleteSpec | LikelihoodSpec | CurateSpec | TrainSpec | ScoreSpec
 
 
 SpecT = TypeVar("SpecT", bound=Spec, default=Any)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -31,6 +32,29 @@ class TrainingRow(Record, frozen=True):
     sample_index: int
     prompt: str
     label: str
+
+
+class Likelihood(Record, frozen=True):
+    """How likely a model finds a completion, as the label of a training row."""
+
+    key: str
+    """Key of the completion."""
+    sample_index: int
+    completion_index: int
+    tokens: int
+    """Tokens of the label, its end mark included."""
+    nats: float
+    """Negative log-likelihood of the label, summed over its tokens."""
+
+    @property
+    def mean(self) -> float:
+        """Return the mean negative log-likelihood of a token, in nats."""
+        return self.nats / self.tokens
+
+    @property
+    def perplexity(self) -> float:
+        """Return the perplexity of the label."""
+        return math.exp(min(self.mean, 700.0))  # above that, it is no float
 
 
 class CurationYield(Record, frozen=True, omit_defaults=True):

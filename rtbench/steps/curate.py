@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rtbench.plugin.curators import CurationContext, Curator
@@ -14,10 +14,11 @@ from rtbench.schema.completions import Completion
 from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CurateSpec
 from rtbench.schema.tasks import Sample
-from rtbench.schema.training import Candidate, CurationYield, Example
+from rtbench.schema.training import Candidate, CurationYield, Example, Likelihood
 from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
+from rtbench.steps.likelihood import likelihoods_of
 from rtbench.steps.selection import samples_of
 from rtbench.storage.files import read_jsonl, write_jsonl
 
@@ -45,7 +46,8 @@ def curate(context: StepContext[CurateSpec]) -> CurationYield:
     keys = [i.key for i in step.inputs_as("completions")]
     candidates = candidates_of(services, spec, samples, keys) if keys else [gold_candidate(s) for s in samples]
     curation = context_of(services, spec, samples)
-    stages = curated(services, spec, candidates, curation)
+    read = [likelihoods_of(services, i.key) for i in step.inputs_as("likelihood")]
+    stages = curated(services, spec, candidates, curation, read)
     examples = [candidate.example for candidate in (stages[-1].after if stages else candidates)]
     report = CurationYield(
         questions=len(samples),
@@ -85,15 +87,29 @@ def judges_of(services: Services, spec: CurateSpec) -> list[Teacher]:
 
 
 def curated(
-    services: Services, spec: CurateSpec, candidates: Sequence[Candidate], curation: CurationContext
+    services: Services,
+    spec: CurateSpec,
+    candidates: Sequence[Candidate],
+    curation: CurationContext,
+    likelihoods: Sequence[Mapping[str, Likelihood]] = (),
 ) -> list[CuratorResult]:
-    """Return the stages of the step's curators, in order. Names are distinct: a second ``length`` is ``length 2``."""
+    """Return the stages of the step's curators, in order. Names are distinct: a second ``length`` is ``length 2``.
+
+    Args:
+        services: for the curators.
+        spec: spec of the step.
+        candidates: what the first curator is given.
+        curation: what curators may use besides.
+        likelihoods: of the completions, one mapping for each curator that uses them.
+    """
+    read = iter(likelihoods)
     stages: list[CuratorResult] = []
     seen: Counter[str] = Counter()
     left = candidates
     for (name, _, _), curator in zip(spec.curators, curators_of(services, spec), strict=True):
         seen[name] += 1
-        before, left = left, curator.keep(left, curation)
+        given = curation if curator.likelihood_by is None else replace(curation, likelihoods=next(read))
+        before, left = left, curator.keep(left, given)
         stages.append(CuratorResult(name if seen[name] == 1 else f"{name} {seen[name]}", before, left))
     return stages
 

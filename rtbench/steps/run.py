@@ -13,16 +13,18 @@ from rtbench.errors import StepFailedError
 from rtbench.plugin.services import Services
 from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.results import StepResult
-from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, ScoreSpec, Step, TrainSpec
+from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, LikelihoodSpec, ScoreSpec, Step, TrainSpec
 from rtbench.steps.complete import complete
 from rtbench.steps.context import StepContext
 from rtbench.steps.curate import curate
+from rtbench.steps.likelihood import likelihood
 from rtbench.steps.score import score
 from rtbench.steps.train import train
 from rtbench.storage.store import StepMeta, Timing
 
 RUNNERS: Mapping[type, Callable[[StepContext[Any]], StepResult]] = {
     CompleteSpec: complete,
+    LikelihoodSpec: likelihood,
     CurateSpec: curate,
     TrainSpec: train,
     ScoreSpec: score,
