@@ -1,10 +1,10 @@
-"""The ``mix`` teacher: each question is asked of one of several teachers, in a stated ratio."""
+"""The ``mix`` teacher: each question is asked of one of several teachers, in a stated ratio, or of all of them."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
@@ -26,6 +26,8 @@ class MixOptions(Record, frozen=True):
 
     sources: tuple[dict[str, Any], ...]
     """Teachers as in a matrix (``use`` or ``name``, and options), each with a ``share`` of the questions."""
+    questions: Literal["split", "all"] = "split"
+    """``split``: each question is asked of one source; ``all``: of every source, which share its rationales equally."""
 
 
 class Share(Record, frozen=True):
@@ -35,7 +37,7 @@ class Share(Record, frozen=True):
 
 
 class MixTeacher(Teacher):
-    """A teacher whose sources each write rationales for a part of the questions.
+    """A teacher whose sources each write rationales for a part of the questions, or for all of them.
 
     Which questions a source gets is random but fixed. It is asked only these, and its completions are shared with other
     cells that ask it. The core asks each member through its :meth:`owner`.
@@ -53,9 +55,17 @@ class MixTeacher(Teacher):
         stated = [
             _source(entry, services, where=f"{where}, source {at}") for at, entry in enumerate(options.sources, 1)
         ]
+        if options.questions == "all" and len({share for _, share in stated}) > 1:
+            raise BadInputError(
+                "its sources have different shares of questions that all of them are asked",
+                where=where,
+                next_step="Leave out `share`, or write `questions: split`.",
+            )
         self._sources = tuple(teacher for teacher, _ in stated)
         ends = [0.0, *itertools.accumulate(share for _, share in stated)]
-        parts = [(first / ends[-1], last / ends[-1]) for first, last in itertools.pairwise(ends)]
+        parts: list[tuple[float, float] | None] = [None] * len(stated)
+        if options.questions == "split":
+            parts = [(first / ends[-1], last / ends[-1]) for first, last in itertools.pairwise(ends)]
         self._owners = {
             member.fingerprint: (teacher, part)
             for teacher, part in zip(self._sources, parts, strict=True)

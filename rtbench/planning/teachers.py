@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from math import ceil
 
 from msgspec.structs import replace
 
@@ -86,9 +87,12 @@ class TeacherSteps:
 
     def _ask_members(self, cell: Cell, teacher: Teacher, draw: Draw) -> AskedTeacher:
         found = _Answers()
+        each = _each(cell, teacher, draw)
         for member in cell.models.members:
             owner, part = teacher.owner(member), teacher.part(member)
-            own = draw if part is None else dataclasses.replace(draw, questions=replace(draw.questions, part=part))
+            own = dataclasses.replace(draw, n=each)
+            if part is not None:
+                own = dataclasses.replace(own, questions=replace(draw.questions, part=part))
             if owner.cell is not None:
                 found.mentors.append(self._teaching(cell, owner.cell))
                 found.asked.append(self._ask_trained(cell, found.mentors[-1], own))
@@ -188,6 +192,17 @@ class TeacherSteps:
             seed=cell.teacher_seed,
         )
         return AskedStep(self._steps.complete(cell, asked, sampling, draw), test.format.answer_prefix)
+
+
+def _each(cell: Cell, teacher: Teacher, draw: Draw) -> int:
+    """Return how many completions per question each member gives.
+
+    Where several live members are asked the same questions, they share the number. Recordings cost nothing, and some may
+    lack a question, so each gives all that it has.
+    """
+    members = cell.models.members
+    pooled = [member for member in members if teacher.part(member) is None and not teacher.owner(member).recorded]
+    return ceil(draw.n / len(pooled)) if len(pooled) == len(members) > 1 else draw.n
 
 
 def tries_of(cell: Cell) -> int:

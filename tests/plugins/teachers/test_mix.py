@@ -162,3 +162,22 @@ def test_each_source_costs_its_own_price(cli: Cli) -> None:
     known = books_of(cli).by_teacher(half)["mixed"]
     assert known.money == pytest.approx((first[0] + 2 * first[1]) / 1e6)
     assert (known.completions, known.uncounted) == (40, 30)
+
+
+def test_all_sources_are_asked_all_questions_and_share_the_degree(cli: Cli) -> None:
+    pooled = (
+        MIX.replace("    use: mix\n", "    use: mix\n    questions: all\n")
+        .replace("share: 1, ", "")
+        .replace("share: 3, ", "")
+    )
+    cli("run", "--matrix", written(cli, pooled), "--degrees", "3")
+    exact, sloppy = (asked(cli)[name] for name in ("counter-0.0", "counter-0.5"))
+    assert (len(exact), len(sloppy)) == (80, 80)
+    board = json.loads(cli("report", "--format", "json").stdout)
+    (row,) = [row for row in board["rows"] if row["kind"] == "measured"]
+    assert row["results"]["parity"]["curation"]["completions"] == 120, "two of the first source, one of the second"
+
+
+def test_sources_of_all_questions_have_no_shares(cli: Cli) -> None:
+    pooled = MIX.replace("    use: mix\n", "    use: mix\n    questions: all\n")
+    assert "different shares" in cli("plan", "--matrix", written(cli, pooled), code=2).stderr
