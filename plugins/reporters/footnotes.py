@@ -209,7 +209,21 @@ def _recipes(board: Leaderboard) -> list[str]:
     usual = max(recipes, key=lambda recipe: len(recipes[recipe]), default=None)
     lines = [f"Training: {usual}."] if usual else []
     lines += [f"Training, {recipe}: {', '.join(places)}." for recipe, places in recipes.items() if recipe != usual]
-    return lines + _training_rows(board)
+    return lines + _objectives(board) + _training_rows(board)
+
+
+def _objectives(board: Leaderboard) -> list[str]:
+    """Return the settings of objectives that differ from the defaults."""
+    results = [result for row in board.rows for result in row.results.values()]
+    found = dict.fromkeys(r.recipe.objectives for r in results if r.recipe is not None and r.recipe.objectives)
+    lines: list[str] = []
+    for objectives in found:
+        for settings in (objectives.logits, objectives.on_policy, objectives.grpo):
+            usual = type(settings)()
+            changed = [name for name in settings.__struct_fields__ if getattr(settings, name) != getattr(usual, name)]
+            texts = [f"{name.replace('_', ' ')} {getattr(settings, name)}" for name in changed]
+            lines += [f"Objective {settings.__struct_config__.tag}: {', '.join(texts)}."] if texts else []
+    return lines
 
 
 def _training_rows(board: Leaderboard) -> list[str]:

@@ -181,6 +181,9 @@ def test_whole_run_of_all_methods(folders: dict[str, str], make_cli: MakeCli) ->
     cli = make_cli(site=None)
     path = written(cli.folder, folders)
     board: Any = cli.json("run", "--matrix", path)
+    shown = cli("report", "objectives", "--format", "md").stdout
+    assert "Objective on-policy: epochs 1, max new tokens 5." in shown
+    assert "Objective grpo: learning rate 1e-05, group 2, max new tokens 5." in shown
     results = {row["method"]: row["results"] for row in board["rows"] if row["method"] in METHODS}
     assert set(results) == set(METHODS)
     plan: Any = cli.json("plan", "--matrix", path, "--steps")
