@@ -1,0 +1,90 @@
+"""Write results/studies from finished runs of the studies' matrices, and the table of docs/studies.md.
+
+    python benchmarks/studies.py --workspace DIR
+
+Each study has its leaderboard (leaderboard.md, leaderboard.csv) and its claims (claims.md) in a folder. A study without a run
+in the workspace is left as it is. What stands between ``<!-- verdicts -->`` and ``<!-- end -->`` in docs/studies.md is
+replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rtbench_plugins.claims.rendering import Shown, markdown
+from rtbench_plugins.studies import STUDIES
+
+from rtbench.api import (
+    Environment,
+    Runs,
+    build_leaderboard,
+    claim_set,
+    evaluate_claims,
+    open_services,
+    write_atomic,
+)
+
+if TYPE_CHECKING:
+    from rtbench.api import ClaimResult, Services
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "studies.md"
+RESULTS = ROOT / "results" / "studies"
+
+
+def main() -> None:
+    """Write all files."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--workspace", type=Path, required=True)
+    given = parser.parse_args()
+    services = open_services(Environment(workspace=str(given.workspace), offline=True))
+    lines = ["| study | claim | task | verdict | effect in points [interval] | adjusted p | questions × seeds |"]
+    lines.append("| --- | --- | --- | --- | ---: | ---: | ---: |")
+    for study in STUDIES:
+        if (given.workspace / "runs" / f"pocket-study-{study}.json").is_file():
+            lines += [row(study, result) for result in written(services, given.workspace, study)]
+    text = PAGE.read_text(encoding="utf-8")
+    table = "\n".join(lines)
+    text = re.sub(r"(<!-- verdicts -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.DOTALL)
+    _write(PAGE, text)
+
+
+def written(services: Services, workspace: Path, study: str) -> Sequence[ClaimResult]:
+    """Write the files of a study, and return the results of its claims."""
+    run = Runs(workspace).load(f"pocket-study-{study}")
+    board = build_leaderboard(run, services)
+    folder = RESULTS / study
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("md", "csv"):
+        reporter = services.reporter(name)
+        _write(folder / f"leaderboard.{name}", reporter.render(board))
+    claims = claim_set(services, f"study-{study}")
+    results = evaluate_claims(claims, run, services.store, "test")
+    _write(folder / "claims.md", markdown(Shown(claims, results, run.name, "test")))
+    return results
+
+
+def _write(path: Path, text: str) -> None:
+    write_atomic(path, (text.rstrip("\n") + "\n").encode())
+
+
+def row(study: str, result: ClaimResult) -> str:
+    """Return a row of the table."""
+    effect = p = "–"
+    if result.effect is not None and result.interval is not None:
+        low, high = 100 * result.interval.low, 100 * result.interval.high
+        effect = f"{100 * result.effect:+.1f} [{low:+.1f}, {high:+.1f}]"
+    if result.adjusted is not None:
+        p = f"{result.adjusted:.3f}"
+    verdict = result.verdict + (" (no lead)" if result.no_lead and result.verdict == "supported" else "")
+    count = f"{result.n // result.seeds} × {result.seeds}" if result.seeds else "–"
+    folder = f"[{study}](../results/studies/{study}/claims.md)"
+    return f"| {folder} | {result.statement} | {result.task} | {verdict} | {effect} | {p} | {count} |"
+
+
+if __name__ == "__main__":
+    main()
