@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         Source,
     )
     from rtbench.schema.claims import ClaimResult, PartialComparison, Reported, Verdict
-    from rtbench.schema.completions import Completion, ModelSpec, Request, Sampling, Usage, completion_of
+    from rtbench.schema.completions import Completion, ModelSpec, Prefill, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, RequestCounts, in_percent
     from rtbench.schema.matrix import CellSelector
@@ -174,7 +174,7 @@ _NAMES = {
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
     "rtbench.schema.base": "REFUSALS Family FinishReason Fold NotNegative Positive Record RefusalKind Source",
     "rtbench.schema.claims": "ClaimResult PartialComparison Reported Verdict",
-    "rtbench.schema.completions": "Completion ModelSpec Request Sampling Usage completion_of",
+    "rtbench.schema.completions": "Completion ModelSpec Prefill Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
     "rtbench.schema.matrix": "CellSelector",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow RequestCounts in_percent",
@@ -316,6 +316,7 @@ __all__ = [
     "PlannedCell",
     "PluginError",
     "Positive",
+    "Prefill",
     "Price",
     "Progress",
     "PromptFormat",

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rtbench_plugins.methods.thinking import Tags, cut_at, parted
+from rtbench_plugins.methods.thinking import Tags, begun, cut_at, parted
 
-from rtbench.api import BadInputError, Family, Recipe, StepFailedError, TrainingRow
+from rtbench.api import BadInputError, Family, Prefill, Recipe, StepFailedError, TrainingRow
 
 IGNORED = -100
 """Label of a token that has no loss (torch's convention)."""
@@ -107,6 +107,11 @@ class Codec:
         A label's leading spaces separate it from a prompt. In a chat template, the template does that.
         """
         return self._encode([label.lstrip(" ") for label in labels] if self.chat else labels, special=False)
+
+    def begun_ids(self, prefill: Prefill, prompt: Sequence[int]) -> list[int]:
+        """Return the tokens of the beginning of an answer to a prompt."""
+        (ids,) = self._encode([begun(prefill, self.thinking, opened=self._opened(prompt))], special=False)
+        return ids
 
     def written(self, ids: Sequence[int], prompt: Sequence[int], stop: Sequence[str]) -> DecodedText:
         """Return the text of generated tokens without special tokens, cut before the first stop string, without thinking."""

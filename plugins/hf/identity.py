@@ -40,6 +40,7 @@ def student_fingerprint(family: Family, options: StudentOptions, hub: Hub) -> st
     """
     settings: dict[str, object] = {"dtype": options.dtype, "chat_template": options.chat_template}
     settings["lora"] = options.lora
+    settings["thinking"] = options.thinking
     if options.config is not None:
         recipe = {"config": RANDOM_CONFIGS[family] | options.config, "tokenizer": TOKENIZER_RECIPE}
         recipe |= {"vocab_size": options.vocab_size, "init_seed": options.init_seed}

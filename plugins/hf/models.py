@@ -60,6 +60,7 @@ class HfModel(TextModel):
         self.fingerprint = fingerprint
         self.name = name
         self.most_rows = most_rows
+        self.continues_answers = loaded.family == "decoder" and thinking is not None
         self._loaded: LoadedModel | None = loaded
         self._codec = Codec(
             loaded.tokenizer, loaded.model.config, loaded.family, chat=chat, thinking=thinking, name=name
@@ -141,8 +142,9 @@ class HfModel(TextModel):
         """Return the rows of requests, with their prompts in tokens. No sequence is longer than the model's positions."""
         rows: list[SamplingRow] = []
         codec = self._codec
-        for index, prompt in enumerate(codec.prompt_ids([request.prompt for request in requests])):
+        for index, asked in enumerate(codec.prompt_ids([request.prompt for request in requests])):
             request = requests[index]
+            prompt = asked if request.prefill is None else [*asked, *codec.begun_ids(request.prefill, asked)]
             kept, most = with_room(prompt, request.sampling.max_new_tokens, codec.limit, codec.family)
             row = SamplingRow(index, kept, most, request.sampling, request.seed)
             row.cut = len(kept) < len(prompt)

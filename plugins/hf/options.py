@@ -81,6 +81,8 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     """``cpu``, ``cuda``, ``cuda:1`` … None: CUDA if available."""
     chat_template: bool | None = None
     """Wrap prompts in the tokenizer's chat template, in training and at test time. None: no."""
+    thinking: Tags | None = None
+    """Thinking between these tags is stored in the completion's ``reasoning``. None: it stays in the text."""
     series: str | None = None
     """Name that all sizes of a model share. None: the type of the config for random weights, otherwise no series."""
     trust_remote_code: bool = False
@@ -144,6 +146,9 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     the thinking if there is any, otherwise the text."""
     max_new_tokens: tuple[int, int] = (128, 32)
     """Highest numbers of tokens of the rationale and of the answer stage."""
+    max_thinking_tokens: int | None = None
+    """Number of tokens after which the thinking of the first stage is ended and the answer asked for; they count towards
+    ``max_new_tokens``. None: no limit."""
     price: Price | None = None
     trust_remote_code: bool = False
     generation_batch: Positive = 64

@@ -215,7 +215,7 @@ class HfStudent(Student):
             fingerprint,
             name=self.name,
             chat=self.options.chat_template or False,
-            thinking=None,
+            thinking=self.options.thinking,
             most_rows=self.options.generation_batch,
         )
 
@@ -228,7 +228,7 @@ class HfStudent(Student):
             model=place.model,
             revision=place.revision,
             chat_template=self.options.chat_template or False,
-            thinking=None,
+            thinking=self.options.thinking,
             engine={"dtype": dtype},
             trust_remote_code=self._access.trust_remote_code,
         )

@@ -34,6 +34,7 @@ class HfTeacher(Teacher):
         self.options = options
         self.format = format_of(options)
         self.max_new_tokens = options.max_new_tokens
+        self.max_thinking_tokens = options.max_thinking_tokens
         self.price = options.price
         self.learns_from = learns_from(options)
         self.saw_answers = sees_answers(options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from rtbench_plugins.hf.encoding import with_room
 from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat
-from rtbench_plugins.methods.thinking import Tags, parted
+from rtbench_plugins.methods.thinking import Tags, begun, parted
 
 from rtbench.api import (
     Completion,
@@ -43,6 +43,9 @@ class VllmOptions(Record, frozen=True, omit_defaults=True):
     answer_prefix: str = ANSWER_PREFIX
     """Text before the answer in replies to ``prompt``."""
     max_new_tokens: tuple[int, int] = (2048, 32)
+    max_thinking_tokens: int | None = None
+    """Number of tokens after which the thinking of the first stage is ended and the answer asked for; they count towards
+    ``max_new_tokens``. None: no limit."""
     rationale: RationaleSource = "text"
     engine: dict[str, Any] = {}
     """Further fields of vLLM's EngineArgs (``tensor_parallel_size``, ``max_model_len`` …)."""
@@ -81,6 +84,7 @@ class VllmModel(TextModel):
         except ImportError:
             raise MissingExtraError.of("vllm", "vllm") from None
         self.fingerprint = fingerprint
+        self.continues_answers = options.thinking is not None
         self._options = options
         self._where = where
         self._vllm: Any = vllm
@@ -134,11 +138,15 @@ class VllmModel(TextModel):
 
     def _prompt(self, request: Request) -> tuple[list[int], bool]:
         """Return the prompt in tokens, and whether it ends with the opening tag of thinking."""
+        tags = self._options.thinking
         if not self._options.chat_template:
-            return self._tokenizer.encode(request.prompt), False
+            answer = "" if request.prefill is None else begun(request.prefill, tags)
+            return self._tokenizer.encode(request.prompt + answer), False
         messages = [{"role": "user", "content": request.prompt}]
         text = self._tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
-        opened = self._options.thinking is not None and text.rstrip().endswith(self._options.thinking[0])
+        opened = tags is not None and text.rstrip().endswith(tags[0])
+        if request.prefill is not None:
+            text, opened = text + begun(request.prefill, tags, opened=opened), False
         # The template includes the special tokens, so encoding must not add them again.
         return self._tokenizer.encode(text, add_special_tokens=False), opened
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import Literal, Protocol
 
+from rtbench_plugins.methods.thinking import Tags
+
 from rtbench.api import BadInputError, PromptFormat, RationaleSource, Template, content_key, fields_of
 
 ZERO_SHOT = PromptFormat(
@@ -81,6 +83,14 @@ class AskingOptions(Protocol):
     def max_new_tokens(self) -> tuple[int, int]:
         """Return the most tokens of the rationale and of the answer stage."""
 
+    @property
+    def max_thinking_tokens(self) -> int | None:
+        """Return the number of tokens after which thinking is ended; None: no limit."""
+
+    @property
+    def thinking(self) -> Tags | None:
+        """Return the tags around thinking; None: it is not separated."""
+
 
 ANSWER_PREFIX = "The answer is"
 """Text before the answer in replies to a teacher's own prompt, unless it states another."""
@@ -101,6 +111,7 @@ def check_asking(options: AskingOptions, *, where: str) -> None:
         raise BadInputError(
             f"`max_new_tokens` is {list(options.max_new_tokens)} and must be at least 1 each", where=where
         )
+    check_thinking(options.max_thinking_tokens, options.max_new_tokens[0], options.thinking, where=where)
     if options.rationale not in {None, "text"} and options.format == "zero-shot-cot" and options.prompt is None:
         raise BadInputError(
             f"`rationale: {options.rationale}` cannot be used with two stages, where the first stage's text is the rationale",
@@ -117,6 +128,28 @@ def check_asking(options: AskingOptions, *, where: str) -> None:
             raise BadInputError(f"`prompt` has the unknown field {{{unknown[0]}}}", where=where, next_step=cure)
         if "question" not in fields:
             raise BadInputError("`prompt` has no {question}", where=where, next_step=cure)
+
+
+def check_thinking(budget: int | None, most: int, tags: Tags | None, *, where: str) -> None:
+    """Check a thinking budget.
+
+    Raises:
+        BadInputError: it leaves no tokens for the answer, or thinking is not separated from the text.
+    """
+    if budget is None:
+        return
+    if not 0 < budget < most:
+        raise BadInputError(
+            f"`max_thinking_tokens` is {budget}, and must be at least 1 and less than `max_new_tokens` ({most})",
+            where=where,
+            next_step="Leave tokens for the answer: both together are at most `max_new_tokens`.",
+        )
+    if tags is None:
+        raise BadInputError(
+            "`max_thinking_tokens` needs the tags of thinking, and `thinking` is null",
+            where=where,
+            next_step='Write `thinking: ["<think>", "</think>"]`, or the tags of your model.',
+        )
 
 
 def format_of(options: AskingOptions) -> PromptFormat:

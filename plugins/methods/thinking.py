@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rtbench.api import Tags, part_thinking
+from rtbench.api import Prefill, Tags, part_thinking
 
-__all__ = ["Tags", "cut_at", "parted"]
+__all__ = ["Tags", "begun", "cut_at", "parted"]
+
+
+def begun(prefill: Prefill, tags: Tags | None, *, opened: bool = False) -> str:
+    """Return the beginning of an answer as text, with its thinking closed.
+
+    Args:
+        prefill: what has been written.
+        tags: opening and closing tag of thinking.
+        opened: the prompt ends with the opening tag.
+    """
+    if prefill.thinking is None or tags is None:
+        return prefill.text
+    opening, closing = tags
+    return f"{'' if opened else opening}{prefill.thinking.rstrip()}\n{closing}\n\n{prefill.text}"
 
 
 def parted(text: str, tags: Tags | None, *, opened: bool = False) -> tuple[str, str | None]:

@@ -12,7 +12,7 @@ from rtbench_plugins.remote.calls import Calls
 from rtbench_plugins.remote.engine import Engine, Policy
 from rtbench_plugins.remote.http import Connection, key_of
 from rtbench_plugins.remote.limits import Limits
-from rtbench_plugins.remote.options import EndpointOptions, profile_of
+from rtbench_plugins.remote.options import EndpointOptions, continues_answers, profile_of
 from rtbench_plugins.remote.wire import Body
 
 from rtbench.api import BadInputError, Completion, Price, RefusalKind, Request, Services, StepFailedError, TextModel
@@ -51,6 +51,7 @@ class RemoteModel(TextModel):
         self._price = price
         self._where = where
         self._leaves_out = leaves_out
+        self.continues_answers = continues_answers(options)
         self.refused: Counter[RefusalKind] = Counter()
         key_of(options, where=where)
         if services.budget is not None and price is not None and "max_tokens" in profile_of(options).without:

@@ -58,6 +58,9 @@ class Profile(Record, frozen=True, omit_defaults=True):
     """Fields that are not sent, because the model refuses them."""
     most_n: Positive = 128
     """Highest number of completions per call."""
+    prefill: dict[str, Any] | None = None
+    """Fields with which a chat continues its last message, if that is the assistant's; None: it cannot. ``completions``
+    always can."""
     most_stops: Positive | None = None
     """Highest number of stop strings per call. We cut texts at all stop strings in any case."""
 
@@ -124,6 +127,9 @@ class RemoteOptions(EndpointOptions, frozen=True, omit_defaults=True):
     """Text before the answer in replies to ``prompt``."""
     max_new_tokens: tuple[int, int] = (512, 32)
     """Highest numbers of tokens of the rationale and of the answer stage, including a reasoning model's thinking."""
+    max_thinking_tokens: int | None = None
+    """Number of tokens after which the thinking of the first stage is ended and the answer asked for; they count towards
+    ``max_new_tokens``. None: no limit."""
     rationale: RationaleSource = "text"
     """What students learn from: the model's text up to its answer, its thinking, or the thinking and then the text."""
 
@@ -138,7 +144,19 @@ def remote_options(name: str, options: dict[str, Any]) -> RemoteOptions:
     checked = convert(options, RemoteOptions, where=where)
     check_asking(checked, where=where)
     check_endpoint(checked, where=where)
+    if checked.max_thinking_tokens is not None and not continues_answers(checked):
+        raise BadInputError(
+            f"`max_thinking_tokens` needs an endpoint that continues an answer; profile {profile_of(checked).name} has no "
+            "`prefill`",
+            where=where,
+            next_step="Use `endpoint: completions`, the endpoint's own parameter in `extra`, or a `profile` with `prefill`.",
+        )
     return checked
+
+
+def continues_answers(options: EndpointOptions) -> bool:
+    """Return whether an endpoint continues an answer that a request begins."""
+    return options.endpoint == "completions" or profile_of(options).prefill is not None
 
 
 def check_endpoint(found: EndpointOptions, *, where: str) -> None:

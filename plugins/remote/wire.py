@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from rtbench_plugins.methods.thinking import Tags, cut_at, parted
+from rtbench_plugins.methods.thinking import Tags, begun, cut_at, parted
 from rtbench_plugins.remote.messages import shortened
 from rtbench_plugins.remote.options import EndpointOptions, Profile
 
@@ -183,6 +183,8 @@ class Body:
         self._names = profile.names if self._chat else {}
         self._without = frozenset(profile.without)
         self._most_stops = profile.most_stops
+        self._thinking = options.thinking
+        self._prefill = profile.prefill or {}
 
     def plain(self, request: Request, n: int = 1) -> dict[str, Any]:
         """Return the fields of a call for ``n`` completions of the request's prompt, with the request's seed."""
@@ -197,16 +199,20 @@ class Body:
         if n > 1:
             fields["n"] = n
         sent = {self._names.get(key, key): value for key, value in fields.items() if key not in self._without}
-        return {"model": self._model, **self._prompt(request.prompt), **sent, **self._extra}
+        return {"model": self._model, **self._prompt(request), **sent, **self._extra}
 
     def encoded(self, request: Request, n: int = 1) -> bytes:
         """Return the body of such a call, as JSON."""
         return _encode(self.plain(request, n))
 
-    def _prompt(self, prompt: str) -> dict[str, Any]:
+    def _prompt(self, request: Request) -> dict[str, Any]:
+        answer = "" if request.prefill is None else begun(request.prefill, self._thinking)
         if not self._chat:
-            return {"prompt": prompt}
-        return {"messages": [*self._system, {"role": "user", "content": prompt}]}
+            return {"prompt": request.prompt + answer}
+        messages = [*self._system, {"role": "user", "content": request.prompt}]
+        if not answer:
+            return {"messages": messages}
+        return {"messages": [*messages, {"role": "assistant", "content": answer}], **self._prefill}
 
 
 def read_reply(body: bytes) -> Reply | None:

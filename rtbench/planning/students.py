@@ -63,6 +63,8 @@ class StudentSteps:
         )
         # A default that is stated would change the key.
         sampling = replace(plain, top_p=stated.top_p) if temperature is None and stated.top_p != 1 else plain
+        if stated.max_thinking_tokens is not None:
+            sampling = replace(sampling, max_thinking_tokens=stated.max_thinking_tokens)
         asked = Asked(
             self.base(student, cell),
             student.family,

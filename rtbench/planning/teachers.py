@@ -160,6 +160,8 @@ class TeacherSteps:
         sampling = Sampling(
             max_new_tokens=tokens, temperature=_temperature(cell, draw), stop=stop, seed=cell.teacher_seed
         )
+        if teacher.max_thinking_tokens is not None:  # a default that is stated would change the key
+            sampling = replace(sampling, max_thinking_tokens=teacher.max_thinking_tokens)
         return self._steps.stages(cell, asked, sampling, draw, Sampling(max_new_tokens=answer_tokens, stop=stop))
 
     def _ask_trained(self, cell: Cell, mentor: PlannedCell, draw: Draw) -> AskedStep:

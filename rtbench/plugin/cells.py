@@ -132,7 +132,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             parts.append(f"T{self.temperature:g}")
         if self.sampling != GREEDY:
             top_p = f"p{self.sampling.top_p:g}" if self.sampling.top_p != 1 else ""
-            parts.append(f"n{self.sampling.n}t{self.sampling.temperature:g}{top_p}")
+            thinking = self.sampling.max_thinking_tokens
+            drawn = f"n{self.sampling.n}t{self.sampling.temperature:g}{top_p}"
+            parts.append(drawn if thinking is None else f"{drawn}k{thinking}")
         if self.fraction != 1.0:
             parts.append(f"{self.fraction:g}")
         if self.task.split != "default":

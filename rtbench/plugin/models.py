@@ -29,6 +29,8 @@ class TextModel(ABC):
     """A model that answers prompts with text."""
 
     fingerprint: str
+    continues_answers: bool = False
+    """True where it can continue an answer (:attr:`Request.prefill`), which a thinking budget needs."""
     refused: Mapping[RefusalKind, int] = MappingProxyType({})
     """Requests that :meth:`generate` has left out because they were refused for their content, by kind."""
 
@@ -84,6 +86,8 @@ class Teacher(ABC):
     """Format of its prompts; a template with ``answer_input`` is asked in two stages."""
     max_new_tokens: tuple[int, int] = (128, 32)
     """Tokens for the rationale and for the answer stage (Kojima et al. 2022: 128 and 32)."""
+    max_thinking_tokens: int | None = None
+    """Number of tokens after which the thinking of the first stage is ended; None: no limit."""
     family: Family = "decoder"
     """Model family, which selects the format's template."""
     recorded: bool = False

@@ -19,6 +19,18 @@ class Sampling(Record, frozen=True, omit_defaults=True):
     """Strings that end a completion; they are not part of its text."""
     seed: int = 0
     """Base seed; each completion has its own generator, seeded with this and its sample and completion index."""
+    max_thinking_tokens: int | None = None
+    """Number of tokens after which a thinking model's thinking is ended and its answer asked for; they count towards
+    ``max_new_tokens``. None: it may think as long as it writes."""
+
+
+class Prefill(Record, frozen=True, omit_defaults=True):
+    """The beginning of an answer, which the model continues."""
+
+    thinking: str | None
+    """Thinking, which is closed; None: it did not think."""
+    text: str = ""
+    """Text after the thinking."""
 
 
 class Request(Record, frozen=True, omit_defaults=True):
@@ -34,6 +46,8 @@ class Request(Record, frozen=True, omit_defaults=True):
     seed: int
     """Seed of this completion, derived from ``sampling.seed`` and the indices, so that batching does not change
     texts."""
+    prefill: Prefill | None = None
+    """Beginning of the answer, which the completion's text leaves out; None: the model begins it."""
 
 
 class Usage(Record, frozen=True, omit_defaults=True):
@@ -67,6 +81,8 @@ class Completion(Record, frozen=True, omit_defaults=True):
     reasoning_finish: FinishReason | None = None
     """Finish reason of the first stage, where ``reasoning`` holds it."""
     usage: Usage | None = None
+    thinking_cut: bool = False
+    """True where the thinking was ended at ``max_thinking_tokens``."""
     prompt_cut: bool = False
     """True where the model saw only a part of ``prompt``, because the prompt is longer than the model accepts."""
 

@@ -28,6 +28,8 @@ class AnswerSampling(Record, frozen=True, omit_defaults=True):
     top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
     n: Positive = 1
     """Number of answers per question, each with its own seed. The accuracy is the mean over all of them."""
+    max_thinking_tokens: Positive | None = None
+    """Number of tokens after which thinking is ended and the answer asked for; None: no limit."""
 
     def __post_init__(self) -> None:
         if self.n > 1 and self.temperature == 0:
@@ -35,7 +37,11 @@ class AnswerSampling(Record, frozen=True, omit_defaults=True):
 
     def __str__(self) -> str:
         top_p = f" top_p={self.top_p:g}" if self.top_p != 1 else ""
-        return f"n={self.n} T={self.temperature:g}{top_p}"
+        thinking = "" if self.max_thinking_tokens is None else f" thinking≤{self.max_thinking_tokens}"
+        drawn = (
+            "" if thinking and self.n == 1 and self.temperature == 0 else f"n={self.n} T={self.temperature:g}{top_p}"
+        )
+        return f"{drawn}{thinking}".strip()
 
 
 GREEDY = AnswerSampling()

@@ -25,6 +25,8 @@ class CompleteResult(Record, frozen=True, omit_defaults=True):
     """Prompts of which the model saw only a part."""
     cut: int = 0
     """Completions that a token limit cut, in this stage or an earlier one. Always 0 in results of older versions."""
+    thinking_cut: int = 0
+    """Completions whose thinking was ended at ``max_thinking_tokens``."""
     refused: dict[RefusalKind, int] = {}
     """Requests of this stage or an earlier one that were left out because they were refused for their content, by kind.
     They are not in ``completions``."""

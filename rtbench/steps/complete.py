@@ -155,6 +155,7 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
         missing_questions=len({r.sample_index for r in requests} - {e.sample_index for e in entries}),
         prompts_cut=sum(found[entry.key].prompt_cut for entry in entries),
         cut=sum(found[entry.key].cut for entry in entries),
+        thinking_cut=sum(found[entry.key].thinking_cut for entry in entries),
         refused=dict(sorted(refused.items())),
         notes=tuple(_notes(spec, [found[entry.key] for entry in entries], len(requests) - len(entries), refused)),
         prompt_tokens=sum(u.prompt_tokens for u in usages),
@@ -198,6 +199,9 @@ def _notes(
     if missing and spec.recorded is None:
         refusals = f"{missing} of {missing + len(completions)} requests{_kinds(refused)}"
         return [f"{spec.model.name} refused {refusals}, which are missing"]
+    budget, ended = spec.sampling.max_thinking_tokens, sum(one.thinking_cut for one in completions)
+    if ended:
+        return [f"the thinking of {ended} of {len(completions)} completions was ended after {budget} tokens"]
     if spec.n == 1 or spec.sampling.temperature == 0:
         return []
     texts: dict[int, list[str]] = {}

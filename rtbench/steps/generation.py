@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rtbench.schema.completions import Completion, Request
+from rtbench.steps.thinking import has_budget, within_budget
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import TextModel
@@ -86,7 +87,7 @@ def ask(
     model = open_model()
     try:
         with partition.writer() as writer, second.open() if second else contextlib.nullcontext():
-            for answer in model.generate_on(todo, second.follow) if second else model.generate(todo):
+            for answer in _generated(model, todo, second):
                 if second is not None and second.takes(answer):
                     continue
                 completion = answer
@@ -98,6 +99,13 @@ def ask(
     finally:
         model.close()
     return completions
+
+
+def _generated(model: TextModel, todo: Sequence[Request], second: SecondStage | None) -> Iterator[Completion]:
+    """Yield a model's completions, and those of the second stage that it answers too."""
+    if has_budget(todo):
+        return within_budget(model, todo)
+    return model.generate_on(todo, second.follow) if second else model.generate(todo)
 
 
 def answered(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from rtbench.plugin.models import TrainJob
 from tests.helpers.cli import Cli
 from tests.helpers.servers import Server, asked
 
@@ -47,6 +49,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     base.tokenizer.chat_template = CHAT
     base.model.generation_config.do_sample = True  # else the server is greedy, whatever temperature it is asked for
     save(base, folder)
+    with serving(folder) as found:
+        yield found
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[Server]:
+    """Serve the model of a folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -104,3 +113,46 @@ def test_rationales_of_a_whole_run(cli: Cli, served: Any) -> None:
     answers = [line for line in kept if line.get("reasoning") is not None]
     assert len(kept) == 2 * (6 * 2 + 6), "rationale and answer, of training and test questions"
     assert len(answers) == 6 * 2 + 6
+
+
+THINKING = """
+name: thinking
+source: twin
+tasks: [multiarith]
+methods: [fine-tune-cot]
+teachers:
+  - {{name: thinker, use: openai, model: '{model}', base_url: '{url}', api_key_env: null, profile: transformers,
+     endpoint: completions, concurrency: 4, max_new_tokens: [24, 4], max_thinking_tokens: 9, timeout: 60,
+     prompt: 'Q: {{question}} A:', thinking: ['<t>', '</t>'], rationale: thoughts}}
+students: [random-causal]
+teacher_rows: false
+limit: 6
+curators: [non-empty]
+recipe: {{epochs: 1}}
+"""
+
+
+@pytest.mark.slow
+def test_thinking_that_does_not_end_is_ended_at_its_budget(cli: Cli, tmp_path: Path) -> None:
+    """The model has learnt to think for ever."""
+    from rtbench_plugins.hf.students import causal_student
+
+    from rtbench.schema.training import Recipe, TrainingRow
+    from tests.helpers.sessions import session
+
+    student = causal_student("thinker", {"config": {"n_layer": 1, "n_embd": 64, "n_head": 2}}, session())
+    rows = [TrainingRow(sample_index=i, prompt=f"Q: {i} plus {i} A:", label="<t>" + " no" * 60) for i in range(64)]
+    recipe = Recipe(epochs=12, learning_rate=3e-3, selection="last", max_label_tokens=40)
+    corpus = [row.prompt + row.label for row in rows]
+    student.train(TrainJob(rows=rows, validation=(), recipe=recipe, seed=0, workdir=tmp_path, corpus=corpus))
+    path = cli.folder / "thinking.yaml"
+    with serving(tmp_path / "checkpoint") as server:
+        path.write_text(THINKING.format(model=tmp_path / "checkpoint", url=server.url))
+        said = cli("run", "--matrix", path).stderr
+    assert "the thinking of 6 of 6 completions was ended after 9 tokens" in " ".join(said.split())
+    lines = [line for s in (cli.workspace / "ledger").glob("openai*/**/*.jsonl") for line in s.read_text().splitlines()]
+    for line in map(json.loads, lines):
+        assert line["thinking_cut"]
+        assert "no no" in line["reasoning"]
+        assert 9 < line["usage"]["completion_tokens"] <= 24
+        assert "<t>" not in line["prompt"]

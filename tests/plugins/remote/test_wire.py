@@ -10,7 +10,8 @@ import pytest
 from rtbench_plugins.remote.options import profile_of, remote_options
 from rtbench_plugins.remote.wire import Body, completions, read_fault, read_reply
 
-from rtbench.schema.completions import Completion
+from rtbench.errors import BadInputError
+from rtbench.schema.completions import Completion, Prefill
 from tests.helpers.servers import asked
 
 TAGS = ("<think>", "</think>")
@@ -261,3 +262,42 @@ def test_fault_in_the_place_of_a_completion_has_not_come(choice: dict[str, Any])
     reply = read_reply(msgspec.json.encode({"choices": [choice, good]}))
     assert reply is not None
     assert len(reply.choices) == 1
+
+
+def test_an_answer_that_is_begun_is_the_assistants_last_message() -> None:
+    prefill = Prefill(thinking=" one", text="So")
+    sent = begun_body({"base_url": "http://localhost:8000/v1", "api_key_env": None}, prefill)
+    assert sent["messages"][-1] == {"role": "assistant", "content": "<think> one\n</think>\n\nSo"}
+    assert sent["messages"][-2]["role"] == "user"
+    assert (sent["continue_final_message"], sent["add_generation_prompt"]) == (True, False)
+    plain = begun_body({"endpoint": "completions"}, prefill)
+    assert plain["prompt"].endswith("<think> one\n</think>\n\nSo")
+    assert "continue_final_message" not in plain
+
+
+def begun_body(options: dict[str, Any], prefill: Prefill) -> dict[str, Any]:
+    found = remote_options("t", {"model": "m", **options})
+    (request,) = asked(1)
+    encoded = Body(found, profile_of(found)).encoded(msgspec.structs.replace(request, prefill=prefill), 1)
+    sent: dict[str, Any] = json.loads(encoded)
+    return sent
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"max_thinking_tokens": 512}, "leaves|less than"),
+        ({"max_thinking_tokens": 0}, "at least 1"),
+        ({"max_thinking_tokens": 8, "thinking": None}, "needs the tags of thinking"),
+        ({"max_thinking_tokens": 8, "base_url": "https://api.openai.com/v1"}, "profile openai has no `prefill`"),
+        ({"max_thinking_tokens": 8, "profile": "transformers"}, "has no `prefill`"),
+    ],
+)
+def test_a_thinking_budget_that_cannot_be_kept_is_one_error(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInputError, match=said):
+        remote_options("t", {"model": "m", **options})
+
+
+def test_a_thinking_budget_of_servers_that_continue_is_taken() -> None:
+    for more in ({"base_url": "http://localhost:11434/v1", "api_key_env": None}, {"endpoint": "completions"}):
+        assert remote_options("t", {"model": "m", "max_thinking_tokens": 8, **more}).max_thinking_tokens == 8
