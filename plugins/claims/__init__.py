@@ -1,7 +1,7 @@
 """``rtbench claims``: tests of claims on a finished run, and a table of the default claims below the leaderboard.
 
 The claims come in sets from plugins (hook ``rtbench_register_claims``) and from YAML files (``claims --file``). The set that
-is registered with the option ``default`` is shown below every leaderboard. The core evaluates claims
+a matrix names is shown below its leaderboards, otherwise the set that is registered with the option ``default``. The core evaluates claims
 (:func:`rtbench.api.evaluate_claims`); this plugin prints. See docs/claims.md.
 """
 
@@ -26,8 +26,9 @@ def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
 
     from rtbench.api import claim_set, evaluate_claims
 
-    name = next((entry.name for entry in services.registry("claims") if entry.options.get("default")), None)
-    if name is None:
+    known = services.registry("claims")
+    name = run.claims or next((entry.name for entry in known if entry.options.get("default")), None)
+    if name is None or name not in known:  # the plugin of the run's claims may be gone
         return None
     claims = claim_set(services, name)
     results = evaluate_claims(claims, run, services.store, "test")

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("run", required=False)
 @click.option(
-    "--set", "name", metavar="NAME", help="Set of claims (`rtbench plugins` lists them).  [default: the paper's]"
+    "--set",
+    "name",
+    metavar="NAME",
+    help="Set of claims (`rtbench plugins` lists them).  [default: that of the run's matrix, or the paper's]",
 )
 @click.option(
     "--file",
@@ -56,12 +59,12 @@ def claims(
 
     if name is not None and path is not None:
         raise BadInputError("two sets of claims", where=f"--set {name} --file {path}", next_step="Give one of them.")
+    record = Runs(services.workspace).load(run)
     if path is not None:
         tested = read_claims(path)
     else:
-        known = services.registry("claims")
-        tested = claim_set(services, name or known.default(where="--set").name, where="--set")
-    record = Runs(services.workspace).load(run)
+        name = name or record.claims or services.registry("claims").default(where="--set").name
+        tested = claim_set(services, name, where="--set")
     if extractor is not None:
         record = shown_by(services, record, extractor)
     chosen = cast("Fold", fold)

@@ -222,6 +222,8 @@ class _Resolver:
             self._check_known("variant", variant, where)
         for split in {self.file.split}.union(*(block.splits or () for block in self.matrix.blocks)):
             self._check_known("split", split, "--split, or `split:` of the matrix")
+        if self.file.claims is not None:
+            self.services.registry("claims").get(self.file.claims, where=f"{self.matrix.path}, claims")
         if self.file.demonstrations != "own":
             self._check_known("demonstration", self.file.demonstrations, f"{self.matrix.path}, demonstrations")
         for key, by_task in (("knobs", self.file.knobs), ("ood_knobs", self.file.ood_knobs)):

@@ -44,7 +44,7 @@ def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
         planned = [trained.planned(cell, reason) for cell, reason in cells]
     wanted = needed(table.steps, [p.score.key for p in planned if p.score is not None])
     cached = services.store.finished((step.kind, key) for key, step in wanted.items())
-    plan = Plan(matrix.name, matrix.file.description, planned, wanted, cached)
+    plan = Plan(matrix.name, matrix.file.description, planned, wanted, cached, matrix.file.claims)
     for key in lacking_epochs(plan, services.store):
         wanted[key] = msgspec.structs.replace(wanted[key], again=True)
         cached.discard(key)

@@ -38,6 +38,7 @@ def run_record(
         name=name,
         matrix=plan.matrix,
         description=plan.description,
+        claims=plan.claims,
         version=version,
         made=f"{datetime.now(UTC):%Y-%m-%d}",
         tasks=tuple(dict.fromkeys(planned.cell.task.name for planned in plan.cells)),

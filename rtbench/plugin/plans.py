@@ -34,6 +34,8 @@ class Plan:
     """Steps by key, in an order in which every step follows its inputs."""
     cached: set[str]
     """Keys of the steps that are already in the store."""
+    claims: str | None = None
+    """Registered name of the set of claims that the matrix names."""
 
     @property
     def todo(self) -> list[Step]:

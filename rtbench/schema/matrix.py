@@ -108,6 +108,8 @@ class MatrixFile(Block, frozen=True, omit_defaults=True):
 
     name: str | None = None
     description: str = ""
+    claims: str | None = None
+    """Registered name of the set of claims that is tested on its runs; None: the default."""
     source: Source = "upstream"
     """``twin``: each seed has its own questions, folds and teacher's draws."""
     split: str = "default"

@@ -76,6 +76,8 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     version: str
     tasks: tuple[str, ...]
     cells: tuple[CellRecord, ...]
+    claims: str | None = None
+    """Registered name of the set of claims that the matrix names."""
     made: str = ""
     """Day of the run in UTC: ``2026-11-27``."""
     prices: dict[str, Price] = {}

@@ -41,7 +41,7 @@ def test_every_cell_can_run_and_every_claim_has_its_cells(services: Session, stu
     (_,) = Evidence(record, services.store, "test").contexts("multiarith")  # all cells may be compared
     view: Any = SimpleNamespace(cells=record.cells)
     claims = claims_of(study)
-    assert claims.name == f"study-{study}"
+    assert claims.name == record.claims == f"study-{study}"
     for claim in claims.claims:
         try:
             pairs = claim.compare(view).pairs
@@ -83,7 +83,7 @@ def test_updates_are_equal_on_both_sides_of_the_objectives(services: Session) ->
 def test_a_study_runs_and_its_claims_are_tested(cli: Cli) -> None:
     arguments = ["--limit", "12", "--seeds", "0", "--tasks", "multiarith", "--epochs", "1"]
     cli("run", "--matrix", "pocket-study-mentor", *arguments, timeout=900)
-    said = cli("claims", "--set", "study-mentor").stdout
+    said = cli("claims").stdout
     assert "added" in said
     assert "instead" in said
     assert "not tested" not in said
