@@ -33,14 +33,18 @@ class Side(Record, frozen=True):
     degree: int | None = None
     fraction: float | None = None
     temperature: float | None = None
+    train_tasks: tuple[str, ...] | None = None
+    """Tasks that the student is trained on together. Left out: the task that it is tested on."""
 
     def cells(self, view: View) -> list[CellRecord]:
         """Return the cells of a view that have the values."""
         wanted = {axis: value for axis in AXES if (value := getattr(self, axis)) is not None}
-        return [cell for cell in view.cells if all(getattr(cell, axis) == value for axis, value in wanted.items())]
+        pool = view.cells if self.train_tasks is None else view.transferred
+        return [cell for cell in pool if all(getattr(cell, axis) == value for axis, value in wanted.items())]
 
     def __str__(self) -> str:
-        return " ".join(f"{axis} {value}" for axis in AXES if (value := getattr(self, axis)) is not None)
+        stated = {axis: value for axis in AXES if (value := getattr(self, axis)) is not None}
+        return " ".join(f"{axis} {'+'.join(v) if isinstance(v, tuple) else v}" for axis, v in stated.items())
 
 
 AXES = Side.__struct_fields__
@@ -55,6 +59,8 @@ class ClaimEntry(Record, frozen=True):
     right: Side
     expect: Literal["ahead", "no lead"] = "ahead"
     """Whether the left side is claimed to be more accurate, or to have no significant lead."""
+    tasks: tuple[str, ...] | None = None
+    """Tasks that it is about; None: all."""
     printed: dict[str, float] = {}
     """The difference in the source's figures by task, in percentage points."""
 
@@ -78,7 +84,9 @@ class SidesClaim(Claim):
         self.source = source
 
     def compare(self, view: View) -> CellComparison:
-        left, right = self.entry.left, self.entry.right
+        left, right, tasks = self.entry.left, self.entry.right, self.entry.tasks
+        if tasks is not None and view.context.task not in tasks:
+            raise UntestedError(f"the claim is about {', '.join(tasks)}")
         free = [axis for axis in AXES if getattr(left, axis) is None and getattr(right, axis) is None]
         sides = left.cells(view), right.cells(view)
         for side, cells in zip((left, right), sides, strict=True):

@@ -99,9 +99,9 @@ class CsvReporter(Reporter):
     def render(self, leaderboard: Leaderboard) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["run", "version", *_ROW_FIELDS, "task", *_RESULT_COLUMNS])
+        writer.writerow(["run", "version", *_ROW_FIELDS, "train_tasks", "task", *_RESULT_COLUMNS])
         for row in leaderboard.rows:
-            own = [getattr(row, field) for field in _ROW_FIELDS]
+            own = [getattr(row, field) for field in _ROW_FIELDS] + ["+".join(row.train_tasks)]
             facts = [leaderboard.run, leaderboard.version, *own]
             for task, result in row.results.items():
                 writer.writerow([*facts, task, *_values(result)])

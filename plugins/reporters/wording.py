@@ -26,6 +26,8 @@ def describe(row: LeaderboardRow, board: Leaderboard | None = None) -> list[str]
         method += f" on {row.fold}"
     if row.split and row.split != "default" and row.kind != "random":
         method += f" on the {row.split} split"
+    if row.train_tasks:
+        method += f" trained on {', '.join(row.train_tasks)}"
     if row.fraction != 1.0:
         method += f" {in_percent(row.fraction, None)}% of questions"
     if row.sampling is not None:

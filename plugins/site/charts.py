@@ -154,6 +154,8 @@ def _label(row: LeaderboardRow, name: str) -> str:
     parts = [row.method, row.teacher or "", (row.series if name == "size" else row.student) or ""]
     if row.temperature is not None:
         parts.append(f"T={row.temperature:g}")
+    if row.train_tasks:
+        parts.append(f"trained on {', '.join(row.train_tasks)}")
     if row.tries is not None:
         parts.append(f"≤{row.tries} tries")
     if row.sampling is not None:

@@ -21,6 +21,7 @@ STUDIES = {
     "mentor": "a fine-tuned student as a second teacher",
     "mix": "short and long rationales in five ratios",
     "weak-teacher": "many rationales of a cheap teacher or few of an expensive one",
+    "transfer": "what training on one task does to others, and on several together",
     "on-policy": "texts, probabilities, own texts or rewards",
 }
 _HERE = Path(__file__).parent

@@ -97,6 +97,12 @@ def _stages(
     check_task(session, cell)
     meta = session.store.meta("curate", cell.examples)
     spec = msgspec.convert(meta.spec, CurateSpec)
+    if any(i.role == "examples" for i in meta.inputs):
+        raise BadInputError(
+            f"the cell is trained on {len(meta.inputs)} tasks together",
+            where=f"cell {cell.name}",
+            next_step="Name a cell that is trained on one of them.",
+        )
     if not meta.inputs:
         raise BadInputError("the cell is trained on gold answers, not on rationales", where=f"cell {cell.name}")
     read = [likelihoods_of(session, i.key) for i in meta.inputs if i.role == "likelihood"]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from rtbench.errors import BadInputError
 from rtbench.matrix.resolved import ResolvedBlock, ResolvedMatrix, ResolvedStudent, ResolvedTask, ResolvedTeacher
-from rtbench.plugin.cells import Cell, CellModels
+from rtbench.plugin.cells import Cell, CellModels, TrainingPart
 from rtbench.plugin.methods import Method
 from rtbench.schema.matrix import GREEDY
 
@@ -51,7 +51,12 @@ def _missing(matrix: ResolvedMatrix) -> str:
 def _used(cell: Cell) -> object:
     """Return the settings that a cell uses. Two cells of the same name must agree on them."""
     if cell.trains:
-        return (cell.task, cell.recipe, cell.curators if cell.teacher else ())
+        return (
+            cell.task,
+            cell.train_on and [part.task for part in cell.train_on],
+            cell.recipe,
+            cell.curators if cell.teacher else (),
+        )
     return (cell.task, cell.recipe.max_new_tokens if cell.student else None)
 
 
@@ -62,6 +67,7 @@ class _Expansion:
         self.file = matrix.file
         self.block = block
         self._twins = matrix.file.source == "twin"
+        self._training_parts: dict[object, TrainingPart] = {}
 
     def cells(self) -> Iterator[tuple[Cell, str | None]]:
         """Yield the cells of all tasks and methods."""
@@ -86,9 +92,13 @@ class _Expansion:
                 degrees = (teacher.entry.degrees if teacher else None) or self.block.degrees
             cell = self._cell_factory(method, task, teacher, student)
             folds = self.block.folds if method.uses_student else self.block.teacher_folds
-            axes = (self.block.splits, degrees, self._seeds(method), fractions, folds)
-            for split, degree, seed, fraction, fold in itertools.product(*axes):
+            sets: Sequence[tuple[ResolvedTask, ...]] = (self.block.train_sets if method.trains else ()) or [()]
+            axes = (self.block.splits, degrees, self._seeds(method), fractions, folds, sets)
+            for split, degree, seed, fraction, fold, together in itertools.product(*axes):
                 data = task.data[split, seed, fold]
+                missing = [
+                    known.reason for known in (one.data[split, seed, "train"] for one in together) if known.reason
+                ]
                 teacher_seed = seed if self.file.teacher_draws == "per-seed" or self._twins else 0
                 yield (
                     cell(
@@ -98,9 +108,26 @@ class _Expansion:
                         fraction=fraction,
                         fold=fold,
                         teacher_seed=teacher_seed,
+                        train_on=tuple(self._part(one, split, seed, teacher, student) for one in together),
                     ),
-                    data.reason,
+                    data.reason or next(iter(missing), None),
                 )
+
+    def _part(
+        self,
+        task: ResolvedTask,
+        split: str,
+        seed: int,
+        teacher: ResolvedTeacher | None,
+        student: ResolvedStudent | None,
+    ) -> TrainingPart:
+        """Return a task that a student is trained on together with others. Equal ones are shared, as they look up models."""
+        key = (task.task.info.name, split, seed, teacher and teacher.entry.name, student and student.entry.name)
+        if key not in self._training_parts:
+            models = CellModels(task.task, teacher.teacher if teacher else None, student.student if student else None)
+            spec = task.data[split, seed, "train"].spec
+            self._training_parts[key] = TrainingPart(spec, task.extractors, task.primary, models)
+        return self._training_parts[key]
 
     def _seeds(self, method: Method) -> Sequence[int]:
         """Return the seeds of a method.

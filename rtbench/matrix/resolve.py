@@ -270,8 +270,13 @@ class _Resolver:
         places = list(itertools.product(splits, seeds if self._twins else seeds[:1], both))
         methods = self._methods(block)
         names = block.tasks or self.services.registry("tasks").names()
+        train_places: list[DataPlace] = list(itertools.product(splits, seeds if self._twins else seeds[:1], ("train",)))
         return ResolvedBlock(
             tasks=tuple(self._task(name, block.variant, places, seeds) for name in names),
+            train_sets=tuple(
+                tuple(self._task(name, block.variant, train_places, seeds) for name in dict.fromkeys(together))
+                for together in block.train_tasks or ()
+            ),
             methods=tuple(methods),
             teachers=tuple(teachers),
             students=tuple(students),

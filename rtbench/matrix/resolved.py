@@ -62,6 +62,8 @@ class ResolvedBlock:
     """A block of a matrix: the cross product of its axes."""
 
     tasks: tuple[ResolvedTask, ...]
+    train_sets: tuple[tuple[ResolvedTask, ...], ...]
+    """Sets of tasks that students are trained on together; empty: each on the task that it is tested on."""
     methods: tuple[Method, ...]
     teachers: tuple[ResolvedTeacher, ...]
     students: tuple[ResolvedStudent, ...]

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from rtbench.errors import PluginError
+from rtbench.errors import PluginError, UnavailableError
 from rtbench.planning.completing import Draw, as_asked, questions_for
 from rtbench.planning.curation import Curation, CurationSteps
 from rtbench.planning.step_table import StepTable
@@ -57,12 +57,14 @@ class CellBuilder:
     def ask_teacher(
         self, cell: Cell, *, fold: Fold, n: int = 1, hint: str = "", unless_right: Sequence[AskedStep] = ()
     ) -> list[AskedStep]:
-        draw = Draw(questions_for(cell, fold), n, hint=hint, unless_right=as_asked(unless_right))
-        asked = self._teachers.ask(cell, draw)
-        if asked.without:
+        found: list[AskedStep] = []
+        for part in cell.parts if fold == "train" else (cell,):
+            before = tuple([one for one in as_asked(unless_right) if one.step.spec.task == part.task])
+            asked = self._teachers.ask(part, Draw(questions_for(part, fold), n, hint=hint, unless_right=before))
             self._notes.update(dict.fromkeys(asked.without))
-        self._mentors.update({mentor.cell.name: mentor for mentor in asked.mentors})
-        return list(asked.steps)
+            self._mentors.update({mentor.cell.name: mentor for mentor in asked.mentors})
+            found += asked.steps
+        return found
 
     def ask_student(
         self,
@@ -77,6 +79,11 @@ class CellBuilder:
         hint: str = "",
         unless_right: Sequence[AskedStep] = (),
     ) -> Step:
+        if fold == "train" and len(cell.train_on) > 1:
+            raise UnavailableError(
+                f"method {cell.method} asks its student training questions, which works with one training task only"
+            )
+        cell = cell.parts[0] if fold == "train" else cell
         n = (cell.sampling.n if fold is None else 1) if n is None else n
         questions = questions_for(cell, fold or cell.fold)
         return self._students.ask(
@@ -100,6 +107,19 @@ class CellBuilder:
         prompt_format: PromptFormat | None = None,
     ) -> Step:
         asked = as_asked(asked)
+        if cell.train_on:
+            parts = [
+                self.curate(
+                    part,
+                    [one for one in asked if one.step.spec.task == part.task],
+                    degree=degree,
+                    own=own,
+                    also=also,
+                    prompt_format=prompt_format,
+                )
+                for part in cell.parts
+            ]
+            return self._curation.joined(parts)
         degree = (degree or cell.degree or 1) if asked else 0
         if degree and not own and (tries := tries_of(cell)):  # all of them, right or wrong
             degree += max(0, tries - (cell.degree or 1))
@@ -128,6 +148,9 @@ class CellBuilder:
         objective: Objective | None = None,
         guide: AskedStep | Step | None = None,
     ) -> Step:
+        if cell.train_on:
+            self._check_together(cell, objective)
+        training, cell = cell.training, cell.parts[0]  # all tasks on which it is tested share the training
         student = cell.required_student()
         asked = guide.step if isinstance(guide, AskedStep) else guide
         check_training(self._table.services, student, start, objective, asked)
@@ -153,9 +176,17 @@ class CellBuilder:
         if asked is not None:
             inputs += [replace(one, role="guide") for one in asked.inputs_as("checkpoint")]
             inputs += [replace(one, role="guide-selection") for one in asked.inputs_as("selection")]
-        title = f"train {cell.training}" + (f", {note}" if note else "")
+        title = f"train {training}" + (f", {note}" if note else "")
         needs = training_needs(cell.models.student_needs("train", cell.recipe), student, objective, asked)
         return self._table.add(spec, inputs, title, needs)
+
+    def _check_together(self, cell: Cell, objective: Objective | None) -> None:
+        """Raise UnavailableError where a training is not possible on several tasks together."""
+        if len(cell.train_on) > 1 and (isinstance(objective, Grpo) or cell.recipe.selection == "val-accuracy"):
+            what = "GRPO" if isinstance(objective, Grpo) else "`selection: val-accuracy`"
+            raise UnavailableError(
+                f"{what} checks the answers of one task, and the training is on {len(cell.train_on)}"
+            )
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
         if cell.recipe.selection != "best-test":

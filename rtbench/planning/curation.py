@@ -87,6 +87,24 @@ class CurationSteps:
         needs = judges[0].resources() if judges else Resources()
         return self._table.add(spec, inputs, f"curate {cell.task.dataset}/{source}{degree_part}", needs)
 
+    def joined(self, steps: Sequence[Step]) -> Step:
+        """Return the step that joins the examples of several tasks; that step itself where there is one."""
+        if len(steps) == 1:
+            return steps[0]
+        first: CurateSpec = steps[0].spec
+        spec = CurateSpec(
+            task=first.task,
+            questions=first.questions,
+            curators=[],
+            extractor="",
+            extractor_key="",
+            degree=0,
+            answer_prefixes=[],
+        )
+        inputs = [Input(role="examples", kind="curate", key=step.key) for step in steps]
+        names = "+".join(step.spec.task.dataset for step in steps)
+        return self._table.add(spec, inputs, f"join the examples of {names}", Resources())
+
     def read_rationales(self, curators: Sequence[tuple[str, dict[str, object]]]) -> bool:
         """Return whether some of the curators use a model's likelihood of rationales."""
         found = [self._table.services.curator(name, dict(options)) for name, options in curators]

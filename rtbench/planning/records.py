@@ -159,6 +159,7 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         checkpoint=own[0].key if own else None,
         trainings=tuple(step.key for step in trains) if len(trains) > 1 else (),
         asked_student=asked_student if set(asked_student) != set(completions) else (),
+        train_tasks=tuple(part.task.name for part in cell.train_on),
         reason=reason,
     )
 

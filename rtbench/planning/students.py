@@ -53,6 +53,7 @@ class StudentSteps:
             temperature: sampling temperature; None: as the matrix states for tests, else greedy.
             tests: whether the cell's fold is asked, so that the matrix's sampling applies.
         """
+        trained = cell.parts[0] if checkpoint else cell  # another task's, where it is trained on that
         student = cell.required_student()
         stated = cell.sampling if tests else GREEDY
         plain = Sampling(
@@ -66,13 +67,13 @@ class StudentSteps:
         if stated.max_thinking_tokens is not None:
             sampling = replace(sampling, max_thinking_tokens=stated.max_thinking_tokens)
         asked = Asked(
-            self.base(student, cell),
+            self.base(student, trained),
             student.family,
             prompt_format,
             cell.models.student_needs("complete", cell.recipe),
             checkpoint=checkpoint,
             epoch=epoch,
-            selection=self.selection(cell, prompt_format, checkpoint) if checkpoint and epoch is None else None,
+            selection=self.selection(trained, prompt_format, checkpoint) if checkpoint and epoch is None else None,
             training=cell.training,
         )
         answer = replace(plain, max_new_tokens=min(ANSWER_TOKENS, plain.max_new_tokens), temperature=0.0)

@@ -84,4 +84,5 @@ class TrainedCells:
             and selector.teacher in (None, one.teacher and one.teacher.name)
             and selector.degree in (None, one.degree)
             and selector.fraction in (None, one.fraction)
+            and [part.task for part in one.train_on] == [part.task for part in cell.train_on]
         ]

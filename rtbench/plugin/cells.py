@@ -53,6 +53,16 @@ class CellModels:
         return needs
 
 
+@dataclass(frozen=True)
+class TrainingPart:
+    """One of several tasks that a student is trained on together."""
+
+    task: TaskSpec
+    extractors: tuple[tuple[str, str], ...]
+    primary: str
+    models: CellModels
+
+
 class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One point of the matrix: method × task × teacher × student × degree × seed × data fraction × fold."""
 
@@ -82,17 +92,37 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     trains: bool
     """True where the method trains the student."""
     models: CellModels
+    train_on: tuple[TrainingPart, ...] = ()
+    """Tasks that the student is trained on together; empty: on ``task``."""
+
+    @functools.cached_property
+    def parts(self) -> tuple[Cell, ...]:
+        """Return the cell as it is for each task that it is trained on."""
+        if not self.train_on:
+            return (self,)
+        return tuple(
+            msgspec.structs.replace(
+                self, task=part.task, extractors=part.extractors, primary=part.primary, models=part.models, train_on=()
+            )
+            for part in self.train_on
+        )
 
     @functools.cached_property
     def name(self) -> str:
         """Return the cell's short name, unique within a matrix."""
-        if self.fold == "test":
+        if self.fold == "test" and not self.train_on:
             return self.training
+        if self.fold == "test":
+            return "/".join([*self._parts(), f"seed{self.seed}"])
         return "/".join([*self._parts(), self.fold, f"seed{self.seed}"])
 
     @functools.cached_property
     def training(self) -> str:
-        """Return the name of the training, which is shared by the cells of every fold."""
+        """Return the name of the training, which is shared by the cells of every fold, and of every task it is tested on."""
+        if self.train_on:
+            return "/".join(
+                ["+".join(part.task.name for part in self.train_on), *self._parts()[1:-1], f"seed{self.seed}"]
+            )
         return "/".join([*self._parts(), f"seed{self.seed}"])
 
     def required_teacher(self) -> Teacher:
@@ -121,6 +151,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return "upstream" if setting_of(self.task.variant) is None else "twin"
 
     def _parts(self) -> list[str]:
+        """Return the parts of the name without the seed; the tasks of the training come last."""
         parts = [self.task.name, self.method]
         if self.teacher is not None:
             parts.append(self.teacher.name)
@@ -139,4 +170,6 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             parts.append(f"{self.fraction:g}")
         if self.task.split != "default":
             parts.append(self.task.split)
+        if self.train_on:
+            parts.append("on-" + "+".join(part.task.name for part in self.train_on))
         return parts

@@ -60,6 +60,7 @@ def build_leaderboard(
             cell.temperature,
             cell.sampling,
             cell.tries,
+            cell.train_tasks,
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
     rows = [_random_row(run)] if run.random else []
@@ -150,6 +151,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], results: dict[str, CellRes
         limit=first.limit,
         temperature=first.temperature,
         tries=first.tries,
+        train_tasks=first.train_tasks,
         sampling=str(first.sampling) if first.sampling else None,
         results=results,
     )

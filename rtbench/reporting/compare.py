@@ -199,7 +199,7 @@ def _rows(run: RunRecord) -> dict[Key, dict[int, CellRecord]]:
     for cell in run.cells:
         key = (
             cell.task, cell.source, cell.split, cell.method, cell.teacher, cell.student, cell.degree, cell.fraction,
-            cell.fold, cell.temperature, cell.sampling,
+            cell.fold, cell.temperature, cell.sampling, cell.train_tasks,
         )  # fmt: skip
         rows.setdefault(key, {})[cell.seed] = cell
     return rows

@@ -31,6 +31,8 @@ def counts_of_rationales(cells: Iterable[CellRecord], store: Store) -> RequestCo
     """Return how the requests ended from whose completions the training rows were selected; None where there are none."""
     curated = dict.fromkeys(cell.examples for cell in cells if cell.examples is not None)
     metas = [store.meta("curate", key) for key in curated if store.has("curate", key)]
+    joined = [i.key for meta in metas for i in meta.inputs if i.role == "examples"]  # of several tasks
+    metas += [store.meta("curate", key) for key in joined if store.has("curate", key)]
     keys = dict.fromkeys(i.key for meta in metas for i in meta.inputs if i.role == "completions")
     return _counts(keys, store) if keys else None
 

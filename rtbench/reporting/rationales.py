@@ -59,6 +59,8 @@ def rationales_of(services: Services, run: RunRecord, cells: Sequence[CellRecord
     """
     sets: dict[str, CellRecord] = {}
     for cell in cells:
+        if cell.train_tasks:
+            continue  # its examples are of several tasks; those of one task have their own cells
         if cell.examples is not None and cell.teacher is not None and services.store.has("curate", cell.examples):
             sets.setdefault(cell.examples, cell)
     found: dict[tuple[Any, ...], ExportedRationale] = {}

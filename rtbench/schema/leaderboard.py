@@ -119,6 +119,8 @@ class LeaderboardRow(Record, frozen=True, omit_defaults=True):
     sampling: str | None = None
     """How the student's answers were drawn, in words; None: greedily, one per question."""
     temperature: float | None = None
+    train_tasks: tuple[str, ...] = ()
+    """Tasks that the student was trained on together; empty: on each task that it is tested on."""
     tries: int | None = None
     """How often the teacher was asked a question at most, until as many rationales as the degree were right."""
     cited: str | None = None

@@ -81,6 +81,9 @@ class Block(Record, frozen=True, omit_defaults=True):
     """Axes and settings as written in YAML. None stands for the top level's value, or the default."""
 
     tasks: Annotated[list[str], Meta(min_length=1)] | None = None
+    train_tasks: Annotated[list[Annotated[list[str], Meta(min_length=1)]], Meta(min_length=1)] | None = None
+    """Sets of tasks: each student is trained on all tasks of a set together, and tested on each of ``tasks``. None: it is
+    trained on the task that it is tested on."""
     methods: list[str] | None = None
     teachers: list[str | dict[str, Any]] | None = None
     students: list[str | dict[str, Any]] | None = None

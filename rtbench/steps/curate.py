@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtbench.plugin.curators import CurationContext, Curator
@@ -43,6 +44,8 @@ def curate(context: StepContext[CurateSpec]) -> CurationYield:
     services, step = context.services, context.step
     spec = step.spec
     samples = samples_of(services, spec)
+    if parts := [i.key for i in step.inputs_as("examples")]:
+        return _joined(services, parts, context.folder)
     keys = [i.key for i in step.inputs_as("completions")]
     candidates = candidates_of(services, spec, samples, keys) if keys else [gold_candidate(s) for s in samples]
     curation = context_of(services, spec, samples)
@@ -60,6 +63,22 @@ def curate(context: StepContext[CurateSpec]) -> CurationYield:
     )
     write_jsonl(context.folder / "examples.jsonl", examples)
     return report
+
+
+def _joined(services: Services, keys: Sequence[str], folder: Path) -> CurationYield:
+    """Write the examples of several tasks to one file, and return the sums of their counts."""
+    yields = [services.store.result(CurationYield, key) for key in keys]
+    write_jsonl(folder / "examples.jsonl", [example for key in keys for example in examples_of(services, key)])
+    removed: Counter[str] = Counter()
+    for one in yields:
+        removed.update(one.removed)
+    return CurationYield(
+        questions=sum(one.questions for one in yields),
+        completions=sum(one.completions for one in yields),
+        kept=sum(one.kept for one in yields),
+        covered=sum(one.covered for one in yields),
+        removed=dict(removed),
+    )
 
 
 def context_of(services: Services, spec: CurateSpec, samples: Sequence[Sample]) -> CurationContext:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from rtbench_plugins.studies import STUDIES, claims_of, matrix_path
 
 from rtbench.matrix.overrides import Overrides
@@ -24,7 +25,8 @@ from tests.helpers.sessions import session
 
 def planned(services: Session, study: str) -> Plan:
     matrix = read_matrix(matrix_path(f"pocket-study-{study}"))
-    return make_plan(resolve(matrix, services, Overrides(seeds=[0], tasks=["multiarith"])), services)
+    tasks = None if study == "transfer" else ["multiarith"]
+    return make_plan(resolve(matrix, services, Overrides(seeds=[0], tasks=tasks)), services)
 
 
 @pytest.fixture
@@ -38,11 +40,17 @@ def test_every_cell_can_run_and_every_claim_has_its_cells(services: Session, stu
     plan = planned(services, study)
     assert {cell.cell.name: cell.reason for cell in plan.cells if cell.score is None} == {}
     record = run_record("r", plan, None, version="1")
-    (_,) = Evidence(record, services.store, "test").contexts("multiarith")  # all cells may be compared
-    view: Any = SimpleNamespace(cells=record.cells)
+    (context,) = Evidence(record, services.store, "test").contexts("multiarith")  # all cells may be compared
     claims = claims_of(study)
     assert claims.name == record.claims == f"study-{study}"
     for claim in claims.claims:
+        task = (claim.entry.tasks or ("multiarith",))[0]
+        cells = [cell for cell in record.cells if cell.task == task]
+        view: Any = SimpleNamespace(
+            cells=[cell for cell in cells if not cell.train_tasks],
+            transferred=[cell for cell in cells if cell.train_tasks],
+            context=replace(context, task=task),
+        )
         try:
             pairs = claim.compare(view).pairs
         except UntestedError as error:

@@ -121,8 +121,10 @@ class Evidence:
         cells = [
             cell for cell in self.cells if Context.of(cell) in {context, teachers if cell.of_teacher else untrained}
         ]
-        scored = [cell for cell in cells if self.store.scored(cell)]
-        return View(self, context, scored, [cell for cell in cells if cell not in scored])
+        own = [cell for cell in cells if not cell.train_tasks]
+        scored = [cell for cell in own if self.store.scored(cell)]
+        transferred = [cell for cell in cells if cell.train_tasks and self.store.scored(cell)]
+        return View(self, context, scored, [cell for cell in own if cell not in scored], transferred)
 
     def scores(self, cell: CellRecord) -> Mapping[int, QuestionScore]:
         """Return a cell's scores by sample index. They are read from the store once."""
@@ -213,6 +215,8 @@ class View:
     """Cells with a result."""
     lost: Sequence[CellRecord]
     """Cells without a result."""
+    transferred: Sequence[CellRecord] = ()
+    """Cells with a result whose students are trained on stated tasks (:attr:`CellRecord.train_tasks`); not in ``cells``."""
 
     def teachers(self, method: str) -> list[TeacherId]:
         """Return the teachers that students of a method learned from here, the run's main teacher first."""
