@@ -30,8 +30,8 @@ class GgufHeader:
 
     architecture: str
     parameters: int
-    tensors: frozenset[str]
-    """Names of its tensors."""
+    tensors: Mapping[str, int]
+    """Number of elements of its tensors, by name."""
     facts: Mapping[str, Any]
     """Numbers and texts of the header by name; lists (the vocabulary) are left out."""
 
@@ -84,9 +84,8 @@ def _header(path: str, size: int, changed: int) -> GgufHeader:  # noqa: ARG001 -
             for name, field in reader.fields.items()
             if field.types and field.types[0] != GGUFValueType.ARRAY
         }
-        tensors = frozenset(str(tensor.name) for tensor in reader.tensors)
-        parameters = sum(math.prod(map(int, tensor.shape)) for tensor in reader.tensors)
+        tensors = {str(tensor.name): math.prod(map(int, tensor.shape)) for tensor in reader.tensors}
     except Exception as error:  # the reader has no error type of its own: a cut file ends in one of numpy's
         reason = squeezed(f"{type(error).__name__}: {error}")[:200]
         raise DamagedFileError(f"is cut or damaged: it cannot be read as GGUF ({reason})") from error
-    return GgufHeader(str(facts.get("general.architecture", "")), parameters, tensors, facts)
+    return GgufHeader(str(facts.get("general.architecture", "")), sum(tensors.values()), tensors, facts)

@@ -28,6 +28,10 @@ _SPLITS: dict[tuple[str, ...], tuple[str, ...]] = {
 (llama.cpp, src/llama-vocab.cpp). transformers reads neither the name nor the patterns."""
 
 
+_NOT_LEARNT = ("rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight", "cross_attn_rel_b.weight")
+"""Ends of the names of tensors that models do without: constants of the positions, and what T5 does not use."""
+
+
 def converted(path: Path, cache: Path) -> Path:
     """Return the folder with a GGUF file's weights in float32, its tokenizer and its chat template.
 
@@ -74,6 +78,7 @@ def _convert(path: Path, header: GgufHeader, folder: Path, where: str) -> None:
         )
         _share_embeddings(model)
         _check_complete(model, info, header, where)
+        _check_used(model, header, where)
         family: Family = "encoder_decoder" if header.architecture in ENCODER_DECODERS else "decoder"
         save(LoadedModel(_unquantized(model), tokenizer, family, model.device), folder)
 
@@ -104,6 +109,27 @@ def _check_complete(model: Any, info: dict[str, Any], header: GgufHeader, where:
             where=where,
             next_step="Use the model's safetensors.",
         )
+
+
+def _check_used(model: Any, header: GgufHeader, where: str) -> None:
+    """Check that the model has all weights of the file: transformers leaves out those that it has no place for.
+
+    Raises:
+        BadInputError: the file has more. The model would compute something else.
+    """
+    held = {weight.data_ptr(): weight.numel() for weight in (*model.parameters(), *model.buffers())}
+    counted = {name: size for name, size in header.tensors.items() if not name.endswith(_NOT_LEARNT)}
+    if sum(counted.values()) <= sum(held.values()):
+        return
+    from transformers.modeling_gguf_pytorch_utils import TensorProcessor, get_gguf_hf_weights_map
+
+    known = get_gguf_hf_weights_map(model, TensorProcessor())
+    extra = sorted(counted.keys() - known.keys())
+    raise BadInputError(
+        f"it has weights for which transformers' {header.architecture!r} has no place: {', '.join(extra[:3]) or '?'}",
+        where=where,
+        next_step="Use the model's safetensors.",
+    )
 
 
 def _config(path: Path, header: GgufHeader) -> Any:

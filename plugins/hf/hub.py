@@ -6,7 +6,6 @@ A folder, a file, a commit, or a branch in the local cache needs no network. Any
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,7 +36,8 @@ def found(model: str, revision: str | None, gguf_file: str | None, *, offline: b
     """Return where the weights of a model are, so that all workers and later runs use the same.
 
     A hub id is looked up in the hub's cache, then in the folder of ``RTBENCH_MODELS``, then in an installed package that
-    has its weights, and then on the hub. A branch or tag (default ``main``) becomes a commit.
+    has its weights, and then on the hub. A stated revision is looked up in the hub's cache and on the hub only. A branch or
+    tag (default ``main``) becomes a commit.
 
     Raises:
         BadInputError: the hub has no such model or revision, or not for this user, or a folder lacks the file.
@@ -46,14 +46,15 @@ def found(model: str, revision: str | None, gguf_file: str | None, *, offline: b
     path = local_path(model)
     if path is not None:
         return Place(model if gguf_file is None or path.is_file() else str(file_in(path, gguf_file)))
-    if revision and COMMIT.fullmatch(revision) and not os.environ.get(MODELS):  # nothing to look up, so no slow import
+    if revision and COMMIT.fullmatch(revision):  # nothing to look up, so no slow import
         return Place(model, revision, gguf_file, "hub")
     if (cached := cached_weights(Place(model, revision, gguf_file), any_format=True)) is not None:
         return Place(model, _commit_of(cached), gguf_file, "hub cache")
-    if (path := in_models_folder(model, gguf_file)) is not None:
-        return Place(str(path.resolve()), source=MODELS)
-    if revision is None and gguf_file is None and (path := in_package(model)) is not None:
-        return Place(str(path), source=f"package {path.parent.name}")
+    if revision is None:  # a folder or package does not say which revision it has
+        if (path := in_models_folder(model, gguf_file)) is not None:
+            return Place(str(path.resolve()), source=MODELS)
+        if gguf_file is None and (path := in_package(model)) is not None:
+            return Place(str(path), source=f"package {path.parent.name}")
     return Place(model, _commit(model, revision, gguf_file, offline=offline), gguf_file, "hub")
 
 

@@ -24,7 +24,7 @@ SUMMARIES = {
     "paper-filtering": "the paper's study of unfiltered rationales, with a recorded teacher (needs GPUs, hub weights)",
     "paper-length": "the paper's study of rationale length, with a recorded teacher (needs GPUs, hub weights)",
     "modern": "12 tasks × SmolLM2, Qwen3, Llama 3.2, Gemma 3 up to 4B (needs GPUs, hub weights, a teacher)",
-    "real": "the paper on real weights: SmolLM2-135M, 9 tasks, recorded teachers (CPU; many hours, cells in order of value)",
+    "real": "the paper on real weights: SmolLM2-135M, 10 tasks, recorded teachers (CPU; many hours, cells in order of value)",
     "real-quick": "one task of `real`: what one and eight rationales per question teach SmolLM2-135M (CPU; half an hour on two cores)",
     "recorded": "12 tasks, recorded teachers, two students with random weights (CPU, under 30 minutes)",
     "quickstart": "three tasks, a recorded teacher, a student with random weights: a smoke test of a few minutes",

@@ -25,7 +25,7 @@ def write_llama(
         corpus: texts that the tokenizer is trained on.
         pre: name of the patterns by which its tokenizer splits texts; None: not stated.
         chat: chat template; None: none.
-        more: ``quantized``: weights in 8 bits; ``leave_out``: name of a tensor to leave out; ``architecture``; ``end``:
+        more: ``quantized``: weights in 8 bits; ``leave_out``: name of a tensor to leave out; ``extra``: names of further tensors; ``architecture``; ``end``:
             token that ends texts, 2 (as a turn of the chat template) or 0; ``tied``: whether the output layer is the
             embeddings.
     """
@@ -61,6 +61,8 @@ def write_llama(
             writer.add_tensor(short, packed, raw_dtype=GGMLQuantizationType.Q8_0)
         else:
             writer.add_tensor(short, np.ascontiguousarray(_permuted(short, value)))
+    for name in more.get("extra", ()):
+        writer.add_tensor(name, np.ones(WIDTH, dtype=np.float32))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

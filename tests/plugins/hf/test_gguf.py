@@ -197,6 +197,18 @@ def test_file_that_lacks_a_weight_is_no_model_with_random_weights(tiny: Tiny, tm
         converted(tmp_path / "m.gguf", tmp_path / "cache")
 
 
+def test_file_with_weights_that_transformers_leaves_out_is_no_other_model(tiny: Tiny, tmp_path: Path) -> None:
+    """A Llama with biases in its attention, as some converters write it."""
+    write_llama(tmp_path / "m.gguf", tiny.corpus, extra=["blk.0.attn_q.bias", "blk.1.attn_q.bias"])
+    with pytest.raises(BadInputError, match="has no place: blk.0.attn_q.bias, blk.1.attn_q.bias"):
+        converted(tmp_path / "m.gguf", tmp_path / "cache")
+
+
+def test_constants_of_positions_are_no_weights(tiny: Tiny, tmp_path: Path) -> None:
+    write_llama(tmp_path / "m.gguf", tiny.corpus, extra=["rope_freqs.weight"])
+    assert (converted(tmp_path / "m.gguf", tmp_path / "cache") / "model.safetensors").is_file()
+
+
 def test_architecture_that_transformers_does_not_know_is_named(tiny: Tiny, tmp_path: Path) -> None:
     write_llama(tmp_path / "m.gguf", tiny.corpus, architecture="unheard-of")
     with pytest.raises(BadInputError, match="unheard-of"):
@@ -265,6 +277,10 @@ def test_hub_id_is_found_in_cache_then_models_folder_then_package(
     (tmp_path / "models" / "someone" / "Small" / "config.json").touch()
     monkeypatch.setenv("RTBENCH_MODELS", str(tmp_path / "models"))
     assert source() == "RTBENCH_MODELS"
+
+    with pytest.raises(MissingDataError):  # a folder does not say which revision it has
+        found("someone/Small", "v2", None, offline=True)
+    assert found("someone/Small", "b" * 40, None, offline=True).source == "hub"
 
     repository, commit = tmp_path / "hub" / "models--someone--Small", "a" * 40
     (repository / "refs").mkdir(parents=True)
