@@ -3,8 +3,8 @@
     python benchmarks/studies.py --workspace DIR
 
 Each study has its leaderboard (leaderboard.md, leaderboard.csv) and its claims (claims.md) in a folder. A study without a run
-in the workspace is left as it is. What stands between ``<!-- verdicts -->`` and ``<!-- end -->`` in docs/studies.md is
-replaced.
+in the workspace is left as it is. The text between ``<!-- verdicts -->`` and ``<!-- end -->`` in docs/studies.md
+is replaced.
 """
 
 from __future__ import annotations

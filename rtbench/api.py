@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from rtbench.reporting.claims.evidence import CellPair, TeacherId, View, match_cells, teacher_of
     from rtbench.reporting.compare import CellScores, close_to_best
     from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
-    from rtbench.reporting.spending import spending_of, summed
     from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
     from rtbench.schema.base import (
         REFUSALS,
@@ -90,6 +89,7 @@ if TYPE_CHECKING:
         CompleteSpec,
         CurateSpec,
         Duration,
+        LikelihoodSpec,
         Outcome,
         Resources,
         ScoreSpec,
@@ -113,6 +113,7 @@ if TYPE_CHECKING:
     from rtbench.steps.run import Launch, do_work, run_step
     from rtbench.steps.score import scores_of
     from rtbench.steps.selection import questions_of
+    from rtbench.steps.spending import spending_of, summed
     from rtbench.storage.budget import Budget, BudgetSpentError, nano
     from rtbench.storage.files import (
         as_json,
@@ -170,7 +171,7 @@ _NAMES = {
     "rtbench.reporting.claims.evidence": "CellPair TeacherId View match_cells teacher_of",
     "rtbench.reporting.compare": "CellScores close_to_best",
     "rtbench.reporting.endings": "WARN_ABOVE counts_of_answers",
-    "rtbench.reporting.spending": "spending_of summed",
+    "rtbench.steps.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
     "rtbench.schema.base": "REFUSALS Family FinishReason Fold NotNegative Positive Record RefusalKind Source",
     "rtbench.schema.claims": "ClaimResult PartialComparison Reported Verdict",
@@ -186,7 +187,7 @@ _NAMES = {
     "rtbench.schema.results": "CompleteResult ScoreResult StepResult decode_result",
     "rtbench.schema.runs": "CellRecord RunRecord",
     "rtbench.schema.scores": "Interval Score ScoreSummary",
-    "rtbench.schema.steps": "CompleteSpec CurateSpec Duration Outcome Resources ScoreSpec Step StepState TrainSpec",
+    "rtbench.schema.steps": "CompleteSpec CurateSpec Duration LikelihoodSpec Outcome Resources ScoreSpec Step StepState TrainSpec",
     "rtbench.schema.tasks": "Demonstration Questions RationaleSource Sample Split TaskData TaskInfo",
     "rtbench.schema.training": "Candidate CurationYield Example Recipe TrainReport TrainingRow",
     "rtbench.scoring.answer_rule": "AnswerType",
@@ -294,6 +295,7 @@ __all__ = [
     "Launch",
     "Leaderboard",
     "LeaderboardRow",
+    "LikelihoodSpec",
     "Listener",
     "Logits",
     "Machine",

@@ -1,8 +1,8 @@
 """``rtbench claims``: tests of claims on a finished run, and a table of the default claims below the leaderboard.
 
 The claims come in sets from plugins (hook ``rtbench_register_claims``) and from YAML files (``claims --file``). The set that
-a matrix names is shown below its leaderboards, otherwise the set that is registered with the option ``default``. The core evaluates claims
-(:func:`rtbench.api.evaluate_claims`); this plugin prints. See docs/claims.md.
+a matrix names is shown below its leaderboards, otherwise the set that is registered with the option ``default``. The core
+evaluates claims (:func:`rtbench.api.evaluate_claims`); this plugin prints. See docs/claims.md.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from rtbench.api import (
     BadInputError,
     CompleteSpec,
     Executor,
+    LikelihoodSpec,
     Listener,
     Machine,
     MissingExtraError,
@@ -104,10 +105,10 @@ def is_job(step: Step, services: Services) -> bool:
     spec, needs = step.spec, step.resources
     if needs.gpus or needs.processes > 1:
         return True
-    if not isinstance(spec, TrainSpec | CompleteSpec) or spec.model.role != "student":
+    if not isinstance(spec, TrainSpec | CompleteSpec | LikelihoodSpec) or spec.model.role != "student":
         return False
     student = services.student(spec.model.plugin, spec.model.name, spec.model.options)
-    if isinstance(spec, TrainSpec):
+    if isinstance(spec, TrainSpec | LikelihoodSpec):
         return not student.elsewhere
     return student.engine(trained=spec.trained) is not None
 

@@ -26,7 +26,7 @@ def likelihoods(
         codec: its tokenizer.
         rows: the rows.
         recipe: lengths at which prompts and labels are cut.
-        progress: is told how many rows are done.
+        progress: receives the number of rows done.
     """
     encoded = encode_rows(codec, rows, recipe)
     network = Network(base, codec.pad)

@@ -87,6 +87,7 @@ class HfStudent(Student):
         self.random_weights = options.config is not None
         self.objectives = frozenset({"logits", "on-policy", "grpo"})
         self.continues = self.guides = True
+        self.thinks = family == "decoder" and options.thinking is not None
         self._plugin = plugin
         self._access = access
         self._machine = machine

@@ -84,7 +84,10 @@ def only(asked: Sequence[AskedStep]) -> AskedStep:
     Raises:
         UnavailableError: there are several models, which have no common probabilities.
     """
-    models = {one.step.spec.model.fingerprint for one in asked}
+    models = {
+        (one.step.spec.model.fingerprint, *[i.key for i in one.step.inputs if i.role in {"checkpoint", "selection"}])
+        for one in asked
+    }
     if len(models) > 1:
         raise UnavailableError(
             f"its teacher is made of {len(models)} models, and a student learns the probabilities of one",

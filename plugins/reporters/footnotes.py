@@ -43,8 +43,7 @@ def notes(board: Leaderboard) -> list[str]:
         )
     if any(row.tries is not None for row in board.rows):
         lines.append(
-            "tries: training questions were asked again, at most so often, until D rationales were right by the extractor of "
-            "the row."
+            "≤N tries: each training question was asked until D rationales were right by the extractor of the row, at most N times."
         )
     if any(row.completions == "recorded" for row in board.rows):
         lines.append(

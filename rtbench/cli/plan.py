@@ -224,13 +224,13 @@ def _print_totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> 
 
     Tokens that are paid for and tokens that are computed locally are not added up.
     """
-    from rtbench.schema.steps import CompleteSpec, TrainSpec
+    from rtbench.schema.steps import CompleteSpec, LikelihoodSpec, TrainSpec
 
     groups: dict[tuple[str, str], list[StepEstimate]] = {}
     for step in steps:
         if step.key in estimates:
             spec = step.spec
-            of_student = isinstance(spec, TrainSpec) or (
+            of_student = isinstance(spec, TrainSpec | LikelihoodSpec) or (
                 isinstance(spec, CompleteSpec) and spec.model.role == "student"
             )
             step_estimate = estimates[step.key]
@@ -327,7 +327,9 @@ def _summed(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> list[t
 
 def _memory(steps: Iterable[Step]) -> str:
     """Return the highest expected peak memory of the steps; empty where no model runs on this machine."""
-    peak = max((step.resources.memory_gb for step in steps if step.kind in {"train", "complete"}), default=0.0)
+    peak = max(
+        (step.resources.memory_gb for step in steps if step.kind in {"train", "complete", "likelihood"}), default=0.0
+    )
     return f"{peak:.1f} GiB" if peak else ""
 
 
@@ -361,7 +363,7 @@ def _print_summary(current: Plan, todo: set[str]) -> None:
         counts = kinds.setdefault(step.kind, [0, 0])
         counts[0 if key in todo else 1] += 1
     for kind, (new, others) in kinds.items():
-        out.print(f"{kind:9} {new:5} to do, {others:5} cached or not needed")
+        out.print(f"{kind:10} {new:5} to do, {others:5} cached or not needed")
     unable = [p for p in current.cells if p.reason]
     cells = f"{len(current.cells)} cell{'s' if len(current.cells) != 1 else ''}"
     out.print(f"{cells}: {len(current.cells) - len(unable)} can run, {len(unable)} cannot")

@@ -60,6 +60,15 @@ def _used(cell: Cell) -> object:
     return (cell.task, cell.recipe.max_new_tokens if cell.student else None)
 
 
+def _excluded(model: ResolvedTeacher | ResolvedStudent | None, together: Sequence[ResolvedTask]) -> list[str]:
+    """Return why a model is not used for some of the tasks that a student is trained on."""
+    allowed = model.entry.tasks if model is not None else None
+    if model is None or allowed is None:
+        return []
+    names = [task.task.info.name for task in together]
+    return [f"{model.entry.name} is not for {name} (its `tasks`)" for name in names if name not in allowed]
+
+
 class _Expansion:
     """Expands one block into its cells."""
 
@@ -96,9 +105,9 @@ class _Expansion:
             axes = (self.block.splits, degrees, self._seeds(method), fractions, folds, sets)
             for split, degree, seed, fraction, fold, together in itertools.product(*axes):
                 data = task.data[split, seed, fold]
-                missing = [
-                    known.reason for known in (one.data[split, seed, "train"] for one in together) if known.reason
-                ]
+                missing = [*_excluded(teacher, together), *_excluded(student, together)]
+                data_of = [one.data[split, seed, "train"] for one in together]
+                missing += [known.reason for known in data_of if known.reason]
                 teacher_seed = seed if self.file.teacher_draws == "per-seed" or self._twins else 0
                 yield (
                     cell(

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rtbench.errors import BadInputError, MissingDataError, UnknownNameError
-from rtbench.matrix.overrides import AXES, Overrides, apply_overrides
+from rtbench.matrix.entries import entries_of
+from rtbench.matrix.overrides import AXES, Overrides, apply_overrides, name_of
 from rtbench.matrix.resolved import (
     DataPlace,
     ResolvedBlock,
@@ -106,61 +107,6 @@ def curators_of(services: Services, block: Block, *, where: str) -> tuple[tuple[
         services.curator(name, options)  # report wrong options now, not when the step runs
         curators.append((name, options))
     return tuple(curators)
-
-
-def entries_of(
-    services: Services, block: Block, axis: Literal["teachers", "students"], *, where: str
-) -> list[ModelEntry]:
-    """Return the teachers or students of a block, which are registered names, or mappings with their own name.
-
-    Raises:
-        UnknownNameError: a model or a task is not registered.
-        BadInputError: a model has no name, or two models have the same name.
-    """
-    registry = services.registry(axis)
-    entries: list[ModelEntry] = []
-    for number, item in enumerate(getattr(block, axis) or []):
-        place = f"{where}, {axis}[{number}]"
-        fields: dict[str, Any] = {"name": item} if isinstance(item, str) else dict(item)
-        name = fields.pop("name", None)
-        if not isinstance(name, str):
-            raise BadInputError("`name` is missing", where=place, next_step="Write `name: …`.")
-        keys = ("tasks", "degrees", "tries") if axis == "teachers" else ("tasks", "degrees")
-        own = {key: fields.pop(key) for key in keys if key in fields}
-        if "from" in fields and axis == "teachers":
-            fields = _trained_teacher(fields, place)
-        if fields and "use" not in fields and name not in registry:
-            raise BadInputError(
-                f"{name!r} is not registered, and `use` is missing (keys: {', '.join(fields)})",
-                where=place,
-                next_step=f"Write `use: NAME`, one of: {', '.join(registry.names())}.",
-            )
-        use = fields.pop("use", name)
-        if not isinstance(use, str):
-            raise BadInputError("`use` is not a name", where=place, next_step="Write `use: REGISTERED_NAME`.")
-        options = {**registry.get(use, where=place).options, **fields}
-        entry = convert({"name": name, "use": use, "options": options, **own}, ModelEntry, where=place)
-        for task in entry.tasks or ():
-            services.registry("tasks").get(task, where=f"{place}, tasks")
-        entries.append(entry)
-    duplicates = {e.name for e in entries if sum(o.name == e.name for o in entries) > 1}
-    if duplicates:
-        raise BadInputError(
-            f"duplicate names of {axis}: {', '.join(sorted(duplicates))}", where=where, next_step="Use different names."
-        )
-    return entries
-
-
-def _trained_teacher(fields: dict[str, Any], place: str) -> dict[str, Any]:
-    """Return the options of a teacher that is the student of another cell, written as ``from: {method: …}``."""
-    cell = fields["from"]
-    if len(fields) > 1 or not isinstance(cell, dict):
-        raise BadInputError(
-            "`from` selects a cell, and cannot be combined with other options",
-            where=place,
-            next_step="Write {name: …, from: {method: fine-tune-cot, student: …}}.",
-        )
-    return {"use": "trained", **cell}
 
 
 class _Resolver:
@@ -326,7 +272,7 @@ class _Resolver:
         """Raise UnknownNameError where no block has a model or method that a teacher's cell is selected by."""
         for axis in ("methods", "students", "teachers"):
             name = getattr(selector, axis[:-1])
-            known = [_name_of(item) for block in self.matrix.blocks for item in getattr(block, axis) or []]
+            known = [name_of(item) for block in self.matrix.blocks for item in getattr(block, axis) or []]
             if name is not None and name not in known:
                 raise UnknownNameError.of(axis[:-1], name, dict.fromkeys(known), where=where)
 
@@ -394,10 +340,6 @@ class _Resolver:
                     reason = data.missing or f"the {fold} fold of {name}'s split {split!r} is empty"
         spec = TaskSpec(name=name, variant=variant, split=split, fingerprint=fingerprint, dataset=dataset)
         return ResolvedData(spec, reason)
-
-
-def _name_of(item: str | dict[str, Any]) -> str:
-    return item if isinstance(item, str) else str(item.get("name"))
 
 
 def _is_pool(teacher: Teacher) -> bool:

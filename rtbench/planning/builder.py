@@ -171,7 +171,7 @@ class CellBuilder:
         inputs = [Input(role="examples", kind="curate", key=examples.key)]
         if start is not None:
             inputs.append(Input(role="start", kind="train", key=start.key))
-            chosen = self._students.selection(cell, prompt_format, start)
+            chosen = self._students.selection(cell, start.spec.format, start)
             inputs += [] if chosen is None else [Input(role="start-selection", kind="score", key=chosen.key)]
         if asked is not None:
             inputs += [replace(one, role="guide") for one in asked.inputs_as("checkpoint")]

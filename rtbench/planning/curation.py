@@ -156,7 +156,8 @@ class CurationSteps:
             learns_from=curation.learns_from,
         )
         inputs = [Input(role="completions", kind="complete", key=one.step.key) for one in curation.asked]
-        title = f"read {cell.task.dataset}/{cell.teacher.name if cell.teacher else '?'} with {model.name}"
+        whose = cell.student if curation.own else cell.teacher
+        title = f"read {cell.task.dataset}/{whose.name if whose else '?'} with {model.name}"
         return self._table.add(spec, inputs, title, student.resources("complete", cell.recipe))
 
     def _reader(self, cell: Cell, curator: Curator) -> tuple[Student, ModelSpec]:

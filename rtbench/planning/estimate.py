@@ -150,6 +150,8 @@ def _complete(services: Services, step: Step[CompleteSpec], plan: Plan, counted:
         return StepEstimate(work=0, requests=len(requests_of(services, step)))
     total, new, prompts = _count(services, step, plan, counted)
     tokens = prompts // CHARACTERS_PER_TOKEN
+    if (budget := spec.sampling.max_thinking_tokens) is not None:  # prompt and thinking are read again for the answer
+        tokens = 2 * tokens + new * budget
     written = new * spec.sampling.max_new_tokens
     found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
     source = services.source(spec.model)
@@ -259,22 +261,32 @@ def _train(services: Services, step: Step[TrainSpec], plan: Plan, counted: _Shar
     The optimiser steps are the recipe's, or the maximum, which assumes that curation keeps every example.
     """
     spec = step.spec
-    curate: CurateSpec = plan.steps[step.inputs_as("examples")[0].key].spec
-    samples, characters = _sizes(services, spec.task, curate.questions, "{question}", "", counted)
-    each = max(1, curate.degree)
     student = services.student(spec.model.plugin, spec.model.name, spec.model.options)
-    tokens = each * (characters // CHARACTERS_PER_TOKEN + len(samples) * (RATIONALE_TOKENS if curate.degree else 0))
+    questions = rows = tokens = 0
+    for curate in _curations(step, plan):
+        samples, characters = _sizes(services, curate.task, curate.questions, "{question}", "", counted)
+        each = max(1, curate.degree)
+        questions, rows = questions + len(samples), rows + each * len(samples)
+        read = characters // CHARACTERS_PER_TOKEN
+        tokens += each * (read + len(samples) * (RATIONALE_TOKENS if curate.degree else 0))
     money = student.training_cost(tokens)
     currency = student.price.currency if student.price and money is not None else ""
     rewarded = isinstance(spec.objective, Grpo)  # each question once, with a group of completions
-    batches = -(-len(samples) * (1 if rewarded else each) // spec.recipe.batch_size)
+    batches = -(-(questions if rewarded else rows) // spec.recipe.batch_size)
     batches *= spec.objective.updates if isinstance(spec.objective, Grpo) else 1
     steps = batches * spec.recipe.epochs if spec.recipe.steps is None else spec.recipe.steps
-    each_row = tokens / max(1, len(samples) * each)
+    each_row = tokens / max(1, rows)
     found = StepEstimate(work=steps, money=money, currency=currency)
     if spec.objective is not None:  # only measured: the student also writes, or a teacher computes beside it
         return found
     return _timed(found, student.training_time(round(each_row * spec.recipe.batch_size * steps)))
+
+
+def _curations(step: Step[TrainSpec], plan: Plan) -> list[CurateSpec]:
+    """Return what a training's examples are made by: one step for each task that it is on."""
+    examples = plan.steps[step.inputs_as("examples")[0].key]
+    parts = [plan.steps[i.key].spec for i in examples.inputs_as("examples")]  # of several tasks
+    return parts or [examples.spec]
 
 
 def _timed(found: StepEstimate, time: Duration | None) -> StepEstimate:

@@ -45,9 +45,10 @@ def make_plan(matrix: ResolvedMatrix, services: Services) -> Plan:
     wanted = needed(table.steps, [p.score.key for p in planned if p.score is not None])
     cached = services.store.finished((step.kind, key) for key, step in wanted.items())
     plan = Plan(matrix.name, matrix.file.description, planned, wanted, cached, matrix.file.claims)
-    for key in lacking_epochs(plan, services.store):
-        wanted[key] = msgspec.structs.replace(wanted[key], again=True)
-        cached.discard(key)
+    while lacking := lacking_epochs(plan, services.store):  # a training that is repeated may need another's weights
+        for key in lacking:
+            wanted[key] = msgspec.structs.replace(wanted[key], again=True)
+            cached.discard(key)
     return plan
 
 

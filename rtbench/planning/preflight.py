@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rtbench.errors import BadInputError
 from rtbench.planning.estimate import StepEstimate, estimate
 from rtbench.plugin.models import Student
-from rtbench.schema.steps import CompleteSpec, CurateSpec, Step, TrainSpec
+from rtbench.schema.steps import CompleteSpec, CurateSpec, LikelihoodSpec, Step, TrainSpec
 from rtbench.steps.curate import judges_of
 
 if TYPE_CHECKING:
@@ -61,10 +61,10 @@ def _checks(services: Services, step: Step) -> Iterator[Callable[[], None]]:
     spec = step.spec
     if isinstance(spec, CurateSpec):
         yield from (judge.check_ready for judge in judges_of(services, spec))
-    elif isinstance(spec, CompleteSpec | TrainSpec):
+    elif isinstance(spec, CompleteSpec | TrainSpec | LikelihoodSpec):
         model = services.source(spec.model)
         yield model.check_ready
-        if isinstance(model, Student) and (isinstance(spec, TrainSpec) or not spec.trained):
+        if isinstance(model, Student) and not (isinstance(spec, CompleteSpec) and spec.trained):
             yield model.check_base
     if isinstance(spec, TrainSpec) and spec.guide is not None:
         guide = services.source(spec.guide)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from rtbench.schema.steps import CompleteSpec, Outcome, Step, asks_model
 from rtbench.schema.tasks import Overlap
 
 if TYPE_CHECKING:
-    from rtbench.plugin.models import Teacher
     from rtbench.plugin.plans import PlannedCell
     from rtbench.plugin.services import Services
     from rtbench.schema.money import Price
@@ -44,7 +43,7 @@ def run_record(
         tasks=tuple(dict.fromkeys(planned.cell.task.name for planned in plan.cells)),
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
         prices={teacher.name: teacher.price for teacher in teachers if teacher and teacher.price},
-        source_prices=dict(price for teacher in teachers if teacher for price in _source_prices(teacher)),
+        source_prices=_source_prices(plan),
         student_prices={student.name: student.price for student in students if student and student.price},
         students=described(plan),
         random=dict(random or {}),
@@ -52,12 +51,17 @@ def run_record(
     )
 
 
-def _source_prices(teacher: Teacher) -> Iterator[tuple[str, Price]]:
-    """Yield the prices of the models of a mixed teacher, by fingerprint."""
-    if len(teacher.sources()) > 1:
-        for member in teacher.members():
-            if (price := teacher.owner(member).price) is not None:
-                yield member.fingerprint, price
+def _source_prices(plan: Plan) -> dict[str, Price]:
+    """Return the prices of the models of teachers, by fingerprint, where some teacher is mixed or trained."""
+    teachers = [planned.cell.models.teacher for planned in plan.cells if planned.cell.models.teacher]
+    if not any(len(teacher.sources()) > 1 or teacher.cell is not None for teacher in teachers):
+        return {}
+    found: dict[str, Price] = {}
+    for teacher in {teacher.name: teacher for teacher in teachers}.values():
+        for source in teacher.sources():
+            if source.price is not None:
+                found |= {member.fingerprint: source.price for member in source.members()}
+    return found
 
 
 def described(plan: Plan) -> dict[str, str]:
@@ -159,7 +163,8 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         checkpoint=own[0].key if own else None,
         trainings=tuple(step.key for step in trains) if len(trains) > 1 else (),
         asked_student=asked_student if set(asked_student) != set(completions) else (),
-        train_tasks=tuple(part.task.name for part in cell.train_on),
+        mentored=bool(planned.mentors),
+        train_tasks=cell.train_names,
         reason=reason,
     )
 
@@ -170,9 +175,12 @@ def _selected_by(plan: Plan, completions: Sequence[str]) -> str | None:
 
 
 def _recorded(planned: PlannedCell) -> bool:
-    """Return whether the teacher is a recording, or a student that was taught by one."""
+    """Return whether all teachers are recordings, or students that were taught by recordings only."""
     teacher = planned.cell.models.teacher
-    return bool(teacher and teacher.recorded) or any(_recorded(mentor) for mentor in planned.mentors)
+    if teacher is None:
+        return False
+    mine = all(source.recorded for source in teacher.sources() if source.cell is None)
+    return mine and all(_recorded(mentor) for mentor in planned.mentors)
 
 
 def _examples(plan: Plan, trains: Sequence[Step]) -> str | None:

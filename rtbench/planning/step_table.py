@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from rtbench.errors import UnavailableError
 from rtbench.plugin.services import Services
-from rtbench.schema.steps import CompleteSpec, Input, Resources, Spec, Step, TrainSpec, kind_of
+from rtbench.schema.steps import CompleteSpec, Input, LikelihoodSpec, Resources, Spec, Step, TrainSpec, kind_of
 from rtbench.storage.keys import step_key
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class StepTable:
         too_large = available is not None and least > available
         if not (too_wide or too_large) or self.services.store.has(kind_of(spec), key):
             return
-        who = spec.model.name if isinstance(spec, TrainSpec | CompleteSpec) else "the judge"
+        who = spec.model.name if isinstance(spec, TrainSpec | CompleteSpec | LikelihoodSpec) else "the judge"
         if too_wide:
             raise UnavailableError(
                 f"{who} needs {resources.gpus} GPUs; this machine has {machine.most_gpus}",

@@ -13,6 +13,7 @@ from rtbench.schema.matrix import GREEDY
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.steps import Input, Resources, ScoreSpec, Step
 from rtbench.schema.tasks import HeldOut, Questions
+from rtbench.steps.selection import questions_of
 from rtbench.storage.keys import content_key
 
 ANSWER_TOKENS = 32
@@ -65,6 +66,7 @@ class StudentSteps:
         # A default that is stated would change the key.
         sampling = replace(plain, top_p=stated.top_p) if temperature is None and stated.top_p != 1 else plain
         if stated.max_thinking_tokens is not None:
+            _check_budget(student, stated.max_thinking_tokens, plain.max_new_tokens)
             sampling = replace(sampling, max_thinking_tokens=stated.max_thinking_tokens)
         asked = Asked(
             self.base(student, trained),
@@ -108,7 +110,10 @@ class StudentSteps:
         """
         if cell.recipe.selection != "val-accuracy":
             return None
+        data = self._services.task_data(cell.task.name, cell.task.variant)
         questions = held_out_of(cell)
+        if not questions_of(data, cell.task.split, questions):
+            raise UnavailableError("`selection: val-accuracy` needs at least two training questions")
         epochs = [
             self.ask(
                 cell, prompt_format, Draw(questions), checkpoint=checkpoint, epoch=epoch, temperature=0.0, tests=False
@@ -125,6 +130,17 @@ class StudentSteps:
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step in epochs]
         return self._table.add(spec, inputs, f"select an epoch of {cell.training}", Resources())
+
+
+def _check_budget(student: Student, budget: int, most: int) -> None:
+    """Raise UnavailableError where a student cannot keep a thinking budget."""
+    if not student.thinks:
+        raise UnavailableError(
+            f"{student.name} has no thinking to limit: it states no tags of it, or cannot continue an answer",
+            next_step='Write `thinking: ["<think>", "</think>"]`, or leave `max_thinking_tokens` out of `sampling`.',
+        )
+    if budget >= most:
+        raise UnavailableError(f"`max_thinking_tokens` ({budget}) must be less than `max_new_tokens` ({most})")
 
 
 def held_out_of(cell: Cell) -> Questions:

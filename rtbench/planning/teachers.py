@@ -67,6 +67,10 @@ class TeacherSteps:
         A teacher with a number of tries is asked for training questions until enough rationales are right.
         """
         asked = self._once(cell, draw)
+        if tries_of(cell) and _each(cell, cell.required_teacher(), Draw(draw.questions, 2)) < 2:
+            raise UnavailableError(
+                f"{cell.required_teacher().name} asks several models about each question, and `tries` works with one"
+            )
         again = draw.questions.fold == "train" and not (draw.hint or draw.unless_right)
         for start in range(draw.n, tries_of(cell) if again else 0):
             more = self._once(cell, Draw(draw.questions, 1, start, unless_right=asked.steps, right=draw.n))

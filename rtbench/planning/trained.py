@@ -44,7 +44,10 @@ class TrainedCells:
             UnavailableError: no cell is selected, or it cannot run.
             BadInputError: several trainings are selected, or the cell would be taught by its own student.
         """
-        found = {one.training: (one, reason) for one, reason in self._candidates(cell, selector)}
+        found: dict[str, tuple[Cell, str | None]] = {}
+        for one, reason in self._candidates(cell, selector):
+            if one.training not in found or found[one.training][1] is not None:  # some of its folds may be missing
+                found[one.training] = (one, reason)
         teacher = cell.teacher.name if cell.teacher else "?"
         if not found:
             raise UnavailableError(f"no cell of the matrix is selected by teacher {teacher} for this cell")
@@ -52,7 +55,7 @@ class TrainedCells:
             raise BadInputError(
                 f"it selects several trainings: {listed(list(found), 4)}",
                 where=f"teacher {teacher}",
-                next_step="State more of `student`, `teacher`, `degree` and `fraction` in `from`.",
+                next_step="State more of `student`, `teacher`, `degree`, `fraction` and `train_tasks` in `from`.",
             )
         ((mentor, reason),) = found.values()
         if mentor.name in self._open:
@@ -72,11 +75,11 @@ class TrainedCells:
         if self._trained is None:
             self._trained = {}
             for one, reason in self._cells:
-                if one.trains:
-                    self._trained.setdefault((one.method, one.task, one.seed), []).append((one, reason))
+                for part in one.parts if one.trains else ():
+                    self._trained.setdefault((one.method, part.task, one.seed), []).append((one, reason))
         seed = cell.seed if selector.seed is None else selector.seed
         student = selector.student or (cell.student.name if cell.student else None)
-        return [
+        matching = [
             (one, reason)
             for one, reason in self._trained.get((selector.method, cell.task, seed), [])
             if one.student is not None
@@ -84,5 +87,7 @@ class TrainedCells:
             and selector.teacher in (None, one.teacher and one.teacher.name)
             and selector.degree in (None, one.degree)
             and selector.fraction in (None, one.fraction)
-            and [part.task for part in one.train_on] == [part.task for part in cell.train_on]
         ]
+        if selector.train_tasks is not None:
+            return [item for item in matching if selector.train_tasks == item[0].train_names]
+        return [item for item in matching if not item[0].train_on] or matching

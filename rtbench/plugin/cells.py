@@ -95,6 +95,11 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     train_on: tuple[TrainingPart, ...] = ()
     """Tasks that the student is trained on together; empty: on ``task``."""
 
+    @property
+    def train_names(self) -> tuple[str, ...]:
+        """Return the names of the tasks that the student is trained on together; empty: of ``task`` alone."""
+        return tuple(part.task.name for part in self.train_on)
+
     @functools.cached_property
     def parts(self) -> tuple[Cell, ...]:
         """Return the cell as it is for each task that it is trained on."""
@@ -110,20 +115,16 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     @functools.cached_property
     def name(self) -> str:
         """Return the cell's short name, unique within a matrix."""
-        if self.fold == "test" and not self.train_on:
-            return self.training
-        if self.fold == "test":
-            return "/".join([*self._parts(), f"seed{self.seed}"])
-        return "/".join([*self._parts(), self.fold, f"seed{self.seed}"])
+        parts = [self.task.name, *self._parts()]
+        parts += ["on-" + "+".join(self.train_names)] if self.train_on else []
+        parts += [self.fold] if self.fold != "test" else []
+        return "/".join([*parts, f"seed{self.seed}"])
 
     @functools.cached_property
     def training(self) -> str:
-        """Return the name of the training, which is shared by the cells of every fold, and of every task it is tested on."""
-        if self.train_on:
-            return "/".join(
-                ["+".join(part.task.name for part in self.train_on), *self._parts()[1:-1], f"seed{self.seed}"]
-            )
-        return "/".join([*self._parts(), f"seed{self.seed}"])
+        """Return the name of the training, which the cells of all folds, tested tasks and samplings share."""
+        task = "+".join(self.train_names) or self.task.name
+        return "/".join([task, *self._parts(sampled=False), f"seed{self.seed}"])
 
     def required_teacher(self) -> Teacher:
         """Return the teacher of a cell whose method asks one.
@@ -150,9 +151,9 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Return where the questions come from."""
         return "upstream" if setting_of(self.task.variant) is None else "twin"
 
-    def _parts(self) -> list[str]:
-        """Return the parts of the name without the seed; the tasks of the training come last."""
-        parts = [self.task.name, self.method]
+    def _parts(self, *, sampled: bool = True) -> list[str]:
+        """Return the parts of the name between task and seed that training and cell share, and the sampling of the tests."""
+        parts = [self.method]
         if self.teacher is not None:
             parts.append(self.teacher.name)
         if self.student is not None:
@@ -161,7 +162,7 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             parts.append(f"D{self.degree}")
         if self.temperature is not None and self.teacher is not None:
             parts.append(f"T{self.temperature:g}")
-        if self.sampling != GREEDY:
+        if sampled and self.sampling != GREEDY:
             top_p = f"p{self.sampling.top_p:g}" if self.sampling.top_p != 1 else ""
             thinking = self.sampling.max_thinking_tokens
             drawn = f"n{self.sampling.n}t{self.sampling.temperature:g}{top_p}"
@@ -170,6 +171,4 @@ class Cell(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             parts.append(f"{self.fraction:g}")
         if self.task.split != "default":
             parts.append(self.task.split)
-        if self.train_on:
-            parts.append("on-" + "+".join(part.task.name for part in self.train_on))
         return parts

@@ -207,6 +207,8 @@ class Student(ABC):
     """Name that all sizes of one model share, by which sizes are compared; None where it has no other sizes."""
     random_weights: bool = False
     """True where the base is not pre-trained."""
+    thinks: bool = False
+    """True where its models separate thinking and can continue an answer, which a thinking budget needs."""
     objectives: frozenset[ObjectiveName] = frozenset()
     """Objectives that it can be trained with, besides the cross entropy."""
     continues: bool = False

@@ -160,7 +160,9 @@ def checkpoint_of(services: Services, cell: CellRecord) -> Path:
     if cell.checkpoint is None or not services.store.has("train", cell.checkpoint):
         raise BadInputError(cell.reason or "the cell has no trained student", where=where)
     epoch = None
-    if (chosen := cell.selected_by) is not None and services.store.has("score", chosen):
+    if (chosen := cell.selected_by) is not None:
+        if not services.store.has("score", chosen):
+            raise BadInputError("its epoch is not selected yet", where=where, next_step="Use `rtbench run` first.")
         epoch = services.store.result(ScoreResult, chosen).epoch
     elif cell.score is not None and services.store.scored(cell):
         epoch = services.store.result(ScoreResult, cell.score).epoch

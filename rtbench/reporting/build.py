@@ -13,7 +13,7 @@ from rtbench.plugin.methods import Method
 from rtbench.plugin.services import Services
 from rtbench.reporting.accuracy import Scored, precision_of
 from rtbench.reporting.endings import counts_of_answers, counts_of_rationales
-from rtbench.reporting.spending import SpendingReader, summed
+from rtbench.reporting.spending import SpendingReader
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, Metrics
 from rtbench.schema.results import CompleteResult, ScoreResult
 from rtbench.schema.runs import CellRecord, RunRecord
@@ -21,6 +21,7 @@ from rtbench.schema.scores import AtK, ScoreSummary
 from rtbench.schema.training import CurationYield, TrainReport
 from rtbench.stats.bootstrap import Bootstrap
 from rtbench.stats.intervals import mean_interval
+from rtbench.steps.spending import summed
 
 if TYPE_CHECKING:
     from rtbench.storage.store import Store
@@ -258,7 +259,7 @@ def _own_questions(cells: Sequence[CellRecord]) -> bool:
 
 def _drawn_apart(cells: Sequence[CellRecord]) -> list[CellRecord]:
     """Return one cell for each set of rationales that was drawn by itself: for other questions, or anew for a seed."""
-    by_draw = {(cell.variant, cell.asked): cell for cell in reversed(cells)}
+    by_draw = {(cell.variant, cell.asked, cell.examples if cell.mentored else None): cell for cell in reversed(cells)}
     return list(reversed(by_draw.values()))
 
 
@@ -289,6 +290,8 @@ def _epoch(cell: CellRecord, store: Store, result: ScoreResult) -> int | None:
     """Return the epoch whose weights were scored; None where nothing was trained."""
     if result.epoch is not None:
         return result.epoch
+    if cell.selected_by is not None and store.has("score", cell.selected_by):
+        return store.result(ScoreResult, cell.selected_by).epoch
     report = _training(cell, store)
     return None if report is None else report.selected
 

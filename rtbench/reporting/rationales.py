@@ -60,8 +60,9 @@ def rationales_of(services: Services, run: RunRecord, cells: Sequence[CellRecord
     sets: dict[str, CellRecord] = {}
     for cell in cells:
         if cell.train_tasks:
-            continue  # its examples are of several tasks; those of one task have their own cells
-        if cell.examples is not None and cell.teacher is not None and services.store.has("curate", cell.examples):
+            for one in _of_each_task(services, cell):
+                sets.setdefault(one.examples or "", one)
+        elif cell.examples is not None and cell.teacher is not None and services.store.has("curate", cell.examples):
             sets.setdefault(cell.examples, cell)
     found: dict[tuple[Any, ...], ExportedRationale] = {}
     for cell in sorted(sets.values(), key=lambda cell: cell.degree or 1):
@@ -76,6 +77,26 @@ def rationales_of(services: Services, run: RunRecord, cells: Sequence[CellRecord
             next_step="Use a run with a method such as fine-tune-cot, and finish it.",
         )
     return list(found.values())
+
+
+def _of_each_task(services: Services, cell: CellRecord) -> Iterator[CellRecord]:
+    """Yield a cell that is trained on stated tasks as the cells of these tasks, each with its own examples."""
+    import msgspec
+
+    if cell.examples is None or cell.teacher is None or not services.store.has("curate", cell.examples):
+        return
+    joined = [i.key for i in services.store.meta("curate", cell.examples).inputs if i.role == "examples"]
+    for key in joined or [cell.examples]:
+        task = services.store.meta("curate", key).spec["task"]
+        yield msgspec.structs.replace(
+            cell,
+            examples=key,
+            task=task["name"],
+            dataset=task["dataset"],
+            variant=task["variant"],
+            split=task["split"],
+            train_tasks=(),
+        )
 
 
 def _with_degree(exported: ExportedRationale, degree: int) -> ExportedRationale:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,8 +10,10 @@ import msgspec
 from rtbench.schema.completions import LedgerAddress, Usage
 from rtbench.schema.money import Price, Spending
 from rtbench.schema.results import CompleteResult
+from rtbench.schema.steps import StepKind
 from rtbench.schema.training import TrainReport
 from rtbench.steps.complete import index_of, partition_at
+from rtbench.steps.spending import spending_of, summed
 
 if TYPE_CHECKING:
     from rtbench.schema.runs import RunRecord
@@ -68,7 +70,7 @@ class SpendingReader:
         """Return the cost of each priced teacher's completions: those for training and those of its own rows."""
         by_teacher: dict[str, dict[str, None]] = {}
         for cell in run.cells:
-            if cell.teacher is not None:
+            if cell.teacher is not None and not cell.mentored:  # else it is that of the cells that train its teachers
                 by_teacher.setdefault(cell.teacher, {}).update(dict.fromkeys(cell.asked))
         spent = {teacher: self.spent_on_teacher(teacher, keys, run) for teacher, keys in by_teacher.items()}
         return {teacher: cost for teacher, cost in spent.items() if cost is not None}
@@ -82,13 +84,22 @@ class SpendingReader:
         trained: dict[str, dict[str, None]] = {}
         for cell in run.cells:
             if cell.student in run.student_prices:
-                completed.setdefault(cell.student, {}).update(dict.fromkeys(cell.asked_student or cell.completions))
-                last = (cell.checkpoint,) if cell.checkpoint else ()
-                trained.setdefault(cell.student, {}).update(dict.fromkeys(cell.trainings or last))
+                asked, last = cell.asked_student or cell.completions, (cell.checkpoint,) if cell.checkpoint else ()
+                trainings = cell.trainings or last
+                if cell.mentored:  # other students trained and wrote before
+                    asked = self._of_student(cell.student, "complete", asked)
+                    trainings = self._of_student(cell.student, "train", trainings)
+                completed.setdefault(cell.student, {}).update(dict.fromkeys(asked))
+                trained.setdefault(cell.student, {}).update(dict.fromkeys(trainings))
         return {
             student: self._with_trainings(self.spent_on(keys, run.student_prices[student]), trained[student])
             for student, keys in completed.items()
         }
+
+    def _of_student(self, student: str, kind: StepKind, keys: Iterable[str]) -> tuple[str, ...]:
+        """Return the finished steps of a kind that train or ask a student."""
+        done = [key for key in keys if self._store.has(kind, key)]
+        return tuple(key for key in done if self._store.meta(kind, key).spec["model"]["name"] == student)
 
     def _with_trainings(self, spending: Spending, keys: Iterable[str]) -> Spending:
         """Return spending with the cost of finished trainings added."""
@@ -108,32 +119,3 @@ class SpendingReader:
         if address not in self._usages:
             self._usages[address] = partition_at(self._ledger, address).usages()
         return self._usages[address]
-
-
-def spending_of(usages: Sequence[Usage | None], price: Price | None) -> Spending:
-    """Return the cost of completions with these token counts; 0 where there is no price."""
-    counted = [usage for usage in usages if usage is not None]
-    prompt = sum(usage.prompt_tokens for usage in counted)
-    written = sum(usage.completion_tokens for usage in counted)
-    cached = sum(usage.cached_tokens for usage in counted)
-    return Spending(
-        completions=len(usages),
-        prompt_tokens=prompt,
-        completion_tokens=written,
-        cached_tokens=cached,
-        uncounted=len(usages) - len(counted),
-        money=price.of(prompt, written, cached) if price else 0.0,
-        currency=price.currency if price else "",
-        as_of=price.as_of if price else "",
-    )
-
-
-def summed(parts: Sequence[Spending]) -> Spending:
-    """Return the sum of several costs at the same price."""
-    return msgspec.structs.replace(
-        parts[0],
-        **{
-            field: sum(getattr(part, field) for part in parts)
-            for field in ("completions", "prompt_tokens", "completion_tokens", "cached_tokens", "uncounted", "money")
-        },
-    )

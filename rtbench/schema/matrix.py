@@ -57,6 +57,8 @@ class CellSelector(Record, frozen=True, omit_defaults=True):
     """None, also for degree and fraction: the matrix has only one."""
     degree: Degree | None = None
     fraction: Fraction | None = None
+    train_tasks: tuple[str, ...] | None = None
+    """Tasks that it is trained on together. None: the task alone, or the only set of the matrix."""
     seed: Seed | None = None
     """None: the seed of the cell that is taught."""
 
@@ -73,8 +75,8 @@ class ModelEntry(Record, frozen=True, omit_defaults=True):
     degrees: tuple[Degree, ...] | None = None
     """Degrees that replace the matrix's; None: the matrix's degrees."""
     tries: Positive | None = None
-    """Of a teacher: each training question is asked until as many rationales as the degree are right, at most so often.
-    None: as often as the degree, whatever is right."""
+    """Of a teacher: highest number of times that a training question is asked, until as many rationales as the degree are
+    right. None: it is asked as often as the degree, whatever is right."""
 
 
 class Block(Record, frozen=True, omit_defaults=True):

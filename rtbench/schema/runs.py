@@ -58,6 +58,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     """Keys of all ``train`` steps, where there are several."""
     asked_student: tuple[str, ...] = ()
     """Keys of all ``complete`` steps that ask the student, where it is asked for more than the scored completions."""
+    mentored: bool = False
+    """True where a student that another cell trains is among its teachers."""
     train_tasks: tuple[str, ...] = ()
     """Tasks that the student is trained on together; empty: the task that it is tested on."""
     reason: str | None = None

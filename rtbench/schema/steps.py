@@ -34,8 +34,8 @@ class Input(Record, frozen=True):
     """A step that another step depends on, and its role there."""
 
     role: str
-    """``checkpoint``, ``selection``, ``reasoning``, ``answered``, ``completions``, ``likelihood``, ``examples``, ``start`` or ``guide``;
-    ``start-selection`` and ``guide-selection`` select the epoch of the last two."""
+    """``checkpoint``, ``selection``, ``reasoning``, ``answered``, ``completions``, ``likelihood``, ``examples``, ``start`` or
+    ``guide``; ``start-selection`` and ``guide-selection`` select the epoch of the last two."""
     kind: StepKind
     key: str
 

@@ -96,7 +96,8 @@ class TrainReport(Record, frozen=True):
     """Number of parameters; None where the provider does not report it."""
     history: tuple[dict[str, float], ...]
     """Per epoch: ``epoch``, ``train_loss`` and, with a validation part, ``validation_loss``; mean per supervised
-    token, in nats. An objective adds figures of its own, such as ``kl`` and ``reward``. For a training at a provider: per checkpoint that it kept, with its ``step``."""
+    token, in nats. An objective adds figures of its own, such as ``kl`` and ``reward``. For a training at a provider: per
+    checkpoint that it kept, with its ``step``."""
     seconds: float = 0.0
     money: float = 0.0
     """The provider's price for the training, in ``currency``."""

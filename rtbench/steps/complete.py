@@ -200,18 +200,17 @@ def _notes(
         refusals = f"{missing} of {missing + len(completions)} requests{_kinds(refused)}"
         return [f"{spec.model.name} refused {refusals}, which are missing"]
     budget, ended = spec.sampling.max_thinking_tokens, sum(one.thinking_cut for one in completions)
-    if ended:
-        return [f"the thinking of {ended} of {len(completions)} completions was ended after {budget} tokens"]
+    notes = [f"the thinking of {ended} of {len(completions)} completions was ended after {budget} tokens"] * bool(ended)
     if spec.n == 1 or spec.sampling.temperature == 0:
-        return []
+        return notes
     texts: dict[int, list[str]] = {}
     for completion in completions:
         texts.setdefault(completion.sample_index, []).append(completion.full_text)
     identical = sum(len(drawn) > 1 and len(set(drawn)) == 1 for drawn in texts.values())
     if identical <= len(texts) // 2:
-        return []
+        return notes
     finding = f"all {spec.n} completions are identical for {identical} of {len(texts)} questions"
-    return [f"{finding}: {spec.model.name} seems to ignore seed or temperature"]
+    return [*notes, f"{finding}: {spec.model.name} seems to ignore seed or temperature"]
 
 
 def _reasoning(context: StepContext[CompleteSpec]) -> Mapping[tuple[int, int], Completion] | None:

@@ -12,6 +12,7 @@ from rtbench.plugin.curators import CurationContext, Curator
 from rtbench.plugin.models import Teacher
 from rtbench.schema.base import Fold
 from rtbench.schema.completions import Completion
+from rtbench.schema.money import Spending
 from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CurateSpec
 from rtbench.schema.tasks import Sample
@@ -21,6 +22,7 @@ from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.likelihood import likelihoods_of
 from rtbench.steps.selection import samples_of
+from rtbench.steps.spending import summed
 from rtbench.storage.files import read_jsonl, write_jsonl
 
 if TYPE_CHECKING:
@@ -70,14 +72,19 @@ def _joined(services: Services, keys: Sequence[str], folder: Path) -> CurationYi
     yields = [services.store.result(CurationYield, key) for key in keys]
     write_jsonl(folder / "examples.jsonl", [example for key in keys for example in examples_of(services, key)])
     removed: Counter[str] = Counter()
+    judged: dict[str, list[Spending]] = {}
     for one in yields:
         removed.update(one.removed)
+        for judge, spent in one.judged.items():
+            judged.setdefault(judge, []).append(spent)
     return CurationYield(
         questions=sum(one.questions for one in yields),
         completions=sum(one.completions for one in yields),
         kept=sum(one.kept for one in yields),
         covered=sum(one.covered for one in yields),
         removed=dict(removed),
+        judged={judge: summed(spent) for judge, spent in judged.items()},
+        notes=tuple(dict.fromkeys(note for one in yields for note in one.notes)),
     )
 
 

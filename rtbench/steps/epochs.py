@@ -62,7 +62,8 @@ class _ComparedEpochs:
     """The epochs of a training that score steps compare."""
 
     asked: set[int | None] = field(default_factory=set)
-    """Epochs whose weights answer; None: the last weights, whichever epoch is selected."""
+    """Epochs whose weights answer; None: the last weights, whichever epoch is selected. Trainings that go on from these
+    weights, and those that learn from them, use the selected epoch, which is kept."""
     scores: list[str] = field(default_factory=list)
     """Keys of the score steps."""
     unfinished: set[str] = field(default_factory=set)
@@ -78,7 +79,7 @@ def lacking_epochs(plan: Plan, store: Store) -> set[str]:
     """Return the keys of finished trainings that lack weights which a step to do needs: removed, or never unpacked."""
     lacking: set[str] = set()
     for step in plan.todo:
-        for key, epoch in _needed(step, store):
+        for key, epoch in _needed(step, plan, store):
             if key not in plan.cached or weights_of(store, key, epoch).is_dir():
                 continue
             folder, timing = store.path("train", key), store.timing("train", key)
@@ -88,10 +89,10 @@ def lacking_epochs(plan: Plan, store: Store) -> set[str]:
     return lacking
 
 
-def _needed(step: Step, store: Store) -> Iterator[tuple[str, int | None]]:
+def _needed(step: Step, plan: Plan, store: Store) -> Iterator[tuple[str, int | None]]:
     """Yield the trainings whose weights a step uses, and the epoch; None: the last or the one that the training selects.
 
-    Where answers have yet to select the epoch, other steps use every epoch before.
+    Where answers have yet to select the epoch, it may be any of them.
     """
     roles = [("checkpoint", "selection"), ("start", "start-selection"), ("guide", "guide-selection")]
     for role, by in roles:
@@ -102,3 +103,6 @@ def _needed(step: Step, store: Store) -> Iterator[tuple[str, int | None]]:
                 yield trained.key, epoch
             elif store.has("score", selections[0].key):
                 yield trained.key, store.result(ScoreResult, selections[0].key).epoch
+            else:
+                epochs = plan.steps[trained.key].spec.recipe.epochs
+                yield from ((trained.key, number) for number in range(1, epochs + 1))

@@ -87,7 +87,7 @@ def ask(
     model = open_model()
     try:
         with partition.writer() as writer, second.open() if second else contextlib.nullcontext():
-            for answer in _generated(model, todo, second):
+            for answer in _generated(model, todo, second, partition):
                 if second is not None and second.takes(answer):
                     continue
                 completion = answer
@@ -101,11 +101,21 @@ def ask(
     return completions
 
 
-def _generated(model: TextModel, todo: Sequence[Request], second: SecondStage | None) -> Iterator[Completion]:
-    """Yield a model's completions, and those of the second stage that it answers too."""
-    if has_budget(todo):
-        return within_budget(model, todo)
-    return model.generate_on(todo, second.follow) if second else model.generate(todo)
+def _generated(
+    model: TextModel, todo: Sequence[Request], second: SecondStage | None, partition: Partition
+) -> Iterator[Completion]:
+    """Yield a model's completions, and those of the second stage that it answers too.
+
+    First parts of answers with a thinking budget are in a partition of their own: they are paid, and a run that is stopped
+    goes on from them.
+    """
+    if not has_budget(todo):
+        yield from model.generate_on(todo, second.follow) if second else model.generate(todo)
+        return
+    begun = partition.beside(".begun")
+    parts = begun.load({request.key for request in todo})
+    with begun.writer() as writer:
+        yield from within_budget(model, todo, parts, writer.append)
 
 
 def answered(

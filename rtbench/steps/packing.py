@@ -18,9 +18,19 @@ import msgspec
 from rtbench.errors import BadInputError
 from rtbench.schema.base import FinishReason, Record
 from rtbench.schema.completions import Completion, Usage, completion_of
-from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, Step, StepKind, asks_model
+from rtbench.schema.steps import (
+    VERSIONS,
+    CompleteSpec,
+    CurateSpec,
+    LikelihoodSpec,
+    Step,
+    StepKind,
+    TrainSpec,
+    asks_model,
+)
 from rtbench.schema.training import TrainReport
 from rtbench.steps.complete import address_of, completions_of, partition_at, requests_of
+from rtbench.steps.curate import judges_of
 from rtbench.steps.run import run_step
 from rtbench.storage.files import jsonl_lines, write_atomic, write_json
 from rtbench.storage.store import StepMeta, Store, Timing
@@ -59,6 +69,7 @@ class PackedCompletion(Record, frozen=True, omit_defaults=True):
     thinking: str | None = None
     finish_reason: FinishReason | None = None
     reasoning_finish: FinishReason | None = None
+    thinking_cut: bool = False
     usage: Usage | None = None
     prompt_cut: bool = False
 
@@ -179,7 +190,7 @@ def unpack(services: Services, plan: Plan, folder: Path) -> Unpacked:
         elif path is not None:
             if not _put(services, step, path, unpacked):
                 continue
-        elif _asks(step):
+        elif _asks(services, step):
             continue
         else:
             run_step(services, step)
@@ -187,11 +198,13 @@ def unpack(services: Services, plan: Plan, folder: Path) -> Unpacked:
     return unpacked
 
 
-def _asks(step: Step) -> bool:
-    """Return whether a step trains or asks a model."""
+def _asks(services: Services, step: Step) -> bool:
+    """Return whether a step needs a model, so that unpacking leaves it to a run."""
     if isinstance(step.spec, CompleteSpec):
         return step.spec.recorded is None
-    return step.kind == "train" or (isinstance(step.spec, CurateSpec) and bool(step.spec.judges))
+    if isinstance(step.spec, CurateSpec):
+        return bool(judges_of(services, step.spec))
+    return isinstance(step.spec, TrainSpec | LikelihoodSpec)
 
 
 def _put(services: Services, step: Step, path: Path, unpacked: Unpacked) -> bool:

@@ -6,7 +6,8 @@ not finished then goes on in a second request, after a closed thinking part.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -24,11 +25,23 @@ def has_budget(requests: Sequence[Request]) -> bool:
     return any(request.sampling.max_thinking_tokens is not None for request in requests)
 
 
-def within_budget(model: TextModel, requests: Sequence[Request]) -> Iterator[Completion]:
+def within_budget(
+    model: TextModel,
+    requests: Sequence[Request],
+    parts: Mapping[str, Completion] = MappingProxyType({}),
+    store: Callable[[Completion], None] = lambda _: None,
+) -> Iterator[Completion]:
     """Yield one completion per request as they finish, with thinking of at most the budget of each.
 
+    Args:
+        model: the model.
+        requests: the requests.
+        parts: first parts of earlier attempts that were not continued, by key of the request.
+        store: called with each first part that a second follows, before that is requested.
+
     Raises:
-        StepFailedError: the model cannot continue an answer.
+        StepFailedError: the model cannot continue an answer, or did not answer some of the requests. All others are yielded
+            first.
     """
     if not model.continues_answers:
         raise StepFailedError(
@@ -36,26 +49,62 @@ def within_budget(model: TextModel, requests: Sequence[Request]) -> Iterator[Com
             next_step='Write `thinking: ["<think>", "</think>"]`; of an endpoint, `endpoint: completions` or a `profile` with '
             "`prefill`.",
         )
-    given = {request.key: request for request in requests}
-    firsts: dict[str, Completion] = {}
-    """First parts that a second follows, by the key of its request."""
-    waiting: dict[str, Request] = {}
+    answers = _Answers(requests, parts, store)
+    failure: StepFailedError | None = None
+    todo = [_first(one) for one in requests if one.key not in parts]
+    try:
+        for part in model.generate_on(todo, answers.follow):
+            if (whole := answers.whole(part)) is not None:
+                yield whole
+    except StepFailedError as error:
+        if error.stops_run:
+            raise
+        failure = error  # of some requests; the others go on
+    for part in model.generate(list(answers.waiting.values())):
+        if (whole := answers.whole(part)) is not None:
+            yield whole
+    if failure is not None:
+        raise failure
 
-    def follow(first: Completion) -> Request | None:
-        request = given[first.key]
-        second = _second(request, first)
-        if second is not None and second.key not in firsts:
-            firsts[second.key], waiting[second.key] = first, second
+
+class _Answers:
+    """Answers whose first parts are known.
+
+    Args:
+        requests: the requests.
+        parts: first parts of earlier attempts.
+        store: called with each new first part that a second follows.
+    """
+
+    def __init__(
+        self, requests: Sequence[Request], parts: Mapping[str, Completion], store: Callable[[Completion], None]
+    ) -> None:
+        self._requests = {request.key: request for request in requests}
+        self._stored, self._store = parts, store
+        self._firsts: dict[str, Completion] = {}
+        """First parts that a second follows, by the key of its request."""
+        self.waiting: dict[str, Request] = {}
+        """Requests for second parts that are not answered."""
+        for request in requests:
+            if request.key in parts:
+                self.follow(parts[request.key])
+
+    def follow(self, first: Completion) -> Request | None:
+        """Return the request that goes on after a first part; None where that is a whole answer."""
+        second = _second(self._requests[first.key], first)
+        if second is not None and second.key not in self._firsts:
+            self._firsts[second.key], self.waiting[second.key] = first, second
+            if first.key not in self._stored:
+                self._store(first)
         return second
 
-    for found in model.generate_on([_first(request) for request in requests], follow):
-        if found.key in firsts:
-            del waiting[found.key]
-            yield _whole(given, firsts[found.key], found)
-        elif follow(found) is None:
-            yield found
-    for found in model.generate(list(waiting.values())):
-        yield _whole(given, firsts[found.key], found)
+    def whole(self, part: Completion) -> Completion | None:
+        """Return the whole answer of a part; None where a second part follows it."""
+        if part.key in self._firsts:
+            self.waiting.pop(part.key, None)
+            first = self._firsts[part.key]
+            return _joined(self._requests[first.key], first, part)
+        return part if self.follow(part) is None else None
 
 
 def _first(request: Request) -> Request:
@@ -85,7 +134,7 @@ def _second(request: Request, first: Completion) -> Request | None:
     )
 
 
-def _whole(given: dict[str, Request], first: Completion, second: Completion) -> Completion:
+def _joined(request: Request, first: Completion, second: Completion) -> Completion:
     """Return the completion of both parts. Both are paid, so their tokens are added up."""
     thinks = first.reasoning is not None and not first.text.strip()
     usage = second.usage
@@ -100,7 +149,7 @@ def _whole(given: dict[str, Request], first: Completion, second: Completion) -> 
     return replace(
         second,
         key=first.key,
-        prompt=given[first.key].prompt,
+        prompt=request.prompt,
         text=second.text if thinks else first.text + second.text,
         reasoning=None if first.reasoning is None and not more else (first.reasoning or "") + more,
         thinking_cut=thinks and first.finish_reason == "length",

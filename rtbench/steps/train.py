@@ -1,4 +1,4 @@
-"""The ``train`` step: fine-tunes a base student on examples, and saves a checkpoint."""
+"""The ``train`` step: trains a student on examples, and saves a checkpoint."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ if TYPE_CHECKING:
 
 
 def train(context: StepContext[TrainSpec]) -> TrainReport:
-    """Fine-tune the student in the step's private directory.
+    """Train the student in the step's private directory.
 
     Raises:
-        StepFailedError: curation kept no examples.
+        StepFailedError: curation kept no examples, or only those of held-out questions.
+        PluginError: the student does not save the weights of each epoch, which the selection needs.
     """
     services, step = context.services, context.step
     spec = step.spec

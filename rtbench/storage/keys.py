@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, Input, Spec, TrainSpec, kind_of
+from rtbench.schema.steps import VERSIONS, CompleteSpec, CurateSpec, Input, LikelihoodSpec, Spec, TrainSpec, kind_of
 
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
@@ -32,7 +32,7 @@ def step_key(spec: Spec, inputs: Iterable[Input]) -> str:
     """
     kind = kind_of(spec)
     counted: Any = spec
-    if isinstance(spec, CompleteSpec):
+    if isinstance(spec, CompleteSpec | LikelihoodSpec):
         counted = msgspec.structs.replace(spec, model=spec.model.fingerprint)
     elif isinstance(spec, TrainSpec):
         trained = spec.model.fingerprint

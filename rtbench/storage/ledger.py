@@ -92,6 +92,10 @@ class Partition:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    def beside(self, ending: str) -> Partition:
+        """Return the partition of the same model and data set whose prompt's name has an ending."""
+        return Partition(self.path.with_name(self.path.name + ending))
+
     def exists(self) -> bool:
         """Return whether completions are stored at this address."""
         return self.path.is_dir()

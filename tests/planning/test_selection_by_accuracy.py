@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,29 @@ def test_the_cost_is_in_the_plan(cli: Cli) -> None:
 )
 def test_recipes_that_cannot_be_are_one_error(cli: Cli, old: str, new: str, said: str) -> None:
     assert said in cli("plan", "--matrix", written(cli, BY_ACCURACY.replace(old, new)), code=2).stderr
+
+
+def test_the_board_shows_the_selected_epoch(cli: Cli) -> None:
+    cli("run", "--matrix", written(cli), "--methods", "fine-tune")
+    chosen = stored(cli, "score", cell(cli, "fine-tune")["selected_by"])["result"]["epoch"]
+    assert chosen < 3, "else the last epoch would be the same"
+    board = json.loads(cli("report", "--format", "json").stdout)
+    (row,) = [row for row in board["rows"] if row["kind"] == "measured"]
+    assert row["results"]["parity"]["epoch"] == chosen
+
+
+def test_another_selection_trains_again_what_was_removed(cli: Cli) -> None:
+    cli("run", "--matrix", written(cli), "--methods", "fine-tune")
+    one = cell(cli, "fine-tune")
+    for key in (one["selected_by"], one["score"]):
+        shutil.rmtree(cli.workspace / "store" / "score" / key)
+    for key in one["completions"]:
+        shutil.rmtree(cli.workspace / "store" / "complete" / key)
+    said = cli("plan", "--matrix", written(cli), "--methods", "fine-tune", "--steps").stdout
+    assert "train" in said
+    cli("run", "--matrix", written(cli), "--methods", "fine-tune")
+
+
+def test_one_question_is_not_enough(cli: Cli) -> None:
+    said = " ".join(cli("plan", "--matrix", written(cli), "--limit", "1").stdout.split())
+    assert "needs at least two training questions" in said

@@ -121,3 +121,27 @@ def test_what_cannot_be_trained_together_is_the_reason(cli: Cli) -> None:
     assert "`selection: val-accuracy` checks the answers of one task, and the training is on 2" in said
     said = " ".join(cli("plan", "--matrix", written(cli), "--methods", "star").stdout.split())
     assert "asks its student training questions, which works with one training task only" in said
+
+
+def test_the_plan_counts_the_examples_of_all_tasks(cli: Cli) -> None:
+    plan = cli.json(
+        "plan", "--matrix", written(cli, TRANSFER.replace("epochs: 1", "epochs: 2")), "--methods", "fine-tune-cot"
+    )
+    assert isinstance(plan, dict)
+    work = {step["title"].split("/")[0]: step["estimate"]["work"] for step in plan["steps"] if step["kind"] == "train"}
+    assert work == {"train multiarith": 2 * 3, "train multiarith+coin_flip": 2 * 5}, "20 and 40 rows in batches of 8"
+
+
+def test_a_teacher_of_some_tasks_is_not_asked_others(cli: Cli) -> None:
+    text = TRANSFER.replace("teachers: [scripted]", "teachers: [{name: scripted, tasks: [multiarith, addsub]}]")
+    said = " ".join(cli("plan", "--matrix", written(cli, text), "--tasks", "multiarith").stdout.split())
+    assert "scripted is not for coin_flip (its `tasks`)" in said
+
+
+def test_rationales_of_each_task_are_exported_once(cli: Cli) -> None:
+    cli("run", "--matrix", written(cli))
+    out = cli.folder / "out"
+    cli("export", "rationales", "--out", out)
+    lines = [json.loads(line) for path in out.glob("*.jsonl") for line in path.read_text().splitlines()]
+    assert {line["task"] for line in lines} == {"multiarith", "coin_flip"}
+    assert len({(line["task"], line["question"], line["rationale"]) for line in lines}) == len(lines)

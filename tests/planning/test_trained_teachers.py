@@ -132,3 +132,59 @@ def test_a_missing_cell_is_the_reason_of_the_cell(cli: Cli) -> None:
         "plan", "--matrix", written(cli, SELECTED.replace("student: parrot}", "student: parrot, seed: 7}"))
     ).stdout
     assert "no cell of the matrix is selected by teacher mentor" in said
+
+
+def test_a_selector_has_no_other_options(cli: Cli) -> None:
+    text = SELECTED.replace("{method: fine-tune-cot, teacher", "{use: counter, method: fine-tune-cot, teacher")
+    assert "`from` selects a cell" in cli("plan", "--matrix", written(cli, text), code=2).stderr
+
+
+def test_a_teacher_of_several_tasks_teaches_where_it_was_trained_on_them(cli: Cli) -> None:
+    text = """
+name: together
+source: twin
+extractor: strict
+tasks: [multiarith]
+train_tasks: [[multiarith, coin_flip]]
+methods: [fine-tune-cot]
+students: [parrot]
+limit: 8
+recipe: {epochs: 1, selection: last}
+blocks:
+  - teachers: [scripted]
+  - teachers: [{name: mentor, from: {method: fine-tune-cot, teacher: scripted, student: parrot}}]
+    students: [{name: small, use: parrot, accent: s}]
+"""
+    plan = cli.json("plan", "--matrix", written(cli, text))
+    assert isinstance(plan, dict)
+    titles = [step["title"] for step in plan["steps"]]
+    assert [title for title in titles if title.startswith("train ")] == [
+        "train multiarith+coin_flip/fine-tune-cot/scripted/parrot/D1/seed0",
+        "train multiarith+coin_flip/fine-tune-cot/mentor/small/D1/seed0",
+    ]
+    asked = [
+        title for title in titles if title.startswith("complete multiarith+coin_flip/fine-tune-cot/scripted/parrot")
+    ]
+    assert len(asked) == 3, "training questions of both tasks, and the test"
+
+
+def test_the_rationales_behind_a_mentor_are_part_of_the_price(cli: Cli) -> None:
+    text = """
+name: priced
+source: twin
+extractor: strict
+tasks: [multiarith]
+methods: [fine-tune-cot]
+students: [parrot]
+limit: 8
+recipe: {epochs: 1, selection: last}
+blocks:
+  - teachers: [{name: brief, use: scripted, price: {input: 1, output: 100, currency: USD}}]
+  - teachers: [{name: mentor, from: {method: fine-tune-cot, teacher: brief, student: parrot}}]
+    students: [{name: small, use: parrot, accent: s}]
+"""
+    cli("run", "--matrix", written(cli, text))
+    board = json.loads(cli("report", "--format", "json").stdout)
+    rows = {row["teacher"]: row["results"]["multiarith"] for row in board["rows"] if row["kind"] == "measured"}
+    assert rows["mentor"]["spending"]["money"] == rows["brief"]["spending"]["money"] > 0
+    assert board["spending"].keys() == {"brief"}, "it is not counted twice"

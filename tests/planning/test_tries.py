@@ -100,3 +100,12 @@ def test_how_often_a_question_was_right_is_its_difficulty(cli: Cli) -> None:
 )
 def test_numbers_that_cannot_be_are_one_error(cli: Cli, old: str, new: str, said: str) -> None:
     assert said in cli("plan", "--matrix", written(cli, TRIES.replace(old, new)), code=2).stderr
+
+
+def test_several_models_for_each_question_cannot_be_tried(cli: Cli) -> None:
+    pooled = TRIES.replace(
+        "{name: sloppy, use: counter, errors: 0.5, tries: 6}",
+        "{name: both, use: mix, questions: all, tries: 6, sources: [{use: counter}, {use: counter, errors: 0.5}]}",
+    )
+    said = " ".join(cli("plan", "--matrix", written(cli, pooled)).stdout.split())
+    assert "both asks several models about each question, and `tries` works with one" in said

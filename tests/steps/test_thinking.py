@@ -107,3 +107,34 @@ def test_a_model_that_cannot_continue_is_one_error() -> None:
     model.continues_answers = False
     with pytest.raises(StepFailedError, match="needs a model that can continue an answer"):
         list(within_budget(model, [request("x")]))
+
+
+class Failing(Writer):
+    """Refuses some requests, after it has answered the others."""
+
+    def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
+        bad = [one for one in requests if one.prompt == "bad"]
+        yield from super().generate([one for one in requests if one not in bad])
+        if bad:
+            raise StepFailedError("1 request was refused")
+
+
+def test_a_refused_request_does_not_cost_the_other_answers() -> None:
+    model = Failing()
+    asked = [request("<think> a b c d e f </think> so 9", key="a"), request("bad", key="b")]
+    answers = within_budget(model, asked)
+    found = next(answers)
+    assert (found.key, found.text.split()) == ("a", ["it", "is", "7"])
+    with pytest.raises(StepFailedError, match="refused"):
+        next(answers)
+
+
+def test_first_parts_are_kept_and_not_asked_for_again() -> None:
+    asked = [request("<think> a b c d e f </think> so 9", key="a")]
+    kept: list[Completion] = []
+    (before,) = within_budget(Writer(), asked, store=kept.append)
+    assert [one.key for one in kept] == ["a"]
+    model = Writer()
+    (after,) = within_budget(model, asked, {"a": kept[0]})
+    assert after == before
+    assert [one.prefill is not None for one in model.asked] == [True]

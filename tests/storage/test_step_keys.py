@@ -14,7 +14,17 @@ from rtbench_plugins.methods.formats import DISTILL_STEP_BY_STEP, FEW_SHOT_COT, 
 from rtbench.schema.base import Record
 from rtbench.schema.completions import ModelSpec, Sampling
 from rtbench.schema.objectives import Grpo, Logits, Objectives, OnPolicy
-from rtbench.schema.steps import CompleteSpec, CurateSpec, Input, ScoreSpec, Spec, TaskSpec, TrainSpec, UnlessRight
+from rtbench.schema.steps import (
+    CompleteSpec,
+    CurateSpec,
+    Input,
+    LikelihoodSpec,
+    ScoreSpec,
+    Spec,
+    TaskSpec,
+    TrainSpec,
+    UnlessRight,
+)
 from rtbench.schema.tasks import Questions
 from rtbench.schema.training import Recipe
 from rtbench.storage.keys import content_key, derived_seed, step_key
@@ -112,6 +122,19 @@ GOLDEN: list[tuple[str, Spec, str]] = [
 @pytest.mark.parametrize(("spec", "key"), [pytest.param(s, k, id=name) for name, s, k in GOLDEN])
 def test_key_is_the_one_that_stored_steps_have(spec: Spec, key: str) -> None:
     assert step_key(spec, INPUTS) == key
+
+
+def test_key_of_a_likelihood_is_that_of_the_weights() -> None:
+    """Where they are, what they are called and how they are computed is no part of it."""
+    spec = LikelihoodSpec(
+        task=TASK, model=MODEL, family="decoder", format=FINE_TUNE_COT, answer_prefixes=["-->"], max_prompt_tokens=512,
+        max_label_tokens=512,
+    )  # fmt: skip
+    assert step_key(spec, INPUTS) == "e974eafdc71aaa369994a999a8056add"
+    elsewhere = msgspec.structs.replace(MODEL, name="other", options={"model": "/elsewhere"}, training=2)
+    assert step_key(msgspec.structs.replace(spec, model=elsewhere), INPUTS) == step_key(spec, INPUTS)
+    other = msgspec.structs.replace(MODEL, fingerprint="n")
+    assert step_key(msgspec.structs.replace(spec, model=other), INPUTS) != step_key(spec, INPUTS)
 
 
 def test_requests_and_seeds_are_those_of_stored_completions() -> None:
