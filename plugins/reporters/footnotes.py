@@ -37,6 +37,8 @@ def notes(board: Leaderboard) -> list[str]:
         lines.append(
             f"best-test{whose}: the epoch with the highest test accuracy (the paper's protocol); it overstates accuracy."
         )
+    curated = {f"{row.teacher} D={row.degree}": ", ".join(row.curators) for row in board.rows if row.curators}
+    lines += [f"Curators of {whose}: {names}." for whose, names in curated.items()]
     if any(row.selection == "val-accuracy" for row in board.rows):
         lines.append(
             "val-accuracy: the epoch that answered most held-out training questions correctly, by the extractor of the row."
@@ -242,20 +244,29 @@ def _training_rows(board: Leaderboard) -> list[str]:
 
 
 def yield_lines(board: Leaderboard) -> list[str]:
-    """Return the yield of curation, a line per teacher, degree, fraction and task."""
-    lines: dict[str, None] = {}
+    """Return the yield of curation, a line per teacher, degree, fraction and task, or tasks that are trained on together.
+
+    Where methods have different yields, each has its own line.
+    """
+    lines: dict[str, dict[str, str]] = {}
+    """Yields by what was curated, then by method."""
     for row in board.rows:
-        if not row.teacher:
-            continue
         fraction = "" if row.fraction == 1.0 else f" {in_percent(row.fraction, None)}% of questions"
         for task, result in row.results.items():
             yielded = result.curation
-            if yielded is not None and yielded.completions:
-                lines[
-                    f"{row.teacher} D={row.degree}{fraction} {task}: kept {yielded.kept} of {yielded.completions} completions, "
-                    f"which cover {yielded.covered} of {yielded.questions} questions"
-                ] = None
-    return list(lines)
+            if row.teacher and yielded is not None and yielded.completions:
+                whose = f"{row.teacher} D={row.degree}{fraction} {'+'.join(row.train_tasks) or task}"
+                lines.setdefault(whose, {})[row.method] = (
+                    f"kept {yielded.kept} of {yielded.completions} completions, which cover {yielded.covered} of "
+                    f"{yielded.questions} questions"
+                )
+    out: list[str] = []
+    for whose, by_method in lines.items():
+        if len(set(by_method.values())) == 1:
+            out.append(f"{whose}: {next(iter(by_method.values()))}")
+        else:
+            out += [f"{whose}, {method}: {text}" for method, text in by_method.items()]
+    return out
 
 
 def cost_lines(board: Leaderboard) -> list[str]:

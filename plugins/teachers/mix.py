@@ -116,6 +116,10 @@ def _source(entry: dict[str, Any], services: ModelServices, *, where: str) -> tu
         UnknownNameError: no teacher has the name.
     """
     options = dict(entry)
+    if "tries" in options:
+        raise BadInputError("`tries` is an option of the mix, not of a source", where=where)
+    if isinstance(options.get("from"), dict):  # the student of another cell
+        options = {"use": "trained", **options.pop("from"), **options}
     share = convert({"share": options.pop("share", 1.0)}, Share, where=where).share
     use = options.pop("use", None) or options.get("name")
     name = options.pop("name", None) or use

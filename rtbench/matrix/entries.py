@@ -58,7 +58,9 @@ def _trained_teacher(fields: dict[str, Any], place: str) -> dict[str, Any]:
     cell = fields["from"]
     if len(fields) > 1 or not isinstance(cell, dict) or {"use", "name"} & cell.keys():
         raise BadInputError(
-            "`from` selects a cell, and cannot be combined with other options",
+            "`from` must be a mapping that selects a cell"
+            if not isinstance(cell, dict)
+            else "`from` selects a cell, and cannot be combined with other options",
             where=place,
             next_step="Write {name: …, from: {method: fine-tune-cot, student: …}}.",
         )

@@ -23,14 +23,11 @@ from rtbench.plugin.models import Teacher
 from rtbench.plugin.services import Services
 from rtbench.plugin.tasks import Task
 from rtbench.schema.base import Fold
-from rtbench.schema.matrix import GREEDY, Block, CellSelector, Matrix, MatrixFile, ModelEntry
+from rtbench.schema.matrix import DEFAULT_CURATORS, GREEDY, Block, CellSelector, Matrix, MatrixFile, ModelEntry
 from rtbench.schema.steps import TaskSpec
 from rtbench.schema.training import Recipe
 from rtbench.storage.files import convert
 from rtbench.twins import setting_of, variant_of
-
-DEFAULT_CURATORS = ("correct",)
-"""Curators of matrices that name none: rationales that lead to a wrong answer are removed."""
 
 
 def matrix_path(services: Services, name: str | None) -> Path:
@@ -206,6 +203,13 @@ class _Resolver:
             ResolvedStudent(entry, self.services.student(entry.use, entry.name, entry.options))
             for entry in entries_of(self.services, block, "students", where=self.where)
         ]
+        sets = block.train_tasks or []
+        if len(set(map(frozenset, sets))) < len(sets) or any(len(set(one)) < len(one) for one in sets):
+            raise BadInputError(
+                "`train_tasks` has the same set of tasks twice, or a task twice in a set",
+                where=self.where,
+                next_step="Write each once; the order of the tasks of a set has no meaning.",
+            )
         recipe = recipe_of(block, where=self.matrix.path)
         curators = curators_of(self.services, block, where=self.where)
         seeds = tuple(block.seeds or [0])
@@ -259,6 +263,11 @@ class _Resolver:
                 f"`tries: {entry.tries}` cannot give {most} right rationales (the degree)",
                 where=f"{self.where}, teacher {entry.name}",
                 next_step="Use more tries, or lower degrees.",
+            )
+        if entry.tries is not None and block.temperature == 0:
+            raise BadInputError(
+                "`tries` needs a `temperature` above 0: greedy rationales are all the same",
+                where=f"{self.where}, teacher {entry.name}",
             )
         teacher = self.services.teacher(entry.use, entry.name, entry.options)
         for source in teacher.sources():

@@ -153,7 +153,8 @@ class CellBuilder:
         training, cell = cell.training, cell.parts[0]  # all tasks on which it is tested share the training
         student = cell.required_student()
         asked = guide.step if isinstance(guide, AskedStep) else guide
-        check_training(self._table.services, student, start, objective, asked)
+        named = cell.teacher.name if cell.teacher else student.name
+        check_training(self._table.services, student, start, objective, asked, named)
         rewarded = isinstance(objective, Grpo)
         spec = TrainSpec(
             task=cell.task,

@@ -165,11 +165,16 @@ class CurationSteps:
         stated = curator.likelihood_by
         if not isinstance(stated, dict):
             student = cell.required_student()
+            if student.random_weights:
+                raise UnavailableError(
+                    f"{student.name} is not pre-trained, so its likelihoods mean nothing",
+                    next_step=f"State another `model` of the curator {curator.name}, such as {{use: pocket-2m}}.",
+                )
             return student, self._students.base(student, cell)
         options = {key: value for key, value in stated.items() if key not in {"use", "name"}}
         use = str(stated["use"])
         registered = self._table.services.registry("students").get(use, where=f"curator {curator.name}, model")
         student = self._table.services.student(use, str(stated.get("name", use)), {**registered.options, **options})
-        if student.needs_corpus:
+        if student.random_weights:
             raise UnavailableError(f"{student.name} is not pre-trained, so its likelihoods mean nothing")
         return student, student.model()

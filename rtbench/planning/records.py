@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from rtbench.data.overlap import overlap_of
 from rtbench.plugin.plans import Plan
-from rtbench.schema.matrix import GREEDY
+from rtbench.schema.matrix import DEFAULT_CURATORS, GREEDY
 from rtbench.schema.runs import CellRecord, RunRecord
 from rtbench.schema.steps import CompleteSpec, Outcome, Step, asks_model
 from rtbench.schema.tasks import Overlap
 
 if TYPE_CHECKING:
+    from rtbench.plugin.cells import Cell
     from rtbench.plugin.plans import PlannedCell
     from rtbench.plugin.services import Services
     from rtbench.schema.money import Price
@@ -163,6 +164,7 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
         checkpoint=own[0].key if own else None,
         trainings=tuple(step.key for step in trains) if len(trains) > 1 else (),
         asked_student=asked_student if set(asked_student) != set(completions) else (),
+        curators=_curators(cell),
         mentored=bool(planned.mentors),
         train_tasks=cell.train_names,
         reason=reason,
@@ -172,6 +174,17 @@ def _cell_record(planned: PlannedCell, plan: Plan, outcome: Outcome | None) -> C
 def _selected_by(plan: Plan, completions: Sequence[str]) -> str | None:
     """Return the key of the score step that selects the epoch that is tested."""
     return next((i.key for key in completions for i in plan.steps[key].inputs_as("selection")), None)
+
+
+def _curators(cell: Cell) -> tuple[str, ...]:
+    """Return a cell's curators in words; empty where they are the default, or nothing is trained on rationales."""
+    names = tuple(name for name, _ in cell.curators)
+    if not cell.trains or cell.teacher is None or names == DEFAULT_CURATORS:
+        return ()
+    return tuple(
+        " ".join([name, *(f"{key}={value}" for key, value in options.items() if not isinstance(value, dict))])
+        for name, options in cell.curators
+    ) or ("none",)
 
 
 def _recorded(planned: PlannedCell) -> bool:

@@ -76,7 +76,7 @@ class StudentSteps:
             checkpoint=checkpoint,
             epoch=epoch,
             selection=self.selection(trained, prompt_format, checkpoint) if checkpoint and epoch is None else None,
-            training=cell.training,
+            training=cell.training + (f" on {cell.task.dataset}" if cell.train_on and tests else ""),
         )
         answer = replace(plain, max_new_tokens=min(ANSWER_TOKENS, plain.max_new_tokens), temperature=0.0)
         return self._steps.stages(cell, asked, sampling, draw, answer)

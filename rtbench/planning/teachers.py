@@ -67,7 +67,7 @@ class TeacherSteps:
         A teacher with a number of tries is asked for training questions until enough rationales are right.
         """
         asked = self._once(cell, draw)
-        if tries_of(cell) and _each(cell, cell.required_teacher(), Draw(draw.questions, 2)) < 2:
+        if tries_of(cell) and len(_pooled(cell, cell.required_teacher())) > 1:
             raise UnavailableError(
                 f"{cell.required_teacher().name} asks several models about each question, and `tries` works with one"
             )
@@ -205,10 +205,25 @@ def _each(cell: Cell, teacher: Teacher, draw: Draw) -> int:
 
     Where several live members are asked the same questions, they share the number. Recordings cost nothing, and some may
     lack a question, so each gives all that it has.
+
+    Raises:
+        UnavailableError: there are more members than completions.
     """
+    pooled = _pooled(cell, teacher)
+    if not len(pooled) == len(cell.models.members) > 1:
+        return draw.n
+    if draw.n < len(pooled):
+        raise UnavailableError(
+            f"{teacher.name} asks {len(pooled)} models about each question, and the degree is {draw.n}",
+            next_step="Use a degree of at least the number of its sources.",
+        )
+    return ceil(draw.n / len(pooled))
+
+
+def _pooled(cell: Cell, teacher: Teacher) -> list[ModelSpec]:
+    """Return the live members that are asked all questions."""
     members = cell.models.members
-    pooled = [member for member in members if teacher.part(member) is None and not teacher.owner(member).recorded]
-    return ceil(draw.n / len(pooled)) if len(pooled) == len(members) > 1 else draw.n
+    return [member for member in members if teacher.part(member) is None and not teacher.owner(member).recorded]
 
 
 def tries_of(cell: Cell) -> int:

@@ -50,7 +50,11 @@ class TrainedCells:
                 found[one.training] = (one, reason)
         teacher = cell.teacher.name if cell.teacher else "?"
         if not found:
-            raise UnavailableError(f"no cell of the matrix is selected by teacher {teacher} for this cell")
+            known = list(dict.fromkeys(one.training for one, _ in self._cells if one.trains and one.task == cell.task))
+            raise UnavailableError(
+                f"teacher {teacher} selects no cell of the matrix: none has {_in_words(selector)}",
+                next_step=f"Trainings on {cell.task.dataset}: {listed(known, 6) or 'none'}.",
+            )
         if len(found) > 1:
             raise BadInputError(
                 f"it selects several trainings: {listed(list(found), 4)}",
@@ -91,3 +95,8 @@ class TrainedCells:
         if selector.train_tasks is not None:
             return [item for item in matching if selector.train_tasks == item[0].train_names]
         return [item for item in matching if not item[0].train_on] or matching
+
+
+def _in_words(selector: CellSelector) -> str:
+    stated = {name: getattr(selector, name) for name in selector.__struct_fields__}
+    return ", ".join(f"{name} {value}" for name, value in stated.items() if value is not None)

@@ -39,7 +39,12 @@ def training_recipe(recipe: Recipe, objective: Objective | None) -> Recipe:
 
 
 def check_training(
-    services: Services, student: Student, start: Step | None, objective: Objective | None, guide: Step | None
+    services: Services,
+    student: Student,
+    start: Step | None,
+    objective: Objective | None,
+    guide: Step | None,
+    teacher: str,
 ) -> None:
     """Check that a student can be trained in a way.
 
@@ -49,6 +54,7 @@ def check_training(
         start: the training whose weights it begins with; None: the base.
         objective: what is minimised; None: the cross entropy.
         guide: the step that asked the teacher whose probabilities are learnt; None: there is none.
+        teacher: name of that teacher in the cell. The step may be another cell's, which has a name of its own for it.
 
     Raises:
         UnavailableError: the student cannot do it, or the teacher gives no probabilities of tokens.
@@ -76,13 +82,11 @@ def check_training(
     spec: CompleteSpec = guide.spec
     if spec.recorded is not None or not services.source(spec.model).guides:
         raise UnavailableError(
-            f"{spec.model.name} gives no probabilities of tokens",
+            f"{teacher} gives no probabilities of tokens",
             next_step="Use a teacher that runs on this machine (`use: hf`), or `fine-tune-cot`, which needs texts only.",
         )
     if spec.epoch is not None:
-        raise UnavailableError(
-            f"one epoch of {spec.model.name} cannot be a guide", next_step="Use its selected weights."
-        )
+        raise UnavailableError(f"one epoch of {teacher} cannot be a guide", next_step="Use its selected weights.")
 
 
 def training_needs(needs: Resources, student: Student, objective: Objective | None, guide: Step | None) -> Resources:

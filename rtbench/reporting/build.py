@@ -153,6 +153,7 @@ def _row(by_task: Mapping[str, Sequence[CellRecord]], results: dict[str, CellRes
         temperature=first.temperature,
         tries=first.tries,
         train_tasks=first.train_tasks,
+        curators=first.curators,
         sampling=str(first.sampling) if first.sampling else None,
         results=results,
     )

@@ -121,6 +121,8 @@ class LeaderboardRow(Record, frozen=True, omit_defaults=True):
     temperature: float | None = None
     train_tasks: tuple[str, ...] = ()
     """Tasks that the student was trained on together; empty: on each task that it is tested on."""
+    curators: tuple[str, ...] = ()
+    """Curators of its rationales, in words, where they are not the default."""
     tries: int | None = None
     """How often the teacher was asked a question at most, until as many rationales as the degree were right."""
     cited: str | None = None

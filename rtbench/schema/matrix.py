@@ -45,6 +45,8 @@ class AnswerSampling(Record, frozen=True, omit_defaults=True):
 
 
 GREEDY = AnswerSampling()
+DEFAULT_CURATORS = ("correct",)
+"""Curators of matrices that name none: rationales that lead to a wrong answer are removed."""
 
 
 class CellSelector(Record, frozen=True, omit_defaults=True):

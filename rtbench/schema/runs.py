@@ -62,6 +62,8 @@ class CellRecord(Record, frozen=True, omit_defaults=True):
     """True where a student that another cell trains is among its teachers."""
     train_tasks: tuple[str, ...] = ()
     """Tasks that the student is trained on together; empty: the task that it is tested on."""
+    curators: tuple[str, ...] = ()
+    """Curators with their options, in words, where they are not the default; empty where nothing is trained on rationales."""
     reason: str | None = None
     """Why the cell could not run or failed."""
 

@@ -157,7 +157,7 @@ class Recipe(Record, frozen=True, omit_defaults=True):
                     )
         if self.patience is not None and self.selection != "val":
             raise ValueError(
-                f"`patience` needs held-out questions, and `selection: {self.selection}` holds none out: "
+                f"`patience` needs the loss on held-out questions, which `selection: {self.selection}` does not compute: "
                 "use `selection: val`, or leave `patience` out"
             )
 

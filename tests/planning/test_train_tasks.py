@@ -145,3 +145,9 @@ def test_rationales_of_each_task_are_exported_once(cli: Cli) -> None:
     lines = [json.loads(line) for path in out.glob("*.jsonl") for line in path.read_text().splitlines()]
     assert {line["task"] for line in lines} == {"multiarith", "coin_flip"}
     assert len({(line["task"], line["question"], line["rationale"]) for line in lines}) == len(lines)
+
+
+@pytest.mark.parametrize("sets", ["[[multiarith, addsub], [addsub, multiarith]]", "[[addsub, addsub]]"])
+def test_the_same_set_twice_is_one_error(cli: Cli, sets: str) -> None:
+    text = TRANSFER.replace("[[multiarith], [multiarith, coin_flip]]", sets)
+    assert "the same set of tasks twice" in cli("plan", "--matrix", written(cli, text), code=2).stderr

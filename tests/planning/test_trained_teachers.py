@@ -188,3 +188,26 @@ blocks:
     rows = {row["teacher"]: row["results"]["multiarith"] for row in board["rows"] if row["kind"] == "measured"}
     assert rows["mentor"]["spending"]["money"] == rows["brief"]["spending"]["money"] > 0
     assert board["spending"].keys() == {"brief"}, "it is not counted twice"
+
+
+def test_a_mix_may_have_a_student_as_a_source(cli: Cli) -> None:
+    text = (
+        SELECTED
+        + """
+  - teachers: [{name: both, use: mix, questions: all, sources: [counter, x]}]
+    students: [{name: smaller, use: parrot, accent: t}]
+    degrees: [2]
+""".replace(
+            "[counter, x]",
+            "[{use: counter}, {name: mine, from: {method: fine-tune-cot, teacher: counter, student: parrot}}]",
+        )
+    )
+    cli("run", "--matrix", written(cli, text))
+    taught = cell(cli, "parity/fine-tune-cot/both/smaller/D2/seed0")
+    counts = [
+        meta(cli, "complete", one["key"])["result"]["completions"]
+        for one in meta(cli, "curate", taught["examples"])["inputs"]
+    ]
+    assert counts == [40, 40]
+    said = " ".join(cli("plan", "--matrix", written(cli, text), "--degrees", "1").stdout.split())
+    assert "both asks 2 models about each question, and the degree is 1" in said

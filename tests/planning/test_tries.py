@@ -109,3 +109,8 @@ def test_several_models_for_each_question_cannot_be_tried(cli: Cli) -> None:
     )
     said = " ".join(cli("plan", "--matrix", written(cli, pooled)).stdout.split())
     assert "both asks several models about each question, and `tries` works with one" in said
+
+
+def test_greedy_rationales_are_not_tried_again(cli: Cli) -> None:
+    said = cli("plan", "--matrix", written(cli, f"{TRIES}temperature: 0\n"), code=2).stderr
+    assert "`tries` needs a `temperature` above 0" in said
