@@ -119,14 +119,14 @@ def check_asking(options: AskingOptions, *, where: str) -> None:
             next_step="Add `format: one-stage-cot`.",
         )
     if options.prompt is not None:
-        cure = "Its fields are {question} and {answer}; write {{ and }} for braces."
+        cure = "Its fields are {question}, {answer} and {rationale}; write {{ and }} for braces."
         try:
             fields = fields_of(options.prompt)
         except ValueError as error:
             raise BadInputError(f"`prompt` is not a template: {error}", where=where, next_step=cure) from None
-        if unknown := sorted(fields - {"question", "answer"}):
+        if unknown := sorted(fields - {"question", "answer", "rationale"}):
             raise BadInputError(f"`prompt` has the unknown field {{{unknown[0]}}}", where=where, next_step=cure)
-        if "question" not in fields:
+        if not fields & {"question", "rationale"}:
             raise BadInputError("`prompt` has no {question}", where=where, next_step=cure)
 
 

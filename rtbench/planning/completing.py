@@ -13,7 +13,7 @@ from rtbench.plugin.methods import AskedStep
 from rtbench.schema.base import Family, Fold
 from rtbench.schema.completions import ModelSpec, Sampling
 from rtbench.schema.prompts import PromptFormat
-from rtbench.schema.steps import CompleteSpec, Input, Resources, Step, UnlessRight
+from rtbench.schema.steps import CompleteSpec, Input, Resources, Rewritten, Step, UnlessRight
 from rtbench.schema.tasks import Questions
 from rtbench.steps.prompts import demonstrations_text
 from rtbench.storage.keys import derived_seed
@@ -56,6 +56,14 @@ class Asked:
     """Name of the checkpoint's training, for titles."""
 
 
+@dataclass(frozen=True)
+class Source:
+    """Rationales of another model, which are rewritten."""
+
+    step: Step
+    found_by: Rewritten
+
+
 def questions_for(cell: Cell, fold: Fold) -> Questions:
     """Return the questions of a fold that a cell uses."""
     if fold == "train":
@@ -89,7 +97,14 @@ class CompleteSteps:
         return self.complete(cell, asked, answer, Draw(draw.questions, draw.n), reasoning=first)
 
     def complete(
-        self, cell: Cell, asked: Asked, sampling: Sampling, draw: Draw, *, reasoning: Step | None = None
+        self,
+        cell: Cell,
+        asked: Asked,
+        sampling: Sampling,
+        draw: Draw,
+        *,
+        reasoning: Step | None = None,
+        source: Source | None = None,
     ) -> Step:
         """Return a ``complete`` step.
 
@@ -99,6 +114,7 @@ class CompleteSteps:
             sampling: how completions are drawn.
             draw: what is drawn.
             reasoning: the first-stage step, for a second stage.
+            source: the rationales to rewrite; None: the model writes its own.
         """
         spec = CompleteSpec(
             task=cell.task,
@@ -108,7 +124,7 @@ class CompleteSteps:
             epoch=asked.epoch,
             family=asked.family,
             format=asked.format,
-            stage="answer" if reasoning else "input",
+            stage="answer" if reasoning else "rewrite" if source else "input",
             sampling=_with_seed(sampling, draw.hint),
             n=draw.n,
             recorded=asked.recorded,
@@ -117,10 +133,13 @@ class CompleteSteps:
             hint=draw.hint,
             unless_right=_unless_right(cell, draw),
             start=draw.start,
+            rewritten=source.found_by if source else None,
         )
         inputs = [Input(role="answered", kind="complete", key=one.step.key) for one in draw.unless_right]
         if reasoning:
             inputs.insert(0, Input(role="reasoning", kind="complete", key=reasoning.key))
+        if source:
+            inputs.insert(0, Input(role="rewritten", kind="complete", key=source.step.key))
         if asked.selection:
             inputs.insert(0, Input(role="selection", kind="score", key=asked.selection.key))
         if asked.checkpoint:
@@ -146,7 +165,7 @@ class CompleteSteps:
 def _title(spec: CompleteSpec, asked: Asked) -> str:
     what = [f"{spec.questions.fold} {spec.format.name}"]
     what += ["held out"] * (spec.questions.held_out is not None)
-    what += ["answer"] * (spec.stage == "answer")
+    what += {"answer": ["answer"], "rewrite": ["rewriting"]}.get(spec.stage, [])
     what += [f"×{spec.n}"] * (spec.n > 1)
     what += [f"try {spec.start + 1}"] * (spec.start > 0)
     what += ["hinted"] * bool(spec.hint)

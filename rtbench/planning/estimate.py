@@ -197,7 +197,8 @@ def _count(services: Services, step: Step[CompleteSpec], plan: Plan, counted: _S
     samples, characters = sizes
     total = len(samples) * spec.n
     mean = characters / max(1, len(samples))
-    unwritten = RATIONALE_TOKENS * CHARACTERS_PER_TOKEN if first is not step else 0
+    rewrites = bool(step.inputs_as("rewritten"))
+    unwritten = RATIONALE_TOKENS * CHARACTERS_PER_TOKEN if first is not step or rewrites else 0
     partition = partition_at(services.ledger, address)
     if not partition.exists() or not _questions_known(services, first):  # no such request yet, or unknown questions
         new = counted.new(at, samples, spec.n, first.spec.start)
@@ -221,7 +222,7 @@ def _questions_known(services: Services, step: Step) -> bool:
 
     If they depend on answers that do not exist yet, the maximum is all questions.
     """
-    return all(services.store.has(i.kind, i.key) for i in step.inputs_as("answered"))
+    return all(services.store.has(i.kind, i.key) for i in (*step.inputs_as("answered"), *step.inputs_as("rewritten")))
 
 
 def _judge_work(services: Services, step: Step[CurateSpec], counted: _SharedCounts) -> StepEstimate | None:
@@ -306,6 +307,9 @@ def _sizes(
     if key not in counted.sizes:
         data = services.task_data(task.name, task.variant)
         samples = questions_of(data, task.split, questions)
-        texts = (render(template, question=s.question, demonstrations=demonstrations) for s in samples)
+        texts = (
+            render(template, question=s.question, demonstrations=demonstrations, answer=s.answer, rationale="")
+            for s in samples
+        )
         counted.sizes[key] = (tuple(s.index for s in samples), sum(map(len, texts)))
     return counted.sizes[key]

@@ -95,7 +95,9 @@ def _rationales(services: Services, step: Step[CurateSpec], plan: Plan, n: int) 
     for i in step.inputs_as("completions"):
         asked = plan.steps[i.key]
         fingerprint = address_of(asked).fingerprint
-        if asked.inputs_as("answered"):  # a step that depends on other answers is not in the pilot
+        if asked.inputs_as("answered") or asked.inputs_as(
+            "rewritten"
+        ):  # a step that depends on other answers is not in the pilot
             found.append(([], fingerprint))
             continue
         keys = {request.key for request in _pilot_requests(services, asked, plan, n)[0]}
@@ -113,7 +115,7 @@ def _largest_steps(plan: Plan) -> list[Step[CompleteSpec]]:
         spec = step.spec
         reasoning = step.inputs_as("reasoning")
         first: CompleteSpec = plan.steps[reasoning[0].key].spec if reasoning else spec
-        if first.unless_right is not None:  # it depends on answers that do not exist yet
+        if first.unless_right is not None or first.rewritten is not None:  # it depends on texts that do not exist yet
             continue
         if spec.model.role == "teacher" and spec.recorded is None:
             kind = (address_of(step), spec.sampling, spec.questions.fold)

@@ -10,14 +10,15 @@ from math import ceil
 from msgspec.structs import replace
 
 from rtbench.errors import UnavailableError
-from rtbench.planning.completing import Asked, CompleteSteps, Draw
+from rtbench.planning.completing import Asked, CompleteSteps, Draw, Source
 from rtbench.plugin.cells import Cell
 from rtbench.plugin.methods import AskedStep
 from rtbench.plugin.models import Teacher
 from rtbench.plugin.plans import PlannedCell
 from rtbench.schema.completions import ModelSpec, Sampling
 from rtbench.schema.matrix import CellSelector
-from rtbench.schema.steps import CompleteSpec, Resources, Step
+from rtbench.schema.steps import CompleteSpec, Resources, Rewritten, Step
+from rtbench.steps.prompts import fields_of
 from rtbench.steps.selection import questions_of
 
 DIVERSE_TEMPERATURE = 0.7
@@ -92,7 +93,7 @@ class TeacherSteps:
     def _ask_members(self, cell: Cell, teacher: Teacher, draw: Draw) -> AskedTeacher:
         found = _Answers()
         each = _each(cell, teacher, draw)
-        for member in cell.models.members:
+        for member in cell.models.members if teacher is cell.models.teacher else teacher.members():
             owner, part = teacher.owner(member), teacher.part(member)
             own = dataclasses.replace(draw, n=each)
             if part is not None:
@@ -100,6 +101,11 @@ class TeacherSteps:
             if owner.cell is not None:
                 found.mentors.append(self._teaching(cell, owner.cell))
                 found.asked.append(self._ask_trained(cell, found.mentors[-1], own))
+            elif owner.rewrites is not None:
+                source = self._ask_members(cell, owner.rewrites, own)
+                found.mentors += source.mentors
+                found.reasons += source.without
+                found.asked += [self._rewrite(cell, owner, member, own, one) for one in source.steps]
             elif (reason := self._lacking(cell, owner, member, own, found)) is None:
                 step = self._ask_member(cell, owner, member, own)
                 found.asked.append(AskedStep(step, owner.answer_prefix(member, cell.task.dataset)))
@@ -154,6 +160,11 @@ class TeacherSteps:
         return self._table.once(("most", *source, cell.task.variant, cell.task.split, questions), most)
 
     def _ask_member(self, cell: Cell, teacher: Teacher, member: ModelSpec, draw: Draw) -> Step:
+        if "rationale" in fields_of(teacher.format.template(teacher.family).input):
+            raise UnavailableError(
+                f"the prompt of {teacher.name} has {{rationale}}, and it has none to rewrite",
+                next_step="Use it in a teacher `{use: rewrite, source: …, by: …}`.",
+            )
         if teacher.recorded:
             content = teacher.recorded_content(member, cell.task.dataset)
             asked = Asked(member, teacher.family, teacher.format, Resources(), recorded=content)
@@ -167,6 +178,24 @@ class TeacherSteps:
         if teacher.max_thinking_tokens is not None:  # a default that is stated would change the key
             sampling = replace(sampling, max_thinking_tokens=teacher.max_thinking_tokens)
         return self._steps.stages(cell, asked, sampling, draw, Sampling(max_new_tokens=answer_tokens, stop=stop))
+
+    def _rewrite(self, cell: Cell, teacher: Teacher, member: ModelSpec, draw: Draw, source: AskedStep) -> AskedStep:
+        """Ask a teacher to rewrite the rationales that another step has asked for."""
+        if draw.hint or draw.unless_right or tries_of(cell):
+            raise UnavailableError(
+                f"{teacher.name} rewrites rationales: it cannot be asked with a hint, or again (`tries`)"
+            )
+        assert teacher.rewrites is not None
+        sampling = Sampling(
+            max_new_tokens=teacher.max_new_tokens[0],
+            temperature=_temperature(cell, draw),
+            stop=teacher.format.template(teacher.family).stop,
+            seed=cell.teacher_seed,
+        )
+        rationales = Source(source.step, Rewritten(source.answer_prefix, teacher.rewrites.learns_from))
+        asked = Asked(member, teacher.family, teacher.format, teacher.resources())
+        step = self._steps.complete(cell, asked, sampling, draw, source=rationales)
+        return AskedStep(step, teacher.answer_prefix(member, cell.task.dataset))
 
     def _ask_trained(self, cell: Cell, mentor: PlannedCell, draw: Draw) -> AskedStep:
         """Ask the student that another cell trains, in the format in which it is tested there."""

@@ -104,6 +104,8 @@ class Teacher(ABC):
     cell: CellSelector | None = None
     """Cell of the same matrix whose trained student writes the rationales. None: the teacher has a model of its own.
     Otherwise its members are never opened; they stand for the student in a mix."""
+    rewrites: Teacher | None = None
+    """Teacher whose rationales it rewrites: its prompt then contains ``{rationale}``. None: it writes its own."""
     saw_answers: bool = False
     """True where it knew the gold answers, so that its own accuracy means nothing and is not measured."""
     guides: bool = False

@@ -34,7 +34,7 @@ class Input(Record, frozen=True):
     """A step that another step depends on, and its role there."""
 
     role: str
-    """``checkpoint``, ``selection``, ``reasoning``, ``answered``, ``completions``, ``likelihood``, ``examples``, ``start`` or
+    """``checkpoint``, ``selection``, ``reasoning``, ``rewritten``, ``answered``, ``completions``, ``likelihood``, ``examples``, ``start`` or
     ``guide``; ``start-selection`` and ``guide-selection`` select the epoch of the last two."""
     kind: StepKind
     key: str
@@ -51,6 +51,13 @@ class UnlessRight(Record, frozen=True, omit_defaults=True):
     """Number of right answers with which a question is left out."""
 
 
+class Rewritten(Record, frozen=True, omit_defaults=True):
+    """How the rationales that a model rewrites are found in the completions of another."""
+
+    answer_prefix: str | None
+    learns_from: RationaleSource | None = None
+
+
 class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_defaults=True):
     """A step in which a text model answers prompts: a teacher writes rationales, or a student is tested."""
 
@@ -63,7 +70,8 @@ class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_d
     """Epoch of the checkpoint; None: the selected one."""
     family: Family
     format: PromptFormat
-    stage: Literal["input", "answer"]
+    stage: Literal["input", "answer", "rewrite"]
+    """``answer``: the prompts contain the completions of a ``reasoning`` input; ``rewrite``: those of a ``rewritten`` input."""
     sampling: Sampling
     n: int
     recorded: str | None
@@ -76,6 +84,8 @@ class CompleteSpec(Record, frozen=True, tag="complete", tag_field="type", omit_d
     unless_right: UnlessRight | None = None
     start: int = 0
     """Index of the first of the ``n`` completions of a question."""
+    rewritten: Rewritten | None = None
+    """How rationales are found in the completions that are rewritten."""
 
 
 class LikelihoodSpec(Record, frozen=True, tag="likelihood", tag_field="type", omit_defaults=True):

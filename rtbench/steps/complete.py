@@ -14,6 +14,7 @@ from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Re
 from rtbench.schema.results import CompleteResult, ScoreResult
 from rtbench.schema.steps import CompleteSpec, Step, UnlessRight
 from rtbench.schema.tasks import Sample
+from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.generation import SecondStage, answered
 from rtbench.steps.prompts import render
@@ -52,6 +53,8 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
     The prompts of an answer stage contain the rationales of its reasoning step, which must be finished.
     """
     spec = step.spec
+    if spec.stage == "rewrite":
+        return _rewriting_requests(services, step)
     if spec.stage == "answer":
         return answer_requests(step, completions_of(services, step.inputs_as("reasoning")[0].key))
     fingerprint = address_of(step).fingerprint
@@ -74,6 +77,27 @@ def requests_of(services: Services, step: Step[CompleteSpec]) -> list[Request]:
             make_request(fingerprint, spec.task.dataset, sample.index, i, prompt, spec.sampling)
             for i in range(spec.start, spec.start + spec.n)
         )
+    return out
+
+
+def _rewriting_requests(services: Services, step: Step[CompleteSpec]) -> list[Request]:
+    """Return the requests whose prompts contain another model's rationales, which must be finished."""
+    spec = step.spec
+    assert spec.rewritten is not None, "only a step that rewrites has this stage"
+    fingerprint, template = address_of(step).fingerprint, spec.format.template(spec.family)
+    samples = services.task_data(spec.task.name, spec.task.variant).samples
+    out: list[Request] = []
+    for first in completions_of(services, step.inputs_as("rewritten")[0].key):
+        sample = samples[first.sample_index]
+        prompt = render(
+            template.input,
+            question=sample.question.strip(),
+            answer=sample.answer.strip(),
+            rationale=rationale_of(first, spec.rewritten.answer_prefix, spec.rewritten.learns_from).strip(),
+            demonstrations=spec.demonstrations,
+        )
+        at = (first.sample_index, first.completion_index)
+        out.append(make_request(fingerprint, spec.task.dataset, *at, prompt, spec.sampling))
     return out
 
 
