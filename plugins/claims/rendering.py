@@ -143,7 +143,16 @@ def _details(result: ClaimResult) -> list[str]:
                 for part in parts
             ]
             details.append(f"{head}: {'; '.join(shown)}")
-    return [*details, *result.notes]
+    return [*details, *_efforts(result), *result.notes]
+
+
+def _efforts(result: ClaimResult) -> list[str]:
+    """Return what the training of both sides has in common, and what it has not, as at most one line."""
+    equal = [f"{one.name} ({one.left:,.0f})" for one in result.efforts if one.equal]
+    differing = [f"{one.name} ({one.left:,.0f} against {one.right:,.0f})" for one in result.efforts if not one.equal]
+    parts = [f"equal in training: {', '.join(equal)}"] * bool(equal)
+    parts += [f"not equal: {', '.join(differing)}"] * bool(differing)
+    return ["; ".join(parts)] * bool(parts)
 
 
 def overall(shown: Shown) -> list[str]:

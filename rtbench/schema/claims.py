@@ -32,6 +32,21 @@ class Reported(Record, frozen=True):
     """Both sides in percent, and the table or figure they are from."""
 
 
+class Effort(Record, frozen=True):
+    """What the students of both sides were trained with, as means over the compared cells."""
+
+    name: str
+    """``questions`` with a rationale or answer, ``rows``, ``tokens`` (supervised, over all epochs) or ``steps`` of the
+    optimiser."""
+    left: float
+    right: float
+
+    @property
+    def equal(self) -> bool:
+        """Return whether both sides have the same, up to a hundredth."""
+        return abs(self.left - self.right) <= 0.01 * max(self.left, self.right)
+
+
 class ClaimResult(Record, frozen=True):
     """The result of testing one claim on one task."""
 
@@ -77,6 +92,8 @@ class ClaimResult(Record, frozen=True):
     """``p``, Holm-adjusted over all tested claims and tasks of the set."""
     paper: Reported | None = None
     """None where the claim's source has no such figures."""
+    efforts: tuple[Effort, ...] = ()
+    """What is held equal in training, and what is not; empty where a side is not trained."""
     by_student: tuple[PartialComparison, ...] = ()
     by_seed: tuple[PartialComparison, ...] = ()
     also: tuple[PartialComparison, ...] = ()

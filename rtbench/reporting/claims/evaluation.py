@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,7 +14,7 @@ from rtbench.reporting.claims.contract import CellComparison, Claim, ClaimSet, U
 from rtbench.reporting.claims.evidence import CellPair, Context, Evidence, View
 from rtbench.reporting.compare import holm
 from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
-from rtbench.schema.claims import ClaimResult, PartialComparison, Verdict
+from rtbench.schema.claims import ClaimResult, Effort, PartialComparison, Verdict
 from rtbench.schema.leaderboard import in_percent
 from rtbench.stats.intervals import CONFIDENCE
 
@@ -127,6 +128,7 @@ def _result(claim: Claim, view: View) -> ClaimResult:
         n=measured.n,
         patterns=measured.patterns,
         seeds=measured.seeds,
+        efforts=tuple(_efforts(view, comparison)),
         by_student=tuple(_by_student(view, comparison)),
         by_seed=tuple(_by_seed(view, comparison)),
         also=tuple(comparison.also),
@@ -154,6 +156,17 @@ def _by_student(view: View, comparison: CellComparison) -> list[PartialCompariso
     if comparison.by_student is not None:
         return list(comparison.by_student)
     return _parts(view, comparison, "student", [str(pair.left.student) for pair in comparison.pairs])
+
+
+def _efforts(view: View, comparison: CellComparison) -> Iterator[Effort]:
+    """Yield what both sides were trained with; nothing where some cell is not trained."""
+    sides = [[pair.left for pair in comparison.pairs], [pair.right for pair in comparison.pairs]]
+    by_side = [[view.evidence.trained_with(cell) for cell in side] for side in sides]
+    if not all(found for side in by_side for found in side):
+        return
+    for name in by_side[0][0]:
+        left, right = (fmean(found[name] for found in side) for side in by_side)
+        yield Effort(name=name, left=left, right=right)
 
 
 def _by_seed(view: View, comparison: CellComparison) -> list[PartialComparison]:

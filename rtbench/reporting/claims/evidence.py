@@ -14,7 +14,7 @@ from rtbench.schema.base import Fold, Record, Source
 from rtbench.schema.claims import PartialComparison
 from rtbench.schema.matrix import AnswerSampling
 from rtbench.schema.runs import CellRecord, RunRecord
-from rtbench.schema.training import TrainReport
+from rtbench.schema.training import CurationYield, TrainReport
 from rtbench.stats.bootstrap import RESAMPLES, SINGLE_TASK_RESAMPLES, Bootstrap
 from rtbench.stats.intervals import CONFIDENCE
 from rtbench.stats.paired import Difference, difference, in_common
@@ -141,6 +141,23 @@ class Evidence:
         if cell.checkpoint is None or not self.store.has("train", cell.checkpoint):
             return None
         return self.store.result(TrainReport, cell.checkpoint).parameters
+
+    def trained_with(self, cell: CellRecord) -> dict[str, int]:
+        """Return the questions, rows, tokens and optimiser steps of a cell's trainings; empty where a report is missing.
+
+        Trainings of other students, which taught it, do not count.
+        """
+        keys = [key for key in cell.trainings or (cell.checkpoint,) if key is not None and self.store.has("train", key)]
+        own = [key for key in keys if self.store.meta("train", key).spec["model"]["name"] == cell.student]
+        reports = [self.store.result(TrainReport, key) for key in own]
+        if not reports or cell.examples is None or not self.store.has("curate", cell.examples):
+            return {}
+        return {
+            "questions": self.store.result(CurationYield, cell.examples).covered,
+            "rows": reports[0].rows,
+            "tokens": sum(report.tokens for report in reports),
+            "steps": sum(report.steps for report in reports),
+        }
 
     def measure(
         self,
