@@ -132,7 +132,9 @@ def _source(entry: dict[str, Any], services: ModelServices, *, where: str) -> tu
     registered = services.registry("teachers").get(use, where=where)
     teacher = services.teacher(use, name, {**registered.options, **options})
     if len(teacher.sources()) > 1:
-        raise BadInputError("a mix cannot be part of a mix", where=where, next_step="List its sources here.")
+        raise BadInputError(
+            "a teacher that is made of others cannot be part of a mix", where=where, next_step="List its sources here."
+        )
     return teacher, share
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 
@@ -68,7 +68,7 @@ class TeacherSteps:
         A teacher with a number of tries is asked for training questions until enough rationales are right.
         """
         asked = self._once(cell, draw)
-        if tries_of(cell) and len(_pooled(cell, cell.required_teacher())) > 1:
+        if tries_of(cell) and len(_pooled(cell.models.members, cell.required_teacher())) > 1:
             raise UnavailableError(
                 f"{cell.required_teacher().name} asks several models about each question, and `tries` works with one"
             )
@@ -92,8 +92,9 @@ class TeacherSteps:
 
     def _ask_members(self, cell: Cell, teacher: Teacher, draw: Draw) -> AskedTeacher:
         found = _Answers()
-        each = _each(cell, teacher, draw)
-        for member in cell.models.members if teacher is cell.models.teacher else teacher.members():
+        members = cell.models.members if teacher is cell.models.teacher else teacher.members()
+        each = _each(members, teacher, draw)
+        for member in members:
             owner, part = teacher.owner(member), teacher.part(member)
             own = dataclasses.replace(draw, n=each)
             if part is not None:
@@ -160,15 +161,15 @@ class TeacherSteps:
         return self._table.once(("most", *source, cell.task.variant, cell.task.split, questions), most)
 
     def _ask_member(self, cell: Cell, teacher: Teacher, member: ModelSpec, draw: Draw) -> Step:
+        if teacher.recorded:
+            content = teacher.recorded_content(member, cell.task.dataset)
+            asked = Asked(member, teacher.family, teacher.format, Resources(), recorded=content)
+            return self._steps.complete(cell, asked, Sampling(max_new_tokens=0), draw)
         if "rationale" in fields_of(teacher.format.template(teacher.family).input):
             raise UnavailableError(
                 f"the prompt of {teacher.name} has {{rationale}}, and it has none to rewrite",
                 next_step="Use it in a teacher `{use: rewrite, source: …, by: …}`.",
             )
-        if teacher.recorded:
-            content = teacher.recorded_content(member, cell.task.dataset)
-            asked = Asked(member, teacher.family, teacher.format, Resources(), recorded=content)
-            return self._steps.complete(cell, asked, Sampling(max_new_tokens=0), draw)
         stop = teacher.format.template(teacher.family).stop
         tokens, answer_tokens = teacher.max_new_tokens
         asked = Asked(member, teacher.family, teacher.format, teacher.resources())
@@ -229,7 +230,7 @@ class TeacherSteps:
         return AskedStep(self._steps.complete(cell, asked, sampling, draw), test.format.answer_prefix)
 
 
-def _each(cell: Cell, teacher: Teacher, draw: Draw) -> int:
+def _each(members: Sequence[ModelSpec], teacher: Teacher, draw: Draw) -> int:
     """Return how many completions per question each member gives.
 
     Where several live members are asked the same questions, they share the number. Recordings cost nothing, and some may
@@ -238,8 +239,8 @@ def _each(cell: Cell, teacher: Teacher, draw: Draw) -> int:
     Raises:
         UnavailableError: there are more members than completions.
     """
-    pooled = _pooled(cell, teacher)
-    if not len(pooled) == len(cell.models.members) > 1:
+    pooled = _pooled(members, teacher)
+    if not len(pooled) == len(members) > 1:
         return draw.n
     if draw.n < len(pooled):
         raise UnavailableError(
@@ -249,9 +250,8 @@ def _each(cell: Cell, teacher: Teacher, draw: Draw) -> int:
     return ceil(draw.n / len(pooled))
 
 
-def _pooled(cell: Cell, teacher: Teacher) -> list[ModelSpec]:
+def _pooled(members: Sequence[ModelSpec], teacher: Teacher) -> list[ModelSpec]:
     """Return the live members that are asked all questions."""
-    members = cell.models.members
     return [member for member in members if teacher.part(member) is None and not teacher.owner(member).recorded]
 
 

@@ -73,6 +73,16 @@ def test_each_rationale_is_rewritten_and_the_student_learns_the_new_ones(cli: Cl
     assert {step["state"] for step in again["steps"]} == {"cached"}
 
 
+def test_rationales_of_a_mix_are_rewritten(cli: Cli) -> None:
+    path = written(cli, "http://localhost:1/v1")
+    mix = "{use: mix, sources: [{use: counter}, {use: counter, errors: 0.5}]}"
+    path.write_text(path.read_text().replace("{use: counter}\n", f"{mix}\n"))
+    plan = cli.json("plan", "--matrix", path, "--limit", "4")
+    assert isinstance(plan, dict)
+    asked = [step for step in plan["steps"] if step["kind"] == "complete" and ": train" in step["title"]]
+    assert [step["estimate"]["requests"] for step in asked] == [4, 4, 4, 4], "two parts, each asked and rewritten"
+
+
 def test_the_plan_counts_both(cli: Cli) -> None:
     plan = cli.json("plan", "--matrix", written(cli, "http://localhost:1/v1"))
     assert isinstance(plan, dict)
