@@ -2,8 +2,8 @@
 
     python benchmarks/studies.py --workspace DIR
 
-Each study has its leaderboard (leaderboard.md, leaderboard.csv) and its claims (claims.md) in a folder. A study without a run
-in the workspace is left as it is. The text between ``<!-- verdicts -->`` and ``<!-- end -->`` in docs/studies.md
+Each study has its leaderboard (leaderboard.md, leaderboard.csv) and its claims (claims.md) in a folder. A study that is not
+finished in the workspace is left out of the table. The text between ``<!-- verdicts -->`` and ``<!-- end -->`` in docs/studies.md
 is replaced.
 """
 
@@ -45,12 +45,19 @@ def main() -> None:
     lines = ["| study | claim | task | verdict | effect in points [interval] | adjusted p | questions × seeds |"]
     lines.append("| --- | --- | --- | --- | ---: | ---: | ---: |")
     for study in STUDIES:
-        if (given.workspace / "runs" / f"pocket-study-{study}.json").is_file():
+        if finished(services, given.workspace, study):
             lines += [row(study, result) for result in written(services, given.workspace, study)]
     text = PAGE.read_text(encoding="utf-8")
     table = "\n".join(lines)
     text = re.sub(r"(<!-- verdicts -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.DOTALL)
     _write(PAGE, text)
+
+
+def finished(services: Services, workspace: Path, study: str) -> bool:
+    """Return whether every cell of a study's run is scored."""
+    if not (workspace / "runs" / f"pocket-study-{study}.json").is_file():
+        return False
+    return all(services.store.scored(cell) for cell in Runs(workspace).load(f"pocket-study-{study}").cells)
 
 
 def written(services: Services, workspace: Path, study: str) -> Sequence[ClaimResult]:

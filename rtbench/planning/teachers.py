@@ -195,6 +195,8 @@ class TeacherSteps:
         )
         rationales = Source(source.step, Rewritten(source.answer_prefix, teacher.rewrites.learns_from))
         asked = Asked(member, teacher.family, teacher.format, teacher.resources())
+        of_source: CompleteSpec = source.step.spec
+        draw = Draw(of_source.questions, of_source.n)
         step = self._steps.complete(cell, asked, sampling, draw, source=rationales)
         return AskedStep(step, teacher.answer_prefix(member, cell.task.dataset))
 

@@ -23,7 +23,7 @@ def matrix(cli: Cli, text: str) -> Path:
         (("epochs: 2", "epochs: two"), "epochs"),
         (("epochs: 2", "epochs: 0"), "at least 1"),
         (("epochs: 2", "selection: best"), "Did you mean 'best-test'"),
-        (("epochs: 2", "selection: last, patience: 2"), "`patience` needs held-out questions"),
+        (("epochs: 2", "selection: last, patience: 2"), "`patience` needs the loss on held-out questions"),
         (("degrees: [1, 4]", "degrees: 4"), "degrees"),
         (("tasks: [parity]", "tasks: [parrity]"), "Did you mean 'parity'"),
         (("teachers: [counter]", "teachers: [{use: counter}]"), "`name` is missing"),

@@ -148,7 +148,8 @@ class Evidence:
         Trainings of other students, which taught it, do not count.
         """
         keys = [key for key in cell.trainings or (cell.checkpoint,) if key is not None and self.store.has("train", key)]
-        own = [key for key in keys if self.store.meta("train", key).spec["model"]["name"] == cell.student]
+        models = {key: self.store.meta("train", key).spec.get("model") or {} for key in keys}
+        own = [key for key, model in models.items() if model.get("name", cell.student) == cell.student]
         reports = [self.store.result(TrainReport, key) for key in own]
         if not reports or cell.examples is None or not self.store.has("curate", cell.examples):
             return {}
