@@ -47,7 +47,7 @@ def test_board_of_the_real_matrix_is_scored_from_its_texts(make_cli: MakeCli, da
     student = "name=smollm2-135m-instruct,use=smollm2-135m-instruct,dtype=bfloat16"
     cli("runs", "unpack", REAL / "steps", "--matrix", "real", "--student", student, timeout=900)
     again, published = (
-        lines(cli("report", "real", "--format", "csv").stdout),
+        lines(cli("report", "--format", "csv").stdout),
         lines((REAL / "leaderboard.csv").read_text()),
     )
     assert len(published) > 40
