@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.helpers.cli import ROOT, Cli
+from tests.helpers.runs import step_metas
 
 MENTORED = ROOT / "examples" / "mentored.py"
 MATRIX = """
@@ -24,12 +23,6 @@ recipe: {steps: 12, learning_rate: 6.0e-3, selection: last, max_new_tokens: 64}
 """
 
 
-def metas(cli: Cli, kind: str) -> dict[str, dict[str, Any]]:
-    return {
-        path.parent.name: json.loads(path.read_text()) for path in (cli.workspace / "store" / kind).glob("*/meta.json")
-    }
-
-
 def test_method_is_short() -> None:
     assert len(MENTORED.read_text().splitlines()) < 40
 
@@ -39,11 +32,11 @@ def test_method_learns_from_teacher_and_student_what_it_finds_likeliest(cli: Cli
     path = tmp_path / "m.yaml"
     path.write_text(MATRIX)
     cli("run", "--plugin", MENTORED, "--matrix", path, timeout=600)
-    trainings = metas(cli, "train")
+    trainings = step_metas(cli, "train")
     assert len(trainings) == 2, "the first training is that of fine-tune-cot"
-    (read,) = metas(cli, "likelihood").values()
+    (read,) = step_metas(cli, "likelihood")
     assert [i["role"] for i in read["inputs"]] == ["completions", "completions"]
     assert read["result"]["completions"] == 32
-    curated = [meta for meta in metas(cli, "curate").values() if len(meta["inputs"]) == 3]
+    curated = [meta for meta in step_metas(cli, "curate") if len(meta["inputs"]) == 3]
     assert len(curated) == 1
     assert curated[0]["result"]["kept"] == curated[0]["result"]["covered"], "one for each question"

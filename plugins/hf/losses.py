@@ -14,7 +14,7 @@ from rtbench_plugins.hf.encoding import Codec, EncodedRow
 from rtbench_plugins.hf.models import HfModel
 from rtbench_plugins.hf.network import Network
 from rtbench_plugins.hf.objectives import advantages, clipped, divergence, kl_estimate, mean_per_row, token_logps
-from rtbench_plugins.hf.own_texts import Writer
+from rtbench_plugins.hf.own_texts import Writer, prompt_of
 from torch.nn import functional
 
 from rtbench.api import BadInputError, Grpo, Logits, OnPolicy, TrainJob, derived_seed
@@ -157,7 +157,7 @@ class GrpoLoss(TrainingLoss):
         """Log-probabilities of each completion's tokens at the time of writing, by its number."""
 
     def rows(self, rows: Sequence[EncodedRow]) -> list[EncodedRow]:
-        return list({(row.sample_index, tuple(row.input_ids[: -row.supervised])): row for row in rows}.values())
+        return list({(row.sample_index, tuple(prompt_of(row))): row for row in rows}.values())
 
     def weight(self, rows: Sequence[EncodedRow]) -> int:
         return len(rows)

@@ -9,7 +9,15 @@ from rtbench_plugins.methods.formats import FINE_TUNE, FINE_TUNE_COT
 from rtbench.api import Method, hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.api import Cell, Register, Step, StepBuilder
+    from collections.abc import Sequence
+
+    from rtbench.api import AskedStep, Cell, Register, Step, StepBuilder
+
+
+def examples_of_teacher(cell: Cell, build: StepBuilder) -> tuple[Sequence[AskedStep], Step]:
+    """Return the steps that ask the teacher, and the one with the examples that are curated from its rationales."""
+    asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
+    return asked, build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
 
 
 class FineTune(Method):
@@ -37,8 +45,7 @@ class FineTuneCot(Method):
     trains = True
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
-        asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        examples = build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
+        _, examples = examples_of_teacher(cell, build)
         return build.test(cell, FINE_TUNE_COT, build.train(cell, FINE_TUNE_COT, examples))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rtbench_plugins.methods.fine_tuning import examples_of_teacher
 from rtbench_plugins.methods.formats import FINE_TUNE_COT
 
 from rtbench.api import Method, Objectives, UnavailableError, hookimpl
@@ -28,8 +29,7 @@ class DistillLogits(Method):
     trains = True
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
-        asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        examples = build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
+        asked, examples = examples_of_teacher(cell, build)
         objective = objectives_of(cell).logits
         checkpoint = build.train(cell, FINE_TUNE_COT, examples, objective=objective, guide=only(asked))
         return build.test(cell, FINE_TUNE_COT, checkpoint)
@@ -45,8 +45,7 @@ class DistillOnPolicy(Method):
     trains = True
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
-        asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        examples = build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
+        asked, examples = examples_of_teacher(cell, build)
         start = build.train(cell, FINE_TUNE_COT, examples)
         objective = objectives_of(cell).on_policy
         checkpoint = build.train(
@@ -65,8 +64,7 @@ class GroupPolicy(Method):
     trains = True
 
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
-        asked = build.ask_teacher(cell, fold="train", n=cell.degree or 1)
-        examples = build.curate(cell, asked, prompt_format=FINE_TUNE_COT)
+        _, examples = examples_of_teacher(cell, build)
         start = build.train(cell, FINE_TUNE_COT, examples)
         objective = objectives_of(cell).grpo
         checkpoint = build.train(cell, FINE_TUNE_COT, examples, note="GRPO", start=start, objective=objective)

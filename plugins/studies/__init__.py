@@ -1,6 +1,6 @@
 """Later studies of distilled reasoning as matrices and claims; docs/studies.md lists them.
 
-Each study has a matrix that ends in less than half an hour on two CPU cores with the pocket students, and a set of claims.
+Each study has a matrix with the pocket students and a set of claims.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def claims_of(study: str) -> ClaimSet:
 def rtbench_register_matrices(register: Register) -> None:
     for study, summary in STUDIES.items():
         name = f"pocket-study-{study}"
-        register(name, partial(matrix_path, name), summary=f"{summary} (pocket students, under half an hour)")
+        register(name, partial(matrix_path, name), summary=f"{summary} (pocket students)")
 
 
 @hookimpl

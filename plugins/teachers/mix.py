@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta
+from rtbench_plugins.teachers.named import named_teacher
 
 from rtbench.api import (
     BadInputError,
@@ -118,19 +119,8 @@ def _source(entry: dict[str, Any], services: ModelServices, *, where: str) -> tu
     options = dict(entry)
     if "tries" in options:
         raise BadInputError("`tries` is an option of the mix, not of a source", where=where)
-    if isinstance(options.get("from"), dict):  # the student of another cell
-        options = {"use": "trained", **options.pop("from"), **options}
     share = convert({"share": options.pop("share", 1.0)}, Share, where=where).share
-    use = options.pop("use", None) or options.get("name")
-    name = options.pop("name", None) or use
-    if not isinstance(use, str) or not isinstance(name, str):
-        raise BadInputError(
-            "it names no teacher",
-            where=where,
-            next_step="Write {share: 0.5, use: openai, model: …}, or a registered name.",
-        )
-    registered = services.registry("teachers").get(use, where=where)
-    teacher = services.teacher(use, name, {**registered.options, **options})
+    teacher = named_teacher(options, services, where=where, example="{share: 0.5, use: openai, model: …}")
     if len(teacher.sources()) > 1:
         raise BadInputError(
             "a teacher that is made of others cannot be part of a mix", where=where, next_step="List its sources here."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from rtbench_plugins.teachers.named import named_teacher
+
 from rtbench.api import (
     BadInputError,
     ModelServices,
@@ -18,6 +20,8 @@ from rtbench.api import (
     fields_of,
     hookimpl,
 )
+
+_EXAMPLE = "{use: openai, model: …}"
 
 
 class RewriteOptions(Record, frozen=True):
@@ -68,8 +72,8 @@ def rewrite(name: str, options: dict[str, Any], services: ModelServices) -> Teac
     """
     where = f"teacher {name}"
     stated = convert(options, RewriteOptions, where=where)
-    source = _teacher(stated.source, services, where=f"{where}, source")
-    by = _teacher(stated.by, services, where=f"{where}, by")
+    source = named_teacher(stated.source, services, where=f"{where}, source", example=_EXAMPLE)
+    by = named_teacher(stated.by, services, where=f"{where}, by", example=_EXAMPLE)
     if by.recorded or len(by.members()) != 1 or by.cell is not None:
         raise BadInputError("it must be one model that can be asked", where=f"{where}, by")
     if "rationale" not in fields_of(by.format.template(by.family).input):
@@ -79,16 +83,6 @@ def rewrite(name: str, options: dict[str, Any], services: ModelServices) -> Teac
             next_step='Write `prompt: "… {question} … {rationale} …"`.',
         )
     return RewriteTeacher(name, source, by)
-
-
-def _teacher(entry: dict[str, Any], services: ModelServices, *, where: str) -> Teacher:
-    options = dict(entry)
-    use = options.pop("use", None) or options.get("name")
-    name = options.pop("name", None) or use
-    if not isinstance(use, str) or not isinstance(name, str):
-        raise BadInputError("it names no teacher", where=where, next_step="Write {use: openai, model: …}.")
-    registered = services.registry("teachers").get(use, where=where)
-    return services.teacher(use, name, {**registered.options, **options})
 
 
 @hookimpl

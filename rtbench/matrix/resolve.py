@@ -224,8 +224,7 @@ class _Resolver:
         return ResolvedBlock(
             tasks=tuple(self._task(name, block.variant, places, seeds) for name in names),
             train_sets=tuple(
-                tuple(self._task(name, block.variant, train_places, seeds) for name in dict.fromkeys(together))
-                for together in block.train_tasks or ()
+                tuple(self._task(name, block.variant, train_places, seeds) for name in together) for together in sets
             ),
             methods=tuple(methods),
             teachers=tuple(teachers),

@@ -12,7 +12,7 @@ from rtbench.plugin.models import Teacher
 from rtbench.schema.base import REFUSALS, RefusalKind
 from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Request
 from rtbench.schema.results import CompleteResult, ScoreResult
-from rtbench.schema.steps import CompleteSpec, Step, UnlessRight
+from rtbench.schema.steps import CompleteSpec, Step, UnlessRight, asks_model
 from rtbench.schema.tasks import Sample
 from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.context import StepContext
@@ -268,14 +268,18 @@ def open_model(services: Services, step: Step[CompleteSpec]) -> TextModel:
     return source.load(checkpoint, corpus, address_of(step).fingerprint)
 
 
-def epoch_of(store: Store, step: Step[CompleteSpec]) -> int | None:
-    """Return the epoch whose weights a step asks: the stated one, or the one that its ``selection`` input selects.
+SELECTIONS = {"checkpoint": "selection", "start": "start-selection", "guide": "guide-selection"}
+"""Role of the ``score`` input that selects the epoch of an input with weights."""
+
+
+def epoch_of(store: Store, step: Step, role: str = "checkpoint") -> int | None:
+    """Return the epoch whose weights a step uses: the stated one, or the one that a selection input selects.
 
     None where the training selects it, or the selection is not finished.
     """
-    for i in step.inputs_as("selection"):
+    for i in step.inputs_as(SELECTIONS[role]):
         return store.result(ScoreResult, i.key).epoch if store.has("score", i.key) else None
-    return step.spec.epoch
+    return step.spec.epoch if asks_model(step) else None
 
 
 def weights_of(store: Store, key: str, epoch: int | None) -> Path:

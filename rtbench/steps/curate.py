@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from rtbench.plugin.curators import CurationContext, Curator
 from rtbench.plugin.models import Teacher
@@ -17,10 +20,9 @@ from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import CurateSpec
 from rtbench.schema.tasks import Sample
 from rtbench.schema.training import Candidate, CurationYield, Example, Likelihood
-from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
-from rtbench.steps.likelihood import likelihoods_of
+from rtbench.steps.likelihood import example_of, likelihoods_of
 from rtbench.steps.selection import samples_of
 from rtbench.steps.spending import summed
 from rtbench.storage.files import read_jsonl, write_jsonl
@@ -134,7 +136,7 @@ def curated(
     left = candidates
     for (name, _, _), curator in zip(spec.curators, curators_of(services, spec), strict=True):
         seen[name] += 1
-        given = curation if curator.likelihood_by is None else replace(curation, likelihoods=next(read))
+        given = curation if curator.likelihood_by is None else dataclasses.replace(curation, likelihoods=next(read))
         before, left = left, curator.keep(left, given)
         stages.append(CuratorResult(name if seen[name] == 1 else f"{name} {seen[name]}", before, left))
     return stages
@@ -184,14 +186,7 @@ def pooled(
         mine = [completion for completion in completions if completion.sample_index in by_index]
         for completion, score in zip(mine, extractor.score(mine, by_index, prefix), strict=True):
             sample = by_index[completion.sample_index]
-            example = Example(
-                sample_index=sample.index,
-                completion_index=completion.completion_index,
-                question=sample.question,
-                answer=sample.answer,
-                rationale=rationale_of(completion, prefix, spec.learns_from),
-                source=source,
-            )
+            example = replace(example_of(sample, completion, prefix, spec.learns_from), source=source)
             candidate = Candidate(
                 example=example, completion=completion, correct=score.correct, extracted=score.extracted
             )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rtbench.plugin.plans import Plan
 from rtbench.schema.results import ScoreResult
 from rtbench.schema.steps import CompleteSpec, ScoreSpec, Step
-from rtbench.steps.complete import weights_of
+from rtbench.steps.complete import SELECTIONS, epoch_of, weights_of
 from rtbench.storage.store import Store
 
 
@@ -94,15 +94,10 @@ def _needed(step: Step, plan: Plan, store: Store) -> Iterator[tuple[str, int | N
 
     Where answers have yet to select the epoch, it may be any of them.
     """
-    roles = [("checkpoint", "selection"), ("start", "start-selection"), ("guide", "guide-selection")]
-    for role, by in roles:
+    for role, by in SELECTIONS.items():
         for trained in step.inputs_as(role):
-            epoch = step.spec.epoch if isinstance(step.spec, CompleteSpec) else None
-            selections = step.inputs_as(by)
-            if not selections:
-                yield trained.key, epoch
-            elif store.has("score", selections[0].key):
-                yield trained.key, store.result(ScoreResult, selections[0].key).epoch
+            if all(store.has("score", selection.key) for selection in step.inputs_as(by)):
+                yield trained.key, epoch_of(store, step, role)
             else:
                 epochs = plan.steps[trained.key].spec.recipe.epochs
                 yield from ((trained.key, number) for number in range(1, epochs + 1))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rtbench.plugin.models import TextModel
     from rtbench.plugin.services import Services
     from rtbench.schema.completions import Completion
+    from rtbench.schema.tasks import RationaleSource, Sample
 
 _FILE = "likelihoods.jsonl"
 
@@ -71,16 +72,22 @@ def _rows(services: Services, context: StepContext[LikelihoodSpec]) -> tuple[lis
             if one.key in completions:
                 continue
             completions[one.key] = one
-            sample = samples[one.sample_index]
-            example = Example(
-                sample_index=one.sample_index,
-                completion_index=one.completion_index,
-                question=sample.question,
-                answer=sample.answer,
-                rationale=rationale_of(one, prefix, spec.learns_from),
-            )
+            example = example_of(samples[one.sample_index], one, prefix, spec.learns_from)
             rows.append(training_row(template, example))
     return list(completions.values()), rows
+
+
+def example_of(
+    sample: Sample, completion: Completion, prefix: str | None, learns_from: RationaleSource | None
+) -> Example:
+    """Return the training example that a completion would become."""
+    return Example(
+        sample_index=sample.index,
+        completion_index=completion.completion_index,
+        question=sample.question,
+        answer=sample.answer,
+        rationale=rationale_of(completion, prefix, learns_from),
+    )
 
 
 def _opened(services: Services, spec: LikelihoodSpec) -> TextModel:

@@ -11,11 +11,10 @@ import msgspec
 from rtbench.errors import PluginError, StepFailedError
 from rtbench.plugin.models import Teacher, TrainJob
 from rtbench.schema.completions import Completion
-from rtbench.schema.results import ScoreResult
 from rtbench.schema.steps import Step, TrainSpec
 from rtbench.schema.tasks import HeldOut, Questions
 from rtbench.schema.training import CurationYield, Example, TrainReport
-from rtbench.steps.complete import weights_of
+from rtbench.steps.complete import epoch_of, weights_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.curate import examples_of
 from rtbench.steps.prompts import training_row
@@ -121,8 +120,7 @@ def open_guide(services: Services, step: Step[TrainSpec]) -> TextModel:
 def _weights_as(services: Services, step: Step[TrainSpec], role: str) -> Path | None:
     """Return the folder of the weights that an input of a role has trained, of the epoch that answers have selected."""
     for i in step.inputs_as(role):
-        chosen = [services.store.result(ScoreResult, one.key).epoch for one in step.inputs_as(f"{role}-selection")]
-        return weights_of(services.store, i.key, chosen[0] if chosen else None)
+        return weights_of(services.store, i.key, epoch_of(services.store, step, role))
     return None
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.helpers.cli import Cli
 
@@ -64,3 +66,28 @@ def group_is_gone(group: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+def write_matrix(cli: Cli, text: str) -> Path:
+    """Write a matrix into the folder of a command line."""
+    path = cli.folder / "m.yaml"
+    path.write_text(text)
+    return path
+
+
+def run_record(cli: Cli) -> dict[str, Any]:
+    """The record of the only run."""
+    (path,) = cli.workspace.glob("runs/*.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def step_meta(cli: Cli, kind: str, key: str) -> dict[str, Any]:
+    """What the store says of a finished step."""
+    found: dict[str, Any] = json.loads((cli.workspace / "store" / kind / key / "meta.json").read_text())
+    return found
+
+
+def step_metas(cli: Cli, kind: str) -> list[dict[str, Any]]:
+    """What the store says of all finished steps of a kind."""
+    return [step_meta(cli, kind, path.parent.name) for path in (cli.workspace / "store" / kind).glob("*/meta.json")]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.cli import Cli
+from tests.helpers.runs import run_record, step_meta, write_matrix
 
 BY_ACCURACY = """
 name: chosen
@@ -22,31 +22,19 @@ recipe: {epochs: 3, selection: val-accuracy, validation_fraction: 0.25}
 """
 
 
-def written(cli: Cli, text: str = BY_ACCURACY) -> Path:
-    path = cli.folder / "m.yaml"
-    path.write_text(text)
-    return path
-
-
-def stored(cli: Cli, kind: str, key: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((cli.workspace / "store" / kind / key / "meta.json").read_text())
-    return found
-
-
 def cell(cli: Cli, method: str) -> dict[str, Any]:
-    record = json.loads(next(cli.workspace.glob("runs/*.json")).read_text())
-    return next(one for one in record["cells"] if one["method"] == method)
+    return next(one for one in run_record(cli)["cells"] if one["method"] == method)
 
 
 @pytest.mark.parametrize("method", ["fine-tune", "fine-tune-cot"])
 def test_the_best_epoch_on_held_out_questions_is_tested(cli: Cli, method: str) -> None:
-    cli("run", "--matrix", written(cli))
+    cli("run", "--matrix", write_matrix(cli, BY_ACCURACY))
     one = cell(cli, method)
-    chosen = stored(cli, "score", one["selected_by"])["result"]
+    chosen = step_meta(cli, "score", one["selected_by"])["result"]
     accuracies = chosen["accuracy_per_epoch"]
     assert len(accuracies) == 3
     assert chosen["epoch"] == 1 + accuracies.index(max(accuracies))
-    assert stored(cli, "score", one["selected_by"])["spec"]["questions"] == {
+    assert step_meta(cli, "score", one["selected_by"])["spec"]["questions"] == {
         "fold": "train",
         "limit": None,
         "fraction": 1.0,
@@ -56,24 +44,26 @@ def test_the_best_epoch_on_held_out_questions_is_tested(cli: Cli, method: str) -
     assert sorted(path.name for path in training.iterdir() if path.is_dir()) == [f"epoch-{chosen['epoch']}"], (
         "the others were removed"
     )
-    (tested,) = [stored(cli, "complete", key) for key in one["completions"]]
+    (tested,) = [step_meta(cli, "complete", key) for key in one["completions"]]
     assert [i["role"] for i in tested["inputs"]] == ["checkpoint", "selection"]
-    asked = [stored(cli, "complete", i["key"])["result"] for i in stored(cli, "score", one["selected_by"])["inputs"]]
+    asked = [
+        step_meta(cli, "complete", i["key"])["result"] for i in step_meta(cli, "score", one["selected_by"])["inputs"]
+    ]
     assert [result["completions"] for result in asked] == [10, 10, 10]
-    assert stored(cli, "train", one["checkpoint"])["result"]["rows"] == 30, "the ten are not trained on"
+    assert step_meta(cli, "train", one["checkpoint"])["result"]["rows"] == 30, "the ten are not trained on"
 
 
 def test_the_board_says_so_and_a_second_run_does_nothing(cli: Cli) -> None:
-    first = cli("run", "--matrix", written(cli)).stdout
+    first = cli("run", "--matrix", write_matrix(cli, BY_ACCURACY)).stdout
     assert "val-accuracy: the epoch that answered most held-out training questions correctly" in first
-    again = cli.json("plan", "--matrix", written(cli))
+    again = cli.json("plan", "--matrix", write_matrix(cli, BY_ACCURACY))
     assert isinstance(again, dict)
     assert {step["state"] for step in again["steps"]} == {"cached"}
     assert str(cli("show", "--run", "chosen").stdout)
 
 
 def test_the_cost_is_in_the_plan(cli: Cli) -> None:
-    plan = cli.json("plan", "--matrix", written(cli), "--methods", "fine-tune")
+    plan = cli.json("plan", "--matrix", write_matrix(cli, BY_ACCURACY), "--methods", "fine-tune")
     assert isinstance(plan, dict)
     held_out = [step for step in plan["steps"] if "held out" in step["title"]]
     assert [step["title"].rpartition(", ")[2] for step in held_out] == ["epoch 1", "epoch 2", "epoch 3"]
@@ -89,12 +79,12 @@ def test_the_cost_is_in_the_plan(cli: Cli) -> None:
     ],
 )
 def test_recipes_that_cannot_be_are_one_error(cli: Cli, old: str, new: str, said: str) -> None:
-    assert said in cli("plan", "--matrix", written(cli, BY_ACCURACY.replace(old, new)), code=2).stderr
+    assert said in cli("plan", "--matrix", write_matrix(cli, BY_ACCURACY.replace(old, new)), code=2).stderr
 
 
 def test_the_board_shows_the_selected_epoch(cli: Cli) -> None:
-    cli("run", "--matrix", written(cli), "--methods", "fine-tune")
-    chosen = stored(cli, "score", cell(cli, "fine-tune")["selected_by"])["result"]["epoch"]
+    cli("run", "--matrix", write_matrix(cli, BY_ACCURACY), "--methods", "fine-tune")
+    chosen = step_meta(cli, "score", cell(cli, "fine-tune")["selected_by"])["result"]["epoch"]
     assert chosen < 3, "else the last epoch would be the same"
     board = json.loads(cli("report", "--format", "json").stdout)
     (row,) = [row for row in board["rows"] if row["kind"] == "measured"]
@@ -102,17 +92,17 @@ def test_the_board_shows_the_selected_epoch(cli: Cli) -> None:
 
 
 def test_another_selection_trains_again_what_was_removed(cli: Cli) -> None:
-    cli("run", "--matrix", written(cli), "--methods", "fine-tune")
+    cli("run", "--matrix", write_matrix(cli, BY_ACCURACY), "--methods", "fine-tune")
     one = cell(cli, "fine-tune")
     for key in (one["selected_by"], one["score"]):
         shutil.rmtree(cli.workspace / "store" / "score" / key)
     for key in one["completions"]:
         shutil.rmtree(cli.workspace / "store" / "complete" / key)
-    said = cli("plan", "--matrix", written(cli), "--methods", "fine-tune", "--steps").stdout
+    said = cli("plan", "--matrix", write_matrix(cli, BY_ACCURACY), "--methods", "fine-tune", "--steps").stdout
     assert "train" in said
-    cli("run", "--matrix", written(cli), "--methods", "fine-tune")
+    cli("run", "--matrix", write_matrix(cli, BY_ACCURACY), "--methods", "fine-tune")
 
 
 def test_one_question_is_not_enough(cli: Cli) -> None:
-    said = " ".join(cli("plan", "--matrix", written(cli), "--limit", "1").stdout.split())
+    said = " ".join(cli("plan", "--matrix", write_matrix(cli, BY_ACCURACY), "--limit", "1").stdout.split())
     assert "needs at least two training questions" in said

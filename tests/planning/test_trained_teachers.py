@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.cli import Cli
+from tests.helpers.runs import run_record, step_meta, write_matrix
 
 MENTOR = """
 name: mentored
@@ -26,37 +26,21 @@ blocks:
 """
 
 
-def written(cli: Cli, text: str) -> Path:
-    path = cli.folder / "m.yaml"
-    path.write_text(text)
-    return path
-
-
-def record(cli: Cli) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(next(cli.workspace.glob("runs/*.json")).read_text())
-    return found
-
-
 def cell(cli: Cli, name: str) -> dict[str, Any]:
-    return next(one for one in record(cli)["cells"] if one["name"] == name)
-
-
-def meta(cli: Cli, kind: str, key: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((cli.workspace / "store" / kind / key / "meta.json").read_text())
-    return found
+    return next(one for one in run_record(cli)["cells"] if one["name"] == name)
 
 
 SELECTED = MENTOR.replace("teacher: counter}", "teacher: counter, student: parrot}")
 
 
 def test_a_student_is_taught_by_the_student_of_another_cell(cli: Cli) -> None:
-    cli("run", "--matrix", written(cli, SELECTED))
+    cli("run", "--matrix", write_matrix(cli, SELECTED))
     for seed in (0, 1):
         mentor = cell(cli, f"parity/fine-tune-cot/counter/parrot/D1/seed{seed}")
         taught = cell(cli, f"parity/fine-tune-cot/mentor/small/D1/seed{seed}")
-        examples = meta(cli, "curate", taught["examples"])
+        examples = step_meta(cli, "curate", taught["examples"])
         (asked,) = [one["key"] for one in examples["inputs"]]
-        complete = meta(cli, "complete", asked)
+        complete = step_meta(cli, "complete", asked)
         assert [(one["role"], one["key"]) for one in complete["inputs"]] == [("checkpoint", mentor["checkpoint"])]
         assert complete["spec"]["questions"]["fold"] == "train"
         assert complete["result"]["completions"] == 40
@@ -70,7 +54,7 @@ def test_a_student_is_taught_by_the_student_of_another_cell(cli: Cli) -> None:
 
 
 def test_the_cell_of_the_teacher_is_trained_once_and_before(cli: Cli) -> None:
-    plan = cli.json("plan", "--matrix", written(cli, SELECTED))
+    plan = cli.json("plan", "--matrix", write_matrix(cli, SELECTED))
     assert isinstance(plan, dict)
     titles = [step["title"] for step in plan["steps"]]
     trains = [title for title in titles if title.startswith("train")]
@@ -94,11 +78,11 @@ def test_a_chain_of_students_and_a_mix_with_one(cli: Cli) -> None:
     students: [{name: smaller, use: parrot, accent: t}]
 """
     )
-    cli("run", "--matrix", written(cli, chain))
+    cli("run", "--matrix", write_matrix(cli, chain))
     taught = cell(cli, "parity/fine-tune-cot/both/smaller/D1/seed0")
     assert len(taught["trainings"]) == 3
-    inputs = meta(cli, "curate", taught["examples"])["inputs"]
-    counts = [meta(cli, "complete", one["key"])["result"]["completions"] for one in inputs]
+    inputs = step_meta(cli, "curate", taught["examples"])["inputs"]
+    counts = [step_meta(cli, "complete", one["key"])["result"]["completions"] for one in inputs]
     assert counts == [10, 30]
 
 
@@ -116,12 +100,12 @@ def test_a_chain_of_students_and_a_mix_with_one(cli: Cli) -> None:
 )
 def test_what_selects_no_cell_is_one_error(cli: Cli, selector: str, said: str) -> None:
     text = MENTOR.replace("{method: fine-tune-cot, teacher: counter}", selector)
-    assert said in cli("plan", "--matrix", written(cli, text), code=2).stderr
+    assert said in cli("plan", "--matrix", write_matrix(cli, text), code=2).stderr
 
 
 def test_several_cells_are_an_error_with_their_names(cli: Cli) -> None:
     text = SELECTED.replace("  - teachers: [counter]\n", "  - teachers: [counter]\n    degrees: [1, 2]\n")
-    said = cli("plan", "--matrix", written(cli, text), code=2).stderr
+    said = cli("plan", "--matrix", write_matrix(cli, text), code=2).stderr
     assert "selects several trainings" in said
     assert "counter/parrot/D1/seed0" in said
     assert "counter/parrot/D2/seed0" in said
@@ -129,14 +113,14 @@ def test_several_cells_are_an_error_with_their_names(cli: Cli) -> None:
 
 def test_a_missing_cell_is_the_reason_of_the_cell(cli: Cli) -> None:
     said = cli(
-        "plan", "--matrix", written(cli, SELECTED.replace("student: parrot}", "student: parrot, seed: 7}"))
+        "plan", "--matrix", write_matrix(cli, SELECTED.replace("student: parrot}", "student: parrot, seed: 7}"))
     ).stdout
     assert "no cell of the matrix is selected by teacher mentor" in said
 
 
 def test_a_selector_has_no_other_options(cli: Cli) -> None:
     text = SELECTED.replace("{method: fine-tune-cot, teacher", "{use: counter, method: fine-tune-cot, teacher")
-    assert "`from` selects a cell" in cli("plan", "--matrix", written(cli, text), code=2).stderr
+    assert "`from` selects a cell" in cli("plan", "--matrix", write_matrix(cli, text), code=2).stderr
 
 
 def test_a_teacher_of_several_tasks_teaches_where_it_was_trained_on_them(cli: Cli) -> None:
@@ -155,7 +139,7 @@ blocks:
   - teachers: [{name: mentor, from: {method: fine-tune-cot, teacher: scripted, student: parrot}}]
     students: [{name: small, use: parrot, accent: s}]
 """
-    plan = cli.json("plan", "--matrix", written(cli, text))
+    plan = cli.json("plan", "--matrix", write_matrix(cli, text))
     assert isinstance(plan, dict)
     titles = [step["title"] for step in plan["steps"]]
     assert [title for title in titles if title.startswith("train ")] == [
@@ -183,7 +167,7 @@ blocks:
   - teachers: [{name: mentor, from: {method: fine-tune-cot, teacher: brief, student: parrot}}]
     students: [{name: small, use: parrot, accent: s}]
 """
-    cli("run", "--matrix", written(cli, text))
+    cli("run", "--matrix", write_matrix(cli, text))
     board = json.loads(cli("report", "--format", "json").stdout)
     rows = {row["teacher"]: row["results"]["multiarith"] for row in board["rows"] if row["kind"] == "measured"}
     assert rows["mentor"]["spending"]["money"] == rows["brief"]["spending"]["money"] > 0
@@ -202,12 +186,12 @@ def test_a_mix_may_have_a_student_as_a_source(cli: Cli) -> None:
             "[{use: counter}, {name: mine, from: {method: fine-tune-cot, teacher: counter, student: parrot}}]",
         )
     )
-    cli("run", "--matrix", written(cli, text))
+    cli("run", "--matrix", write_matrix(cli, text))
     taught = cell(cli, "parity/fine-tune-cot/both/smaller/D2/seed0")
     counts = [
-        meta(cli, "complete", one["key"])["result"]["completions"]
-        for one in meta(cli, "curate", taught["examples"])["inputs"]
+        step_meta(cli, "complete", one["key"])["result"]["completions"]
+        for one in step_meta(cli, "curate", taught["examples"])["inputs"]
     ]
     assert counts == [40, 40]
-    said = " ".join(cli("plan", "--matrix", written(cli, text), "--degrees", "1").stdout.split())
+    said = " ".join(cli("plan", "--matrix", write_matrix(cli, text), "--degrees", "1").stdout.split())
     assert "both asks 2 models about each question, and the degree is 1" in said

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.helpers.cli import Cli
+from tests.helpers.runs import write_matrix
 
 TRIES = """
 name: tries
@@ -22,12 +22,6 @@ recipe: {epochs: 2}
 teachers:
   - {name: sloppy, use: counter, errors: 0.5, tries: 6}
 """
-
-
-def written(cli: Cli, text: str = TRIES) -> Path:
-    path = cli.folder / "m.yaml"
-    path.write_text(text)
-    return path
 
 
 def texts(cli: Cli) -> dict[int, list[bool]]:
@@ -46,7 +40,7 @@ def texts(cli: Cli) -> dict[int, list[bool]]:
 
 
 def test_each_question_is_asked_until_enough_are_right(cli: Cli) -> None:
-    cli("run", "--matrix", written(cli))
+    cli("run", "--matrix", write_matrix(cli, TRIES))
     by_question = texts(cli)
     assert len(by_question) == 40
     for right in by_question.values():
@@ -66,7 +60,7 @@ def row_of(cli: Cli) -> dict[str, Any]:
 
 
 def test_the_plan_has_the_most_that_can_be_asked(cli: Cli) -> None:
-    plan = cli.json("plan", "--matrix", written(cli))
+    plan = cli.json("plan", "--matrix", write_matrix(cli, TRIES))
     assert isinstance(plan, dict)
     asked = [step for step in plan["steps"] if step["kind"] == "complete" and ": train" in step["title"]]
     assert [step["title"].rpartition(" ")[2] for step in asked] == ["×2", "3", "4", "5", "6"]
@@ -74,9 +68,9 @@ def test_the_plan_has_the_most_that_can_be_asked(cli: Cli) -> None:
 
 
 def test_more_tries_ask_only_for_what_is_missing(cli: Cli) -> None:
-    cli("run", "--matrix", written(cli))
+    cli("run", "--matrix", write_matrix(cli, TRIES))
     before = texts(cli)
-    cli("run", "--matrix", written(cli, TRIES.replace("tries: 6", "tries: 9")))
+    cli("run", "--matrix", write_matrix(cli, TRIES.replace("tries: 6", "tries: 9")))
     after = texts(cli)
     assert all(after[question][: len(right)] == right for question, right in before.items())
     grown = {question for question in after if len(after[question]) > len(before[question])}
@@ -85,7 +79,7 @@ def test_more_tries_ask_only_for_what_is_missing(cli: Cli) -> None:
 
 def test_how_often_a_question_was_right_is_its_difficulty(cli: Cli) -> None:
     hard = TRIES + "curators: [{use: difficulty, most: 0.5}, correct]\n"
-    cli("run", "--matrix", written(cli, hard))
+    cli("run", "--matrix", write_matrix(cli, hard))
     kept = Counter({question: sum(right) for question, right in texts(cli).items() if sum(right) / len(right) <= 0.5})
     assert row_of(cli)["results"]["parity"]["curation"]["kept"] == sum(kept.values())
 
@@ -99,7 +93,7 @@ def test_how_often_a_question_was_right_is_its_difficulty(cli: Cli) -> None:
     ],
 )
 def test_numbers_that_cannot_be_are_one_error(cli: Cli, old: str, new: str, said: str) -> None:
-    assert said in cli("plan", "--matrix", written(cli, TRIES.replace(old, new)), code=2).stderr
+    assert said in cli("plan", "--matrix", write_matrix(cli, TRIES.replace(old, new)), code=2).stderr
 
 
 def test_several_models_for_each_question_cannot_be_tried(cli: Cli) -> None:
@@ -107,10 +101,10 @@ def test_several_models_for_each_question_cannot_be_tried(cli: Cli) -> None:
         "{name: sloppy, use: counter, errors: 0.5, tries: 6}",
         "{name: both, use: mix, questions: all, tries: 6, sources: [{use: counter}, {use: counter, errors: 0.5}]}",
     )
-    said = " ".join(cli("plan", "--matrix", written(cli, pooled)).stdout.split())
+    said = " ".join(cli("plan", "--matrix", write_matrix(cli, pooled)).stdout.split())
     assert "both asks several models about each question, and `tries` works with one" in said
 
 
 def test_greedy_rationales_are_not_tried_again(cli: Cli) -> None:
-    said = cli("plan", "--matrix", written(cli, f"{TRIES}temperature: 0\n"), code=2).stderr
+    said = cli("plan", "--matrix", write_matrix(cli, f"{TRIES}temperature: 0\n"), code=2).stderr
     assert "`tries` needs a `temperature` above 0" in said

@@ -97,6 +97,7 @@ class Evidence:
         """The teachers' own answers to training questions."""
         self._bootstrap = Bootstrap()
         self._verdicts = CellScores(store)
+        self._trained: dict[str, dict[str, int]] = {}
 
     def contexts(self, task: str) -> list[Context]:
         """Return the contexts in which students were trained for a task."""
@@ -147,6 +148,11 @@ class Evidence:
 
         Trainings of other students, which taught it, do not count.
         """
+        if cell.name not in self._trained:  # several claims compare a cell
+            self._trained[cell.name] = self._read_trainings(cell)
+        return self._trained[cell.name]
+
+    def _read_trainings(self, cell: CellRecord) -> dict[str, int]:
         keys = [key for key in cell.trainings or (cell.checkpoint,) if key is not None and self.store.has("train", key)]
         models = {key: self.store.meta("train", key).spec.get("model") or {} for key in keys}
         own = [key for key, model in models.items() if model.get("name", cell.student) == cell.student]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +12,7 @@ from rtbench_plugins.curation.likely import likely
 from rtbench.errors import RtbenchError
 from rtbench.schema.training import Likelihood
 from tests.helpers.cli import Cli
+from tests.helpers.runs import step_metas, write_matrix
 from tests.plugins.curation.test_curators import candidate, context
 
 NATS = [2.0, 1.0, 3.0, 4.0]
@@ -69,21 +69,11 @@ recipe: {steps: 2, selection: last, max_new_tokens: 8}
 """
 
 
-def metas(cli: Cli, kind: str) -> list[dict[str, Any]]:
-    return [json.loads(path.read_text()) for path in sorted((cli.workspace / "store" / kind).glob("*/meta.json"))]
-
-
-def written(cli: Cli, text: str = LIKELY) -> Path:
-    path = cli.folder / "m.yaml"
-    path.write_text(text)
-    return path
-
-
 @pytest.mark.slow
 def test_the_likeliest_by_the_stored_likelihoods_are_kept(cli: Cli) -> None:
-    cli("run", "--matrix", written(cli), timeout=600)
-    (read,) = metas(cli, "likelihood")
-    (curated,) = metas(cli, "curate")
+    cli("run", "--matrix", write_matrix(cli, LIKELY), timeout=600)
+    (read,) = step_metas(cli, "likelihood")
+    (curated,) = step_metas(cli, "curate")
     folder = cli.workspace / "store"
     lines = (folder / "likelihood" / read["key"] / "likelihoods.jsonl").read_text().splitlines()
     stored = [json.loads(line) for line in lines]
@@ -122,12 +112,12 @@ def test_the_likeliest_by_the_stored_likelihoods_are_kept(cli: Cli) -> None:
 @pytest.mark.slow
 def test_another_student_may_read_and_each_reads_once(cli: Cli) -> None:
     text = LIKELY.replace("[correct, likely]", "[correct, {use: likely, most: 2, model: {use: pocket-2m}}]")
-    plan = cli.json("plan", "--matrix", written(cli, text), "--degrees", "2,4")
+    plan = cli.json("plan", "--matrix", write_matrix(cli, text), "--degrees", "2,4")
     assert isinstance(plan, dict)
     read = [step for step in plan["steps"] if step["kind"] == "likelihood"]
     assert [step["title"].rpartition(" ")[2] for step in read] == ["pocket-2m", "pocket-2m"]
     assert sorted(step["estimate"]["work"] for step in read) == [24, 48]
-    own = cli.json("plan", "--matrix", written(cli), "--students", "pocket-0.5m,pocket-2m")
+    own = cli.json("plan", "--matrix", write_matrix(cli, LIKELY), "--students", "pocket-0.5m,pocket-2m")
     assert isinstance(own, dict)
     assert sorted(step["title"].rpartition(" ")[2] for step in own["steps"] if step["kind"] == "likelihood") == [
         "pocket-0.5m",
@@ -146,5 +136,5 @@ teachers: [counter]
 students: [parrot]
 curators: [likely]
 """
-    said = cli("plan", "--matrix", written(cli, text)).stdout
+    said = cli("plan", "--matrix", write_matrix(cli, text)).stdout
     assert "parrot gives no probabilities of tokens, which curator likely needs" in " ".join(said.split())

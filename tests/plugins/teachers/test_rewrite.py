@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.cli import Cli
+from tests.helpers.runs import step_meta, step_metas, write_matrix
 from tests.helpers.servers import MakeServer
 
 MATRIX = """
@@ -31,9 +32,7 @@ teachers:
 
 
 def written(cli: Cli, url: str, prompt: str = "Q: {question} Shorter, please: {rationale} It is {answer}.") -> Path:
-    path = cli.folder / "m.yaml"
-    path.write_text(MATRIX.format(url=url, prompt=prompt))
-    return path
+    return write_matrix(cli, MATRIX.format(url=url, prompt=prompt))
 
 
 def lines(cli: Cli, pattern: str) -> list[dict[str, Any]]:
@@ -57,10 +56,9 @@ def test_each_rationale_is_rewritten_and_the_student_learns_the_new_ones(cli: Cl
         rationale = source[key].partition(" The answer is")[0]
         assert f"Shorter, please: {rationale} It is " in line["prompt"]
         assert line["prompt"].startswith("Q: Is the number of x in")
-    (curated,) = [json.loads(path.read_text()) for path in (cli.workspace / "store" / "curate").glob("*/meta.json")]
+    (curated,) = step_metas(cli, "curate")
     (complete,) = [i["key"] for i in curated["inputs"]]
-    meta = json.loads((cli.workspace / "store" / "complete" / complete / "meta.json").read_text())
-    assert [i["role"] for i in meta["inputs"]] == ["rewritten"]
+    assert [i["role"] for i in step_meta(cli, "complete", complete)["inputs"]] == ["rewritten"]
     examples = (cli.workspace / "store" / "curate" / curated["key"] / "examples.jsonl").read_text().splitlines()
     texts = {line["text"] for line in asked.values()}
     assert all(any(json.loads(one)["rationale"] in text for text in texts) for one in examples)
