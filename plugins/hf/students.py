@@ -209,7 +209,6 @@ class HfStudent(Student):
         from rtbench_plugins.hf.models import HfModel
 
         dtype = self._pinned().dtype or "float32"
-
         loaded = self._base(corpus, dtype) if checkpoint is None else self._pretrained(Place(str(checkpoint)), dtype)
         return HfModel(
             loaded,

@@ -245,7 +245,7 @@ class _Trainer:
             for at, (part, counts) in enumerate(parts):
                 last = at == len(parts) - 1
                 with contextlib.nullcontext() if last else self.processes.apart(self.model):
-                    loss = self._loss(part) * counts
+                    loss = self.losses.loss(part) * counts
                     with self.network.precision(
                         enabled=False
                     ):  # backward steps have the data types of the forward steps
@@ -272,13 +272,9 @@ class _Trainer:
         rows = sorted(self.validation, key=lambda row: row.length)
         if (found := self.losses.validation(rows)) is not None:
             return found
-        nats = sum(self._loss(part).double() * counts for part, counts in self._parts(rows))
+        nats = sum(self.losses.loss(part).double() * counts for part, counts in self._parts(rows))
         assert isinstance(nats, torch.Tensor)
         return float(self.processes.total(nats)) / self.losses.weight(rows)
-
-    def _loss(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        """Return the sum of the rows' losses, in nats."""
-        return self.losses.loss(rows)
 
     def _save(self, name: str, weights: Weights | None = None) -> None:
         """Write the model to a folder, with ``weights`` in place of its own if they are given.

@@ -11,6 +11,7 @@ from rtbench_plugins.remote.options import (
     EndpointOptions,
     asking_resources,
     check_endpoint,
+    continues_answers,
     identity,
 )
 from rtbench_plugins.remote.prices import asking_price
@@ -61,6 +62,7 @@ class OpenAiStudent(ApiStudent):
         super().__init__(name, options.model, options.hyperparameters, price, services, paid=paid)
         self.options = options
         self.leaves_out = options.refused == "missing"
+        self.thinks = options.thinking is not None and continues_answers(options)
         self._end = options.end if options.end is not None else (END if options.endpoint == "completions" else "")
 
     def model(self) -> ModelSpec:
