@@ -38,7 +38,9 @@ def test_every_task_teacher_and_student_trainer_is_a_plugin_of_its_own(make_cli:
         "hf-teacher",
         "mix",
         "openai-teacher",
+        "rewrite",
         "scripted",
+        "trained",
         "vllm-teacher",
     }
     assert {p["name"] for p in found if "students" in p["provides"]} == {

@@ -23,18 +23,18 @@ def test_rows_computed_in_parts_give_the_gradients_of_the_whole_batch(tiny, tmp_
 
 @both_families
 def test_batch_with_many_tokens_is_computed_in_parts(tiny, tmp_path, family, monkeypatch):
-    from rtbench_plugins.hf import students, training
+    from rtbench_plugins.hf import losses, students
 
     student = tiny.student(family, config=NO_DROPOUT[family])
     whole = student.train(tiny.job(tmp_path / "a"))
     sizes = []
-    loss = training._Trainer._loss
+    loss = losses.TrainingLoss.loss
 
     def noted(self, batch):
         sizes.append((len(batch), len(batch) * max(row.length for row in batch)))
         return loss(self, batch)
 
-    monkeypatch.setattr(training._Trainer, "_loss", noted)
+    monkeypatch.setattr(losses.TrainingLoss, "loss", noted)
     monkeypatch.setattr(students, "tokens_at_once", lambda shape: 200)
     parts = student.train(tiny.job(tmp_path / "b"))
     assert all(rows == 1 or tokens <= 200 for rows, tokens in sizes)
@@ -86,9 +86,9 @@ def test_weights_are_cast_once_for_all_parts_of_a_batch(tiny, tmp_path, family, 
 @both_families
 def test_batch_that_does_not_fit_is_computed_in_halves(tiny, tmp_path, family, monkeypatch):
     """Memory that is enough for three rows; the batch stays eight."""
-    from rtbench_plugins.hf import training
+    from rtbench_plugins.hf import losses
 
-    fits = training._Trainer._loss
+    fits = losses.TrainingLoss.loss
 
     def little_memory(self, batch):
         if len(batch) > 3 and torch.is_grad_enabled():
@@ -96,7 +96,7 @@ def test_batch_that_does_not_fit_is_computed_in_halves(tiny, tmp_path, family, m
         return fits(self, batch)
 
     undisturbed = tiny.student(family, config=NO_DROPOUT[family]).train(tiny.job(tmp_path / "a"))
-    monkeypatch.setattr(training._Trainer, "_loss", little_memory)
+    monkeypatch.setattr(losses.TrainingLoss, "loss", little_memory)
     halved = tiny.student(family, config=NO_DROPOUT[family]).train(tiny.job(tmp_path / "b"))
     assert halved.steps == undisturbed.steps
     for one, other in zip(undisturbed.history, halved.history, strict=True):
@@ -107,12 +107,12 @@ def test_batch_that_does_not_fit_is_computed_in_halves(tiny, tmp_path, family, m
 
 
 def test_row_that_does_not_fit_alone_is_one_clear_error(tiny, tmp_path, monkeypatch):
-    from rtbench_plugins.hf import training
+    from rtbench_plugins.hf import losses
 
     def none(self, batch):
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
 
-    monkeypatch.setattr(training._Trainer, "_loss", none)
+    monkeypatch.setattr(losses.TrainingLoss, "loss", none)
     with pytest.raises(StepFailedError, match="not even one row"):
         tiny.student("decoder").train(tiny.job(tmp_path / "a"))
 
