@@ -76,6 +76,7 @@ if TYPE_CHECKING:
     from rtbench.schema.completions import Completion, ModelSpec, Prefill, Request, Sampling, Usage, completion_of
     from rtbench.schema.environment import Environment
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, RequestCounts, in_percent
+    from rtbench.schema.logprobs import MOST_ALTERNATIVES, TokenLogprobs, token_logprobs
     from rtbench.schema.matrix import CellSelector
     from rtbench.schema.money import Price, Spending, money_text
     from rtbench.schema.objectives import Grpo, Logits, Objective, ObjectiveName, Objectives, OnPolicy
@@ -177,6 +178,7 @@ _NAMES = {
     "rtbench.schema.claims": "ClaimResult PartialComparison Reported Verdict",
     "rtbench.schema.completions": "Completion ModelSpec Prefill Request Sampling Usage completion_of",
     "rtbench.schema.environment": "Environment",
+    "rtbench.schema.logprobs": "MOST_ALTERNATIVES TokenLogprobs token_logprobs",
     "rtbench.schema.matrix": "CellSelector",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow RequestCounts in_percent",
     "rtbench.schema.money": "Price Spending money_text",
@@ -248,6 +250,7 @@ def open_services(environment: Environment) -> Services:
 __all__ = [
     "CATEGORIES",
     "CONFIDENCE",
+    "MOST_ALTERNATIVES",
     "ONE_TEXT_PREFIX",
     "REFUSALS",
     "RESAMPLES",
@@ -369,6 +372,7 @@ __all__ = [
     "TeacherId",
     "Template",
     "TextModel",
+    "TokenLogprobs",
     "TrainJob",
     "TrainReport",
     "TrainSpec",
@@ -451,6 +455,7 @@ __all__ = [
     "summed",
     "teacher_of",
     "throttled",
+    "token_logprobs",
     "with_session",
     "words_of",
     "write_atomic",

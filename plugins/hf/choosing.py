@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
+from torch.nn import functional
 
 from rtbench.api import FinishReason, Sampling
 
@@ -29,6 +30,14 @@ class SamplingRow:
     cut: bool = False
     """Whether the prompt was shortened to fit."""
     finish: FinishReason | None = None
+    written: list[int] = field(default_factory=list)
+    """All tokens generated so far, with the end mark, where log-probabilities are asked for."""
+    alternatives: list[list[tuple[int, float]]] = field(default_factory=list)
+    """The most probable tokens at the place of each, with their log-probabilities."""
+
+    def begin_again(self) -> None:
+        """Forget all generated tokens."""
+        self.ids, self.tokens, self.finish, self.written, self.alternatives = [], 0, None, [], []
 
 
 class Chooser:
@@ -51,10 +60,15 @@ class Chooser:
         self.temperature = torch.tensor([t if t > 0 else 1.0 for t in temperatures], dtype=torch.float64).to(device)
         self.top_p = torch.tensor([row.sampling.top_p for row in rows], dtype=torch.float64).to(device)
         self.seeds = torch.tensor([row.seed for row in rows], dtype=torch.int64).to(device)
+        self._most = max((row.sampling.top_logprobs for row in rows), default=0)
+        self._top: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def choose(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the next tokens, shape (rows,), for logits of shape (rows, vocabulary)."""
         best = logits.argmax(-1)
+        if self._most:
+            most = min(self._most, logits.shape[-1])
+            self._top = torch.topk(functional.log_softmax(logits.float(), -1), most, -1)
         if not self.sampling:
             return best
         scaled = logits.double() / self.temperature[:, None]
@@ -64,6 +78,13 @@ class Chooser:
         self.steps += 1
         return torch.where(self.greedy, best, drawn)
 
+    def alternatives(self) -> list[list[tuple[int, float]]] | None:
+        """Return the most probable tokens at the places of the last tokens, with their log-probabilities; None: no row asks."""
+        if self._top is None:
+            return None
+        values, tokens = self._top
+        return [list(zip(*row, strict=True)) for row in zip(tokens.tolist(), values.tolist(), strict=True)]
+
     def keep(self, rows: torch.Tensor) -> None:
         """Keep only these rows."""
         self.greedy, self.temperature = self.greedy[rows], self.temperature[rows]
@@ -72,6 +93,7 @@ class Chooser:
     def put(self, slots: torch.Tensor, other: Chooser) -> None:
         """Replace the rows in ``slots`` by those of another chooser."""
         self.sampling, self.nucleus = self.sampling or other.sampling, self.nucleus or other.nucleus
+        self._most = max(self._most, other._most)
         for name in ("greedy", "temperature", "top_p", "seeds", "steps"):
             getattr(self, name)[slots] = getattr(other, name)
 

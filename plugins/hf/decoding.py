@@ -76,7 +76,7 @@ class _GenerationBatch:
     def run(self) -> Iterator[SamplingRow]:
         begun = [row for row in self.slots if row is not None]
         self.tokens = self.chooser.choose(self.decoder.begin([row.prompt + row.ids for row in begun]))
-        yield from self._take(range(len(self.slots)))
+        yield from self._take(range(len(self.slots)), self.chooser.alternatives())
         while True:
             while self.waiting and self.decoder.takes_rows and self._finished * _REFILL >= len(self.slots):
                 yield from self._refill()
@@ -85,19 +85,27 @@ class _GenerationBatch:
             if self._finished * _SHRINK >= len(self.slots):
                 self._shrink()
             self.tokens = self.chooser.choose(self.decoder.next(self.tokens))
-            yield from self._take(range(len(self.slots)))
+            yield from self._take(range(len(self.slots)), self.chooser.alternatives())
 
     @property
     def _finished(self) -> int:
         return self.slots.count(None)
 
-    def _take(self, slots: Sequence[int]) -> Iterator[SamplingRow]:
-        """Append the slots' last tokens to their rows, and yield the rows that are finished."""
+    def _take(self, slots: Sequence[int], alternatives: list[list[tuple[int, float]]] | None) -> Iterator[SamplingRow]:
+        """Append the slots' last tokens to their rows, and yield the rows that are finished.
+
+        Args:
+            slots: the slots that have a new token.
+            alternatives: the most probable tokens at its place, for each of ``slots``.
+        """
         tokens = self.tokens.tolist()
         done: list[tuple[int, SamplingRow]] = []
-        for slot in slots:
+        for at, slot in enumerate(slots):
             row = self.slots[slot]
             if row is not None:
+                if alternatives is not None and row.sampling.top_logprobs:
+                    row.written.append(tokens[slot])
+                    row.alternatives.append(alternatives[at][: row.sampling.top_logprobs])
                 _append(row, tokens[slot], self.ends, self.stopped)
                 if row.finish is not None:
                     done.append((slot, row))
@@ -141,7 +149,7 @@ class _GenerationBatch:
         chooser, chosen = Chooser(list(new.values()), self.device), torch.tensor(list(new), device=self.device)
         self.tokens[chosen] = chooser.choose(logits)
         self.chooser.put(chosen, chooser)
-        yield from self._take(list(new))
+        yield from self._take(list(new), chooser.alternatives())
 
     def _set_aside(self) -> bool:
         """Postpone the last unfinished rows of a batch whose rows cannot be reused; return whether that was done.

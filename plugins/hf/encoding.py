@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rtbench_plugins.hf.stored_logprobs import TopTokens, Vocabulary
 from rtbench_plugins.methods.thinking import Tags, begun, cut_at, parted
 
 from rtbench.api import BadInputError, Family, Prefill, Recipe, StepFailedError, TrainingRow
@@ -35,6 +36,8 @@ class EncodedRow:
     """Whether prompt or label was cut."""
     sample_index: int = -1
     """Index of the question."""
+    top: TopTokens | None = None
+    """The teacher's most probable tokens at some of the labels."""
 
     @property
     def length(self) -> int:
@@ -89,6 +92,7 @@ class Codec:
         """Token that ends a completion: in a chat template, the one that ends the model's turn."""
         self.pad: int = self.end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
         self.limit = position_limit(config)
+        self.vocabulary = Vocabulary(tokenizer)
         kept = set(tokenizer.convert_tokens_to_ids(list(thinking))) if thinking else set()
         self._special = set(tokenizer.all_special_ids) - kept
 
@@ -241,7 +245,8 @@ def _encode_row(codec: Codec, row: TrainingRow, prompt: list[int], label: list[i
             next_step="Its label is empty, or `max_label_tokens` is 0: remove the sample or fix the recipe.",
         )
     truncated = len(kept_label) < len(full) or len(kept_prompt) < len(prompt)
+    top = None if row.logprobs is None else codec.vocabulary.top_tokens(row.logprobs, kept_label)
     if not decoder:
-        return EncodedRow(kept_prompt, kept_label, truncated, row.sample_index)
+        return EncodedRow(kept_prompt, kept_label, truncated, row.sample_index, top)
     ignored = [IGNORED] * len(kept_prompt)
-    return EncodedRow(kept_prompt + kept_label, ignored + kept_label, truncated, row.sample_index)
+    return EncodedRow(kept_prompt + kept_label, ignored + kept_label, truncated, row.sample_index, top)

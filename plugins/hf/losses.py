@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,14 +14,25 @@ import torch
 from rtbench_plugins.hf.encoding import Codec, EncodedRow
 from rtbench_plugins.hf.models import HfModel
 from rtbench_plugins.hf.network import Network
-from rtbench_plugins.hf.objectives import advantages, clipped, divergence, kl_estimate, mean_per_row, token_logps
+from rtbench_plugins.hf.objectives import (
+    advantages,
+    clipped,
+    divergence,
+    kl_estimate,
+    mean_per_row,
+    token_logps,
+    top_divergence,
+)
 from rtbench_plugins.hf.own_texts import Writer, prompt_of
 from torch.nn import functional
 
-from rtbench.api import BadInputError, Grpo, Logits, OnPolicy, TrainJob, derived_seed
+from rtbench.api import BadInputError, Grpo, Logits, OnPolicy, StepFailedError, TrainJob, derived_seed
 
 _DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "attn_dropout")
 """Attributes in which modules of transformers keep a dropout rate as a number."""
+_LEAST_COVERED = 0.3
+"""Least share of the tokens to learn that stored log-probabilities must cover. Another tokenizer's are only in a few places
+the same in a sequence."""
 
 
 class TrainingLoss:
@@ -91,6 +103,60 @@ class LogitsLoss(TrainingLoss):
         self._note("kl", kl, len(targets))
         self._note("cross_entropy", entropy, len(targets))
         return self._alpha * kl + (1 - self._alpha) * entropy
+
+
+class StoredLogitsLoss(TrainingLoss):
+    """The divergence from the teacher's stored log-probabilities, and the cross entropy of its texts.
+
+    Labels without them, as those of the answer, are learnt by cross entropy alone.
+
+    Args:
+        network: the student.
+        objective: the settings.
+        title: of the training, for errors.
+    """
+
+    def __init__(self, network: Network, objective: Logits, title: str) -> None:
+        super().__init__(network)
+        self._alpha, self._title = objective.alpha, title
+
+    def rows(self, rows: Sequence[EncodedRow]) -> list[EncodedRow]:
+        covered = sum(len(row.top.tokens) for row in rows if row.top is not None)
+        share = covered / max(1, sum(row.supervised for row in rows))
+        if share < _LEAST_COVERED:
+            raise StepFailedError(
+                f"the teacher's stored log-probabilities cover {100 * share:.0f} % of the tokens to learn",
+                where=self._title,
+                next_step="Its tokens are probably others than the student's: use `fine-tune-cot`, or a student with the "
+                "teacher's tokenizer.",
+            )
+        return list(rows)
+
+    def loss(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
+        logits, batch = self.network.logits(rows)
+        entropy = functional.cross_entropy(logits.float(), batch.targets, reduction="none")
+        at, tokens, logprobs = (one.to(logits.device) for one in _top_of(rows))
+        kl = top_divergence(logits[at], tokens, logprobs).sum()
+        both = entropy[at].sum()
+        self._note("kl", kl, len(at))
+        self._note("cross_entropy", entropy.sum(), len(entropy))
+        self._note("covered", torch.tensor(float(len(at))), len(entropy))
+        return self._alpha * kl + (1 - self._alpha) * both + (entropy.sum() - both)
+
+
+def _top_of(rows: Sequence[EncodedRow]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the places, among all labels of rows, that have a teacher's tokens, these tokens and their log-probabilities."""
+    most = max((row.top.tokens.shape[1] for row in rows if row.top is not None), default=1)
+    places, before = [torch.zeros(0, dtype=torch.long)], 0
+    tokens, logprobs = [torch.zeros((0, most), dtype=torch.long)], [torch.zeros((0, most))]
+    for row in rows:
+        if (top := row.top) is not None:
+            missing = most - top.tokens.shape[1]
+            places.append(torch.arange(before + top.start, before + top.start + len(top.tokens)))
+            tokens.append(functional.pad(torch.from_numpy(top.tokens), (0, missing)))
+            logprobs.append(functional.pad(torch.from_numpy(top.logprobs), (0, missing), value=-math.inf))
+        before += row.supervised
+    return torch.cat(places), torch.cat(tokens), torch.cat(logprobs)
 
 
 class OnPolicyLoss(TrainingLoss):
@@ -222,6 +288,8 @@ def training_loss(network: Network, codec: Codec, job: TrainJob, most_rows: int)
         return TrainingLoss(network)
     if isinstance(objective, Grpo):
         return GrpoLoss(network, _writer(network, codec, objective, most_rows), objective, job)
+    if isinstance(objective, Logits) and job.guide is None:
+        return StoredLogitsLoss(network, objective, job.title)
     guide = guide_of(job, network, codec)
     if isinstance(objective, OnPolicy):
         return OnPolicyLoss(network, guide, _writer(network, codec, objective, most_rows), objective, job.seed)

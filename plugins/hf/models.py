@@ -23,10 +23,12 @@ from rtbench.api import (
     Request,
     StepFailedError,
     TextModel,
+    TokenLogprobs,
     TrainingRow,
     Usage,
     completion_of,
     no_progress,
+    token_logprobs,
 )
 
 _CPU_CACHE_BYTES = 1 << 29
@@ -196,7 +198,7 @@ class HfModel(TextModel):
                     ) from error
             rows = [row for row in rows if row.index not in finished]
             for row in rows:
-                row.ids, row.tokens, row.finish = [], 0, None
+                row.begin_again()
             if rows:
                 size = (size + 1) // 2
                 torch.cuda.empty_cache()
@@ -210,7 +212,14 @@ class HfModel(TextModel):
             finish_reason=row.finish,
             usage=Usage(prompt_tokens=len(row.prompt), completion_tokens=row.tokens),
             prompt_cut=row.cut,
+            logprobs=self._logprobs(row),
         )
+
+    def _logprobs(self, row: SamplingRow) -> TokenLogprobs | None:
+        """Return the log-probabilities of a row's tokens; None where they were not asked for."""
+        if not row.alternatives:
+            return None
+        return token_logprobs(row.written, row.alternatives, vocabulary=self._codec.vocabulary.digest)
 
 
 def _bytes_per_token(model: Any) -> int:

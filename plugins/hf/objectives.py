@@ -13,6 +13,10 @@ from torch.nn import functional
 
 _LEAST_DEVIATION = 1e-4
 """Added to a group's standard deviation, as in TRL."""
+_ROUNDING = 1e-3
+"""Rest of the teacher's probability up to which it counts as 0: log-probabilities are stored in float16."""
+_LEAST_REST = 1e-6
+"""Least rest of the student's probability, which float32 can tell from 0."""
 
 
 def divergence(student: torch.Tensor, guide: torch.Tensor, beta: float, temperature: float = 1.0) -> torch.Tensor:
@@ -32,6 +36,27 @@ def divergence(student: torch.Tensor, guide: torch.Tensor, beta: float, temperat
         return _kl(own, other)
     mixture = torch.logsumexp(torch.stack([own + math.log1p(-beta), other + math.log(beta)]), 0)
     return beta * _kl(other, mixture) + (1 - beta) * _kl(own, mixture)
+
+
+def top_divergence(student: torch.Tensor, tokens: torch.Tensor, logprobs: torch.Tensor) -> torch.Tensor:
+    """Return the forward KL divergence from a teacher of whom only the most probable tokens are known.
+
+    All other tokens count as one, with the rest of the probability. With all tokens of the vocabulary it is
+    :func:`divergence` with ``beta`` 0.
+
+    Args:
+        student: logits of the student, shape (positions, vocabulary).
+        tokens: the teacher's most probable tokens, shape (positions, alternatives).
+        logprobs: their log-probabilities, likewise; minus infinity where there are fewer.
+    """
+    known = torch.isfinite(logprobs)
+    own = functional.log_softmax(student.float(), -1).gather(-1, tokens)
+    teacher = logprobs.masked_fill(~known, 0.0)
+    weight = torch.where(known, teacher.exp(), 0.0)
+    kl = (weight * (teacher - own)).sum(-1)
+    rest = 1 - weight.sum(-1)
+    own_rest = (1 - torch.where(known, own.exp(), 0.0).sum(-1)).clamp(min=_LEAST_REST)
+    return kl + torch.where(rest > _ROUNDING, rest * (rest.clamp(min=_ROUNDING).log() - own_rest.log()), 0.0)
 
 
 def _kl(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

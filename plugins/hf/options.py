@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat, check_asking
+from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat, TopLogprobs, check_asking
 from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import BadInputError, Family, Machine, Positive, Price, RationaleSource, Record, Services, convert
@@ -149,6 +149,9 @@ class TeacherOptions(Record, frozen=True, omit_defaults=True):
     max_thinking_tokens: int | None = None
     """Number of tokens after which the thinking of the first stage is ended and the answer asked for; they count towards
     ``max_new_tokens``. None: no limit."""
+    top_logprobs: TopLogprobs = 0
+    """Number of most probable tokens whose log-probabilities are stored at the place of each token of a rationale for a
+    training question, for `distill-logits`."""
     price: Price | None = None
     trust_remote_code: bool = False
     generation_batch: Positive = 64

@@ -35,6 +35,7 @@ class HfTeacher(Teacher):
         self.format = format_of(options)
         self.max_new_tokens = options.max_new_tokens
         self.max_thinking_tokens = options.max_thinking_tokens
+        self.top_logprobs = options.top_logprobs
         self.price = options.price
         self.learns_from = learns_from(options)
         self.saw_answers = sees_answers(options)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from rtbench_plugins.hf.encoding import with_room
-from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat
+from rtbench_plugins.hf.stored_logprobs import Vocabulary
+from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat, TopLogprobs
 from rtbench_plugins.methods.thinking import Tags, begun, parted
 
 from rtbench.api import (
@@ -19,8 +20,10 @@ from rtbench.api import (
     Request,
     StepFailedError,
     TextModel,
+    TokenLogprobs,
     Usage,
     completion_of,
+    token_logprobs,
 )
 
 AHEAD = 2048
@@ -46,6 +49,9 @@ class VllmOptions(Record, frozen=True, omit_defaults=True):
     max_thinking_tokens: int | None = None
     """Number of tokens after which the thinking of the first stage is ended and the answer asked for; they count towards
     ``max_new_tokens``. None: no limit."""
+    top_logprobs: TopLogprobs = 0
+    """Number of most probable tokens whose log-probabilities are stored at the place of each token of a rationale for a
+    training question, for `distill-logits`."""
     rationale: RationaleSource = "text"
     engine: dict[str, Any] = {}
     """Further fields of vLLM's EngineArgs (``tensor_parallel_size``, ``max_model_len`` …)."""
@@ -97,6 +103,7 @@ class VllmModel(TextModel):
             )
         )
         self._tokenizer = self._engine.get_tokenizer()
+        self._vocabulary = Vocabulary(self._tokenizer)
         self._limit: int | None = self._engine.model_config.max_model_len if cut_prompts else None
 
     def generate(self, requests: Sequence[Request]) -> Iterator[Completion]:
@@ -158,6 +165,7 @@ class VllmModel(TextModel):
             max_tokens=most,
             stop=list(sampling.stop),
             seed=request.seed if sampling.temperature > 0 else None,
+            logprobs=sampling.top_logprobs or None,
         )
 
     def _completion(self, started: _ActiveRequest, output: Any) -> Completion:
@@ -174,4 +182,17 @@ class VllmModel(TextModel):
                 cached_tokens=output.num_cached_tokens or 0,
             ),
             prompt_cut=started.cut,
+            logprobs=self._logprobs(started.request, written),
         )
+
+    def _logprobs(self, request: Request, written: Any) -> TokenLogprobs | None:
+        """Return the log-probabilities of a text's tokens; None where they were not asked for."""
+        most = request.sampling.top_logprobs
+        if not most:
+            return None
+        # The engine adds the token that was drawn, whatever its probability.
+        alternatives = [
+            sorted(((token, one.logprob) for token, one in place.items()), key=lambda one: -one[1])[:most]
+            for place in written.logprobs
+        ]
+        return token_logprobs(list(written.token_ids), alternatives, vocabulary=self._vocabulary.digest)

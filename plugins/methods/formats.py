@@ -8,11 +8,20 @@ Source: the paper's appendix B and the original project's ``src/data/format.py``
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
+from msgspec import Meta
 from rtbench_plugins.methods.thinking import Tags
 
-from rtbench.api import BadInputError, PromptFormat, RationaleSource, Template, content_key, fields_of
+from rtbench.api import (
+    MOST_ALTERNATIVES,
+    BadInputError,
+    PromptFormat,
+    RationaleSource,
+    Template,
+    content_key,
+    fields_of,
+)
 
 ZERO_SHOT = PromptFormat(
     name="zero-shot",
@@ -53,6 +62,8 @@ FEW_SHOT_COT = PromptFormat(
     demonstrations="cot",
 )
 
+TopLogprobs = Annotated[int, Meta(ge=0, le=MOST_ALTERNATIVES)]
+"""Number of log-probabilities that are stored at each token."""
 TeacherFormat = Literal["zero-shot-cot", "one-stage-cot", "zero-shot", "few-shot-cot"]
 TEACHER_FORMATS: dict[str, PromptFormat] = {
     known.name: known for known in (ZERO_SHOT_COT, ONE_STAGE_COT, ZERO_SHOT, FEW_SHOT_COT)
@@ -88,6 +99,10 @@ class AskingOptions(Protocol):
         """Return the number of tokens after which thinking is ended; None: no limit."""
 
     @property
+    def top_logprobs(self) -> int:
+        """Return the number of log-probabilities that are stored at each token; 0: none."""
+
+    @property
     def thinking(self) -> Tags | None:
         """Return the tags around thinking; None: it is not separated."""
 
@@ -112,6 +127,12 @@ def check_asking(options: AskingOptions, *, where: str) -> None:
             f"`max_new_tokens` is {list(options.max_new_tokens)} and must be at least 1 each", where=where
         )
     check_thinking(options.max_thinking_tokens, options.max_new_tokens[0], options.thinking, where=where)
+    if options.top_logprobs and options.max_thinking_tokens is not None:
+        raise BadInputError(
+            "`top_logprobs` and `max_thinking_tokens` cannot be used together",
+            where=where,
+            next_step="An answer with a thinking budget is asked for in two parts. Remove one of them.",
+        )
     if options.rationale not in {None, "text"} and options.format == "zero-shot-cot" and options.prompt is None:
         raise BadInputError(
             f"`rationale: {options.rationale}` cannot be used with two stages, where the first stage's text is the rationale",

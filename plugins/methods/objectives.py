@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 
 class DistillLogits(Method):
-    """Training on the teacher's rationales and its probabilities of their tokens."""
+    """Training on the teacher's rationales and its probabilities of their tokens.
+
+    These are the log-probabilities that were stored with the rationales where the teacher has ``top_logprobs``. Otherwise
+    the teacher is loaded beside the student.
+    """
 
     name = "distill-logits"
     rank = 24
@@ -31,7 +35,10 @@ class DistillLogits(Method):
     def steps(self, cell: Cell, build: StepBuilder) -> Step:
         asked, examples = examples_of_teacher(cell, build)
         objective = objectives_of(cell).logits
-        checkpoint = build.train(cell, FINE_TUNE_COT, examples, objective=objective, guide=only(asked))
+        if all(source.top_logprobs for source in cell.required_teacher().sources()):
+            checkpoint = build.train(cell, FINE_TUNE_COT, examples, objective=objective, stored=asked)
+        else:
+            checkpoint = build.train(cell, FINE_TUNE_COT, examples, objective=objective, guide=only(asked))
         return build.test(cell, FINE_TUNE_COT, checkpoint)
 
 

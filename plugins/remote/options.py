@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
-from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat, check_asking
+from rtbench_plugins.methods.formats import ANSWER_PREFIX, TeacherFormat, TopLogprobs, check_asking
 from rtbench_plugins.methods.thinking import Tags
 
 from rtbench.api import (
@@ -130,6 +130,9 @@ class RemoteOptions(EndpointOptions, frozen=True, omit_defaults=True):
     max_thinking_tokens: int | None = None
     """Number of tokens after which the thinking of the first stage is ended and the answer asked for; they count towards
     ``max_new_tokens``. None: no limit."""
+    top_logprobs: TopLogprobs = 0
+    """Number of most probable tokens whose log-probabilities are stored at the place of each token of a rationale for a
+    training question, for `distill-logits`."""
     rationale: RationaleSource = "text"
     """What students learn from: the model's text up to its answer, its thinking, or the thinking and then the text."""
 

@@ -31,6 +31,7 @@ class RemoteTeacher(Teacher):
         self.format = format_of(options)
         self.max_new_tokens = options.max_new_tokens
         self.max_thinking_tokens = options.max_thinking_tokens
+        self.top_logprobs = options.top_logprobs
         self.price = asking_price(options)
         self.leaves_out = options.refused == "missing"
         self.paid = options.api_key_env is not None

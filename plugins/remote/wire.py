@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 from rtbench_plugins.methods.thinking import Tags, begun, cut_at, parted
+from rtbench_plugins.remote.logprobs import read_logprobs
 from rtbench_plugins.remote.messages import shortened
 from rtbench_plugins.remote.options import EndpointOptions, Profile
 
@@ -62,6 +63,7 @@ class Choice(msgspec.Struct, frozen=True):
     message: _Message | None = None
     text: str | None = None
     finish_reason: str | None = None
+    logprobs: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
     def said(self) -> bool:
@@ -198,6 +200,9 @@ class Body:
             fields["seed"] = request.seed % SEEDS
         if n > 1:
             fields["n"] = n
+        if sampling.top_logprobs:
+            more = {"logprobs": True, "top_logprobs": sampling.top_logprobs}
+            fields |= more if self._chat else {"logprobs": sampling.top_logprobs}
         sent = {self._names.get(key, key): value for key, value in fields.items() if key not in self._without}
         return {"model": self._model, **self._prompt(request), **sent, **self._extra}
 
@@ -301,7 +306,10 @@ def completions(requests: Sequence[Request], reply: Reply, thinking: Tags | None
     for request, choice, (whole, thoughts), usage in zip(requests, choices, parts, usages, strict=False):
         text = cut_at(whole, request.sampling.stop)
         reason = _finish(choice.finish_reason) if text is whole else "stop"
-        result.append(completion_of(request, text, reasoning=thoughts, finish_reason=reason, usage=usage))
+        logprobs = read_logprobs(choice.logprobs, request.sampling.top_logprobs)
+        result.append(
+            completion_of(request, text, reasoning=thoughts, finish_reason=reason, usage=usage, logprobs=logprobs)
+        )
     return result
 
 

@@ -47,6 +47,7 @@ class VllmTeacher(Teacher):
         self.format = format_of(options)
         self.max_new_tokens = options.max_new_tokens
         self.max_thinking_tokens = options.max_thinking_tokens
+        self.top_logprobs = options.top_logprobs
         self.learns_from = learns_from(options)
         self.saw_answers = sees_answers(options)
         self._machine = machine

@@ -147,14 +147,15 @@ class CellBuilder:
         start: Step | None = None,
         objective: Objective | None = None,
         guide: AskedStep | Step | None = None,
+        stored: Sequence[AskedStep] = (),
     ) -> Step:
         if cell.train_on:
-            self._check_together(cell, objective)
+            self._check_together(cell, objective, stored)
         training, cell = cell.training, cell.parts[0]  # all tasks on which it is tested share the training
         student = cell.required_student()
         asked = guide.step if isinstance(guide, AskedStep) else guide
         named = cell.teacher.name if cell.teacher else student.name
-        check_training(self._table.services, student, start, objective, asked, named)
+        check_training(self._table.services, student, start, objective, asked, named, stored=bool(stored))
         rewarded = isinstance(objective, Grpo)
         spec = TrainSpec(
             task=cell.task,
@@ -177,13 +178,20 @@ class CellBuilder:
         if asked is not None:
             inputs += [replace(one, role="guide") for one in asked.inputs_as("checkpoint")]
             inputs += [replace(one, role="guide-selection") for one in asked.inputs_as("selection")]
+        inputs += [Input(role="logprobs", kind="complete", key=one.step.key) for one in as_asked(stored)]
         title = f"train {training}" + (f", {note}" if note else "")
         needs = training_needs(cell.models.student_needs("train", cell.recipe), student, objective, asked)
         return self._table.add(spec, inputs, title, needs)
 
-    def _check_together(self, cell: Cell, objective: Objective | None) -> None:
+    def _check_together(self, cell: Cell, objective: Objective | None, stored: Sequence[AskedStep]) -> None:
         """Raise UnavailableError where a training is not possible on several tasks together."""
-        if len(cell.train_on) > 1 and (isinstance(objective, Grpo) or cell.recipe.selection == "val-accuracy"):
+        if len(cell.train_on) < 2:
+            return
+        if stored:
+            raise UnavailableError(
+                f"stored log-probabilities can be learnt on one task, and the training is on {len(cell.train_on)}"
+            )
+        if isinstance(objective, Grpo) or cell.recipe.selection == "val-accuracy":
             what = "GRPO" if isinstance(objective, Grpo) else "`selection: val-accuracy`"
             raise UnavailableError(
                 f"{what} checks the answers of one task, and the training is on {len(cell.train_on)}"

@@ -178,6 +178,8 @@ class TeacherSteps:
         )
         if teacher.max_thinking_tokens is not None:  # a default that is stated would change the key
             sampling = replace(sampling, max_thinking_tokens=teacher.max_thinking_tokens)
+        if draw.questions.fold == "train":
+            sampling = replace(sampling, top_logprobs=teacher.top_logprobs)
         return self._steps.stages(cell, asked, sampling, draw, Sampling(max_new_tokens=answer_tokens, stop=stop))
 
     def _rewrite(self, cell: Cell, teacher: Teacher, member: ModelSpec, draw: Draw, source: AskedStep) -> AskedStep:
@@ -192,6 +194,7 @@ class TeacherSteps:
             temperature=_temperature(cell, draw),
             stop=teacher.format.template(teacher.family).stop,
             seed=cell.teacher_seed,
+            top_logprobs=teacher.top_logprobs,
         )
         rationales = Source(source.step, Rewritten(source.answer_prefix, teacher.rewrites.learns_from))
         asked = Asked(member, teacher.family, teacher.format, teacher.resources())

@@ -45,6 +45,8 @@ def check_training(
     objective: Objective | None,
     guide: Step | None,
     teacher: str,
+    *,
+    stored: bool = False,
 ) -> None:
     """Check that a student can be trained in a way.
 
@@ -55,6 +57,7 @@ def check_training(
         objective: what is minimised; None: the cross entropy.
         guide: the step that asked the teacher whose probabilities are learnt; None: there is none.
         teacher: name of that teacher in the cell. The step may be another cell's, which has a name of its own for it.
+        stored: whether log-probabilities that are stored with completions are learnt, instead of a guide's.
 
     Raises:
         UnavailableError: the student cannot do it, or the teacher gives no probabilities of tokens.
@@ -70,12 +73,14 @@ def check_training(
     if objective is not None and (reason := student.lacks(name_of(objective))) is not None:
         raise UnavailableError(reason)
     learns = objective is not None and not isinstance(objective, Grpo)
-    if learns != (guide is not None):
+    if stored and not isinstance(objective, Logits):
+        raise PluginError("only the objective logits learns stored log-probabilities")
+    if learns != (stored or guide is not None):
         raise PluginError(
             f"the objective {name_of(objective)} needs a guide"
             if objective and learns
             else "no objective uses the guide",
-            next_step="Pass the step that asked the teacher as `guide` to `build.train`.",
+            next_step="Pass the step that asked the teacher as `guide`, or `stored`, to `build.train`.",
         )
     if guide is None:
         return
@@ -83,7 +88,8 @@ def check_training(
     if spec.recorded is not None or not services.source(spec.model).guides:
         raise UnavailableError(
             f"{teacher} gives no probabilities of tokens",
-            next_step="Use a teacher that runs on this machine (`use: hf`), or `fine-tune-cot`, which needs texts only.",
+            next_step="Use a teacher that runs on this machine (`use: hf`), for `distill-logits` one with `top_logprobs`, or "
+            "`fine-tune-cot`, which needs texts only.",
         )
     if spec.epoch is not None:
         raise UnavailableError(f"one epoch of {teacher} cannot be a guide", next_step="Use its selected weights.")

@@ -105,6 +105,7 @@ class StepBuilder(Protocol):
         start: Step | None = None,
         objective: Objective | None = None,
         guide: AskedStep | Step | None = None,
+        stored: Sequence[AskedStep] = (),
     ) -> Step:
         """Train the cell's student on examples: fine-tune it, or train it with another objective.
 
@@ -116,6 +117,7 @@ class StepBuilder(Protocol):
             start: a ``train`` step of the same student, whose selected weights the training begins with; None: the base.
             objective: what is minimised; None: the cross entropy of the examples.
             guide: the ``complete`` step that asked the teacher whose probabilities the objective uses.
+            stored: the steps whose completions' log-probabilities the objective uses, in place of a guide's.
 
         Raises:
             UnavailableError: the student cannot be trained in this way, or the teacher gives no probabilities of tokens.

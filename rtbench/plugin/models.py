@@ -88,6 +88,8 @@ class Teacher(ABC):
     """Tokens for the rationale and for the answer stage (Kojima et al. 2022: 128 and 32)."""
     max_thinking_tokens: int | None = None
     """Number of tokens after which the thinking of the first stage is ended; None: no limit."""
+    top_logprobs: int = 0
+    """Number of most probable tokens whose log-probabilities its rationales of training questions carry; 0: none."""
     family: Family = "decoder"
     """Model family, which selects the format's template."""
     recorded: bool = False

@@ -7,6 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from rtbench.schema.base import FinishReason, Record
+from rtbench.schema.logprobs import TokenLogprobs
 
 
 class Sampling(Record, frozen=True, omit_defaults=True):
@@ -22,6 +23,8 @@ class Sampling(Record, frozen=True, omit_defaults=True):
     max_thinking_tokens: int | None = None
     """Number of tokens after which a thinking model's thinking is ended and its answer asked for; they count towards
     ``max_new_tokens``. None: it may think as long as it writes."""
+    top_logprobs: int = 0
+    """Number of most probable tokens whose log-probabilities are stored at the place of each token; 0: none are."""
 
 
 class Prefill(Record, frozen=True, omit_defaults=True):
@@ -85,6 +88,9 @@ class Completion(Record, frozen=True, omit_defaults=True):
     """True where the thinking was ended at ``max_thinking_tokens``."""
     prompt_cut: bool = False
     """True where the model saw only a part of ``prompt``, because the prompt is longer than the model accepts."""
+    logprobs: TokenLogprobs | None = None
+    """Of the tokens of the text with the rationale, thinking included: with a two-stage prompt, of the first stage. None:
+    they were not asked for."""
 
     @property
     def full_text(self) -> str:

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from rtbench.schema.base import NotNegative, Positive, Record, keyed_default
 from rtbench.schema.completions import Completion
+from rtbench.schema.logprobs import TokenLogprobs
 from rtbench.schema.money import Spending
 from rtbench.schema.objectives import Objectives
 
@@ -26,12 +27,14 @@ class Example(Record, frozen=True, omit_defaults=True):
     """Fingerprint of the model that wrote the rationale."""
 
 
-class TrainingRow(Record, frozen=True):
+class TrainingRow(Record, frozen=True, omit_defaults=True):
     """One formatted training row: the loss is taken on ``label`` only."""
 
     sample_index: int
     prompt: str
     label: str
+    logprobs: TokenLogprobs | None = None
+    """The teacher's, of the tokens of its completion, which contains the label's rationale. None: they are not learnt."""
 
 
 class Likelihood(Record, frozen=True):

@@ -225,6 +225,8 @@ def _notes(
         return [f"{spec.model.name} refused {refusals}, which are missing"]
     budget, ended = spec.sampling.max_thinking_tokens, sum(one.thinking_cut for one in completions)
     notes = [f"the thinking of {ended} of {len(completions)} completions was ended after {budget} tokens"] * bool(ended)
+    without = sum(one.logprobs is None for one in completions) if spec.sampling.top_logprobs else 0
+    notes += [f"{without} of {len(completions)} completions came without log-probabilities"] * bool(without)
     if spec.n == 1 or spec.sampling.temperature == 0:
         return notes
     texts: dict[int, list[str]] = {}

@@ -57,9 +57,13 @@ class SecondStage:
 
 
 def with_reasoning(answer: Completion, first: Completion) -> Completion:
-    """Return an answer stage's completion with the first stage's text."""
+    """Return an answer stage's completion with the first stage's text, and the log-probabilities of its tokens."""
     return msgspec.structs.replace(
-        answer, reasoning=first.text, reasoning_finish=first.finish_reason, thinking=answer.reasoning
+        answer,
+        reasoning=first.text,
+        reasoning_finish=first.finish_reason,
+        thinking=answer.reasoning,
+        logprobs=first.logprobs,
     )
 
 

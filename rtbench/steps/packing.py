@@ -18,6 +18,7 @@ import msgspec
 from rtbench.errors import BadInputError
 from rtbench.schema.base import FinishReason, Record
 from rtbench.schema.completions import Completion, Usage, completion_of
+from rtbench.schema.logprobs import TokenLogprobs
 from rtbench.schema.steps import (
     VERSIONS,
     CompleteSpec,
@@ -72,6 +73,7 @@ class PackedCompletion(Record, frozen=True, omit_defaults=True):
     thinking_cut: bool = False
     usage: Usage | None = None
     prompt_cut: bool = False
+    logprobs: TokenLogprobs | None = None
 
 
 _FIELDS = tuple(name for name in PackedCompletion.__struct_fields__ if name not in {"key", "text"})

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
+from msgspec.structs import replace
 
 from rtbench.errors import PluginError, StepFailedError
 from rtbench.plugin.models import Teacher, TrainJob
 from rtbench.schema.completions import Completion
+from rtbench.schema.logprobs import TokenLogprobs
+from rtbench.schema.prompts import Template
+from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import Step, TrainSpec
 from rtbench.schema.tasks import HeldOut, Questions
-from rtbench.schema.training import CurationYield, Example, TrainReport
-from rtbench.steps.complete import epoch_of, weights_of
+from rtbench.schema.training import CurationYield, Example, TrainingRow, TrainReport
+from rtbench.steps.complete import completions_of, epoch_of, weights_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.curate import examples_of
 from rtbench.steps.prompts import training_row
@@ -52,9 +55,14 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
     if student.needs_corpus:
         corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
     guide = None if spec.guide is None else open_guide(services, step)
+    logprobs = _logprobs(services, step)
+
+    def rows_of(chosen: Sequence[Example]) -> list[TrainingRow]:
+        return [_row(template, example, logprobs) for template in templates for example in chosen]
+
     job = TrainJob(
-        rows=[training_row(template, example) for template in templates for example in training],
-        validation=[training_row(template, example) for template in templates for example in validation],
+        rows=rows_of(training),
+        validation=rows_of(validation),
         recipe=spec.recipe,
         seed=spec.seed,
         workdir=context.folder,
@@ -78,7 +86,28 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
             next_step="Use `selection: last` or `val`.",
         )
     # The duration is in timing.json, so that the result does not depend on it.
-    return msgspec.structs.replace(report, seconds=0.0)
+    return replace(report, seconds=0.0)
+
+
+_Source = tuple[str | None, int, int]
+"""Fingerprint of the model that wrote a rationale, and the indices of its completion."""
+
+
+def _logprobs(services: Services, step: Step[TrainSpec]) -> dict[_Source, TokenLogprobs]:
+    """Return the log-probabilities that a step learns, by the completion that carries them."""
+    found: dict[_Source, TokenLogprobs] = {}
+    for i in step.inputs_as("logprobs"):
+        source = services.store.result(CompleteResult, i.key).address.fingerprint
+        for one in completions_of(services, i.key):
+            if one.logprobs is not None:
+                found[source, one.sample_index, one.completion_index] = one.logprobs
+    return found
+
+
+def _row(template: Template, example: Example, logprobs: Mapping[_Source, TokenLogprobs]) -> TrainingRow:
+    row = training_row(template, example)
+    of = logprobs.get((example.source, example.sample_index, example.completion_index))
+    return row if of is None else replace(row, logprobs=of)
 
 
 def _without_held_out(

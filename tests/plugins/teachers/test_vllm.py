@@ -60,7 +60,7 @@ class Engine:
         def encode(text: str, *, add_special_tokens: bool = True) -> list[int]:
             return [0] * add_special_tokens + [ord(letter) for letter in text]
 
-        return types.SimpleNamespace(apply_chat_template=apply, encode=encode)
+        return types.SimpleNamespace(apply_chat_template=apply, encode=encode, get_vocab=lambda: {"a": 0})
 
     def add_request(self, request_id: str, prompt: Any, params: Any) -> str:
         if len(prompt.values.get("prompt_token_ids", ())) > self.longest:
@@ -77,7 +77,13 @@ class Engine:
     def _output(self, key: str, finished: bool) -> Any:
         prompt, params = self.waiting.pop(key) if finished else self.waiting[key]
         text = self.text.format(seed=params.seed)
-        written = types.SimpleNamespace(text=text, token_ids=[1, 2, 3], finish_reason="stop")
+        written = types.SimpleNamespace(text=text, token_ids=[1, 2, 3], finish_reason="stop", logprobs=None)
+        if params.logprobs:  # the drawn token comes first, and is one more where it is not among the most probable
+            logprob = types.SimpleNamespace
+            written.logprobs = [
+                {9: logprob(logprob=-4.0), 5: logprob(logprob=-0.25), 7: logprob(logprob=-1.5)}
+                for _ in written.token_ids
+            ]
         ids = prompt.values.get("prompt_token_ids")
         return types.SimpleNamespace(
             request_id=key, finished=finished, outputs=[written], prompt_token_ids=ids, num_cached_tokens=None
@@ -139,6 +145,21 @@ def test_thoughts_that_the_template_opens_and_nothing_ends_are_no_answer(monkeyp
 
 
 @pytest.mark.usefixtures("vllm")
+def test_log_probabilities_are_those_of_the_most_probable_tokens() -> None:
+    teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT, "top_logprobs": 2}, session())
+    assert teacher.top_logprobs == 2
+    with_them, without = asked(1, top_logprobs=2), [replace(one, key="other") for one in asked(1)]
+    found = {one.key: one.logprobs for one in teacher.open(teacher.members()[0]).generate([*with_them, *without])}
+    stored = found[with_them[0].key]
+    assert stored is not None
+    tokens, alternatives, logprobs = stored.arrays()
+    assert tokens.tolist() == [1, 2, 3]
+    assert alternatives.tolist() == [[5, 7]] * 3
+    assert logprobs.tolist() == [[-0.25, -1.5]] * 3
+    assert found["other"] is None
+
+
+@pytest.mark.usefixtures("vllm")
 def test_greedy_has_no_seed_and_base_models_no_template() -> None:
     teacher = vllm_teacher("v", {"model": "m", "revision": COMMIT, "chat_template": False, "thinking": None}, session())  # type: ignore[arg-type]
     (done,) = teacher.open(teacher.members()[0]).generate(asked(1, temperature=0.0))
@@ -195,7 +216,7 @@ def test_identity_is_what_texts_depend_on() -> None:
     def fingerprint(**options: Any) -> str:
         return vllm_teacher("v", {"model": "m", "revision": COMMIT, **options}, session()).members()[0].fingerprint
 
-    assert fingerprint(gpus=2) == fingerprint(rationale="both") == fingerprint()
+    assert fingerprint(gpus=2) == fingerprint(rationale="both") == fingerprint(top_logprobs=3) == fingerprint()
     assert len({fingerprint(), fingerprint(engine={"quantization": "fp8"}), fingerprint(revision="1" * 40)}) == 3
 
 
