@@ -9,12 +9,14 @@ generate with a batch of 1.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
 import torch
 from rtbench_plugins.hf.choosing import Chooser, SamplingRow
 from rtbench_plugins.hf.decoders import CausalDecoder, Decoder, Seq2SeqDecoder, common_length
 from rtbench_plugins.hf.loaded import LoadedModel
+
+from rtbench.api import StepFailedError
 
 _REFILL = 8
 """A batch takes new rows once 1 in 8 rows is finished, since reading prompts one by one is slow."""
@@ -51,6 +53,47 @@ def decode(
         while waiting:
             begun = [waiting.popleft() for _ in range(min(size, len(waiting)))]
             yield from _GenerationBatch(decoder, begun, waiting, base.device, ends, stopped, follow).run()
+
+
+def decode_fitting(
+    base: LoadedModel,
+    rows: Sequence[SamplingRow],
+    size: int,
+    pad: int,
+    ends: frozenset[int],
+    stopped: Callable[[SamplingRow], bool],
+    follow: Callable[[SamplingRow], SamplingRow | None] = lambda _: None,
+    *,
+    shortage: StepFailedError,
+) -> Generator[SamplingRow, None, int]:
+    """Generate completions as :func:`decode` does, in batches that fit into the GPU's memory.
+
+    Where memory runs out, unfinished rows are generated again in batches of half the size, without those that followed.
+    ``shortage`` is the error where memory is not enough for a single row; the other arguments are those of :func:`decode`.
+
+    Returns:
+        The batch size that fits.
+
+    Raises:
+        StepFailedError: ``shortage``.
+    """
+    left = list(rows)
+    while left:
+        finished: set[int] = set()
+        try:
+            for row in decode(base, left, size, pad, ends, stopped, follow):
+                finished.add(row.index)
+                yield row
+        except torch.OutOfMemoryError as error:
+            if size == 1:
+                raise shortage from error
+        left = [row for row in left if row.index not in finished]
+        if left:
+            for row in left:
+                row.begin_again()
+            size = (size + 1) // 2
+            torch.cuda.empty_cache()  # not where the error is handled, which keeps the batch's tensors
+    return size
 
 
 class _GenerationBatch:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 from rtbench_plugins.hf.choosing import SamplingRow
-from rtbench_plugins.hf.decoding import decode
+from rtbench_plugins.hf.decoding import decode_fitting
 from rtbench_plugins.hf.encoding import Codec, with_room
 from rtbench_plugins.hf.loaded import LoadedModel, end_tokens
 from rtbench_plugins.hf.loading import return_memory
@@ -173,8 +173,6 @@ class HfModel(TextModel):
     ) -> Iterator[SamplingRow]:
         """Generate rows in batches of ``size``, and rows that follow them.
 
-        Where memory runs out, unfinished rows are generated again in batches of half the size, without those that followed.
-
         Raises:
             StepFailedError: memory is not enough for a single row.
         """
@@ -183,25 +181,12 @@ class HfModel(TextModel):
         def stopped(row: SamplingRow) -> bool:
             return codec.stopped(row.ids, row.prompt, row.sampling.stop)
 
-        while rows:
-            finished: set[int] = set()
-            try:
-                for row in decode(self._base(), rows, size, codec.pad, self._ends, stopped, follow):
-                    finished.add(row.index)
-                    yield row
-            except torch.cuda.OutOfMemoryError as error:
-                if size == 1:
-                    raise StepFailedError(
-                        "the GPU has too little memory for one completion",
-                        where=f"model {self.name!r}",
-                        next_step="Use a smaller model, `dtype: bfloat16`, or `device: cpu`.",
-                    ) from error
-            rows = [row for row in rows if row.index not in finished]
-            for row in rows:
-                row.begin_again()
-            if rows:
-                size = (size + 1) // 2
-                torch.cuda.empty_cache()
+        shortage = StepFailedError(
+            "the GPU has too little memory for one completion",
+            where=f"model {self.name!r}",
+            next_step="Use a smaller model, `dtype: bfloat16`, or `device: cpu`.",
+        )
+        yield from decode_fitting(self._base(), rows, size, codec.pad, self._ends, stopped, follow, shortage=shortage)
 
     def _completion(self, request: Request, row: SamplingRow) -> Completion:
         written = self._codec.written(row.ids, row.prompt, request.sampling.stop)

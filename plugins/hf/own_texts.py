@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import torch
 from rtbench_plugins.hf.choosing import SamplingRow
-from rtbench_plugins.hf.decoding import decode
+from rtbench_plugins.hf.decoding import decode_fitting
 from rtbench_plugins.hf.encoding import IGNORED, Codec, EncodedRow, with_room
 from rtbench_plugins.hf.loaded import end_tokens
 from rtbench_plugins.hf.network import Network
@@ -59,33 +58,26 @@ class Writer:
         model.eval()
         try:
             with self._network.precision():
-                self._decode(begun)
+                for _ in self._decode(begun):
+                    pass
         finally:
             model.train(training)
         return [self._own(rows[one.index], one) for one in sorted(begun, key=lambda one: one.index)]
 
-    def _decode(self, rows: list[SamplingRow]) -> None:
-        """Write texts, half as many at once where the GPU's memory is not enough.
+    def _decode(self, rows: Sequence[SamplingRow]) -> Iterator[SamplingRow]:
+        """Write texts, from now on only as many at once as fit into the GPU's memory.
 
         Raises:
             StepFailedError: memory is not enough for a single text.
         """
-        while left := [row for row in rows if row.finish is None]:
-            for row in left:
-                row.ids, row.tokens = [], 0
-            try:
-                for _ in decode(
-                    self._network.base, left, self._most_rows, self._codec.pad, self._ends, lambda _: False
-                ):
-                    pass
-            except torch.OutOfMemoryError as error:
-                if self._most_rows == 1:
-                    raise StepFailedError(
-                        "the GPU has too little memory to write one text beside the training",
-                        next_step="Use a smaller model, `lora`, or a lower `max_new_tokens` of the objective.",
-                    ) from error
-                self._most_rows = (self._most_rows + 1) // 2
-                torch.cuda.empty_cache()
+        shortage = StepFailedError(
+            "the GPU has too little memory to write one text beside the training",
+            next_step="Use a smaller model, `lora`, or a lower `max_new_tokens` of the objective.",
+        )
+        network, codec = self._network, self._codec
+        self._most_rows = yield from decode_fitting(
+            network.base, rows, self._most_rows, codec.pad, self._ends, lambda _: False, shortage=shortage
+        )
 
     def _own(self, row: EncodedRow, written: SamplingRow) -> OwnText:
         text = self._codec.written(written.ids, written.prompt, ()).text

@@ -176,7 +176,7 @@ def test_batch_that_does_not_fit_is_halved(trained, tiny, monkeypatch):
             raise torch.cuda.OutOfMemoryError("no memory")
         yield from written
 
-    monkeypatch.setattr("rtbench_plugins.hf.models.decode", short_of_memory)
+    monkeypatch.setattr("rtbench_plugins.hf.decoding.decode", short_of_memory)
     assert texts(trained(), tiny.requests(8)) == asked
     assert sizes == [(8, 8), (7, 4), (6, 2)], "what was finished is kept"
 

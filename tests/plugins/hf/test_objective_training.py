@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from rtbench_plugins.hf import decoding
 from rtbench_plugins.hf.encoding import IGNORED, encode_rows
 from rtbench_plugins.hf.losses import remove_dropout
 from rtbench_plugins.hf.models import HfModel
@@ -290,6 +291,32 @@ def test_own_texts_are_those_of_generation(tiny, family):
         label = [token for token in own.row.labels if token != IGNORED]
         assert 1 <= len(label) <= 8
         assert len(label) == 8 or label[-1] == codec.end
+
+
+def test_own_texts_that_do_not_fit_are_written_half_as_many_at_once(tiny, monkeypatch):
+    """So are all later ones."""
+    base, codec = base_and_codec(tiny, "decoder")
+    rows = encode_rows(codec, tiny.rows[:6], tiny.job(Path("/tmp")).recipe)
+    writer = Writer(Network(base, codec.pad), codec, most_tokens=8, most_rows=6)
+    expected = writer.write(rows, range(6), 0.9)
+    sizes: list[tuple[int, int]] = []
+    real, fitting = decoding.decode, 2
+
+    def short_of_memory(base, rows, size, *rest):
+        sizes.append((len(rows), size))
+        written = real(base, rows, size, *rest)
+        yield next(written)
+        if size > fitting:
+            raise torch.OutOfMemoryError("no memory")
+        yield from written
+
+    monkeypatch.setattr("rtbench_plugins.hf.decoding.decode", short_of_memory)
+    for _ in range(2):
+        assert writer.write(rows, range(6), 0.9) == expected
+    assert sizes == [(6, 6), (5, 3), (4, 2), (6, 2)], "what was finished is kept"
+    fitting = 0
+    with pytest.raises(StepFailedError, match="too little memory to write one text"):
+        writer.write(rows, range(6), 0.9)
 
 
 def replace_seed(request, seed: int):
