@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from rtbench_plugins.hf.encoding import Codec, EncodedRow
+from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.models import HfModel
 from rtbench_plugins.hf.network import Network
 from rtbench_plugins.hf.objectives import (
@@ -207,15 +207,17 @@ class GrpoLoss(TrainingLoss):
 
     Args:
         network: the student, trained without dropout, with the weights that it begins with.
+        codec: its tokenizer.
         writer: writes completions.
         objective: the settings.
-        job: has the seed and says which completions are right.
+        job: has the seed, says which completions are right, and may draw new questions.
     """
 
-    def __init__(self, network: Network, writer: Writer, objective: Grpo, job: TrainJob) -> None:
+    def __init__(self, network: Network, codec: Codec, writer: Writer, objective: Grpo, job: TrainJob) -> None:
         super().__init__(network)
         assert job.verify is not None, "an objective with rewards comes with a verifier"
         self._writer, self._objective, self._seed, self._verify = writer, objective, job.seed, job.verify
+        self._codec, self._recipe, self._draw = codec, job.recipe, job.draw
         self.updates = objective.updates
         remove_dropout(network.base.model)
         self._reference = _reference_of(network) if objective.beta else None
@@ -230,6 +232,8 @@ class GrpoLoss(TrainingLoss):
 
     def prepared(self, rows: Sequence[EncodedRow], step: int) -> Sequence[EncodedRow]:
         group = self._objective.group
+        if self._draw is not None:
+            rows = encode_rows(self._codec, self._draw(step, len(rows)), self._recipe)
         asked = [row for row in rows for _ in range(group)]
         seeds = [derived_seed(self._seed, "text", step, at) for at in range(len(asked))]
         written = self._writer.write(asked, seeds, self._objective.temperature)
@@ -287,7 +291,7 @@ def training_loss(network: Network, codec: Codec, job: TrainJob, most_rows: int)
     if objective is None:
         return TrainingLoss(network)
     if isinstance(objective, Grpo):
-        return GrpoLoss(network, _writer(network, codec, objective, most_rows), objective, job)
+        return GrpoLoss(network, codec, _writer(network, codec, objective, most_rows), objective, job)
     if isinstance(objective, Logits) and job.guide is None:
         return StoredLogitsLoss(network, objective, job.title)
     guide = guide_of(job, network, codec)

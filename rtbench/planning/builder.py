@@ -14,7 +14,7 @@ from rtbench.planning.curation import Curation, CurationSteps
 from rtbench.planning.step_table import StepTable
 from rtbench.planning.students import StudentSteps, held_out_of
 from rtbench.planning.teachers import TeacherSteps, tries_of
-from rtbench.planning.trainings import check_training, training_needs, training_recipe
+from rtbench.planning.trainings import check_training, training_needs, training_recipe, twin_asked
 from rtbench.plugin.cells import Cell
 from rtbench.plugin.methods import AskedStep
 from rtbench.plugin.plans import PlannedCell
@@ -169,6 +169,7 @@ class CellBuilder:
             guide=None if asked is None else asked.spec.model,
             extractor=cell.primary if rewarded else "",
             extractor_key=dict(cell.extractors)[cell.primary] if rewarded else "",
+            twin=twin_asked(cell, objective),
         )
         inputs = [Input(role="examples", kind="curate", key=examples.key)]
         if start is not None:

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from rtbench.errors import PluginError, UnavailableError
+from rtbench.plugin.cells import Cell
 from rtbench.schema.objectives import Grpo, Logits, Objective, name_of
 from rtbench.schema.steps import CompleteSpec, Resources, Step
 from rtbench.schema.training import Recipe
+from rtbench.steps.twin_questions import asked_setting
+from rtbench.twins import twin_fingerprint
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import Student
@@ -93,6 +96,23 @@ def check_training(
         )
     if spec.epoch is not None:
         raise UnavailableError(f"one epoch of {teacher} cannot be a guide", next_step="Use its selected weights.")
+
+
+def twin_asked(cell: Cell, objective: Objective | None) -> str:
+    """Return an identifier of the twin of which a training asks new questions; empty where it asks none.
+
+    Raises:
+        UnavailableError: the task has no twin.
+    """
+    if not isinstance(objective, Grpo) or objective.questions == "train":
+        return ""
+    twin = cell.models.task.twin()
+    if twin is None:
+        raise UnavailableError(
+            f"{cell.task.name} has no twin, of which `questions: twin` of the objective grpo would ask new questions",
+            next_step="Write `questions: train`, or leave the task out.",
+        )
+    return twin_fingerprint(cell.task.name, twin, asked_setting(cell.task, cell.seed))
 
 
 def training_needs(needs: Resources, student: Student, objective: Objective | None, guide: Step | None) -> Resources:

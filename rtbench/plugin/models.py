@@ -198,6 +198,9 @@ class TrainJob:
     """Model whose probabilities are learnt, as its source opened it for that."""
     verify: Callable[[Sequence[tuple[int, str]]], list[bool]] | None = None
     """Returns which completions have the right answer, given their questions' sample indices and their texts."""
+    draw: Callable[[int, int], Sequence[TrainingRow]] | None = None
+    """Returns new questions as rows, given the number of optimiser steps before them and their number; ``verify`` knows
+    those of the last call. None: the questions are those of ``rows``."""
 
 
 class Student(ABC):

@@ -14,6 +14,8 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Warm = Annotated[float, Meta(gt=0)]
 """A temperature at which texts are drawn."""
 ObjectiveName = Literal["logits", "on-policy", "grpo"]
+QuestionSource = Literal["train", "twin"]
+"""Questions that a training asks: those of its examples, or new ones of the task's procedural twin."""
 
 
 class Logits(Record, frozen=True, tag="logits", omit_defaults=True):
@@ -64,6 +66,8 @@ class Grpo(Continued, frozen=True, tag="grpo", omit_defaults=True):
     """Divide a group's advantages by the standard deviation of its rewards."""
     updates: Positive = keyed_default(1)
     """Optimiser steps on each batch of completions."""
+    questions: QuestionSource = "train"
+    """``twin``: each batch asks new questions of the task's twin, as many as it has of the training fold otherwise."""
 
 
 Objective = Logits | OnPolicy | Grpo

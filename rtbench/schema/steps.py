@@ -150,6 +150,8 @@ class TrainSpec(Record, frozen=True, tag="train", tag_field="type", omit_default
     """Extractor whose verdict is the reward; empty where there are no rewards."""
     extractor_key: str = ""
     """Content key of the extractor."""
+    twin: str = ""
+    """Identifies the twin of which new questions are asked; empty where none are."""
 
 
 class ScoreSpec(Record, frozen=True, tag="score", tag_field="type", omit_defaults=True):

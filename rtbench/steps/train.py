@@ -22,6 +22,7 @@ from rtbench.steps.context import StepContext
 from rtbench.steps.curate import examples_of
 from rtbench.steps.prompts import training_row
 from rtbench.steps.selection import corpus_of, held_out_of, questions_of
+from rtbench.steps.twin_questions import TwinQuestions
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import TextModel
@@ -55,6 +56,7 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
     if student.needs_corpus:
         corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
     guide = None if spec.guide is None else open_guide(services, step)
+    drawn = TwinQuestions(services, spec) if spec.twin else None
     logprobs = _logprobs(services, step)
 
     def rows_of(chosen: Sequence[Example]) -> list[TrainingRow]:
@@ -72,7 +74,8 @@ def train(context: StepContext[TrainSpec]) -> TrainReport:
         start=_weights_as(services, step, "start"),
         objective=spec.objective,
         guide=guide,
-        verify=_verifier(services, spec) if spec.extractor else None,
+        verify=verifier(services, spec, drawn) if spec.extractor else None,
+        draw=None if drawn is None else drawn.rows,
     )
     try:
         report = student.train(job)
@@ -153,8 +156,10 @@ def _weights_as(services: Services, step: Step[TrainSpec], role: str) -> Path | 
     return None
 
 
-def _verifier(services: Services, spec: TrainSpec) -> Callable[[Sequence[tuple[int, str]]], list[bool]]:
-    """Return the function that tells which completions of training questions have the right answer."""
+def verifier(
+    services: Services, spec: TrainSpec, drawn: TwinQuestions | None
+) -> Callable[[Sequence[tuple[int, str]]], list[bool]]:
+    """Return the function that tells which completions of training questions, or of drawn ones, have the right answer."""
     extractor = services.task(spec.task.name).extractor(spec.extractor)
     samples = services.task_data(spec.task.name, spec.task.variant).fold(spec.task.split, "train")
     by_index = {sample.index: sample for sample in samples}
@@ -167,7 +172,8 @@ def _verifier(services: Services, spec: TrainSpec) -> Callable[[Sequence[tuple[i
             )
             for number, (index, text) in enumerate(texts)
         ]
-        return [score.correct for score in extractor.score(completions, by_index, prefix)]
+        known = by_index if drawn is None else by_index | drawn.samples
+        return [score.correct for score in extractor.score(completions, known, prefix)]
 
     return verify
 

@@ -54,13 +54,18 @@ def twin_data(twin: Twin[Any], setting: TwinSetting) -> TwinData:
         start = len(samples)
         for index, problem in enumerate(drawn, start):
             problems[index] = problem
-            samples[index] = Sample(
-                index=index,
-                question=problem.question,
-                answer=problem.answer,
-                choices=problem.choices,
-                group=problem.pattern,
-            )
+            samples[index] = sample_of(index, problem)
         members[fold] = tuple(range(start, len(samples)))
     split = Split(train=members["train"], test=members["test"], validation=members["validation"], ood=members["ood"])
     return TwinData(samples=samples, split=split, problems=problems)
+
+
+def sample_of(index: int, problem: Problem) -> Sample:
+    """Return a problem as a task's sample."""
+    return Sample(
+        index=index,
+        question=problem.question,
+        answer=problem.answer,
+        choices=problem.choices,
+        group=problem.pattern,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Generic, Self, TypeVar
 
 import msgspec
@@ -62,30 +62,33 @@ class Twin(ABC, Generic[K]):
         while True:
             yield self.draw(rng, chosen)
 
-    def fresh(self, seed: int, count: int, knobs: K | None = None) -> list[Problem]:
+    def fresh(
+        self,
+        seed: int,
+        count: int,
+        knobs: K | None = None,
+        *,
+        stream: str = "fresh",
+        allows: Callable[[Problem], bool] | None = None,
+    ) -> list[Problem]:
         """Return different questions, from a separate stream, to train on before a test on this seed's folds.
-
-        None of the questions is in a fold of the seed. None has a pattern that the seed validates or tests on, whatever
-        the knobs, or a pattern of the out-of-distribution fold.
 
         Args:
             seed: seed of the folds and of the stream.
             count: number of questions.
             knobs: knobs that replace the twin's own.
+            stream: name of the stream.
+            allows: returns whether a problem may be used; None: :meth:`outside_folds`.
 
         Raises:
             BadInputError: there are fewer than ``count``.
         """
-        fold_questions, ood_patterns = self._in_folds(seed)
-        bounds = self._bounds()
+        allows = allows or self.outside_folds(seed)
         fresh: dict[str, Problem] = {}
-        for drawn, problem in enumerate(self.problems(seed, knobs, "fresh")):
+        for drawn, problem in enumerate(self.problems(seed, knobs, stream)):
             if len(fresh) == count:
                 break
-            held_out = problem.pattern in ood_patterns or (
-                fold_questions and fold_of(problem.pattern, seed, bounds) != "train"
-            )
-            if not held_out and problem.question not in fold_questions:
+            if allows(problem):
                 fresh.setdefault(problem.question, problem)
             if drawn > _PATIENCE * count:
                 raise BadInputError(
@@ -94,6 +97,23 @@ class Twin(ABC, Generic[K]):
                     next_step="Ask for fewer, or set knobs that allow more.",
                 )
         return list(fresh.values())
+
+    def outside_folds(self, seed: int) -> Callable[[Problem], bool]:
+        """Return a function that tells whether a problem may be trained on before a test on a seed's folds.
+
+        It is not in a fold of the seed. It has no pattern that the seed validates or tests on, whatever the knobs, and no
+        pattern of the out-of-distribution fold.
+        """
+        fold_questions, ood_patterns = self._in_folds(seed)
+        bounds = self._bounds()
+
+        def allows(problem: Problem) -> bool:
+            held_out = problem.pattern in ood_patterns or (
+                bool(fold_questions) and fold_of(problem.pattern, seed, bounds) != "train"
+            )
+            return not held_out and problem.question not in fold_questions
+
+        return allows
 
     def _in_folds(self, seed: int) -> tuple[set[str], set[str]]:
         """Return the questions of the seed's folds, and the patterns of its out-of-distribution fold.

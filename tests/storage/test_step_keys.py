@@ -110,6 +110,11 @@ GOLDEN: list[tuple[str, Spec, str]] = [
         train(Recipe(), objective=Grpo(), extractor="strict", extractor_key="v1"),
         "b6797a7269c08d4492d6f7e37d05adb6",
     ),
+    (
+        "train, grpo on a twin",
+        train(Recipe(), objective=Grpo(questions="twin"), extractor="strict", extractor_key="v1", twin="t"),
+        "ea980c81accc61c4c421d43aa716b999",
+    ),
     ("score", score(), "63c0f5bc23bc184bc37da69623bb6a4d"),
     (
         "score, best epoch",

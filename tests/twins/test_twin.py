@@ -171,6 +171,16 @@ def test_fresh_questions_are_different_and_the_same_again() -> None:
     assert twin.fresh(6, 50) != found
 
 
+def test_fresh_questions_of_another_stream_are_others_and_some_may_be_left_out() -> None:
+    twin = SumTwin()
+    usual, other = twin.fresh(5, 50), twin.fresh(5, 50, stream="other")
+    assert {problem.question for problem in usual} != {problem.question for problem in other}
+    outside = twin.outside_folds(5)
+    assert all(outside(problem) for problem in (*usual, *other))
+    left = twin.fresh(5, 49, allows=lambda problem: outside(problem) and problem != usual[0])
+    assert left == usual[1:]
+
+
 def test_fresh_questions_with_turned_knobs_keep_clear_of_the_folds_with_those_knobs() -> None:
     """Without drawing them: a pattern's fold is the seed's alone."""
     twin, knobs = SumTwin(), SumKnobs(largest=50)

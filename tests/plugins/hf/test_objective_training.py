@@ -15,17 +15,24 @@ from rtbench_plugins.hf.models import HfModel
 from rtbench_plugins.hf.network import Network
 from rtbench_plugins.hf.objectives import divergence
 from rtbench_plugins.hf.own_texts import Writer, prompt_of
+from rtbench_plugins.methods.formats import FINE_TUNE_COT
 
 from rtbench.errors import BadInputError, StepFailedError
+from rtbench.schema.completions import ModelSpec
 from rtbench.schema.objectives import Grpo, Logits, Objective, OnPolicy
-from rtbench.schema.training import TrainingRow
+from rtbench.schema.steps import TaskSpec, TrainSpec
+from rtbench.schema.training import Recipe, TrainingRow
+from rtbench.steps.twin_questions import TwinQuestions
+from tests.helpers.sessions import session
 from tests.helpers.training import base_and_codec, both_families
 
 FAST = {"learning_rate": 3e-3, "batch_size": 8, "selection": "last"}
 ON_POLICY = OnPolicy(max_new_tokens=12)
 GRPO = Grpo(group=4, max_new_tokens=4)
+GRPO_ON_TWIN = Grpo(group=4, max_new_tokens=4, questions="twin")
 OBJECTIVES: list[Any] = [
-    pytest.param(one, id=name) for name, one in (("logits", Logits()), ("on-policy", ON_POLICY), ("grpo", GRPO))
+    pytest.param(one, id=name)
+    for name, one in (("logits", Logits()), ("on-policy", ON_POLICY), ("grpo", GRPO), ("grpo-twin", GRPO_ON_TWIN))
 ]
 
 
@@ -64,11 +71,20 @@ def sevens(texts) -> list[bool]:
 def fields(tiny, guides, objective: Objective, family: str = "decoder", **more: Any) -> dict[str, Any]:
     """The fields of a job with an objective."""
     found: dict[str, Any] = {"objective": objective}
+    if isinstance(objective, Grpo) and objective.questions == "twin":
+        found["draw"] = twin_questions(family).rows
     if isinstance(objective, Grpo):
         found["verify"] = lambda texts: [len(text) % 2 == 0 for _, text in texts]
     else:
         found["guide"] = tiny.student(family).load_guide(guides[family], (), "guide")
     return found | more
+
+
+def twin_questions(family: Any) -> TwinQuestions:
+    task = TaskSpec(name="multiarith", variant="twin-0", split="default", fingerprint="f", dataset="multiarith@twin-0")
+    model = ModelSpec(name="tiny", plugin="hf-causal", fingerprint="f", options={})
+    spec = TrainSpec(task=task, model=model, family=family, format=FINE_TUNE_COT, recipe=Recipe(), seed=1)
+    return TwinQuestions(session(offline=True), spec)
 
 
 @both_families
@@ -215,6 +231,34 @@ def test_a_question_with_several_rationales_is_asked_once(tiny, guides, tmp_path
     job = tiny.job(tmp_path, **fields(tiny, guides, GRPO, rows=rows, recipe=FAST | {"epochs": 1}))
     report = tiny.student("decoder").train(job)
     assert (report.rows, report.steps) == (8, 1)
+
+
+def test_each_step_asks_new_questions_of_the_twin(tiny, tmp_path):
+    """As many as it would ask of the training fold, where the held-out ones still are from."""
+    drawn, asked = twin_questions("decoder"), []
+
+    def verify(texts) -> list[bool]:
+        asked.append([index for index, _ in texts])
+        seen.extend(sample.question for sample in drawn.samples.values())
+        return [False for _ in texts]
+
+    seen: list[str] = []
+    recipe = {"learning_rate": 3e-3, "batch_size": 8, "selection": "val", "epochs": 2}
+    more = {
+        "rows": tiny.rows[:12],
+        "validation": tiny.rows[40:],
+        "recipe": recipe,
+        "draw": drawn.rows,
+        "verify": verify,
+    }
+    report = tiny.student("decoder").train(tiny.job(tmp_path, objective=GRPO_ON_TWIN, **more))
+    assert (report.rows, report.steps, len(asked)) == (12, 4, 6)
+    held_out = [row.sample_index for row in tiny.rows[40:]]
+    assert [sorted(indices) for indices in asked if indices[0] in held_out] == [held_out] * 2
+    new = [indices for indices in asked if indices[0] not in held_out]
+    assert sorted(len(indices) for indices in new) == [16, 16, 32, 32], "groups of four"
+    assert all(index >= min(drawn.samples) for indices in new for index in indices)
+    assert len(set(seen)) == 24
 
 
 @pytest.mark.parametrize("lora", [None, {"rank": 2, "alpha": 4}])

@@ -11,6 +11,7 @@ import torch
 from rtbench_plugins.hf.loaded import save
 from rtbench_plugins.hf.loading import random_base
 from rtbench_plugins.hf.options import StudentOptions
+from rtbench_tasks.multiarith.twin import MultiarithTwin
 
 from rtbench.errors import RtbenchError
 from rtbench.matrix.overrides import Overrides
@@ -18,9 +19,12 @@ from rtbench.matrix.read import read_matrix
 from rtbench.matrix.resolve import resolve
 from rtbench.planning.plan import make_plan
 from rtbench.plugin.plans import Plan
+from rtbench.schema.objectives import Grpo
 from rtbench.schema.steps import Step, trains
+from rtbench.twins import TwinSetting, twin_fingerprint
 from tests.helpers.cli import MakeCli
 from tests.helpers.sessions import session
+from tests.helpers.tasks import MINE, write
 
 METHODS = ["fine-tune-cot", "distill-logits", "distill-on-policy", "grpo"]
 SIZES = {"n_layer": 1, "n_embd": 32, "n_inner": 64, "n_head": 2}
@@ -107,6 +111,47 @@ def test_settings_of_objectives_change_their_own_trainings_alone(folders: dict[s
         assert differing == {{"logits": "distill-logits", "on_policy": "distill-on-policy"}.get(name, name)}
 
 
+def test_twins_questions_change_the_key_with_the_twin(
+    folders: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def training(**settings: Any) -> Step:
+        return trainings(
+            planned(tmp_path, folders, methods=["grpo"], recipe={"objectives": {"grpo": settings}}), "grpo"
+        )[0]
+
+    plain, twin = training(), training(questions="twin")
+    assert training(questions="train").key == plain.key, "as the default is"
+    assert (plain.spec.twin, plain.spec.objective) == ("", Grpo())
+    assert twin.key != plain.key
+    assert twin.spec.twin != ""
+    assert training(questions="twin").key == twin.key
+    monkeypatch.setattr(MultiarithTwin, "version", 2)
+    assert training(questions="twin").spec.twin != twin.spec.twin
+
+
+def test_published_questions_are_trained_on_with_the_twins_own_knobs(
+    folders: dict[str, str], tmp_path: Path, data_dir: Path
+) -> None:
+    """Its identity is not that of the published data, so it is stated; each seed has its own."""
+    recipe = RECIPE | {"objectives": {"grpo": {"questions": "twin"}}}
+    services = session(offline=True, data_dir=str(data_dir)).with_workspace(tmp_path / "workspace")
+    path = written(tmp_path, folders, source="upstream", methods=["grpo"], recipe=recipe, seeds=[0, 1])
+    plan = make_plan(resolve(read_matrix(path), services), services)
+    stated = {step.spec.seed: step.spec.twin for step in plan.steps.values() if trains(step) and step.spec.twin}
+    assert stated == {seed: twin_fingerprint("multiarith", MultiarithTwin(), TwinSetting(seed=seed)) for seed in (0, 1)}
+
+
+def test_a_task_without_a_twin_has_no_questions_to_add(folders: dict[str, str], tmp_path: Path) -> None:
+    file = write(tmp_path, MINE, [{"question": f"What is {at} + 1?", "answer": str(at + 1)} for at in range(20)])
+    services = session(offline=True, task_files=(str(file),)).with_workspace(tmp_path / "workspace")
+    changes = {"source": "upstream", "tasks": ["mine"], "recipe": {"objectives": {"grpo": {"questions": "twin"}}}}
+    plan = make_plan(resolve(read_matrix(written(tmp_path, folders, **changes)), services), services)
+    found = reasons(plan)
+    assert found["fine-tune-cot"] is found["distill-on-policy"] is None
+    assert "mine has no twin" in str(found["grpo"])
+    assert "`questions: train`" in str(found["grpo"])
+
+
 def test_number_of_epochs_on_the_command_line_is_that_of_all_trainings(folders: dict[str, str], tmp_path: Path) -> None:
     plan = planned(tmp_path, folders, Overrides(epochs=3))
     assert {step.spec.recipe.epochs for step in plan.steps.values() if trains(step)} == {3}
@@ -165,6 +210,8 @@ def test_cells_say_why_they_cannot_run(folders: dict[str, str], tmp_path: Path) 
     [
         ({"grpo": {"grup": 8}}, "Did you mean 'group'"),
         ({"grpo": {"group": 1}}, "must be at least 2"),
+        ({"grpo": {"questions": "twins"}}, "Did you mean 'twin'"),
+        ({"on_policy": {"questions": "twin"}}, "on_policy: unknown key 'questions'"),
         ({"on_policy": {"beta": 1.5}}, "must be at most 1"),
         ({"on_policy": {"epochs": 1, "steps": 3}}, "cannot be used together"),
     ],
@@ -202,6 +249,17 @@ def test_whole_run_of_all_methods(folders: dict[str, str], make_cli: MakeCli) ->
         ("grpo", {"reward"}),
     ):
         assert figures <= set(histories[name][0])
+
+
+@pytest.mark.slow
+def test_whole_run_on_twins_questions(folders: dict[str, str], make_cli: MakeCli) -> None:
+    cli = make_cli(site=None)
+    recipe = RECIPE | {"objectives": {"grpo": {"group": 2, "max_new_tokens": 5, "questions": "twin"}}}
+    path = written(cli.folder, folders, methods=["grpo"], recipe=recipe)
+    cli("run", "--matrix", path)
+    assert "Objective grpo: group 2, max new tokens 5, questions twin." in cli("report", "--format", "md").stdout
+    plan: Any = cli.json("plan", "--matrix", path, "--steps")
+    assert {step["state"] for step in plan["steps"]} == {"cached"}
 
 
 CHAIN = """
