@@ -29,6 +29,7 @@ class Correct(Curator):
     """Keeps completions whose answer is correct by the task's extractor (paper, section 3, step 2)."""
 
     name = "correct"
+    removes_wrong = True
 
     def keep(self, candidates: Sequence[Candidate], context: CurationContext) -> Sequence[Candidate]:
         return [candidate for candidate in candidates if candidate.correct]

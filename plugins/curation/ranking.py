@@ -58,10 +58,11 @@ class DifficultyOptions(Record, frozen=True):
 class Difficulty(Curator):
     """Keeps the questions of which a fraction in a range of the completions is right.
 
-    It counts the completions that reach it, so it stands before ``correct``.
+    It counts the completions that reach it, so it cannot come after ``correct``.
     """
 
     name = "difficulty"
+    counts_wrong = True
 
     def __init__(self, options: DifficultyOptions) -> None:
         self._options = options
@@ -71,7 +72,9 @@ class Difficulty(Curator):
         for candidate in candidates:
             verdicts.setdefault(candidate.example.sample_index, []).append(candidate.correct)
         if candidates and all(all(found) for found in verdicts.values()):
-            context.notes.append("difficulty: every completion that reaches it is right; put it before `correct`")
+            context.notes.append(
+                "difficulty: every completion that reaches it is right, so it tells no questions apart"
+            )
         rates = {index: sum(found) / len(found) for index, found in verdicts.items()}
         fits = {index for index, rate in rates.items() if self._options.least <= rate <= self._options.most}
         return [candidate for candidate in candidates if candidate.example.sample_index in fits]

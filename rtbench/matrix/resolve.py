@@ -91,9 +91,10 @@ def curators_of(services: Services, block: Block, *, where: str) -> tuple[tuple[
 
     Raises:
         UnknownNameError: a curator is not registered.
-        BadInputError: a curator's options are wrong.
+        BadInputError: a curator's options are wrong, or it counts wrong completions after another has removed them.
     """
     curators: list[tuple[str, dict[str, object]]] = []
+    remover: str | None = None
     for number, item in enumerate(DEFAULT_CURATORS if block.curators is None else block.curators):
         options: dict[str, Any] = {"use": item} if isinstance(item, str) else dict(item)
         name = options.pop("use", None)
@@ -101,7 +102,14 @@ def curators_of(services: Services, block: Block, *, where: str) -> tuple[tuple[
         if not isinstance(name, str):
             raise BadInputError("`use` is missing", where=place, next_step="Write `use: REGISTERED_NAME`.")
         services.registry("curators").get(name, where=place)
-        services.curator(name, options)  # report wrong options now, not when the step runs
+        curator = services.curator(name, options)  # report wrong options now, not when the step runs
+        if curator.counts_wrong and remover is not None:
+            raise BadInputError(
+                f"{name} counts wrong completions, and {remover} before it removes all of them",
+                where=place,
+                next_step=f"Put {name} before {remover}.",
+            )
+        remover = name if curator.removes_wrong else remover
         curators.append((name, options))
     return tuple(curators)
 

@@ -47,6 +47,10 @@ class Curator(ABC):
     of_questions: bool = False
     """True where it selects questions. Examples that hold only the gold answer then pass through it as well, so that
     methods are compared on the same questions."""
+    counts_wrong: bool = False
+    """True where it counts wrong completions: no curator that removes all of them may come before it."""
+    removes_wrong: bool = False
+    """True where only right completions are left after it."""
     likelihood_by: Literal["own"] | dict[str, Any] | None = None
     """Untrained student whose likelihood of each rationale it uses: ``own`` for the one that is trained on them, or a student
     as in a matrix, which is the option ``model``. Only its fingerprint enters keys. None: no likelihoods."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from msgspec.structs import replace
 from rtbench_plugins.curation.ranking import by_length, difficulty
 
 from rtbench.errors import BadInputError
+from rtbench.matrix.resolve import curators_of
+from rtbench.schema.matrix import Block
+from tests.helpers.sessions import session
 from tests.plugins.curation.test_curators import candidate, context, kept
 
 LENGTHS = [candidate(text, question=number // 4) for number, text in enumerate(["a b c", "a", "a b", "a b c d"] * 2)]
@@ -52,10 +57,23 @@ def test_difficulty_keeps_questions_by_their_share_of_right_completions(options,
     assert len(found) == 4 * len(questions), "wrong completions are left to `correct`"
 
 
-def test_difficulty_says_where_it_cannot_see_wrong_completions() -> None:
+def test_difficulty_after_correct_is_an_error_of_the_plan() -> None:
+    def check(*curators: Any) -> None:
+        curators_of(session(), Block(curators=list(curators)), where="m.yaml")
+
+    hard = {"use": "difficulty", "most": 0.5}
+    with pytest.raises(BadInputError, match="correct before it removes all of them") as error:
+        check("complete", "correct", "distinct", hard)
+    assert "m.yaml, curators[3]" in str(error.value)
+    assert "Put difficulty before correct." in str(error.value)
+    check(hard, "correct", "distinct")
+    check("complete", hard)
+
+
+def test_difficulty_says_where_it_sees_no_wrong_completions() -> None:
     told = context()
     difficulty({"most": 0.5}).keep(drawn({0: "xx", 1: "x"}), told)
-    assert told.notes == ["difficulty: every completion that reaches it is right; put it before `correct`"]
+    assert told.notes == ["difficulty: every completion that reaches it is right, so it tells no questions apart"]
 
 
 def test_a_range_that_ends_before_it_begins_is_an_error() -> None:
