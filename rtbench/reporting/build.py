@@ -21,6 +21,7 @@ from rtbench.schema.scores import AtK, ScoreSummary
 from rtbench.schema.training import CurationYield, TrainReport
 from rtbench.stats.bootstrap import Bootstrap
 from rtbench.stats.intervals import mean_interval
+from rtbench.steps.curate import summed_cuts
 from rtbench.steps.spending import summed
 
 if TYPE_CHECKING:
@@ -284,6 +285,7 @@ def _curation(cells: Sequence[CellRecord], store: Store) -> CurationYield | None
         covered=sum(one.covered for one in yields),
         removed={name: sum(one.removed.get(name, 0) for one in yields) for name in first.removed},
         judged={name: summed([one.judged[name] for one in yields if name in one.judged]) for name in first.judged},
+        cut=summed_cuts(yields),
     )
 
 

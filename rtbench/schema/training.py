@@ -75,6 +75,8 @@ class CurationYield(Record, frozen=True, omit_defaults=True):
     """Completions that were removed, by curator."""
     judged: dict[str, Spending] = {}
     """Cost of the models that curators asked, by model."""
+    cut: int | None = None
+    """Those of ``completions`` that a token limit cut. None in results of older versions."""
     notes: tuple[str, ...] = ()
     """Messages for the user."""
 

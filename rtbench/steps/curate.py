@@ -63,6 +63,7 @@ def curate(context: StepContext[CurateSpec]) -> CurationYield:
         covered=len({example.sample_index for example in examples}),
         removed={stage.curator: len(stage.before) - len(stage.after) for stage in stages},
         judged=curation.judged,
+        cut=sum(candidate.completion.cut for candidate in candidates) if keys else 0,
         notes=tuple(curation.notes),
     )
     write_jsonl(context.folder / "examples.jsonl", examples)
@@ -86,8 +87,15 @@ def _joined(services: Services, keys: Sequence[str], folder: Path) -> CurationYi
         covered=sum(one.covered for one in yields),
         removed=dict(removed),
         judged={judge: summed(spent) for judge, spent in judged.items()},
+        cut=summed_cuts(yields),
         notes=tuple(dict.fromkeys(note for one in yields for note in one.notes)),
     )
+
+
+def summed_cuts(yields: Sequence[CurationYield]) -> int | None:
+    """Return how many completions were cut, over several curations; None where one of them does not say."""
+    cuts = [one.cut for one in yields]
+    return None if None in cuts else sum(cut or 0 for cut in cuts)
 
 
 def context_of(services: Services, spec: CurateSpec, samples: Sequence[Sample]) -> CurationContext:

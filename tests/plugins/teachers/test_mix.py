@@ -70,6 +70,32 @@ def test_completions_are_shared_with_the_source_alone(cli: Cli) -> None:
     assert len(lines) == 40 == len({one["key"] for one in lines})
 
 
+def test_rationales_that_the_mix_does_not_use_are_not_counted_as_cut(cli: Cli) -> None:
+    """Of degree 3 and two sources, each is asked twice, and the second completion of the second one is left over."""
+    cut = "{use: scripted, error_rate: 1, mix: {slip: 0, malformed: 0, truncated: 1}}"
+    text = f"""
+name: mix
+source: twin
+tasks: [multiarith]
+methods: [fine-tune-cot]
+students: [parrot]
+degrees: [3]
+limit: 10
+curators: []
+teachers: [{{name: both, use: mix, questions: all, sources: [{{use: scripted, error_rate: 0}}, {cut}]}}]
+"""
+    cli("run", "--matrix", written(cli, text))
+    board = json.loads(cli("report", "--format", "json").stdout)
+    (row,) = [row for row in board["rows"] if row["kind"] == "measured"]
+    assert row["results"]["multiarith"]["rationales"] == {"sent": 30, "cut": 10}
+    assert row["results"]["multiarith"]["curation"]["completions"] == 30
+    assert "both D=3 on multiarith 10 of 30 (33.3 %)" in cli("report", "--format", "md").stdout
+    steps = cli.json("plan", "--matrix", written(cli, text), "--steps")
+    assert isinstance(steps, dict)
+    requests = [step["title"] for step in steps["steps"] if ": train" in step["title"]]
+    assert [title.rpartition(" ")[2] for title in requests] == ["×2", "×2"]
+
+
 def test_parts_have_no_question_in_common_and_leave_none_out() -> None:
     samples = {at: Sample(index=at, question=f"{at}?", answer="1") for at in range(101)}
     data = TaskData(samples=samples, splits={"default": Split(train=tuple(samples), test=())})
