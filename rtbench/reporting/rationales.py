@@ -31,6 +31,9 @@ class ExportedRationale(Record, frozen=True):
     sample_index: int
     completion_index: int
     teacher: str
+    """Teacher of its set."""
+    teachers: tuple[str, ...]
+    """All teachers of the run whose students learned from it. Several names may share completions."""
     recorded: bool
     """True where the teacher's completions are recordings."""
     source: str
@@ -52,7 +55,10 @@ class ExportedRationale(Record, frozen=True):
 
 
 def rationales_of(services: Services, run: RunRecord, cells: Sequence[CellRecord]) -> list[ExportedRationale]:
-    """Return the rationales that the cells' students learned from, each once.
+    """Return the rationales that the cells' students learned from.
+
+    Each is returned once, although several teachers may have it: under the first teacher of the run that has it with the
+    largest degree.
 
     Raises:
         BadInputError: there are none.
@@ -65,11 +71,11 @@ def rationales_of(services: Services, run: RunRecord, cells: Sequence[CellRecord
         elif cell.examples is not None and cell.teacher is not None and services.store.has("curate", cell.examples):
             sets.setdefault(cell.examples, cell)
     found: dict[tuple[Any, ...], ExportedRationale] = {}
-    for cell in sorted(sets.values(), key=lambda cell: cell.degree or 1):
+    for cell in sorted(sets.values(), key=lambda cell: -(cell.degree or 1)):
         for key, exported in _of_set(services, run, cell):
             earlier = found.get(key)
             # The set of the largest degree states the yield; the degree is the smallest.
-            found[key] = exported if earlier is None else _with_degree(exported, earlier.degree)
+            found[key] = exported if earlier is None else _also_of(earlier, exported)
     if not found:
         raise BadInputError(
             "no rationales: no student was trained on any",
@@ -99,10 +105,12 @@ def _of_each_task(services: Services, cell: CellRecord) -> Iterator[CellRecord]:
         )
 
 
-def _with_degree(exported: ExportedRationale, degree: int) -> ExportedRationale:
+def _also_of(first: ExportedRationale, other: ExportedRationale) -> ExportedRationale:
+    """Return a rationale with the degree and the teacher of another set that has it."""
     import msgspec
 
-    return msgspec.structs.replace(exported, degree=degree)
+    teachers = tuple(dict.fromkeys([*first.teachers, *other.teachers]))
+    return msgspec.structs.replace(first, degree=min(first.degree, other.degree), teachers=teachers)
 
 
 def _of_set(
@@ -115,9 +123,10 @@ def _of_set(
     for example in examples_of(services, cell.examples):
         if example.rationale is None:
             continue
-        key = (cell.dataset, cell.split, cell.teacher, cell.seed, example.sample_index, example.completion_index)
+        # With its text: draws at another temperature have the same indices.
+        key = (cell.dataset, cell.split, example.source, example.sample_index, example.completion_index)
         yield (
-            (*key, example.source),
+            (*key, example.rationale),
             ExportedRationale(
                 question=example.question,
                 rationale=example.rationale,
@@ -129,6 +138,7 @@ def _of_set(
                 sample_index=example.sample_index,
                 completion_index=example.completion_index,
                 teacher=cell.teacher,
+                teachers=(cell.teacher,),
                 recorded=cell.recorded,
                 source=example.source or "",
                 degree=cell.degree or 1,

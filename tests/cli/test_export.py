@@ -20,7 +20,7 @@ degrees: [1, 2]
 students: [parrot]
 limit: 6
 """
-FIELDS = {"task", "fold", "teacher", "kept", "completions", "covered", "questions", "licence", "degree", "answer"}
+FIELDS = {"task", "fold", "teacher", "teachers", "kept", "completions", "covered", "questions", "licence", "degree", "answer"}  # fmt: skip
 
 
 @pytest.fixture
@@ -50,13 +50,45 @@ def test_every_format_is_read_by_datasets(run: Cli, tmp_path: Path) -> None:
     assert found["parquet"] == rows
     assert {row["fold"] for row in rows} == {"train"}
     assert {row["degree"] for row in rows} == {1, 2}
-    keys = [(row["dataset"], row["sample_index"], row["completion_index"]) for row in rows]
-    assert len(keys) == len(set(keys)) == rows[0]["kept"]
+    keys = [(row["dataset"], row["sample_index"], row["completion_index"], row["rationale"]) for row in rows]
+    assert len(keys) == len(set(keys)), "the greedy rationale of degree 1 may be another than the first of degree 2"
+    assert sum(row["completions"] == 12 for row in rows) == rows[0]["kept"]
     assert found["alpaca"][0]["instruction"] == rows[0]["question"]
     reply = f"{rows[0]['rationale']}\nThe answer is {rows[0]['answer']}."
     assert found["alpaca"][0]["output"] == reply
     assert [turn["value"] for turn in found["sharegpt"][0]["conversations"]] == [rows[0]["question"], reply]
     assert [turn["role"] for turn in found["messages"][0]["messages"]] == ["user", "assistant"]
+
+
+@pytest.mark.slow
+def test_completions_of_several_teachers_are_exported_once(cli: Cli, tmp_path: Path) -> None:
+    """Under the first teacher with the largest degree, and with the names of all whose students learned from them."""
+    blocks = """
+blocks:
+  - degrees: [1, 2]
+  - teachers: [{name: capped, use: scripted, verbosity: 0}]
+    degrees: [3]
+    curators: [correct, {use: cap, most: 1}]
+  - teachers: [{name: verbose, use: scripted, verbosity: 2}]
+    degrees: [1]
+"""
+    (tmp_path / "small.yaml").write_text(MATRIX.replace("degrees: [1, 2]\n", "") + blocks)
+    cli("run", "--matrix", tmp_path / "small.yaml")
+    cli("export", "rationales", "--out", tmp_path / "out")
+    rows = [json.loads(line) for line in (tmp_path / "out" / "rationales.jsonl").read_text().splitlines()]
+    kinds = [row["source"] for row in rows if "verbose" in row["teachers"]]
+    assert len(set(kinds)) == 1
+    shared = [row for row in rows if row["source"] not in kinds]
+    places = [(row["sample_index"], row["completion_index"], row["rationale"]) for row in shared]
+    assert len(places) == len(set(places))
+    by_first = {(row["teacher"], *row["teachers"]) for row in shared}
+    assert ("capped", "capped", "brief") in by_first
+    assert {first for first, *_ in by_first} == {"capped", "brief"}
+    for row in shared:
+        assert row["teacher"] == row["teachers"][0]
+        assert row["completions"] in ({18} if row["teacher"] == "capped" else {6, 12})
+    assert {row["degree"] for row in shared if "brief" in row["teachers"]} == {1, 2}
+    assert {row["degree"] for row in shared if row["teachers"] == ["capped"]} <= {3}
 
 
 @pytest.mark.slow
