@@ -1,6 +1,7 @@
 """Later studies of distilled reasoning as matrices and claims; docs/studies.md lists them.
 
-Each study has a matrix with the pocket students and a set of claims.
+Each study has a set of claims and two matrices: with pocket students and scripted teachers, and with models of the hub on
+published questions.
 """
 
 from __future__ import annotations
@@ -42,8 +43,11 @@ def claims_of(study: str) -> ClaimSet:
 @hookimpl
 def rtbench_register_matrices(register: Register) -> None:
     for study, summary in STUDIES.items():
-        name = f"pocket-study-{study}"
-        register(name, partial(matrix_path, name), summary=f"{summary} (pocket students)")
+        for name, needs in (
+            (f"pocket-study-{study}", "pocket students"),
+            (f"study-{study}", "published questions, Qwen3-0.6B; needs GPUs, hub weights"),
+        ):
+            register(name, partial(matrix_path, name), summary=f"{summary} ({needs})")
 
 
 @hookimpl

@@ -20,7 +20,7 @@ from rtbench.steps.twin_questions import TwinQuestions
 from rtbench.twins import setting_of
 from tests.helpers.tasks import MINE, write
 
-MODEL = ModelSpec(name="m", plugin="hf-causal", fingerprint="f", options={})
+MODEL = ModelSpec(role="student", name="m", plugin="hf-causal", fingerprint="f", options={})
 
 
 def spec_of(variant: str, *, seed: int = 0, name: str = "multiarith") -> TrainSpec:

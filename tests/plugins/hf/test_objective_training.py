@@ -82,7 +82,7 @@ def fields(tiny, guides, objective: Objective, family: str = "decoder", **more: 
 
 def twin_questions(family: Any) -> TwinQuestions:
     task = TaskSpec(name="multiarith", variant="twin-0", split="default", fingerprint="f", dataset="multiarith@twin-0")
-    model = ModelSpec(name="tiny", plugin="hf-causal", fingerprint="f", options={})
+    model = ModelSpec(role="student", name="tiny", plugin="hf-causal", fingerprint="f", options={})
     spec = TrainSpec(task=task, model=model, family=family, format=FINE_TUNE_COT, recipe=Recipe(), seed=1)
     return TwinQuestions(session(offline=True), spec)
 
