@@ -12,8 +12,10 @@ from rtbench.errors import listed
 from rtbench.plugin.methods import Method
 from rtbench.plugin.services import Services
 from rtbench.reporting.accuracy import Scored, precision_of
+from rtbench.reporting.effort import EffortReader
 from rtbench.reporting.endings import counts_of_answers, counts_of_rationales
 from rtbench.reporting.spending import SpendingReader
+from rtbench.schema.effort import mean_effort
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, Metrics
 from rtbench.schema.results import CompleteResult, ScoreResult
 from rtbench.schema.runs import CellRecord, RunRecord
@@ -44,6 +46,38 @@ def build_leaderboard(
         kept_by: the run's own extractors, where the record shows another one.
     """
     store = services.store
+    groups = _grouped(run)
+    rows = [_random_row(run)] if run.random else []
+    books, bootstrap = SpendingReader(store, services.ledger), Bootstrap()
+    efforts = EffortReader(run, store, books)
+    results: dict[tuple[object, ...], dict[str, CellResult]] = {key: {} for key in groups}
+    for task in run.tasks:  # in this order because cells of one task share the bootstrap's draws
+        for row, by_task in groups.items():
+            if task in by_task:
+                result = _result(by_task[task], store, bootstrap)
+                result = _with_spending(result, by_task[task], run, books)
+                results[row][task] = _with_effort(result, by_task[task], store, efforts)
+    rows += [_row(by_task, results[row]) for row, by_task in groups.items()]
+    rows += reference
+    ranks = _ranks(services, rows)
+    return Leaderboard(
+        run=run.name,
+        matrix=run.matrix,
+        description=run.description,
+        version=run.version,
+        made=run.made,
+        kept_by=", ".join(sorted(kept_by)),
+        tasks=run.tasks,
+        rows=tuple(_with_mean(row) for row in sorted(rows, key=lambda row: _order(row, ranks))),
+        spending=books.by_teacher(run),
+        spending_on_students=books.by_student(run),
+        students=run.students,
+        overlap=run.overlap,
+    )
+
+
+def _grouped(run: RunRecord) -> dict[tuple[object, ...], dict[str, list[CellRecord]]]:
+    """Return the cells of each row by task: rows are told apart by everything but task and seed."""
     groups: dict[tuple[object, ...], dict[str, list[CellRecord]]] = {}
     for cell in run.cells:
         key = (
@@ -65,31 +99,7 @@ def build_leaderboard(
             cell.train_tasks,
         )
         groups.setdefault(key, {}).setdefault(cell.task, []).append(cell)
-    rows = [_random_row(run)] if run.random else []
-    books, bootstrap = SpendingReader(store, services.ledger), Bootstrap()
-    results: dict[tuple[object, ...], dict[str, CellResult]] = {key: {} for key in groups}
-    for task in run.tasks:  # in this order because cells of one task share the bootstrap's draws
-        for row, by_task in groups.items():
-            if task in by_task:
-                result = _result(by_task[task], store, bootstrap)
-                results[row][task] = _with_spending(result, by_task[task], run, books)
-    rows += [_row(by_task, results[row]) for row, by_task in groups.items()]
-    rows += reference
-    ranks = _ranks(services, rows)
-    return Leaderboard(
-        run=run.name,
-        matrix=run.matrix,
-        description=run.description,
-        version=run.version,
-        made=run.made,
-        kept_by=", ".join(sorted(kept_by)),
-        tasks=run.tasks,
-        rows=tuple(_with_mean(row) for row in sorted(rows, key=lambda row: _order(row, ranks))),
-        spending=books.by_teacher(run),
-        spending_on_students=books.by_student(run),
-        students=run.students,
-        overlap=run.overlap,
-    )
+    return groups
 
 
 def _ranks(services: Services, rows: Iterable[LeaderboardRow]) -> dict[str, int]:
@@ -120,7 +130,9 @@ def _with_mean(row: LeaderboardRow) -> LeaderboardRow:
     if len(measured) == 1:
         interval = next(r.interval for r in row.results.values() if r.accuracy is not None)
     mean = sum(accuracy for accuracy, _ in measured) / len(measured)
-    return msgspec.structs.replace(row, mean=mean, mean_interval=interval, measured=len(measured))
+    efforts = [r.effort for r in row.results.values() if r.accuracy is not None and r.effort is not None]
+    effort = mean_effort(efforts) if len(efforts) == len(measured) else None
+    return msgspec.structs.replace(row, mean=mean, mean_interval=interval, measured=len(measured), effort=effort)
 
 
 def _random_row(run: RunRecord) -> LeaderboardRow:
@@ -252,6 +264,17 @@ def _with_spending(
     if result.accuracy is None or not keys:
         return result
     return msgspec.structs.replace(result, spending=books.spent_on_teacher(cells[0].teacher or "", keys, run))
+
+
+def _with_effort(result: CellResult, cells: Sequence[CellRecord], store: Store, efforts: EffortReader) -> CellResult:
+    """Return a result with what the students of its scored cells were trained with; unchanged where a report is missing."""
+    scored = sorted((cell for cell in cells if store.scored(cell)), key=lambda cell: cell.seed)
+    found = [effort for cell in scored if (effort := efforts.of(cell)) is not None]
+    if result.accuracy is None or not found or len(found) < len(scored):
+        return result
+    return msgspec.structs.replace(
+        result, effort=mean_effort(found), effort_by_seed=tuple(found) if len(found) > 1 else ()
+    )
 
 
 def _own_questions(cells: Sequence[CellRecord]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from rtbench.schema.base import Fold, Record, RefusalKind, Source
+from rtbench.schema.effort import CostUnit, Efficiency, TrainingEffort
 from rtbench.schema.money import Spending
 from rtbench.schema.scores import AtK, Interval, ScoreSummary
 from rtbench.schema.tasks import Overlap
@@ -78,6 +79,12 @@ class CellResult(Record, frozen=True, omit_defaults=True):
     curation: CurationYield | None = None
     spending: Spending | None = None
     """Cost of the rationales that the student was trained on, where the teacher has a price."""
+    effort: TrainingEffort | None = None
+    """What the student was trained with and what that cost, as means over seeds; None where nothing was trained."""
+    effort_by_seed: tuple[TrainingEffort, ...] = ()
+    """The same of each seed, in the order of ``seed_values``, where there are several."""
+    efficiency: Efficiency | None = None
+    """Gain per unit of cost, where the leaderboard shows that (:attr:`Leaderboard.per`)."""
     rows_cut: int = 0
     """Training rows that were cut to the student's maximum length."""
     prompts_cut: int = 0
@@ -134,6 +141,21 @@ class LeaderboardRow(Record, frozen=True, omit_defaults=True):
     mean_interval: Interval | None = None
     measured: int = 0
     """Number of tasks that have a number."""
+    effort: TrainingEffort | None = None
+    """Mean over the tasks that have a number; None where nothing was trained."""
+    efficiency: Efficiency | None = None
+    """Mean gain over the tasks per unit of their mean cost, where the leaderboard shows that."""
+    pareto: bool | None = None
+    """True where no comparable row is at least as accurate and costs less, or is more accurate at the same cost. None: the
+    row is not compared, and ``no_pareto`` says why."""
+    cost: float | None = None
+    """Cost of teacher plus student by which ``pareto`` compares, mean over tasks, in :attr:`Leaderboard.cost_unit`."""
+    no_pareto: str | None = None
+
+    @property
+    def untrained(self) -> bool:
+        """Return whether it is the row of a student of the run that was not trained."""
+        return self.kind == "measured" and self.selection is None
 
 
 class Leaderboard(Record, frozen=True):
@@ -158,6 +180,10 @@ class Leaderboard(Record, frozen=True):
     """Weights and data type of students, in words, by student."""
     overlap: dict[str, Overlap] = {}
     """Test questions that are also in the training fold, by task."""
+    per: CostUnit | None = None
+    """What the gains in ``efficiency`` are divided by; None: they were not asked for."""
+    cost_unit: str = ""
+    """Unit of the rows' ``cost``: ``tokens`` (supervised, of all trainings) or a currency; empty where no row has a cost."""
 
 
 def in_percent(share: float, decimals: int | None = 1, *, sign: bool = False) -> str:

@@ -23,6 +23,7 @@ from rtbench.schema.objectives import Grpo
 from rtbench.schema.steps import Step, trains
 from rtbench.twins import TwinSetting, twin_fingerprint
 from tests.helpers.cli import MakeCli
+from tests.helpers.runs import run_record, step_meta
 from tests.helpers.sessions import session
 from tests.helpers.tasks import MINE, write
 
@@ -231,8 +232,14 @@ def test_whole_run_of_all_methods(folders: dict[str, str], make_cli: MakeCli) ->
     shown = cli("report", "objectives", "--format", "md").stdout
     assert "Objective on-policy: epochs 1, max new tokens 5." in shown
     assert "Objective grpo: learning rate 1e-05, group 2, max new tokens 5." in shown
-    results = {row["method"]: row["results"] for row in board["rows"] if row["method"] in METHODS}
-    assert set(results) == set(METHODS)
+    rows = {row["method"]: row for row in board["rows"] if row["method"] in METHODS}
+    assert set(rows) == set(METHODS)
+    trainings = {cell["method"]: cell.get("trainings", [cell["checkpoint"]]) for cell in run_record(cli)["cells"]}
+    for method, row in rows.items():
+        reports = [step_meta(cli, "train", key)["result"] for key in trainings[method]]
+        assert len(reports) == (1 if method in METHODS[:2] else 2), "the others begin with a fine-tuned checkpoint"
+        for name in ("tokens", "steps"):
+            assert row["effort"][name] == sum(report[name] for report in reports) > 0
     plan: Any = cli.json("plan", "--matrix", path, "--steps")
     assert {step["state"] for step in plan["steps"]} == {"cached"}
     histories = {}
