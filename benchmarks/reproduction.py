@@ -58,7 +58,7 @@ def main() -> None:
     run = Runs(given.workspace).load(given.run)
     board = build_leaderboard(run, services)
     paper = claim_set(services, "paper")
-    claims = evaluate_claims(paper, run, services.store, "test")
+    claims = evaluate_claims(paper, run, services.store, "test", services.ledger)
     for name in ("md", "csv"):
         text = services.reporter(name).render(board)
         write_atomic(RESULTS / f"leaderboard.{name}", (text.rstrip("\n") + "\n").encode())

@@ -70,7 +70,7 @@ def written(services: Services, workspace: Path, study: str) -> Sequence[ClaimRe
         reporter = services.reporter(name)
         _write(folder / f"leaderboard.{name}", reporter.render(board))
     claims = claim_set(services, f"study-{study}")
-    results = evaluate_claims(claims, run, services.store, "test")
+    results = evaluate_claims(claims, run, services.store, "test", services.ledger)
     _write(folder / "claims.md", markdown(Shown(claims, results, run.name, "test")))
     return results
 

@@ -72,8 +72,9 @@ if TYPE_CHECKING:
         RefusalKind,
         Source,
     )
-    from rtbench.schema.claims import ClaimResult, PartialComparison, Reported, Verdict
+    from rtbench.schema.claims import ClaimResult, Effort, PartialComparison, Reported, Verdict
     from rtbench.schema.completions import Completion, ModelSpec, Prefill, Request, Sampling, Usage, completion_of
+    from rtbench.schema.effort import UNKNOWN, Cost, Efficiency, TrainingEffort
     from rtbench.schema.environment import Environment
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, RequestCounts, in_percent
     from rtbench.schema.logprobs import MOST_ALTERNATIVES, TokenLogprobs, token_logprobs
@@ -175,8 +176,9 @@ _NAMES = {
     "rtbench.steps.spending": "spending_of summed",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
     "rtbench.schema.base": "REFUSALS Family FinishReason Fold NotNegative Positive Record RefusalKind Source",
-    "rtbench.schema.claims": "ClaimResult PartialComparison Reported Verdict",
+    "rtbench.schema.claims": "ClaimResult Effort PartialComparison Reported Verdict",
     "rtbench.schema.completions": "Completion ModelSpec Prefill Request Sampling Usage completion_of",
+    "rtbench.schema.effort": "UNKNOWN Cost Efficiency TrainingEffort",
     "rtbench.schema.environment": "Environment",
     "rtbench.schema.logprobs": "MOST_ALTERNATIVES TokenLogprobs token_logprobs",
     "rtbench.schema.matrix": "CellSelector",
@@ -256,6 +258,7 @@ __all__ = [
     "RESAMPLES",
     "SINGLE_TASK_RESAMPLES",
     "SPAN_WORDS",
+    "UNKNOWN",
     "WARN_ABOVE",
     "AnswerType",
     "AskedStep",
@@ -277,6 +280,7 @@ __all__ = [
     "CompleteResult",
     "CompleteSpec",
     "Completion",
+    "Cost",
     "CurateSpec",
     "CurationContext",
     "CurationYield",
@@ -285,6 +289,8 @@ __all__ = [
     "Demonstration",
     "Difference",
     "Duration",
+    "Efficiency",
+    "Effort",
     "Environment",
     "Example",
     "Executor",
@@ -376,6 +382,7 @@ __all__ = [
     "TrainJob",
     "TrainReport",
     "TrainSpec",
+    "TrainingEffort",
     "TrainingRow",
     "UnavailableError",
     "UnknownNameError",

@@ -31,7 +31,7 @@ def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
     if name is None or name not in known:  # the plugin of the run's claims may be gone
         return None
     claims = claim_set(services, name)
-    results = evaluate_claims(claims, run, services.store, "test")
+    results = evaluate_claims(claims, run, services.store, "test", services.ledger)
     if all(result.verdict == "not tested" for result in results):
         return None
     hint = f"`rtbench claims {run.name}` lists the cells that each row compares"

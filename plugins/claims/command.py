@@ -68,7 +68,7 @@ def claims(
     if extractor is not None:
         record = shown_by(services, record, extractor)
     chosen = cast("Fold", fold)
-    results = evaluate_claims(tested, record, services.store, chosen)
+    results = evaluate_claims(tested, record, services.store, chosen, services.ledger)
     shown = Shown(tested, results, record.name, chosen)
     if format_ == "json":
         print_json(results)

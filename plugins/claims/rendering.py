@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from rtbench_plugins.reporters.printing import escaped, markdown_table, text_console, text_of
 from rtbench_plugins.reporters.wording import intervals
 
-from rtbench.api import ClaimResult, ClaimSet, Fold, Verdict, in_percent
+from rtbench.api import UNKNOWN, ClaimResult, ClaimSet, Effort, Fold, Verdict, in_percent, money_text
 
 HEADS = ("claim", "task", "verdict", "effect", "interval", "p", "n × seeds", "patterns", "paper")
 LEADING = 3
@@ -147,12 +147,26 @@ def _details(result: ClaimResult) -> list[str]:
 
 
 def _efforts(result: ClaimResult) -> list[str]:
-    """Return what the training of both sides has in common, and what it has not, as at most one line."""
-    equal = [f"{one.name} ({one.left:,.0f})" for one in result.efforts if one.equal]
-    differing = [f"{one.name} ({one.left:,.0f} against {one.right:,.0f})" for one in result.efforts if not one.equal]
+    """Return what both sides have in common, what they have not, and what is not known, as at most one line."""
+    equal = [f"{one.name} ({_amount(one, one.left)})" for one in result.efforts if one.equal]
+    differing = [_both(one) for one in result.efforts if one.known and not one.equal]
+    lacking = [
+        one.name if one.left is None and one.right is None else _both(one) for one in result.efforts if not one.known
+    ]
     parts = [f"equal in training: {', '.join(equal)}"] * bool(equal)
     parts += [f"not equal: {', '.join(differing)}"] * bool(differing)
+    parts += [f"not known: {', '.join(lacking)}"] * bool(lacking)
     return ["; ".join(parts)] * bool(parts)
+
+
+def _both(effort: Effort) -> str:
+    return f"{effort.name} ({_amount(effort, effort.left)} against {_amount(effort, effort.right)})"
+
+
+def _amount(effort: Effort, value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    return money_text(value, effort.currency) if effort.currency else f"{value:,.0f}"
 
 
 def overall(shown: Shown) -> list[str]:

@@ -32,19 +32,34 @@ class Reported(Record, frozen=True):
     """Both sides in percent, and the table or figure they are from."""
 
 
+TOLERANCE = 0.01
+"""Two efforts are equal if they differ by at most this fraction of the larger one."""
+
+
 class Effort(Record, frozen=True):
     """What the students of both sides were trained with, as means over the compared cells."""
 
     name: str
-    """``questions`` with a rationale or answer, ``rows``, ``tokens`` (supervised, over all epochs) or ``steps`` of the
-    optimiser."""
-    left: float
-    right: float
+    """``questions`` with a rationale or answer, ``rows``, ``tokens`` (supervised, over all epochs), ``steps`` of the
+    optimiser, or ``money`` of teacher plus student; ``teacher money`` and ``student money`` apart where the sum of a side is
+    not known."""
+    left: float | None
+    """None: not known."""
+    right: float | None
+    currency: str = ""
+    """Of money; empty where nothing was bought."""
+
+    @property
+    def known(self) -> bool:
+        """Return whether both sides are known."""
+        return self.left is not None and self.right is not None
 
     @property
     def equal(self) -> bool:
-        """Return whether both sides have the same, up to a hundredth."""
-        return abs(self.left - self.right) <= 0.01 * max(self.left, self.right)
+        """Return whether both sides are known and have the same, up to :data:`TOLERANCE`."""
+        if self.left is None or self.right is None:
+            return False
+        return abs(self.left - self.right) <= TOLERANCE * max(self.left, self.right)
 
 
 class ClaimResult(Record, frozen=True):

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from rtbench.errors import listed
 from rtbench.reporting.claims.contract import CellComparison, Claim, ClaimSet, UntestedError
+from rtbench.reporting.claims.efforts import efforts_of
 from rtbench.reporting.claims.evidence import CellPair, Context, Evidence, View
 from rtbench.reporting.compare import holm
 from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
-from rtbench.schema.claims import ClaimResult, Effort, PartialComparison, Verdict
+from rtbench.schema.claims import ClaimResult, PartialComparison, Verdict
 from rtbench.schema.leaderboard import in_percent
 from rtbench.stats.intervals import CONFIDENCE
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rtbench.schema.base import Fold
     from rtbench.schema.runs import CellRecord, RunRecord
     from rtbench.stats.paired import Difference
+    from rtbench.storage.ledger import Ledger
     from rtbench.storage.store import Store
 
 LEVEL = 1 - CONFIDENCE
@@ -34,10 +35,19 @@ MOST_CELLS = 3
 """Highest number of cells that a note about cut or missing answers names."""
 
 
-def evaluate_claims(claims: ClaimSet, run: RunRecord, store: Store, fold: Fold) -> list[ClaimResult]:
+def evaluate_claims(
+    claims: ClaimSet, run: RunRecord, store: Store, fold: Fold, ledger: Ledger | None = None
+) -> list[ClaimResult]:
     """Evaluate all claims of a set on all tasks of a run.
 
     The p values of all tested claims and tasks are adjusted together (Holm 1979), and verdicts follow the adjusted ones.
+
+    Args:
+        claims: the set.
+        run: record of the run.
+        store: has the run's scores and train reports.
+        fold: fold on which the students were tested.
+        ledger: has the token counts of completions, from which their cost follows; None: results lack money.
 
     Returns:
         results in the order of the claims, then of the tasks. A task whose students were trained in several ways (with
@@ -46,7 +56,7 @@ def evaluate_claims(claims: ClaimSet, run: RunRecord, store: Store, fold: Fold) 
     Raises:
         BadInputError: a score in the store is damaged.
     """
-    evidence = Evidence(run, store, fold)
+    evidence = Evidence(run, store, fold, ledger)
     views = [view for task in run.tasks for view in _views(evidence, run, task)]
     # All claims of a task are evaluated together, since they share the bootstrap's draws; then sorted by claim.
     by_view = [[_result(claim.on(view.context.task), view) for claim in claims.claims] for view in views]
@@ -128,7 +138,7 @@ def _result(claim: Claim, view: View) -> ClaimResult:
         n=measured.n,
         patterns=measured.patterns,
         seeds=measured.seeds,
-        efforts=tuple(_efforts(view, comparison)),
+        efforts=tuple(efforts_of(view.evidence, comparison.pairs)),
         by_student=tuple(_by_student(view, comparison)),
         by_seed=tuple(_by_seed(view, comparison)),
         also=tuple(comparison.also),
@@ -156,17 +166,6 @@ def _by_student(view: View, comparison: CellComparison) -> list[PartialCompariso
     if comparison.by_student is not None:
         return list(comparison.by_student)
     return _parts(view, comparison, "student", [str(pair.left.student) for pair in comparison.pairs])
-
-
-def _efforts(view: View, comparison: CellComparison) -> Iterator[Effort]:
-    """Yield what both sides were trained with; nothing where some cell is not trained."""
-    sides = [[pair.left for pair in comparison.pairs], [pair.right for pair in comparison.pairs]]
-    by_side = [[view.evidence.trained_with(cell) for cell in side] for side in sides]
-    if not all(found for side in by_side for found in side):
-        return
-    for name in by_side[0][0]:
-        left, right = (fmean(found[name] for found in side) for side in by_side)
-        yield Effort(name=name, left=left, right=right)
 
 
 def _by_seed(view: View, comparison: CellComparison) -> list[PartialComparison]:

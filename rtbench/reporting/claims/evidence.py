@@ -10,14 +10,18 @@ from functools import cached_property
 import msgspec
 
 from rtbench.reporting.compare import CellScores, QuestionScore
+from rtbench.reporting.effort import EffortReader
+from rtbench.reporting.spending import SpendingReader
 from rtbench.schema.base import Fold, Record, Source
 from rtbench.schema.claims import PartialComparison
+from rtbench.schema.effort import TrainingEffort
 from rtbench.schema.matrix import AnswerSampling
 from rtbench.schema.runs import CellRecord, RunRecord
 from rtbench.schema.training import CurationYield, TrainReport
 from rtbench.stats.bootstrap import RESAMPLES, SINGLE_TASK_RESAMPLES, Bootstrap
 from rtbench.stats.intervals import CONFIDENCE
 from rtbench.stats.paired import Difference, difference, in_common
+from rtbench.storage.ledger import Ledger
 from rtbench.storage.store import Store
 
 
@@ -80,6 +84,15 @@ def match_cells(left: Iterable[CellRecord], right: Iterable[CellRecord], on: Seq
     return [CellPair(cell, other) for cell, other in matches if other is not None]
 
 
+@dataclass(frozen=True)
+class TrainedWith:
+    """What a cell's student was trained with."""
+
+    questions: int
+    """Questions with a rationale or answer."""
+    effort: TrainingEffort
+
+
 class Evidence:
     """The cells of a run on one fold, and the scores of their answers.
 
@@ -87,17 +100,21 @@ class Evidence:
         run: record of the run.
         store: has the run's scores and train reports.
         fold: cells of other folds are left out.
+        ledger: has the token counts of completions; None: no money is known.
     """
 
-    def __init__(self, run: RunRecord, store: Store, fold: Fold) -> None:
+    def __init__(self, run: RunRecord, store: Store, fold: Fold, ledger: Ledger | None = None) -> None:
         self.store = store
         self.fold = fold
         self.cells = [cell for cell in run.cells if cell.fold == fold]
         self.on_training = [cell for cell in run.cells if cell.fold == "train" and cell.of_teacher]
         """The teachers' own answers to training questions."""
+        self.knows_money = ledger is not None
+        """Whether costs are read."""
         self._bootstrap = Bootstrap()
         self._verdicts = CellScores(store)
-        self._trained: dict[str, dict[str, int]] = {}
+        self._trained: dict[str, TrainedWith | None] = {}
+        self._efforts = EffortReader(run, store, None if ledger is None else SpendingReader(store, ledger))
 
     def contexts(self, task: str) -> list[Context]:
         """Return the contexts in which students were trained for a task."""
@@ -143,28 +160,17 @@ class Evidence:
             return None
         return self.store.result(TrainReport, cell.checkpoint).parameters
 
-    def trained_with(self, cell: CellRecord) -> dict[str, int]:
-        """Return the questions, rows, tokens and optimiser steps of a cell's trainings; empty where a report is missing.
-
-        Trainings of other students, which taught it, do not count.
-        """
+    def trained_with(self, cell: CellRecord) -> TrainedWith | None:
+        """Return what a cell's student was trained with; None where a report is missing."""
         if cell.name not in self._trained:  # several claims compare a cell
             self._trained[cell.name] = self._read_trainings(cell)
         return self._trained[cell.name]
 
-    def _read_trainings(self, cell: CellRecord) -> dict[str, int]:
-        keys = [key for key in cell.trainings or (cell.checkpoint,) if key is not None and self.store.has("train", key)]
-        models = {key: self.store.meta("train", key).spec.get("model") or {} for key in keys}
-        own = [key for key, model in models.items() if model.get("name", cell.student) == cell.student]
-        reports = [self.store.result(TrainReport, key) for key in own]
-        if not reports or cell.examples is None or not self.store.has("curate", cell.examples):
-            return {}
-        return {
-            "questions": self.store.result(CurationYield, cell.examples).covered,
-            "rows": reports[0].rows,
-            "tokens": sum(report.tokens for report in reports),
-            "steps": sum(report.steps for report in reports),
-        }
+    def _read_trainings(self, cell: CellRecord) -> TrainedWith | None:
+        effort = self._efforts.of(cell)
+        if effort is None or cell.examples is None or not self.store.has("curate", cell.examples):
+            return None
+        return TrainedWith(self.store.result(CurationYield, cell.examples).covered, effort)
 
     def measure(
         self,
