@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rtbench_plugins.reporters.efficiency import per_lines, what_is_shown
 from rtbench_plugins.reporters.endings import named, request_lines
 from rtbench_plugins.reporters.wording import intervals, sources
 
@@ -14,14 +15,15 @@ def notes(board: Leaderboard) -> list[str]:
     measured_on = sources(board)
     wordings = sorted({v for row in board.rows if row.source == "upstream" for v in row.variant.split("/") if v})
     data = ", ".join(measured_on) + (f" (wording: {', '.join(wordings)})" if wordings else "")
+    accuracy = f"Accuracy in percent with a 95 % interval ({_intervals(board)})"
     lines = [
         (
-            f"Accuracy in percent with a 95 % interval ({_intervals(board)}); "
+            f"{accuracy if board.per is None else what_is_shown(board)}; "
             f"extractor: {_extractors(board)}; source: {data}; split: {', '.join(splits)}; "
             f"{_seeds(board)}; rtbench {board.version}{f', {board.made}' if board.made else ''}."
         )
     ]
-    lines += _kept_by(board) + _about_twins(board)
+    lines += per_lines(board) + _kept_by(board) + _about_twins(board)
     lines += [f"{student}: {text}." for student, text in board.students.items()]
     lines += _recipes(board)
     for task in board.tasks:

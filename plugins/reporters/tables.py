@@ -6,14 +6,15 @@ import csv
 import io
 from typing import TYPE_CHECKING
 
+from rtbench_plugins.reporters.efficiency import heads_of, values_of
 from rtbench_plugins.reporters.footnotes import at_k_lines, cost_lines, missing_lines, notes, yield_lines
 from rtbench_plugins.reporters.printing import escaped, markdown_table, text_console, text_of
-from rtbench_plugins.reporters.wording import HEADS, SHORT, describe, mean, percent
+from rtbench_plugins.reporters.wording import HEADS, SHORT, describe
 
-from rtbench.api import CellResult, Leaderboard, Reporter, as_json, hookimpl
+from rtbench.api import UNKNOWN, CellResult, Cost, Leaderboard, Reporter, as_json, hookimpl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from rtbench.api import Register
 
@@ -22,6 +23,7 @@ class TableReporter(Reporter):
     """Reporter that writes a table for the terminal."""
 
     name = "table"
+    shows_per = True
 
     def render(self, leaderboard: Leaderboard) -> str:
         from rich import box
@@ -38,45 +40,43 @@ class TableReporter(Reporter):
         for task in tasks:
             head = escape(SHORT.get(task, task))
             table.add_column(head.replace("_", "\n", 1) if stacked else head, justify="right", overflow="fold")
-        table.add_column("mean", justify="right")
+        for head in heads_of(leaderboard):
+            table.add_column(head, justify="right")
         for row in leaderboard.rows:
-            values = [percent(row.results.get(task)) for task in tasks]
-            described, average = describe(row, leaderboard), mean(row, tasks)
+            values, described = values_of(row, leaderboard), describe(row, leaderboard)
             if stacked:  # 12 tasks fit a terminal only if the interval is below the number
-                values = [value.replace(" [", "\n[") for value in values]
+                values = [value.replace(" [", "\n[").replace(" (", "\n(") for value in values]
                 described = [value.replace(" (", "\n(") for value in described]
-                average = average.replace(" [", "\n[").replace(" (", "\n(")
-            table.add_row(*map(escape, (*described, *values, average)))
+            table.add_row(*map(escape, (*described, *values)))
         out = text_console()
         out.print(table)
-        for line in notes(leaderboard):
-            out.print(line, style="yellow" if line.startswith("Warning") else "dim", markup=False)
-        for line in yield_lines(leaderboard):
-            out.print(f"yield  {line}", style="dim", markup=False)
-        for line in at_k_lines(leaderboard):
-            out.print(f"several completions  {line}", style="dim", markup=False)
-        for line in cost_lines(leaderboard):
-            out.print(f"cost  {line}", style="dim", markup=False)
-        for line in missing_lines(leaderboard):
-            out.print(f"no result  {line}", style="yellow", markup=False)
+        for line, style in _below(leaderboard):
+            out.print(line, style=style, markup=False)
         return text_of(out)
+
+
+def _below(board: Leaderboard) -> Iterator[tuple[str, str]]:
+    """Yield the lines below the terminal's table, each with its style."""
+    for line in notes(board):
+        yield line, "yellow" if line.startswith("Warning") else "dim"
+    sections = {"yield": yield_lines(board), "several completions": at_k_lines(board), "cost": cost_lines(board)}
+    for head, lines in sections.items():
+        yield from ((f"{head}  {line}", "dim") for line in lines)
+    yield from ((f"no result  {line}", "yellow") for line in missing_lines(board))
 
 
 class MarkdownReporter(Reporter):
     """Reporter that writes a Markdown table with its notes."""
 
     name = "md"
+    shows_per = True
 
     def render(self, leaderboard: Leaderboard) -> str:
-        tasks = list(leaderboard.tasks)
-        heads = [*HEADS, *tasks, "mean"]
+        heads = [*HEADS, *leaderboard.tasks, *heads_of(leaderboard)]
         lines = [f"# {leaderboard.matrix}", ""]
         if leaderboard.description:
             lines += [leaderboard.description, ""]
-        rows = [
-            [*describe(row, leaderboard), *(percent(row.results.get(task)) for task in tasks), mean(row, tasks)]
-            for row in leaderboard.rows
-        ]
+        rows = [[*describe(row, leaderboard), *values_of(row, leaderboard)] for row in leaderboard.rows]
         lines += markdown_table(heads, rows, range(len(HEADS), len(heads)))
         lines += ["", *(f"- {escaped(line)}" for line in notes(leaderboard))]
         sections = {
@@ -95,19 +95,24 @@ class CsvReporter(Reporter):
     """Reporter that writes CSV, for programs: a line per row and task, and a line per row for the mean."""
 
     name = "csv"
+    shows_per = True
 
     def render(self, leaderboard: Leaderboard) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["run", "version", *_ROW_FIELDS, "train_tasks", "task", *_RESULT_COLUMNS])
+        last = ["cost", "cost_unit", "pareto"]
+        writer.writerow(["run", "version", *_ROW_FIELDS, "train_tasks", "task", *_RESULT_COLUMNS, *last])
         for row in leaderboard.rows:
             own = [getattr(row, field) for field in _ROW_FIELDS] + ["+".join(row.train_tasks)]
             facts = [leaderboard.run, leaderboard.version, *own]
+            unit = leaderboard.cost_unit if row.cost is not None else None
             for task, result in row.results.items():
-                writer.writerow([*facts, task, *_values(result)])
+                writer.writerow([*facts, task, *_values(result), None, None, None])
             n = sum(result.n for result in row.results.values() if result.accuracy is not None)
-            overall = CellResult(accuracy=row.mean, interval=row.mean_interval, n=n)
-            writer.writerow([*facts, "mean", *_values(overall)])
+            overall = CellResult(
+                accuracy=row.mean, interval=row.mean_interval, n=n, effort=row.effort, efficiency=row.efficiency
+            )
+            writer.writerow([*facts, "mean", *_values(overall), row.cost, unit, row.pareto])
         return out.getvalue().rstrip("\n")
 
 
@@ -143,6 +148,18 @@ _RESULT_COLUMNS: dict[str, Callable[[CellResult], object]] = {
     "covered": lambda r: r.curation.covered if r.curation else None,
     "money": lambda r: r.spending.money if r.spending else None,
     "currency": lambda r: r.spending.currency if r.spending else None,
+    "training_tokens": lambda r: _known(r.effort.tokens) if r.effort else None,
+    "training_steps": lambda r: _known(r.effort.steps) if r.effort else None,
+    "mentor_tokens": lambda r: _known(r.effort.mentor_tokens) if r.effort else None,
+    "teacher_cost": lambda r: _known(r.effort.teacher.amount) if r.effort else None,
+    "student_cost": lambda r: _known(r.effort.student.amount) if r.effort else None,
+    "cost_currency": lambda r: _currency(r.effort.teacher, r.effort.student) if r.effort else None,
+    "gain": lambda r: r.efficiency.gain if r.efficiency else None,
+    "gain_over": lambda r: r.efficiency.over if r.efficiency else None,
+    "gain_n": lambda r: (r.efficiency.n or None) if r.efficiency else None,
+    "per_unit": lambda r: r.efficiency.value if r.efficiency else None,
+    "per_unit_low": lambda r: r.efficiency.interval.low if r.efficiency and r.efficiency.interval else None,
+    "per_unit_high": lambda r: r.efficiency.interval.high if r.efficiency and r.efficiency.interval else None,
     "rows_cut": lambda r: r.rows_cut,
     "prompts_cut": lambda r: r.prompts_cut,
     "reason": lambda r: r.reason,
@@ -153,6 +170,15 @@ _RESULT_COLUMNS: dict[str, Callable[[CellResult], object]] = {
 """
 
 
+def _known(value: float | None) -> object:
+    """Return a number, or the mark of one that is not known: an empty field says that there is none."""
+    return UNKNOWN if value is None else value
+
+
+def _currency(*costs: Cost) -> str:
+    return "/".join(dict.fromkeys(cost.currency for cost in costs if cost.currency))
+
+
 def _values(result: CellResult) -> list[object]:
     return [value(result) for value in _RESULT_COLUMNS.values()]
 
@@ -161,6 +187,7 @@ class JsonReporter(Reporter):
     """Reporter that writes the leaderboard record as JSON."""
 
     name = "json"
+    shows_per = True
 
     def render(self, leaderboard: Leaderboard) -> str:
         return as_json(leaderboard)

@@ -82,6 +82,7 @@ _METHODS = {
     "wilson limit": "Wilson's limit, where all questions differ alike",
     "bootstrap over patterns": "bootstrap over patterns",
     "two-level bootstrap over patterns": "bootstrap over seeds, then patterns",
+    "square-and-add": "square-and-add over tasks",
 }
 
 

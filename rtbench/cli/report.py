@@ -11,6 +11,7 @@ from rtbench.cli.common import with_session
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
+    from rtbench.schema.effort import CostUnit
     from rtbench.schema.leaderboard import LeaderboardRow
     from rtbench.session import Session
 
@@ -26,6 +27,12 @@ if TYPE_CHECKING:
     help="table, md, csv, json, tex, or a format of a plugin.",
 )
 @click.option("--extractor", metavar="NAME", help="Show the scores of another extractor. No step runs again.")
+@click.option(
+    "--per",
+    type=click.Choice(["tokens", "money"]),
+    help="Show gains over the untrained student per 1,000 supervised training tokens or per unit of money, and the "
+    "Pareto front (table, md, csv, json).",
+)
 @click.option("--latex", is_flag=True, help="Short for --format tex.")
 @click.option("--html", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write a static site.")
 @click.option(
@@ -41,6 +48,7 @@ def report(
     reference: bool,
     format_: str,
     extractor: str | None,
+    per: CostUnit | None,
     latex: bool,
     html: Path | None,
     out: Path | None,
@@ -63,6 +71,10 @@ def report(
         raise BadInputError("--out cannot be used with --html", where="report", next_step="Remove --out.")
     format_ = "html" if html is not None else "tex" if latex else format_
     reporter = session.reporter(format_)
+    if per is not None and not reporter.shows_per:
+        raise BadInputError(
+            f"{format_} shows accuracies only", where="--per", next_step="Use --format table, md, csv or json."
+        )
     record = Runs(session.workspace).load(run)
     kept_by: set[str] = set()
     if extractor is not None:
@@ -71,7 +83,7 @@ def report(
     rows: tuple[LeaderboardRow, ...] = ()
     if reference or reporter.takes_reference:
         rows = tuple(session.plugins.reference_rows(record.tasks))
-    board = build_leaderboard(record, session, reference=rows, kept_by=kept_by)
+    board = build_leaderboard(record, session, reference=rows, kept_by=kept_by, per=per)
     if isinstance(reporter, FolderReporter) and (folder := html or out) is not None:
         reporter.write(board, record, session, folder)
         click.echo(str(folder / "index.html" if html else folder))

@@ -19,6 +19,9 @@ class Reporter(ABC):
     takes_reference: bool = False
     """True where it always receives published rows with the measured ones, whether requested or not."""
 
+    shows_per: bool = False
+    """True where it shows gains per unit of cost where the leaderboard has them (:attr:`Leaderboard.per`)."""
+
     @abstractmethod
     def render(self, leaderboard: Leaderboard) -> str:
         """Return the leaderboard as text."""

@@ -12,10 +12,12 @@ from rtbench.errors import listed
 from rtbench.plugin.methods import Method
 from rtbench.plugin.services import Services
 from rtbench.reporting.accuracy import Scored, precision_of
+from rtbench.reporting.efficiency import with_efficiency
 from rtbench.reporting.effort import EffortReader
 from rtbench.reporting.endings import counts_of_answers, counts_of_rationales
+from rtbench.reporting.pareto import with_pareto
 from rtbench.reporting.spending import SpendingReader
-from rtbench.schema.effort import mean_effort
+from rtbench.schema.effort import CostUnit, mean_effort
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, Metrics
 from rtbench.schema.results import CompleteResult, ScoreResult
 from rtbench.schema.runs import CellRecord, RunRecord
@@ -36,6 +38,7 @@ def build_leaderboard(
     *,
     reference: Iterable[LeaderboardRow] = (),
     kept_by: Iterable[str] = (),
+    per: CostUnit | None = None,
 ) -> Leaderboard:
     """Return the leaderboard of a run, with one row per group of cells that differ in task and seed only.
 
@@ -44,6 +47,7 @@ def build_leaderboard(
         services: for the store, the ledger and the methods' ranks.
         reference: published rows to include.
         kept_by: the run's own extractors, where the record shows another one.
+        per: unit of cost for which to compute what it gains; None: accuracies only.
     """
     store = services.store
     groups = _grouped(run)
@@ -60,7 +64,7 @@ def build_leaderboard(
     rows += [_row(by_task, results[row]) for row, by_task in groups.items()]
     rows += reference
     ranks = _ranks(services, rows)
-    return Leaderboard(
+    board = Leaderboard(
         run=run.name,
         matrix=run.matrix,
         description=run.description,
@@ -74,6 +78,7 @@ def build_leaderboard(
         students=run.students,
         overlap=run.overlap,
     )
+    return with_pareto(board if per is None else with_efficiency(board, run, store, per))
 
 
 def _grouped(run: RunRecord) -> dict[tuple[object, ...], dict[str, list[CellRecord]]]:

@@ -164,6 +164,21 @@ def close_to_best(run: RunRecord, store: Store) -> dict[str, frozenset[str]]:
     return {task: frozenset(names) for task, names in close.items()}
 
 
+def row_difference(
+    before: Iterable[CellRecord], after: Iterable[CellRecord], scores: CellScores, bootstrap: Bootstrap
+) -> RowComparison | None:
+    """Return how much two rows of one run differ on a task, question by question; None without a question in common.
+
+    Args:
+        before: the cells of one row, of different seeds.
+        after: the cells of the other row. An untrained model's only cell is compared with every seed.
+        scores: scores of the run's cells.
+        bootstrap: draws the resamples.
+    """
+    first, second = ({cell.seed: cell for cell in row} for row in (before, after))
+    return _compare(first, second, (scores, scores), bootstrap) if first and second else None
+
+
 def _mean(seeds: dict[int, CellRecord], verdicts: CellScores) -> float | None:
     """Return the mean accuracy over seeds; None where a seed has no scores."""
     by_seed = [verdicts.of(cell) for cell in seeds.values()]

@@ -6,6 +6,7 @@ one of them can solve the others. Where there are fewer patterns than questions,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -166,6 +167,20 @@ def mean_interval(cells: Sequence[tuple[float, float]], *, seed: int = 0, draws:
     low, high = np.percentile(total / len(cells), [outside, 100 - outside])
     mean = sum(accuracy for accuracy, _ in cells) / len(cells)
     return Interval(low=0.0 if mean == 0 else float(low), high=1.0 if mean == 1 else float(high), method="jeffreys")
+
+
+def interval_of_mean(parts: Sequence[tuple[float, Interval]]) -> Interval:
+    """Return the interval of the mean of independent estimates, from their intervals (square-and-add).
+
+    Source: Zou and Donner 2008, "Construction of confidence limits about effect measures: a general approach".
+
+    Args:
+        parts: each estimate with its interval; at least one.
+    """
+    mean = sum(value for value, _ in parts) / len(parts)
+    below = math.hypot(*(value - interval.low for value, interval in parts)) / len(parts)
+    above = math.hypot(*(interval.high - value for value, interval in parts)) / len(parts)
+    return Interval(low=mean - below, high=mean + above, method="square-and-add")
 
 
 def wilson_of_equals(clusters: Clusters) -> Interval:
