@@ -51,6 +51,7 @@ def charts_of(board: Leaderboard, pages: Sequence[CellPage]) -> list[Chart]:
         _teachers(board, measured),
         _pareto(board, measured, "size-front", "Accuracy against parameters", "parameters", _parameters),
         _cost(board, measured),
+        _training(board, measured),
         _heat(board, measured),
         _wrong_answers(pages),
     ]
@@ -71,6 +72,10 @@ def _fraction(row: LeaderboardRow, result: CellResult) -> float | None:
 
 def _money(_row: LeaderboardRow, result: CellResult) -> float | None:
     return result.spending.money if result.spending is not None else None
+
+
+def _cost_of_row(row: LeaderboardRow, _result: CellResult) -> float | None:
+    return row.cost
 
 
 def _points(
@@ -218,12 +223,13 @@ def _pareto(
             continue
         mean = CellResult(accuracy=row.mean, interval=row.mean_interval)
         x = sum(xs) if name.startswith("cost") else max(xs)
-        points.append(_record(board, row, "all", mean, x=x, line=row.method))
+        front = {} if row.pareto is None or name != "training-front" else {"front": row.pareto}
+        points.append(_record(board, row, "all", mean, x=x, line=row.method, **front))
     if len({point["x"] for point in points}) < 2:
         return None
     best = -1.0
     for point in sorted(points, key=lambda p: (p["x"], -p["accuracy"])):
-        point["front"] = point["accuracy"] > best
+        point.setdefault("front", point["accuracy"] > best)
         best = max(best, point["accuracy"])
     along: Datum = {
         "field": "x", "type": "quantitative", "title": axis, **_scale(points, log=name.startswith("size")),
@@ -254,6 +260,13 @@ def _cost(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
         return None
     title, axis = "Accuracy against the cost of the rationales", f"cost, {currencies.pop()}"
     return _pareto(board, rows, "cost-front", title, axis, _money)
+
+
+def _training(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:
+    """Return a chart of accuracy against the cost of teacher plus student, in money or supervised tokens."""
+    axis = "supervised tokens" if board.cost_unit == "tokens" else f"cost, {board.cost_unit}"
+    title = "Accuracy against the cost of teacher plus student"
+    return _pareto(board, rows, "training-front", title, axis, _cost_of_row)
 
 
 def _heat(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:

@@ -48,6 +48,24 @@ def test_costs_in_different_currencies_are_not_compared() -> None:
     assert cost_chart("EUR", "USD") is None
 
 
+@pytest.mark.parametrize(("unit", "axis"), [("tokens", "supervised tokens"), ("USD", "cost, USD")])
+def test_front_over_teacher_plus_student_is_that_of_the_leaderboard(unit: str, axis: str) -> None:
+    places = [(0.0, 0.3, True), (1000.0, 0.5, True), (1000.0, 0.5, True), (2000.0, 0.4, False), (None, 0.9, None)]
+    rows = tuple(
+        LeaderboardRow(
+            kind="measured", method=f"m{place}", student="s", results={"a": CellResult(accuracy=accuracy, n=10)},
+            mean=accuracy, measured=1, cost=cost, pareto=pareto,
+        )
+        for place, (cost, accuracy, pareto) in enumerate(places)
+    )  # fmt: skip
+    board = Leaderboard(run="r", matrix="m", description="", version="0", tasks=("a",), rows=rows, cost_unit=unit)
+    (chart,) = [chart for chart in charts_of(board, []) if chart.name == "training-front"]
+    assert chart.heads[0] == axis
+    assert [(one[1].partition(" ")[0], one[2]) for one in chart.rows] == [
+        ("m0", "yes"), ("m1", "yes"), ("m2", "yes"), ("m3", "no"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("text", ["</script>", "a\u2028b\u2029c", "plain"])
 def test_json_in_a_script_can_end_neither_the_script_nor_a_line(text: str) -> None:
     encoded = script_json({"text": text})
