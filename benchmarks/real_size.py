@@ -59,7 +59,7 @@ def peak(dtype: str) -> float:
 class Setup:
     """What all ways share: the model in a folder, its tokenizer, and rows."""
 
-    def __init__(self, folder: Path, dtype: str, *, trained: bool = False) -> None:
+    def __init__(self, folder: Path, dtype: str, kind: str) -> None:
         import torch
         from rtbench_plugins.hf.encoding import Codec, encode_rows
         from rtbench_plugins.hf.loading import pick_device, pretrained
@@ -72,9 +72,9 @@ class Setup:
         self.torch_dtype = getattr(torch, dtype)
         self.pairs: list[tuple[str, str]] = json.loads((folder / "rows.json").read_text())
         self.base = pretrained(
-            Place(str(folder / ("checkpoint" if trained else "base"))),
+            Place(str(folder / ("checkpoint" if kind == "sampling" else "base"))),
             family="decoder",
-            dtype=dtype if trained else "float32",
+            dtype="float32" if kind == "training" else dtype,  # trained weights stay in float32
             device=pick_device("cpu"),
             access=Access(),
         )
@@ -330,7 +330,7 @@ def child(what: str, name: str, folder: str, dtype: str) -> None:
     import torch
 
     kind, _, size = what.partition(" ")
-    setup = Setup(Path(folder), dtype, trained=kind == "sampling")
+    setup = Setup(Path(folder), dtype, kind)
     rate = peak(dtype)
     if kind == "training":
         loss = TRAINING[name](setup)
