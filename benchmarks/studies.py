@@ -2,8 +2,8 @@
 
     python benchmarks/studies.py --workspace DIR
 
-Each study has its leaderboard (leaderboard.md, leaderboard.csv) and its claims (claims.md) in a folder. A study that is not
-finished in the workspace is left out of the table. The text between ``<!-- verdicts -->`` and ``<!-- end -->`` in docs/studies.md
+Each study has its leaderboard (leaderboard.md, leaderboard.csv) and its claims (claims.md) in a folder. Rows of studies
+that are not finished in the workspace stay as they are. The text between ``<!-- verdicts -->`` and ``<!-- end -->`` in docs/studies.md
 is replaced.
 """
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "studies.md"
 RESULTS = ROOT / "results" / "studies"
+FOLDER = "../results/studies"
+"""The same folder, as the page links to it."""
 
 
 def main() -> None:
@@ -44,10 +46,12 @@ def main() -> None:
     services = open_services(Environment(workspace=str(given.workspace), offline=True))
     lines = ["| study | claim | task | verdict | effect in points [interval] | adjusted p | questions × seeds |"]
     lines.append("| --- | --- | --- | --- | ---: | ---: | ---: |")
+    text = PAGE.read_text(encoding="utf-8")
     for study in STUDIES:
         if finished(services, given.workspace, study):
             lines += [row(study, result) for result in written(services, given.workspace, study)]
-    text = PAGE.read_text(encoding="utf-8")
+        else:
+            lines += [line for line in text.splitlines() if line.startswith(f"| [{study}]({FOLDER}/{study}/claims.md)")]
     table = "\n".join(lines)
     text = re.sub(r"(<!-- verdicts -->\n).*?(<!-- end -->)", lambda m: f"{m[1]}{table}\n{m[2]}", text, flags=re.DOTALL)
     _write(PAGE, text)
@@ -89,7 +93,7 @@ def row(study: str, result: ClaimResult) -> str:
         p = f"{result.adjusted:.3f}"
     verdict = result.verdict + (" (no lead)" if result.no_lead and result.verdict == "supported" else "")
     count = f"{result.n // result.seeds} × {result.seeds}" if result.seeds else "–"
-    folder = f"[{study}](../results/studies/{study}/claims.md)"
+    folder = f"[{study}]({FOLDER}/{study}/claims.md)"
     return f"| {folder} | {result.statement} | {result.task} | {verdict} | {effect} | {p} | {count} |"
 
 
