@@ -61,7 +61,9 @@ def _cost(row: LeaderboardRow, board: Leaderboard) -> str:
     if row.effort is None:
         return UNKNOWN
     if board.per == "money":
-        return str(row.effort.money)
+        effort = row.effort
+        known = [str(cost) for cost in (effort.teacher, effort.student) if cost.amount]
+        return f"{known[0]} + {UNKNOWN}" if len(known) == 1 and effort.money.amount is None else str(effort.money)
     return UNKNOWN if row.effort.all_tokens is None else f"{row.effort.all_tokens:,.0f}"
 
 

@@ -59,7 +59,7 @@ def test_values_are_points_per_unit_with_cost_and_mark() -> None:
     assert [values_of(one, board())[1:] for one in board().rows] == [
         ["–", "0", "no"],
         ["1.23 [-0.100, 2.00]", "1.50 EUR", "yes"],
-        ["1,250†", "?", "–"],
+        ["1,250†", "1.00 EUR + ?", "–"],
         ["–", "–", "–"],
     ]
     tokens = msgspec.structs.replace(board(), per="tokens")
