@@ -36,6 +36,8 @@ PAGE = ROOT / "docs" / "studies.md"
 RESULTS = ROOT / "results" / "studies"
 FOLDER = "../results/studies"
 """The same folder, as the page links to it."""
+LEAST_P = 0.001
+"""Lowest p value that is written out."""
 
 
 def main() -> None:
@@ -49,7 +51,10 @@ def main() -> None:
     text = PAGE.read_text(encoding="utf-8")
     for study in STUDIES:
         if finished(services, given.workspace, study):
-            lines += [row(study, result) for result in written(services, given.workspace, study)]
+            results = written(services, given.workspace, study)
+            tested = {result.claim for result in results if result.verdict != "not tested"}
+            # Some claims are about some tasks only; the study's own page lists the others.
+            lines += [row(study, one) for one in results if one.verdict != "not tested" or one.claim not in tested]
         else:
             lines += [line for line in text.splitlines() if line.startswith(f"| [{study}]({FOLDER}/{study}/claims.md)")]
     table = "\n".join(lines)
@@ -90,7 +95,7 @@ def row(study: str, result: ClaimResult) -> str:
         low, high = 100 * result.interval.low, 100 * result.interval.high
         effect = f"{100 * result.effect:+.1f} [{low:+.1f}, {high:+.1f}]"
     if result.adjusted is not None:
-        p = f"{result.adjusted:.3f}"
+        p = f"{result.adjusted:.3f}" if result.adjusted >= LEAST_P else f"< {LEAST_P}"
     verdict = result.verdict + (" (no lead)" if result.no_lead and result.verdict == "supported" else "")
     count = f"{result.n // result.seeds} × {result.seeds}" if result.seeds else "–"
     folder = f"[{study}]({FOLDER}/{study}/claims.md)"
