@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class TrainedWith:
     """What a cell's student was trained with."""
 
     questions: int
-    """Questions with a rationale or answer."""
+    """Questions with a rationale or answer, and new questions of a twin that were asked in training."""
     effort: TrainingEffort
 
 
@@ -170,7 +171,16 @@ class Evidence:
         effort = self._efforts.of(cell)
         if effort is None or cell.examples is None or not self.store.has("curate", cell.examples):
             return None
-        return TrainedWith(self.store.result(CurationYield, cell.examples).covered, effort)
+        covered = self.store.result(CurationYield, cell.examples).covered
+        return TrainedWith(covered + self._asked_of_twin(cell.checkpoint), effort)
+
+    def _asked_of_twin(self, key: str | None) -> int:
+        """Return the number of new questions that a training asked, to within one batch."""
+        if key is None or not self.store.has("train", key) or not self.store.meta("train", key).spec.get("twin"):
+            return 0
+        spec, report = self.store.meta("train", key).spec, self.store.result(TrainReport, key)
+        batches = math.ceil(report.rows / spec["recipe"]["batch_size"])  # of an epoch
+        return round(report.steps / spec["objective"]["updates"] * report.rows / batches)
 
     def measure(
         self,

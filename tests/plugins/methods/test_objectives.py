@@ -262,11 +262,25 @@ def test_whole_run_of_all_methods(folders: dict[str, str], make_cli: MakeCli) ->
 def test_whole_run_on_twins_questions(folders: dict[str, str], make_cli: MakeCli) -> None:
     cli = make_cli(site=None)
     recipe = RECIPE | {"objectives": {"grpo": {"group": 2, "max_new_tokens": 5, "questions": "twin"}}}
-    path = written(cli.folder, folders, methods=["grpo"], recipe=recipe)
+    path = written(cli.folder, folders, methods=["fine-tune-cot", "grpo"], recipe=recipe)
     cli("run", "--matrix", path)
     assert "Objective grpo: group 2, max new tokens 5, questions twin." in cli("report", "--format", "md").stdout
     plan: Any = cli.json("plan", "--matrix", path, "--steps")
     assert {step["state"] for step in plan["steps"]} == {"cached"}
+    file = cli.folder / "claims.yaml"
+    file.write_text(REWARDS)
+    (claim,) = json.loads(cli("claims", "--file", file, "--format", "json").stdout)
+    (questions,) = [one for one in claim["efforts"] if one["name"] == "questions"]
+    assert (questions["left"], questions["right"]) == (12 + 2 * 11, 12), "one is held out, and new ones are asked twice"
+
+
+REWARDS = """
+name: rewards
+title: Rewards
+source: this test
+claims:
+  - {name: rewards, sentence: rewards help, left: {method: grpo}, right: {method: fine-tune-cot}}
+"""
 
 
 CHAIN = """
