@@ -179,8 +179,9 @@ class Evidence:
         if key is None or not self.store.has("train", key) or not self.store.meta("train", key).spec.get("twin"):
             return 0
         spec, report = self.store.meta("train", key).spec, self.store.result(TrainReport, key)
-        batches = math.ceil(report.rows / spec["recipe"]["batch_size"])  # of an epoch
-        return round(report.steps / spec["objective"]["updates"] * report.rows / batches)
+        batch, updates = int(spec["recipe"]["batch_size"]), int(spec["objective"]["updates"])
+        batches = math.ceil(report.rows / batch)  # of an epoch
+        return round(report.steps // updates * report.rows / batches)
 
     def measure(
         self,
