@@ -89,7 +89,7 @@ def test_what_is_stored_is_read_again() -> None:
     assert token_logprobs([3], [[]]) is None
 
 
-def test_compact_form_is_less_than_half_of_numbers_in_json() -> None:
+def test_compact_form_is_smaller_than_numbers_in_json() -> None:
     torch.manual_seed(0)
     places = [
         list(zip(torch.randint(0, 150_000, (8,)).tolist(), (-10 * torch.rand(8)).tolist(), strict=True))
