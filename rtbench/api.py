@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from rtbench.reporting.claims.evidence import CellPair, TeacherId, View, match_cells, teacher_of
     from rtbench.reporting.compare import CellScores, close_to_best
     from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
+    from rtbench.reporting.pareto import pareto_front
     from rtbench.reporting.wrong_answers import CATEGORIES, categories_of
     from rtbench.schema.base import (
         REFUSALS,
@@ -174,6 +175,7 @@ _NAMES = {
     "rtbench.reporting.compare": "CellScores close_to_best",
     "rtbench.reporting.endings": "WARN_ABOVE counts_of_answers",
     "rtbench.steps.spending": "spending_of summed",
+    "rtbench.reporting.pareto": "pareto_front",
     "rtbench.reporting.wrong_answers": "CATEGORIES categories_of",
     "rtbench.schema.base": "REFUSALS Family FinishReason Fold NotNegative Positive Record RefusalKind Source",
     "rtbench.schema.claims": "ClaimResult Effort PartialComparison Reported Verdict",
@@ -440,6 +442,7 @@ __all__ = [
     "nano",
     "no_progress",
     "open_services",
+    "pareto_front",
     "part_thinking",
     "precision_of",
     "print_json",

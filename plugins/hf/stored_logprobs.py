@@ -79,8 +79,9 @@ class Vocabulary:
         if stored.texts:
             numbers = np.array([self.by_text.get(text, _NO_TOKEN) for text in stored.texts])
             tokens, alternatives = numbers[tokens], numbers[alternatives]
-            logprobs = np.where(alternatives == _NO_TOKEN, -np.inf, logprobs)
-            alternatives = np.maximum(alternatives, 0)
+        # A server may name tokens that this vocabulary does not have.
+        known = (alternatives > _NO_TOKEN) & (alternatives < len(self._tokenizer))
+        logprobs, alternatives = np.where(known, logprobs, -np.inf), np.where(known, alternatives, 0)
         same = SequenceMatcher(None, tokens.tolist(), list(labels), autojunk=False).find_longest_match()
         if not same.size:
             return None

@@ -11,7 +11,7 @@ from rtbench_plugins.reporters.wording import SHORT, describe
 from rtbench_plugins.site.samples import CellPage
 from rtbench_plugins.site.scripts import script_json
 
-from rtbench.api import CellResult, Leaderboard, LeaderboardRow, in_percent
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow, in_percent, pareto_front
 
 Datum = dict[str, Any]
 LINES = {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}}
@@ -212,8 +212,12 @@ def _pareto(
     title: str,
     axis: str,
     of: Callable[[LeaderboardRow, CellResult], float | None],
+    front_of: Callable[[LeaderboardRow], bool | None] = lambda _: None,
 ) -> Chart | None:
-    """Return a chart of means over tasks, with the Pareto front: rows that no other row beats at the same or a lower x."""
+    """Return a chart of means over tasks, with the Pareto front: rows that no other row beats at the same or a lower x.
+
+    ``front_of`` says which rows are on it where the leaderboard knows; None: it is computed from the chart's points.
+    """
     points: list[Datum] = []
     for row in rows:
         xs = [
@@ -223,14 +227,13 @@ def _pareto(
             continue
         mean = CellResult(accuracy=row.mean, interval=row.mean_interval)
         x = sum(xs) if name.startswith("cost") else max(xs)
-        front = {} if row.pareto is None or name != "training-front" else {"front": row.pareto}
-        points.append(_record(board, row, "all", mean, x=x, line=row.method, **front))
+        points.append(_record(board, row, "all", mean, x=x, line=row.method, front=front_of(row)))
     if len({point["x"] for point in points}) < 2:
         return None
-    best = -1.0
-    for point in sorted(points, key=lambda p: (p["x"], -p["accuracy"])):
-        point.setdefault("front", point["accuracy"] > best)
-        best = max(best, point["accuracy"])
+    on_front = pareto_front({place: (point["x"], point["accuracy"]) for place, point in enumerate(points)})
+    for place, point in enumerate(points):
+        if point["front"] is None:
+            point["front"] = place in on_front
     along: Datum = {
         "field": "x", "type": "quantitative", "title": axis, **_scale(points, log=name.startswith("size")),
     }  # fmt: skip
@@ -266,7 +269,7 @@ def _training(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | Non
     """Return a chart of accuracy against the cost of teacher plus student, in money or supervised tokens."""
     axis = "supervised tokens" if board.cost_unit == "tokens" else f"cost, {board.cost_unit}"
     title = "Accuracy against the cost of teacher plus student"
-    return _pareto(board, rows, "training-front", title, axis, _cost_of_row)
+    return _pareto(board, rows, "training-front", title, axis, _cost_of_row, lambda row: row.pareto)
 
 
 def _heat(board: Leaderboard, rows: Sequence[LeaderboardRow]) -> Chart | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ class _Training:
     report: TrainReport
     examples: tuple[str, ...]
     """Keys of the ``curate`` steps that it learned from."""
+    asked_of_twin: int
+    """Number of new questions of a twin that it asked, to within one batch."""
 
 
 class EffortReader:
@@ -67,6 +70,11 @@ class EffortReader:
             student=self._student(cell, list(trainings.values()), complete=complete),
         )
 
+    def asked_of_twin(self, cell: CellRecord) -> int:
+        """Return the number of new questions that the training of a cell's tested weights asked, to within one batch."""
+        training = None if cell.checkpoint is None else self._training(cell.checkpoint)
+        return 0 if training is None else training.asked_of_twin
+
     def _training(self, key: str) -> _Training | None:
         """Return a training; None where it is not in the store."""
         if key not in self._trainings:
@@ -76,7 +84,8 @@ class EffortReader:
             else:
                 examples = tuple(i.key for i in meta.inputs if i.role == "examples")
                 name = (meta.spec.get("model") or {}).get("name")
-                self._trainings[key] = _Training(name, self._store.result(TrainReport, key), examples)
+                report = self._store.result(TrainReport, key)
+                self._trainings[key] = _Training(name, report, examples, _asked_of_twin(meta, report))
         return self._trainings[key]
 
     def _meta(self, kind: str, key: str) -> StepMeta | None:
@@ -144,6 +153,14 @@ class EffortReader:
                 unknown(_no_price(student)) if price is None else _cost(self._books.spent_on(keys, price), student)
             )
         return costs
+
+
+def _asked_of_twin(meta: StepMeta, report: TrainReport) -> int:
+    if not meta.spec.get("twin"):
+        return 0
+    batch, updates = int(meta.spec["recipe"]["batch_size"]), int(meta.spec["objective"]["updates"])
+    batches = math.ceil(report.rows / batch)  # of an epoch
+    return round(report.steps // updates * report.rows / batches)
 
 
 def _sum(counts: Iterable[int]) -> float | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -13,13 +12,6 @@ from rtbench.schema.leaderboard import Leaderboard, LeaderboardRow
 
 _DIGITS = 9
 """Decimals to which accuracies and costs are compared, so that rounding errors break no tie."""
-
-
-class _Point(NamedTuple):
-    """A row's place: what it costs, and what it reaches."""
-
-    cost: float
-    accuracy: float
 
 
 def with_pareto(board: Leaderboard) -> Leaderboard:
@@ -38,13 +30,13 @@ def with_pareto(board: Leaderboard) -> Leaderboard:
     for place, row in enumerate(board.rows):
         if row.kind == "measured" and row.mean is not None:
             costs[place] = _cost(row, board, unit, currencies)
-    groups: dict[tuple[object, ...], dict[int, _Point]] = {}
+    groups: dict[tuple[object, ...], dict[int, tuple[float, float]]] = {}
     for place, cost in costs.items():
         row = board.rows[place]
         if cost.amount is not None and row.mean is not None:
-            point = _Point(round(cost.amount, _DIGITS), round(row.mean, _DIGITS))
+            point = (round(cost.amount, _DIGITS), round(row.mean, _DIGITS))
             groups.setdefault(tuple(getattr(row, fact) for fact in SAME_QUESTIONS), {})[place] = point
-    front = {place for points in groups.values() for place in _front(points)}
+    front = {place for points in groups.values() for place in pareto_front(points)}
     rows = [
         _placed(row, costs[place], on_front=place in front) if place in costs else row
         for place, row in enumerate(board.rows)
@@ -54,13 +46,17 @@ def with_pareto(board: Leaderboard) -> Leaderboard:
     )
 
 
-def _front(points: dict[int, _Point]) -> set[int]:
-    """Return the places of the points that no other point beats. Equal points do not beat each other."""
-    front: dict[int, _Point] = {}
-    for place, point in sorted(points.items(), key=lambda pair: (pair[1].cost, -pair[1].accuracy)):
+def pareto_front(points: Mapping[int, tuple[float, float]]) -> set[int]:
+    """Return the places of the points that no other point beats. Equal points do not beat each other.
+
+    Args:
+        points: cost and accuracy by place.
+    """
+    front: dict[int, tuple[float, float]] = {}
+    for place, (cost, accuracy) in sorted(points.items(), key=lambda pair: (pair[1][0], -pair[1][1])):
         best = next(reversed(front.values()), None)
-        if best is None or point.accuracy > best.accuracy or point == best:
-            front[place] = point
+        if best is None or accuracy > best[1] or (cost, accuracy) == best:
+            front[place] = (cost, accuracy)
     return set(front)
 
 

@@ -40,6 +40,8 @@ class TokenLogprobs(Record, frozen=True, omit_defaults=True):
         count = len(self.tokens)
         if count % 4 or len(self.alternatives) != count * self.most or 2 * len(self.logprobs) != count * self.most:
             raise ValueError("`tokens`, `alternatives` and `logprobs` have lengths that do not fit together")
+        if self.texts and count and max(part.max() for part in self.arrays()[:2]) >= len(self.texts):
+            raise ValueError("`texts` has fewer entries than the numbers that stand for them")
 
     def arrays(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
         """Return ``tokens``, ``alternatives`` and ``logprobs`` as arrays."""

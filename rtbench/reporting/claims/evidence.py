@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -172,16 +171,7 @@ class Evidence:
         if effort is None or cell.examples is None or not self.store.has("curate", cell.examples):
             return None
         covered = self.store.result(CurationYield, cell.examples).covered
-        return TrainedWith(covered + self._asked_of_twin(cell.checkpoint), effort)
-
-    def _asked_of_twin(self, key: str | None) -> int:
-        """Return the number of new questions that a training asked, to within one batch."""
-        if key is None or not self.store.has("train", key) or not self.store.meta("train", key).spec.get("twin"):
-            return 0
-        spec, report = self.store.meta("train", key).spec, self.store.result(TrainReport, key)
-        batch, updates = int(spec["recipe"]["batch_size"]), int(spec["objective"]["updates"])
-        batches = math.ceil(report.rows / batch)  # of an epoch
-        return round(report.steps // updates * report.rows / batches)
+        return TrainedWith(covered + self._efforts.asked_of_twin(cell), effort)
 
     def measure(
         self,

@@ -202,6 +202,18 @@ def test_tokens_that_a_server_gives_as_texts_are_found_in_the_vocabulary(tokeniz
     assert np.isneginf(top.logprobs[:, 1]).all(), "its probability is with the rest"
 
 
+def test_numbers_that_the_vocabulary_lacks_are_with_the_rest(tokenizer) -> None:
+    ids = tokenizer(" so she has 12 apples", add_special_tokens=False)["input_ids"]
+    stored = token_logprobs(ids, [[(token, -0.1), (999_999_999, -3.0)] for token in ids])
+    assert stored is not None
+    top = Vocabulary(tokenizer).top_tokens(stored, ids)
+    assert top is not None
+    assert int(top.tokens.max()) < len(tokenizer)
+    assert np.isneginf(top.logprobs[:, 1]).all()
+    with pytest.raises(ValueError, match="fewer entries"):
+        token_logprobs([0, 1], [[(0, -1.0)], [(2, -1.0)]], texts=["a", "b"])
+
+
 def test_another_vocabulary_is_refused(tiny, tmp_path, tokenizer):
     stored = stored_for(tokenizer, " so --> 3", vocabulary="another")
     rows = [TrainingRow(sample_index=0, prompt="q", label=" so --> 3", logprobs=stored)]
@@ -267,10 +279,7 @@ def test_a_run_learns_what_the_ledger_holds(cli: Cli, tiny, tmp_path: Path, prom
     assert [one["role"] for one in train["inputs"]] == ["examples", "logprobs"]
     assert "guide" not in train["spec"]
     assert train["result"]["history"][0]["covered"] > 0.3
-    asked = step_meta(cli, "complete", train["inputs"][1]["key"])
-    files = (cli.workspace / "ledger" / asked["result"]["address"]["fingerprint"].replace(":", "_")).parent.glob(
-        "*/**/*.jsonl"
-    )
+    files = cli.workspace.glob("ledger/**/*.jsonl")
     lines = [json.loads(line) for path in files for line in path.read_text().splitlines()]
     carrying = [line for line in lines if "logprobs" in line]
     assert len(carrying) == (12 if prompt_format == "zero-shot-cot" else 6), "test questions carry none"
