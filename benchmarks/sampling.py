@@ -152,13 +152,13 @@ def prepare(folder: Path, family: Any, data_dir: Path) -> None:
     """Fine-tunes the model and writes it down with the questions."""
     from rtbench_plugins.hf.students import causal_student, seq2seq_student
 
-    from rtbench.plugin.models import TrainJob
-    from rtbench.schema.training import Recipe, TrainingRow
+    from rtbench.api import Environment, Recipe, TrainingRow, TrainJob, open_services
 
     found = recorded(data_dir, 400 + PROMPTS)
     made = causal_student if family == "decoder" else seq2seq_student
     options = {"config": CONFIGS[family], "vocab_size": 5000, "device": "cpu"}
-    student = made("benchmark", options, None)  # type: ignore[arg-type]
+    services = open_services(Environment(workspace=str(folder / "workspace"), cache_dir=str(folder / "cache")))
+    student = made("benchmark", options, services)
     rows = [TrainingRow(sample_index=at, prompt=prompt, label=label) for at, (prompt, label) in enumerate(found[:400])]
     recipe = Recipe(learning_rate=1e-3, batch_size=8, epochs=EPOCHS, selection="last")
     corpus = [prompt + label for prompt, label in found[:400]]

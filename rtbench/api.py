@@ -11,13 +11,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
-    from rtbench.cli.show import find_cell
+    from rtbench.cli.common import format_option, with_session
+    from rtbench.cli.completion import complete_run
+    from rtbench.cli.consoles import SafeConsole
+    from rtbench.cli.hints import to_paste
+    from rtbench.cli.output import echo, echo_rendered, prepare_streams
+    from rtbench.cli.parsing import name_list
+    from rtbench.cli.printing import print_json, print_table
     from rtbench.data.files import DataFiles
     from rtbench.data.overlap import SPAN_WORDS, spans_of, words_of
     from rtbench.data.pins import PinnedFile
     from rtbench.errors import (
         BadInputError,
+        DamagedError,
         MissingDataError,
         MissingExtraError,
         NotYetError,
@@ -55,6 +61,7 @@ if TYPE_CHECKING:
         shown_by,
     )
     from rtbench.reporting.build import build_leaderboard
+    from rtbench.reporting.cells import find_cell
     from rtbench.reporting.claims.contract import CellComparison, Claim, ClaimSet, UntestedError, claim_set
     from rtbench.reporting.claims.evaluation import evaluate_claims
     from rtbench.reporting.claims.evidence import CellPair, TeacherId, View, match_cells, teacher_of
@@ -80,7 +87,7 @@ if TYPE_CHECKING:
     from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, RequestCounts, in_percent
     from rtbench.schema.logprobs import MOST_ALTERNATIVES, TokenLogprobs, token_logprobs
     from rtbench.schema.matrix import CellSelector
-    from rtbench.schema.money import Price, Spending, money_text
+    from rtbench.schema.money import Account, BudgetCap, Price, Spending, money_text
     from rtbench.schema.objectives import Grpo, Logits, Objective, ObjectiveName, Objectives, OnPolicy
     from rtbench.schema.progress import Progress, no_progress, throttled
     from rtbench.schema.prompts import PromptFormat, Template
@@ -117,37 +124,52 @@ if TYPE_CHECKING:
     from rtbench.steps.score import scores_of
     from rtbench.steps.selection import questions_of
     from rtbench.steps.spending import spending_of, summed
-    from rtbench.storage.budget import Budget, BudgetSpentError, nano
-    from rtbench.storage.files import (
-        as_json,
-        atomic_write,
-        convert,
-        file_digest,
-        file_name,
-        jsonl_lines,
-        locked,
-        read_bytes,
-        read_json,
-        read_jsonl,
-        read_yaml,
-        write_atomic,
-        write_json,
-        write_jsonl,
-    )
+    from rtbench.storage.budget import CALLS_AHEAD, Budget, BudgetSpentError, nano
+    from rtbench.storage.digested import digested, save_digested
+    from rtbench.storage.files import file_digest, file_name
     from rtbench.storage.keys import content_key, derived_seed
     from rtbench.storage.ledger import Partition, make_request
+    from rtbench.storage.locks import locked
+    from rtbench.storage.paths import check_label, inside, resolved, user_path
+    from rtbench.storage.place import Place
+    from rtbench.storage.places import cache_folder
+    from rtbench.storage.plain_data import convert
+    from rtbench.storage.reading import decode_json, jsonl_lines, read_bytes, read_json, read_jsonl, text_in
+    from rtbench.storage.records import read_record, write_record
     from rtbench.storage.runs import Runs
-    from rtbench.storage.store import Store
+    from rtbench.storage.store import Store, digests
     from rtbench.storage.tables import TableRow, is_table, read_rows
+    from rtbench.storage.writing import as_json, atomic_write, naming, write_atomic, write_json, write_jsonl
+    from rtbench.storage.yaml_files import read_yaml
+    from rtbench.texts import (
+        csv_field,
+        json_text,
+        latex_text,
+        markdown_block,
+        markdown_code,
+        markdown_text,
+        script_json,
+        shortened_error,
+        shown,
+        shown_in_line,
+        without_halves,
+        without_secrets,
+        without_styles,
+    )
 
 _NAMES = {
-    "rtbench.cli.common": "format_option name_list print_json print_table with_session",
-    "rtbench.cli.show": "find_cell",
+    "rtbench.cli.completion": "complete_run",
+    "rtbench.cli.consoles": "SafeConsole",
+    "rtbench.cli.hints": "to_paste",
+    "rtbench.cli.output": "echo echo_rendered prepare_streams",
+    "rtbench.cli.common": "format_option with_session",
+    "rtbench.cli.parsing": "name_list",
+    "rtbench.cli.printing": "print_json print_table",
     "rtbench.data.files": "DataFiles",
     "rtbench.data.overlap": "SPAN_WORDS spans_of words_of",
     "rtbench.data.pins": "PinnedFile",
     "rtbench.errors": (
-        "BadInputError MissingDataError MissingExtraError NotYetError PluginError RtbenchError "
+        "BadInputError DamagedError MissingDataError MissingExtraError NotYetError PluginError RtbenchError "
         "StepFailedError UnavailableError UnknownNameError listed"
     ),
     "rtbench.machine": "Machine cpu_count gpu_count here memory_gb",
@@ -169,6 +191,7 @@ _NAMES = {
         "ScoredAnswer asked_as check_scored checkpoint_of answers_of answers_by_extractor scored_by scored_cells shown_by"
     ),
     "rtbench.reporting.build": "build_leaderboard",
+    "rtbench.reporting.cells": "find_cell",
     "rtbench.reporting.claims.contract": "CellComparison Claim ClaimSet UntestedError claim_set",
     "rtbench.reporting.claims.evaluation": "evaluate_claims",
     "rtbench.reporting.claims.evidence": "CellPair TeacherId View match_cells teacher_of",
@@ -185,7 +208,7 @@ _NAMES = {
     "rtbench.schema.logprobs": "MOST_ALTERNATIVES TokenLogprobs token_logprobs",
     "rtbench.schema.matrix": "CellSelector",
     "rtbench.schema.leaderboard": "CellResult Leaderboard LeaderboardRow RequestCounts in_percent",
-    "rtbench.schema.money": "Price Spending money_text",
+    "rtbench.schema.money": "Account BudgetCap Price Spending money_text",
     "rtbench.schema.objectives": "Grpo Logits Objective ObjectiveName Objectives OnPolicy",
     "rtbench.schema.progress": "Progress no_progress throttled",
     "rtbench.schema.prompts": "PromptFormat Template",
@@ -210,16 +233,27 @@ _NAMES = {
     "rtbench.steps.run": "Launch do_work run_step",
     "rtbench.steps.score": "scores_of",
     "rtbench.steps.selection": "questions_of",
-    "rtbench.storage.budget": "Budget BudgetSpentError nano",
-    "rtbench.storage.files": (
-        "as_json atomic_write convert file_digest file_name jsonl_lines locked read_bytes read_json "
-        "read_jsonl read_yaml write_atomic write_json write_jsonl"
-    ),
+    "rtbench.storage.budget": "CALLS_AHEAD Budget BudgetSpentError nano",
+    "rtbench.storage.digested": "digested save_digested",
+    "rtbench.storage.files": "file_digest file_name",
     "rtbench.storage.keys": "content_key derived_seed",
     "rtbench.storage.ledger": "Partition make_request",
+    "rtbench.storage.locks": "locked",
+    "rtbench.storage.records": "read_record write_record",
+    "rtbench.storage.paths": "check_label inside resolved user_path",
+    "rtbench.storage.place": "Place",
+    "rtbench.storage.places": "cache_folder",
+    "rtbench.storage.plain_data": "convert",
+    "rtbench.storage.reading": "decode_json jsonl_lines read_bytes read_json read_jsonl text_in",
     "rtbench.storage.runs": "Runs",
-    "rtbench.storage.store": "Store",
+    "rtbench.storage.store": "Store digests",
     "rtbench.storage.tables": "TableRow is_table read_rows",
+    "rtbench.storage.yaml_files": "read_yaml",
+    "rtbench.storage.writing": "as_json atomic_write naming write_atomic write_json write_jsonl",
+    "rtbench.texts": (
+        "csv_field json_text latex_text markdown_block markdown_code markdown_text script_json shortened_error shown "
+        "shown_in_line without_halves without_secrets without_styles"
+    ),
 }
 """Names by module, for lazy imports at run time. A test checks that they equal the imports above."""
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
@@ -252,6 +286,7 @@ def open_services(environment: Environment) -> Services:
 
 
 __all__ = [
+    "CALLS_AHEAD",
     "CATEGORIES",
     "CONFIDENCE",
     "MOST_ALTERNATIVES",
@@ -262,11 +297,13 @@ __all__ = [
     "SPAN_WORDS",
     "UNKNOWN",
     "WARN_ABOVE",
+    "Account",
     "AnswerType",
     "AskedStep",
     "BadInputError",
     "Bootstrap",
     "Budget",
+    "BudgetCap",
     "BudgetSpentError",
     "Candidate",
     "Cell",
@@ -287,6 +324,7 @@ __all__ = [
     "CurationContext",
     "CurationYield",
     "Curator",
+    "DamagedError",
     "DataFiles",
     "Demonstration",
     "Difference",
@@ -325,6 +363,7 @@ __all__ = [
     "PartialComparison",
     "Partition",
     "PinnedFile",
+    "Place",
     "Plan",
     "PlannedCell",
     "PluginError",
@@ -352,6 +391,7 @@ __all__ = [
     "RunRecord",
     "RunServices",
     "Runs",
+    "SafeConsole",
     "Sample",
     "Sampling",
     "Score",
@@ -400,22 +440,31 @@ __all__ = [
     "asked_as",
     "atomic_write",
     "build_leaderboard",
+    "cache_folder",
     "categories_of",
+    "check_label",
     "check_scored",
     "checkpoint_of",
     "choices_in",
     "claim_set",
     "close_to_best",
+    "complete_run",
     "completion_of",
     "content_key",
     "convert",
     "counts_of_answers",
     "cpu_count",
+    "csv_field",
+    "decode_json",
     "decode_result",
     "demonstrations_text",
     "derived_seed",
     "difference",
+    "digested",
+    "digests",
     "do_work",
+    "echo",
+    "echo_rendered",
     "equations_in",
     "evaluate_claims",
     "examples_of",
@@ -429,46 +478,68 @@ __all__ = [
     "hookimpl",
     "in_common",
     "in_percent",
+    "inside",
     "is_number",
     "is_table",
+    "json_text",
     "jsonl_lines",
+    "latex_text",
     "listed",
     "locked",
     "make_request",
+    "markdown_block",
+    "markdown_code",
+    "markdown_text",
     "match_cells",
     "memory_gb",
     "money_text",
     "name_list",
+    "naming",
     "nano",
     "no_progress",
     "open_services",
     "pareto_front",
     "part_thinking",
     "precision_of",
+    "prepare_streams",
     "print_json",
     "print_table",
     "questions_of",
     "read_bytes",
     "read_json",
     "read_jsonl",
+    "read_record",
     "read_rows",
     "read_yaml",
+    "resolved",
     "run_step",
+    "save_digested",
     "scored_by",
     "scored_cells",
     "scores_of",
+    "script_json",
+    "shortened_error",
     "shots",
+    "shown",
     "shown_by",
+    "shown_in_line",
     "spans_of",
     "spending_of",
     "squeezed",
     "summed",
     "teacher_of",
+    "text_in",
     "throttled",
+    "to_paste",
     "token_logprobs",
+    "user_path",
     "with_session",
+    "without_halves",
+    "without_secrets",
+    "without_styles",
     "words_of",
     "write_atomic",
     "write_json",
     "write_jsonl",
+    "write_record",
 ]

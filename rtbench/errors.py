@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rtbench.texts import shown, shown_in_line, without_secrets
+
 
 class RtbenchError(Exception):
-    """A mistake that the user can fix.
+    """A mistake that the user can fix. Secrets in addresses are left out of its texts.
 
     Args:
         what: what is wrong, in one sentence.
@@ -22,14 +24,18 @@ class RtbenchError(Exception):
     """True where the run's other steps would fail for the same reason, so that no further step is started."""
 
     def __init__(self, what: str, *, where: str | None = None, next_step: str | None = None) -> None:
+        what = without_secrets(str(what))
+        where = None if where is None else without_secrets(str(where))
+        next_step = None if next_step is None else without_secrets(str(next_step))
         super().__init__(what, where, next_step)
         self.what = what
         self.where = where
         self.next_step = next_step
 
     def __str__(self) -> str:
-        head = f"{self.where}: {self.what}" if self.where else self.what
-        return f"{head}\n{self.next_step}" if self.next_step else head
+        """Return the message. Control characters in names, paths and texts of others are shown as signs."""
+        head = f"{shown_in_line(self.where)}: {shown(self.what)}" if self.where else shown(self.what)
+        return f"{head}\n{shown(self.next_step)}" if self.next_step else head
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return the pickled form, attributes of subclasses included, because errors are sent between processes."""
@@ -44,6 +50,18 @@ def _rebuild(cls: type[RtbenchError], arguments: tuple[object, ...], attributes:
 
 class BadInputError(RtbenchError):
     """A file, key or option is not in the expected form."""
+
+
+class DamagedError(BadInputError):
+    """A file of the workspace is not what rtbench wrote."""
+
+    def __init__(self, what: str, *, where: str, next_step: str | None = None) -> None:
+        super().__init__(
+            what,
+            where=where,
+            next_step=next_step
+            or "`rtbench run` moves it away and does the work again. `rtbench verify` lists all damage.",
+        )
 
 
 class UnknownNameError(RtbenchError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,9 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # the cores are shared with the other test processes; before torch is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.helpers.cli import DATA, DEMO, PARROT, ROOT, Cli, MakeCli, cli_in
+from tests.helpers.runs import await_end
 from tests.helpers.servers import MakeServer, Server
+
+# How long an example takes says nothing of the product: the machine may be busy.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 SLOW = (
     "plugins/executors",
@@ -97,5 +107,5 @@ def server() -> Iterator[MakeServer]:
     yield start
     for process in started:
         process.stdin.close()
-        process.wait(10)
+        await_end(process)
         process.stdout.close()

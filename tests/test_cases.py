@@ -62,7 +62,7 @@ def test_case_has_its_figure_or_its_message(make_cli: MakeCli, tmp_path: Path, n
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=1800,
         check=False,
     )
     said = done.stdout + done.stderr

@@ -31,7 +31,7 @@ def test_method_is_short() -> None:
 def test_method_learns_from_teacher_and_student_what_it_finds_likeliest(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "m.yaml"
     path.write_text(MATRIX)
-    cli("run", "--plugin", MENTORED, "--matrix", path, timeout=600)
+    cli("run", "--plugin", MENTORED, "--matrix", path)
     trainings = step_metas(cli, "train")
     assert len(trainings) == 2, "the first training is that of fine-tune-cot"
     (read,) = step_metas(cli, "likelihood")

@@ -45,7 +45,7 @@ def test_board_of_the_real_matrix_is_scored_from_its_texts(make_cli: MakeCli, da
     cli = make_cli(data=data_dir, site=None)
     # The data type that the published texts were computed in, whatever this machine would choose.
     student = "name=smollm2-135m-instruct,use=smollm2-135m-instruct,dtype=bfloat16"
-    cli("runs", "unpack", REAL / "steps", "--matrix", "real", "--student", student, timeout=900)
+    cli("runs", "unpack", REAL / "steps", "--matrix", "real", "--student", student)
     again, published = (
         lines(cli("report", "--format", "csv").stdout),
         lines((REAL / "leaderboard.csv").read_text()),

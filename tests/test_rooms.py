@@ -62,10 +62,10 @@ def test_root_of_the_core_has_six_modules_at_most() -> None:
 
 def test_planted_circle_of_types_alone_is_found(tree: Path) -> None:
     imported = "\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from rtbench.storage.ledger import Ledger\n"
-    code, said = planted(tree / "rtbench" / "storage" / "files.py", imported, tree, CIRCLES)
+    code, said = planted(tree / "rtbench" / "storage" / "writing.py", imported, tree, CIRCLES)
     assert code == 1
     assert "circles: 1\n" in said
-    assert "rtbench.storage.files" in said
+    assert "rtbench.storage.writing" in said
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
-"""``rtbench claims``: tests of claims on a finished run, and a table of the default claims below the leaderboard.
+"""``rtbench claims``: tests of claims on a finished run, and the findings that a run ends with.
 
 The claims come in sets from plugins (hook ``rtbench_register_claims``) and from YAML files (``claims --file``). The set that
-a matrix names is shown below its leaderboards, otherwise the set that is registered with the option ``default``. The core
+a matrix names is shown with its leaderboards, otherwise the set that is registered with the option ``default``. The core
 evaluates claims (:func:`rtbench.api.evaluate_claims`); this plugin prints. See docs/claims.md.
 """
 
@@ -21,10 +21,11 @@ def rtbench_register_commands(register: Register) -> None:
 
 
 @hookimpl
-def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
+def rtbench_run_summary(run: RunRecord, services: Services, brief: bool) -> str | None:
+    from rtbench_plugins.claims.findings import findings
     from rtbench_plugins.claims.rendering import Shown, table
 
-    from rtbench.api import claim_set, evaluate_claims
+    from rtbench.api import claim_set, evaluate_claims, to_paste
 
     known = services.registry("claims")
     name = run.claims or next((entry.name for entry in known if entry.options.get("default")), None)
@@ -34,7 +35,10 @@ def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
     results = evaluate_claims(claims, run, services.store, "test", services.ledger)
     if all(result.verdict == "not tested" for result in results):
         return None
-    hint = f"`rtbench claims {run.name}` lists the cells that each row compares"
+    shown = Shown(claims, results, run.name, "test")
+    if brief:
+        return findings(shown)
+    hint = f"`{to_paste('claims', run.name)}` lists the cells that each row compares"
     if any(cell.fold == "ood" for cell in run.cells):
         hint += "; `--fold ood` tests the claims on the harder fold"
-    return f"{table(Shown(claims, results, run.name, 'test'))}\n{hint}."
+    return f"{table(shown)}\n{hint}."

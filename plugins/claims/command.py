@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from rtbench.api import format_option, print_json, with_session
+from rtbench.api import complete_run, echo, echo_rendered, format_option, print_json, with_session
 
 if TYPE_CHECKING:
     from rtbench.api import Fold, Services
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--set",
     "name",
@@ -55,11 +55,11 @@ def claims(
     from rtbench_plugins.claims.files import read_claims
     from rtbench_plugins.claims.rendering import Shown, markdown, table
 
-    from rtbench.api import BadInputError, Runs, claim_set, evaluate_claims, shown_by
+    from rtbench.api import BadInputError, claim_set, evaluate_claims, shown_by
 
     if name is not None and path is not None:
         raise BadInputError("two sets of claims", where=f"--set {name} --file {path}", next_step="Give one of them.")
-    record = Runs(services.workspace).load(run)
+    record = services.open_run(run)
     if path is not None:
         tested = read_claims(path)
     else:
@@ -73,6 +73,6 @@ def claims(
     if format_ == "json":
         print_json(results)
     elif format_ == "md":
-        click.echo(markdown(shown))
+        echo(markdown(shown))
     else:
-        click.echo(table(shown, cells=True))
+        echo_rendered(table(shown, cells=True))

@@ -15,6 +15,7 @@ from rtbench.api import (
     Reported,
     UntestedError,
     View,
+    check_label,
     convert,
     match_cells,
     read_yaml,
@@ -111,6 +112,9 @@ def read_claims(path: Path) -> ClaimSet:
         BadInputError: the file is not such a set, or two of its claims have one name.
     """
     file = convert(read_yaml(path), ClaimFile, where=str(path))
+    check_label(file.name, where=f"{path}, name")
+    for number, entry in enumerate(file.claims):
+        check_label(entry.name, where=f"{path}, claims[{number}].name")
     names = [entry.name for entry in file.claims]
     if doubled := next((name for name in names if names.count(name) > 1), None):
         raise BadInputError(f"two claims are named {doubled!r}", where=str(path), next_step="Rename one of them.")

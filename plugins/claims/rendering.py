@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rtbench_plugins.reporters.printing import escaped, markdown_table, text_console, text_of
+from rtbench_plugins.reporters.printing import markdown_table, text_console, text_of
 from rtbench_plugins.reporters.wording import intervals
 
-from rtbench.api import UNKNOWN, ClaimResult, ClaimSet, Effort, Fold, Verdict, in_percent, money_text
+from rtbench.api import (
+    UNKNOWN,
+    ClaimResult,
+    ClaimSet,
+    Effort,
+    Fold,
+    Verdict,
+    in_percent,
+    markdown_text,
+    money_text,
+    shown_in_line,
+)
 
 HEADS = ("claim", "task", "verdict", "effect", "interval", "p", "n × seeds", "patterns", "paper")
 LEADING = 3
@@ -42,28 +53,28 @@ def table(shown: Shown, *, cells: bool = False) -> str:
         cells: list the cells that each row compares, with details and notes.
     """
     from rich import box
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     out, results = text_console(), shown.results
     tested = _tested(results)
-    title = escape(f"{shown.claims.title} ({shown.run}, {shown.fold})")
+    title = Text(shown_in_line(f"{shown.claims.title} ({shown.run}, {shown.fold})"))
     grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for head in HEADS:
         grid.add_column(head, justify="right" if head in HEADS[LEADING:] else "left")
     for result in tested:
         style = _STYLES.get(result.verdict, "yellow")
-        grid.add_row(*(escape(value) for value in _row(result, results)), style=style)
+        grid.add_row(*map(shown_in_line, _row(result, results)), style=style)
     if tested:
         out.print(grid)
     for line in overall(shown):
-        out.print(line, markup=False, soft_wrap=True)
+        out.print(shown_in_line(line), soft_wrap=True)
     for line in [*legend(shown), *untested(results)]:
-        out.print(line, style="dim", markup=False, soft_wrap=True)
+        out.print(shown_in_line(line), style="dim", soft_wrap=True)
     for result in tested if cells else ():
-        out.print(f"{result.claim} {_task(result, results)}: {result.compared}", markup=False, soft_wrap=True)
+        out.print(f"{result.claim} {task_of(result, results)}: {result.compared}", soft_wrap=True)
         for line in _details(result):
-            out.print(f"    {line}", style="dim", markup=False, soft_wrap=True)
+            out.print(f"    {line}", style="dim", soft_wrap=True)
     return text_of(out).strip("\n")
 
 
@@ -71,20 +82,20 @@ def markdown(shown: Shown) -> str:
     """Return the claims as Markdown, with all details."""
     results = shown.results
     tested = _tested(results)
-    title = f"# {shown.claims.title}: {shown.run}, fold {shown.fold}"
-    lines = [title, "", *(f"- {escaped(line)}" for line in overall(shown)), ""]
+    title = f"# {markdown_text(f'{shown.claims.title}: {shown.run}')}, fold {shown.fold}"
+    lines = [title, "", *(f"- {markdown_text(line)}" for line in overall(shown)), ""]
     if tested:
         heads = (*HEADS, "paper's figures", "cells")
         rows = [
             (*_row(result, results), result.paper.said if result.paper else "–", result.compared) for result in tested
         ]
         lines += [*markdown_table(heads, rows, range(LEADING, len(HEADS))), ""]
-    lines += [f"- {escaped(line)}" for line in [*legend(shown), *untested(results)]]
+    lines += [f"- {markdown_text(line)}" for line in [*legend(shown), *untested(results)]]
     if tested:
         lines += ["", "## Details", ""]
     for result in tested:
-        details = escaped("; ".join(_details(result)))
-        lines.append(f"- {result.claim} {escaped(_task(result, results))}: {details}")
+        details = markdown_text("; ".join(_details(result)))
+        lines.append(f"- {markdown_text(f'{result.claim} {task_of(result, results)}')}: {details}")
     return "\n".join(lines)
 
 
@@ -100,7 +111,7 @@ def _row(result: ClaimResult, results: Sequence[ClaimResult]) -> tuple[str, ...]
     no_lead = result.no_lead and result.verdict == "supported"
     return (
         result.claim,
-        _task(result, results),
+        task_of(result, results),
         f"{result.verdict} (no lead)" if no_lead else result.verdict,
         points(result.effect),
         f"[{points(result.interval.low)}, {points(result.interval.high)}]",
@@ -116,7 +127,7 @@ def _p(value: float) -> str:
     return "<.001" if value < 0.001 else f"{value:.3f}".lstrip("0")
 
 
-def _task(result: ClaimResult, results: Sequence[ClaimResult]) -> str:
+def task_of(result: ClaimResult, results: Sequence[ClaimResult]) -> str:
     """Return the task, followed by the facts that distinguish several results of one claim and task."""
     same = [other for other in results if (other.claim, other.task) == (result.claim, result.task)]
     if len(same) == 1:
@@ -177,7 +188,7 @@ def overall(shown: Shown) -> list[str]:
         here = [result for result in results if result.claim == claim]
         by_verdict: dict[Verdict, list[str]] = {}
         for result in _tested(here):
-            by_verdict.setdefault(result.verdict, []).append(_task(result, results))
+            by_verdict.setdefault(result.verdict, []).append(task_of(result, results))
         tested = sum(map(len, by_verdict.values()))
         if not tested:
             lines.append(f"Not tested whether {statement} (claim {claim}).")
@@ -199,7 +210,7 @@ def untested(results: Sequence[ClaimResult]) -> list[str]:
     groups: dict[tuple[str, str], list[str]] = {}
     for result in results:
         if result.verdict == "not tested":
-            groups.setdefault((result.claim, result.reason or ""), []).append(_task(result, results))
+            groups.setdefault((result.claim, result.reason or ""), []).append(task_of(result, results))
     return [f"not tested  {claim} on {', '.join(tasks)}: {reason}" for (claim, reason), tasks in groups.items()]
 
 

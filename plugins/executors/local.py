@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from rtbench_plugins.executors.processes import end_with_parent, variables_set
+from rtbench_plugins.executors.processes import end_with_parent, variables_set, without_main
 from rtbench_plugins.executors.schedule import Schedule, attempt, use_threads, visible
 
 from rtbench.api import (
@@ -82,16 +82,7 @@ class LocalExecutor(Executor):
             return schedule.outcome
         count = max(1, min(self.options.workers or cpu_count(), len(schedule.steps)))
         workers = Workers(services.environment, listener, count)
-        try:
-            while schedule.open or workers.busy:
-                schedule.begin(workers.take, workers.free)
-                for step, state in workers.listen(schedule.pause()):
-                    schedule.ended(step, state)
-        except KeyboardInterrupt:
-            schedule.outcome.interrupted = True
-        finally:
-            workers.stop()
-            schedule.close()
+        schedule.drive(workers)
         return schedule.outcome
 
 
@@ -218,7 +209,8 @@ class Workers:
         if gpu is None and self.gpus:
             gpu = len(self.workers) % self.gpus
         process = context.Process(target=_work, args=(theirs, environment, gpu), daemon=True)
-        process.start()
+        with without_main():
+            process.start()
         theirs.close()
         worker = _Worker(process, ours, gpu)
         self.workers.append(worker)
@@ -282,8 +274,9 @@ def _work(pipe: Connection, environment: bytes, gpu: int | None) -> None:
     if gpu is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = visible([gpu])
     with contextlib.suppress(KeyboardInterrupt):
-        from rtbench.api import open_services
+        from rtbench.api import open_services, prepare_streams
 
+        prepare_streams()  # plugins and libraries may print what a model wrote
         session = open_services(msgspec.msgpack.decode(environment, type=Environment))
         for message in _messages(pipe):
             step, threads, devices = msgspec.msgpack.decode(message, type=tuple[Step, int, str | None])

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import time
+import types
 from collections.abc import Iterator, Mapping
 
 _LOOK_SECONDS = 1.0
@@ -24,6 +26,21 @@ def variables_set(values: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def without_main() -> Iterator[None]:
+    """Hide the main module, so that a process that is spawned meanwhile does not import it.
+
+    Workers need nothing of it. A Python program that calls rtbench without ``if __name__ == "__main__":`` would start anew in
+    each of them.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def end_with_parent() -> None:

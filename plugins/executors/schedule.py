@@ -6,13 +6,37 @@ import heapq
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
-from rtbench.api import Listener, NotYetError, Outcome, Plan, Progress, RtbenchError, Step, StepState
+from rtbench.api import Listener, NotYetError, Outcome, Plan, Progress, RtbenchError, Step, StepState, shortened_error
 
 if TYPE_CHECKING:
     from rtbench.api import Launch, Services
+
+
+MOST_MESSAGE = 4000
+"""Highest number of characters of a failure that are kept."""
+
+
+class Runner(Protocol):
+    """Where a schedule's steps run."""
+
+    @property
+    def busy(self) -> bool:
+        """Return whether it has a step."""
+
+    def free(self) -> bool:
+        """Return whether any step could be taken."""
+
+    def take(self, step: Step, last: bool) -> bool:
+        """Begin a step, given whether no other step is ready; return False if it does not fit yet."""
+
+    def listen(self, pause: float | None) -> Iterable[tuple[Step, StepState]]:
+        """Wait for steps for that many seconds (None: until there is news), and yield those that have ended."""
+
+    def stop(self) -> None:
+        """Interrupt all steps."""
 
 
 class Schedule:
@@ -35,6 +59,19 @@ class Schedule:
         """Times at which steps that wait for an external service are tried again, by step key."""
         self._stopping = False
         """Whether a step failed for a reason that all others share (an empty account, for example): no more steps begin."""
+
+    def drive(self, runner: Runner) -> None:
+        """Run all steps, until Ctrl-C at most."""
+        try:
+            while self.open or runner.busy:
+                self.begin(runner.take, runner.free)
+                for step, state in runner.listen(self.pause()):
+                    self.ended(step, state)
+        except KeyboardInterrupt:
+            self.outcome.interrupted = True
+        finally:
+            runner.stop()
+            self.close()
 
     @property
     def open(self) -> bool:
@@ -117,9 +154,9 @@ def attempt(services: Services, step: Step, progress: Progress, launch: Launch) 
         return StepState(key=step.key, state="waiting", error=str(error), after=error.after)
     except RtbenchError as error:
         stops = error.stops_run
-        state, message, trace = "failed", str(error), traceback.format_exc()
+        state, message, trace = "failed", str(error)[:MOST_MESSAGE], traceback.format_exc()
     except Exception as error:
-        state, message, trace = "failed", f"{type(error).__name__}: {error}", traceback.format_exc()
+        state, message, trace = "failed", shortened_error(error), traceback.format_exc()
     else:
         state, message, trace = "done", "", ""
     return StepState(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from rtbench_plugins.executors.local import Workers
@@ -27,6 +28,7 @@ from rtbench.api import (
     Plan,
     Services,
     Step,
+    StepState,
     TrainSpec,
     convert,
     cpu_count,
@@ -68,33 +70,54 @@ class SlurmExecutor(Executor):
         return Machine(gpus=self.options.gpus_per_process, most_gpus=None, gpu_memory_gb=lambda: None, memory_gb=None)
 
     def run(self, plan: Plan, services: Services, listener: Listener) -> Outcome:
+        if services.place.url is not None:
+            raise BadInputError(
+                "jobs find their work in the workspace's folder, and this workspace is below a URL",
+                where="executor slurm",
+                next_step="Use a folder that all nodes see, or the executor `ray`.",
+            )
         schedule = Schedule(plan, listener)
-        if not schedule.steps:
-            return schedule.outcome
-        workers = Workers(services.environment, listener, min(self.options.local_workers, cpu_count()))
-        jobs = Jobs(self.options, services, listener)
-        kinds: dict[str, bool] = {}
-
-        def take(step: Step, last: bool) -> bool:
-            if step.key not in kinds:
-                kinds[step.key] = is_job(step, services)
-            return jobs.take(step) if kinds[step.key] else workers.take(step, last)
-
-        try:
-            while schedule.open or workers.busy or jobs.busy:
-                schedule.begin(take, lambda: jobs.free or workers.free())
-                pause = schedule.pause()
-                if jobs.busy:
-                    pause = min(POLL_SECONDS, POLL_SECONDS if pause is None else pause)
-                for step, state in [*workers.listen(pause), *jobs.ended()]:
-                    schedule.ended(step, state)
-        except KeyboardInterrupt:
-            schedule.outcome.interrupted = True
-        finally:
-            jobs.stop()
-            workers.stop()
-            schedule.close()
+        if schedule.steps:
+            workers = Workers(services.environment, listener, min(self.options.local_workers, cpu_count()))
+            schedule.drive(_JobsAndWorkers(Jobs(self.options, services, listener), workers, services))
         return schedule.outcome
+
+
+class _JobsAndWorkers:
+    """Slurm's jobs, and the worker processes on this machine."""
+
+    def __init__(self, jobs: Jobs, workers: Workers, services: Services) -> None:
+        self._jobs = jobs
+        self._workers = workers
+        self._services = services
+        self._kinds: dict[str, bool] = {}
+        """Whether a step is a job, by key."""
+
+    @property
+    def busy(self) -> bool:
+        """Return whether there is a job or a worker with a step."""
+        return self._workers.busy or self._jobs.busy
+
+    def free(self) -> bool:
+        """Return whether any step could be taken."""
+        return self._jobs.free or self._workers.free()
+
+    def take(self, step: Step, last: bool) -> bool:
+        """Submit a step, or send it to a worker; return False if it does not fit yet."""
+        if step.key not in self._kinds:
+            self._kinds[step.key] = is_job(step, self._services)
+        return self._jobs.take(step) if self._kinds[step.key] else self._workers.take(step, last)
+
+    def listen(self, pause: float | None) -> Iterable[tuple[Step, StepState]]:
+        """Return the steps that have ended, after that many seconds at most."""
+        if self._jobs.busy:
+            pause = min(POLL_SECONDS, POLL_SECONDS if pause is None else pause)
+        return [*self._workers.listen(pause), *self._jobs.ended()]
+
+    def stop(self) -> None:
+        """Cancel all jobs, and interrupt the workers."""
+        self._jobs.stop()
+        self._workers.stop()
 
 
 def is_job(step: Step, services: Services) -> bool:

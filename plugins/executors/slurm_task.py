@@ -20,7 +20,16 @@ import msgspec
 from rtbench_plugins.executors.launching import progress_into
 from rtbench_plugins.executors.schedule import attempt, use_threads, visible
 
-from rtbench.api import Environment, Progress, RtbenchError, Step, StepFailedError, StepResult, write_atomic
+from rtbench.api import (
+    Environment,
+    Progress,
+    RtbenchError,
+    Step,
+    StepFailedError,
+    StepResult,
+    shortened_error,
+    write_atomic,
+)
 
 PROGRESS_SECONDS = 1.0
 """Shortest time between two reports of progress, in seconds."""
@@ -141,7 +150,7 @@ def _recording_failure(task: SlurmTask, rank: int) -> Iterator[None]:
         elif isinstance(error, RtbenchError):
             message = f"{error} (in process {rank + 1})"
         else:
-            message = f"{type(error).__name__}: {error} (in process {rank + 1})"
+            message = f"{shortened_error(error)} (in process {rank + 1})"
         mine = Path(task.folder) / f"{FAILURE}-{rank}"
         write_atomic(mine, message.encode())
         with contextlib.suppress(FileExistsError):

@@ -14,9 +14,9 @@ from typing import Any
 from rtbench_plugins.hf.gguf import ENCODER_DECODERS, gguf_header
 from rtbench_plugins.hf.options import Access
 from rtbench_plugins.hf.places import MODELS, Place, file_in, how_to_get, in_models_folder, in_package, local_path
-from rtbench_plugins.hf.weights import check_files, digest_of_file
+from rtbench_plugins.hf.weights import check_files, digest_of_file, weight_map
 
-from rtbench.api import BadInputError, Machine, MissingDataError, read_json, squeezed
+from rtbench.api import BadInputError, Machine, MissingDataError, read_json, squeezed, user_path
 
 _TIMEOUT = 10.0
 """Seconds to wait for an answer of the hub."""
@@ -178,7 +178,7 @@ def gguf_path(place: Place) -> Path | None:
     """Return the GGUF file of a place on this machine; None where it has none."""
     if place.gguf_file is not None:
         return cached_file(place.model, place.gguf_file, place.revision)
-    path = Path(place.model).expanduser()
+    path = user_path(place.model, where="option `model`")
     return path if path.is_file() else None
 
 
@@ -208,7 +208,7 @@ def digest_of(place: Place, *, offline: bool) -> str:
 def _has_weights(folder: Path, *, any_format: bool) -> bool:
     """Return whether a model's folder in the cache has weights: all files that an index lists, if there is an index."""
     if (index := next(folder.glob("*.safetensors.index.json"), None)) is not None:
-        return all((folder / part).is_file() for part in read_json(index)["weight_map"].values())
+        return all((folder / part).is_file() for part in weight_map(index).values())
     formats = ("*.safetensors", "*.bin") if any_format else ("*.safetensors",)
     return any(next(folder.glob(pattern), None) for pattern in formats)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,12 +61,23 @@ def save(base: LoadedModel, folder: Path, weights: dict[str, torch.Tensor] | Non
 
     private = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(private, ignore_errors=True)
-    with quiet():
+    with quiet(), _system_errors(private):
         (base.merged() if base.merged else base.model).save_pretrained(private, state_dict=weights)
         base.tokenizer.save_pretrained(private)
     _open_to_others(private)
     shutil.rmtree(folder, ignore_errors=True)
     private.rename(folder)
+
+
+@contextlib.contextmanager
+def _system_errors(folder: Path) -> Iterator[None]:
+    """Raise the system's errors as such, where a library of Rust has put them into a text (``os error 28``)."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) or not (found := re.search(r"\(os error (\d+)\)", str(error))):
+            raise
+        raise OSError(int(found[1]), os.strerror(int(found[1])), str(folder)) from error
 
 
 def _open_to_others(folder: Path) -> None:

@@ -114,6 +114,9 @@ class StudentOptions(Record, frozen=True, omit_defaults=True):
     cpus: Positive | None = None
     """CPU cores that a step requests, for each process. None: 1; on a CPU, all cores for a model of 50 million parameters
     or more, since two of them at once would need twice the memory and be no faster."""
+    price: Price | None = None
+    """What this machine costs, per million tokens: ``training`` of supervised tokens, ``input`` and ``output`` of asking. Only
+    reports use it; a budget does not limit it. None: not known."""
     memory_gb: float | None = None
     """Memory that a step requests for each process, in GB. With ``sharded``, each further process adds only 1 GB. None: an
     estimate."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rtbench_plugins.hf.gguf import SUFFIX
 
-from rtbench.api import BadInputError, MissingDataError
+from rtbench.api import BadInputError, MissingDataError, inside, user_path
 
 MODELS = "RTBENCH_MODELS"
 """Environment variable: a folder with models, which hub ids are looked up in before the hub is asked."""
@@ -54,7 +54,7 @@ def local_path(model: str) -> Path | None:
         BadInputError: it is another file.
         MissingDataError: it is neither a folder, nor a file, nor a hub id.
     """
-    path = Path(model).expanduser()
+    path = user_path(model, where="option `model`")
     if path.is_dir():
         return path
     if path.is_file():
@@ -81,8 +81,8 @@ def file_in(folder: Path, gguf_file: str) -> Path:
     Raises:
         BadInputError: the folder has no such file, or its name leads out of the folder.
     """
-    path = folder / gguf_file
-    if not path.resolve().is_relative_to(folder.resolve()) or not path.is_file() or path.suffix.lower() != SUFFIX:
+    path = inside(folder, gguf_file, where="option `gguf_file`")
+    if not path.is_file() or path.suffix.lower() != SUFFIX:
         there = ", ".join(sorted(file.name for file in folder.glob(f"*{SUFFIX}"))[:5]) or "none"
         raise BadInputError(
             f"no GGUF file {gguf_file!r} in {folder}",
@@ -104,7 +104,7 @@ def in_models_folder(model: str, gguf_file: str | None) -> Path | None:
     stated = os.environ.get(MODELS)
     if not stated:
         return None
-    root = Path(stated).expanduser()
+    root = user_path(stated, where=MODELS)
     if not root.is_dir():
         raise BadInputError("no such folder", where=f"{MODELS}={stated}", next_step="Correct or unset the variable.")
     name = model.rpartition("/")[2]

@@ -12,7 +12,7 @@ from typing import Any
 from rtbench_plugins.hf.gguf import GgufHeader, gguf_header
 from rtbench_plugins.hf.hub import cached_file, gguf_path
 from rtbench_plugins.hf.places import Place
-from rtbench_plugins.hf.weights import DamagedFileError, header_of
+from rtbench_plugins.hf.weights import DamagedFileError, header_of, weight_map
 
 from rtbench.api import BadInputError, MissingExtraError, read_json
 
@@ -133,7 +133,7 @@ def _weight_files(place: Place) -> Iterator[Path]:
     index = cached_file(model, "model.safetensors.index.json", revision)
     if index is None:
         return
-    names = sorted(set(read_json(index)["weight_map"].values()))
+    names = sorted(set(weight_map(index).values()))
     parts = [cached_file(model, name, revision) for name in names]
     yield from (part for part in parts if part is not None) if all(parts) else ()
 
@@ -146,7 +146,8 @@ def _config(place: Place) -> Mapping[str, Any] | None:
 
 
 def _first(config: Mapping[str, Any], *names: str) -> int | None:
-    return next((config[name] for name in names if isinstance(config.get(name), int)), None)
+    found = (config.get(name) for name in names)
+    return next((value for value in found if isinstance(value, int) and 0 < value < 10**12), None)
 
 
 _M = 10**6

@@ -83,6 +83,7 @@ class HfStudent(Student):
         self.family = family
         self.needs_corpus = options.config is not None
         self.options = options
+        self.price = options.price
         self.series = options.series or _random_series(family, options)
         self.random_weights = options.config is not None
         self.objectives = frozenset({"logits", "on-policy", "grpo"})
@@ -100,7 +101,7 @@ class HfStudent(Student):
             role="student",
             plugin=self._plugin,
             name=self.name,
-            options=plain(replace(pinned, series=None)),  # the series does not affect how the model is loaded
+            options=plain(replace(pinned, series=None, price=None)),  # neither affects how the model is loaded
             fingerprint=student_fingerprint(self.family, pinned, self._hub),
             training=TRAINING[self.family] + (1 if self.options.chat_template else 0),
         )

@@ -26,7 +26,7 @@ from rtbench_plugins.hf.processes import Processes, Several, process_count
 from rtbench_plugins.hf.trackers import Trackers
 from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, load_trained
 
-from rtbench.api import StepFailedError, TrainJob, TrainReport, content_key, derived_seed
+from rtbench.api import StepFailedError, TrainJob, TrainReport, content_key, derived_seed, digests
 
 _MORE = 1.5
 """Growth of the process's memory at which unused memory is returned to the system, which takes as long as a step."""
@@ -165,6 +165,7 @@ class _Trainer:
             self.best = self.processes.weights(self.base)
         if self.recipe.by_answers:
             self._save(f"epoch-{epoch}")
+            state.saved[f"epoch-{epoch}"] = digests(self.job.workdir / f"epoch-{epoch}")
 
     def _train(self, state: TrainState, epoch: int) -> float:
         """Train an epoch, or until the last step, and return the mean loss (per supervised token, in nats)."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from rtbench.api import atomic_write
+from rtbench.api import digested, digests, save_digested
 
 Weights = dict[str, torch.Tensor]
 
@@ -29,6 +29,8 @@ class TrainState:
     best_epoch: int = 0
     """Epoch with the lowest validation loss so far; 0 where no epoch is selected by it."""
     best_loss: float = float("inf")
+    saved: dict[str, dict[str, str]] = field(default_factory=dict)
+    """SHA-256 of the files of each epoch's weights, by folder in the job's private directory."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +47,19 @@ class SavedTraining:
 class StateFile:
     """File with the state after the last complete epoch.
 
-    It is replaced atomically, so a kill leaves the old or the new state.
+    It is replaced atomically, so a kill leaves the old or the new state. Its digest is in its name: a damaged state is removed,
+    and the training then starts anew.
     """
 
     def __init__(self, workdir: Path) -> None:
         self.folder = workdir / "resume"
-        self.path = self.folder / "state.pt"
 
     def write(self, state: TrainState, weights: Weights, optimizer: list[dict[str, Any]], best: Weights | None) -> None:
         """Save a state. The best epoch's weights are in a file of their own, which is written first."""
-        if best is not None and not self._best(state.best_epoch).exists():
-            with atomic_write(self._best(state.best_epoch)) as handle:
-                torch.save(best, handle)
-        with atomic_write(self.path) as handle:
-            torch.save({"state": vars(state), "model": weights, "optimizer": optimizer}, handle)
+        if best is not None and not any(self.folder.glob(f"{_best(state.best_epoch)}-*.pt")):
+            save_digested(self.folder, _best(state.best_epoch), lambda handle: torch.save(best, handle))
+        content = {"state": vars(state), "model": weights, "optimizer": optimizer}
+        save_digested(self.folder, "state", lambda handle: torch.save(content, handle))
         self._tidy(state)
 
     def read(self, key: str, device: torch.device) -> SavedTraining | None:
@@ -70,12 +71,18 @@ class StateFile:
             key: content key of the job.
             device: device of its tensors.
         """
-        content = torch.load(self.path, map_location=device, weights_only=True) if self.path.is_file() else None
+        path = digested(self.folder, "state")
+        content = torch.load(path, map_location=device, weights_only=True) if path is not None else None
         if content is None or content["state"]["key"] != key:
             return None
         state, best = TrainState(**content["state"]), None
+        if any(digests(self.folder.parent / name) != found for name, found in state.saved.items()):
+            return None
         if state.best_epoch:
-            best = torch.load(self._best(state.best_epoch), map_location="cpu", weights_only=True)
+            saved = digested(self.folder, _best(state.best_epoch))
+            if saved is None:
+                return None
+            best = torch.load(saved, map_location="cpu", weights_only=True)
         return SavedTraining(state, content["model"], content["optimizer"], best)
 
     def keep_only(self, saved: SavedTraining | None) -> None:
@@ -94,11 +101,13 @@ class StateFile:
 
     def _tidy(self, state: TrainState) -> None:
         for old in self.folder.glob("best-*.pt"):
-            if old != self._best(state.best_epoch):
+            if old.stem.rpartition("-")[0] != _best(state.best_epoch):
                 old.unlink()
 
-    def _best(self, epoch: int) -> Path:
-        return self.folder / f"best-{epoch}.pt"
+
+def _best(epoch: int) -> str:
+    """Return the first part of the name of an epoch's weights."""
+    return f"best-{epoch}"
 
 
 def trained_weights(model: Any) -> Weights:

@@ -74,10 +74,24 @@ def header_of(path: Path) -> WeightsHeader:
         try:
             header = json.loads(handle.read(length))
             end = max((entry["data_offsets"][1] for name, entry in header.items() if name != _METADATA), default=0)
-        except (ValueError, AttributeError, LookupError, TypeError):
+        except (ValueError, AttributeError, LookupError, TypeError, RecursionError, MemoryError):
             raise DamagedFileError("it has no valid header") from None
     tensors = {name: entry for name, entry in header.items() if name != _METADATA}
     return WeightsHeader(tensors, described=_HEADER.size + length + end, size=size)
+
+
+def weight_map(index: Path) -> dict[str, str]:
+    """Return the file of each tensor, as an index of weights lists them.
+
+    Raises:
+        BadInputError: it is no index, or a file of it has no plain name.
+    """
+    content = read_json(index)
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    names = places.values() if isinstance(places, dict) else [None]
+    if places is None or not all(isinstance(name, str) and re.fullmatch(r"[\w.=+-]+", name) for name in names):
+        raise BadInputError("not an index of weights", where=str(index), next_step=_COPY)
+    return dict(places)
 
 
 def check_files(folder: Path, *, whose: str) -> None:
@@ -141,10 +155,10 @@ def _problems_of_index(path: Path, names: Mapping[str, frozenset[str]]) -> Itera
 
     Where there is a whole file as well, that is read in place of the parts.
     """
-    index = read_json(path)
-    places = index.get("weight_map") if isinstance(index, dict) else None
-    if not isinstance(places, dict):
-        yield "not an index of weights"
+    try:
+        places = weight_map(path)
+    except BadInputError as error:
+        yield error.what
         return
     for tensor, file in places.items():
         if file not in names:

@@ -15,10 +15,14 @@ from rtbench.api import (
     MissingDataError,
     ScoreResult,
     checkpoint_of,
+    echo,
     examples_of,
     file_name,
     find_cell,
     in_percent,
+    markdown_code,
+    markdown_text,
+    naming,
     squeezed,
     with_session,
     write_atomic,
@@ -60,7 +64,7 @@ def push(
 
     Use --out to inspect the files first. The hub's token is read from HF_TOKEN, or from where `hf auth login` stores it.
     """
-    from rtbench.api import Runs, build_leaderboard
+    from rtbench.api import build_leaderboard
 
     if repo is not None and out is not None:
         raise BadInputError("--out pushes nothing", where="hub push --repo --out", next_step="Use only one of the two.")
@@ -68,9 +72,9 @@ def push(
         raise BadInputError(
             "no target", where="hub push", next_step="Add --repo OWNER/NAME, or --out DIR to inspect the files first."
         )
-    record = Runs(services.workspace).load(run)
+    record = services.open_run(run)
     board = build_leaderboard(record, services)
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory() as temporary, naming(out or Path(temporary)):
         folder = Path(temporary)
         if what == "student":
             _student(services, record, _one_cell(services, record, cell), folder)
@@ -82,10 +86,10 @@ def push(
             if out.exists() and any(out.iterdir()):
                 raise BadInputError("is not empty", where=f"--out {out}", next_step="Use a new folder.")
             shutil.copytree(folder, out, dirs_exist_ok=True)
-            click.echo(str(out / "README.md"))
+            echo(str(out / "README.md"))
             return
         assert repo is not None
-        click.echo(_upload(folder, repo, REPO_TYPES[what], f"{what} of run {record.name}", public=public))
+        echo(_upload(folder, repo, REPO_TYPES[what], f"{what} of run {record.name}", public=public))
 
 
 def _one_cell(services: Services, record: RunRecord, name: str | None) -> CellRecord:
@@ -136,7 +140,7 @@ def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, 
         raise BadInputError("the run trained on no rationales", where=f"run {record.name}")
     text = "\n".join(
         [
-            f"# Rationales of run {record.name}",
+            f"# Rationales of run {markdown_text(record.name)}",
             "",
             "Chain-of-thought rationales of a teacher that the run's curators kept, as the students of this run learned from them.",
             "A model wrote them: they may be wrong, or right for a wrong reason. The licences of the data sets apply to the questions.",
@@ -152,18 +156,20 @@ def _student(services: Services, record: RunRecord, cell: CellRecord, folder: Pa
 
     shutil.copytree(checkpoint_of(services, cell), folder, dirs_exist_ok=True)
     lines = [
-        f"# {cell.student}, {cell.method} on {cell.task}",
+        f"# {markdown_text(f'{cell.student}, {cell.method} on {cell.task}')}",
         "",
-        f"Trained by rtbench {record.version}, run {record.name}, cell `{cell.name}`.",
+        f"Trained by rtbench {record.version}, run {markdown_text(record.name)}, cell {markdown_code(cell.name)}.",
         "",
     ]
-    lines += [f"- teacher: {cell.teacher}" for _ in [0] if cell.teacher] + [
-        f"- recipe: `{msgspec.json.encode(cell.recipe).decode()}`"
+    lines += [f"- teacher: {markdown_text(cell.teacher)}" for _ in [0] if cell.teacher] + [
+        f"- recipe: {markdown_code(msgspec.json.encode(cell.recipe).decode())}"
     ]
     if cell.score is not None and services.store.scored(cell):
         lines += [
             "",
-            f"On the {cell.fold} fold of {cell.task} ({cell.source} data, {cell.variant}), seed {cell.seed}:",
+            markdown_text(
+                f"On the {cell.fold} fold of {cell.task} ({cell.source} data, {cell.variant}), seed {cell.seed}:"
+            ),
             "",
         ]
         summaries = services.store.result(ScoreResult, cell.score).summaries
@@ -176,7 +182,7 @@ def _card(folder: Path, metadata: dict[str, Any], text: str) -> None:
     """Write the card. Its licence is ``other``: the licences of the data sets and models apply to texts and weights."""
     import yaml
 
-    head = yaml.safe_dump({"license": "other", **metadata}, sort_keys=False, allow_unicode=True)
+    head = yaml.safe_dump({"license": "other", **metadata}, sort_keys=False)
     write_atomic(folder / "README.md", f"---\n{head}---\n\n{text}\n".encode())
 
 

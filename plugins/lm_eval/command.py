@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from click.core import ParameterSource
 
-from rtbench.api import BadInputError, name_list, with_session
+from rtbench.api import BadInputError, echo, name_list, naming, with_session
 
 if TYPE_CHECKING:
     from rtbench.api import Services
@@ -47,24 +47,26 @@ def export(
         raise BadInputError("it is only used with --cell", where="--run", next_step="Add --cell.")
     registry = services.registry("tasks")
     tasks = [services.task(name, where="--tasks") for name in names or registry.names()]
-    configs = export_tasks(tasks, directory, variant, split, services.files)
+    with naming(directory):
+        configs = export_tasks(tasks, directory, variant, split, services.files)
     for path in configs:
-        click.echo(path)
-    click.echo(f"lm_eval run --include_path {directory} --tasks {configs[0].stem} …")
+        echo(path)
+    echo(f"lm_eval run --include_path {directory} --tasks {configs[0].stem} …")
 
 
 def _export_cell(services: Services, directory: Path, name: str, run_name: str | None) -> None:
     from rtbench_plugins.lm_eval.export import export_cell
 
-    from rtbench.api import Runs, checkpoint_of, find_cell
+    from rtbench.api import checkpoint_of, find_cell
 
-    record = Runs(services.workspace).load(run_name)
+    record = services.open_run(run_name)
     cell = find_cell(services, record, name)
-    path = export_cell(services, cell, directory)
-    click.echo(path)
+    with naming(directory):
+        path = export_cell(services, cell, directory)
+    echo(path)
     model = "…" if cell.checkpoint is None else checkpoint_of(services, cell)
     chat = cell.checkpoint is not None and _wraps_prompts(services, cell.checkpoint)
-    click.echo(
+    echo(
         f"lm_eval run --model hf --model_args pretrained={model} --include_path {directory} --tasks {path.stem}"
         + (" --apply_chat_template" if chat else "")
     )

@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 from rtbench_plugins.reporters.harnesses import PREFIX
 
-from rtbench.api import ONE_TEXT_PREFIX, BadInputError, RecordedEntry, Recording, RecordingFormat, jsonl_lines
+from rtbench.api import (
+    ONE_TEXT_PREFIX,
+    BadInputError,
+    RecordedEntry,
+    Recording,
+    RecordingFormat,
+    decode_json,
+    jsonl_lines,
+)
 
 NAME = re.compile(r"samples_(?P<task>.+)_\d{4}-\d\d-\d\dT[\d.-]+\.jsonl(?:\.gz)?")
 
@@ -64,10 +72,10 @@ def read_samples(path: Path, *, model: str | None, key: str | None, task: str | 
     for number, line in jsonl_lines(path):
         where = f"{path}, line {number}"
         try:
-            sample = decoder.decode(line)
-        except msgspec.MsgspecError as error:
+            sample = decode_json(line, decoder, where=where, what="a sample of lm-eval")
+        except BadInputError as error:
             raise BadInputError(
-                f"not a sample of lm-eval: {error}",
+                error.what,
                 where=where,
                 next_step="Use samples of generated texts, as written by `lm_eval --log_samples`.",
             ) from None

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from rtbench.api import BadInputError, Record, RecordedEntry, Recording, RecordingFormat, Unmatched, read_bytes
+from rtbench.api import BadInputError, Record, RecordedEntry, Recording, RecordingFormat, Unmatched, read_bytes, text_in
 
 KEYS = {"zero_shot_cot": "zs_cot", "zero_shot": "zs"}
 """Our recording key for each value of its ``--method``. Logs of the few-shot methods show no end of their
@@ -131,10 +131,7 @@ def _text(path: Path) -> tuple[str, bool]:
     """
     data = read_bytes(path)
     messages = data.startswith(b"INFO:")
-    try:
-        text = data.decode(errors="replace" if messages else "strict")
-    except UnicodeDecodeError as error:
-        raise BadInputError(f"not UTF-8 text (byte {error.start})", where=str(path)) from None
+    text = data.decode(errors="replace") if messages else text_in(data, where=str(path))
     if not messages:
         return text, False
     return _MESSAGE.sub("", _OTHER_MESSAGE.sub("", text.replace("\r\n", "\n"))), True
@@ -142,11 +139,14 @@ def _text(path: Path) -> tuple[str, bool]:
 
 def _settings(text: str, path: Path) -> _Settings:
     """Return the settings in the ``Namespace(...)`` line at the start of a log."""
-    line = next((line for line in text.split("\n", 5)[:5] if line.startswith("Namespace(")), "")
+    numbered = enumerate(text.split("\n", 5)[:5], 1)
+    number, line = next(((at, line) for at, line in numbered if line.startswith("Namespace(")), (1, ""))
     try:
         stated = {name: str(ast.literal_eval(value)) for name, value in _SETTING.findall(line)}
-    except (SyntaxError, ValueError):
-        raise BadInputError("a setting in its first lines is not valid Python", where=f"{path}, line 2") from None
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        raise BadInputError(
+            "a setting is not valid Python", where=f"{path}, line {number}", next_step="Download the log again."
+        ) from None
     known = _Settings.__struct_fields__
     missing = [name for name in known[: -len(_Settings.__struct_defaults__)] if name not in stated]
     if missing:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rtbench_plugins.paper.reference import METHODS, ReferenceRow, load_reference
 from rtbench_plugins.reporters.printing import markdown_table
 
-from rtbench.api import CellResult, Leaderboard, LeaderboardRow, Record, Reporter, in_percent
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow, Record, Reporter, in_percent, markdown_text
 
 MATRICES = {
     "fig:diverse_reasoning": "paper-diverse",
@@ -140,7 +140,12 @@ def as_markdown(tables: Sequence[PaperTable], board: Leaderboard) -> str:
         f"rtbench {board.version}"
     )
     legend = f"Percent: reported (by the authors) / measured (by us) [95 % interval] n questions. Measured with {how}."
-    lines = [f"# The paper's tables and figures, compared with run {board.run}", "", legend, ""]
+    lines = [
+        f"# The paper's tables and figures, compared with run {markdown_text(board.run)}",
+        "",
+        markdown_text(legend),
+        "",
+    ]
     for table in tables:
         filled = sum(
             c is not None and c.measured is not None and c.why is None for _, cells in table.rows for c in cells
@@ -161,7 +166,7 @@ def as_markdown(tables: Sequence[PaperTable], board: Leaderboard) -> str:
         lines += [
             "",
             *(
-                f"- not measured: {', '.join(names[:3])}{' …' * (len(names) > 3)}: {reason}"
+                "- " + markdown_text(f"not measured: {', '.join(names[:3])}{' …' * (len(names) > 3)}: {reason}")
                 for reason, names in why.items()
             ),
             "",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.api import UnknownNameError, format_option, print_json, print_table
+from rtbench.api import UnknownNameError, echo, format_option, naming, print_json, print_table
 
 if TYPE_CHECKING:
     from rtbench_plugins.pocket.probes import ProbeResult
@@ -39,7 +39,8 @@ def pretrain(name: str, out: Path, seed: int, tokens: int | None, threads: int, 
     size = SIZES[name] if tokens is None else msgspec.structs.replace(SIZES[name], tokens=tokens)
     from rtbench_plugins.pocket.building import build
 
-    build(size, out, seed=seed, threads=threads, say=click.echo)
+    with naming(out):
+        build(size, out, seed=seed, threads=threads, say=echo)
 
 
 @pocket.command()
@@ -68,12 +69,10 @@ def probes(models: tuple[str, ...], count: int, format_: str, traceback: bool) -
     if format_ == "md":
         from rtbench_plugins.reporters.printing import markdown_table
 
-        click.echo("\n".join(markdown_table(table[0], table[1:], range(1, len(table[0])))))
+        echo("\n".join(markdown_table(table[0], table[1:], range(1, len(table[0])))))
     else:
         print_table(table[0], table[1:])
-    click.echo(
-        f"n: different questions; seen: some or all are in the pre-training text; * below the gate of {GATE:.2f}"
-    )
+    echo(f"n: different questions; seen: some or all are in the pre-training text; * below the gate of {GATE:.2f}")
 
 
 def table_of(found: Mapping[str, Sequence[ProbeResult]]) -> list[tuple[str, ...]]:
@@ -102,4 +101,5 @@ def vocabulary(out: Path, traceback: bool) -> None:  # noqa: ARG001 - read by ma
 
     from rtbench.api import write_atomic
 
-    write_atomic(out, "".join(f"{piece}\n" for piece in made_anew()).encode())
+    with naming(out):
+        write_atomic(out, "".join(f"{piece}\n" for piece in made_anew()).encode())

@@ -19,7 +19,7 @@ from rtbench_plugins.pocket.growing import grow
 from rtbench_plugins.pocket.sizes import VOCABULARY, Size, described
 from torch.nn import functional
 
-from rtbench.api import BadInputError, atomic_write
+from rtbench.api import BadInputError, digested, save_digested
 
 _CHUNK = 4000
 """Number of documents that are generated and sorted into batches together; fewer if the budget is small."""
@@ -167,12 +167,11 @@ class Pretraining:
             "at": vars(self.at),
             "of": self._identity(),
         }
-        with atomic_write(self.folder / "state.pt") as handle:
-            torch.save(state, handle)
+        save_digested(self.folder, "state", lambda handle: torch.save(state, handle))
 
     def _resume(self) -> None:
-        path = self.folder / "state.pt"
-        if not path.is_file():
+        path = digested(self.folder, "state")
+        if path is None:
             return
         state = torch.load(path, weights_only=True)
         self._check(state.get("of"))

@@ -5,30 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
+from rtbench_plugins.remote.booking import DAMAGED_NOTE, Booked
 
-from rtbench.api import Record, RefusalKind, read_json
+from rtbench.api import Record, RefusalKind, read_record
 
 
-class PendingBatch(Record, frozen=True, omit_defaults=True):
+class PendingBatch(Booked, frozen=True, omit_defaults=True):
     """A batch that is pending, or whose results are partly fetched."""
 
-    mark: str
-    """Mark in the batch's metadata."""
     calls: dict[str, tuple[str, ...]]
     """Keys of the requests of each line, by ``custom_id``; an empty key has been fetched. Steps share batches, and each
     step fetches its own requests."""
-    worst: int
-    """Highest possible cost, in billionths of the currency; booked as spent until the actual cost is known."""
-    account: str | None
-    """Path of the account in which it is booked; None: not booked, or settled."""
-    at: float
-    """Time of its creation, in seconds since 1970."""
     round: int = 1
     id: str | None = None
     """None while it is unknown whether the batch was created."""
     lines: dict[str, int] = {}
     """Highest possible cost of each line, in billionths of the currency, where money is counted."""
+
+    bytes: int = 0
+    """Highest number of bytes of its results; 0 in notes of older versions."""
 
     @property
     def keys(self) -> Iterator[str]:
@@ -36,7 +31,7 @@ class PendingBatch(Record, frozen=True, omit_defaults=True):
         return (key for keys in self.calls.values() for key in keys if key)
 
 
-class FailedRequest(msgspec.Struct, frozen=True):
+class FailedRequest(Record, frozen=True):
     """Why a request got no completion."""
 
     why: str
@@ -51,4 +46,4 @@ class FailedRequest(msgspec.Struct, frozen=True):
 def notes_in(folder: Path) -> Iterator[tuple[Path, PendingBatch]]:
     """Yield the notes of batches that are pending, or whose results are partly fetched, with their paths."""
     for path in sorted(folder.glob("*.json")):
-        yield path, read_json(path, PendingBatch)
+        yield path, read_record(path, PendingBatch, next_step=DAMAGED_NOTE)

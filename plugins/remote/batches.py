@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,43 +21,41 @@ from urllib.parse import urlsplit
 import msgspec
 from rtbench_plugins.methods.thinking import Tags
 from rtbench_plugins.remote import booking
+from rtbench_plugins.remote.batch_lines import BatchLine, classify_line, line_of
 from rtbench_plugins.remote.batch_notes import FailedRequest, PendingBatch, notes_in
-from rtbench_plugins.remote.booking import book_maximum, settle_actual, write_note
+from rtbench_plugins.remote.bodies import MOST_FILE
+from rtbench_plugins.remote.booking import Notes, book_maximum
 from rtbench_plugins.remote.calls import Call, Calls
 from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import EndpointError, Policy
-from rtbench_plugins.remote.http import Connection, HttpReply
+from rtbench_plugins.remote.http import Connection
 from rtbench_plugins.remote.lost import LostRequests
 from rtbench_plugins.remote.messages import shortened
-from rtbench_plugins.remote.replies import Again, Good, Redact, Refused, ReplyClass, classify
+from rtbench_plugins.remote.replies import Again, Good, Refused, ReplyClass, with_checked_usage
 from rtbench_plugins.remote.wire import Reply, completions
 
 from rtbench.api import (
     Budget,
     BudgetSpentError,
     Completion,
+    DamagedError,
     NotYetError,
+    Place,
     RefusalKind,
     Request,
     StepFailedError,
-    read_json,
-    write_json,
+    read_record,
 )
 
 MOST_LINES = 50_000
 MOST_BYTES = 190 * 10**6
 """Limits of a batch's file. The endpoints accept 200 MB."""
+MOST_TIMES = 10
+"""Factor above the highest possible cost of a line up to which a server's token counts are believed."""
 ROUNDS = 3
 """Number of batches in which a request may fail before it counts as failed."""
+_FILES = ("output_file_id", "error_file_id")
 _FINAL = frozenset({"completed", "failed", "expired", "cancelled"})
-
-
-class _BatchLine(msgspec.Struct, frozen=True):
-    """A line of a batch's output or error file."""
-
-    custom_id: str
-    response: dict[str, Any] | None = None
-    error: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +78,7 @@ class Batches:
         calls: factory of calls.
         policy: when to try again and when to give up.
         folder: folder of the pending batches' notes.
+        place: of the workspace.
         thinking: tags around thinking in the text.
         budget: of the run; None: no money is counted.
     """
@@ -91,6 +90,7 @@ class Batches:
         calls: Calls,
         policy: Policy,
         folder: Path,
+        place: Place,
         *,
         thinking: Tags | None = None,
         budget: Budget | None = None,
@@ -105,6 +105,7 @@ class Batches:
         self._calls = calls
         self._policy = policy
         self._folder = folder
+        self._notes = Notes(place, budget)
         self._thinking = thinking
         self._budget = budget
         self.refused: Counter[RefusalKind] = Counter()
@@ -122,6 +123,7 @@ class Batches:
             StepFailedError: no batch is pending any more, and some requests were refused or failed too often.
         """
         wanted = {request.key: request for request in requests}
+        self._notes.fetch(self._folder)
         out = {path: note for path, note in notes_in(self._folder) if not wanted.keys().isdisjoint(note.keys)}
         covered = {key for note in out.values() for key in note.keys}
         for path, note in list(out.items()):
@@ -130,9 +132,9 @@ class Batches:
                 continue
             yield ended.completions  # when the consumer asks for more, all of them are in the ledger
             if ended.left is None:
-                path.unlink()
+                self._notes.remove(path)
             else:
-                write_note(path, ended.left)
+                self._notes.write(path, ended.left)
             del out[path]
             if ended.error is not None:
                 raise ended.error
@@ -161,23 +163,26 @@ class Batches:
             if note.id is None and time.time() - note.at < booking.LOOK_AFTER:  # it may not be listed yet
                 return None
             if note.id is None:  # it was never created: its requests go into another batch
-                settle_actual(self._budget, path, note, 0)
+                self._notes.settle(path, note, 0)
                 self._put_again(note, list(note.calls), wanted)
                 return _EndedBatch([])
             try:
                 batch = await client.get(f"batches/{note.id}")
-                if batch.get("status") not in _FINAL:
+                status = str(batch.get("status"))
+                if status not in _FINAL:
                     return None
-                if batch["status"] == "failed":
-                    settle_actual(self._budget, path, note, 0)
-                    return _EndedBatch([], error=self._refused_as_a_whole(batch))
-                files = [batch[key] for key in ("output_file_id", "error_file_id") if batch.get(key)]
-                lines = [line for file in files for line in await client.lines(file, _BatchLine)]
+                if status == "failed":
+                    self._notes.settle(path, note, 0)
+                    return _EndedBatch([], error=self._refused_as_a_whole(note.id, batch))
+                files = [client.field(batch, key, "batches") for key in _FILES if batch.get(key)]
+                lines = [
+                    line for file in files for line in await client.lines(file, BatchLine, most=note.bytes or MOST_FILE)
+                ]
             except GoneError:
                 gone = f"the batch {note.id}, or a file of it, no longer exists, and its note has been removed"
                 return _EndedBatch([], error=client.error(f"{gone}: the next run sends and pays its requests again"))
             error = None
-            if batch["status"] == "cancelled":  # somebody cancelled it, so it must not be sent again automatically
+            if status == "cancelled":  # somebody cancelled it, so it must not be sent again automatically
                 error = client.error(f"the batch {note.id} was cancelled")
             fetched, left = self._read(path, note, lines, wanted)
             return _EndedBatch(fetched, left, error)
@@ -185,14 +190,14 @@ class Batches:
     async def _found_again(self, path: Path, note: PendingBatch) -> PendingBatch:
         """Look for a batch whose creation was interrupted, and return its note, with its id if it is listed."""
         async for batch in self._client.listed("batches"):
-            if (batch.get("metadata") or {}).get(MARK) == note.mark:
+            if self._client.marked(batch, note.mark):
                 note = msgspec.structs.replace(note, id=self._client.field(batch, "id", "batches"))
-                write_note(path, note)
+                self._notes.write(path, note)
                 break
         return note
 
     def _read(
-        self, path: Path, note: PendingBatch, lines: Sequence[_BatchLine], wanted: dict[str, Request]
+        self, path: Path, note: PendingBatch, lines: Sequence[BatchLine], wanted: dict[str, Request]
     ) -> tuple[list[Completion], PendingBatch | None]:
         """Return the completions that this step wants, and a note on the good results that are left for other steps.
 
@@ -205,10 +210,10 @@ class Batches:
         by_line: dict[str, ReplyClass] = {}
         for line in lines:
             if not isinstance(by_line.get(line.custom_id), Good):
-                by_line[line.custom_id] = _classify_line(line, self._connection.without_key)
+                by_line[line.custom_id] = classify_line(line, self._connection.without_key)
         again: list[str] = []
         for name, keys in note.calls.items():
-            outcome = by_line.get(name, Again("the batch has no result for it"))
+            outcome = self._checked(by_line.get(name, Again("the batch has no result for it")), keys, wanted)
             spent += self._cost(outcome, note.lines.get(name, 0))
             if isinstance(outcome, Good):
                 fetched += self._of_line(note, keys, outcome.reply, wanted)
@@ -223,7 +228,7 @@ class Batches:
             else:
                 again.append(name)
         self._put_again(note, again, wanted)
-        settled = settle_actual(self._budget, path, note, spent)
+        settled = self._notes.settle(path, note, spent)
         return fetched, msgspec.structs.replace(settled, calls=left, account=None, lines={}) if left else None
 
     def _of_line(
@@ -242,20 +247,27 @@ class Batches:
         choices = completions([wanted.get(key, some) for key in keys], reply, self._thinking)
         return [completion for key, completion in zip(keys, choices, strict=False) if key in wanted]
 
+    def _checked(self, outcome: ReplyClass, keys: Sequence[str], wanted: dict[str, Request]) -> ReplyClass:
+        """Return an outcome without token counts that cannot be. Lines of other steps are checked by :meth:`_cost` alone."""
+        some = next((wanted[key] for key in keys if key in wanted), None)
+        if some is None:
+            return with_checked_usage(outcome, MOST_BYTES, MOST_BYTES)
+        return self._calls.one((some,) * len(keys)).checked(outcome)
+
     def _cost(self, outcome: ReplyClass, worst: int) -> int:
         """Return the cost of a line, in billionths of the currency. A bad line may have been charged as well."""
-        if isinstance(outcome, Good):
-            return self._calls.cost(outcome.reply.usage, worst)
-        if outcome.usage is not None:
-            return self._calls.cost(outcome.usage, worst)
-        return worst if outcome.perhaps_billed else 0
+        usage = outcome.reply.usage if isinstance(outcome, Good) else outcome.usage
+        if usage is None:
+            return worst if isinstance(outcome, Good) or outcome.perhaps_billed else 0
+        cost = self._calls.cost(usage, worst)
+        return cost if cost <= MOST_TIMES * worst else worst
 
     def _note_failed(self, keys: Sequence[str], why: str, kind: RefusalKind | None, said: str = "") -> None:
         """Store why requests got no completion, until no batch of the step is pending."""
         redact = self._connection.without_key
         failed = FailedRequest(redact(why), refused=kind is not None, kind=kind, said=shortened(redact(said)))
         for key in keys:
-            write_json(self._refusal(key), failed)
+            self._notes.write(self._refusal(key), failed)
 
     def _put_again(self, note: PendingBatch, names: Sequence[str], wanted: dict[str, Request]) -> None:
         requests = [wanted[key] for name in names for key in note.calls[name] if key in wanted]
@@ -311,27 +323,28 @@ class Batches:
             at=time.time(),
             round=turn,
             lines={call.requests[0].key: call.worst for call in calls if call.worst},
+            bytes=min(MOST_FILE, sum(call.most_bytes for call in calls)),
         )
         path = self._folder / f"{note.mark}.json"
         # Written first, so that the batch is looked for and its money settled wherever the run is interrupted from here on.
-        write_note(path, note)
+        self._notes.write(path, note)
         try:
             note = await self._created(note, calls)
         except PerhapsDoneError:
             raise
         except EndpointError as error:  # the batch was certainly not created
-            settle_actual(self._budget, path, note, 0)
-            path.unlink()
+            self._notes.settle(path, note, 0)
+            self._notes.remove(path)
             if isinstance(error, TooManyError):
                 raise NotYetError(error.what, where=error.where, after=TOO_MANY_AFTER) from None
             raise
-        write_note(path, note)
+        self._notes.write(path, note)
         return path, note
 
     async def _created(self, note: PendingBatch, calls: Sequence[Call]) -> PendingBatch:
         async with self._client as client:
             url = f"{urlsplit(self._connection.url('')).path.rstrip('/')}/{self._path}"
-            content = b"\n".join(_line(call, url) for call in calls)
+            content = b"\n".join(line_of(call, url) for call in calls)
             body = {
                 "input_file_id": await client.upload(f"{note.mark}.jsonl", content, "batch"),
                 "endpoint": url,
@@ -345,38 +358,30 @@ class Batches:
     def _refusal(self, key: str) -> Path:
         return self._folder / "refused" / key
 
-    def _refused_as_a_whole(self, batch: dict[str, Any]) -> EndpointError:
-        problems = (batch.get("errors") or {}).get("data") or [{}]
-        message = problems[0].get("message") or "(no message)"
-        return self._client.error(f"the batch {batch['id']} was refused: {message}")
+    def _refused_as_a_whole(self, name: str, batch: dict[str, Any]) -> EndpointError:
+        errors = batch.get("errors")
+        problems = errors.get("data") if isinstance(errors, dict) else None
+        first = problems[0] if isinstance(problems, list) and problems else None
+        message = (first.get("message") if isinstance(first, dict) else None) or "(no message)"
+        said = shortened(self._connection.without_key(str(message)))
+        return self._client.error(f"the batch {name} was refused: {said}")
+
+    def _failed(self, key: str) -> FailedRequest:
+        """Return the note of a request that got no completion."""
+        try:
+            return read_record(self._refusal(key), FailedRequest)
+        except DamagedError:
+            return FailedRequest(why="the note of why it got no completion is damaged", refused=False)
 
     def _lost(self, refused: set[str], total: int) -> StepFailedError | None:
         """Delete the refusals, so that the next run tries again, and return them as an error, unless they may be left out."""
-        notes: dict[str, FailedRequest] = {key: read_json(self._refusal(key), FailedRequest) for key in refused}
+        notes = [self._failed(key) for key in refused]
         for key in refused:
-            self._refusal(key).unlink()
+            self._notes.remove(self._refusal(key))
         lost = LostRequests()
-        for note in notes.values():
+        for note in notes:
             if note.refused and self._policy.leaves_out:
                 self.refused[note.kind or "filtered"] += 1
             else:
                 lost.add(note.why, 1, note.said, optional=note.refused)
         return lost.error(total, self._policy.where, self._connection.without_key) if lost else None
-
-
-def _classify_line(line: _BatchLine, redact: Redact) -> ReplyClass:
-    """Classify a line as if it were the answer to a single call."""
-    if line.response is None:
-        return Again(shortened(redact(str((line.error or {}).get("message") or "no result"))))
-    status = line.response.get("status_code")
-    if not isinstance(status, int):
-        return Again("the line has no status")
-    body = msgspec.json.encode(line.response.get("body"))
-    outcome = classify(HttpReply(status, {}, body), redact)
-    # A 404 or 401 of one line says nothing about the endpoint, which accepted the batch.
-    return replace(outcome, persistent=False) if isinstance(outcome, Refused) else outcome
-
-
-def _line(call: Call, url: str) -> bytes:
-    head = msgspec.json.encode({"custom_id": call.requests[0].key, "method": "POST", "url": url})
-    return head[:-1] + b',"body":' + call.body + b"}"

@@ -8,27 +8,35 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
-from rtbench.api import Budget, write_json
+from rtbench.api import Budget, Place, Record, write_record
 
 LOOK_AFTER = 20.0
 """Seconds after which work whose creation was interrupted counts as not created, if the endpoint does not list it."""
 LONGEST_WAIT = 60.0
 
 
-class Booked(Protocol):
+DAMAGED_NOTE = (
+    "The endpoint still knows the work. Move this file away to send the work again; the endpoint then bills it twice, and the "
+    "account has both."
+)
+"""What to do about a damaged note."""
+
+
+class Booked(Record, frozen=True):
     """A note of pending work."""
 
-    @property
-    def worst(self) -> int:
-        """Return the amount booked for the work, in billionths of the currency."""
-
-    @property
-    def account(self) -> str | None:
-        """Return the path of the account in which the amount is booked; None where nothing is booked."""
+    mark: str
+    """Mark in the metadata of the work at the endpoint."""
+    worst: int
+    """Highest possible cost, in billionths of the currency; booked as spent until the actual cost is known."""
+    account: str | None
+    """Name of the account in which it is booked; None: not booked, or settled."""
+    at: float
+    """Time of its creation, in seconds since 1970."""
 
 
 N = TypeVar("N", bound=Booked)
@@ -42,7 +50,7 @@ def book_maximum(budget: Budget | None, worst: int) -> str | None:
         worst: highest possible cost, in billionths of the currency.
 
     Returns:
-        path of the account; None without a budget.
+        name of the account; None without a budget.
 
     Raises:
         BudgetSpentError: less than this is left. Nothing is booked.
@@ -50,37 +58,58 @@ def book_maximum(budget: Budget | None, worst: int) -> str | None:
     if budget is None:
         return None
     if worst:
-        if not budget.reserve(worst):
+        if not budget.reserve(worst, ahead=0):
             raise budget.spent_out(worst)
         budget.settle(worst, worst)
-    return budget.cap.path
+    return budget.name
 
 
-def settle_actual(budget: Budget | None, path: Path, note: N, spent: int) -> N:
-    """Replace the booked highest cost by the actual cost, once.
-
-    The note is written before the account is changed, so a run that is killed in between has booked too much, not too
-    little. A note with another account is left as it is.
+class Notes:
+    """The notes of pending work in a workspace, which other machines that share it see.
 
     Args:
-        budget: of the run.
-        path: file of the note.
-        note: contents of that file.
-        spent: actual cost, in billionths of the currency.
-
-    Returns:
-        the note with the actual cost.
+        place: of the workspace.
+        budget: of the run; None where no money is counted.
     """
-    if budget is None or note.account != budget.cap.path:
-        return note
-    settled: N = msgspec.structs.replace(note, worst=spent)  # type: ignore[type-var]
-    write_note(path, settled)
-    budget.settle(0, spent - note.worst)
-    return settled
 
+    def __init__(self, place: Place, budget: Budget | None) -> None:
+        self._place = place
+        self._budget = budget
 
-def write_note(path: Path, note: Booked) -> None:
-    write_json(path, note)
+    def fetch(self, folder: Path) -> None:
+        """Get the notes that other machines have written into a folder."""
+        self._place.fetch(folder)
+
+    def write(self, path: Path, note: Record) -> None:
+        """Write a note in place of an earlier one."""
+        write_record(path, note)
+        self._place.publish(path)
+
+    def remove(self, path: Path) -> None:
+        """Remove a note."""
+        path.unlink()
+        self._place.withdraw(path)
+
+    def settle(self, path: Path, note: N, spent: int) -> N:
+        """Replace the booked highest cost by the actual cost, once.
+
+        The note is written before the account is changed, so a run that is killed in between has booked too much, not too
+        little. A note with another account is left as it is.
+
+        Args:
+            path: file of the note.
+            note: contents of that file.
+            spent: actual cost, in billionths of the currency.
+
+        Returns:
+            the note with the actual cost.
+        """
+        if self._budget is None or note.account != self._budget.name:
+            return note
+        settled: N = msgspec.structs.replace(note, worst=spent)
+        self.write(path, settled)
+        self._budget.settle(0, spent - note.worst)
+        return settled
 
 
 def seconds_to_wait(created: float) -> float:

@@ -6,7 +6,10 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rtbench_plugins.remote.wire import Body, UsageReply
+from rtbench_plugins.remote.bodies import MOST_REPLY, allowed
+from rtbench_plugins.remote.replies import ReplyClass, with_checked_usage
+from rtbench_plugins.remote.usage import UsageReply
+from rtbench_plugins.remote.wire import Body
 
 from rtbench.api import Price, Request, nano
 
@@ -20,8 +23,10 @@ class Call:
 
     requests: tuple[Request, ...]
     body: bytes
-    most_tokens: int
-    """Upper bound on the tokens of prompt and completions. A token has at least one byte."""
+    most_read: int
+    """Upper bound on the tokens of the prompt. A token has at least one byte."""
+    most_written: int
+    """Upper bound on the tokens of all completions."""
     worst: int
     """Highest possible cost, in billionths of the currency; 0 without a price or a budget."""
     faults: int = 0
@@ -30,6 +35,21 @@ class Call:
     """Number of tries that the server refused because of its rate limits."""
     told: bool = False
     """Whether its current wait was set by the server."""
+
+    @property
+    def most_tokens(self) -> int:
+        """Return an upper bound on the tokens of prompt and completions."""
+        return self.most_read + self.most_written
+
+    @property
+    def most_bytes(self) -> int:
+        """Return the highest number of bytes of a good reply."""
+        sampling = self.requests[0].sampling
+        return MOST_REPLY + allowed(self.most_written, sampling.top_logprobs)
+
+    def checked(self, outcome: ReplyClass) -> ReplyClass:
+        """Return an outcome of the call without token counts that cannot be."""
+        return with_checked_usage(outcome, self.most_read, self.most_written)
 
 
 class Calls:
@@ -63,7 +83,7 @@ class Calls:
         completion = requests[0].sampling.max_new_tokens * len(requests)
         prompt = len(body) + OVERHEAD_TOKENS
         worst = 0 if self._price is None else nano(self._price.of(prompt, completion))
-        return Call(requests, body, prompt + completion, worst)
+        return Call(requests, body, prompt, completion, worst)
 
     def cost(self, usage: UsageReply | None, worst: int) -> int:
         """Return the cost of a good reply, in billionths of the currency; ``worst`` where the server does not count tokens."""

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 import msgspec
+from rtbench_plugins.remote.bodies import MOST_OBJECT, UNREADABLE, decoded
 from rtbench_plugins.remote.engine import EndpointError, Policy
 from rtbench_plugins.remote.http import Connection, HttpReply, NoAnswerError
+from rtbench_plugins.remote.messages import shortened
 from rtbench_plugins.remote.replies import Again, Good, Refused, ReplyClass, classify
 
 T = TypeVar("T")
@@ -20,6 +23,12 @@ TOO_MANY_AFTER = 60.0
 """Seconds to wait after an endpoint has refused to take more batches or jobs."""
 MOST_PAGES = 50
 """Highest number of pages read of a listing, with 100 entries each."""
+
+MOST_ID = 200
+"""Highest number of characters of an id."""
+MOST_WHY = 500
+"""Highest number of characters of an error, which may contain words of the server."""
+_object = msgspec.json.Decoder(dict[str, Any])
 
 MakeBody = Callable[[], bytes | aiohttp.FormData]
 """Builds a body for each try, since a form can be sent only once."""
@@ -60,6 +69,12 @@ class Client:
     ) -> None:
         await self._connection.close()
 
+    @staticmethod
+    def marked(entry: dict[str, Any], mark: str) -> bool:
+        """Return whether an object has our mark in its metadata."""
+        metadata = entry.get("metadata")
+        return isinstance(metadata, dict) and metadata.get(MARK) == mark
+
     async def get(self, path: str) -> dict[str, Any]:
         """Return the object at a path.
 
@@ -74,12 +89,13 @@ class Client:
         after = ""
         for _ in range(MOST_PAGES):
             page = await self.get(f"{path}?limit=100{after}")
-            entries = [entry for entry in page.get("data") or [] if isinstance(entry, dict)]
+            data = page.get("data")
+            entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else []
             for entry in entries:
                 yield entry
-            if not page.get("has_more") or not entries:
+            if page.get("has_more") is not True or not entries:
                 return
-            after = f"&after={self.field(entries[-1], 'id', path)}"
+            after = f"&after={quote(self.field(entries[-1], 'id', path), safe='')}"
 
     async def create(self, path: str, value: Any) -> str:
         """Create an object and return its id.
@@ -102,13 +118,31 @@ class Client:
         answer = await self._send("POST", "files", lambda: _form(name, content, purpose))
         return self.field(self._read("files", answer), "id", "files")
 
-    async def lines(self, file: str, type_: type[T]) -> list[T]:
-        """Return the objects in a file of JSON lines."""
-        answer = await self._send("GET", f"files/{file}/content")
-        try:
-            return msgspec.json.Decoder(type_).decode_lines(answer.body)
-        except msgspec.MsgspecError as error:
-            raise self.error(f"file {file}: {error}") from None
+    async def lines(self, file: str, type_: type[T], *, most: int) -> list[T]:
+        """Return the objects in a file of JSON lines. Lines that cannot be read are left out.
+
+        Args:
+            file: id of the file.
+            type_: of the objects.
+            most: highest number of bytes of the file.
+
+        Raises:
+            EndpointError: the file is longer, or none of its lines can be read.
+        """
+        answer = await self._send("GET", f"files/{quote(file, safe='')}/content", most=most)
+        if answer.cut:
+            raise self.error(f"file {file}: it is longer than {most:,} bytes")
+        decoder = msgspec.json.Decoder(type_)
+        read: list[T] = []
+        why = ""
+        for line in answer.body.split(b"\n"):
+            try:
+                read += [decoded(decoder, line)] if line.strip() else []
+            except UNREADABLE as error:
+                why = why or str(error) or type(error).__name__
+        if why and not read:
+            raise self.error(f"file {file}: {why}")
+        return read
 
     def field(self, value: dict[str, Any], name: str, path: str) -> str:
         """Return a text field of a reply.
@@ -117,28 +151,38 @@ class Client:
             EndpointError: the reply has no such field.
         """
         text = value.get(name)
-        if not isinstance(text, str) or not text:
+        if not isinstance(text, str) or not text or len(text) > MOST_ID:
             raise self.error(f"{path}: the reply has no {name!r}")
         return text
 
+    def redacted(self, text: str) -> str:
+        """Return a text without keys."""
+        return self._connection.without_key(text)
+
     def error(self, why: str) -> EndpointError:
         """Return an error that stops the run. Keys are removed from its text."""
-        return EndpointError(self._connection.without_key(why), where=self._policy.where, next_step=self._next_step)
+        return EndpointError(
+            shortened(self._connection.without_key(why), MOST_WHY), where=self._policy.where, next_step=self._next_step
+        )
 
     def _read(self, path: str, answer: HttpReply) -> dict[str, Any]:
+        if answer.cut:
+            raise self.error(f"{path}: the reply is longer than {len(answer.body):,} bytes")
         try:
-            return msgspec.json.decode(answer.body, type=dict[str, Any])
-        except msgspec.MsgspecError:
+            return decoded(_object, answer.body)
+        except UNREADABLE:
             raise self.error(f"{path}: the reply is not JSON") from None
 
-    async def _send(self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False) -> HttpReply:
+    async def _send(
+        self, method: str, path: str, body: MakeBody | None = None, *, once: bool = False, most: int = MOST_OBJECT
+    ) -> HttpReply:
         why = ""
         kind: type[EndpointError] = EndpointError
         for turn in range(self._policy.retries + 1):
             if turn:
                 await asyncio.sleep(min(30.0, 0.2 * 2.0**turn))
             try:
-                answer = await self._connection.send(method, path, body() if body else None)
+                answer = await self._connection.send(method, path, body() if body else None, most=most)
             except NoAnswerError as error:
                 why, kind = str(error), PerhapsDoneError if once and error.reached else EndpointError
                 if kind is PerhapsDoneError:

@@ -216,11 +216,11 @@ class Engine:
         booked = False
         try:
             try:
-                answer = await self._connection.send("POST", self._path, call.body)
+                answer = await self._connection.send("POST", self._path, call.body, most=call.most_bytes)
             except NoAnswerError as error:
                 outcome = Again(str(error), perhaps_billed=error.reached)
             else:
-                outcome = classify(answer, self._connection.without_key)
+                outcome = call.checked(classify(answer, self._connection.without_key))
                 if isinstance(outcome, Good) and outcome.reply.usage is not None:
                     self._limits.used(call.most_tokens, outcome.reply.usage.read + outcome.reply.usage.written)
                 self._limits.learn(answer.headers, asyncio.get_running_loop().time())

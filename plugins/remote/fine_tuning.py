@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 from rtbench_plugins.remote.client import MARK, TOO_MANY_AFTER, Client, GoneError, PerhapsDoneError, TooManyError
 from rtbench_plugins.remote.engine import Policy
 from rtbench_plugins.remote.http import Connection
-from rtbench_plugins.remote.jobs import Checkpoint, FineTuningJob, Order, Provider
+from rtbench_plugins.remote.messages import shortened
 from rtbench_plugins.remote.options import EndpointOptions
+from rtbench_plugins.remote.provider import Checkpoint, FineTuningJob, Order, Provider
 
 from rtbench.api import NotYetError
 
 JOBS = "fine_tuning/jobs"
 _FINAL = frozenset({"succeeded", "failed", "cancelled"})
+MOST_TOKENS = 10**13
+"""Number of trained tokens that no job has."""
 T = TypeVar("T")
 
 
@@ -44,7 +48,7 @@ class _JobReply(msgspec.Struct, frozen=True):
     hyperparameters: _Hyperparameters | None = None
     method: _JobMethod | None = None
     error: _Error | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Any = None
 
 
 class _CheckpointMetrics(msgspec.Struct, frozen=True):
@@ -57,6 +61,20 @@ class _CheckpointReply(msgspec.Struct, frozen=True):
     fine_tuned_model_checkpoint: str
     step_number: int
     metrics: _CheckpointMetrics = _CheckpointMetrics()
+
+
+def _count(tokens: int | None) -> int | None:
+    """Return a number of tokens; None for one that cannot be."""
+    return tokens if tokens is not None and 0 <= tokens < MOST_TOKENS else None
+
+
+def _short(event: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an event that are numbers or texts, the texts at most as long as other messages of servers."""
+    return {
+        shortened(key, 40): shortened(value) if isinstance(value, str) else value
+        for key, value in event.items()
+        if value is None or isinstance(value, str | int | float)
+    }
 
 
 class OpenAiJobs(Provider):
@@ -105,7 +123,7 @@ class OpenAiJobs(Provider):
     def find(self, mark: str) -> FineTuningJob | None:
         async def look(client: Client) -> FineTuningJob | None:
             async for entry in client.listed(JOBS):
-                if (entry.get("metadata") or {}).get(MARK) == mark:
+                if client.marked(entry, mark):
                     job = self._job(entry)
                     if job.state in {"out", "succeeded"}:
                         return job
@@ -115,12 +133,12 @@ class OpenAiJobs(Provider):
 
     def look_at(self, job: str) -> FineTuningJob | None:
         try:
-            return self._job(self._run(lambda client: client.get(f"{JOBS}/{job}")))
+            return self._job(self._run(lambda client: client.get(f"{JOBS}/{quote(job, safe='')}")))
         except GoneError:
             return None
 
     def events(self, job: str) -> list[dict[str, Any]]:
-        return self._listed(f"{JOBS}/{job}/events")[::-1]
+        return [_short(event) for event in self._listed(f"{JOBS}/{job}/events")[::-1]]
 
     def checkpoints(self, job: str) -> list[Checkpoint]:
         path = f"{JOBS}/{job}/checkpoints"
@@ -148,11 +166,11 @@ class OpenAiJobs(Provider):
         return FineTuningJob(
             id=reply.id,
             state=reply.status if reply.status in _FINAL else "out",  # type: ignore[arg-type]
-            said=reply.status,
+            said=shortened(reply.status, 40),
             model=reply.fine_tuned_model,
-            trained_tokens=reply.trained_tokens,
-            epochs=epochs if isinstance(epochs, int) else None,
-            error=(reply.error.message if reply.error else None) or "",
+            trained_tokens=_count(reply.trained_tokens),
+            epochs=epochs if isinstance(epochs, int) and 0 <= epochs < 10**6 else None,
+            error=shortened(self._client.redacted((reply.error.message if reply.error else None) or "")),
         )
 
     def _converted(self, value: dict[str, Any], type_: type[T], path: str) -> T:

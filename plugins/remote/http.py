@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import aiohttp
+from rtbench_plugins.remote.bodies import MOST_ERROR, MOST_OBJECT, CompressedCutError, read_up_to
 from rtbench_plugins.remote.options import EndpointOptions, is_local
 
 from rtbench.api import BadInputError
@@ -30,6 +31,8 @@ class HttpReply:
     headers: Any
     """Case-insensitive."""
     body: bytes
+    cut: bool = False
+    """Whether the body is longer, and only its first part was read."""
 
 
 class NoAnswerError(Exception):
@@ -60,7 +63,7 @@ class Connection:
 
     async def open(self) -> None:
         """Open the connection. Must be called in the event loop that sends the calls."""
-        headers: dict[str, str] = {}
+        headers: dict[str, str] = {"Accept-Encoding": "gzip"}
         if self._key is not None:
             bearer = self._options.key_header.lower() == "authorization"
             headers[self._options.key_header] = f"Bearer {self._key}" if bearer else self._key
@@ -68,6 +71,7 @@ class Connection:
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
             timeout=aiohttp.ClientTimeout(total=self._options.timeout, sock_connect=CONNECT_SECONDS),
             headers=headers,
+            auto_decompress=False,  # it would unpack a small reply to any size
             cookie_jar=aiohttp.DummyCookieJar(),
         )
 
@@ -76,8 +80,16 @@ class Connection:
             await self._session.close()
             self._session = None
 
-    async def send(self, method: str, path: str, body: bytes | aiohttp.FormData | None = None) -> HttpReply:
+    async def send(
+        self, method: str, path: str, body: bytes | aiohttp.FormData | None = None, *, most: int = MOST_OBJECT
+    ) -> HttpReply:
         """Send a call. Redirects are not followed, since the key would be sent to their target.
+
+        Args:
+            method: HTTP method.
+            path: below the base address.
+            body: of the call.
+            most: highest number of bytes of a good reply. Of an error reply, the first :data:`MOST_ERROR` are read.
 
         Raises:
             NoAnswerError: no complete answer arrived.
@@ -88,8 +100,14 @@ class Connection:
             async with self._session.request(
                 method, self.url(path), data=body, headers=kind, proxy=self._proxy, allow_redirects=False
             ) as response:
-                data = await response.read()
-                return HttpReply(response.status, response.headers, data)
+                limit = most if response.status in {200, 201} else MOST_ERROR
+                encoding = str(response.headers.get("Content-Encoding") or "").strip().lower()
+                data, cut = await read_up_to(response.content.iter_any(), limit, encoding)
+                if cut:
+                    response.close()  # the rest is not read, so the connection cannot be used again
+                return HttpReply(response.status, response.headers, data, cut)
+        except CompressedCutError as error:
+            raise NoAnswerError(f"the reply cannot be read: {error}", reached=True) from None
         except aiohttp.ClientConnectorError as error:
             raise NoAnswerError(f"cannot connect: {error.strerror or error}", reached=False) from None
         except aiohttp.ConnectionTimeoutError:

@@ -1,6 +1,6 @@
 """Students that an external service fine-tunes: upload rows, create a job, check it until it ends, store the result.
 
-Nothing here is specific to a provider; a provider implements :class:`Provider`.
+Nothing here is specific to a provider.
 
 Each pending job has a file in the step's folder, so a stopped run can be continued. Nothing blocks: while a job is pending,
 the step raises NotYetError and is tried again later. A job is marked with a hash of everything it depends on, so an
@@ -10,14 +10,15 @@ existing job, whoever created it, is used instead of being paid again.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 from rtbench_plugins.remote import booking
-from rtbench_plugins.remote.booking import book_maximum, settle_actual, write_note
+from rtbench_plugins.remote.booking import DAMAGED_NOTE, Booked, Notes, book_maximum
+from rtbench_plugins.remote.provider import Checkpoint, FineTuningJob, Order, Provider
 
 from rtbench.api import (
     BadInputError,
@@ -35,89 +36,17 @@ from rtbench.api import (
     content_key,
     nano,
     read_json,
+    read_record,
     write_json,
     write_jsonl,
 )
 
 TRIES = 3
 """Number of interrupted creations, with unknown outcome, after which the step fails."""
+MOST_TIMES = 10
+"""Factor above the highest possible cost up to which a provider's count of tokens is believed."""
 MARKS_PER_ROW = 64
 """Upper bound on the tokens that a chat format adds to a row."""
-
-
-class Order(Record, frozen=True):
-    """An order for a fine-tuning job."""
-
-    mark: str
-    """Hash of everything that the job depends on."""
-    model: str
-    training: str
-    """Id of the uploaded rows."""
-    validation: str | None
-    hyperparameters: dict[str, Any]
-    seed: int
-
-
-class FineTuningJob(Record, frozen=True, omit_defaults=True):
-    """A job as its provider reports it."""
-
-    id: str
-    state: Literal["out", "succeeded", "failed", "cancelled"]
-    """``out``: pending. Unknown statuses count as ``out``."""
-    said: str = ""
-    """The provider's own word for the status."""
-    model: str | None = None
-    """Name of the fine-tuned model, once the job has succeeded."""
-    trained_tokens: int | None = None
-    """Paid tokens, over all epochs."""
-    epochs: int | None = None
-    error: str = ""
-
-
-class Checkpoint(Record, frozen=True, omit_defaults=True):
-    """Weights that a provider stored during training."""
-
-    model: str
-    step: int
-    train_loss: float | None = None
-    validation_loss: float | None = None
-    """Nats per token, over all validation rows."""
-
-
-class Provider(ABC):
-    """A service that fine-tunes. Calls are independent of each other. A call that fails raises an RtbenchError."""
-
-    @abstractmethod
-    def upload(self, name: str, content: bytes) -> str:
-        """Upload training rows and return their id."""
-
-    @abstractmethod
-    def create(self, order: Order) -> str | None:
-        """Create a job and return its id.
-
-        Returns:
-            None where the call was interrupted, so that the job may or may not exist.
-
-        Raises:
-            NotYetError: the provider takes no more jobs at the moment.
-            RtbenchError: the job was certainly not created.
-        """
-
-    @abstractmethod
-    def find(self, mark: str) -> FineTuningJob | None:
-        """Return the newest job with a mark that has neither failed nor been cancelled; None where there is none."""
-
-    @abstractmethod
-    def look_at(self, job: str) -> FineTuningJob | None:
-        """Return a job's current state; None where the provider has no job with that id."""
-
-    @abstractmethod
-    def events(self, job: str) -> list[dict[str, Any]]:
-        """Return the provider's events of a job, oldest first."""
-
-    @abstractmethod
-    def checkpoints(self, job: str) -> list[Checkpoint]:
-        """Return the weights stored during training, in order of steps; an empty list where the provider stores none."""
 
 
 class TunedModel(Record, frozen=True, omit_defaults=True):
@@ -129,15 +58,9 @@ class TunedModel(Record, frozen=True, omit_defaults=True):
     trained_tokens: int | None = None
 
 
-class PendingJob(Record, frozen=True, omit_defaults=True):
+class PendingJob(Booked, frozen=True, omit_defaults=True):
     """``job.json`` in the step's folder: a pending job."""
 
-    mark: str
-    worst: int
-    """Highest possible cost, in billionths of the currency; booked as spent until the actual cost is known."""
-    account: str | None
-    at: float
-    """Time at which the job was created, in seconds since 1970."""
     tries: int = 1
     id: str | None = None
     """None while it is unknown whether the job was created."""
@@ -231,12 +154,12 @@ class ApiStudent(Student):
         training = self._encoded(job.rows)
         validation = self._encoded(job.validation)
         provider = self.provider()
-        path = job.workdir / "job.json"
+        path = self._note_path(job, training, validation)
         note = self._created(provider, path, training, validation, job)
         assert note.id is not None
         current = provider.look_at(note.id)
         if current is None:  # the highest cost stays booked
-            path.unlink()
+            self._notes.remove(path)
             raise StepFailedError(
                 f"the provider no longer has the job {note.id}",
                 where=self._where,
@@ -247,29 +170,43 @@ class ApiStudent(Student):
             raise NotYetError(
                 f"the job {current.id} is {current.said or 'running'}", after=booking.seconds_to_wait(note.at)
             )
-        settle_actual(self.services.budget, path, note, self._cost(current))
+        cost = self._cost(current, note.worst)
+        self._notes.settle(path, note, cost)
         if current.state != "succeeded" or current.model is None:
-            path.unlink()
+            self._notes.remove(path)
             raise StepFailedError(
                 f"the job {current.id} {current.said or current.state}: {current.error or 'the provider does not say why'}",
                 where=self._where,
                 next_step="Fix the cause; another run creates another job.",
             )
-        return self._finished(provider, current, job)
+        report = self._finished(provider, current, job, cost)
+        self._notes.remove(path)
+        return report
+
+    def _mark(self, job: TrainJob, training: bytes, validation: bytes) -> str:
+        return content_key("job", self.model().fingerprint, training, validation, job.seed)
+
+    def _note_path(self, job: TrainJob, training: bytes, validation: bytes) -> Path:
+        """Return the path of the note of a job: where a workspace has copies on several machines, one that all of them see."""
+        if self.services.place.url is None:
+            return job.workdir / "job.json"
+        folder = self.services.workspace / "batches" / "jobs"
+        self._notes.fetch(folder)
+        return folder / f"{self._mark(job, training, validation)}.json"
 
     # ---- creating
 
     def _created(self, provider: Provider, path: Path, training: bytes, validation: bytes, job: TrainJob) -> PendingJob:
         """Return the note of an existing job, which is created first where there is none."""
-        mark = content_key("job", self.model().fingerprint, training, validation, job.seed)
-        note: PendingJob | None = read_json(path, PendingJob) if path.exists() else None
+        mark = self._mark(job, training, validation)
+        note: PendingJob | None = read_record(path, PendingJob, next_step=DAMAGED_NOTE) if path.exists() else None
         if note is not None and note.id is not None:
             return note
         existing = provider.find(mark)
         if existing is not None:
             if note is None:  # created, and its money booked, by another workspace
                 note = PendingJob(mark=mark, worst=0, account=None, at=time.time())
-            return _noted(path, note, existing.id)
+            return self._noted(path, note, existing.id)
         if note is not None:
             note = self._interrupted(path, note)
         order = Order(
@@ -284,16 +221,25 @@ class ApiStudent(Student):
             worst = self._worst(training, len(job.rows))
             account = book_maximum(self.services.budget, worst)
             note = PendingJob(mark=mark, worst=worst, account=account, at=time.time())
-        write_note(path, note)  # first, so that an interrupted job is found and its money settled
+        self._notes.write(path, note)  # first, so that an interrupted job is found and its money settled
         try:
             created = provider.create(order)
         except RtbenchError:  # the job was certainly not created
-            settle_actual(self.services.budget, path, note, 0)
-            path.unlink()
+            self._notes.settle(path, note, 0)
+            self._notes.remove(path)
             raise
         if created is None:
             raise NotYetError("creating its job was interrupted", after=booking.LOOK_AFTER)
-        return _noted(path, note, created)
+        return self._noted(path, note, created)
+
+    def _noted(self, path: Path, note: PendingJob, job: str) -> PendingJob:
+        note = msgspec.structs.replace(note, id=job)
+        self._notes.write(path, note)
+        return note
+
+    @property
+    def _notes(self) -> Notes:
+        return Notes(self.services.place, self.services.budget)
 
     def _interrupted(self, path: Path, note: PendingJob) -> PendingJob:
         """Return the note for another try, where the creation was interrupted and no job is listed.
@@ -305,8 +251,8 @@ class ApiStudent(Student):
         if time.time() - note.at < booking.LOOK_AFTER:  # it may not be listed yet
             raise NotYetError("creating its job was interrupted", after=booking.LOOK_AFTER)
         if note.tries >= TRIES:
-            settle_actual(self.services.budget, path, note, 0)
-            path.unlink()
+            self._notes.settle(path, note, 0)
+            self._notes.remove(path)
             raise StepFailedError(
                 f"creating its job was interrupted {TRIES} times, and the provider does not list the job",
                 where=self._where,
@@ -332,19 +278,27 @@ class ApiStudent(Student):
             )
         return nano(cost)
 
-    def _cost(self, job: FineTuningJob) -> int:
-        """Return the cost of the training, in billionths of the currency; a failed job without a token count is free."""
+    def _cost(self, job: FineTuningJob, worst: int) -> int:
+        """Return the cost of the training, in billionths of the currency; a failed job without a token count is free.
+
+        Args:
+            job: as its provider reports it.
+            worst: the highest possible cost, where it is known. It counts where the provider's tokens cannot be.
+        """
         if self.price is None or self.price.training is None:
             return 0
-        return nano(self.price.training * (job.trained_tokens or 0) / 1e6)
+        if job.trained_tokens is None and job.state == "succeeded":
+            return worst
+        cost = nano(self.price.training * (job.trained_tokens or 0) / 1e6)
+        return cost if not worst or cost <= MOST_TIMES * worst else worst
 
     def _encoded(self, rows: Sequence[TrainingRow]) -> bytes:
         return b"".join(msgspec.json.encode(self.row(row)) + b"\n" for row in rows)
 
     # ---- storing the result
 
-    def _finished(self, provider: Provider, ended: FineTuningJob, job: TrainJob) -> TrainReport:
-        """Store the model's name and the provider's events, and return the report."""
+    def _finished(self, provider: Provider, ended: FineTuningJob, job: TrainJob, cost: int) -> TrainReport:
+        """Store the model's name and the provider's events, and return the report; ``cost`` as for the account."""
         assert ended.model is not None
         kept = provider.checkpoints(ended.id)
         chosen = _lowest(kept) if job.recipe.selection == "val" else None
@@ -358,8 +312,7 @@ class ApiStudent(Student):
             trained_tokens=ended.trained_tokens,
         )
         write_json(folder / "model.json", tuned)
-        for left in ("job.json", "events.jsonl"):
-            (job.workdir / left).unlink(missing_ok=True)
+        (job.workdir / "events.jsonl").unlink(missing_ok=True)
         return TrainReport(
             rows=len(job.rows),
             validation_rows=len(job.validation),
@@ -370,19 +323,13 @@ class ApiStudent(Student):
             tokens=ended.trained_tokens or 0,
             parameters=None,
             history=tuple(_losses(checkpoint) for checkpoint in kept),
-            money=self._cost(ended) / 1e9,
+            money=cost / 1e9,
             currency=self.price.currency if self.price and self.price.training is not None else "",
         )
 
     def _keep_events(self, provider: Provider, job: str, folder: Path) -> None:
         events = provider.events(job)
         write_jsonl(folder / "events.jsonl", events)
-
-
-def _noted(path: Path, note: PendingJob, job: str) -> PendingJob:
-    note = msgspec.structs.replace(note, id=job)
-    write_note(path, note)
-    return note
 
 
 def _lowest(kept: Sequence[Checkpoint]) -> Checkpoint | None:

@@ -78,7 +78,7 @@ class Bucket:
             reset: seconds until the limit is restored.
             now: seconds of the event loop's clock.
         """
-        if remaining is None or limit is None or limit <= 0:
+        if remaining is None or limit is None or limit <= 0 or remaining < 0:
             return
         self._fill(now)
         self._level = min(self._level, remaining)
@@ -198,7 +198,7 @@ def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> floa
         return max(0.0, seconds)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)

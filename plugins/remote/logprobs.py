@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 import re
 from collections.abc import Sequence
 
@@ -43,11 +43,15 @@ class _Logprobs(msgspec.Struct, frozen=True):
     top_logprobs: list[dict[str, float] | None] | None = None
 
     def places(self) -> list[Place]:
-        """Return the tokens, each with its alternatives."""
+        """Return the tokens, each with its alternatives.
+
+        Raises:
+            ValueError: there are more tokens than places with alternatives, or fewer.
+        """
         if self.content is not None:
             return [(one.text, [(other.text, other.logprob) for other in one.top_logprobs]) for one in self.content]
-        found = itertools.zip_longest(self.tokens or (), self.top_logprobs or ())
-        return [(token, list((tops or {}).items())) for token, tops in found if token is not None]
+        tokens, tops = self.tokens or [], self.top_logprobs or []
+        return [(token, list((of_token or {}).items())) for token, of_token in zip(tokens, tops, strict=True)]
 
 
 _decoder = msgspec.json.Decoder(_Logprobs | None)
@@ -71,6 +75,8 @@ def read_logprobs(data: msgspec.Raw, most: int) -> TokenLogprobs | None:
 
 
 def _stored(places: Sequence[Place], most: int) -> TokenLogprobs | None:
+    if any(math.isnan(logprob) or logprob > 1e-3 for _, tops in places for _, logprob in tops):
+        raise ValueError("a probability above 1")
     kept = [(token, sorted(tops, key=lambda one: -one[1])[:most]) for token, tops in places]
     texts = dict.fromkeys(text for token, tops in kept for text in (token, *[text for text, _ in tops]))
     matches = [_NUMBER.fullmatch(text) for text in texts]

@@ -98,6 +98,15 @@ class RemoteModel(TextModel):
         calls = Calls(Body(options, profile), min(options.n, profile.most_n), self._price if budget else None)
         policy = Policy(options.retries, options.patience, self._where, self._leaves_out)
         if options.batch:
-            return Batches(connection, path, calls, policy, self._folder, thinking=options.thinking, budget=budget)
+            return Batches(
+                connection,
+                path,
+                calls,
+                policy,
+                self._folder,
+                self._services.place,
+                thinking=options.thinking,
+                budget=budget,
+            )
         limits = Limits(options.concurrency, options.requests_per_minute, options.tokens_per_minute)
         return Engine(connection, path, calls, limits, policy, thinking=options.thinking, budget=budget)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import msgspec
 from rtbench_plugins.remote.http import HttpReply
 from rtbench_plugins.remote.limits import retry_after
 from rtbench_plugins.remote.messages import is_html, is_stream, shortened, text_in, words_of_page
-from rtbench_plugins.remote.wire import FILTERED, Fault, Reply, UsageReply, is_json, read_fault, read_reply
+from rtbench_plugins.remote.usage import UsageReply, can_be
+from rtbench_plugins.remote.wire import FILTERED, Fault, Reply, is_json, is_too_deep, read_fault, read_reply
 
 _AGAIN = frozenset({408, 409, 425})
 _PERSISTENT = frozenset({401, 402, 403, 404, 405})
@@ -25,6 +27,8 @@ _STATUS_OF_CODE = {
     "permission_error": 403,
 }
 """HTTP status that vendors send with a code, for error objects that arrive with status 200."""
+_MESSAGE = re.compile(r'"message"\s*:\s*"((?:[^"\\]|\\.)*)')
+"""The message in the first part of an error object."""
 _BUSY = re.compile(
     r"overload|too many requests|rate.?limit|at capacity|temporarily|try again|unavailable", re.IGNORECASE
 )
@@ -83,6 +87,8 @@ def classify(answer: HttpReply, redact: Redact = str) -> ReplyClass:
     405, no call will succeed. With another 4xx, this call will not succeed. An error object with status 200 counts like
     the status that its code stands for, or else like 503 or 500.
     """
+    if answer.status == 200 and answer.cut:  # generated and charged, and the next one would be as long
+        return Refused(f"200, but the reply is longer than {len(answer.body):,} bytes", perhaps_billed=True)
     if answer.status == 200:
         reply = read_reply(answer.body)
         return _without_choice(answer, redact) if reply is None else Good(reply)
@@ -127,6 +133,8 @@ def _of_other_form(answer: HttpReply, redact: Redact) -> ReplyClass:
         return Again("200, but the reply is empty", perhaps_billed=True)
     if answer.body.lstrip()[:1] in {b"{", b"["}:
         lacks = "has no choice" if is_json(answer.body) else "is truncated or not valid JSON"
+        if is_too_deep(answer.body):
+            lacks = "is nested too deeply"
         return Again(f"200, but the reply {lacks}", perhaps_billed=True)
     words, kind = _words(answer)
     said = f": {shortened(redact(words))}" if words else ""
@@ -147,11 +155,29 @@ def _words(answer: HttpReply) -> tuple[str, str]:
         event = next((line[5:].strip() for line in text.splitlines() if line.startswith("data:")), "")
         fault = read_fault(event.encode())
         return (fault.message if fault is not None and fault.stated else event), "stream"
+    if answer.cut and (message := _MESSAGE.search(text)):
+        return message[1], "text"
     return text, "text"
+
+
+def with_checked_usage(outcome: ReplyClass, prompt: int, completion: int) -> ReplyClass:
+    """Return an outcome without token counts that cannot be. Its call then costs the most that it can cost.
+
+    Args:
+        outcome: of a call.
+        prompt: upper bound on the tokens of the prompt.
+        completion: upper bound on the tokens of all completions.
+    """
+    usage = outcome.reply.usage if isinstance(outcome, Good) else outcome.usage
+    if usage is None or can_be(usage, prompt, completion):
+        return outcome
+    if isinstance(outcome, Good):
+        return Good(msgspec.structs.replace(outcome.reply, usage=None))
+    return replace(outcome, usage=None, perhaps_billed=True)
 
 
 def _status_of(fault: Fault) -> int:
     """Return the HTTP status that an error object stands for."""
-    if fault.code.isdecimal() and 400 <= int(fault.code[:6]) < 600:
+    if re.fullmatch("[45][0-9]{2}", fault.code):
         return int(fault.code)
     return _STATUS_OF_CODE.get(fault.code.casefold(), 503 if _BUSY.search(fault.message[:2000]) else 500)

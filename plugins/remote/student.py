@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from rtbench_plugins.methods.options import plain
-from rtbench_plugins.remote.jobs import ApiStudent, Provider
+from rtbench_plugins.remote.jobs import ApiStudent
 from rtbench_plugins.remote.options import (
     EndpointOptions,
     asking_resources,
@@ -15,6 +15,7 @@ from rtbench_plugins.remote.options import (
     identity,
 )
 from rtbench_plugins.remote.prices import asking_price
+from rtbench_plugins.remote.provider import Provider
 
 from rtbench.api import (
     BadInputError,

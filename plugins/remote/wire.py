@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 from rtbench_plugins.methods.thinking import Tags, begun, cut_at, parted
+from rtbench_plugins.remote.bodies import UNREADABLE, decoded
 from rtbench_plugins.remote.logprobs import read_logprobs
 from rtbench_plugins.remote.messages import shortened
 from rtbench_plugins.remote.options import EndpointOptions, Profile
+from rtbench_plugins.remote.usage import UsageReply, read_usage
 
 from rtbench.api import Completion, FinishReason, RefusalKind, Request, Usage, completion_of
 
@@ -49,26 +51,34 @@ class _Fault(msgspec.Struct, frozen=True):
 
 
 class _Message(msgspec.Struct, frozen=True):
-    content: str | list[_ContentPart] | None = None
-    reasoning: str | None = None
-    reasoning_content: str | None = None
-    reasoning_details: list[_Detail] | None = None
-    refusal: str | None = None
+    content: str | list[_ContentPart | str] | None = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    reasoning_details: Any = None
+    refusal: Any = None
     tool_calls: Any = None
 
 
 class Choice(msgspec.Struct, frozen=True):
     """A completion in a reply: ``message`` of a chat, ``text`` of a plain completion."""
 
+    index: Any = None
+    """Place of the choice, where it is a number."""
     message: _Message | None = None
     text: str | None = None
-    finish_reason: str | None = None
+    finish_reason: Any = None
+    """Why the text ends, where it is a text."""
     logprobs: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def reason(self) -> str | None:
+        """Return why the text ends; None where that is not stated as a text."""
+        return self.finish_reason if isinstance(self.finish_reason, str) else None
 
     @property
     def said(self) -> bool:
         """Return whether this is a completion, not a fault in its place."""
-        return self.finish_reason != "error" and (self.message is not None or self.text is not None)
+        return self.reason != "error" and (self.message is not None or self.text is not None)
 
 
 class Unanswered(msgspec.Struct, frozen=True):
@@ -81,48 +91,10 @@ class Unanswered(msgspec.Struct, frozen=True):
     """The model's own words, where it refused."""
 
 
-class _PromptDetails(msgspec.Struct, frozen=True):
-    cached_tokens: int | None = None
-
-
-class _CompletionDetails(msgspec.Struct, frozen=True):
-    reasoning_tokens: int | None = None
-
-
-class UsageReply(msgspec.Struct, frozen=True):
-    """Token counts of a whole call, over all its choices."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    total_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-
-    @property
-    def read(self) -> int:
-        """Return the tokens of the prompt."""
-        return self.prompt_tokens or 0
-
-    @property
-    def written(self) -> int:
-        """Return the tokens of the completions, including thinking, which some servers count only in the total."""
-        return max(self.completion_tokens or 0, (self.total_tokens or 0) - self.read)
-
-    @property
-    def cached(self) -> int:
-        """Return the tokens of the prompt that were read from a cache."""
-        return (self.prompt_tokens_details.cached_tokens if self.prompt_tokens_details else None) or 0
-
-    @property
-    def thought(self) -> int:
-        """Return the tokens of thinking, which are included in ``written``."""
-        return (self.completion_tokens_details.reasoning_tokens if self.completion_tokens_details else None) or 0
-
-
 class _RawReply(msgspec.Struct, frozen=True):
     """A reply as sent. Only fields that we use are read."""
 
-    choices: list[Choice]
+    choices: list[msgspec.Raw]
     usage: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -161,12 +133,10 @@ class Fault(msgspec.Struct, frozen=True):
     """Whether the reply is an error by its own words."""
 
 
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""Errors of bodies that are truncated, of another form, or nested too deeply."""
-
 _reply = msgspec.json.Decoder(_RawReply)
-_usage = msgspec.json.Decoder(UsageReply | None, strict=False)
+_choice = msgspec.json.Decoder(Choice)
 _fault = msgspec.json.Decoder(_FaultReply)
+_any = msgspec.json.Decoder(Any)
 
 
 class Body:
@@ -223,17 +193,33 @@ class Body:
 def read_reply(body: bytes) -> Reply | None:
     """Return a reply with at least one choice; None where the body is truncated, not JSON or no such reply.
 
-    A choice with a fault in place of a completion is left out, as if it were missing.
+    A choice with a fault in place of a completion is left out, as if it were missing. So is one of another form, and one
+    whose index an earlier choice has.
     """
     try:
-        reply = _reply.decode(body)
-    except _UNREADABLE:
+        reply = decoded(_reply, body)
+    except UNREADABLE:
         return None
-    choices = [(choice, _unanswered(choice)) for choice in reply.choices if choice.said]
+    choices = [(choice, _unanswered(choice)) for choice in _distinct(reply.choices) if choice.said]
     if not choices:
         return None
     answered = [choice for choice, none in choices if none is None]
-    return Reply(answered, _read_usage(reply.usage), [none for _, none in choices if none is not None])
+    return Reply(answered, read_usage(reply.usage), [none for _, none in choices if none is not None])
+
+
+def _distinct(choices: Sequence[msgspec.Raw]) -> Iterator[Choice]:
+    """Yield the choices that can be read, each index once. A choice without a number as its index is a choice of its own."""
+    seen: set[int] = set()
+    for data in choices:
+        try:
+            choice = decoded(_choice, bytes(data))
+        except UNREADABLE:
+            continue
+        index = choice.index if isinstance(choice.index, int) else None
+        if index is None or index not in seen:
+            yield choice
+        if index is not None:
+            seen.add(index)
 
 
 def _unanswered(choice: Choice) -> Unanswered | None:
@@ -242,10 +228,10 @@ def _unanswered(choice: Choice) -> Unanswered | None:
     A text that a token limit cut is an answer, also where thinking used all tokens and nothing follows it. So is an empty
     text of a plain completion that the model ended itself.
     """
-    reason = (choice.finish_reason or "").casefold()
-    shown = f"finish reason {shortened(choice.finish_reason, 40)}" if choice.finish_reason else "no finish reason"
+    reason = (choice.reason or "").casefold()
+    shown = f"finish reason {shortened(choice.reason, 40)}" if choice.reason else "no finish reason"
     message = choice.message
-    words = (message.refusal or "") if message is not None else ""
+    words = _word(message.refusal) if message is not None else ""
     if reason in _FILTER_REASONS:
         return Unanswered("filtered", f"stopped by a content filter ({shown})", words)
     text = choice.text if message is None else _text(message)
@@ -257,30 +243,33 @@ def _unanswered(choice: Choice) -> Unanswered | None:
     return None if ended else Unanswered("empty", f"answered with no text ({shown})")
 
 
-def _read_usage(data: msgspec.Raw) -> UsageReply | None:
-    try:
-        usage: UsageReply | None = _usage.decode(data)
-    except (msgspec.MsgspecError, RecursionError):
-        return None
-    return usage
-
-
 def is_json(body: bytes) -> bool:
     """Return whether a body is a whole JSON value that is not nested too deeply."""
     try:
-        msgspec.json.decode(body)
-    except _UNREADABLE:
+        decoded(_any, body)
+    except UNREADABLE:
         return False
     return True
+
+
+def is_too_deep(body: bytes) -> bool:
+    """Return whether a body is JSON that is nested more deeply than can be read."""
+    try:
+        decoded(_any, body)
+    except RecursionError:
+        return True
+    except UNREADABLE:
+        return False
+    return False
 
 
 def read_fault(body: bytes) -> Fault | None:
     """Return what an error reply says; None where the body is not a JSON object."""
     try:
-        reply = _fault.decode(body)
-    except _UNREADABLE:
+        reply = decoded(_fault, body)
+    except UNREADABLE:
         return None
-    usage = _read_usage(reply.usage)
+    usage = read_usage(reply.usage)
     error = reply.error or next((choice.error for choice in reply.choices or () if choice.error), None)
     if isinstance(error, str):
         return Fault(error, usage=usage, stated=True)
@@ -288,8 +277,15 @@ def read_fault(body: bytes) -> Fault | None:
         filtered = isinstance(error.metadata, dict) and "flagged_input" in error.metadata
         code = FILTERED if filtered else str(error.code or error.type or "")
         return Fault(error.message or "", code, usage, stated=True)
-    message = reply.message or (str(reply.detail) if reply.detail else "")
+    message = reply.message or (_text_of(reply.detail) if reply.detail else "")
     return Fault(message, usage=usage, stated=bool(message))
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except RecursionError:
+        return "(nested too deeply)"
 
 
 def completions(requests: Sequence[Request], reply: Reply, thinking: Tags | None) -> list[Completion]:
@@ -305,7 +301,7 @@ def completions(requests: Sequence[Request], reply: Reply, thinking: Tags | None
     result: list[Completion] = []
     for request, choice, (whole, thoughts), usage in zip(requests, choices, parts, usages, strict=False):
         text = cut_at(whole, request.sampling.stop)
-        reason = _finish(choice.finish_reason) if text is whole else "stop"
+        reason = _finish(choice.reason) if text is whole else "stop"
         logprobs = read_logprobs(choice.logprobs, request.sampling.top_logprobs)
         result.append(
             completion_of(request, text, reasoning=thoughts, finish_reason=reason, usage=usage, logprobs=logprobs)
@@ -333,7 +329,13 @@ def _parts(choice: Choice, thinking: Tags | None) -> tuple[str, str | None]:
 def _text(message: _Message) -> str | None:
     if not isinstance(message.content, list):
         return message.content
-    return "".join(part.text or "" for part in message.content if part.thinking is None)
+    parts = [_ContentPart(text=part) if isinstance(part, str) else part for part in message.content]
+    return "".join(part.text or "" for part in parts if part.thinking is None)
+
+
+def _word(value: object) -> str:
+    """Return a text of a reply; empty for anything else."""
+    return value if isinstance(value, str) else ""
 
 
 def _thoughts(message: _Message) -> str | None:
@@ -342,12 +344,18 @@ def _thoughts(message: _Message) -> str | None:
     It is in ``reasoning`` (vLLM), ``reasoning_content`` (older servers), the items of ``reasoning_details``, or the
     thinking items of a content list (Mistral).
     """
-    if message.reasoning or message.reasoning_content:
-        return message.reasoning or message.reasoning_content
-    details = list(message.reasoning_details or ())
+    if stated := _word(message.reasoning) or _word(message.reasoning_content):
+        return stated
+    texts = [
+        _word(detail.get("text")) or _word(detail.get("summary"))
+        for detail in (message.reasoning_details if isinstance(message.reasoning_details, list) else ())
+        if isinstance(detail, dict)
+    ]
     for part in message.content if isinstance(message.content, list) else ():
-        details += part.thinking if isinstance(part.thinking, list) else [_Detail(text=part.thinking)]
-    return "".join(detail.text or detail.summary or "" for detail in details) or None
+        if isinstance(part, _ContentPart):
+            thinking = part.thinking if isinstance(part.thinking, list) else [_Detail(text=part.thinking)]
+            texts += [detail.text or detail.summary or "" for detail in thinking]
+    return "".join(texts) or None
 
 
 def _shares(usage: UsageReply | None, lengths: Sequence[int]) -> list[Usage | None]:

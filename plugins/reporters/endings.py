@@ -21,10 +21,14 @@ class _Affected:
     text: str
 
 
-def request_lines(board: Leaderboard) -> list[str]:
+def request_lines(board: Leaderboard, most: int = MOST_CELLS) -> list[str]:
     """Return how many requests were refused, filtered, or cut by a token limit, by cell.
 
     A line about cells in which that is more than 1 % of the requests is a warning.
+
+    Args:
+        board: the leaderboard.
+        most: highest number of cells that a line names.
     """
     answers = list(_answers(board))
     rationales = list(_rationales(board))
@@ -33,15 +37,20 @@ def request_lines(board: Leaderboard) -> list[str]:
             "answers cut by the token limit",
             (_cut(name, counts, f", {wrong} of them wrong" if wrong else "") for name, counts, wrong in answers),
             " They are scored as they are.",
+            most,
         ),
         *_lines(
             "requests without an answer",
             (_refused(name, counts) for name, counts, _ in answers),
             " They are not scored.",
+            most,
         ),
-        *_lines("rationales cut by the token limit", (_cut(name, counts, "") for name, counts in rationales), ""),
+        *_lines("rationales cut by the token limit", (_cut(name, counts, "") for name, counts in rationales), "", most),
         *_lines(
-            "requests for rationales without an answer", (_refused(name, counts) for name, counts in rationales), ""
+            "requests for rationales without an answer",
+            (_refused(name, counts) for name, counts in rationales),
+            "",
+            most,
         ),
     ]
 
@@ -81,13 +90,13 @@ def _share(share: float) -> str:
     return f"{in_percent(share)} %" if share >= 0.0005 else "below 0.1 %"
 
 
-def _lines(what: str, affected: Iterable[_Affected], end: str) -> list[str]:
+def _lines(what: str, affected: Iterable[_Affected], end: str, most: int) -> list[str]:
     """Return at most two lines: a warning about the largest shares, and a line about the others."""
     ranked = sorted((one for one in affected if one.share), key=lambda one: -one.share)
     many = [one.text for one in ranked if one.share > WARN_ABOVE]
     few = [one.text for one in ranked if one.share <= WARN_ABOVE]
-    lines = [f"Warning: {what}: {listed(many, MOST_CELLS, '; ')}.{end}"] if many else []
-    return lines + ([f"{what[0].upper()}{what[1:]}: {listed(few, MOST_CELLS, '; ')}.{end}"] if few else [])
+    lines = [f"Warning: {what}: {listed(many, most, '; ')}.{end}"] if many else []
+    return lines + ([f"{what[0].upper()}{what[1:]}: {listed(few, most, '; ')}.{end}"] if few else [])
 
 
 def named(row: LeaderboardRow) -> str:

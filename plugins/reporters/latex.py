@@ -2,24 +2,25 @@ r"""Reporter ``tex``: the leaderboard in the layout of the paper's tables (bookt
 
 from __future__ import annotations
 
-import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rtbench_plugins.reporters.footnotes import notes
 from rtbench_plugins.reporters.wording import HEADS, SHORT, describe
 
-from rtbench.api import CellResult, Leaderboard, LeaderboardRow, Reporter, hookimpl, in_percent, squeezed
+from rtbench.api import (
+    CellResult,
+    Leaderboard,
+    LeaderboardRow,
+    Reporter,
+    hookimpl,
+    in_percent,
+    latex_text,
+    shown_in_line,
+)
 
 if TYPE_CHECKING:
     from rtbench.api import Register
-
-_SPECIAL = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "—": "---", "×": r"$\times$", "≈": r"$\approx$",
-    "½": r"$\frac12$", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", "→": r"$\to$", "−": "$-$",
-}  # fmt: skip
-_SPECIALS = re.compile("|".join(map(re.escape, _SPECIAL)))
 
 
 class LatexReporter(Reporter):
@@ -41,21 +42,21 @@ class LatexReporter(Reporter):
         }
         heads = [*HEADS, *(SHORT.get(task, task) for task in tasks), "mean"]
         lines = [
-            f"% rtbench {leaderboard.version}, run {leaderboard.run}; needs \\usepackage{{booktabs}}",
+            f"% rtbench {leaderboard.version}, run {shown_in_line(leaderboard.run)}; needs \\usepackage{{booktabs}}",
             r"\begin{table*}",
             r"\centering\small",
             rf"\begin{{tabular}}{{{'l' * len(HEADS)}{'r' * (len(tasks) + 1)}}}",
             r"\toprule",
-            _line([escape(head) for head in heads]),
+            _line([latex_text(head) for head in heads]),
         ]
         for _, rows in groupby(leaderboard.rows, key=lambda row: row.student):
             lines.append(r"\midrule")
             lines += [self._row(row, leaderboard, best) for row in rows]
-        caption = " ".join(escape(note) for note in [leaderboard.description, *notes(leaderboard)] if note)
+        caption = " ".join(latex_text(note) for note in [leaderboard.description, *notes(leaderboard)] if note)
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table*}"])
 
     def _row(self, row: LeaderboardRow, board: Leaderboard, best: dict[str, float]) -> str:
-        cells = [escape(text) for text in describe(row, board)]
+        cells = [latex_text(text) for text in describe(row, board)]
         for task in board.tasks:
             shown = _shown(row.results.get(task))
             text = "" if task not in row.results else "---" if shown is None else f"{shown:.1f}"
@@ -67,11 +68,6 @@ class LatexReporter(Reporter):
 def _counts(row: LeaderboardRow) -> bool:
     """Return whether a row may have a task's best number: it is measured, and on the test fold."""
     return row.kind == "measured" and row.fold == "test"
-
-
-def escape(text: str) -> str:
-    """Return text with LaTeX's special characters escaped and white space collapsed."""
-    return _SPECIALS.sub(lambda match: _SPECIAL[match[0]], squeezed(text))
 
 
 def _shown(result: CellResult | None) -> float | None:

@@ -8,22 +8,22 @@ import sys
 from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from rtbench.api import squeezed
+from rtbench.api import markdown_text
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
 def text_console() -> Console:
-    """Return a console that writes to a string, to be read by :func:`text_of`.
+    """Return a console for texts from anywhere that writes to a string, to be read by :func:`text_of`.
 
     It is as wide as the terminal or, without a terminal, so wide that nothing is cut.
     """
-    from rich.console import Console
+    from rtbench.api import SafeConsole
 
     terminal = sys.stdout.isatty()
     width = os.get_terminal_size().columns if terminal else 400
-    return Console(file=io.StringIO(), width=max(width, 100), highlight=False, force_terminal=terminal)
+    return SafeConsole(file=io.StringIO(), width=max(width, 100), force_terminal=terminal)
 
 
 def text_of(console: Console) -> str:
@@ -45,9 +45,4 @@ def markdown_table(heads: Sequence[str], rows: Iterable[Sequence[str]], numeric:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(map(escaped, cells))} |"
-
-
-def escaped(text: str) -> str:
-    """Return text as one cell of a Markdown table: pipes escaped, line breaks and repeated spaces removed."""
-    return squeezed(text.replace("|", "\\|"))
+    return f"| {' | '.join(map(markdown_text, cells))} |"

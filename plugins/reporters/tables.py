@@ -8,10 +8,22 @@ from typing import TYPE_CHECKING
 
 from rtbench_plugins.reporters.efficiency import heads_of, values_of
 from rtbench_plugins.reporters.footnotes import at_k_lines, cost_lines, missing_lines, notes, yield_lines
-from rtbench_plugins.reporters.printing import escaped, markdown_table, text_console, text_of
+from rtbench_plugins.reporters.printing import markdown_table, text_console, text_of
 from rtbench_plugins.reporters.wording import HEADS, SHORT, describe
 
-from rtbench.api import UNKNOWN, CellResult, Cost, Leaderboard, Reporter, as_json, hookimpl
+from rtbench.api import (
+    UNKNOWN,
+    CellResult,
+    Cost,
+    Leaderboard,
+    Reporter,
+    as_json,
+    csv_field,
+    hookimpl,
+    json_text,
+    markdown_text,
+    shown_in_line,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,31 +39,33 @@ class TableReporter(Reporter):
 
     def render(self, leaderboard: Leaderboard) -> str:
         from rich import box
-        from rich.markup import escape
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(
-            title=escape(f"{leaderboard.matrix} ({leaderboard.run})"), title_justify="left", box=box.SIMPLE_HEAD
-        )
+        title = Text(shown_in_line(f"{leaderboard.matrix} ({leaderboard.run})"))
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
         for head in HEADS:
             table.add_column(head, overflow="fold")
         tasks = list(leaderboard.tasks)
         stacked = len(tasks) > 3
         for task in tasks:
-            head = escape(SHORT.get(task, task))
+            head = shown_in_line(SHORT.get(task, task))
             table.add_column(head.replace("_", "\n", 1) if stacked else head, justify="right", overflow="fold")
         for head in heads_of(leaderboard):
             table.add_column(head, justify="right")
         for row in leaderboard.rows:
-            values, described = values_of(row, leaderboard), describe(row, leaderboard)
+            values, described = (
+                [shown_in_line(text) for text in texts]
+                for texts in (values_of(row, leaderboard), describe(row, leaderboard))
+            )
             if stacked:  # 12 tasks fit a terminal only if the interval is below the number
                 values = [value.replace(" [", "\n[").replace(" (", "\n(") for value in values]
                 described = [value.replace(" (", "\n(") for value in described]
-            table.add_row(*map(escape, (*described, *values)))
+            table.add_row(*described, *values)
         out = text_console()
         out.print(table)
         for line, style in _below(leaderboard):
-            out.print(line, style=style, markup=False)
+            out.print(shown_in_line(line), style=style)
         return text_of(out)
 
 
@@ -73,12 +87,12 @@ class MarkdownReporter(Reporter):
 
     def render(self, leaderboard: Leaderboard) -> str:
         heads = [*HEADS, *leaderboard.tasks, *heads_of(leaderboard)]
-        lines = [f"# {leaderboard.matrix}", ""]
+        lines = [f"# {markdown_text(leaderboard.matrix)}", ""]
         if leaderboard.description:
-            lines += [leaderboard.description, ""]
+            lines += [markdown_text(leaderboard.description), ""]
         rows = [[*describe(row, leaderboard), *values_of(row, leaderboard)] for row in leaderboard.rows]
         lines += markdown_table(heads, rows, range(len(HEADS), len(heads)))
-        lines += ["", *(f"- {escaped(line)}" for line in notes(leaderboard))]
+        lines += ["", *(f"- {markdown_text(line)}" for line in notes(leaderboard))]
         sections = {
             "Yield of curation": yield_lines(leaderboard),
             "Several completions": at_k_lines(leaderboard),
@@ -87,7 +101,7 @@ class MarkdownReporter(Reporter):
         }
         for head, more in sections.items():
             if more:
-                lines += ["", f"## {head}", "", *(f"- {escaped(line)}" for line in more)]
+                lines += ["", f"## {head}", "", *(f"- {markdown_text(line)}" for line in more)]
         return "\n".join(lines)
 
 
@@ -107,12 +121,12 @@ class CsvReporter(Reporter):
             facts = [leaderboard.run, leaderboard.version, *own]
             unit = leaderboard.cost_unit if row.cost is not None else None
             for task, result in row.results.items():
-                writer.writerow([*facts, task, *_values(result), None, None, None])
+                writer.writerow(map(csv_field, [*facts, task, *_values(result), None, None, None]))
             n = sum(result.n for result in row.results.values() if result.accuracy is not None)
             overall = CellResult(
                 accuracy=row.mean, interval=row.mean_interval, n=n, effort=row.effort, efficiency=row.efficiency
             )
-            writer.writerow([*facts, "mean", *_values(overall), row.cost, unit, row.pareto])
+            writer.writerow(map(csv_field, [*facts, "mean", *_values(overall), row.cost, unit, row.pareto]))
         return out.getvalue().rstrip("\n")
 
 
@@ -190,13 +204,15 @@ class JsonReporter(Reporter):
     shows_per = True
 
     def render(self, leaderboard: Leaderboard) -> str:
-        return as_json(leaderboard)
+        return json_text(as_json(leaderboard))
 
 
 @hookimpl
 def rtbench_register_reporters(register: Register) -> None:
     here = "rtbench_plugins.reporters.tables"
-    register("table", f"{here}:TableReporter", summary="table for the terminal")
+    brief = "rtbench_plugins.reporters.brief:BriefReporter"
+    register("brief", brief, summary="findings and a table that fits the terminal; the default")
+    register("table", f"{here}:TableReporter", summary="table with all columns and notes, as --verbose shows it")
     register("md", f"{here}:MarkdownReporter", summary="Markdown")
     register("csv", f"{here}:CsvReporter", summary="CSV, one line per row and task")
     register("json", f"{here}:JsonReporter", summary="JSON, for programs")

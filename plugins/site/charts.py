@@ -9,9 +9,8 @@ from typing import Any
 
 from rtbench_plugins.reporters.wording import SHORT, describe
 from rtbench_plugins.site.samples import CellPage
-from rtbench_plugins.site.scripts import script_json
 
-from rtbench.api import CellResult, Leaderboard, LeaderboardRow, in_percent, pareto_front
+from rtbench.api import CellResult, Leaderboard, LeaderboardRow, in_percent, pareto_front, script_json, shown_in_line
 
 Datum = dict[str, Any]
 LINES = {"field": "line", "type": "nominal", "title": None, "legend": {"columns": 1, "labelLimit": 400}}
@@ -370,4 +369,13 @@ def _text(value: Any) -> str:
 
 
 def _encoded(spec: Datum) -> str:
-    return script_json({"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec})
+    return script_json(_visible({"$schema": "https://vega.github.io/schema/vega-lite/v6.json", **spec}))
+
+
+def _visible(value: Any) -> Any:
+    """Return data in which hidden characters of texts are signs, because a chart would draw them."""
+    if isinstance(value, dict):
+        return {key: _visible(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_visible(item) for item in value]
+    return shown_in_line(value) if isinstance(value, str) else value

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from click import unstyle
 from rtbench_plugins.reporters.footnotes import notes
 from rtbench_plugins.reporters.wording import HEADS, describe, mean, percent
 from rtbench_plugins.site.charts import charts_of
@@ -26,6 +25,8 @@ from rtbench.api import (
     close_to_best,
     in_percent,
     precision_of,
+    shown,
+    without_styles,
     write_atomic,
 )
 
@@ -70,7 +71,7 @@ class SiteReporter(FolderReporter):
             board=leaderboard, run=run, heads=HEADS, tasks=leaderboard.tasks, notes=notes(leaderboard),
             rows=[_shown(row, leaderboard, numbers, close, sizes) for row in leaderboard.rows],
             filters=_filters(leaderboard, sizes), charts=charts_of(leaderboard, pages), version=leaderboard.version,
-            summaries=[unstyle(summary) for summary in services.summaries(run)],
+            summaries=[without_styles(summary) for summary in services.summaries(run)],
         )  # fmt: skip
         write_atomic(folder / "index.html", text.encode())
 
@@ -109,10 +110,15 @@ def _templates() -> Environment:
 
     templates = Environment(
         loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
+        lstrip_blocks=True, finalize=_visible,
     )  # fmt: skip
     templates.filters["in_percent"] = in_percent
     return templates
+
+
+def _visible(value: object) -> object:
+    """Return a value for a page. Hidden characters of texts are shown as signs, also those that change the direction."""
+    return shown(value) if type(value) is str else value  # charts are marked as safe, and have a type of their own
 
 
 @dataclass(frozen=True)

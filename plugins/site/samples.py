@@ -12,9 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rtbench_plugins.site.scripts import script_json
-
-from rtbench.api import RtbenchError, ScoredAnswer, answers_of, categories_of
+from rtbench.api import RtbenchError, ScoredAnswer, answers_of, categories_of, script_json
 
 if TYPE_CHECKING:
     from rtbench.api import CellRecord, Services

@@ -38,15 +38,18 @@ def import_own_data(services: ModelServices, recording: str, task: Task, variant
     if not found:
         return f"the data of {task.info.name} have no rationales"
     partition = recorded_partition(services, fingerprint, dataset)
-    held = partition.keys()
-    with partition.writer() as writer:
-        for sample, text in found:
-            request = recorded_request(fingerprint, dataset, sample.index, 0)
-            if request.key not in held:
-                writer.append(completion_of(request, sample.answer, reasoning=text, finish_reason="stop"))
+    with partition.alone():
+        held = partition.keys()
+        with partition.writer() as writer:
+            for sample, text in found:
+                request = recorded_request(fingerprint, dataset, sample.index, 0)
+                if request.key not in held:
+                    writer.append(completion_of(request, sample.answer, reasoning=text, finish_reason="stop"))
     digest = content_key("own data", sorted((sample.index, text, sample.answer) for sample, text in found))
     file = ImportedFile(file=f"the data of {task.info.name}", sha256=digest, matched=len(found), unmatched=0)
-    partition.write_note(NOTE, RecordingNote(model=model, key=key, answer_prefix=None, files=(file,)))
+    partition.write_note(
+        NOTE, RecordingNote(model=model, key=key, answer_prefix=None, files=(file,), bytes_=partition.size())
+    )
     return None
 
 

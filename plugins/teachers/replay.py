@@ -26,6 +26,7 @@ from rtbench.api import (
     Teacher,
     Template,
     TextModel,
+    check_label,
     content_key,
     convert,
     hookimpl,
@@ -122,6 +123,7 @@ class ReplayTeacher(Teacher):
                 raise BadInputError(
                     f"{recording!r} is not a recording", where=f"teacher {name}", next_step="Write model/key."
                 )
+            check_label(recording, where=f"teacher {name}, recordings", parts=True)
         self._members = tuple(self._member(recording) for recording in options.recordings)
         self.saw_answers = options.saw_answers or any(recording in OWN for recording in options.recordings)
 

@@ -15,7 +15,18 @@ from typing import Any
 from rtbench_plugins.yaml_tasks.records import field_of, gold_text, text_of
 from rtbench_plugins.yaml_tasks.samples import LETTERS
 
-from rtbench.api import AnswerType, BadInputError, Sample, TableRow, choices_in, is_number, read_yaml
+from rtbench.api import (
+    AnswerType,
+    BadInputError,
+    Sample,
+    TableRow,
+    choices_in,
+    is_number,
+    read_yaml,
+    resolved,
+    user_path,
+)
+from rtbench.scoring.patterns import SECONDS, UserPattern, time_limit
 
 _QUESTION = re.compile(r"^\s*(?:question|problem|q)\s*:\s*", re.IGNORECASE)
 _ANSWER = re.compile(
@@ -44,7 +55,7 @@ def read_config(path: Path) -> Any:
 
 
 def _with_includes(path: Path, seen: Sequence[Path]) -> Any:
-    path = path.resolve()
+    path = resolved(path)
     if path in seen:
         raise BadInputError("the file includes itself", where=str(path), next_step="Remove the `include`.")
     data = read_yaml(path, tags={"!function": Function})
@@ -56,7 +67,7 @@ def _with_includes(path: Path, seen: Sequence[Path]) -> Any:
     for name in names:
         if not isinstance(name, str):
             raise BadInputError(f"`include` is {name!r}, not the name of a file", where=str(path))
-        base = _with_includes(path.parent / name, (*seen, path))
+        base = _with_includes(path.parent / user_path(name, where=f"{path}, include"), (*seen, path))
         merged |= base if isinstance(base, dict) else {}
     return merged | data
 
@@ -119,7 +130,7 @@ class Docs:
         self.where = where
         self._question = self._template(config, "doc_to_text")
         self._target = self._template(config, "doc_to_target")
-        self._ignored = [re.compile(pattern) for pattern in _ignored_patterns(config, where)]
+        self._ignored = _ignored_patterns(config, where)
 
     def sample(self, row: TableRow, index: int, source: str) -> Sample:
         """Return a record as a sample.
@@ -143,7 +154,8 @@ class Docs:
         return Sample(index=index, question=question, answer=answer, rationale=rationale or None)
 
     def _template(self, config: Mapping[str, Any], key: str) -> Any:
-        import jinja2.sandbox
+        import jinja2
+        from rtbench_plugins.yaml_tasks.sandbox import Sandbox
 
         text = config.get(key)
         if not isinstance(text, str) or not text.strip():
@@ -151,25 +163,27 @@ class Docs:
         if "{{" not in text and "{%" not in text:
             return text  # the name of a field
         try:
-            environment = jinja2.sandbox.SandboxedEnvironment(
-                undefined=jinja2.StrictUndefined, keep_trailing_newline=True
-            )
+            environment = Sandbox(undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
             return environment.from_string(text)
-        except jinja2.TemplateError as error:
-            raise BadInputError(f"`{key}` is not a valid template: {error}", where=self.where) from None
+        except (jinja2.TemplateError, RecursionError, ValueError, OverflowError, MemoryError) as error:
+            what = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise BadInputError(f"`{key}` is not a valid template: {what}", where=self.where) from None
 
     def _rendered(self, template: Any, values: dict[str, Any], key: str, where: str) -> Any:
         if isinstance(template, str):
             return field_of(values, template, where)
         try:
-            return template.render(**values)
+            with time_limit(SECONDS):
+                return template.render(**values)
+        except TimeoutError:
+            raise BadInputError(f"`{key}` finds no end on this record", where=where, next_step=_HOW_TO) from None
         except Exception as error:  # templates call methods of the data
             raise BadInputError(
                 f"`{key}` fails on this record: {type(error).__name__}: {error}", where=where, next_step=_HOW_TO
             ) from None
 
 
-def _ignored_patterns(config: Mapping[str, Any], where: str) -> list[str]:
+def _ignored_patterns(config: Mapping[str, Any], where: str) -> list[UserPattern]:
     """Return the patterns that the metric ``exact_match`` removes from golds before it compares them."""
     patterns: list[str] = []
     metrics = config.get("metric_list")
@@ -177,12 +191,11 @@ def _ignored_patterns(config: Mapping[str, Any], where: str) -> list[str]:
         if isinstance(metric, Mapping) and metric.get("metric") == "exact_match":
             stated = metric.get("regexes_to_ignore") or []
             patterns += stated if isinstance(stated, list) else [stated]
+    place = f"{where}: `regexes_to_ignore`"
     for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except (re.error, TypeError) as error:
-            raise BadInputError(f"`regexes_to_ignore`: {pattern!r}: {error}", where=where) from None
-    return patterns
+        if not isinstance(pattern, str):
+            raise BadInputError(f"{pattern!r} is not a regular expression", where=place, next_step="Write text.")
+    return [UserPattern(pattern, where=place) for pattern in patterns]
 
 
 def type_of(samples: Sequence[Sample]) -> AnswerType:

@@ -17,10 +17,13 @@ from rtbench.api import (
     Positive,
     Record,
     UnknownNameError,
+    check_label,
     convert,
+    inside,
 )
 from rtbench.scoring.answer_rule import AnswerType
 from rtbench.scoring.extraction import FilterStep, answer_rule
+from rtbench.scoring.patterns import UserPattern
 from rtbench.twins import setting_of
 
 if TYPE_CHECKING:
@@ -207,6 +210,7 @@ def read_task_file(path: Path, *, offline: bool = False) -> TaskFile:
             "`task` is a list: this is a group of tasks" if isinstance(name, list) else "`task` (its name) is missing"
         )
         raise BadInputError(what, where=str(path), next_step="Name the file of one task. See docs/tasks.md.")
+    check_label(name, where=f"{path}, task")
     metadata = data.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
     version = metadata.get("version", 1)
@@ -219,7 +223,7 @@ def read_task_file(path: Path, *, offline: bool = False) -> TaskFile:
         path=str(path),
         name=name,
         version=whole,
-        spec=_spec(settings, f"{path}: metadata.rtbench", on_hub=hub is not None),
+        spec=_spec(settings, path, on_hub=hub is not None),
         pipelines=_pipelines([] if data.get("filter_list") is None else data["filter_list"], f"{path}: filter_list"),
         config=data,
         hub=hub,
@@ -258,34 +262,33 @@ def _settings(
     return settings, hub
 
 
-def _spec(data: dict[str, Any], where: str, *, on_hub: bool) -> TaskSettings:
+def _spec(data: dict[str, Any], path: Path, *, on_hub: bool) -> TaskSettings:
+    where, folder = f"{path}: metadata.rtbench", path.parent
     spec = convert(data, TaskSettings, where=where)
     if not spec.files and not on_hub:
         raise BadInputError("`files` is empty", where=where, next_step="Name at least one data file.")
     for number, file in enumerate(spec.files):
-        _check_file(file, f"{where}.files[{number}]")
+        _check_file(file, folder, f"{where}.files[{number}]")
     if spec.paper_prompt is not None:
-        _check_file(spec.paper_prompt.file, f"{where}.paper_prompt.file")
+        _check_file(spec.paper_prompt.file, folder, f"{where}.paper_prompt.file")
     _check_patterns(spec, where)
     _check_variants(spec, where)
     return spec
 
 
-def _check_file(file: FileSpec, where: str) -> None:
+def _check_file(file: FileSpec, folder: Path, where: str) -> None:
+    """Raise an error where a file is pinned incompletely, or its path leads out of the folder meant for it."""
     if file.pin is not None:
         file.pin.check(where=where)
     elif file.repository or file.commit or file.path:
         raise BadInputError(f"file {file.name!r}: a pinned file needs all of repository, commit and path", where=where)
+    else:
+        inside(folder, file.name, where=f"{where}.name")
 
 
 def _check_patterns(spec: TaskSettings, where: str) -> None:
     if spec.groups is not None and spec.groups.mask is not None:
-        try:
-            re.compile(spec.groups.mask)
-        except re.error as error:
-            raise BadInputError(
-                f"{spec.groups.mask!r} is not a regular expression: {error}", where=f"{where}.groups.mask"
-            ) from None
+        UserPattern(spec.groups.mask, where=f"{where}.groups.mask")
     if spec.letters is not None and not re.fullmatch(r"[A-Z]+", spec.letters):
         raise BadInputError(
             f"{spec.letters!r} are not choice letters",
@@ -295,6 +298,9 @@ def _check_patterns(spec: TaskSettings, where: str) -> None:
 
 
 def _check_variants(spec: TaskSettings, where: str) -> None:
+    for key, names in (("variants", spec.variants), ("aliases", spec.aliases), ("splits", spec.splits)):
+        for name in names:
+            check_label(name, where=f"{where}.{key}")
     for variant in (*spec.variants, *spec.aliases):
         if setting_of(variant) is not None:
             raise BadInputError(
@@ -327,6 +333,7 @@ def _pipeline(entry: Any, where: str) -> FilterPipeline:
         raise BadInputError("each entry needs `name` and `filter`, a list of steps with `function`", where=where)
     if not isinstance(entry.get("name"), str) or not entry["name"]:
         raise BadInputError("`name` (the extractor's) is missing", where=where)
+    check_label(entry["name"], where=f"{where}.name")
     if not _text_keys(steps):
         raise BadInputError(
             "a key is not a string",

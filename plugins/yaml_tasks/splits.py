@@ -7,20 +7,24 @@ Source: ``src/data/generate_split.py`` and ``notebooks/old/Data Preparation.ipyn
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 
 from rtbench_plugins.yaml_tasks.spec import GroupSpec, SplitSpec
 
 from rtbench.api import BadInputError, Fold, Split
+from rtbench.scoring.patterns import UserPattern
 
 VERSION = 1
 """Raise it when the resulting splits change; it enters the tasks' fingerprints."""
 
 
-def group_keys(questions: Sequence[str], spec: GroupSpec) -> list[str]:
-    """Return one group name per question. Groups are numbered in order of first appearance."""
-    mask = re.compile(spec.mask) if spec.mask else None
+def group_keys(questions: Sequence[str], spec: GroupSpec, where: str) -> list[str]:
+    """Return one group name per question. Groups are numbered in order of first appearance.
+
+    Raises:
+        BadInputError: the mask finds no end; the error names ``where``, the task's file and key.
+    """
+    mask = UserPattern(spec.mask, where=where) if spec.mask else None
     numbers: dict[str, str] = {}
     names: list[str] = []
     for question in questions:

@@ -28,6 +28,7 @@ from rtbench.api import (
     UnknownNameError,
     content_key,
     convert,
+    inside,
 )
 from rtbench.scoring.answer_rule import RuleOptions
 from rtbench.scoring.extraction import FilterExtractor, FilterStep, default_steps, rule_of
@@ -287,7 +288,8 @@ class YamlTask(Task):
 
         if self.spec.groups is None:
             return
-        names = splits.group_keys([sample.question for sample in samples.values()], self.spec.groups)
+        where = f"{self.file.path}: metadata.rtbench.groups.mask"
+        names = splits.group_keys([sample.question for sample in samples.values()], self.spec.groups, where)
         for (index, sample), name in zip(list(samples.items()), names, strict=True):
             samples[index] = msgspec.structs.replace(sample, group=name)
 
@@ -305,7 +307,7 @@ class YamlTask(Task):
         return path
 
     def _local(self, spec: FileSpec) -> Path:
-        path = Path(self.file.path).parent / spec.name
+        path = inside(Path(self.file.path).parent, spec.name, where=f"{self.file.path}: files, {spec.name}")
         if not path.is_file():
             raise MissingDataError(
                 f"data file {spec.name} is missing",

@@ -8,13 +8,32 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import PLUGIN_FILES, SWITCHES, blocked
-from rtbench.errors import PluginError, UnknownNameError
+from rtbench.cli.common import PLUGIN_FILES, SWITCHES
+from rtbench.cli.output import echo, echo_rendered
+from rtbench.cli.parsing import blocked
+from rtbench.errors import BadInputError, PluginError, UnknownNameError
 from rtbench.plugin.manager import PluginManager
+from rtbench.texts import markdown_block, without_styles
 
 if TYPE_CHECKING:
     from rtbench.schema.runs import RunRecord
     from rtbench.session import Session
+
+BRIEF, TABLE = "brief", "table"
+"""Names of the formats for the terminal: without and with ``--verbose``."""
+
+
+def board_format(stated: str | None, *, verbose: bool) -> str:
+    """Return the format of a leaderboard that a command line asks for.
+
+    Raises:
+        BadInputError: ``--verbose`` is given with a format that is not for the terminal.
+    """
+    if verbose and stated not in {None, BRIEF, TABLE}:
+        raise BadInputError(
+            f"--verbose cannot be used with --format {stated}", where="--verbose", next_step="Remove it."
+        )
+    return TABLE if verbose else stated or BRIEF
 
 
 def plugin_command(name: str, arguments: Sequence[str], own: Sequence[str]) -> click.Command:
@@ -63,8 +82,20 @@ def _plugins(arguments: Sequence[str]) -> PluginManager:
 
 
 def with_summaries(text: str, session: Session, run: RunRecord, format_: str) -> str:
-    """Return a leaderboard with the texts of plugins below it; unchanged in formats for programs."""
-    if format_ not in {"table", "md"}:
+    """Return a leaderboard with the texts of plugins below it, or above a brief one; unchanged in formats for programs."""
+    if format_ == BRIEF:
+        return "\n\n".join([*session.summaries(run, brief=True), text])
+    if format_ not in {TABLE, "md"}:
         return text
     texts = session.summaries(run)
-    return "\n\n".join([text, *(texts if format_ == "table" else (f"```\n{click.unstyle(one)}\n```" for one in texts))])
+    if format_ == "md":
+        texts = [markdown_block(without_styles(one)) for one in texts]
+    return "\n\n".join([text, *texts])
+
+
+def print_board(text: str, format_: str) -> None:
+    """Print a leaderboard. Only the format for the terminal has colours."""
+    if format_ in {BRIEF, TABLE}:
+        echo_rendered(text)
+    else:
+        echo(text)

@@ -19,5 +19,8 @@ COMMANDS = {
     "tasks": "rtbench.cli.tasks:tasks",
     "plugins": "rtbench.cli.plugins:plugins",
     "data": "rtbench.cli.data:data",
+    "verify": "rtbench.cli.upkeep:verify",
+    "gc": "rtbench.cli.upkeep:gc",
+    "du": "rtbench.cli.upkeep:du",
     "doctor": "rtbench.cli.doctor:doctor",
 }

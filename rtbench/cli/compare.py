@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.completion import complete_run
+from rtbench.cli.output import echo
+from rtbench.cli.printing import console, heading, print_json, print_table
 from rtbench.errors import listed
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from rtbench.reporting.compare import Flip, RowComparison, RunComparison
     from rtbench.schema.runs import RunRecord
     from rtbench.session import Session
@@ -32,8 +33,8 @@ _P = (
 
 
 @click.command()
-@click.argument("run_a")
-@click.argument("run_b")
+@click.argument("run_a", shell_complete=complete_run)
+@click.argument("run_b", shell_complete=complete_run)
 @click.option("--other-workspace", metavar="DIR", help="Workspace of RUN_B.  [default: --workspace]")
 @click.option(
     "--flips",
@@ -46,22 +47,18 @@ _P = (
 @with_session
 def compare(session: Session, run_a: str, run_b: str, other_workspace: str | None, flips: int, format_: str) -> None:
     """Compare RUN_A with RUN_B on the questions that both answered."""
-    from pathlib import Path
-
     from rtbench.reporting.compare import compare as compared
-    from rtbench.storage.runs import Runs
-    from rtbench.storage.store import Store
 
-    other = Path(other_workspace) if other_workspace else session.workspace
-    before, after = Runs(session.workspace).load(run_a), Runs(other).load(run_b)
-    result = compared(before, after, session.store, Store(other / "store"))
+    other = session.with_workspace(other_workspace).fetch() if other_workspace else session
+    before, after = session.open_run(run_a), other.open_run(run_b)
+    result = compared(before, after, session.store, other.store)
     if format_ == "json":
         print_json({"rows": [_as_data(one, flips) for one in result.rows], "left_out": result.left_out})
         return
-    click.echo(f"from {before.name} to {after.name}\n")
+    echo(f"from {before.name} to {after.name}\n")
     print_table(HEADS, [_row(one) for one in result.rows])
     for note in [*_notes(result), *_limits(before, after)]:
-        click.echo(note)
+        echo(note)
     if flips:
         _show_flips(session, other, (before, after), result.rows, flips)
 
@@ -119,12 +116,11 @@ def _as_data(one: RowComparison, flips: int) -> dict[str, Any]:
 
 
 def _show_flips(
-    session: Session, workspace: Path, runs: tuple[RunRecord, RunRecord], rows: Sequence[RowComparison], count: int
+    session: Session, other: Session, runs: tuple[RunRecord, RunRecord], rows: Sequence[RowComparison], count: int
 ) -> None:
-    """Print the first ``count`` flips of each row; ``workspace`` is that of the second run."""
+    """Print the first ``count`` flips of each row; ``other`` has the workspace of the second run."""
     from rtbench.reporting.answers import ScoredAnswer, answers_of
 
-    other = session.with_workspace(workspace)
     known: dict[tuple[int, str], dict[int, ScoredAnswer]] = {}
 
     def answer_of(side: int, flip: Flip) -> ScoredAnswer:
@@ -139,8 +135,8 @@ def _show_flips(
         for flip in row.flips[:count]:
             sides = (answer_of(0, flip), answer_of(1, flip))
             heading(out, f"{flip.cells[0]}, {flip.sample_index}: {'better' if flip.better else 'worse'}")
-            out.print(f"question: {sides[0].sample.question}\ngold: {sides[0].sample.answer}", markup=False)
+            out.print(f"question: {sides[0].sample.question}\ngold: {sides[0].sample.answer}")
             for name, side in zip((runs[0].name, runs[1].name), sides, strict=True):
                 style = "green" if side.score.correct else "red"
-                out.print(f"{name}: {side.completion.full_text.strip()}", markup=False)
-                out.print(f"extracted: {side.score.extracted!r}", style=style, markup=False)
+                out.print(f"{name}: {side.completion.full_text.strip()}")
+                out.print(f"extracted: {side.score.extracted!r}", style=style)

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
-from rtbench.cli.show import find_cell
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.completion import complete_cell, run_option
+from rtbench.cli.output import echo
+from rtbench.cli.printing import console, heading, print_json, print_table
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("cell", required=False)
-@click.option("--run", "run_name", metavar="NAME", help="Run to read.  [default: the latest]")
+@click.argument("cell", required=False, shell_complete=complete_cell)
+@run_option
 @click.option(
     "--with", "others", metavar="A,B", help="Try these curators instead, such as 'correct, {use: cap, most: 2}'."
 )
@@ -45,9 +47,9 @@ def curate(
     With --with, try other curators on the stored rationales. Without CELL, use the first cell that was trained on
     rationales.
     """
-    from rtbench.storage.runs import Runs
+    from rtbench.reporting.cells import find_cell
 
-    record = Runs(session.workspace).load(run_name)
+    record = session.open_run(run_name)
     cells = [one for one in record.cells if one.examples is not None and one.teacher is not None]
     if not cells:
         raise BadInputError("no cell was trained on rationales", where=f"run {record.name}")
@@ -58,7 +60,7 @@ def curate(
             del stage["examples"][examples:]
         print_json({"cell": selected.name, "curators": stages})
         return
-    click.echo(selected.name)
+    echo(selected.name)
     print_table(
         ("curator", "removed", "kept", "questions kept"),
         [(s["curator"], f"{s['removed']:,}", f"{s['left']:,}", f"{s['covered']:,}") for s in stages],
@@ -67,15 +69,14 @@ def curate(
     for stage in stages:
         for example in stage["examples"][:examples]:
             heading(out, f"removed by {stage['curator']}: {selected.task} {example['sample_index']}")
-            out.print(example["question"], markup=False)
-            out.print(example["rationale"], markup=False, style="yellow")
+            out.print(example["question"])
+            out.print(example["rationale"], style="yellow")
             correct = "correct" if example["correct"] else "wrong"
             extracted = "nothing" if example["extracted"] is None else repr(example["extracted"])
             out.print(
                 f"extracted: {extracted}   gold: {example['answer']!r}   {correct}   "
                 f"finish reason: {example['finish_reason']}"
                 + (f"   perplexity: {example['perplexity']:.2f}" if "perplexity" in example else ""),
-                markup=False,
             )
 
 
@@ -155,7 +156,7 @@ def _keep_budget(session: Session, spec: CurateSpec, run_name: str, budget: str 
     Raises:
         BadInputError: a judge costs money and there is no budget, or its price is missing or in another currency.
     """
-    from rtbench.cli.money import check_price, open_account
+    from rtbench.running.account import check_price, open_account
     from rtbench.steps.curate import judges_of
     from rtbench.storage.budget import parse_budget
 
@@ -180,15 +181,15 @@ def _with(session: Session, spec: CurateSpec, others: str) -> CurateSpec:
         BadInputError: ``others`` is not a list of curators.
     """
     import msgspec
-    import yaml
 
     from rtbench.matrix.resolve import curators_of
     from rtbench.schema.matrix import Block
-    from rtbench.storage.files import convert, parse_yaml
+    from rtbench.storage.plain_data import convert
+    from rtbench.storage.yaml_files import parse_yaml
 
     try:
-        items = parse_yaml(f"[{others}]")
-    except yaml.YAMLError:
+        items = parse_yaml(f"[{others}]", where="--with", lines=False)
+    except BadInputError:
         raise BadInputError(
             f"{others!r} is not a list of curators",
             where="--with",

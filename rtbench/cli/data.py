@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import format_option, name_list, print_json, print_table, with_session
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.output import echo
+from rtbench.cli.parsing import name_list
+from rtbench.cli.printing import print_json, print_table
 from rtbench.errors import BadInputError, MissingDataError
 
 if TYPE_CHECKING:
@@ -72,9 +75,9 @@ def pull(session: Session, names: list[str] | None) -> None:
     missing: list[MissingDataError] = []
     for pin in pins.values():
         try:
-            click.echo(f"{pin.name}: {session.files.find(pin)}")
+            echo(f"{pin.name}: {session.files.find(pin)}")
         except MissingDataError as error:
-            click.echo(f"{pin.name}: {error.what}", err=True)
+            echo(f"{pin.name}: {error.what}", err=True)
             missing.append(error)
     if missing:
         raise MissingDataError(
@@ -102,7 +105,7 @@ def verify(session: Session, names: list[str] | None, format_: str) -> None:
         print_json(results)
     else:
         for name, result in results.items():
-            click.echo(f"{name}: {result}")
+            echo(f"{name}: {result}")
     if wrong:
         raise wrong[0]
     if results and set(results.values()) == {"absent"}:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, print_json, with_session
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.printing import console, print_json
 from rtbench.machine import cpu_count, gpu_count, memory_gb
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def doctor(session: Session, format_: str) -> None:
     for section, lines in sections.items():
         out.print(section, style="bold")
         for name, value in lines.items():
-            out.print(f"  {name}: {value}", markup=False)
+            out.print(f"  {name}: {value}")
 
 
 def examine(session: Session) -> dict[str, dict[str, Any]]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
-from rtbench.cli.show import find_cell
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.completion import complete_cell, run_option
+from rtbench.cli.printing import console, heading, print_json, print_table
 
 if TYPE_CHECKING:
     from rtbench.reporting.answers import ScoredAnswer
@@ -26,8 +27,8 @@ _APART = {
 
 
 @click.command()
-@click.argument("cell", required=False)
-@click.option("--run", "run_name", metavar="NAME", help="Run to read.  [default: the latest]")
+@click.argument("cell", required=False, shell_complete=complete_cell)
+@run_option
 @click.option("--extractor", metavar="NAME", help="Use the scores of another extractor.")
 @click.option("--examples", type=click.IntRange(min=0), default=0, metavar="N", help="Show N answers of each category.")
 @format_option("table", "json")
@@ -40,11 +41,11 @@ def errors(
     Answers that a token limit cut, and requests without an answer, are counted apart.
     """
     from rtbench.reporting.answers import scored_cells
+    from rtbench.reporting.cells import find_cell
     from rtbench.reporting.endings import counts_of_answers
     from rtbench.reporting.wrong_answers import CATEGORIES
-    from rtbench.storage.runs import Runs
 
-    record = Runs(session.workspace).load(run_name)
+    record = session.open_run(run_name)
     cells = scored_cells(session, record) if cell is None else [find_cell(session, record, cell)]
     counts, shown = _categorised(session, cells, extractor, examples)
     refused = {cell.name: counts_of_answers([cell], session.store).refused for cell in cells}
@@ -79,14 +80,14 @@ def errors(
     print_table(("cell", "n", "wrong", *apart, *present), rows)
     out = console()
     for head in apart:
-        out.print(f"{head}: {_APART[head]}", style="dim", markup=False)
+        out.print(f"{head}: {_APART[head]}", style="dim")
     for category in present:
-        out.print(f"{category}: {CATEGORIES[category]}", style="dim", markup=False)
+        out.print(f"{category}: {CATEGORIES[category]}", style="dim")
     for category in present:
         for name, answer in shown.get(category, []):
             heading(out, f"{category}: {name} {answer.score.sample_index}")
             for field, text in _as_data(name, answer).items():
-                out.print(f"{field}: {text}", markup=False)
+                out.print(f"{field}: {text}")
 
 
 @dataclass

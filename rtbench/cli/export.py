@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from rtbench.cli.common import with_session
+from rtbench.cli.completion import complete_run
 from rtbench.cli.groups import PluginGroup
+from rtbench.cli.output import echo
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ def export() -> None:
 
 
 @export.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option(
     "--format", "format_", type=click.Choice(FORMATS), default=FORMATS[0], show_default=True, help="Format of the file."
 )
@@ -46,25 +48,24 @@ def rationales(session: Session, run: str | None, format_: str, cell: str | None
     A row has the question, the rationale and the gold answer, and its task, fold, teacher, yield and licence. `datasets`
     reads every format. For alpaca, sharegpt and messages, dataset_info.json registers the file for LLaMA-Factory.
     """
-    from rtbench.cli.show import find_cell
+    from rtbench.reporting.cells import find_cell
     from rtbench.reporting.rationales import rationales_of
-    from rtbench.storage.runs import Runs
+    from rtbench.storage.writing import naming
 
     if out.exists() and any(out.iterdir()):
         raise BadInputError("the folder is not empty", where=f"--out {out}", next_step="Use a new folder.")
-    record = Runs(session.workspace).load(run)
+    record = session.open_run(run)
     cells = record.cells if cell is None else (find_cell(session, record, cell),)
     rows = rationales_of(session, record, cells)
-    path = _write(rows, format_, out)
-    click.echo(
-        f"{path}: {len(rows):,} rationales of {len({(row.dataset, row.sample_index) for row in rows}):,} questions"
-    )
+    with naming(out):
+        path = _write(rows, format_, out)
+    echo(f"{path}: {len(rows):,} rationales of {len({(row.dataset, row.sample_index) for row in rows}):,} questions")
 
 
 def _write(rows: Sequence[ExportedRationale], format_: str, folder: Path) -> Path:
     import msgspec
 
-    from rtbench.storage.files import atomic_write, write_json, write_jsonl
+    from rtbench.storage.writing import atomic_write, write_json, write_jsonl
 
     records = [msgspec.to_builtins(row) for row in rows]
     if format_ == "parquet":

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, format_option, heading, print_json, print_table, with_session
-from rtbench.cli.show import find_cell
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.completion import run_option
+from rtbench.cli.printing import console, heading, print_json, print_table
 
 if TYPE_CHECKING:
     from rtbench.reporting.answers import ScoredAnswer
@@ -42,7 +43,7 @@ def extractors(session: Session, format_: str) -> None:
 @click.argument("one")
 @click.argument("other")
 @click.option("--cell", metavar="CELL", help="Cell to read.  [default: all cells of the run]")
-@click.option("--run", "run_name", metavar="NAME", help="Run to read.  [default: the latest]")
+@run_option
 @click.option(
     "--examples", type=click.IntRange(min=0), default=3, show_default=True, metavar="N", help="Show N completions."
 )
@@ -53,9 +54,9 @@ def diff(
 ) -> None:
     """Show completions that the extractors ONE and OTHER score differently."""
     from rtbench.reporting.answers import scored_cells
-    from rtbench.storage.runs import Runs
+    from rtbench.reporting.cells import find_cell
 
-    record = Runs(session.workspace).load(run_name)
+    record = session.open_run(run_name)
     cells = [find_cell(session, record, cell)] if cell is not None else scored_cells(session, record)
     rows: list[tuple[str, ...]] = []
     differing: list[dict[str, Any]] = []
@@ -74,9 +75,9 @@ def diff(
     for example in differing[:examples]:
         heading(out, f"{example['cell']} {example['sample_index']}")
         for field in ("question", "text", "gold"):
-            out.print(f"{field}: {example[field]}", markup=False)
+            out.print(f"{field}: {example[field]}")
         for name, extracted, correct in ((one, *example["one"]), (other, *example["other"])):
-            out.print(f"{name}: {extracted!r}", style="green" if correct else "red", markup=False)
+            out.print(f"{name}: {extracted!r}", style="green" if correct else "red")
     out.print(f"{len(differing)} scores differ", style="dim")
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import console, print_json, with_session_of_one_task
+from rtbench.cli.common import with_session_of_one_task
+from rtbench.cli.printing import console, print_json
 from rtbench.cli.recording_options import Formats, prefix_of, recording_options
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def import_(
     from rtbench.errors import MissingDataError
     from rtbench.recordings.importing import Pending, commit_import, prepare_import
     from rtbench.recordings.read import formats_of, joined, read_recording
+    from rtbench.storage.active import active_run
 
     # Read, match and check all files before writing the first one, so that an error leaves nothing half imported.
     known = formats_of(session)
@@ -64,7 +66,8 @@ def import_(
             raise MissingDataError(
                 f"{recording.path} cannot be matched: {error.what}", where=error.where, next_step=error.next_step
             ) from None
-    reports = [commit_import(one) for one in prepared]
+    with active_run(session.place, "import"):
+        reports = [commit_import(one) for one in prepared]
     if formats.output == "json":
         print_json(reports)
         return
@@ -74,10 +77,9 @@ def import_(
         out.print(
             f"{report.model}/{report.key} {report.task}: {report.records} records; {new}; "
             f"{report.present} already imported; {len(report.unmatched)} match no sample",
-            markup=False,
         )
         prefix = "none" if report.answer_prefix is None else repr(report.answer_prefix)
         thinking = f"; thinking separated from {report.thinking} answers" if report.thinking else ""
-        out.print(f"  answer prefix: {prefix}{thinking}", markup=False)
+        out.print(f"  answer prefix: {prefix}{thinking}")
         for line in report.unmatched:
-            out.print(f"  {line}", style="yellow", markup=False)
+            out.print(f"  {line}", style="yellow")

@@ -12,9 +12,10 @@ from rich.progress import TimeRemainingColumn as Remaining
 from rich.table import Table
 from rich.text import Text
 
-from rtbench.cli.progress import RunListener
+from rtbench.running.listener import RunListener
 from rtbench.schema.progress import Throttle
 from rtbench.schema.steps import StepState
+from rtbench.texts import shown_in_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -60,7 +61,7 @@ class CellCounts:
         table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
         table.add_column("cells done", style="bold")
         for task in self.tasks:
-            table.add_column(task[:HEAD], justify="right")
+            table.add_column(shown_in_line(task)[:HEAD], justify="right")
         for method, by_task in self.counts.items():
             table.add_row(method, *(_count(by_task.get(task)) for task in self.tasks))
         return table
@@ -78,14 +79,15 @@ class LiveListener(RunListener):
     """Shows the live display. Failures and warnings are printed above it and stay."""
 
     def __init__(self, plan: Plan, session: Session, console: Console) -> None:
-        super().__init__(plan, session, console)
+        super().__init__(plan, session)
+        self._console = console
         self._session = session
         self._cells = CellCounts(plan)
         self._bars = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[rate]}", markup=False),
             TimeElapsedColumn(),
             Remaining(),
             console=console,
@@ -111,6 +113,9 @@ class LiveListener(RunListener):
             parts.append(Text(money, style="dim"))
         return Group(*parts)
 
+    def line(self, text: str) -> None:
+        self._console.print(text, soft_wrap=True)
+
     def _spent(self) -> str:
         """Return what the run has spent so far; empty where no account is kept."""
         budget = self._session.budget
@@ -123,11 +128,11 @@ class LiveListener(RunListener):
         return self._money
 
     def show_started(self, step: Step) -> None:
-        self._ids[step.key] = self._bars.add_task(step.title, total=None, rate="")
+        self._ids[step.key] = self._bars.add_task(shown_in_line(step.title), total=None, rate="")
 
     def show_progress(self, step: Step, done: int, total: int, unit: str) -> None:
         before = self._before.setdefault(step.key, done)  # done in an earlier run
-        seconds = max(time.monotonic() - self._since[step.key], 1e-3)
+        seconds = max(time.monotonic() - self.since[step.key], 1e-3)
         rate = f"{(done - before) / seconds:.1f} {unit}/s"
         self._bars.update(self._ids[step.key], completed=done, total=total, rate=rate)
 
@@ -142,4 +147,4 @@ class LiveListener(RunListener):
             self._bars.remove_task(self._ids.pop(step.key))
         self._bars.update(self._all, completed=self.ended, rate=f"{self.failed} failed" if self.failed else "")
         if state.state == "failed":
-            self._line(f"failed: {step.title}: {state.error}")
+            self.line(f"failed: {step.title}: {state.error}")

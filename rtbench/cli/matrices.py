@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import format_option, print_json, print_table, with_session
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.completion import completes_registered
+from rtbench.cli.output import echo
+from rtbench.cli.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -30,7 +33,7 @@ def list_(session: Session, format_: str) -> None:
 
 
 @matrices.command()
-@click.argument("name")
+@click.argument("name", shell_complete=completes_registered("matrices"))
 @with_session
 def show(session: Session, name: str) -> None:
     """Print a matrix as YAML, to copy from.
@@ -38,5 +41,6 @@ def show(session: Session, name: str) -> None:
     For example: rtbench matrices show quickstart > mine.yaml
     """
     from rtbench.matrix.resolve import matrix_path
+    from rtbench.storage.reading import read_text
 
-    click.echo(matrix_path(session, name).read_text(encoding="utf-8"), nl=False)
+    echo(read_text(matrix_path(session, name)), nl=False)

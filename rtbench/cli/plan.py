@@ -8,20 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import (
-    NAME,
-    console,
-    format_option,
-    matrix_options,
-    planned,
-    print_json,
-    print_table,
-    run_name,
-    with_executor,
-    with_session,
-)
-from rtbench.cli.money import keep_account
-from rtbench.errors import BadInputError, listed
+from rtbench.cli.common import COUNT, format_option, with_session
+from rtbench.cli.matrix_options import NAME, matrix_options, with_executor
+from rtbench.cli.output import echo
+from rtbench.cli.printing import console, print_json, print_table
+from rtbench.errors import listed
 from rtbench.machine import Machine
 from rtbench.schema.progress import duration_text
 
@@ -40,7 +31,7 @@ SHORT = 60
 @click.command()
 @matrix_options
 @click.option(
-    "--pilot", type=int, metavar="N", help="Send N requests to each teacher now, to estimate the cost of the others."
+    "--pilot", type=COUNT, metavar="N", help="Send N requests to each teacher now, to estimate the cost of the others."
 )
 @click.option("--budget", metavar="AMOUNT", help="Maximum cost of the run, including the pilot.")
 @NAME
@@ -63,6 +54,7 @@ def plan(
     name: str | None,
     executor: str,
     executor_options: dict[str, object],
+    matrix: str | None,
     **arguments: Any,
 ) -> None:
     """Show the steps of a run, without running them. Estimates requests, tokens, cost, time and memory."""
@@ -70,24 +62,27 @@ def plan(
     from rtbench.planning.estimate import estimate
     from rtbench.planning.preflight import unready
     from rtbench.planning.records import described
+    from rtbench.running.account import keep_account
+    from rtbench.running.choice import default_name, planned
 
-    if pilot is not None and pilot < 1:
-        raise BadInputError(f"must be at least 1, not {pilot}", where="--pilot")
     machine = session.executor(executor, executor_options).machine()
     if device is not None:
         machine = Machine(
             gpus=1, most_gpus=1, gpu_memory_gb=lambda: None, memory_gb=machine.memory_gb, gpu_name=lambda: device
         )
     session = session.with_settings(machine=machine)
-    current = planned(session, dict(arguments))
+    current = planned(session, matrix, arguments)
     if budget is not None or pilot is not None:
-        session = keep_account(session, current, name or run_name(current, arguments), budget)
+        session = keep_account(session, current, name or default_name(current, arguments), budget)
     if pilot is not None:
         from rtbench.planning.pilot import run_pilot
+        from rtbench.storage.active import active_run
 
-        for piloted in run_pilot(session, current, pilot):
+        with active_run(session.place, "pilot"):
+            sent = list(run_pilot(session, current, pilot))
+        for piloted in sent:
             text = f"pilot: {piloted.title}: {piloted.asked} requests sent, {piloted.held} already in the ledger"
-            console(stderr=True).print(text, markup=False, soft_wrap=True)
+            console(stderr=True).print(text, soft_wrap=True)
     estimates = estimate(session, current)
     lacking = [str(error) for error in unready(session, current, estimates)]
     if format_ == "json":
@@ -99,7 +94,7 @@ def plan(
     show(current, estimates, every_step=steps)
     _show_facts(session, current)
     for requirement in lacking:
-        console().print(f"needed before the run: {requirement}", style="yellow", markup=False, soft_wrap=True)
+        console().print(f"needed before the run: {requirement}", style="yellow", soft_wrap=True)
 
 
 def _show_facts(session: Session, current: Plan) -> None:
@@ -109,13 +104,13 @@ def _show_facts(session: Session, current: Plan) -> None:
 
     out = console()
     for engine, names in engines(session, current).items():
-        out.print(f"generation engine of {', '.join(names)}: {engine}", markup=False, soft_wrap=True)
+        out.print(f"generation engine of {', '.join(names)}: {engine}", soft_wrap=True)
     if disk := checkpoint_disk(session, current):
-        out.print(_disk_text(disk), markup=False, soft_wrap=True)
+        out.print(_disk_text(disk), soft_wrap=True)
     for student, text in described(current).items():
-        out.print(f"{student}: {text}", markup=False, soft_wrap=True)
+        out.print(f"{student}: {text}", soft_wrap=True)
     for warning in _overlaps(session, current):
-        out.print(warning, style="yellow", markup=False)
+        out.print(warning, style="yellow")
 
 
 def _disk_text(disk: CheckpointDisk) -> str:
@@ -161,7 +156,7 @@ def as_data(current: Plan, estimates: dict[str, StepEstimate]) -> dict[str, Any]
                 "key": step.key,
                 "kind": step.kind,
                 "title": step.title,
-                "state": _state(step, current, todo),
+                "state": _state(step, todo),
                 "inputs": [i.key for i in step.inputs],
                 "estimate": estimates.get(key),
                 "resources": step.resources,
@@ -181,7 +176,7 @@ def show(current: Plan, estimates: dict[str, StepEstimate], *, every_step: bool)
         rows = [
             (
                 step.title,
-                _state(step, current, todo),
+                _state(step, todo),
                 *_numbers([e] if (e := estimates.get(step.key)) else []),
                 _memory([step]),
             )
@@ -192,10 +187,10 @@ def show(current: Plan, estimates: dict[str, StepEstimate], *, every_step: bool)
     if rows:
         print_table(HEADS, rows)
         if any(row[HEADS.index("time ≈")].endswith("?") for row in rows):
-            click.echo("time: estimated from similar steps in this workspace; ? where there are none yet")
+            echo("time: estimated from similar steps in this workspace; ? where there are none yet")
         for source in dict.fromkeys(e.timed_by for e in estimates.values() if e.timed_by):
             least = any(e.timed_by == source and e.least_seconds is not None for e in estimates.values())
-            click.echo(f"time: {'at least, by' if least else 'by'} {source}")
+            echo(f"time: {'at least, by' if least else 'by'} {source}")
         _print_totals(listed, estimates)
     _print_teachers(current, estimates)
     _print_students(current, estimates)
@@ -241,7 +236,7 @@ def _print_totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> 
         if not currency and any(other == role and paid for other, paid in groups):
             title = f"{role} without a price"
         values = zip(HEADS[2:-1], _numbers(groups[role, currency]), strict=True)
-        click.echo(f"{title}, total: " + ", ".join(f"{head} {value}" for head, value in values if value))
+        echo(f"{title}, total: " + ", ".join(f"{head} {value}" for head, value in values if value))
 
 
 def _print_teachers(current: Plan, estimates: dict[str, StepEstimate]) -> None:
@@ -271,7 +266,7 @@ def _print_teachers(current: Plan, estimates: dict[str, StepEstimate]) -> None:
             text += f" (excluding {rest:,} requests)" if rest else ""
         else:
             text += "; use `--pilot 20` for a better estimate"
-        click.echo(text)
+        echo(text)
 
 
 def _print_students(current: Plan, estimates: dict[str, StepEstimate]) -> None:
@@ -292,7 +287,7 @@ def _print_students(current: Plan, estimates: dict[str, StepEstimate]) -> None:
     for student in {**trainings, **completions}:
         trained, requests = trainings.get(student, []), completions.get(student, [])
         currency = [*trained, *requests][0].currency
-        click.echo(
+        echo(
             f"student {student}: {len(trained)} training jobs, about {money_text(_sum(trained, 'money'), currency)}; "
             f"{sum(e.work for e in requests):,} requests, at most {money_text(_sum(requests, 'money'), currency)}"
         )
@@ -302,9 +297,9 @@ def _sum(estimates: Iterable[StepEstimate], field: str) -> float:
     return float(sum(getattr(e, field) for e in estimates))
 
 
-def _state(step: Step, current: Plan, todo: set[str]) -> str:
-    """Return whether a step is to do, cached or not needed."""
-    return "to do" if step.key in todo else "cached" if step.key in current.cached else "not needed"
+def _state(step: Step, todo: set[str]) -> str:
+    """Return whether a step is to do or cached."""
+    return "to do" if step.key in todo else "cached"
 
 
 def _summed(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> list[tuple[str, ...]]:
@@ -363,7 +358,7 @@ def _print_summary(current: Plan, todo: set[str]) -> None:
         counts = kinds.setdefault(step.kind, [0, 0])
         counts[0 if key in todo else 1] += 1
     for kind, (new, others) in kinds.items():
-        out.print(f"{kind:10} {new:5} to do, {others:5} cached or not needed")
+        out.print(f"{kind:10} {new:5} to do, {others:5} cached")
     unable = [p for p in current.cells if p.reason]
     cells = f"{len(current.cells)} cell{'s' if len(current.cells) != 1 else ''}"
     out.print(f"{cells}: {len(current.cells) - len(unable)} can run, {len(unable)} cannot")
@@ -371,8 +366,8 @@ def _print_summary(current: Plan, todo: set[str]) -> None:
     for p in unable:
         reasons.setdefault(p.reason or "", []).append(p.cell.name)
     for reason, names in reasons.items():
-        out.print(f"  {listed(names, 3)}: {reason}", style="yellow", markup=False)
+        out.print(f"  {listed(names, 3)}: {reason}", style="yellow")
     if current.cells and len(unable) == len(current.cells):
-        out.print("no cell can run: `rtbench run` would fail", style="yellow", markup=False)
+        out.print("no cell can run: `rtbench run` would fail", style="yellow")
     for note in sorted({note for p in current.cells for note in p.notes}):
-        out.print(f"  note: {note}", style="dim", markup=False)
+        out.print(f"  note: {note}", style="dim")

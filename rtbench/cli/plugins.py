@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from rtbench.cli.common import format_option, print_json, print_table, with_session
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.printing import print_json, print_table
 
 if TYPE_CHECKING:
     from rtbench.session import Session

@@ -8,23 +8,27 @@ from typing import TYPE_CHECKING
 import click
 
 from rtbench.cli.common import with_session
+from rtbench.cli.completion import complete_run
+from rtbench.cli.output import echo
 from rtbench.errors import BadInputError
+from rtbench.texts import without_halves, without_styles
 
 if TYPE_CHECKING:
     from rtbench.schema.effort import CostUnit
-    from rtbench.schema.leaderboard import LeaderboardRow
     from rtbench.session import Session
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--reference", is_flag=True, help="Include published rows.")
 @click.option(
     "--format",
     "format_",
-    default="table",
-    show_default=True,
-    help="table, md, csv, json, tex, or a format of a plugin.",
+    metavar="NAME",
+    help="brief, table, md, csv, json, tex, or a format of a plugin.  [default: brief; with --per or --out: table]",
+)
+@click.option(
+    "--verbose", is_flag=True, help="Show all columns, notes, yields and details of the claims (--format table)."
 )
 @click.option("--extractor", metavar="NAME", help="Show the scores of another extractor. No step runs again.")
 @click.option(
@@ -46,7 +50,8 @@ def report(
     session: Session,
     run: str | None,
     reference: bool,
-    format_: str,
+    format_: str | None,
+    verbose: bool,
     extractor: str | None,
     per: CostUnit | None,
     latex: bool,
@@ -54,14 +59,13 @@ def report(
     out: Path | None,
 ) -> None:
     """Print the leaderboard of a run from stored results. Without RUN, use the latest run."""
-    from rtbench.cli.added import with_summaries
+    from rtbench.cli.added import board_format, print_board, with_summaries
     from rtbench.plugin.reporting import FolderReporter
-    from rtbench.reporting.answers import shown_by
-    from rtbench.reporting.build import build_leaderboard
-    from rtbench.storage.files import write_atomic
+    from rtbench.running.board import board_of
     from rtbench.storage.runs import Runs
+    from rtbench.storage.writing import naming, write_atomic
 
-    formats = {"--html": html is not None, "--latex": latex, "--format": format_ != "table"}
+    formats = {"--html": html is not None, "--latex": latex, "--format": format_ is not None}
     used = [name for name, is_used in formats.items() if is_used]
     if len(used) > 1:
         raise BadInputError(
@@ -69,30 +73,31 @@ def report(
         )
     if html is not None and out is not None:
         raise BadInputError("--out cannot be used with --html", where="report", next_step="Remove --out.")
-    format_ = "html" if html is not None else "tex" if latex else format_
+    stated = "html" if html is not None else "tex" if latex else format_
+    whole = verbose or (stated is None and (per is not None or out is not None))
+    format_ = board_format(stated, verbose=whole)
+    # Before the reporter is made, because the run may load the plugin of the format.
+    opened = session.open_run(run) if Runs(session.place).names() else None
     reporter = session.reporter(format_)
     if per is not None and not reporter.shows_per:
         raise BadInputError(
             f"{format_} shows accuracies only", where="--per", next_step="Use --format table, md, csv or json."
         )
-    record = Runs(session.workspace).load(run)
-    kept_by: set[str] = set()
-    if extractor is not None:
-        kept_by = {cell.extractor for cell in record.cells} - {extractor}
-        record = shown_by(session, record, extractor)
-    rows: tuple[LeaderboardRow, ...] = ()
-    if reference or reporter.takes_reference:
-        rows = tuple(session.plugins.reference_rows(record.tasks))
-    board = build_leaderboard(record, session, reference=rows, kept_by=kept_by, per=per)
+    record = opened or session.open_run(run)
+    record, board = board_of(
+        session, record, extractor=extractor, reference=reference or reporter.takes_reference, per=per
+    )
     if isinstance(reporter, FolderReporter) and (folder := html or out) is not None:
-        reporter.write(board, record, session, folder)
-        click.echo(str(folder / "index.html" if html else folder))
+        with naming(folder):
+            reporter.write(board, record, session, folder)
+        echo(str(folder / "index.html" if html else folder))
         return
     text = with_summaries(reporter.render(board), session, record, format_)
     if out is None:
-        click.echo(text)
+        print_board(text, format_)
     elif out.is_dir():
         raise BadInputError("is a folder", where=f"--out {out}", next_step="Give the path of a file.")
     else:
-        write_atomic(out, text.encode() + b"\n")
-        click.echo(str(out))
+        with naming(out):
+            write_atomic(out, without_halves(without_styles(text)).encode() + b"\n")
+        echo(str(out))

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench import __version__
-from rtbench.cli.common import (
-    NAME,
-    console,
-    matrix_options,
-    name_list,
-    planned,
-    run_name,
-    warn,
-    with_executor,
-    with_session,
-)
-from rtbench.cli.money import keep_account
-from rtbench.cli.progress import RunListener
+from rtbench.cli.common import with_session
+from rtbench.cli.hints import to_paste
+from rtbench.cli.matrix_options import NAME, matrix_options, with_executor
+from rtbench.cli.parsing import name_list
+from rtbench.cli.printing import console
 from rtbench.errors import BadInputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from rtbench.plugin.plans import Plan
+    from rtbench.running.carry_out import Ran
+    from rtbench.running.listener import RunListener
     from rtbench.session import Session
 
 
@@ -42,29 +34,35 @@ if TYPE_CHECKING:
     help="Log training to these trackers: wandb, tensorboard, mlflow …",
 )
 @click.option(
-    "--format", "format_", default="table", show_default=True, help="table, md, csv, json, or a format of a plugin."
+    "--format",
+    "format_",
+    metavar="NAME",
+    help="brief, table, md, csv, json, or a format of a plugin.  [default: brief]",
+)
+@click.option(
+    "--verbose", is_flag=True, help="Show all columns, notes, yields and details of the claims (--format table)."
 )
 @with_session
 def run(
     session: Session,
-    format_: str,
+    format_: str | None,
+    verbose: bool,
     name: str | None,
     workers: int | None,
     executor: str,
     executor_options: dict[str, object],
     budget: str | None,
     report_to: list[str] | None,
+    matrix: str | None,
     **arguments: Any,
 ) -> int:
     """Run a matrix and print its leaderboard. Steps that are already done are not run again."""
-    from rtbench.cli.added import with_summaries
-    from rtbench.planning.preflight import refuse_unready
-    from rtbench.planning.records import overlaps, random_accuracies, run_record
+    from rtbench.cli.added import BRIEF, TABLE, board_format, print_board, with_summaries
     from rtbench.plugin.reporting import FolderReporter
     from rtbench.reporting.build import build_leaderboard
-    from rtbench.storage.budget import parse_budget
-    from rtbench.storage.runs import Runs
+    from rtbench.running.carry_out import Order, carry_out
 
+    format_ = board_format(format_, verbose=verbose)
     reporter = session.reporter(format_)
     if isinstance(reporter, FolderReporter):
         raise BadInputError(
@@ -72,46 +70,54 @@ def run(
             where="--format",
             next_step=f"Run without it, then use `rtbench report --format {format_} --out DIR`.",
         )
-    if budget is not None:
-        parse_budget(budget)  # report a mistake before planning
-    engine = session.executor(executor, executor_options | ({} if workers is None else {"workers": workers}))
-    for note in engine.notes():
-        warn(note)
-    session = session.with_settings(machine=engine.machine(), report_to=tuple(report_to or ()))
-    plan = planned(session, dict(arguments))
-    if all(p.score is None for p in plan.cells):
-        reasons = dict.fromkeys(p.reason or "" for p in plan.cells)
-        raise BadInputError("no cell can run:\n  " + "\n  ".join(reasons), where=f"matrix {plan.matrix}")
-    refuse_unready(session, plan)
-    name = name or run_name(plan, arguments)
-    session = keep_account(session, plan, name, budget)
-    runs = Runs(session.workspace)
-    random = random_accuracies(session, plan)
-    runs.save(run_record(name, plan, None, version=__version__, random=random))
-    with _listener_for(plan, session, console(stderr=True)) as listener:
-        outcome = engine.run(plan, session, listener)
-    record = run_record(name, plan, outcome, version=__version__, random=random, overlap=overlaps(session, plan))
-    runs.save(record)
-    board = build_leaderboard(record, session)
-    click.echo(with_summaries(reporter.render(board), session, record, format_))
-    errors = console(stderr=True)
-    if format_ == "table":
-        text = f"for details: rtbench show --run {name}; rtbench errors --run {name}; rtbench report {name} --html DIR"
-        errors.print(text, style="dim", markup=False, soft_wrap=True)
-    for state in outcome.failed:
-        errors.print(f"failed: {plan.steps[state.key].title}: {state.error}", style="red", markup=False)
+    order = Order(
+        matrix=matrix,
+        options=arguments,
+        name=name,
+        budget=budget,
+        executor=executor,
+        executor_options=executor_options | ({} if workers is None else {"workers": workers}),
+        report_to=tuple(report_to or ()),
+    )
+    ran = carry_out(session, order, _listener_for)
+    board = build_leaderboard(ran.record, ran.session)
+    print_board(with_summaries(reporter.render(board), ran.session, ran.record, format_), format_)
+    code = _report_failures(ran, hints=format_ in {BRIEF, TABLE})
+    if ran.unsaved is not None:
+        raise ran.unsaved
+    return code
+
+
+def _report_failures(ran: Ran, *, hints: bool) -> int:
+    """Print how to read more of a run, and what failed. Return the exit code."""
+    errors, name = console(stderr=True), ran.record.name
+    if hints:
+        commands: list[tuple[str, ...]] = [
+            ("report", name, "--verbose"),
+            ("show", "--run", name),
+            ("errors", "--run", name),
+        ]
+        commands += [("report", name, "--html", "site")]
+        errors.print(
+            f"for details: {'; '.join(to_paste(*command) for command in commands)}", style="dim", soft_wrap=True
+        )
+    for state in ran.outcome.failed:
+        errors.print(f"failed: {ran.plan.steps[state.key].title}: {state.error}", style="red")
         if state.trace and click.get_current_context().params["traceback"]:
-            errors.print(state.trace, style="dim", markup=False, soft_wrap=True)
-    if outcome.interrupted:
+            errors.print(state.trace, style="dim", soft_wrap=True)
+    if ran.outcome.interrupted:
         errors.print("stopped; finished work is kept. Run the same command again to continue.", style="yellow")
         return 130
-    return 1 if outcome.failed else 0
+    return 1 if ran.outcome.failed else 0
 
 
-def _listener_for(plan: Plan, session: Session, console: Console) -> RunListener:
+def _listener_for(plan: Plan, session: Session) -> RunListener:
     """Return the live display in a terminal, and plain lines elsewhere."""
-    if not console.is_terminal:
-        return RunListener(plan, session, console)
+    errors = console(stderr=True)
+    if not errors.is_terminal:
+        from rtbench.running.lines import LineListener
+
+        return LineListener(plan, session, functools.partial(errors.print, soft_wrap=True))
     from rtbench.cli.live import LiveListener
 
-    return LiveListener(plan, session, console)
+    return LiveListener(plan, session, errors)

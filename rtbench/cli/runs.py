@@ -8,17 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench import __version__
-from rtbench.cli.common import (
-    NAME,
-    format_option,
-    matrix_options,
-    planned,
-    print_json,
-    print_table,
-    run_name,
-    with_session,
-)
+from rtbench.cli.common import format_option, with_session
+from rtbench.cli.completion import complete_run
+from rtbench.cli.hints import to_paste
+from rtbench.cli.matrix_options import NAME, matrix_options
+from rtbench.cli.output import echo
+from rtbench.cli.printing import print_json, print_table
+from rtbench.version import __version__
 
 if TYPE_CHECKING:
     from rtbench.schema.steps import StepKind
@@ -38,13 +34,15 @@ def runs(session: Session, format_: str) -> None:
 
     if click.get_current_context().invoked_subcommand is not None:
         return
-    stored = Runs(session.workspace)
+    stored = Runs(session.place)
     rows: list[tuple[str, ...]] = []
     facts: list[dict[str, Any]] = []
+    damaged: list[BadInputError] = []
     for name in stored.names():
         try:
             run = stored.load(name)
         except BadInputError as error:
+            damaged.append(error)
             rows.append((name, "?", "?", "?", f"cannot be read: {error.what}"))
             facts.append({"run": name, "error": error.what})
             continue
@@ -64,6 +62,8 @@ def runs(session: Session, format_: str) -> None:
         print_json(facts)
     else:
         print_table(("run", "date", "matrix", "cells scored", "tasks"), rows)
+    if damaged:
+        raise damaged[0]
 
 
 @runs.command()
@@ -78,12 +78,13 @@ def pack(session: Session, folder: Path, name: str | None) -> None:
     again when more of its cells are finished.
     """
     from rtbench.steps.packing import pack as pack_run
-    from rtbench.storage.runs import Runs
+    from rtbench.storage.writing import naming
 
-    record = Runs(session.workspace).load(name)
-    packed = pack_run(session, record, folder)
+    record = session.open_run(name)
+    with naming(folder):
+        packed = pack_run(session, record, folder)
     present = f"; {packed.present} were there already" if packed.present else ""
-    click.echo(f"{folder}: packed {_steps_text(packed.written)} of run {record.name}{present}")
+    echo(f"{folder}: packed {_steps_text(packed.written)} of run {record.name}{present}")
 
 
 @runs.command()
@@ -91,32 +92,58 @@ def pack(session: Session, folder: Path, name: str | None) -> None:
 @matrix_options
 @NAME
 @with_session
-def unpack(session: Session, folder: Path, name: str | None, **arguments: Any) -> None:
+def unpack(session: Session, folder: Path, name: str | None, matrix: str | None, **arguments: Any) -> None:
     """Restore a run that `rtbench runs pack` wrote into DIR, as far as its steps are finished.
 
     Give the matrix and the options of the packed run: the plan must have the same steps. Afterwards, `rtbench report`
     shows the run, and `rtbench run` with the same options continues it.
     """
     from rtbench.planning.records import overlaps, random_accuracies, run_record
+    from rtbench.running.choice import default_name, planned
     from rtbench.steps.packing import unpack as unpack_run
+    from rtbench.storage.active import active_run
+    from rtbench.storage.given_files import remember
     from rtbench.storage.runs import Runs
 
-    plan = planned(session, dict(arguments))
-    name = name or run_name(plan, arguments)
-    unpacked = unpack_run(session, plan, folder)
-    random, overlap = random_accuracies(session, plan), overlaps(session, plan)
-    record = run_record(name, plan, None, version=__version__, random=random, overlap=overlap)
-    Runs(session.workspace).save(record)
-    click.echo(f"unpacked {_steps_text(unpacked.steps)} with {unpacked.completions:,} completions")
+    plan = planned(session, matrix, arguments)
+    name = name or default_name(plan, arguments)
+    with active_run(session.place, name, exclusive=True):
+        unpacked = unpack_run(session, plan, folder)
+        random, overlap = random_accuracies(session, plan), overlaps(session, plan)
+        files = session.given_files()
+        remember(files)
+        record = run_record(name, plan, None, version=__version__, random=random, overlap=overlap, files=files)
+        Runs(session.place).save(record)
+    echo(f"unpacked {_steps_text(unpacked.steps)} with {unpacked.completions:,} completions")
     for count, what in (
         (unpacked.present, "belong to steps that were finished already"),
         (unpacked.waiting, "belong to steps whose prompts need completions that are not packed"),
         (unpacked.unknown, f"belong to no step of the matrix {plan.matrix}"),
     ):
         if count:
-            click.echo(f"{count} file{'s' if count > 1 else ''} {what}")
+            echo(f"{count} file{'s' if count > 1 else ''} {what}")
     scored = sum(session.store.scored(cell) for cell in record.cells)
-    click.echo(f"run {name}: {scored} of {len(record.cells)} cells are scored; to show them: rtbench report {name}")
+    echo(f"run {name}: {scored} of {len(record.cells)} cells are scored; to show them: {to_paste('report', name)}")
+
+
+@runs.command()
+@click.argument("names", metavar="NAME…", nargs=-1, required=True, shell_complete=complete_run)
+@with_session
+def rm(session: Session, names: tuple[str, ...]) -> None:
+    """Remove the records of runs. `rtbench gc --delete` then removes the steps that no other run uses.
+
+    The account of a run is kept, so that a budget still counts what a run of this name has spent.
+    """
+    from rtbench.storage.active import alone_in
+    from rtbench.storage.runs import Runs
+
+    stored = Runs(session.place)
+    for name in names:
+        stored.check(name)
+    with alone_in(session.place):
+        for name in names:
+            stored.remove(name)
+    echo(f"removed {', '.join(names)}; `rtbench gc` lists what no run needs any more")
 
 
 def _steps_text(steps: Counter[StepKind]) -> str:

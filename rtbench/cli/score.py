@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import console, print_json, print_table, with_session_of_one_task
+from rtbench.cli.common import with_session_of_one_task
+from rtbench.cli.output import echo
+from rtbench.cli.printing import console, print_json, print_table
 from rtbench.cli.recording_options import AUTO_PREFIX, Formats, prefix_of, recording_options
 from rtbench.errors import BadInputError
 
@@ -112,14 +114,13 @@ def _print_result(result: FileScore) -> None:
         f"extractor {s.extractor} v{s.version}, answer prefix {result.answer_prefix!r}, gold answers: {gold}\n"
         f"contains answer {in_percent(s.contains_answer)} %, correct format {in_percent(s.correct_format)} %, "
         f"complete {in_percent(s.complete)} %; {result.questions} different questions",
-        markup=False,
     )
     if result.thinking or result.run_on:
         parted = [f"thinking in {result.thinking}"] * bool(result.thinking)
         parted += [f"text after the answer in {result.run_on}"] * bool(result.run_on)
-        out.print(f"separated from the answer: {', '.join(parted)} of {s.n} completions", markup=False)
+        out.print(f"separated from the answer: {', '.join(parted)} of {s.n} completions")
     for one in result.unmatched:
-        out.print(f"not scored: {described(one)}", style="yellow", markup=False)
+        out.print(f"not scored: {described(one)}", style="yellow")
 
 
 def _rescore_run(session: Session, name: str, extractor: str | None, format_: str) -> None:
@@ -127,9 +128,8 @@ def _rescore_run(session: Session, name: str, extractor: str | None, format_: st
     from rtbench.reporting.answers import scored_cells
     from rtbench.reporting.rescore import rescore
     from rtbench.schema.leaderboard import in_percent
-    from rtbench.storage.runs import Runs
 
-    record = Runs(session.workspace).load(name)
+    record = session.open_run(name)
     results = [rescore(session, cell, extractor) for cell in scored_cells(session, record)]
     if format_ == "json":
         print_json(results)
@@ -147,4 +147,4 @@ def _rescore_run(session: Session, name: str, extractor: str | None, format_: st
     ]
     print_table(("cell", "extractor", "n", "stored, %", "now, %", "changed"), rows)
     if any(one.changed for one in results):
-        click.echo("The leaderboard shows the stored scores. To update them, run the same `rtbench run` command again.")
+        echo("The leaderboard shows the stored scores. To update them, run the same `rtbench run` command again.")

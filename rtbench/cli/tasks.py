@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rtbench.cli.common import format_option, name_list, print_json, print_table, value_map, with_session
+from rtbench.cli.common import format_option, with_session
 from rtbench.cli.groups import PluginGroup
+from rtbench.cli.output import echo
+from rtbench.cli.parsing import name_list, value_map
+from rtbench.cli.printing import print_json, print_table
 from rtbench.errors import BadInputError
+from rtbench.texts import json_text
 
 if TYPE_CHECKING:
     from rtbench.session import Session
@@ -82,14 +86,20 @@ def overlap(session: Session, names: list[str] | None, variant: str | None, form
     )
     for name, reason in results.items():
         if isinstance(reason, str):
-            click.echo(f"{name}: {reason}")
+            echo(f"{name}: {reason}")
 
 
 @tasks.command("twin")
 @click.argument("name")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the questions.")
 @click.option(
-    "--count", type=click.IntRange(min=1), default=10, show_default=True, help="Number of different questions."
+    "--seed", type=click.IntRange(min=0, max=2**32 - 1), default=0, show_default=True, help="Seed of the questions."
+)
+@click.option(
+    "--count",
+    type=click.IntRange(min=1, max=100_000),
+    default=10,
+    show_default=True,
+    help="Number of different questions.",
 )
 @click.option(
     "--knob",
@@ -118,7 +128,7 @@ def twin_(
     """Print or export new questions of a task's procedural twin."""
     import msgspec
 
-    from rtbench.storage.files import write_atomic
+    from rtbench.storage.writing import naming, write_atomic
 
     twin = session.task(name).twin()
     if twin is None:
@@ -133,13 +143,14 @@ def twin_(
         for i, problem in enumerate(twin.fresh(seed, count, twin_knobs))
     ]
     if format_ == "jsonl":
-        text = "".join(msgspec.json.encode(one).decode() + "\n" for one in problems)
+        text = "".join(f"{json_text(msgspec.json.encode(one).decode())}\n" for one in problems)
     else:
         text = "\n".join("".join(f"{line}\n" for line in _lines(one)) for one in problems)
     if out is None:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
     else:
-        write_atomic(out, text.encode())
+        with naming(out):
+            write_atomic(out, text.encode())
 
 
 def _as_data(twin: Twin[Any], problem: Problem, draw: str | None) -> dict[str, object]:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from rtbench.schema.progress import Progress, no_progress
-from rtbench.storage.files import file_digest, try_locked
+from rtbench.storage.files import file_digest
+from rtbench.storage.locks import try_locked
+from rtbench.texts import without_secrets
 
 if TYPE_CHECKING:
     import requests
@@ -23,6 +25,9 @@ TRIES = 4
 """Consecutive attempts without new bytes after which a download fails."""
 PAUSE = 0.5
 """Seconds before the second attempt; doubled before each later one."""
+MOST_BYTES = 1 << 32
+"""Highest number of bytes of a file whose size is not pinned."""
+MOST_REDIRECTS = 10
 CHUNK = 1 << 14
 """Bytes written at a time. When a connection breaks, fewer bytes than this are lost."""
 _TRANSIENT = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
@@ -63,11 +68,15 @@ class ResumingDownloader:
         sha256: digest of the whole file, where known. Without a digest, a mixture of two versions could not be
             detected, so every attempt starts from the beginning.
         progress: called with the number of bytes received.
+        size: number of bytes of the file, where known. More are never received, nor more than :data:`MOST_BYTES`.
     """
 
-    def __init__(self, part: Path, sha256: str | None, progress: Progress = no_progress) -> None:
+    def __init__(
+        self, part: Path, sha256: str | None, progress: Progress = no_progress, size: int | None = None
+    ) -> None:
         self.part = part
         self.sha256 = sha256
+        self.most = MOST_BYTES if size is None else size
         self.progress = progress
 
     def __call__(self, url: str, output_file: str, _pooch: Any) -> None:
@@ -97,11 +106,9 @@ class ResumingDownloader:
 
     def _fill(self, url: str, handle: IO[bytes]) -> None:
         """Request the missing bytes until all have arrived, or until several attempts brought no new ones."""
-        import requests
-
         most_received = handle.seek(0, os.SEEK_END)
         tries = 0
-        with requests.Session() as http:
+        with _session(url) as http:
             while True:
                 try:
                     self._request(http, url, handle)
@@ -136,8 +143,13 @@ class ResumingDownloader:
             with http.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
                 connected = True
                 total = self._begin(response, handle, start)
+                if total is not None and total > self.most:
+                    raise DownloadError(f"the server has {total:,} bytes, and the file has at most {self.most:,}")
                 for chunk in response.iter_content(CHUNK):
                     handle.write(chunk)
+                    if handle.tell() > self.most:
+                        handle.truncate(0)
+                        raise DownloadError(f"the server sends more than the {self.most:,} bytes of the file")
                     self.progress(handle.tell(), total or 0, "bytes")
         except (requests.exceptions.SSLError, requests.exceptions.InvalidURL) as error:
             raise DownloadError(reason_of(error), unreachable=True) from error
@@ -171,6 +183,21 @@ class ResumingDownloader:
             handle.truncate(0)
         reason = f"HTTP {status} {response.reason or ''}".rstrip()
         raise _TransientError(reason) if status in _TRANSIENT else DownloadError(reason)
+
+
+def _session(url: str) -> requests.Session:
+    """Return a session that uses the proxies and certificates of the environment, and never a password of ``.netrc``.
+
+    Such a password would be sent to a mirror, or to the host that a redirect leads to.
+    """
+    import requests
+
+    http = requests.Session()
+    http.trust_env = False
+    http.max_redirects = MOST_REDIRECTS
+    http.proxies.update(requests.utils.get_environ_proxies(url))
+    http.verify = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
+    return http
 
 
 @contextlib.contextmanager
@@ -208,4 +235,4 @@ def reason_of(error: Exception) -> str:
     reason = getattr(error, "reason", None) or (error.args[0] if error.args else error)
     reason = getattr(reason, "reason", reason)
     text = str(reason).strip().splitlines()
-    return (text[0] if text else type(error).__name__)[:200]
+    return without_secrets(text[0] if text else type(error).__name__)[:200]

@@ -15,6 +15,7 @@ from rtbench.errors import BadInputError, MissingDataError
 from rtbench.schema.progress import Progress, no_progress
 from rtbench.storage.files import file_digest
 from rtbench.storage.paths import inside
+from rtbench.storage.places import cache_folder
 
 State = Literal["data-dir", "cache", "absent", "wrong digest"]
 
@@ -65,12 +66,7 @@ class DataFiles:
     def cache_dir(self) -> Path:
         """Return the folder of downloaded files, which is created with the first download."""
         if self._cache_dir is None:
-            if folder := os.environ.get("RTBENCH_CACHE"):
-                self._cache_dir = Path(folder)
-            else:
-                import platformdirs
-
-                self._cache_dir = Path(platformdirs.user_cache_dir("rtbench"))
+            self._cache_dir = cache_folder(None)
         return self._cache_dir
 
     def url(self, pin: PinnedFile) -> str:
@@ -207,7 +203,7 @@ class DataFiles:
             known_hash=f"sha256:{pin.sha256}" if pin.sha256 else None,
             fname=target.name,
             path=target.parent,
-            downloader=ResumingDownloader(target.with_name(f"{target.name}.part"), pin.sha256, progress),
+            downloader=ResumingDownloader(target.with_name(f"{target.name}.part"), pin.sha256, progress, pin.bytes),
         )
         return target
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from rtbench.errors import BadInputError
 from rtbench.schema.base import Record
@@ -53,5 +53,7 @@ class PinnedFile(Record, frozen=True, omit_defaults=True):
         return self.url_at(BASE_URL)
 
     def url_at(self, base: str) -> str:
-        """Return the address of the file at a mirror."""
-        return "/".join((base.rstrip("/"), self.repository, self.commit, quote(self.path)))
+        """Return the address of the file at a mirror, whose query (such as a token) is kept."""
+        parts = urlsplit(base)
+        path = "/".join((parts.path.rstrip("/"), self.repository, self.commit, quote(self.path)))
+        return urlunsplit(parts._replace(path=path))

@@ -7,7 +7,8 @@ from typing import Any, Literal
 from rtbench.errors import BadInputError
 from rtbench.plugin.services import Services
 from rtbench.schema.matrix import Block, ModelEntry
-from rtbench.storage.files import convert
+from rtbench.storage.paths import check_label
+from rtbench.storage.plain_data import convert
 
 
 def entries_of(
@@ -27,6 +28,7 @@ def entries_of(
         name = fields.pop("name", None)
         if not isinstance(name, str):
             raise BadInputError("`name` is missing", where=place, next_step="Write `name: …`.")
+        check_label(name, where=f"{place}, name", parts=True)
         keys = ("tasks", "degrees", "tries") if axis == "teachers" else ("tasks", "degrees")
         own = {key: fields.pop(key) for key in keys if key in fields}
         if "from" in fields and axis == "teachers":

@@ -14,10 +14,10 @@ from msgspec.structs import replace
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.plugin.methods import Method
-from rtbench.schema.base import Positive, Record, Source
+from rtbench.schema.base import Record, Repeated, Source
 from rtbench.schema.matrix import AnswerSampling, Block, Degree, Limit, Matrix, Seed, TestFold
 from rtbench.schema.training import Selection
-from rtbench.storage.files import convert
+from rtbench.storage.plain_data import convert
 
 AXES = ("methods", "tasks", "teachers", "students")
 """Axes of registered names."""
@@ -39,7 +39,7 @@ class Overrides(Record, frozen=True, omit_defaults=True):
     sampling: AnswerSampling | None = None
     folds: list[TestFold] | None = None
     limit: Limit | None = None
-    epochs: Positive | None = None
+    epochs: Repeated | None = None
     selection: Selection | None = None
     extractor: str | None = None
     source: Source | None = None

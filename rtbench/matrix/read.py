@@ -6,12 +6,16 @@ is the cross product of its axes, with the top level as defaults. Equal cells of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rtbench.errors import BadInputError
 from rtbench.schema.matrix import Block, Matrix, MatrixFile
-from rtbench.storage.files import convert, read_yaml
+from rtbench.storage.keys import content_key
 from rtbench.storage.paths import as_name, check_name
+from rtbench.storage.plain_data import convert
+from rtbench.storage.yaml_files import read_yaml
 
 
 def read_matrix(path: Path) -> Matrix:
@@ -24,10 +28,26 @@ def read_matrix(path: Path) -> Matrix:
     data = read_yaml(path)
     if not isinstance(data, dict):
         raise BadInputError("a matrix must be a mapping", where=str(path), next_step="See docs/matrix.md.")
-    file = convert(data, MatrixFile, where=str(path))
+    return matrix_of(data, where=str(path), stem=as_name(path.stem))
+
+
+def matrix_of(data: Mapping[str, Any], *, where: str, stem: str | None = None) -> Matrix:
+    """Return a matrix from its content.
+
+    Args:
+        data: as in a YAML file.
+        where: the place that errors name.
+        stem: its name, if the content states none; None: ``matrix`` with a digest of the content.
+
+    Raises:
+        BadInputError, UnknownNameError: as :func:`read_matrix` does.
+    """
+    file = convert(dict(data), MatrixFile, where=where)
     blocks = tuple(_merged(file, block) for block in file.blocks or [Block()])
-    name = as_name(path.stem) if file.name is None else check_name(file.name, where=f"{path}, name")
-    return Matrix(name, str(path), file, blocks)
+    if stem is None and file.name is None:
+        stem = f"matrix-{content_key(dict(data))[:6]}"
+    name = (stem or "") if file.name is None else check_name(file.name, where=f"{where}, name")
+    return Matrix(name, where, file, blocks)
 
 
 def _merged(file: MatrixFile, block: Block) -> Block:

@@ -26,7 +26,7 @@ from rtbench.schema.base import Fold
 from rtbench.schema.matrix import DEFAULT_CURATORS, GREEDY, Block, CellSelector, Matrix, MatrixFile, ModelEntry
 from rtbench.schema.steps import TaskSpec
 from rtbench.schema.training import Recipe
-from rtbench.storage.files import convert
+from rtbench.storage.plain_data import convert
 from rtbench.twins import setting_of, variant_of
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rtbench.data.overlap import overlap_of
 from rtbench.plugin.plans import Plan
 from rtbench.schema.matrix import DEFAULT_CURATORS, GREEDY
-from rtbench.schema.runs import CellRecord, RunRecord
+from rtbench.schema.runs import CellRecord, GivenFile, RunRecord
 from rtbench.schema.steps import CompleteSpec, Outcome, Step, asks_model
 from rtbench.schema.tasks import Overlap
 
@@ -30,6 +30,7 @@ def run_record(
     version: str,
     random: Mapping[str, float] | None = None,
     overlap: Mapping[str, Overlap] | None = None,
+    files: Sequence[GivenFile] = (),
 ) -> RunRecord:
     """Return the record of a plan and, if it has run, of its outcome."""
     teachers = [planned.cell.models.teacher for planned in plan.cells]
@@ -40,6 +41,7 @@ def run_record(
         description=plan.description,
         claims=plan.claims,
         version=version,
+        files=tuple(files),
         made=f"{datetime.now(UTC):%Y-%m-%d}",
         tasks=tuple(dict.fromkeys(planned.cell.task.name for planned in plan.cells)),
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),

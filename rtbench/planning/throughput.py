@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from rtbench.errors import BadInputError
 from rtbench.schema.objectives import name_of
 from rtbench.schema.steps import CompleteSpec, Step, TrainSpec
 
@@ -25,7 +26,10 @@ def seconds_per_unit(store: Store) -> dict[Trait, float]:
             timing = store.timing(kind, key)
             if timing is None or not timing.units or timing.elsewhere:
                 continue
-            spec: dict[str, Any] = store.meta(kind, key).spec
+            try:
+                spec: dict[str, Any] = store.meta(kind, key).spec
+            except BadInputError:  # damaged: a run does the step again
+                continue
             objective = (spec.get("objective") or {}).get("type")
             trait = (kind, str(spec["model"]["name"]), _work(str(spec["format"]["name"]), objective))
             seconds, units = spent.get(trait, (0.0, 0))

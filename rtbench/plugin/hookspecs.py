@@ -110,8 +110,15 @@ def rtbench_step_finished(step: Step, state: StepState) -> None:
 
 
 @hookspec
-def rtbench_run_summary(run: RunRecord, services: Services) -> str | None:
-    """Return text to show below a run's leaderboard in human-readable formats (table, md, the site), or None."""
+def rtbench_run_summary(run: RunRecord, services: Services, brief: bool) -> str | None:
+    """Return text to show with a run's leaderboard in human-readable formats, or None.
+
+    Args:
+        run: the run.
+        services: for its results.
+        brief: the text is shown above a short leaderboard and should be a few sentences. Otherwise (table, md, the site) it is
+            shown below a whole one. An implementation may leave this argument out.
+    """
 
 
 @hookspec

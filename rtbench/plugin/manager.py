@@ -14,8 +14,11 @@ import pluggy
 
 from rtbench.errors import BadInputError, PluginError, RtbenchError, UnknownNameError
 from rtbench.plugin import hookspecs
+from rtbench.plugin.registered import ORIGIN, Registered
 from rtbench.plugin.registry import Registry
 from rtbench.schema.leaderboard import LeaderboardRow
+from rtbench.storage.given_files import remembered_plugins
+from rtbench.texts import shortened_error
 
 if TYPE_CHECKING:
     from rtbench.data.pins import PinnedFile
@@ -67,13 +70,16 @@ class PluginManager:
     Args:
         blocked: names given with ``-p no:NAME``.
         files: Python files given with ``--plugin``.
+        registered: objects that the program has registered itself.
 
     Raises:
         PluginError: a plugin cannot be imported, misspells a hook, or registers a name that is taken.
         UnknownNameError: a blocked name is not a plugin.
     """
 
-    def __init__(self, blocked: Sequence[str] = (), files: Sequence[Path] = ()) -> None:
+    def __init__(
+        self, blocked: Sequence[str] = (), files: Sequence[Path] = (), registered: Sequence[Registered] = ()
+    ) -> None:
         self._pm = pluggy.PluginManager(hookspecs.PROJECT)
         self._pm.add_hookspecs(hookspecs)
         self.origins: dict[str, PluginOrigin] = {}
@@ -88,12 +94,27 @@ class PluginManager:
             if path.stem in blocked:
                 blocked_left.discard(path.stem)
                 continue
-            self._add(path.stem, _load_file(path), PluginOrigin(path.stem, str(path), "file"))
-        if blocked_left:
+            self._add_file(path)
+        if blocked_left := blocked_left and blocked_left - remembered_plugins():  # those of a run may be loaded later
             name = min(blocked_left)
             raise UnknownNameError.of("plugin", name, self.origins, where=f"-p no:{name}", listing="rtbench plugins")
         for name in self.origins:
             self._register(name)
+        for one in registered:
+            self.registries[one.kind].registrar(ORIGIN)(one.name, one.target, summary=one.summary)
+
+    def add_file(self, path: Path) -> None:
+        """Add the plugin of a Python file.
+
+        Raises:
+            BadInputError: there is no such file, or it is not a Python file.
+            PluginError: it cannot be imported, misspells a hook, or registers a name that is taken.
+        """
+        self._add_file(path)
+        self._register(path.stem)
+
+    def _add_file(self, path: Path) -> None:
+        self._add(path.stem, _load_file(path), PluginOrigin(path.stem, str(path), "file"))
 
     def load_task(self, path: Path, *, offline: bool) -> Task:
         """Load a task file given with --task, through the first plugin that knows its kind.
@@ -113,7 +134,7 @@ class PluginManager:
             raise
         except Exception as error:
             raise PluginError(
-                f"rtbench_load_task raised {type(error).__name__}: {error}",
+                f"rtbench_load_task raised {shortened_error(error)}",
                 where=f"--task {path}",
                 next_step="This is a fault of the plugin that loads such files. --traceback shows where.",
             ) from error
@@ -145,9 +166,9 @@ class PluginManager:
         """Tell plugins that a step ended, and return their errors, as :meth:`step_started` does."""
         return self._call_each("rtbench_step_finished", step=step, state=state).errors
 
-    def run_summaries(self, run: RunRecord, services: Services) -> HookResults:
-        """Return texts to show below a run's table, and the errors, so that a failing plugin does not hide the leaderboard."""
-        return self._call_each("rtbench_run_summary", returns=str, run=run, services=services)
+    def run_summaries(self, run: RunRecord, services: Services, *, brief: bool) -> HookResults:
+        """Return texts to show with a run's leaderboard, and the errors, so that a failing plugin does not hide the leaderboard."""
+        return self._call_each("rtbench_run_summary", returns=str, run=run, services=services, brief=brief)
 
     def reference_rows(self, tasks: Sequence[str]) -> list[LeaderboardRow]:
         """Return published figures for these tasks.
@@ -189,7 +210,7 @@ class PluginManager:
                     values.append(value)
             except Exception as error:
                 wrapped = PluginError(
-                    f"{hook} raised {type(error).__name__}: {error}",
+                    f"{hook} raised {shortened_error(error)}",
                     where=f"plugin {implementation.plugin_name!r}",
                     next_step=f"Fix it, or run without it: -p no:{implementation.plugin_name}.",
                 )
@@ -212,7 +233,7 @@ class PluginManager:
             return point.load()
         except Exception as error:
             raise PluginError(
-                f"cannot be imported: {type(error).__name__}: {error}",
+                f"cannot be imported: {shortened_error(error)}",
                 where=f"plugin {point.name!r} ({origin.origin})",
                 next_step=f"Fix or uninstall it, or run without it: -p no:{point.name}. --traceback shows where.",
             ) from error
@@ -260,7 +281,7 @@ class PluginManager:
                 raise
             except Exception as error:
                 raise PluginError(
-                    f"{hook} raised {type(error).__name__}: {error}",
+                    f"{hook} raised {shortened_error(error)}",
                     where=f"plugin {name!r}",
                     next_step=f"Fix it, or run without it: -p no:{name}. --traceback shows where.",
                 ) from error
@@ -299,12 +320,12 @@ def _load_file(path: Path) -> Any:
     sys.modules.setdefault(path.stem, module)  # so that "mine:Attribute" is a target for ./mine.py
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         for alias in (name, path.stem):
             if sys.modules.get(alias) is module:
                 del sys.modules[alias]
         raise PluginError(
-            f"cannot be imported: {type(error).__name__}: {error}",
+            f"cannot be imported: {shortened_error(error)}",
             where=f"plugin {str(path)!r}",
             next_step="Fix it, or leave --plugin out. --traceback shows where.",
         ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rtbench.plugin.cells import Cell
@@ -39,23 +39,22 @@ class Plan:
 
     @property
     def todo(self) -> list[Step]:
-        """Return the steps to run, each after its inputs: those that are not cached and that an unscored cell needs."""
-        goals = (planned.score.key for planned in self.cells if planned.score is not None)
-        return list(needed(self.steps, goals, held=self.cached).values())
+        """Return the steps to run, each after its inputs: those that are not cached.
+
+        A step that is missing below a finished one is among them, because reports read it too.
+        """
+        return [step for key, step in self.steps.items() if key not in self.cached]
 
 
-def needed(steps: dict[str, Step], goals: Iterable[str], held: Container[str] = ()) -> dict[str, Step]:
+def needed(steps: dict[str, Step], goals: Iterable[str]) -> dict[str, Step]:
     """Return the steps that goals depend on, themselves included, in order.
 
     Args:
         steps: all steps, by key; each after the steps that it depends on.
         goals: keys of the wanted steps.
-        held: keys of finished steps; these, and the steps that only they depend on, are left out.
     """
-    keys = {key for key in goals if key not in held}
+    keys = set(goals)
     for key, step in reversed(steps.items()):
         if key in keys:
-            for i in step.inputs:
-                if i.key not in held:
-                    keys.add(i.key)
+            keys.update(i.key for i in step.inputs)
     return {key: step for key, step in steps.items() if key in keys}

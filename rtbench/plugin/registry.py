@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rtbench.errors import BadInputError, PluginError, RtbenchError, UnknownNameError
+from rtbench.texts import shortened_error
 
 
 class Register(Protocol):
@@ -84,7 +85,7 @@ def make(entry: RegistryEntry, kind: str, base: type, *arguments: Any) -> Any:
     except RtbenchError:
         raise
     except Exception as error:
-        what = f"{kind} {entry.name!r} cannot be created: {type(error).__name__}: {error}"
+        what = f"{kind} {entry.name!r} cannot be created: {shortened_error(error)}"
         raise PluginError(what, where=where, next_step=cure) from error
     if not isinstance(product, base):
         what = f"{kind} {entry.name!r} is a {type(product).__name__}, not a {base.__name__}"

@@ -10,6 +10,7 @@ from rtbench.machine import Machine
 from rtbench.schema.environment import Environment
 from rtbench.storage.budget import Budget
 from rtbench.storage.ledger import Ledger
+from rtbench.storage.place import Place
 from rtbench.storage.store import Store
 
 
@@ -18,7 +19,11 @@ class RunServices(Protocol):
 
     @property
     def workspace(self) -> Path:
-        """Return the folder of ledger, store and runs."""
+        """Return the folder of ledger, store and runs: that of this machine's copy, if the workspace is below a URL."""
+
+    @property
+    def place(self) -> Place:
+        """Return where the workspace is kept. It must publish files that are written without ledger, store and runs."""
 
     @property
     def environment(self) -> Environment:
@@ -39,6 +44,9 @@ class RunServices(Protocol):
     @property
     def budget(self) -> Budget | None:
         """Return the budget of the run; None where no account is kept."""
+
+    def book_on(self, account: Budget) -> None:
+        """Book costs on an account that another process keeps."""
 
     @property
     def recordings(self) -> Path | None:

@@ -34,5 +34,14 @@ class Services(ModelServices, Protocol):
             BadInputError: an option is wrong.
         """
 
-    def summaries(self, run: RunRecord) -> list[str]:
-        """Return the texts of plugins to show below a run's leaderboard. A plugin that raises causes a warning."""
+    def open_run(self, name: str | None = None) -> RunRecord:
+        """Return a run by name, or the latest, and load the task and plugin files that it was made with.
+
+        Raises:
+            BadInputError: there is no run yet.
+            UnknownNameError: no run has that name.
+            DamagedError: the record is damaged.
+        """
+
+    def summaries(self, run: RunRecord, *, brief: bool = False) -> list[str]:
+        """Return the texts of plugins to show with a run's leaderboard, or above a ``brief`` one. A plugin that raises causes a warning."""

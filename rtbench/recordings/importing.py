@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, DamagedError
 from rtbench.recordings.matching import match
 from rtbench.schema.base import Record
 from rtbench.schema.completions import Completion, Request, Sampling
 from rtbench.scoring.parting import part_thinking
 from rtbench.storage.files import file_digest
 from rtbench.storage.ledger import Partition, make_request
+from rtbench.storage.paths import check_label
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import ModelServices
@@ -47,6 +48,8 @@ class RecordingNote(Record, frozen=True):
     answer_prefix: str | None
     """Text before the answer; None where a text is only the answer."""
     files: tuple[ImportedFile, ...]
+    bytes_: int = 0
+    """Size of the partition's segments; where they are smaller, some are lost, and the files are imported again."""
 
 
 class ImportReport(Record, frozen=True):
@@ -85,8 +88,12 @@ def recorded_request(fingerprint: str, dataset: str, sample_index: int, completi
 
 
 def read_note(partition: Partition) -> RecordingNote | None:
-    """Return the note on a partition of recordings; None where nothing was imported."""
-    return partition.note(NOTE, RecordingNote)
+    """Return the note on a partition of recordings; None where nothing was imported, or has to be again."""
+    try:
+        note = partition.note(NOTE, RecordingNote)
+    except DamagedError:
+        return None
+    return note if note is not None and partition.size() >= note.bytes_ else None
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,8 @@ def prepare_import(services: ModelServices, recording: Recording, task: Task, pe
     Raises:
         BadInputError: the ledger, or another file, has another text for a completion, or another answer prefix.
     """
+    for kind, name in (("model", recording.model), ("key", recording.key)):
+        check_label(name, where=f"{recording.path}: {kind} (--{kind})", parts=True)
     variants: dict[str, TaskData] = {}
     for variant in task.info.variants:
         dataset = task.dataset_id(variant)
@@ -172,9 +181,12 @@ def described(unmatched: Unmatched) -> str:
 def commit_import(prepared: PreparedImport) -> ImportReport:
     """Write a prepared recording. The note is written last: without it a partition counts as not imported."""
     for part in prepared.parts:
-        with part.partition.writer() as writer:
-            for completion in part.fresh:
-                writer.append(completion)
+        with part.partition.alone():
+            held = part.partition.keys()  # another process may have imported them meanwhile
+            with part.partition.writer() as writer:
+                for completion in part.fresh:
+                    if completion.key not in held:
+                        writer.append(completion)
         note = read_note(part.partition)
         others = [file for file in (note.files if note else ()) if file.sha256 != part.added.sha256]
         recording = prepared.recording
@@ -183,6 +195,7 @@ def commit_import(prepared: PreparedImport) -> ImportReport:
             key=recording.key,
             answer_prefix=recording.answer_prefix,
             files=(*others, part.added),
+            bytes_=part.partition.size(),
         )
         part.partition.write_note(NOTE, note)
     return ImportReport(

@@ -53,8 +53,7 @@ def read_recording(
         BadInputError: no format knows the file, or it cannot be read; the error names the file and the line.
         UnknownNameError: there is no format of that name.
     """
-    if not path.exists():
-        raise BadInputError("no such file", where=str(path), next_step="Check the path.")
+    _check_exists(path)
     recording_format = format_of(path, formats, format_name)
     recording = recording_format.read_with(path, others, model=model, key=key, task=task)
     entries = tuple(map(without_thinking, recording.entries))
@@ -66,6 +65,19 @@ def read_recording(
             one is not other or one.thinking is not None for one, other in zip(entries, recording.entries, strict=True)
         ),
     )
+
+
+def _check_exists(path: Path) -> None:
+    """Raise an error where a path is no file; pipes are files."""
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise BadInputError("no such file", where=str(path), next_step="Check the path.") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it is no path"
+        raise BadInputError(f"cannot be read ({reason})", where=str(path), next_step="Check the path.") from None
+    if path.is_dir():
+        raise BadInputError("this is a folder, not a file", where=str(path), next_step="Name a file.")
 
 
 def format_of(path: Path, formats: Sequence[RecordingFormat], name: str | None = None) -> RecordingFormat:
@@ -99,8 +111,7 @@ def joined(
         BadInputError: a file is missing, or belongs to none of the others.
     """
     for path in paths:
-        if not path.is_file():
-            raise BadInputError("no such file", where=str(path), next_step="Check the path.")
+        _check_exists(path)
     owner = {path: next((f for f in formats if f.belongs(path)), None) for path in paths}
     whole = [path for path in paths if owner[path] is None]
     out: list[tuple[Path, tuple[Path, ...]]] = []

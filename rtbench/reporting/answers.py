@@ -17,7 +17,7 @@ from rtbench.schema.scores import Score
 from rtbench.schema.steps import CompleteSpec, ScoreSpec
 from rtbench.schema.tasks import Sample
 from rtbench.scoring.rationale import rationale_of
-from rtbench.steps.complete import completions_of, weights_of
+from rtbench.steps.complete import completions_of, weights_name
 from rtbench.steps.score import scores_of
 
 if TYPE_CHECKING:
@@ -55,6 +55,30 @@ def answers_of(services: Services, cell: CellRecord, extractor: str | None = Non
     return answers_by_extractor(services, cell, [name])[name]
 
 
+def sample_records(services: Services, cell: CellRecord, extractor: str | None = None) -> list[dict[str, Any]]:
+    """Return the samples of a cell as plain data: question, prompt, completion, answers, and whether it is correct."""
+    return [
+        {
+            "task": cell.task,
+            "sample_index": one.score.sample_index,
+            "completion_index": one.score.completion_index,
+            "question": one.sample.question,
+            "gold": one.sample.answer,
+            "prompt": one.completion.prompt,
+            "reasoning": one.completion.reasoning,
+            "completion": one.completion.text,
+            "rationale": one.rationale,
+            "extracted": one.score.extracted,
+            "correct": one.score.correct,
+            "contains_answer": one.score.contains_answer,
+            "correct_format": one.score.correct_format,
+            "complete": one.score.complete,
+            "extractor": extractor or cell.extractor,
+        }
+        for one in answers_of(services, cell, extractor)
+    ]
+
+
 def answers_by_extractor(
     services: Services, cell: CellRecord, extractors: Sequence[str], *, votes: bool = False
 ) -> dict[str, list[ScoredAnswer]]:
@@ -78,18 +102,21 @@ def answers_by_extractor(
             raise UnknownNameError.of("extractor", name, known, where=f"cell {cell.name}")
     by_place = {(c.sample_index, c.completion_index): c for c in completions}
     samples = services.task_data(cell.task, cell.variant).samples
-    return {
-        name: [
-            ScoredAnswer(
-                sample=samples[score.sample_index],
-                completion=by_place[score.sample_index, score.completion_index],
-                score=score,
-                answer_prefix=spec.answer_prefix,
+    found: dict[str, list[ScoredAnswer]] = {}
+    for name in extractors:
+        found[name] = []
+        for score in scores_of(services.store, key, name, votes=votes):
+            place = (score.sample_index, score.completion_index)
+            if place not in by_place or score.sample_index not in samples:
+                raise BadInputError(
+                    f"completion {place[1]} of sample {place[0]} has a score, but is not in the ledger",
+                    where=str(services.store.path("score", key)),
+                    next_step="`rtbench verify --repair` moves damaged steps away, and `rtbench run` does them again.",
+                )
+            found[name].append(
+                ScoredAnswer(samples[place[0]], by_place[place], score=score, answer_prefix=spec.answer_prefix)
             )
-            for score in scores_of(services.store, key, name, votes=votes)
-        ]
-        for name in extractors
-    }
+    return found
 
 
 def scored_cells(services: Services, run: RunRecord) -> list[CellRecord]:
@@ -166,7 +193,7 @@ def checkpoint_of(services: Services, cell: CellRecord) -> Path:
         epoch = services.store.result(ScoreResult, chosen).epoch
     elif cell.score is not None and services.store.scored(cell):
         epoch = services.store.result(ScoreResult, cell.score).epoch
-    folder = weights_of(services.store, cell.checkpoint, epoch)
+    folder = services.store.weights("train", cell.checkpoint, weights_name(epoch))
     if not any(folder.glob("*.safetensors")):
         raise BadInputError("the weights of its student are not in the store", where=where)
     return folder

@@ -12,7 +12,7 @@ from rtbench.schema.training import CurationYield, TrainReport
 
 if TYPE_CHECKING:
     from rtbench.reporting.spending import SpendingReader
-    from rtbench.schema.money import Spending
+    from rtbench.schema.money import Price, Spending
     from rtbench.schema.runs import CellRecord, RunRecord
     from rtbench.storage.store import StepMeta, Store
 
@@ -130,7 +130,9 @@ class EffortReader:
         """Return the money for the trainings behind a cell, and for what students wrote for them."""
         if self._books is None:
             return unknown("the ledger was not read")
-        costs = [_cost_of_training(one, one.student or cell.student or "") for one in trainings]
+        students = [one.student or cell.student or "" for one in trainings]
+        prices = self._run.student_prices
+        costs = [_cost_of_training(one, name, prices.get(name)) for one, name in zip(trainings, students, strict=True)]
         if not complete:
             costs.append(unknown("a train report is not in the store"))
         return total_of([*costs, *self._own_texts(cell)])
@@ -176,8 +178,11 @@ def _cost(spent: Spending, who: str) -> Cost:
     return Cost(amount=spent.money, currency=spent.currency)
 
 
-def _cost_of_training(training: _Training, student: str) -> Cost:
+def _cost_of_training(training: _Training, student: str, price: Price | None) -> Cost:
+    """Return the provider's cost of a training; of one on this machine, its tokens at the student's price."""
     report = training.report
+    if not report.currency and price is not None and price.training is not None:
+        return Cost(amount=report.tokens * price.training / 1e6, currency=price.currency)
     if not report.currency:
         return unknown(_no_price(f"training {student}"))
     if not report.tokens:

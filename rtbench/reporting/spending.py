@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from rtbench.errors import DamagedError
 from rtbench.schema.completions import LedgerAddress, Usage
 from rtbench.schema.money import Price, Spending
 from rtbench.schema.results import CompleteResult
@@ -40,7 +41,14 @@ class SpendingReader:
         for key in keys:
             if (address := self._address(key)) is not None:
                 usages = self._usages_at(address)
-                by_completion.update((entry.key, usages.get(entry.key)) for entry in index_of(self._store, key))
+                entries = index_of(self._store, key)
+                if lost := sum(entry.key not in usages for entry in entries):
+                    raise DamagedError(
+                        f"{lost} of {len(entries)} completions are no longer in the ledger",
+                        where=self._ledger.damage_below(self._ledger.root) or str(self._ledger.root),
+                        next_step="`rtbench run` requests them again. `rtbench verify` lists all damage.",
+                    )
+                by_completion.update((entry.key, usages[entry.key]) for entry in entries)
         return spending_of(list(by_completion.values()), price)
 
     def spent_on_teacher(self, teacher: str, keys: Iterable[str], run: RunRecord) -> Spending | None:
@@ -92,8 +100,9 @@ class SpendingReader:
                 completed.setdefault(cell.student, {}).update(dict.fromkeys(asked))
                 trained.setdefault(cell.student, {}).update(dict.fromkeys(trainings))
         return {
-            student: self._with_trainings(self.spent_on(keys, run.student_prices[student]), trained[student])
+            student: self._with_trainings(self.spent_on(keys, price), trained[student], price)
             for student, keys in completed.items()
+            if (price := run.student_prices[student])
         }
 
     def _of_student(self, student: str, kind: StepKind, keys: Iterable[str]) -> tuple[str, ...]:
@@ -101,11 +110,12 @@ class SpendingReader:
         done = [key for key in keys if self._store.has(kind, key)]
         return tuple(key for key in done if self._store.meta(kind, key).spec["model"]["name"] == student)
 
-    def _with_trainings(self, spending: Spending, keys: Iterable[str]) -> Spending:
-        """Return spending with the cost of finished trainings added."""
+    def _with_trainings(self, spending: Spending, keys: Iterable[str], price: Price) -> Spending:
+        """Return spending with the cost of finished trainings added: the provider's, or their tokens at a student's price."""
         trained = [self._store.result(TrainReport, key) for key in keys if self._store.has("train", key)]
-        paid = [report for report in trained if report.currency]
-        money = spending.money + sum(report.money for report in paid)
+        paid = [report for report in trained if report.currency or price.training is not None]
+        of_machine = (price.training or 0.0) / 1e6
+        money = spending.money + sum(one.money if one.currency else one.tokens * of_machine for one in paid)
         return msgspec.structs.replace(spending, money=money, trainings=len(paid))
 
     def _address(self, key: str) -> LedgerAddress | None:

@@ -27,10 +27,18 @@ REFUSALS: dict[RefusalKind, str] = {
 """The kinds in words."""
 
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
+MOST_COUNT = 10**9
+"""Upper bound of every number that a user states: questions, tokens, steps, words."""
+MOST_REPEATED = 10_000
+"""Upper bound of numbers of which each costs work: rationales or answers per question, epochs."""
+MOST_SEED = 2**32 - 1
+"""Largest seed that all random generators take."""
+Positive = Annotated[int, msgspec.Meta(ge=1, le=MOST_COUNT)]
 """An integer of at least 1."""
-NotNegative = Annotated[int, msgspec.Meta(ge=0)]
+NotNegative = Annotated[int, msgspec.Meta(ge=0, le=MOST_COUNT)]
 """An integer of at least 0."""
+Repeated = Annotated[int, msgspec.Meta(ge=1, le=MOST_REPEATED)]
+"""An integer of at least 1, of which each costs work."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

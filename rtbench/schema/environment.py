@@ -23,3 +23,6 @@ class Environment(msgspec.Struct, frozen=True, kw_only=True):
     """Experiment trackers that trainings report to."""
     budget: BudgetCap | None = None
     """Budget of the run."""
+    registered: bytes = b""
+    """Objects that a Python program has registered (:mod:`rtbench.plugin.registered`). They go from a process to its own
+    workers: through a pipe, and to the processes of a training through a private temporary file."""

@@ -7,16 +7,16 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from rtbench.schema.base import NotNegative, Positive, Record, Source
+from rtbench.schema.base import MOST_SEED, Positive, Record, Repeated, Source
 
 TestFold = Literal["test", "ood", "validation"]
 """Folds that can be answered and scored."""
-Degree = Positive
+Degree = Repeated
 """Number of rationales per question."""
-Seed = NotNegative
+Seed = Annotated[int, Meta(ge=0, le=MOST_SEED)]
 Fraction = Annotated[float, Meta(gt=0, le=1)]
 """Fraction of the training questions."""
-Temperature = Annotated[float, Meta(ge=0)]
+Temperature = Annotated[float, Meta(ge=0, le=100)]
 Limit = Positive
 """Number of questions of each fold that are used, from the first on."""
 
@@ -26,7 +26,7 @@ class AnswerSampling(Record, frozen=True, omit_defaults=True):
 
     temperature: Temperature = 0.0
     top_p: Annotated[float, Meta(gt=0, le=1)] = 1.0
-    n: Positive = 1
+    n: Repeated = 1
     """Number of answers per question, each with its own seed. The accuracy is the mean over all of them."""
     max_thinking_tokens: Positive | None = None
     """Number of tokens after which thinking is ended and the answer asked for; None: no limit."""
@@ -76,7 +76,7 @@ class ModelEntry(Record, frozen=True, omit_defaults=True):
     """Tasks that it is used for; None: all tasks of the matrix."""
     degrees: tuple[Degree, ...] | None = None
     """Degrees that replace the matrix's; None: the matrix's degrees."""
-    tries: Positive | None = None
+    tries: Repeated | None = None
     """Of a teacher: highest number of times that a training question is asked, until as many rationales as the degree are
     right. None: it is asked as often as the degree, whatever is right."""
 

@@ -6,6 +6,9 @@ from math import isfinite
 
 from rtbench.schema.base import Record
 
+_MOST = 1e9
+"""Largest price of a million tokens."""
+
 
 class Spending(Record, frozen=True, omit_defaults=True):
     """Completions and their cost at a price. Each completion is counted once, even where several cells share it."""
@@ -17,7 +20,7 @@ class Spending(Record, frozen=True, omit_defaults=True):
     currency: str
     cached_tokens: int = 0
     trainings: int = 0
-    """Number of a student's trainings at a provider that are included in ``money``."""
+    """Number of a student's trainings that are included in ``money``."""
     uncounted: int = 0
     """Completions whose server reported no tokens; ``money`` lacks their cost."""
     as_of: str = ""
@@ -41,8 +44,8 @@ class Price(Record, frozen=True, omit_defaults=True):
 
     def __post_init__(self) -> None:
         stated = (self.input, self.output, self.batch, self.cached, self.training)
-        if not all(amount is None or (isfinite(amount) and amount >= 0) for amount in stated):
-            raise ValueError("amounts must be finite and not negative")
+        if not all(amount is None or (isfinite(amount) and 0 <= amount <= _MOST) for amount in stated):
+            raise ValueError("amounts must be finite and not negative, and at most 10^9")
 
     def of(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
         """Return the cost of tokens, in ``currency``; ``cached_tokens`` are included in ``prompt_tokens``."""

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 from msgspec.structs import replace
 
-from rtbench.schema.base import Positive, Record, keyed_default
+from rtbench.schema.base import MOST_REPEATED, Positive, Record, Repeated, keyed_default
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 """A fraction, 0 and 1 included."""
@@ -29,7 +29,7 @@ class Continued(Record, frozen=True, omit_defaults=True):
     """Settings that a training which goes on from fine-tuned weights may have of its own. None: the recipe's."""
 
     learning_rate: Annotated[float, Meta(gt=0)] | None = None
-    epochs: Positive | None = None
+    epochs: Repeated | None = None
     steps: Positive | None = None
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class OnPolicy(Continued, frozen=True, tag="on-policy", omit_defaults=True):
 class Grpo(Continued, frozen=True, tag="grpo", omit_defaults=True):
     """Reinforce the student's own texts that reach the right answer (GRPO; Shao et al. 2024, arXiv 2402.03300)."""
 
-    group: Annotated[int, Meta(ge=2)] = keyed_default(8)
+    group: Annotated[int, Meta(ge=2, le=MOST_REPEATED)] = keyed_default(8)
     """Completions per question, whose rewards are compared."""
     beta: Annotated[float, Meta(ge=0)] = keyed_default(0.04)
     """Weight of the KL divergence to the weights that the training begins with."""
@@ -64,7 +64,7 @@ class Grpo(Continued, frozen=True, tag="grpo", omit_defaults=True):
     """Highest number of tokens of a completion that the student writes in training."""
     scale_rewards: bool = keyed_default(True)
     """Divide a group's advantages by the standard deviation of its rewards."""
-    updates: Positive = keyed_default(1)
+    updates: Repeated = keyed_default(1)
     """Optimiser steps on each batch of completions."""
     questions: QuestionSource = "train"
     """``twin``: each batch asks new questions of the task's twin, as many as it has of the training fold otherwise."""

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from rtbench.schema.base import Fold, Record, Source
 from rtbench.schema.matrix import AnswerSampling
 from rtbench.schema.money import Price
 from rtbench.schema.tasks import Overlap
 from rtbench.schema.training import Recipe
+
+
+class GivenFile(Record, frozen=True):
+    """A task or plugin file with which a run was made."""
+
+    kind: Literal["task", "plugin"]
+    path: str
+    """Absolute path on the machine that made the run."""
+    digest: str
+    """SHA-256 of its content."""
 
 
 class CellRecord(Record, frozen=True, omit_defaults=True):
@@ -84,6 +96,8 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     cells: tuple[CellRecord, ...]
     claims: str | None = None
     """Registered name of the set of claims that the matrix names."""
+    files: tuple[GivenFile, ...] = ()
+    """Task and plugin files that were given to the run; later commands load them again."""
     made: str = ""
     """Day of the run in UTC: ``2026-11-27``."""
     prices: dict[str, Price] = {}

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from rtbench.schema.base import NotNegative, Positive, Record, keyed_default
+from rtbench.schema.base import NotNegative, Positive, Record, Repeated, keyed_default
 from rtbench.schema.completions import Completion
 from rtbench.schema.logprobs import TokenLogprobs
 from rtbench.schema.money import Spending
@@ -121,7 +121,7 @@ class Recipe(Record, frozen=True, omit_defaults=True):
 
     learning_rate: Annotated[float, Meta(gt=0)] = keyed_default(3e-4)
     batch_size: Positive = keyed_default(8)
-    epochs: Positive = keyed_default(20)
+    epochs: Repeated = keyed_default(20)
     steps: Positive | None = keyed_default(None)
     """Exact number of optimiser steps, whatever the number of rows; ``epochs`` is then ignored. None: whole epochs."""
     optimizer: Literal["adamw", "muon"] = keyed_default("adamw")

@@ -12,7 +12,7 @@ from rtbench.scoring.terms import Term, Token, start_of_term, term_at, tokens_of
 
 _PIECES = re.compile(r"\.\s+|\n")
 _CLAUSES = re.compile(r"[,;:]\s+|\s(?:so|and|then|which)\s", re.IGNORECASE)
-_EQUALS = re.compile(r"\s+(?:equals|is equal to)\s+(?=[-($€£]?\s*[\d.])", re.IGNORECASE)
+_EQUALS = re.compile(r"(?<!\s)\s+(?:equals|is equal to)\s+(?=[-($€£]?\s*[\d.])", re.IGNORECASE)
 _DOLLARS = re.compile(r"\$(?=\S)([^$\n]*=[^$\n]*?)(?<=[\s\d)}])\$(?!\d)")
 """``$4 \\times 5 = 20$``: LaTeX between dollar signs, not an amount of dollars."""
 _TIMES = re.compile(r"(?<=[\d)%])\s?[x×·⋅∙*]\s?(?=[\d($€£.])", re.IGNORECASE)

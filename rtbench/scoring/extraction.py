@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from rtbench.errors import BadInputError, RtbenchError
+from rtbench.errors import BadInputError, RtbenchError, UnknownNameError
 from rtbench.schema.base import Record
 from rtbench.schema.completions import Completion
 from rtbench.schema.scores import Score, ScoreSummary
 from rtbench.schema.tasks import Sample
 from rtbench.scoring.answer_rule import AnswerRule, AnswerType, Found, RuleOptions
+from rtbench.scoring.patterns import UserPattern
 from rtbench.scoring.rules import RULES, make_rule
-from rtbench.storage.files import convert
+from rtbench.storage.plain_data import convert
 
 FILTER = "rtbench"
 """Name of our filter in lm-eval's registry; see :mod:`rtbench.scoring.filters`."""
@@ -113,6 +115,7 @@ class FilterExtractor:
     def _pipeline(self, answer_prefix: str | None) -> list[Any]:
         """Return the filters for an answer prefix, built once per prefix because building compiles patterns."""
         if answer_prefix not in self._pipelines:
+            from lm_eval.api.registry import filter_registry
             from lm_eval.filters import get_filter
 
             import rtbench.scoring.filters  # noqa: F401 - registers ours
@@ -122,8 +125,10 @@ class FilterExtractor:
                 arguments = dict(step.arguments)
                 if step.function == FILTER:
                     arguments["answer_prefix"] = answer_prefix
+                if step.function not in filter_registry:  # lm-eval would log a warning of its own
+                    raise UnknownNameError.of("filter", step.function, filter_registry, where=self._place())
                 try:
-                    built.append(get_filter(step.function)(**arguments))
+                    built.append(self._stoppable(get_filter(step.function)(**arguments), arguments))
                 except RtbenchError:
                     raise
                 except Exception as error:  # KeyError, TypeError, re.error …: filters check their arguments freely
@@ -134,6 +139,20 @@ class FilterExtractor:
                     ) from error
             self._pipelines[answer_prefix] = built
         return self._pipelines[answer_prefix]
+
+    def _stoppable(self, built: Any, arguments: Mapping[str, Any]) -> Any:
+        """Return a filter whose pattern, where it has one of its own, is stopped if it finds no end."""
+        if isinstance(pattern := getattr(built, "regex", None), re.Pattern):
+            built.regex = UserPattern(pattern.pattern, where=self._place())
+        ignored = arguments.get("regexes_to_ignore") or ()  # compiled by the filter itself
+        for text in ignored if isinstance(ignored, list) else ():
+            if not UserPattern(str(text), where=self._place()).is_simple:
+                raise BadInputError(
+                    f"the pattern {text!r} may find no end",
+                    where=self._place(),
+                    next_step="Write it without repeats inside repeats, such as a+ for (a+)+.",
+                )
+        return built
 
 
 def default_steps(rule: str, answer_type: AnswerType, letters: str | None = None) -> tuple[FilterStep, ...]:

@@ -20,7 +20,7 @@ from lm_eval.api.registry import filter_registry, register_filter
 
 from rtbench.scoring.answer_rule import Found, RuleOptions
 from rtbench.scoring.rules import make_rule
-from rtbench.storage.files import convert
+from rtbench.storage.plain_data import convert
 
 NAME = "rtbench"
 INVALID = "[invalid]"

@@ -31,11 +31,12 @@ _SENTENCE = re.compile(
     re.IGNORECASE,
 )
 """Matches in a line that is a sentence."""
-_ARROW = re.compile(r"\s*(?:→|⇒|[-=]+>)\s*(?=.*\w)")
-"""Between letters and the word that they make: ``k, e, n → ken``."""
+_ARROW = re.compile(r"(?:→|⇒|(?<![-=])[-=]+>)\s*")
+"""Between letters and the word that they make: ``k, e, n → ken``. A run of dashes is tried once, from its beginning."""
+_UP_TO_WORD = re.compile(r".*\w", re.DOTALL)
 _ARTICLE = re.compile(r"^(?:the|an?)\s+(?=\w\w)", re.IGNORECASE)
 _END = re.compile(
-    r",\s+(?:not|which|because|since|as|so|and|where|but|it|this|that|i|you|or|from|by|using|with|after|taken|formed|made|i\.e)\b|\s+\(|\s+(?:because|since|which|but)\b|[.!?]\s+(?=[A-Z\"'(¿¡])(?<!\b[A-Z]\.\s)(?<!St\.\s)(?<!Mr\.\s)(?<!Dr\.\s)(?<!Mt\.\s)|;\s",
+    r",\s+(?:not|which|because|since|as|so|and|where|but|it|this|that|i|you|or|from|by|using|with|after|taken|formed|made|i\.e)\b|(?<!\s)\s+(?:\(|(?:because|since|which|but)\b)|[.!?]\s+(?=[A-Z\"'(¿¡])(?<!\b[A-Z]\.\s)(?<!St\.\s)(?<!Mr\.\s)(?<!Dr\.\s)(?<!Mt\.\s)|;\s",
 )
 _INITIAL = re.compile(r"(?:^|[\s.])\w$")
 """The end of an abbreviation such as "U.S", whose full stop belongs to it."""
@@ -53,9 +54,7 @@ def stated_string(statement: str) -> str | None:
         clause = line.strip(" \t:=>")
         if not clause.strip(_EDGES + _END_MARKS):
             continue
-        clause = (
-            _ARROW.split(_DESCRIPTION.sub("", clause))[-1] if _ARROW.search(clause) else _DESCRIPTION.sub("", clause)
-        )
+        clause = _after_arrow(_DESCRIPTION.sub("", clause))
         if quoted := _QUOTED.match(clause):
             inner = quoted[1] or quoted[2]
             return _joined(inner) or _edged(inner)
@@ -64,6 +63,15 @@ def stated_string(statement: str) -> str | None:
         end = _END.search(clause)
         return _edged(clause[: end.start()] if end else clause)
     return None
+
+
+def _after_arrow(text: str) -> str:
+    """Return what follows the last arrow that has a word after it; the whole text where there is none."""
+    words = _UP_TO_WORD.match(text)
+    last = 0
+    for arrow in _ARROW.finditer(text, 0, words.end() - 1 if words else 0):
+        last = arrow.end()
+    return text[last:]
 
 
 def strings_in(text: str) -> list[str]:

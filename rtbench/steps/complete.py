@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench.errors import StepFailedError
+from rtbench.errors import DamagedError, StepFailedError
 from rtbench.plugin.models import Teacher
 from rtbench.schema.base import REFUSALS, RefusalKind
 from rtbench.schema.completions import Completion, IndexEntry, LedgerAddress, Request
@@ -19,8 +19,8 @@ from rtbench.steps.context import StepContext
 from rtbench.steps.generation import SecondStage, answered
 from rtbench.steps.prompts import render
 from rtbench.steps.selection import corpus_of, samples_of
-from rtbench.storage.files import read_jsonl, write_jsonl
 from rtbench.storage.ledger import Ledger, Partition, make_request
+from rtbench.storage.writing import write_lines
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import TextModel
@@ -169,7 +169,7 @@ def complete(context: StepContext[CompleteSpec]) -> CompleteResult:
         for r in requests
         if r.key in found
     ]
-    write_jsonl(context.folder / "index.jsonl", entries)
+    write_lines(context.folder / "index.jsonl", entries)
     usages = [c.usage for c in (found[entry.key] for entry in entries) if c.usage is not None]
     return CompleteResult(
         address=address,
@@ -227,6 +227,8 @@ def _notes(
     notes = [f"the thinking of {ended} of {len(completions)} completions was ended after {budget} tokens"] * bool(ended)
     without = sum(one.logprobs is None for one in completions) if spec.sampling.top_logprobs else 0
     notes += [f"{without} of {len(completions)} completions came without log-probabilities"] * bool(without)
+    broken = sum("\ufffd" in one.full_text for one in completions)
+    notes += [f"{broken} of {len(completions)} completions have U+FFFD in place of broken characters"] * bool(broken)
     if spec.n == 1 or spec.sampling.temperature == 0:
         return notes
     texts: dict[int, list[str]] = {}
@@ -263,7 +265,8 @@ def open_model(services: Services, step: Step[CompleteSpec]) -> TextModel:
         return source.open(spec.model)
     checkpoint: Path | None = None
     if spec.trained:
-        checkpoint = weights_of(services.store, step.inputs_as("checkpoint")[0].key, epoch_of(services.store, step))
+        key, epoch = step.inputs_as("checkpoint")[0].key, epoch_of(services.store, step)
+        checkpoint = services.store.weights("train", key, weights_name(epoch))
     corpus: list[str] = []
     if source.needs_corpus and checkpoint is None:
         corpus = corpus_of(services.task_data(spec.task.name, spec.task.variant), spec.task.split)
@@ -284,30 +287,31 @@ def epoch_of(store: Store, step: Step, role: str = "checkpoint") -> int | None:
     return step.spec.epoch if asks_model(step) else None
 
 
-def weights_of(store: Store, key: str, epoch: int | None) -> Path:
-    """Return the folder of a train step's weights after an epoch; None: of the selected weights."""
-    return store.path("train", key) / ("checkpoint" if epoch is None else f"epoch-{epoch}")
+def weights_name(epoch: int | None) -> str:
+    """Return the name of the folder with the weights after an epoch; None: with the selected weights."""
+    return "checkpoint" if epoch is None else f"epoch-{epoch}"
 
 
 def index_of(store: Store, key: str) -> list[IndexEntry]:
     """Return the keys of all completions of a finished complete step, in the order of its requests."""
-    return read_jsonl(store.path("complete", key) / "index.jsonl", IndexEntry)
+    return store.rows("complete", key, "index.jsonl", IndexEntry)
 
 
 def completions_of(services: Services, key: str) -> list[Completion]:
     """Return the completions of a finished complete step, in the order of its requests.
 
     Raises:
-        StepFailedError: some of them are no longer in the ledger.
+        DamagedError: some of them are no longer in the ledger.
     """
     address = services.store.result(CompleteResult, key).address
     entries = index_of(services.store, key)
     found = partition_at(services.ledger, address).load({entry.key for entry in entries})
     lost = [entry for entry in entries if entry.key not in found]
     if lost:
-        raise StepFailedError(
-            f"{len(lost)} completions are no longer in the ledger",
-            where=str(partition_at(services.ledger, address).path),
-            next_step=f"Delete {services.store.path('complete', key)} and run again to request them again.",
+        path = partition_at(services.ledger, address).path
+        raise DamagedError(
+            f"{len(lost)} of {len(entries)} completions are no longer in the ledger",
+            where=services.ledger.damage_below(path) or str(path),
+            next_step="`rtbench run` requests them again. `rtbench verify` lists all damage.",
         )
     return [found[entry.key] for entry in entries]

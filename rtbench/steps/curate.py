@@ -25,7 +25,7 @@ from rtbench.steps.context import StepContext
 from rtbench.steps.likelihood import example_of, likelihoods_of
 from rtbench.steps.selection import samples_of
 from rtbench.steps.spending import summed
-from rtbench.storage.files import read_jsonl, write_jsonl
+from rtbench.storage.writing import write_lines
 
 if TYPE_CHECKING:
     from rtbench.plugin.services import Services
@@ -66,14 +66,14 @@ def curate(context: StepContext[CurateSpec]) -> CurationYield:
         cut=sum(candidate.completion.cut for candidate in candidates) if keys else 0,
         notes=tuple(curation.notes),
     )
-    write_jsonl(context.folder / "examples.jsonl", examples)
+    write_lines(context.folder / "examples.jsonl", examples)
     return report
 
 
 def _joined(services: Services, keys: Sequence[str], folder: Path) -> CurationYield:
     """Write the examples of several tasks to one file, and return the sums of their counts."""
     yields = [services.store.result(CurationYield, key) for key in keys]
-    write_jsonl(folder / "examples.jsonl", [example for key in keys for example in examples_of(services, key)])
+    write_lines(folder / "examples.jsonl", [example for key in keys for example in examples_of(services, key)])
     removed: Counter[str] = Counter()
     judged: dict[str, list[Spending]] = {}
     for one in yields:
@@ -210,4 +210,4 @@ def examples_of(services: Services, key: str) -> list[Example]:
     """Return the examples of a finished curate step."""
     if not services.store.result(CurationYield, key).kept:
         return []
-    return read_jsonl(services.store.path("curate", key) / "examples.jsonl", Example)
+    return services.store.rows("curate", key, "examples.jsonl", Example)

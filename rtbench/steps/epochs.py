@@ -6,15 +6,17 @@ for each cell.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rtbench.plugin.plans import Plan
 from rtbench.schema.results import ScoreResult
 from rtbench.schema.steps import CompleteSpec, ScoreSpec, Step
-from rtbench.steps.complete import SELECTIONS, epoch_of, weights_of
+from rtbench.steps.complete import SELECTIONS, epoch_of, weights_name
 from rtbench.storage.store import Store
+
+WEIGHTS = ".safetensors"
+"""End of the names of files with weights. The checkpoint of a remote student has none: it names a model of its provider."""
 
 
 class EpochCleaner:
@@ -54,7 +56,7 @@ class EpochCleaner:
             selected = {self._store.result(ScoreResult, score).epoch for score in compared.scores}
             kept = selected | (compared.asked & {None})
             for epoch in (compared.asked | {None}) - kept:
-                shutil.rmtree(weights_of(self._store, training, epoch), ignore_errors=True)
+                self._store.remove_weights("train", training, weights_name(epoch))
 
 
 @dataclass
@@ -80,13 +82,23 @@ def lacking_epochs(plan: Plan, store: Store) -> set[str]:
     lacking: set[str] = set()
     for step in plan.todo:
         for key, epoch in _needed(step, plan, store):
-            if key not in plan.cached or weights_of(store, key, epoch).is_dir():
+            if key not in plan.cached or store.has_weights("train", key, weights_name(epoch)):
                 continue
-            folder, timing = store.path("train", key), store.timing("train", key)
-            saved = (folder / "checkpoint").is_dir() or any(folder.glob("epoch-*"))  # a remote student saves no weights
-            if saved or (timing is not None and timing.elsewhere):
+            if _saved_weights(store, key):
                 lacking.add(key)
     return lacking
+
+
+def _saved_weights(store: Store, key: str) -> bool:
+    """Return whether a finished training has saved weights, here or elsewhere. A remote student saves none."""
+    folder, timing = store.path("train", key), store.timing("train", key)
+    written = any(name.endswith(WEIGHTS) for name in store.meta("train", key).files or ())
+    return (
+        written
+        or (folder / "checkpoint").is_dir()
+        or any(folder.glob("epoch-*"))
+        or (timing is not None and timing.elsewhere)
+    )
 
 
 def _needed(step: Step, plan: Plan, store: Store) -> Iterator[tuple[str, int | None]]:

@@ -13,7 +13,8 @@ from rtbench.steps.thinking import has_budget, within_budget
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import TextModel
-    from rtbench.storage.ledger import Partition, Writer
+    from rtbench.storage.appending import Writer
+    from rtbench.storage.ledger import Partition
 
 
 class SecondStage:
@@ -117,9 +118,10 @@ def _generated(
         yield from model.generate_on(todo, second.follow) if second else model.generate(todo)
         return
     begun = partition.beside(".begun")
-    parts = begun.load({request.key for request in todo})
-    with begun.writer() as writer:
-        yield from within_budget(model, todo, parts, writer.append)
+    with begun.alone():
+        parts = begun.load({request.key for request in todo})
+        with begun.writer() as writer:
+            yield from within_budget(model, todo, parts, writer.append)
 
 
 def answered(

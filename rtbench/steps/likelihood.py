@@ -12,7 +12,7 @@ from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.prompts import training_row
 from rtbench.steps.selection import corpus_of
-from rtbench.storage.files import read_jsonl, write_jsonl
+from rtbench.storage.writing import write_lines
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import TextModel
@@ -47,7 +47,7 @@ def likelihood(context: StepContext[LikelihoodSpec]) -> LikelihoodResult:
         ]
     finally:
         model.close()
-    write_jsonl(context.folder / _FILE, found)
+    write_lines(context.folder / _FILE, found)
     return LikelihoodResult(
         completions=len(found), tokens=sum(one.tokens for one in found), nats=sum(one.nats for one in found)
     )
@@ -55,7 +55,7 @@ def likelihood(context: StepContext[LikelihoodSpec]) -> LikelihoodResult:
 
 def likelihoods_of(services: Services, key: str) -> dict[str, Likelihood]:
     """Return the likelihoods of a finished likelihood step, by the key of the completion."""
-    found = read_jsonl(services.store.path("likelihood", key) / _FILE, Likelihood)
+    found = services.store.rows("likelihood", key, _FILE, Likelihood)
     return {one.key: one for one in found}
 
 

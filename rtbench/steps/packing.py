@@ -33,8 +33,10 @@ from rtbench.schema.training import TrainReport
 from rtbench.steps.complete import address_of, completions_of, partition_at, requests_of
 from rtbench.steps.curate import judges_of
 from rtbench.steps.run import run_step
-from rtbench.storage.files import jsonl_lines, write_atomic, write_json
+from rtbench.storage.paths import inside
+from rtbench.storage.reading import decode_json, jsonl_lines
 from rtbench.storage.store import StepMeta, Store, Timing
+from rtbench.storage.writing import write_atomic
 
 if TYPE_CHECKING:
     from rtbench.plugin.plans import Plan
@@ -168,7 +170,7 @@ def unpack(services: Services, plan: Plan, folder: Path) -> Unpacked:
     Raises:
         BadInputError: the folder has no packed steps, a file is damaged, or none of them is of this plan.
     """
-    files = {path.name.removesuffix(SUFFIX): path for path in sorted(folder.glob(f"*{SUFFIX}"))}
+    files = {path.name.removesuffix(SUFFIX): inside(folder, path.name) for path in sorted(folder.glob(f"*{SUFFIX}"))}
     if not files:
         raise BadInputError(
             f"no packed steps (*{SUFFIX})", where=str(folder), next_step="Write them with `rtbench runs pack`."
@@ -218,7 +220,7 @@ def _put(services: Services, step: Step, path: Path, unpacked: Unpacked) -> bool
         if not _put_completions(services, step, lines, path, unpacked):
             return False
         run_step(services, step)  # the ledger has all completions: the model is not opened
-        write_json(services.store.path(step.kind, step.key) / "timing.json", timing)
+        services.store.write_timing(step.kind, step.key, timing)
     else:
         if head.report is None:
             raise BadInputError("the report of the training is missing", where=f"{path}, line 1")
@@ -235,10 +237,7 @@ def _head(lines: Iterator[tuple[int, bytes]], path: Path, step: Step) -> PackedS
     """
     number, line = next(lines, (1, b""))
     where = f"{path}, line {number}"
-    try:
-        head = msgspec.json.decode(line, type=PackedStep)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise BadInputError(f"not a packed step: {error}", where=where) from None
+    head = decode_json(line, msgspec.json.Decoder(PackedStep), where=where, what="a packed step")
     if head.format != FORMAT:
         raise BadInputError(
             f"format {head.format}, where this version of rtbench reads {FORMAT}",
@@ -267,10 +266,7 @@ def _put_completions(
     found: list[Completion] = []
     for number, line in lines:
         where = f"{path}, line {number}"
-        try:
-            one = decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise BadInputError(f"not a packed completion: {error}", where=where) from None
+        one = decode_json(line, decoder, where=where, what="a packed completion")
         if one.key not in requests:
             raise BadInputError(
                 f"{one.key} is no request of {step.title}", where=where, next_step="Pack the run again."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from rtbench.steps.likelihood import likelihood
 from rtbench.steps.score import score
 from rtbench.steps.train import train
 from rtbench.storage.store import StepMeta, Timing
+from rtbench.storage.system_errors import NotWrittenError
 
 RUNNERS: Mapping[type, Callable[[StepContext[Any]], StepResult]] = {
     CompleteSpec: complete,
@@ -53,6 +55,7 @@ def run_step(
         RtbenchError: the step failed for a reason that the user can fix.
     """
     if services.store.has(step.kind, step.key) and not step.again:
+        services.store.publish(step.kind, step.key)
         return ()
     several = step.resources.processes > 1
     if several and launch is None:
@@ -60,10 +63,15 @@ def run_step(
             f"the step needs {step.resources.processes} processes, which this executor does not support",
             where=step.title,
         )
-    with services.store.work(step.kind, step.key, resume=step.kind == "train") as folder:
-        # Another run may have finished it while this one waited for the lock.
-        if services.store.has(step.kind, step.key) and not step.again:
+    with (
+        _naming(step, services.workspace),
+        services.store.work(step.kind, step.key, resume=step.kind == "train") as folder,
+    ):
+        # Another run, perhaps on another machine, may have finished it while this one waited for the lock.
+        if services.store.fetched(step.kind, step.key) and not step.again:
             return ()
+        for i in step.inputs:
+            services.store.fetched(i.kind, i.key)
         started = time.monotonic()
         counted = _CountedProgress(progress)
         if several and launch is not None:
@@ -81,6 +89,17 @@ def run_step(
         seconds = round(time.monotonic() - started, 3)
         services.store.commit(folder, meta, Timing(seconds=seconds, units=counted.units))
     return result.notes
+
+
+@contextlib.contextmanager
+def _naming(step: Step, workspace: Path) -> Iterator[None]:
+    """Turn the system's errors of writing into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if (stated := NotWrittenError.of(error, where=step.title, workspace=workspace)) is None:
+            raise
+        raise stated from error
 
 
 def do_work(services: Services, step: Step, folder: Path, progress: Progress = no_progress) -> StepResult:

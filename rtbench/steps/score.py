@@ -18,7 +18,7 @@ from rtbench.scoring.rationale import rationale_of
 from rtbench.steps.complete import completions_of
 from rtbench.steps.context import StepContext
 from rtbench.steps.selection import samples_of
-from rtbench.storage.files import read_jsonl, write_jsonl
+from rtbench.storage.writing import write_lines
 
 if TYPE_CHECKING:
     from rtbench.storage.store import Store
@@ -46,12 +46,12 @@ def score(context: StepContext[ScoreSpec]) -> ScoreResult:
         extractor = task.extractor(name)
         scores = _with_groups(extractor.score(runs[epoch], samples, spec.answer_prefix), samples)
         if spec.aggregate == "majority":
-            write_jsonl(context.folder / f"votes-{name}.jsonl", scores)
+            write_lines(context.folder / f"votes-{name}.jsonl", scores)
             curve = at_k(scores, extractor.canonical)
             scores = majority(scores, extractor.canonical)
         elif len(scores) > len({one.sample_index for one in scores}):
             curve = at_k(scores, extractor.canonical)
-        write_jsonl(context.folder / f"scores-{name}.jsonl", scores)
+        write_lines(context.folder / f"scores-{name}.jsonl", scores)
         missing = len(samples) - len({s.sample_index for s in scores})
         summary = summarise(name, extractor.version, scores, missing)
         wrong_cut = sum(not s.correct and (s.sample_index, s.completion_index) in cut for s in scores)
@@ -83,8 +83,7 @@ def scores_of(store: Store, key: str, extractor: str, *, votes: bool = False) ->
         extractor: name of the extractor.
         votes: return the score of each completion that was voted on, instead of one per question.
     """
-    path = store.path("score", key) / f"{'votes' if votes else 'scores'}-{extractor}.jsonl"
-    return read_jsonl(path, Score) if path.is_file() and path.stat().st_size else []
+    return store.rows("score", key, f"{'votes' if votes else 'scores'}-{extractor}.jsonl", Score)
 
 
 def _mean_words(completions: Sequence[Completion], answer_prefix: str | None) -> float | None:

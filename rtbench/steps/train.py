@@ -17,7 +17,7 @@ from rtbench.schema.results import CompleteResult
 from rtbench.schema.steps import Step, TrainSpec
 from rtbench.schema.tasks import HeldOut, Questions
 from rtbench.schema.training import CurationYield, Example, TrainingRow, TrainReport
-from rtbench.steps.complete import completions_of, epoch_of, weights_of
+from rtbench.steps.complete import completions_of, epoch_of, weights_name
 from rtbench.steps.context import StepContext
 from rtbench.steps.curate import examples_of
 from rtbench.steps.prompts import training_row
@@ -152,7 +152,7 @@ def open_guide(services: Services, step: Step[TrainSpec]) -> TextModel:
 def _weights_as(services: Services, step: Step[TrainSpec], role: str) -> Path | None:
     """Return the folder of the weights that an input of a role has trained, of the epoch that answers have selected."""
     for i in step.inputs_as(role):
-        return weights_of(services.store, i.key, epoch_of(services.store, step, role))
+        return services.store.weights("train", i.key, weights_name(epoch_of(services.store, step, role)))
     return None
 
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 import platform
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
 from pathlib import Path
@@ -20,12 +20,18 @@ import msgspec
 
 from rtbench.errors import BadInputError, StepFailedError
 from rtbench.schema.money import Account, BudgetCap, money_text
-from rtbench.storage.files import locked
+from rtbench.storage.lines import checked_line, plain_line
+from rtbench.storage.locks import locked
+from rtbench.storage.place import Place
+from rtbench.storage.writing import make_folder, naming, sync_folder, write_atomic
 
 NANO = 10**9
 """Amounts are whole billionths, so that sums are exact."""
-_WIDTH = 512
-"""Minimum bytes of an account's file, so that one write replaces all of its content."""
+_COPY = b',"copy":'
+_WIDTH = 4096
+"""Bytes of each of an account's two copies, or a multiple of it where more processes than fit hold money."""
+CALLS_AHEAD = 64
+"""Calls by whose highest cost the published spending is ahead. If a machine is lost, this much counts as spent."""
 CURRENCIES = frozenset(
     """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF
@@ -79,11 +85,18 @@ class Budget:
 
     Args:
         cap: path of the account and limit of the budget.
+        place: of the workspace; None: a folder.
     """
 
-    def __init__(self, cap: BudgetCap) -> None:
+    def __init__(self, cap: BudgetCap, place: Place | None = None) -> None:
         self.cap = cap
         self._path = Path(cap.path)
+        self._place = place or Place(self._path.parent)
+
+    @property
+    def name(self) -> str:
+        """Return a name of the account that is the same on all machines that share the workspace."""
+        return self.cap.path if self._place.url is None else f"{self._place.url}/runs/{self._path.name}"
 
     @property
     def left(self) -> int | None:
@@ -99,11 +112,26 @@ class Budget:
         Raises:
             BadInputError: the file is not an account.
         """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        return self.account()
+        make_folder(self._path.parent)
+        account = self.account()
+        sync_folder(self._path.parent)
+        if self._place.url is None:
+            return account
+        with _opened(self._path) as file:
+            account = file.read()
+            # The run of other machines is over, and their calls may have been billed.
+            account = _with_spent(account, [one for one in account.held if one.rsplit(":", 2)[0] != platform.node()])
+            file.write(account)
+            self._publish(account)
+        return account
 
-    def reserve(self, amount: int) -> bool:
-        """Reserve an amount. Return False where it would exceed the cap together with all that is spent or reserved."""
+    def reserve(self, amount: int, *, ahead: int = CALLS_AHEAD) -> bool:
+        """Reserve an amount. Return False where it would exceed the cap together with all that is spent or reserved.
+
+        Args:
+            amount: in billionths.
+            ahead: how many more such amounts others may count as spent, where the workspace is shared with other machines.
+        """
         with _opened(self._path) as file:
             account = file.read()
             if not self._allows(account, amount):
@@ -111,14 +139,47 @@ class Budget:
                 if not self._allows(account, amount):
                     file.write(account)
                     return False
-            file.write(_holding(account, amount))
+            held = _holding(account, amount)
+            self._publish_bound(held, ahead * amount)
+            file.write(held, sync=True)  # before money is spent
             return True
 
     def settle(self, reserved: int, spent: int) -> None:
         """Book the cost of a call in place of the amount that this process has reserved for it."""
         with _opened(self._path) as file:
             account = _holding(file.read(), -reserved)
-            file.write(Account(spent=account.spent + spent, held=account.held))
+            account = Account(spent=account.spent + spent, held=account.held)
+            self._publish_bound(account, 0)
+            file.write(account)
+
+    def close(self) -> None:
+        """Publish what was spent, exactly, where the workspace is shared with other machines."""
+        if self._place.url is not None and self._path.exists():
+            with _opened(self._path) as file:
+                account = _without_dead(file.read())
+                file.write(account)
+                self._publish(account)
+
+    def _publish(self, account: Account) -> None:
+        self._place.publish(self._path)
+        write_atomic(self._bound_path, str(account.spent + account.reserved).encode())
+
+    def _publish_bound(self, account: Account, ahead: int) -> None:
+        """Publish an upper bound of what is spent before it is, because this machine may be lost.
+
+        The bound is higher by ``ahead``, so that not every call waits for this.
+        """
+        if self._place.url is None:
+            return
+        total = account.spent + account.reserved
+        bound = int(self._bound_path.read_text(encoding="ascii")) if self._bound_path.exists() else 0
+        if total > bound:
+            self._place.publish_other(self._path, _both_copies(Account(spent=total + ahead), 0))
+            write_atomic(self._bound_path, str(total + ahead).encode())
+
+    @property
+    def _bound_path(self) -> Path:
+        return self._path.with_name(f".{self._path.name}.bound")
 
     def account(self) -> Account:
         """Return the account. What dead processes had reserved counts as spent."""
@@ -152,11 +213,15 @@ def _holding(account: Account, amount: int) -> Account:
 
 def _without_dead(account: Account) -> Account:
     """Return the account after the reservations of this machine's dead processes were booked as spent."""
-    dead = [owner for owner in account.held if not _lives(owner)]
-    if not dead:
+    return _with_spent(account, [owner for owner in account.held if not _lives(owner)])
+
+
+def _with_spent(account: Account, owners: Collection[str]) -> Account:
+    """Return the account after the reservations of some processes were booked as spent."""
+    if not owners:
         return account
-    lost = sum(account.held[owner] for owner in dead)
-    held = {owner: amount for owner, amount in account.held.items() if owner not in dead}
+    lost = sum(account.held[owner] for owner in owners)
+    held = {owner: amount for owner, amount in account.held.items() if owner not in owners}
     return Account(spent=account.spent + lost, held=held)
 
 
@@ -191,29 +256,80 @@ def _start_of(pid: int) -> str:
         return ""
 
 
+def read_account(path: Path) -> bool:
+    """Return whether both copies of an account are intact.
+
+    Raises:
+        BadInputError: neither is.
+    """
+    data = path.read_bytes()
+    return not data or _copies(data, path)[1]
+
+
+def _copies(data: bytes, path: Path) -> tuple[list[Account], bool]:
+    """Return the intact copies in an account's file, and whether none is damaged.
+
+    Raises:
+        BadInputError: all are.
+    """
+    found: list[Account] = []
+    half = len(data) // 2
+    lines = [data[:half], data[half:]] if b'"checksum"' in data else [data]
+    for number, line in enumerate(lines):
+        own = line.rstrip().removesuffix(_COPY) + b"}" if number == 0 else line.rstrip()[:-1]
+        plain = plain_line(own + b"\n") if b'"checksum"' in line else line  # written before there were two
+        with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            found.append(msgspec.json.decode(plain or b"", type=Account))
+    if not found:
+        raise BadInputError(
+            "is not the account of a budget, or is damaged",
+            where=str(path),
+            next_step="Move the file away to start an account at 0. What was spent is then only in your provider's bill.",
+        )
+    return found, len(found) == len(lines)
+
+
+def _both_copies(account: Account, width: int) -> bytes:
+    """Return the content of an account's file, whose copies have at least ``width`` bytes each."""
+    line = checked_line(msgspec.json.encode(account)).rstrip()
+    copies = [line[:-1] + _COPY, line + b"}"]
+    width = max(width, -(-(len(copies[0]) + 1) // _WIDTH) * _WIDTH)
+    return b"".join(copy.ljust(width - 1) + b"\n" for copy in copies)
+
+
 class _File:
-    """The account's open file."""
+    """The account's open file: two copies on a line each, so that a torn or damaged one leaves the other.
+
+    The second is a field of the first, which makes the file one JSON document.
+    """
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
 
     def read(self) -> Account:
-        """Return the account; a new one where the file is empty."""
+        """Return the account: of two copies that differ, the one with more spent or held. A new one where the file is empty."""
         data = os.pread(self._descriptor, os.fstat(self._descriptor).st_size, 0)
         if not data:
             return Account()
-        try:
-            return msgspec.json.decode(data, type=Account)
-        except msgspec.MsgspecError:
-            raise BadInputError(
-                "is not the account of a budget", where=str(self._path), next_step="Move the file away to start again."
-            ) from None
+        found, _ = _copies(data, self._path)
+        return max(found, key=lambda one: one.spent + one.reserved)
 
-    def write(self, account: Account) -> None:
-        """Write the account in one call, padded with spaces to the length that was there before."""
-        width = max(_WIDTH, os.fstat(self._descriptor).st_size)
-        os.pwrite(self._descriptor, msgspec.json.encode(account).ljust(width - 1) + b"\n", 0)
+    def write(self, account: Account, *, sync: bool = False) -> None:
+        """Write both copies in one call, padded with spaces to the length that was there before."""
+        before = os.fstat(self._descriptor).st_size
+        data = _both_copies(account, before // 2)
+        if len(data) > before:  # in place, the first copy would be written over the second one
+            write_atomic(self._path, data)
+            return
+        with naming(self._path):
+            os.pwrite(self._descriptor, data, 0)
+            if sync:
+                _sync(self._descriptor)
+
+
+_sync = getattr(os, "fdatasync", os.fsync)
+"""Syncs bytes and, where the length has changed, the length."""
 
 
 @contextlib.contextmanager

@@ -4,35 +4,34 @@ Each combination of model, data set and prompt has a folder of append-only JSON 
 segment of its own. A completion's key is the hash of model fingerprint, exact prompt, sampling parameters, sample index
 and completion index. If 64 completions are needed and 8 are stored, only 56 are requested. The unfinished line of a
 killed writer is ignored: its request is sent again, and the completion goes into the next writer's segment.
+
+Each line ends with a checksum of itself (:mod:`rtbench.storage.lines`). A line that has changed is left out and named in
+:attr:`Ledger.damaged`, and its request is sent again.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import re
-import threading
-import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from hashlib import sha256
+from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
-from rtbench.errors import BadInputError, StepFailedError
+from rtbench.errors import listed
 from rtbench.schema.completions import Completion, Request, Sampling, Usage
-from rtbench.storage.files import locked, read_json, write_json
+from rtbench.storage.appending import Writer
 from rtbench.storage.keys import content_key, derived_seed
-
-SYNC_EVERY = 256
-"""Maximum number of completions that a power cut can lose. A killed process loses none: appends are unbuffered."""
-SYNC_SECONDS = 1.0
-"""Seconds after which appended completions are synced."""
-_READ_BYTES = 1 << 20
+from rtbench.storage.lines import CHECKED, PLAIN, sum_path, write_sum
+from rtbench.storage.locks import try_locked
+from rtbench.storage.place import ASKING, Place
+from rtbench.storage.records import read_record, write_record
+from rtbench.storage.segments import Damage, examined, intact_lines, lines_text, read_lines
+from rtbench.storage.writing import free_name, make_folder, write_atomic
 
 _T = TypeVar("_T")
 
@@ -78,27 +77,62 @@ class _UsageLine(msgspec.Struct, frozen=True):
 class Ledger:
     """All partitions in one folder."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, place: Place | None = None) -> None:
         self.root = root
+        self._place = place or Place(root.parent)
+        self.damaged: Damage = {}
+        """Lines that were left out because they have changed since they were written."""
 
     def partition(self, fingerprint: str, dataset: str, prompt: str) -> Partition:
         """Return the partition of a model, a data set and a prompt (name of its format and stage)."""
-        return Partition(self.root / _folder(fingerprint) / _folder(dataset) / _folder(prompt))
+        path = self.root / _folder(fingerprint) / _folder(dataset) / _folder(prompt)
+        return Partition(path, self.damaged, self._place)
+
+    def partition_of(self, segment: Path) -> Partition:
+        """Return the partition that a segment belongs to."""
+        return Partition(segment.parent, self.damaged, self._place)
+
+    def damage_below(self, path: Path) -> str:
+        """Return the segments below a folder in which damaged lines were found so far, with their lines; empty: none was."""
+        found = {segment: lines for segment, lines in self.damaged.items() if segment.is_relative_to(path)}
+        return listed([f"{segment}, {lines_text(lines)}" for segment, lines in found.items()], 3)
+
+    def partitions(self) -> Iterator[Partition]:
+        """Yield all partitions that are stored."""
+        for path in sorted(self.root.glob("*/*/*")):
+            if path.is_dir() and not path.name.startswith("."):
+                yield Partition(path, self.damaged, self._place)
 
 
 class Partition:
-    """The segments of one model, data set and prompt."""
+    """The segments of one model, data set and prompt.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: folder of the segments.
+        damaged: takes the damaged lines that are found; see :attr:`Ledger.damaged`.
+        place: of the workspace; None: a folder.
+    """
+
+    def __init__(self, path: Path, damaged: Damage | None = None, place: Place | None = None) -> None:
         self.path = path
+        self.damaged = {} if damaged is None else damaged
+        self._place = place or Place(path)
 
     def beside(self, ending: str) -> Partition:
         """Return the partition of the same model and data set whose prompt's name has an ending."""
-        return Partition(self.path.with_name(self.path.name + ending))
+        return Partition(self.path.with_name(self.path.name + ending), self.damaged, self._place)
+
+    def segments(self) -> list[Path]:
+        """Return the segments, oldest first."""
+        return sorted(self.path.glob(f"*{PLAIN}"))
 
     def exists(self) -> bool:
         """Return whether completions are stored at this address."""
         return self.path.is_dir()
+
+    def size(self) -> int:
+        """Return the bytes of all segments."""
+        return sum(segment.stat().st_size for segment in self.segments())
 
     def keys(self) -> set[str]:
         """Return the keys of all stored completions."""
@@ -121,13 +155,27 @@ class Partition:
     def load(self, keys: Collection[str] | None = None) -> dict[str, Completion]:
         """Return stored completions by key: all, or those with the given keys."""
         wanted = None if keys is None else set(keys)
+        found = self._loaded(wanted)
+        # A stored completion never changes: only those that are not here may be elsewhere.
+        if wanted is not None and (lacking := wanted - found.keys()) and self._place.fetch(self.path):
+            found |= self._loaded(lacking)
+        return found
+
+    def _refetched(self) -> bool:
+        """Get damaged segments again from where the workspace is kept, and return whether any was there."""
+        got = [one for one in self.damaged if one.parent == self.path and self._place.refetch(one)]
+        for segment in got:
+            del self.damaged[segment]
+        return bool(got)
+
+    def _loaded(self, wanted: set[str] | None) -> dict[str, Completion]:
         decoder = msgspec.json.Decoder(Completion)
 
         def wanted_only(line: bytes) -> Completion | None:
-            return decoder.decode(line) if wanted is None or _key_of(line) in wanted else None
+            return decoder.decode(line) if wanted is not None and _key_of(line) in wanted else None
 
         found: dict[str, Completion] = {}
-        for record in self._read(wanted_only):
+        for record in self._read(decoder.decode if wanted is None else wanted_only, strip=True):
             found.setdefault(record.key, record)
         return found
 
@@ -137,168 +185,79 @@ class Partition:
 
         When two steps share requests, the second then finds the completions of the first, and nothing is paid twice.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with locked(self.path / "asking.lock"):
+        make_folder(self.path)
+        with self._place.alone(self.path / ASKING):
+            self._place.fetch(self.path)
+            self._place.publish_leftovers(self.path)  # what is found here, others must find too
             yield
 
     def writer(self) -> Writer:
         """Return a writer that appends to a new segment."""
-        return Writer(self.path)
+        return Writer(self.path, self._place)
 
     def note(self, name: str, type_: type[_T]) -> _T | None:
         """Return a small record about the partition, such as a recording's origin; None where it has none.
 
         Raises:
-            BadInputError: the record's file is damaged.
+            DamagedError: the record's file is damaged.
         """
         path = self.path / f"{name}.json"
-        return read_json(path, type_) if path.is_file() else None
+        return read_record(path, type_) if path.is_file() else None
 
     def write_note(self, name: str, value: Any) -> None:
         """Store a record in the partition's folder, in place of an earlier one of this name."""
-        write_json(self.path / f"{name}.json", value)
+        write_record(self.path / f"{name}.json", value)
+        self._place.publish(self.path / f"{name}.json")
 
-    def _read(self, of_line: Callable[[bytes], _T | None]) -> Iterator[_T]:
-        """Yield ``of_line`` of each complete line, except None. Lines are read one by one, to save memory."""
-        if not self.path.is_dir():
-            return
-        for segment in sorted(self.path.glob("*.jsonl")):
-            with segment.open("rb", buffering=_READ_BYTES) as file:
-                for number, line in enumerate(file, 1):
-                    if line[-1:] != b"\n":  # the last line of a killed writer
-                        break
-                    if line == b"\n":
-                        continue
-                    try:
-                        found = of_line(line)
-                    except msgspec.MsgspecError as error:
-                        raise BadInputError(
-                            f"not a valid completion: {error}",
-                            where=f"{segment}, line {number}",
-                            next_step="Another program has changed this ledger. Move the segment away. Its completions "
-                            "are then requested again.",
-                        ) from None
-                    if found is not None:
-                        yield found
+    def cut_out_damage(self, segment: Path, aside: Path) -> bool:
+        """Write a segment anew, with its intact lines only and a checksum for each; return False where the partition is in use.
 
-
-class Writer:
-    """Appends completions to its own segment, and syncs them to disk after at most one second or 256 completions.
-
-    A thread syncs them where the next completion takes longer than that.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._file: IO[bytes] | None = None
-        self._encoder = msgspec.json.Encoder()
-        self._appended = 0
-        self._synced = 0
-        """Number of appended completions, counted from the first, that are synced."""
-        self._lock = threading.Lock()
-        self._sync_error: StepFailedError | None = None
-        """Error of the first sync that failed."""
-        self._wake = threading.Event()
-        self._closing = False
-        self._syncer: threading.Thread | None = None
-
-    def append(self, completion: Completion) -> None:
-        """Append one completion.
-
-        Raises:
-            StepFailedError: an earlier sync failed.
-            OSError: this completion could not be written.
+        Where lines were damaged, the old segment is kept in the folder ``aside``, and notes on the partition are removed: what
+        they say of its completions is no longer true.
         """
-        line = self._encoder.encode(completion) + b"\n"
-        with self._lock:
-            if self._sync_error is not None:
-                raise self._sync_error
-            file = self._file or self._open()
-            while line:  # a full disk may accept a part only, and the segment then ends with an unfinished line
-                line = line[file.write(line) :]
-            self._appended += 1
-            unsynced = self._appended - self._synced
-        if unsynced >= SYNC_EVERY:
-            self.sync()
-        elif unsynced == SYNC_EVERY // 2:  # the thread syncs in the background, so that append() rarely waits
-            self._wake.set()
+        with try_locked(self.path / ASKING) as ours:
+            if not ours:
+                return False
+            _, damaged = examined(segment)
+            if damaged and self._place.refetch(segment):  # only this machine's copy was damaged
+                _, damaged = examined(segment)
+            if damaged:
+                kept = free_name(aside / f"ledger-{segment.name}")
+                write_atomic(kept, segment.read_bytes())
+                for note in self.path.glob("*.json"):
+                    note.unlink(missing_ok=True)
+                    self._place.withdraw(note)
+            target = segment.with_name(segment.name.removesuffix(CHECKED).removesuffix(PLAIN) + CHECKED)
+            sum_path(target).unlink(missing_ok=True)  # first: it would say that the end of the new one is missing
+            write_atomic(target, b"".join(intact_lines(segment)))
+            write_sum(target)
+            self._place.publish(target)
+            if target != segment:
+                segment.unlink()
+                sum_path(segment).unlink(missing_ok=True)
+                self._place.withdraw(segment)
+            self.damaged.pop(segment, None)
+        return True
 
-    def sync(self) -> None:
-        """Sync all completions appended so far to disk.
+    def _read(self, of_line: Callable[[bytes], _T | None], *, strip: bool = False) -> Iterable[_T]:
+        """Return ``of_line`` of each complete and intact line, except None.
 
-        A failure is final: the kernel may have dropped the pages that it could not write, and may then report success
-        for the next fsync.
-
-        Raises:
-            StepFailedError: this sync or an earlier one failed.
+        Args:
+            of_line: reads a line.
+            strip: leave out the line's checksum, which a reader of whole records does not know.
         """
-        with self._lock:
-            if self._sync_error is not None:
-                raise self._sync_error
-            file, appended = self._file, self._appended
-        if file is not None and appended > self._synced:
+        batches = list(self._batches(of_line, strip=strip))
+        if self._refetched():
+            batches = list(self._batches(of_line, strip=strip))
+        return chain.from_iterable(batches)  # as fast as a loop over the lists
+
+    def _batches(self, of_line: Callable[[bytes], _T | None], *, strip: bool) -> Iterator[list[_T]]:
+        for segment in self.segments() if self.path.is_dir() else ():
             try:
-                os.fsync(file.fileno())
-            except OSError as error:
-                with self._lock:
-                    self._sync_error = self._sync_error or _not_written(error, file.name)
-                raise self._sync_error from error
-            with self._lock:  # the thread and the owner may sync at the same time
-                self._synced = max(self._synced, appended)
-
-    def _sync_each_second(self) -> None:
-        while not self._closing:
-            self._wake.wait(SYNC_SECONDS)
-            self._wake.clear()
-            try:
-                self.sync()
-            except StepFailedError:  # raised again by the next append(), or when the writer is closed
-                return
-
-    def __enter__(self) -> Writer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Sync all completions and close the segment, even after an error.
-
-        Raises:
-            StepFailedError: the sync failed. After another error, this one is added to it as a note instead.
-        """
-        self._closing = True
-        self._wake.set()
-        if self._syncer is not None:
-            self._syncer.join()
-        try:
-            self.sync()
-        except StepFailedError as failure:
-            if error is None:
-                raise
-            if error is not failure:
-                error.add_note(str(failure))
-        finally:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-
-    def _open(self) -> IO[bytes]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # Names sort by time of creation, so that the first of two equal keys is the older one.
-        name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:8]}.jsonl"
-        self._file = (self._folder / name).open("xb", buffering=0)
-        self._syncer = threading.Thread(target=self._sync_each_second, daemon=True, name="ledger sync")
-        self._syncer.start()
-        return self._file
-
-
-def _not_written(error: OSError, segment: str) -> StepFailedError:
-    return StepFailedError(
-        f"not all completions could be written to disk ({error.strerror or error})",
-        where=segment,
-        next_step="Check the disk, then run again to continue. If the segment may be damaged, delete it first: its "
-        "completions are then requested again.",
-    )
+                yield from read_lines(segment, of_line, self.damaged, strip=strip)
+            except FileNotFoundError:  # written anew meanwhile, with checksums
+                anew = segment.with_name(segment.name.removesuffix(PLAIN) + CHECKED)
+                yield from read_lines(anew, of_line, self.damaged, strip=strip)
 
 
 def _folder(name: str) -> str:

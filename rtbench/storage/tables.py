@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rtbench.errors import BadInputError
-from rtbench.storage.files import encoding_of, read_bytes
+from rtbench.storage.reading import broken_line, doubled_key, encoding_of, json_mistake, read_bytes, text_in
 
 READ = "JSON Lines, a JSON list of objects, CSV, TSV and parquet"
 """The forms that are read, for messages."""
@@ -100,16 +100,7 @@ def decoded(data: bytes, path: Path) -> str:
             where=str(path),
             next_step=f"Save the file as UTF-8. Supported: {READ}.",
         )
-    try:
-        text = data.decode(encoding)
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise BadInputError(
-            f"not {encoding.removesuffix('-sig').upper()} text (byte {error.start})",
-            where=f"{path}, line {line}",
-            next_step="Save the file as UTF-8.",
-        ) from None
-    return text
+    return text_in(data, where=str(path))
 
 
 def _lines(text: str, path: Path) -> Iterator[TableRow]:
@@ -120,14 +111,14 @@ def _lines(text: str, path: Path) -> Iterator[TableRow]:
         where = f"{path}, line {number}"
         try:
             values = decoder.decode(line)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.MsgspecError, RecursionError) as error:
             raise _broken(error, text, where, line) from None
-        yield TableRow(f"line {number}", _object(values, where))
+        yield TableRow(f"line {number}", _object(values, line, where))
 
 
 def _broken(error: Exception, text: str, where: str, line: str) -> BadInputError:
     """Return the error for an invalid line, with what the file seems to be instead."""
-    what = f"invalid JSON: {error}".replace("JSON is malformed: ", "")
+    what = _invalid(error, line)
     next_step = "Write one object per line."
     first = text.lstrip().startswith(line.strip())
     if re.search(r":\s*-?(?:NaN|Infinity)\b", line):
@@ -149,24 +140,25 @@ def _broken(error: Exception, text: str, where: str, line: str) -> BadInputError
 
 def _list(text: str, path: Path) -> Iterator[TableRow]:
     try:
-        values = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise BadInputError(f"invalid JSON: {error}", where=f"{path}, line {_line_of(text)}") from None
-    for number, value in enumerate(values, 1):
-        yield TableRow(f"record {number}", _object(value, f"{path}, record {number}"))
+        records = msgspec.json.decode(text, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise BadInputError(_invalid(error, text), where=f"{path}, line {broken_line(text)}") from None
+    decoder = msgspec.json.Decoder()
+    for number, record in enumerate(records, 1):
+        where = f"{path}, record {number}"
+        try:
+            values = decoder.decode(record)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise BadInputError(_invalid(error, bytes(record)), where=where) from None
+        yield TableRow(f"record {number}", _object(values, bytes(record), where))
 
 
-def _line_of(text: str) -> int:
-    try:
-        json.loads(text)
-    except json.JSONDecodeError as error:
-        return error.lineno
-    except (ValueError, RecursionError):
-        pass
-    return 1
+def _invalid(error: Exception, data: str | bytes) -> str:
+    return f"invalid JSON: {json_mistake(error, data)}".replace("broken JSON: ", "")
 
 
-def _object(value: Any, where: str) -> dict[str, Any]:
+def _object(value: Any, source: str | bytes, where: str) -> dict[str, Any]:
+    """Return a decoded record, after checking that it is an object whose fields have different names."""
     if not isinstance(value, dict):
         kinds = {list: "a list", str: "text", bool: "true or false", int: "a number", float: "a number"}
         raise BadInputError(
@@ -174,6 +166,8 @@ def _object(value: Any, where: str) -> dict[str, Any]:
             where=where,
             next_step='Write objects such as {"question": …, "answer": …}.',
         )
+    if (key := doubled_key(source, value)) is not None:
+        raise BadInputError(f"the field {key!r} occurs twice", where=where, next_step="Remove one of the two.")
     return value
 
 

@@ -73,8 +73,13 @@ def _mismatch(problem: str, value: Any) -> str:
         must = "have a length of" if bound.group(1) in {"array", "object", "str"} else "be"
         if value == []:
             return "an empty list"
-        return f"{_shortened(value)} must {must} {_BOUNDS[bound.group(2)]} {float(bound.group(3)):g}"
+        return f"{_shortened(value)} must {must} {_BOUNDS[bound.group(2)]} {_bound(bound.group(3))}"
     return problem
+
+
+def _bound(text: str) -> str:
+    value = float(text)
+    return f"{int(value):,}" if value.is_integer() else f"{value:g}"
 
 
 def _expected(wrong: re.Match[str]) -> str:

@@ -9,6 +9,8 @@ import msgspec
 from rtbench.schema.base import Record
 
 _PREFIX = "twin-"
+_MOST_DIGITS = 10
+"""Digits of the largest seed."""
 
 
 class TwinSetting(Record, frozen=True):
@@ -33,7 +35,7 @@ def variant_of(
 def setting_of(variant: str) -> TwinSetting | None:
     """Return the setting from a name of :func:`variant_of`; None where the variant is not a twin's."""
     seed, *turned = variant.removeprefix(_PREFIX).split("+")
-    if not (variant.startswith(_PREFIX) and seed.isdecimal()):
+    if not (variant.startswith(_PREFIX) and seed.isascii() and seed.isdecimal() and len(seed) <= _MOST_DIGITS):
         return None
     knobs: dict[str, object] = {}
     ood_knobs: dict[str, object] = {}
@@ -42,7 +44,7 @@ def setting_of(variant: str) -> TwinSetting | None:
         target = ood_knobs if name.startswith("ood.") else knobs
         try:
             target[name.removeprefix("ood.")] = msgspec.json.decode(value)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return None
     setting = TwinSetting(seed=int(seed), knobs=knobs, ood_knobs=ood_knobs)
     return setting if variant_of(setting.seed, setting.knobs, setting.ood_knobs) == variant else None

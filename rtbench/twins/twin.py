@@ -12,7 +12,7 @@ import msgspec
 
 from rtbench.errors import BadInputError
 from rtbench.schema.base import Fold
-from rtbench.storage.files import convert
+from rtbench.storage.plain_data import convert
 from rtbench.twins.folds import FOLDS, Bounds, bounds_of, fold_of
 from rtbench.twins.naming import TwinSetting
 from rtbench.twins.narrator import Narrator

@@ -75,7 +75,7 @@ def test_every_command_has_help(cli: Cli, command: str) -> None:
         (("run", "--matrix", "quickstart", "--name", "../x"), "letters, digits"),
         (("plan", "--data-dir", "nowhere"), "no such folder"),
         (("plan", "--variant", "kojma"), "Did you mean 'kojima'"),
-        (("import", "x.jsonl", "--workspace", "/dev/null/x"), "no such file"),
+        (("import", "x.jsonl", "--workspace", "/dev/null/x"), "Not a directory"),
         (("report",), "no run yet"),
         (("report", "--format", "marcdown"), "Available: "),
         (("show", "x"), "no run yet"),
@@ -223,9 +223,11 @@ def test_strangers_yaml_task_runs(cli: Cli) -> None:
     board = cli.json("run", "--task", path, "--matrix", matrix)
     row = next(r for r in board["rows"] if r["method"] == "fine-tune")  # type: ignore[index]
     assert row["results"][mine]["n"] > 0
+    assert "gold:" in cli("show", f"{mine}/fine-tune").stdout, "the run remembers the file"
+    path.rename(cli.folder / "moved.yaml")
     told = f"its task {mine!r} is unknown\nIf it is from a file, give the file again: --task FILE.yaml."
     assert told in cli("show", f"{mine}/fine-tune", code=2).stderr
-    assert "gold:" in cli("show", f"{mine}/fine-tune", "--task", path).stdout
+    assert "gold:" in cli("show", f"{mine}/fine-tune", "--task", "moved.yaml").stdout
 
 
 @pytest.mark.parametrize(

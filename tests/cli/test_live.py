@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from tests.helpers.cli import Cli
+from tests.helpers.runs import LONG, await_end
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -23,7 +24,7 @@ def in_terminal(cli: Cli, *arguments: object) -> tuple[int, str]:
     )
     os.close(side)
     seen = bytearray()
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + LONG
     while time.monotonic() < deadline:
         try:
             part = os.read(main, 65536)
@@ -33,7 +34,7 @@ def in_terminal(cli: Cli, *arguments: object) -> tuple[int, str]:
             break
         seen += part
     os.close(main)
-    return process.wait(30), _ESCAPES.sub("", seen.decode(errors="replace"))
+    return await_end(process), _ESCAPES.sub("", seen.decode(errors="replace"))
 
 
 def test_cells_are_counted_by_method_and_task_while_it_runs(cli: Cli, demo: Path) -> None:

@@ -130,7 +130,9 @@ def test_runs_are_listed_and_a_cell_of_another_run_is_found(cli: Cli, demo: Path
     assert "unknown cell" in cli("show", name, "--run", "two", code=2).stderr, (
         "a record that cannot be read is no reason"
     )
-    assert "cannot be read" in cli("runs").stdout
+    listing = cli("runs", code=2)
+    assert "cannot be read" in listing.stdout
+    assert str(cli.workspace / "runs" / "one.json") in listing.stderr
 
 
 def test_csv_says_which_run_seeds_and_extractor_it_is_of(cli: Cli, demo: Path) -> None:
@@ -143,9 +145,10 @@ def test_csv_says_which_run_seeds_and_extractor_it_is_of(cli: Cli, demo: Path) -
     measured = [line for line in lines if line["kind"] == "measured"]
     assert {line["extractor_version"] for line in measured if line["task"] == "parity"} == {"1"}
     assert {line["n"] for line in measured} == {"20"}
-    assert "seeds: 3, 5 or 3, depending on the row" in cli("report").stdout
+    assert "seeds: 3, 5 or 3, depending on the row" in " ".join(cli("report").stdout.split())
     told = re.search(
-        r"Training rows: fine-tune (\d+); fine-tune-cot D=1 (\d+); fine-tune-cot D=4 (\d+)\.", cli("report").stdout
+        r"Training rows: fine-tune (\d+); fine-tune-cot D=1 (\d+); fine-tune-cot D=4 (\d+)\.",
+        cli("report", "--verbose").stdout,
     )
     assert told
     trained = [line["training_rows"] for line in measured if line["task"] == "parity" and line["training_rows"]]
@@ -281,5 +284,7 @@ def test_wrong_and_right_exclude_each_other(cli: Cli) -> None:
 def test_run_of_an_own_task_is_scored_again_with_its_file(cli: Cli) -> None:
     lines = [{"question": f"How many of {i}?", "answer": "4"} for i in range(20)]
     cli("run", *own_task(cli, "number", lines), "--name", "mine")
+    assert "0" in cli("score", "--run", "mine").stdout, "the run remembers the file"
+    (cli.folder / "mine.yaml").rename(cli.folder / "moved.yaml")
     assert "give the file again" in cli("score", "--run", "mine", code=2).stderr
-    assert "0" in cli("score", "--run", "mine", "--task", "mine.yaml").stdout
+    assert "0" in cli("score", "--run", "mine", "--task", "moved.yaml").stdout

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,28 @@ def test_error_of_a_user_keeps_its_message_without_an_output(cli: Cli) -> None:
     assert done.stderr.startswith("error: ")
     assert "standard output" not in done.stderr
     assert done.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("\x1b[2Ja\x07", r"\x1b[2Ja\x07"),
+        ("\r 10%\r 20%\r\n", "\n 10%\n 20%\n"),
+        ("\u202e\ud800é", r"\u202e\ud800é"),
+    ],
+)
+def test_streams_are_guarded_whoever_prints(printed: str, shown: str) -> None:
+    """A library prints to standard error, in a locale that has no letters but ASCII."""
+    code = (
+        f"import sys; from rtbench.cli.output import prepare_streams; prepare_streams(); sys.stderr.write({printed!r})"
+    )
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert done.stderr.decode() == shown
+
+
+def test_output_in_another_encoding_has_signs_for_what_it_lacks() -> None:
+    code = "from rtbench.cli.output import echo, prepare_streams; prepare_streams(); echo('é三\\x1b')"
+    environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True)
+    assert done.stdout.decode("latin-1") == "é\\u4e09\\x1b\n"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.helpers.cli import DEMO, Cli, MakeCli, undated
-from tests.helpers.runs import assert_ends, ledger, plan_states, progress_in, slow, store, wait_for
+from tests.helpers.runs import LONG, assert_ends, held, ledger, plan_states, progress_in, rewrite, slow, store, wait_for
 
 
 def test_run_does_exactly_what_the_plan_said(cli: Cli, demo: Path) -> None:
@@ -185,11 +185,12 @@ def test_idle_worker_that_dies_costs_nothing(cli: Cli, demo: Path) -> None:
     """A plugin kills the idle worker while the other one is busy; its later steps go to a new worker."""
     plugin = cli.folder / "killer.py"
     plugin.write_text(
-        "import multiprocessing, os, time\nfrom rtbench.api import hookimpl\n"
+        "import multiprocessing, os\nfrom rtbench.api import hookimpl\n"
         "@hookimpl\ndef rtbench_step_finished(step, state):\n"
         "    if step.kind == 'train':\n"
-        "        for child in multiprocessing.active_children(): os.kill(child.pid, 9)\n"
-        "        time.sleep(0.3)\n"
+        "        for child in multiprocessing.active_children():\n"
+        "            os.kill(child.pid, 9)\n"
+        "            child.join()\n"
     )
     board: Any = cli.json("run", "--plugin", plugin, "--matrix", demo, "--methods", "fine-tune", "--workers", "1")
     assert next(row for row in board["rows"] if row["method"] == "fine-tune")["results"]["parity"]["n"] == 20
@@ -206,10 +207,10 @@ def test_tracker_that_is_down_does_not_stop_a_run(cli: Cli, demo: Path) -> None:
 
 
 def test_ctrl_c_stops_cleanly_and_keeps_what_is_done(cli: Cli, demo: Path) -> None:
-    process = slow(cli).start("run", "--matrix", demo)
+    process = held(cli, "complete", after=5).start("run", "--matrix", demo)
     wait_for(lambda: len(ledger(cli.workspace)) >= 5, process)
     os.kill(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=LONG)
     assert process.returncode == 130
     assert "Run the same command again to continue" in err
     assert "Traceback" not in err
@@ -233,13 +234,13 @@ def test_kill_9_loses_nothing_that_was_finished(make_cli: MakeCli, demo: Path, w
     """Killed in the middle and run again: ledger, store and leaderboard equal an undisturbed run's."""
     undisturbed, killed = make_cli("undisturbed"), make_cli("killed")
     expected = undisturbed("run", "--matrix", demo, "--format", "json").stdout
-    process = slow(killed, student=1.0 if what == "train" else 0.1).start("run", "--matrix", demo)
+    process = held(killed, what).start("run", "--matrix", demo)
     wait_for(lambda: progress_in(killed, what) >= (10 if what == "complete" else 1), process)
     if whom == "main":
         os.kill(process.pid, signal.SIGKILL)
     else:
         os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG)
     assert_ends(process.pid)
     before = set(ledger(killed.workspace))
     again = killed("run", "--matrix", demo, "--format", "json").stdout
@@ -260,7 +261,8 @@ real, broken = os.fsync, Path(__file__).with_name("broken")
 
 
 def fsync(descriptor):
-    if "/ledger/" in os.readlink(f"/proc/self/fd/{descriptor}") and not broken.exists():
+    path = os.readlink(f"/proc/self/fd/{descriptor}")
+    if "/ledger/" in path and path.endswith(".jsonl") and not broken.exists():
         broken.touch()
         raise OSError(errno.EIO, os.strerror(errno.EIO))
     real(descriptor)
@@ -285,7 +287,7 @@ def test_report_is_written_whole_or_not_at_all(cli: Cli, demo: Path) -> None:
         "import os, time\nfrom pathlib import Path\nfrom rtbench.api import hookimpl\n"
         "real = os.replace\n"
         "def replace(source, target):\n"
-        "    if str(target).endswith('board.csv'): Path('written').touch(); time.sleep(60)\n"
+        "    if str(target).endswith('board.csv'): Path('written').touch(); time.sleep(3600)\n"
         "    real(source, target)\n"
         "os.replace = replace\n"
     )
@@ -295,7 +297,7 @@ def test_report_is_written_whole_or_not_at_all(cli: Cli, demo: Path) -> None:
     process = cli.start("report", "--plugin", plugin, "--format", "md", "--out", "board.csv")
     wait_for((cli.folder / "written").exists, process)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG)
     assert (cli.folder / "board.csv").read_bytes() == before
 
 
@@ -305,7 +307,7 @@ def test_kill_9_in_the_middle_of_the_report(cli: Cli, demo: Path) -> None:
         "import time\nfrom pathlib import Path\nfrom rtbench.api import hookimpl\n"
         "from rtbench_plugins.reporters.tables import CsvReporter\n"
         "class Slow(CsvReporter):\n    name = 'slow'\n    def render(self, board):\n"
-        "        text = super().render(board); Path('rendering').touch(); time.sleep(60); return text\n"
+        "        text = super().render(board); Path('rendering').touch(); time.sleep(3600); return text\n"
         "@hookimpl\ndef rtbench_register_reporters(register): register('slow', Slow)\n"
     )
     cli("run", "--matrix", demo)
@@ -314,7 +316,7 @@ def test_kill_9_in_the_middle_of_the_report(cli: Cli, demo: Path) -> None:
     process = cli.start("report", "--plugin", plugin, "--format", "slow", "--out", "board.csv")
     wait_for((cli.folder / "rendering").exists, process)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG)
     assert ((cli.folder / "board.csv").read_bytes(), ledger(cli.workspace), store(cli.workspace)) == before
     cli("report", "--format", "csv", "--out", "board.csv")
     assert (cli.folder / "board.csv").read_bytes() == before[0]
@@ -389,7 +391,7 @@ def test_scores_of_before_there_were_other_metrics_are_still_shown(cli: Cli, dem
         del meta["result"]["rationale_words"]
         for one in meta["result"]["summaries"]:
             one.pop("at_k", None)
-        path.write_text(json.dumps(meta))
+        rewrite(path, meta)
     kept = [line for line in shown.splitlines() if "several completions" not in line]
     assert cli("report", "--format", "table").stdout.splitlines() == kept
     cli("report", "--html", "site")

@@ -14,7 +14,7 @@ from rtbench.data.download import CHUNK
 from rtbench.data.files import DataFiles
 from rtbench.data.pins import PinnedFile
 from rtbench.errors import BadInputError, MissingDataError
-from rtbench.storage.files import locked
+from rtbench.storage.locks import locked
 
 
 def pin(content: bytes = b"right", **changes: object) -> PinnedFile:

@@ -59,5 +59,8 @@ def test_overlap_is_below_the_board_and_in_the_list(make_cli: MakeCli, data_dir:
     assert found["date_understanding default"]["run"] == found["date_understanding default"]["test"] == 111
     assert found["multiarith template"]["up_to_numbers"] == 0 < found["multiarith default"]["up_to_numbers"]
     cli("run", "--matrix", "recorded", "--tasks", "multiarith", "--methods", "teacher", "--limit", 20, "--name", "r")
-    said = cli("report", "r").stdout
+    count = found["multiarith default"]["up_to_numbers"]
+    short = " ".join(cli("report", "r").stdout.split())
+    assert f"Test questions that equal a training question except for numbers: multiarith {count} of 180." in short
+    said = cli("report", "r", "--verbose").stdout
     assert "Train/test overlap: multiarith" in said

@@ -31,7 +31,7 @@ class Cli:
     def workspace(self) -> Path:
         return self.folder / "rtbench-workspace"
 
-    def __call__(self, *arguments: object, code: int = 0, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    def __call__(self, *arguments: object, code: int = 0, timeout: float = 1800) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self.command(*arguments),
             cwd=self.folder,
@@ -88,6 +88,7 @@ def cli_in(folder: Path, *, site: Path | None = None, data: Path | None = None) 
     folder.mkdir(exist_ok=True)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("RTBENCH_") and k != "PYTHONPATH"}
     environment["RTBENCH_CACHE"] = str(folder.parent / "cache")
+    environment["XDG_STATE_HOME"] = str(folder.parent / "state")
     if site is not None:
         environment["PYTHONPATH"] = str(site)
     if data is not None:

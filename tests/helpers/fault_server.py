@@ -28,10 +28,18 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True):
     """Calls at once; more are answered 429."""
     retry_after: str | None = None
     """Header of a 429."""
+    until_refused: bool = False
+    """No call is answered before the limit has refused one."""
+    until_under_way: int = 0
+    """No call is answered before so many were under way at once."""
+    answers_at_most: int | None = None
+    """Good replies; further calls wait until this is changed."""
     throttled: float = 0.0
     """429 at any time, every other one with Retry-After."""
     errors: float = 0.0
     """500."""
+    errors_first: int = 0
+    """So many calls are answered 500, whatever the shares, before any other."""
     resets: float = 0.0
     cut: float = 0.0
     """The body breaks off."""
@@ -106,6 +114,7 @@ class FaultServer:
         self.random = random.Random(settings.seed)
         self.under_way = 0
         self.most_under_way = 0
+        self.refused = asyncio.Event()
         self.counts: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         """Calls by prompt and seed, good or bad."""
@@ -156,15 +165,30 @@ class FaultServer:
                 return self.fault(400, f"Unsupported parameter: '{field}'", "unsupported_parameter")
         if settings.limit is not None and self.under_way > settings.limit:
             self.counts["429"] += 1
+            self.refused.set()
             headers = {} if settings.retry_after is None else {"Retry-After": settings.retry_after}
             return self.fault(429, "too many at once", "rate_limit_exceeded", headers)
         headers = self.within_the_window()
         if headers is None:
             self.counts["429"] += 1
             return self.fault(429, "too many of late", "rate_limit_exceeded")
+        await self.held_up()
         if settings.latency:
             await asyncio.sleep(settings.latency)
+        while self.has_answered_enough():  # noqa: ASYNC110 - settings change from outside
+            await asyncio.sleep(0.02)
         return self.stated(prompt) or await self.reply(request, path, asked, prompt, headers)
+
+    def has_answered_enough(self) -> bool:
+        most = self.settings.answers_at_most
+        return most is not None and self.counts["good"] >= most
+
+    async def held_up(self) -> None:
+        """Wait for what the settings want to have happened before a call is answered."""
+        if self.settings.until_refused:
+            await self.refused.wait()
+        while self.most_under_way < self.settings.until_under_way:  # noqa: ASYNC110 - settings change from outside
+            await asyncio.sleep(0.005)
 
     def stated(self, prompt: str) -> web.Response | None:
         """The body that the settings state for a prompt."""
@@ -223,6 +247,8 @@ class FaultServer:
         return web.Response(body=data, content_type="application/json", headers=headers)
 
     def draw(self) -> str:
+        if self.counts["errors"] < self.settings.errors_first:
+            return "errors"
         at = self.random.random()
         for kind in ("throttled", "errors", "resets", "cut", "malformed", "empty", "doubled"):
             at -= getattr(self.settings, kind)
@@ -292,6 +318,7 @@ class FaultServer:
     def stats(self) -> dict[str, Any]:
         return {
             **self.counts,
+            "under_way": self.under_way,
             "most_under_way": self.most_under_way,
             "distinct": len(self.asked),
             "answered": sum(self.answered.values()),

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from tests.helpers.cli import Cli
-from tests.helpers.runs import run_record, step_meta
+from tests.helpers.runs import rewrite, run_record, step_meta
 
 
 def set_prices(cli: Cli, *, teacher: dict[str, Any] | None = None, student: dict[str, Any] | None = None) -> None:
@@ -15,7 +15,7 @@ def set_prices(cli: Cli, *, teacher: dict[str, Any] | None = None, student: dict
     record = run_record(cli)
     record["prices"] = {"counter": teacher} if teacher else {}
     record["student_prices"] = {"parrot": student} if student else {}
-    path.write_text(json.dumps(record))
+    rewrite(path, record)
 
 
 def bill(cli: Cli, money: float, currency: str = "USD") -> None:
@@ -23,7 +23,7 @@ def bill(cli: Cli, money: float, currency: str = "USD") -> None:
     for folder in (cli.workspace / "store" / "train").iterdir():
         meta = step_meta(cli, "train", folder.name)
         meta["result"] |= {"money": money, "currency": currency}
-        (folder / "meta.json").write_text(json.dumps(meta))
+        rewrite(folder / "meta.json", meta)
 
 
 def written_by_counter(cli: Cli, degree: int) -> tuple[int, int]:

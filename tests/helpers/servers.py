@@ -16,6 +16,7 @@ from rtbench_plugins.remote.teacher import RemoteTeacher
 from rtbench.schema.completions import Completion, Request, Sampling
 from rtbench.storage.budget import Budget
 from rtbench.storage.ledger import make_request
+from rtbench.storage.place import Place
 from tests.helpers.cli import Cli
 
 
@@ -57,6 +58,10 @@ class Session:
     budget: Budget | None = None
     workspace: Path = Path("none")
 
+    @property
+    def place(self) -> Place:
+        return Place(self.workspace)
+
 
 def asked(n: int, *, each: int = 1, **sampling: Any) -> list[Request]:
     """Requests for ``each`` completions of ``n`` questions."""
@@ -71,13 +76,15 @@ def teacher(options: dict[str, Any], budget: Budget | None = None, workspace: Pa
 def completions(workspace: Path) -> list[Completion]:
     import msgspec
 
+    from rtbench.storage.lines import plain_line
+
     decoder = msgspec.json.Decoder(Completion)
     lines = [
         line
         for segment in (workspace / "ledger").glob("openai*/**/*.jsonl")
         for line in segment.read_bytes().split(b"\n")[:-1]
     ]
-    return [decoder.decode(line) for line in lines]
+    return [decoder.decode(plain_line(line + b"\n") or line) for line in lines]
 
 
 def matrix(cli: Cli, server: Server, degree: int = 2, **options: Any) -> Path:

@@ -26,6 +26,30 @@ def assert_same_training(one: Cli, other: Cli) -> None:
         assert torch.allclose(tensor, expected_weights[name], atol=2e-3), name
 
 
+HOLD = """
+import time
+from pathlib import Path
+from rtbench_plugins.hf.training_state import StateFile
+
+write = StateFile.write
+
+def write_and_wait(*given):
+    write(*given)
+    while Path(__file__).with_name("hold").exists():
+        time.sleep(0.05)
+
+StateFile.write = write_and_wait
+"""
+
+
+def held_in_the_middle(cli: Cli) -> tuple[object, ...]:
+    """Arguments of a run whose trainings wait once they have saved a state, for as long as the file ``hold`` is there."""
+    (cli.folder / "hold").touch()
+    path = cli.folder / "hold.py"
+    path.write_text(HOLD)
+    return ("--plugin", path)
+
+
 def matrix(cli: Cli, student: dict[str, Any], **recipe: Any) -> Path:
     """A matrix of one training: 54 rows and 6 to validate, in batches of 7, so that parts are of unequal size."""
     student = {"name": "small", "vocab_size": 400, "config": CONFIGS[student["use"]]} | student

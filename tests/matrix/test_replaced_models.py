@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from rtbench.cli.common import model_entries
+from rtbench.cli.parsing import model_entries
 from rtbench.errors import BadInputError
 from tests.helpers.cli import DEMO, Cli, MakeCli
 

@@ -81,7 +81,7 @@ def test_every_method_is_sampled_and_the_teacher_is_not(sampled: Cli) -> None:
     drawn = Counter(row.get("sampling") for row in board["rows"] if row["kind"] == "measured")
     assert set(drawn) == {"n=8 T=0.7"}
     assert {row.get("sampling") for row in board["rows"] if row["kind"] == "teacher"} == {None}
-    said = sampled("report").stdout
+    said = sampled("report", "--verbose").stdout
     assert "fine-tune (n=8 T=0.7)" in said
     assert "pass@k and maj@k in percent" in said
 

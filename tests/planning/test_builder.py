@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.helpers.cli import DEMO, Cli
+from tests.helpers.runs import rewrite
 
 MATRIX = """
 name: wide
@@ -36,7 +37,8 @@ def test_more_processes_than_gpus_are_refused_unless_it_is_done(cli: Cli, tmp_pa
     (train,) = [step for step in found["steps"] if step["kind"] == "train"]
     done = cli.workspace / "store" / "train" / train["key"]
     done.mkdir(parents=True)
-    (done / "meta.json").write_text(json.dumps({}))
+    meta = {"key": train["key"], "kind": "train", "version": 1, "spec": {}, "inputs": [], "result": {}, "files": {}}
+    rewrite(done / "meta.json", meta)
     assert planned(cli, path, device="cuda", processes=4)["cells"][0]["reason"] is None
 
 

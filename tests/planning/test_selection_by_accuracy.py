@@ -54,7 +54,7 @@ def test_the_best_epoch_on_held_out_questions_is_tested(cli: Cli, method: str) -
 
 
 def test_the_board_says_so_and_a_second_run_does_nothing(cli: Cli) -> None:
-    first = cli("run", "--matrix", write_matrix(cli, BY_ACCURACY)).stdout
+    first = cli("run", "--matrix", write_matrix(cli, BY_ACCURACY), "--verbose").stdout
     assert "val-accuracy: the epoch that answered most held-out training questions correctly" in first
     again = cli.json("plan", "--matrix", write_matrix(cli, BY_ACCURACY))
     assert isinstance(again, dict)

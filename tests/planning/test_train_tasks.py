@@ -69,7 +69,7 @@ def test_training_on_one_task_is_that_of_its_own_cell(cli: Cli) -> None:
 
 
 def test_the_board_has_a_row_for_each_set_and_a_column_for_each_task(cli: Cli) -> None:
-    said = cli("run", "--matrix", write_matrix(cli, TRANSFER), "--methods", "fine-tune").stdout
+    said = cli("run", "--matrix", write_matrix(cli, TRANSFER), "--methods", "fine-tune", "--verbose").stdout
     assert "fine-tune trained on multiarith, coin_flip" in said
     board = json.loads(cli("report", "--format", "json").stdout)
     rows = {tuple(row["train_tasks"]): row for row in board["rows"] if row["kind"] == "measured"}

@@ -256,16 +256,18 @@ def summary(cli: Cli, body: str) -> Path:
     return path
 
 
-def test_summary_of_plugins_comes_last(cli: Cli, demo: Path) -> None:
+def test_summary_of_plugins_comes_first_on_a_short_board_and_last_on_a_whole_one(cli: Cli, demo: Path) -> None:
     plugin = summary(cli, "return f'{run.name} has {len(run.cells)} cells, {services.store.root.name}'")
     arguments = ("--plugin", plugin, "-p", "no:claims")
     done = cli("run", "--matrix", demo, "--methods", "fine-tune", "--name", "r", *arguments)
-    assert done.stdout.endswith("\n\nr has 1 cells, store\n")
+    assert done.stdout.startswith("r has 1 cells, store\n\n")
     assert cli("report", *arguments).stdout == done.stdout
+    whole = cli("report", "--verbose", *arguments).stdout
+    assert whole.endswith("\n\nr has 1 cells, store\n")
     assert cli("report", "--format", "md", *arguments).stdout.endswith("```\nr has 1 cells, store\n```\n")
     assert "has 1 cells" not in cli("report", "--format", "csv", *arguments).stdout
     cli("report", "--out", "board.txt", *arguments)
-    assert (cli.folder / "board.txt").read_text() == done.stdout
+    assert (cli.folder / "board.txt").read_text() == whole
 
 
 @pytest.mark.parametrize(
@@ -275,7 +277,7 @@ def test_summary_of_plugins_comes_last(cli: Cli, demo: Path) -> None:
 def test_summary_that_fails_is_a_warning_that_names_the_plugin(cli: Cli, demo: Path, body: str, said: str) -> None:
     done = cli("run", "--matrix", demo, "--plugin", summary(cli, body))
     assert "fine-tune-cot" in done.stdout
-    assert "The paper's claims" in done.stdout, "the others are asked all the same"
+    assert "Findings" in done.stdout, "the others are asked all the same"
     assert "warning: plugin 'below': rtbench_run_summary" in done.stderr
     assert said in done.stderr
 

@@ -19,6 +19,7 @@ from rtbench.recordings.scoring import FileScore, score_recording
 from rtbench.schema.recordings import Recording
 from tests.helpers.cli import ROOT, Cli
 from tests.helpers.recordings import formats
+from tests.helpers.runs import rewrite_segment
 from tests.helpers.tasks import MINE, write
 
 COUNT = 4
@@ -199,7 +200,7 @@ def test_recording_that_was_imported_with_its_tags_is_imported_again(cli: Cli, t
     path = lines(tmp_path, "It is 2.")
     cli("import", path, "--task", tmp_path / "mine.yaml")
     (segment,) = (cli.workspace / "ledger").rglob("*.jsonl")
-    segment.write_text(segment.read_text().replace("It is 2.", "<think>Hm.</think>\\nIt is 2."))
+    rewrite_segment(segment, "It is 2.", "<think>Hm.</think>\\nIt is 2.")
     lines(tmp_path, "<think>Hm.</think>\nIt is 2.")
     assert "1 already imported" in cli("import", path, "--task", tmp_path / "mine.yaml").stdout
 

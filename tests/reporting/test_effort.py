@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from rtbench.schema.effort import Cost, mean_of, total_of, unknown
 from tests.helpers.cli import DEMO, Cli
 from tests.helpers.prices import bill, set_prices, written_by_counter
-from tests.helpers.runs import run_record, step_meta, write_matrix
+from tests.helpers.runs import rewrite, run_record, step_meta, write_matrix
 
 SEEDS = DEMO + "seeds: [0, 1]\n"
 MENTOR = """
@@ -125,7 +124,7 @@ def test_tokens_that_a_provider_did_not_report_are_not_known(cli: Cli, demo: Pat
     (folder,) = (cli.workspace / "store" / "train").iterdir()
     meta = step_meta(cli, "train", folder.name)
     meta["result"] |= {"tokens": 0, "steps": 0, "money": 0.0, "currency": "USD"}
-    (folder / "meta.json").write_text(json.dumps(meta))
+    rewrite(folder / "meta.json", meta)
     effort = row_of(cli, "fine-tune")["effort"]
     assert (effort["tokens"], effort["steps"], effort["student"]["amount"]) == (None, None, None)
     assert effort["student"]["reasons"] == ["the provider reported no tokens of a training of parrot"]

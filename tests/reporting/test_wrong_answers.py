@@ -12,6 +12,7 @@ from rtbench.schema.completions import Completion
 from rtbench.schema.tasks import Sample
 from rtbench.scoring.extraction import FilterExtractor, default_steps
 from tests.helpers.cli import DEMO, Cli
+from tests.helpers.runs import rewrite_step_file
 
 NUMBER = FilterExtractor("flexible", default_steps("flexible", "number"), 1, "")
 
@@ -119,7 +120,7 @@ def test_a_run_is_scored_again_beside_what_is_stored(cli: Cli) -> None:
     apart: Any = cli.json("extractors", "diff", "strict", "flexible", "--run", "r")
     assert same["correct"] - strict["correct"] == len(apart["differing"]) > 0
     path = next((cli.workspace / "store" / "score").glob("*/scores-flexible.jsonl"))
-    path.write_text(path.read_text().replace('"correct":true', '"correct":false', 1))
+    rewrite_step_file(path, path.read_text().replace('"correct":true', '"correct":false', 1))
     (changed,) = cli.json("score", "--run", "r")  # type: ignore[misc]
     assert (changed["changed"], changed["correct"] - changed["stored"]) == (1, 1)
     assert "shows the stored scores" in cli("score", "--run", "r").stdout

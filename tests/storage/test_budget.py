@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +9,8 @@ import pytest
 
 from rtbench.errors import BadInputError
 from rtbench.schema.money import BudgetCap, Price
-from rtbench.storage.budget import NANO, Budget, money, nano, parse_budget
-from rtbench.storage.files import convert
+from rtbench.storage.budget import NANO, Budget, money, nano, parse_budget, read_account
+from rtbench.storage.plain_data import convert
 
 
 @pytest.mark.parametrize(
@@ -109,10 +110,11 @@ def test_account_without_a_cap_keeps_what_was_spent(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "amounts", [{"input": -1.0}, {"output": float("nan")}, {"batch": -0.5}, {"cached": float("inf")}]
+    "amounts",
+    [{"input": -1.0}, {"output": float("nan")}, {"batch": -0.5}, {"cached": float("inf")}, {"training": 1e300}],
 )
 def test_prices_are_finite_and_not_negative(amounts: dict[str, float]) -> None:
-    with pytest.raises(BadInputError, match="finite and not negative"):
+    with pytest.raises(BadInputError, match="finite"):
         convert({"input": 1.0, "output": 1.0, **amounts}, Price, where="here")
 
 
@@ -142,3 +144,37 @@ def test_file_that_is_no_account_is_one_clear_error(tmp_path: Path) -> None:
     path.write_text("hello there\n")
     with pytest.raises(BadInputError, match="not the account"):
         Budget(BudgetCap(path=str(path), nano=1)).begin()
+
+
+@pytest.mark.parametrize("damage", ["first", "second", "both"])
+def test_a_damaged_copy_leaves_the_other(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "x.spend"
+    budget = Budget(BudgetCap(path=str(path), nano=100, currency="USD"))
+    budget.begin()
+    budget.reserve(30)
+    budget.settle(30, 20)
+    assert json.loads(path.read_text())["spent"] == 20, "one JSON document"
+    assert read_account(path)
+    first, second = path.read_bytes().splitlines(keepends=True)
+    broken = [line.replace(b'"spent":20', b'"spent":10') for line in (first, second)]
+    lines = {"first": [broken[0], second], "second": [first, broken[1]], "both": broken}[damage]
+    path.write_bytes(b"".join(lines))
+    if damage == "both":
+        with pytest.raises(BadInputError, match=r"x\.spend"):
+            budget.account()
+        return
+    assert not read_account(path)
+    assert budget.account().spent == 20
+    assert read_account(path), "the next booking replaces it"
+
+
+def test_any_flipped_bit_leaves_the_sum(tmp_path: Path) -> None:
+    path = tmp_path / "x.spend"
+    budget = Budget(BudgetCap(path=str(path), nano=100, currency="USD"))
+    budget.begin()
+    budget.reserve(30)
+    budget.settle(30, 20)
+    sound = path.read_bytes()
+    for at in [at for at, byte in enumerate(sound) if byte != ord(" ")]:
+        path.write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
+        assert budget.account().spent == 20, at

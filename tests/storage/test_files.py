@@ -13,17 +13,12 @@ import pytest
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.schema.completions import Sampling, Usage
-from rtbench.storage.files import (
-    atomic_write,
-    convert,
-    file_name,
-    locked,
-    read_json,
-    read_jsonl,
-    read_yaml,
-    try_locked,
-    write_json,
-)
+from rtbench.storage.files import file_name
+from rtbench.storage.locks import locked, try_locked
+from rtbench.storage.plain_data import convert
+from rtbench.storage.reading import read_json, read_jsonl
+from rtbench.storage.writing import atomic_write, write_json
+from rtbench.storage.yaml_files import read_yaml
 
 
 def test_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
@@ -135,7 +130,7 @@ def test_lock_keeps_other_threads_out(tmp_path: Path) -> None:
 
 def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     path = tmp_path / "a.lock"
-    code = f"import os\nfrom pathlib import Path\nfrom rtbench.storage.files import locked\nwith locked(Path({str(path)!r})):\n    os._exit(3)"
+    code = f"import os\nfrom pathlib import Path\nfrom rtbench.storage.locks import locked\nwith locked(Path({str(path)!r})):\n    os._exit(3)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 3
     assert path.exists()
     with try_locked(path) as ours:
@@ -143,7 +138,7 @@ def test_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
 
 
 def in_another_process(path: Path) -> str:
-    code = f"from pathlib import Path\nfrom rtbench.storage.files import try_locked\nwith try_locked(Path({str(path)!r})) as ours:\n    print(ours)"
+    code = f"from pathlib import Path\nfrom rtbench.storage.locks import try_locked\nwith try_locked(Path({str(path)!r})) as ours:\n    print(ours)"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
 
 
@@ -152,3 +147,11 @@ def test_json_that_is_not_utf8_names_its_line(tmp_path: Path) -> None:
     path.write_bytes(b'{"a": 1,\n "b": "\xff"}')
     with pytest.raises(BadInputError, match=r"a\.json, line 2: not UTF-8 text"):
         read_json(path)
+
+
+@pytest.mark.parametrize("text", ["x" * 400, "三" * 200, "/".join(["a b"] * 100)])
+def test_file_name_of_a_long_text_can_be_created_and_is_its_own(text: str, tmp_path: Path) -> None:
+    name = file_name(text)
+    (tmp_path / f".{name}.jsonl.0123456789abcdef").write_text("")
+    assert file_name(text + "y") != name
+    assert file_name("short-name_1.x") == "short-name_1.x"

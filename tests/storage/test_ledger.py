@@ -6,13 +6,16 @@ import os
 import threading
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rtbench.errors import BadInputError, StepFailedError
+from rtbench.errors import DamagedError, StepFailedError
 from rtbench.schema.completions import Completion, Request, Sampling
 from rtbench.storage.ledger import Ledger, Partition, make_request
+from rtbench.storage.lines import checked_line, plain_line
+from tests.helpers.runs import LONG
 
 GREEDY = Sampling(max_new_tokens=8)
 WARM = Sampling(max_new_tokens=8, temperature=0.7)
@@ -85,31 +88,84 @@ def test_what_came_before_a_fault_is_kept(tmp_path: Path) -> None:
     assert len(held.keys()) == 1
 
 
-def test_foreign_line_is_named(tmp_path: Path) -> None:
-    held = partition(tmp_path)
+@pytest.mark.parametrize("foreign", [b'{"hello": 1}', b"{", b"\xff\xfe", b"[" * 5000, b'{"key":"' + b"0" * 32 + b'"}'])
+def test_foreign_line_is_left_out_and_named(tmp_path: Path, foreign: bytes) -> None:
+    ledger = Ledger(tmp_path)
+    held = ledger.partition("org/model", "task", "zero-shot")
     with held.writer() as writer:
         writer.append(completion(requests(1)[0]))
-    segment = next(held.path.glob("*.jsonl"))
+    (segment,) = held.segments()
     with segment.open("ab") as handle:
-        handle.write(b'{"hello": 1}\n')
+        handle.write(foreign + b"\n")
     for look in (held.load, held.keys, held.completions_per_sample, held.usages):
-        with pytest.raises(BadInputError, match="not a valid completion") as caught:
-            look()
-        assert str(caught.value.where).endswith("line 2")
+        ledger.damaged.clear()
+        assert len(look()) == 1
+        assert ledger.damaged == {segment: {2}}
+    assert ledger.damage_below(tmp_path) == f"{segment}, line 2"
 
 
-def test_a_line_of_another_key_is_not_looked_into(tmp_path: Path) -> None:
-    """So that a few texts of a large ledger are had in the time that finding them takes."""
+def test_any_changed_byte_costs_its_line_only(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    held = ledger.partition("org/model", "task", "zero-shot")
+    asked = requests(3)
+    with held.writer() as writer:
+        for request in asked:
+            writer.append(completion(request, "The answer is 5."))
+    (segment,) = held.segments()
+    sound, intact = segment.read_bytes(), held.load()
+    first = len(sound.splitlines(keepends=True)[0])
+    for at in range(first, 2 * first):
+        ledger.damaged.clear()
+        segment.write_bytes(sound[:at] + bytes([sound[at] ^ 1]) + sound[at + 1 :])
+        found = held.load()
+        assert found.items() <= intact.items(), at
+        assert len(found) >= 1
+        assert segment in ledger.damaged, at
+        assert {asked[0].key} <= held.keys() <= {request.key for request in asked} - {asked[1].key}
+
+
+def test_missing_lines_at_the_end_are_named(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    held = ledger.partition("org/model", "task", "zero-shot")
+    with held.writer() as writer:
+        for request in requests(3):
+            writer.append(completion(request))
+    (segment,) = held.segments()
+    lines = segment.read_bytes().splitlines(keepends=True)
+    segment.write_bytes(b"".join(lines[:2]))
+    assert len(held.keys()) == 2
+    assert ledger.damage_below(tmp_path) == f"{segment}, the end"
+
+
+def test_lines_without_checksums_of_older_versions_are_read(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    held = ledger.partition("org/model", "task", "zero-shot")
+    held.path.mkdir(parents=True)
+    old = [completion(request) for request in requests(2)]
+    (held.path / "00000000000000000001-0a0b0c0d.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(old))
+    with held.writer() as writer:
+        writer.append(completion(requests(3)[2]))
+    assert set(held.load()) == {request.key for request in requests(3)}
+    assert not ledger.damaged
+
+
+def test_a_line_of_older_versions_that_is_no_completion_is_left_out_by_all_readers(tmp_path: Path) -> None:
     held = partition(tmp_path)
     mine, other = requests(2)
     with held.writer() as writer:
         writer.append(completion(mine))
         writer.append(completion(other))
     segment = next(held.path.glob("*.jsonl"))
-    segment.write_bytes(segment.read_bytes().replace(b'"completion_index":1', b'"completion_index":?'))
+    lines = segment.read_bytes().splitlines(keepends=True)
+    old = [plain_line(line) or b"" for line in lines]
+    segment.unlink()
+    (held.path / "old.jsonl").write_bytes(
+        old[0] + b"\n" + old[1].replace(b'"completion_index":1', b'"completion_index":?') + b"\n"
+    )
     assert set(held.load({mine.key})) == {mine.key}
-    with pytest.raises(BadInputError, match="not a valid completion"):
-        held.load({other.key})
+    assert held.keys() == {mine.key}, "nothing but its contents tells whether a line without a checksum is a completion"
+    assert not held.load({other.key})
+    assert held.damaged
 
 
 def test_a_key_is_found_however_its_line_is_written(tmp_path: Path) -> None:
@@ -118,10 +174,11 @@ def test_a_key_is_found_however_its_line_is_written(tmp_path: Path) -> None:
         for request in requests(2):
             writer.append(completion(request))
     segment = next(held.path.glob("*.jsonl"))
-    first, second = segment.read_text().splitlines()
+    first, second = segment.read_bytes().splitlines(keepends=True)
     fields = json.loads(second)
+    del fields["checksum"]
     moved = {name: fields[name] for name in reversed(fields)}
-    segment.write_text(f"{first}\n{json.dumps(moved)}\n")
+    segment.write_bytes(first + checked_line(json.dumps(moved).encode()))
     assert held.keys() == {request.key for request in requests(2)}
     assert set(held.load(held.keys())) == held.keys()
 
@@ -174,10 +231,10 @@ def test_any_text_survives(tmp_path_factory: pytest.TempPathFactory, text: str) 
 def test_what_was_appended_is_synced_while_nothing_more_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model may take minutes for the next completion."""
     synced = threading.Event()
-    monkeypatch.setattr("rtbench.storage.ledger.os.fsync", lambda _: synced.set())
+    monkeypatch.setattr("rtbench.storage.appending._sync", lambda _: synced.set())
     with Ledger(tmp_path).partition("f", "d", "p").writer() as writer:
         writer.append(Completion(key="k", task="t", sample_index=0, completion_index=0, prompt="", text=""))
-        assert synced.wait(30)
+        assert synced.wait(LONG)
 
 
 def failing_once(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
@@ -189,7 +246,7 @@ def failing_once(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
             failed.set()
             raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr("rtbench.storage.ledger.os.fsync", fsync)
+    monkeypatch.setattr("rtbench.storage.appending._sync", fsync)
     return failed
 
 
@@ -199,12 +256,12 @@ def test_a_sync_that_fails_behind_the_work_is_reported_at_its_end(
     failed = failing_once(monkeypatch)
     with pytest.raises(StepFailedError, match="Input/output error") as caught, partition(tmp_path).writer() as writer:
         writer.append(completion(requests(1)[0]))
-        assert failed.wait(30)
+        assert failed.wait(LONG)
     assert str(caught.value.where).endswith(".jsonl")
 
 
 def test_a_sync_that_fails_at_the_end_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench.storage.ledger.SYNC_SECONDS", 3600.0)
+    monkeypatch.setattr("rtbench.storage.appending.SYNC_SECONDS", 3600.0)
     failing_once(monkeypatch)
     with (
         pytest.raises(StepFailedError, match="not all completions could be written to disk"),
@@ -214,7 +271,7 @@ def test_a_sync_that_fails_at_the_end_is_reported(tmp_path: Path, monkeypatch: p
 
 
 def test_nothing_more_is_appended_after_a_failed_sync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench.storage.ledger.SYNC_SECONDS", 3600.0)
+    monkeypatch.setattr("rtbench.storage.appending.SYNC_SECONDS", 3600.0)
     failing_once(monkeypatch)
     with pytest.raises(StepFailedError), partition(tmp_path).writer() as writer:
         with pytest.raises(StepFailedError):
@@ -233,10 +290,10 @@ def test_the_fault_of_the_work_itself_comes_first(tmp_path: Path, monkeypatch: p
 
 
 def test_no_more_than_256_are_ever_unsynced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rtbench.storage.ledger.SYNC_SECONDS", 3600.0)
+    monkeypatch.setattr("rtbench.storage.appending.SYNC_SECONDS", 3600.0)
     counts: list[int] = []
     with Ledger(tmp_path).partition("f", "d", "p").writer() as writer:
-        monkeypatch.setattr("rtbench.storage.ledger.os.fsync", lambda _: counts.append(writer._appended))
+        monkeypatch.setattr("rtbench.storage.appending._sync", lambda _: counts.append(writer._appended))
         for i in range(1000):
             writer.append(Completion(key=f"{i}", task="t", sample_index=i, completion_index=0, prompt="", text=""))
             assert writer._appended - writer._synced < 256
@@ -251,5 +308,5 @@ def test_damaged_note_is_one_error(tmp_path: Path, damage: bytes) -> None:
         partition.write_note("origin", Sampling(max_new_tokens=7))
     assert partition.note("origin", Sampling) == Sampling(max_new_tokens=7)
     (partition.path / "origin.json").write_bytes(damage)
-    with pytest.raises(BadInputError, match=r"origin\.json"):
+    with pytest.raises(DamagedError, match=r"origin\.json"):
         partition.note("origin", Sampling)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rtbench.errors import BadInputError
-from rtbench.storage.paths import NAME, as_name, check_name, check_relative, inside
+from rtbench.storage.paths import NAME, as_name, check_label, check_name, check_relative, inside, resolved, user_path
 from tests.helpers.cli import Cli
 
 CLIMBS = ["../x", "a/../../x", "/etc/x", "..", "", "a\\..\\..\\x", "a/\n/x", "C:/x", "a\0b"]
@@ -40,6 +40,68 @@ def test_inside_never_leads_out(tmp_path_factory: pytest.TempPathFactory, parts:
     except BadInputError:
         return
     assert found.resolve().is_relative_to(root.resolve())
+
+
+def test_inside_refuses_links_that_lead_out(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (tmp_path / "secret").write_text("x")
+    (root / "out").symlink_to(tmp_path / "secret")
+    (root / "loop").symlink_to(root / "loop")
+    (root / "in").symlink_to(root / "kept")
+    for name in ("out", "loop"):
+        with pytest.raises(BadInputError):
+            inside(root, name, where="here")
+    assert inside(root, "in", where="here") == root / "in"
+
+
+@pytest.mark.parametrize("text", ["~nosuchuser/x", "a\0b", "x" * 5000, "~nobody-of-this-name"])
+def test_path_of_a_user_that_is_none_is_an_error(text: str) -> None:
+    with pytest.raises(BadInputError, match="is not a path") as error:
+        user_path(text, where="option `model`")
+    assert error.value.where == "option `model`"
+    assert user_path("~/x") == Path.home() / "x"
+
+
+def test_loop_of_links_is_no_path(tmp_path: Path) -> None:
+    (tmp_path / "a").symlink_to(tmp_path / "b")
+    (tmp_path / "b").symlink_to(tmp_path / "a")
+    with pytest.raises(BadInputError, match="is not a path"):
+        resolved(tmp_path / "a")
+
+
+BAD_LABELS = [
+    "",
+    "x[/red]",
+    "[bold]x",
+    "a\nb",
+    "a\x1b[2J",
+    "-x",
+    ".x",
+    "..",
+    "a/../b",
+    " x",
+    "x ",
+    "a" * 300,
+    "a\\b",
+    "a|b",
+    "a\0",
+]
+
+
+@pytest.mark.parametrize("name", [*BAD_LABELS, "/x", "x/", "a//b", "a/-b"])
+def test_name_that_cannot_be_printed_everywhere_is_refused(name: str) -> None:
+    with pytest.raises(BadInputError, match="is not a valid name"):
+        check_label(name, where="here", parts=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["gpt-4o-mini", "Qwen/Qwen3-4B", "equal money", "lehrer-ä", "a+b", "T=0.7 (n=8)", "x_1", "m:7b"]
+)
+def test_name_of_a_model_is_taken(name: str) -> None:
+    assert check_label(name, where="here", parts=True) == name
+    with pytest.raises(BadInputError):
+        check_label("a/b", where="here")
 
 
 @given(text=st.text())
@@ -102,6 +164,9 @@ def planned(cli: Cli, mirror: str, pin: dict[str, str], code: int) -> str:
         ("commit", "/tmp"),
         ("name", "../planted.jsonl"),
         ("name", "/etc/passwd"),
+        ("name", "x" * 300),
+        ("path", "a/" + "x" * 300),
+        ("repository", "a/b/c"),
     ],
 )
 def test_pin_that_climbs_is_named_and_nothing_is_fetched(cli: Cli, mirror: str, field: str, value: str) -> None:
@@ -136,3 +201,24 @@ def test_matrix_without_a_name_is_called_as_its_file_as_far_as_that_goes(cli: Cl
     odd.write_text(demo.read_text().replace("name: demo\n", ""))
     found = cli.json("plan", "--matrix", odd)
     assert found["matrix"] == "my_demo__1_"  # type: ignore[index,call-overload]
+
+
+@pytest.mark.parametrize("name", ["a\udcff", "x\udc80/y"])
+def test_path_that_is_not_utf8_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadInputError, match="is not a path"):
+        resolved(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("plan", "--workspace", b"w\xff"),
+        ("report", b"\xff"),
+        ("plan", "--teacher", b"name=\xff,use=scripted"),
+        ("score", b"a\xff.jsonl"),
+    ],
+)
+def test_argument_that_is_not_utf8_is_refused(cli: Cli, arguments: tuple[str | bytes, ...]) -> None:
+    words = [word.decode(errors="surrogateescape") if isinstance(word, bytes) else word for word in arguments]
+    assert "not UTF-8 text" in cli(*words, code=2).stderr
+    assert not list(cli.folder.iterdir())

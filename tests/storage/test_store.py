@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rtbench.errors import BadInputError
@@ -28,7 +29,8 @@ def test_finished_work_is_there_whole(tmp_path: Path) -> None:
         (folder / "scores").write_text("x")
         store.commit(folder, meta(), Timing(seconds=1.5))
     assert store.has("score", "k")
-    assert store.meta("score", "k") == meta()
+    digest = "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"  # sha256sum of a file with an x
+    assert store.meta("score", "k") == msgspec.structs.replace(meta(), files={"scores": digest})
     assert (store.path("score", "k") / "scores").read_text() == "x"
     timing = store.timing("score", "k")
     assert timing is not None

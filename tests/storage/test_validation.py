@@ -9,7 +9,9 @@ import pytest
 
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.schema.base import Record
-from rtbench.storage.files import convert
+from rtbench.schema.matrix import MatrixFile
+from rtbench.schema.training import Recipe
+from rtbench.storage.plain_data import convert
 
 
 class Inner(Record, frozen=True):
@@ -78,3 +80,32 @@ def test_what_is_right_is_taken() -> None:
     found = convert({"model": "m", "inner": {"kind": "nf4"}, "both": [3, 4]}, Options, where="here")
     assert found == Options(model="m", inner=Inner(kind="nf4"), both=(3, 4))
     assert msgspec.to_builtins(found)["both"] == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"limit": 10**30}, "limit: the number is above 10^15"),
+        ({"limit": -(10**30)}, "limit: the number is below -10^15"),
+        ({"limit": 10**12}, "limit: 1000000000000 must be at most 1,000,000,000"),
+        ({"seeds": [0, 2**32]}, r"seeds[1]: 4294967296 must be at most 4,294,967,295"),
+        ({"degrees": [10**5]}, r"degrees[0]: 100000 must be at most 10,000"),
+        ({"temperature": float("inf")}, "temperature: inf is not a finite number"),
+        ({"temperature": float("nan")}, "temperature: nan is not a finite number"),
+        ({"fractions": [float("nan")]}, "fractions[0]: nan is not a finite number"),
+        ({"recipe": {"objectives": {"grpo": {"beta": float("inf")}}}}, "recipe.objectives.grpo.beta: inf"),
+        ({"knobs": {"multiarith": {"steps": 10**40}}}, "knobs.multiarith.steps: the number is above"),
+        ({"teachers": [{"name": "a", "price": {"input": float("-inf")}}]}, "teachers[0].price.input: -inf"),
+    ],
+)
+def test_number_that_nobody_means_is_named_with_its_key(data: dict[str, Any], said: str) -> None:
+    with pytest.raises(BadInputError) as error:
+        convert(data, MatrixFile, where="m.yaml")
+    assert f"m.yaml, {said}" in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["epochs", "steps", "batch_size", "max_new_tokens", "warmup_steps", "patience"])
+@pytest.mark.parametrize("value", [10**10, 10**20, -1])
+def test_whole_numbers_of_a_recipe_have_bounds(key: str, value: int) -> None:
+    with pytest.raises(BadInputError, match=key):
+        convert({key: value}, Recipe, where="r")

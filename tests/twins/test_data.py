@@ -126,6 +126,18 @@ def test_strangers_task_has_its_own_twin(tmp_path: Path, module: str) -> None:
     assert len(task.load(session.files, "twin-0").fold("default", "ood")) == 200
 
 
+@pytest.mark.parametrize(
+    "twin",
+    ["os:abort", "builtins:exit", "sys:exit", "antigravity:x", "this:s", "webbrowser:open", "os.path:join", "a b:C", "os:system(1)",
+     "subprocess:Popen", "rtbench.twins:setting_of", "rtbench_tasks.nothing:Twin", "..x:Twin", "json.tool:main"],
+)  # fmt: skip
+def test_what_is_no_twin_is_neither_imported_nor_called(tmp_path: Path, twin: str) -> None:
+    before = set(sys.modules)
+    with pytest.raises(BadInputError, match=r"mine\.yaml: metadata\.rtbench\.twin"):
+        mine(tmp_path, twin).twin()
+    assert {"antigravity", "this", "webbrowser", "json.tool"} & (set(sys.modules) - before) == set()
+
+
 @pytest.mark.parametrize("twin", ["nowhere:Twin", "mine_twins:Missing", "mine_twins:Other", "mine_twins:number", "x"])
 def test_twin_that_cannot_be_made_is_one_clear_error(tmp_path: Path, module: str, twin: str) -> None:
     task = mine(tmp_path, twin)

@@ -35,9 +35,18 @@
   const fits = (row, words) => (!wrong.checked || !row.ok) && (!category.value || row.c === category.value)
     && (!words || [row.q, row.t, row.r, row.th, row.g, row.x].some((text) => text && text.toLowerCase().includes(words)));
 
+  // Control characters, and those that have no width or change the direction of text, are shown as signs.
+  const HIDDEN = new RegExp("[\\x00-\\x08\\x0b-\\x1f\\x7f-\\x9f\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180e\\u200b-\\u200f"
+    + "\\u2028-\\u202e\\u2060-\\u206f\\u3164\\ufeff\\uffa0\\ufff9-\\ufffb\\ud800-\\udfff\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e0fff}]", "gu");
+  const sign = (character) => {
+    const code = character.codePointAt(0);
+    const [letter, digits] = code < 0x100 ? ["x", 2] : code < 0x10000 ? ["u", 4] : ["U", 8];
+    return code === 13 ? "\\r" : `\\${letter}${code.toString(16).padStart(digits, "0")}`;
+  };
+
   const element = (name, text, kind) => {
     const made = document.createElement(name);
-    if (text !== undefined) made.textContent = text;
+    if (text !== undefined) made.textContent = String(text).replace(HIDDEN, sign);
     if (kind) made.className = kind;
     return made;
   };

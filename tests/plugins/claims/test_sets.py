@@ -120,8 +120,10 @@ def test_without_the_paper_a_run_has_no_claims_below_its_board(bench: Bench, cli
     bench.seeds("fine-tune", share(20))
     bench.cot(share(60))
     bench.record()
-    assert "The paper's claims" in cli("report").stdout
-    assert "claims" not in cli("report", "-p", "no:paper").stdout
+    assert "Rationales beat answers (C1)" in cli("report").stdout
+    assert "(C1)" not in cli("report", "-p", "no:paper").stdout
+    assert "The paper's claims" in cli("report", "--verbose").stdout
+    assert "claims" not in cli("report", "--verbose", "-p", "no:paper").stdout
 
 
 def test_p_values_are_adjusted_over_the_set_and_decide(bench: Bench) -> None:

@@ -208,7 +208,7 @@ def test_judge_that_says_good_keeps_all(cli: Cli, tmp_path: Path, server: MakeSe
     stats = kind.stats()
     spent = (stats["prompt_tokens"] + stats["completion_tokens"]) / 1000
     assert curation["judged"]["wise"]["money"] == pytest.approx(spent)
-    assert f"judge wise: {spent:.2f} USD" in cli("report").stdout
+    assert f"judge wise: {spent:.2f} USD" in " ".join(cli("report").stdout.split())
 
 
 @pytest.mark.parametrize(

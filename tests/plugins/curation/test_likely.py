@@ -71,7 +71,7 @@ recipe: {steps: 2, selection: last, max_new_tokens: 8}
 
 @pytest.mark.slow
 def test_the_likeliest_by_the_stored_likelihoods_are_kept(cli: Cli) -> None:
-    cli("run", "--matrix", write_matrix(cli, LIKELY), timeout=600)
+    cli("run", "--matrix", write_matrix(cli, LIKELY))
     (read,) = step_metas(cli, "likelihood")
     (curated,) = step_metas(cli, "curate")
     folder = cli.workspace / "store"

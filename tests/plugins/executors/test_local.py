@@ -134,7 +134,7 @@ def test_steps_that_wait_for_other_machines_run_at_once_on_any_number_of_cores(t
         "def busy():\n"
         f"    folder = {str(tmp_path)!r}\n"
         "    open(os.path.join(folder, f'{os.getpid()}.begun'), 'w').close()\n"
-        "    until = time.time() + 60\n"
+        "    until = time.time() + 600\n"
         "    while time.time() < until and (n := sum(f.endswith('.begun') for f in os.listdir(folder))) < 4:\n"
         "        time.sleep(0.05)\n"
         "    return str(n)\n\nclass Seer(TextModel)"

@@ -231,7 +231,7 @@ def test_places_that_are_wrong_are_one_error_each(tiny: Tiny, tmp_path: Path, mo
         ("absent.gguf", None, MissingDataError, "no such file"),
         (str(tmp_path / "notes.txt"), None, BadInputError, "this file is not a model"),
         (str(tmp_path), "other.gguf", BadInputError, "no GGUF file 'other.gguf'"),
-        (str(tmp_path), "../Small.Q8_0.gguf", BadInputError, "no GGUF file"),
+        (str(tmp_path), "../Small.Q8_0.gguf", BadInputError, "leads out of its folder"),
         (str(tmp_path), "notes.txt", BadInputError, "no GGUF file"),
     ]
     for model, file, error, message in cases:
@@ -317,7 +317,10 @@ def test_student_without_weights_marks_its_own_cells(
     assert "3 cells: 1 can run, 2 cannot" in plan
     assert "no config.json: this is not a model folder" in plan
     assert "no such file" in plan
-    assert "file: weights: small.gguf (local); computed in float32." in cli("run", "--matrix", "m.yaml").stdout
+    assert (
+        "file: weights: small.gguf (local); computed in float32."
+        in cli("run", "--matrix", "m.yaml", "--verbose").stdout
+    )
 
 
 def test_gguf_file_without_model_is_refused() -> None:

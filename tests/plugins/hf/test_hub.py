@@ -19,6 +19,8 @@ from rtbench_plugins.hf.teacher import hf_teacher
 from rtbench.errors import MissingDataError
 from tests.helpers.sessions import session
 
+PATIENT = {"HF_HUB_ETAG_TIMEOUT": "300", "HF_HUB_DOWNLOAD_TIMEOUT": "300"}
+"""The hub answers, however long that takes a busy machine."""
 FIRST, SECOND = "a" * 40, "b" * 40
 ASK = """
 import json, sys
@@ -115,7 +117,7 @@ class FakeHub:
         the requests it made stand in ``asked``."""
         self.asked.clear()
         environment = {key: value for key, value in os.environ.items() if not key.startswith(("HF_", "HUGGINGFACE"))}
-        environment |= {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1"}
+        environment |= {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1"} | PATIENT
         options = {"model": "org/tiny", "device": "cpu"} | options
         done = subprocess.run(
             [sys.executable, "-c", ASK, json.dumps([kind, options, load, ready])],

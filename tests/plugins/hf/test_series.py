@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rtbench.schema.runs import RunRecord
 from rtbench.session import Session
 from rtbench.storage.runs import Runs
 from tests.helpers.matrices import plan_of
+from tests.helpers.runs import rewrite
 
 MATRIX = """
 name: sizes
@@ -84,5 +86,5 @@ def test_record_without_series_is_still_read(session: Session) -> None:
     text = (runs.root / "r.json").read_text()
     lines = [line for line in text.splitlines() if '"series"' not in line]
     assert len(lines) == len(text.splitlines()) - 5
-    (runs.root / "r.json").write_text("\n".join(lines))
+    rewrite(runs.root / "r.json", json.loads("\n".join(lines)))
     assert {cell.series for cell in runs.load("r").cells} == {None}

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from tests.helpers.cli import Cli, MakeCli
-from tests.helpers.runs import assert_ends, wait_for
-from tests.helpers.training import CONFIGS, assert_same_training, matrix, trained
+from tests.helpers.runs import LONG, assert_ends, wait_for
+from tests.helpers.training import CONFIGS, assert_same_training, held_in_the_middle, matrix, trained
 
 
 @pytest.mark.parametrize("plugin", CONFIGS)
@@ -28,12 +28,13 @@ def test_two_processes_that_were_killed_go_on(make_cli: MakeCli, *, sharded: boo
     student = {"use": "hf-causal", "processes": 2, "sharded": sharded, "resume_seconds": 0.0}
     undisturbed, killed = make_cli("undisturbed"), make_cli("killed")
     undisturbed("run", "--matrix", matrix(undisturbed, student, epochs=40))
-    process = killed.start("run", "--matrix", matrix(killed, student, epochs=40))
-    wait_for(lambda: list((killed.workspace / "store" / ".work").glob("train-*/resume/state.pt")), process)
+    process = killed.start("run", "--matrix", matrix(killed, student, epochs=40), *held_in_the_middle(killed))
+    wait_for(lambda: list((killed.workspace / "store" / ".work").glob("train-*/resume/state-*.pt")), process)
     os.killpg(process.pid, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=LONG)
     assert_ends(process.pid)
     assert not (killed.workspace / "store" / "train").exists(), "it was killed in the middle"
+    (killed.folder / "hold").unlink()
     killed("run", "--matrix", matrix(killed, student, epochs=40))
     (result, weights), (expected, expected_weights) = trained(killed), trained(undisturbed)
     assert result == expected

@@ -157,6 +157,27 @@ def test_resumed_run_equals_an_undisturbed_one(tiny, tmp_path, family):
     assert sorted(path.name for path in (tmp_path / "cut").iterdir()) == ["checkpoint"]
 
 
+@pytest.mark.parametrize("damaged", ["resume/state-*.pt", "resume/best-*.pt", "epoch-1/model.safetensors"])
+@pytest.mark.parametrize("how", ["flipped", "cut", "empty"])
+def test_damaged_state_is_not_taken_up(tiny, tmp_path, damaged, how):
+    recipe = {"epochs": 4, "selection": "best-test" if "epoch" in damaged else "val"}
+    parts = {"rows": tiny.rows[:32], "validation": () if "epoch" in damaged else tiny.rows[32:], "recipe": recipe}
+    one = tiny.student("decoder", resume_seconds=0.0)
+    one.train(tiny.job(tmp_path / "whole", **parts))
+    with pytest.raises(PulledThePlugError):
+        one.train(tiny.job(tmp_path / "cut", **parts, progress=pull_after(10)))
+    (path,) = (tmp_path / "cut").glob(damaged)
+    data = path.read_bytes()
+    half = len(data) // 2
+    changed = {"flipped": data[:half] + bytes([data[half] ^ 4]) + data[half + 1 :], "cut": data[:half], "empty": b""}
+    path.write_bytes(changed[how])
+    seen: list[int] = []
+    one.train(tiny.job(tmp_path / "cut", **parts, progress=lambda done, total, unit: seen.append(done)))
+    assert seen[0] == 0, "it started anew"
+    for name in ("checkpoint", "epoch-1") if "epoch" in damaged else ("checkpoint",):
+        assert weights(tmp_path / "cut" / name) == weights(tmp_path / "whole" / name)
+
+
 def test_state_of_another_job_is_not_taken_up(tiny, tmp_path):
     one = tiny.student("decoder", resume_seconds=0.0)
     with pytest.raises(PulledThePlugError):

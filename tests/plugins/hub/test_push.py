@@ -94,7 +94,8 @@ def hub() -> Iterator[Hub]:
 def user(cli: Cli, hub: Hub, tmp_path: Path) -> Cli:
     kept = {name: value for name, value in cli.environment.items() if not name.startswith("HF_")}
     more = {"HF_ENDPOINT": hub.url, "HF_TOKEN": TOKEN, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_DISABLE_XET": "1"}
-    return Cli(cli.folder, kept | more)
+    patient = {"HF_HUB_ETAG_TIMEOUT": "300", "HF_HUB_DOWNLOAD_TIMEOUT": "300"}  # however busy the machine is
+    return Cli(cli.folder, kept | more | patient)
 
 
 @pytest.fixture

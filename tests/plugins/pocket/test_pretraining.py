@@ -12,6 +12,7 @@ from rtbench_plugins.pocket.sizes import SIZES, described
 from rtbench_plugins.pocket.tokenizer import new_vocabulary, tokenizer_of
 
 from rtbench.errors import BadInputError
+from rtbench.storage.digested import save_digested
 
 TINY = msgspec.structs.replace(
     SIZES["pocket-0.5m"],
@@ -92,19 +93,21 @@ def test_stopped_run_goes_on_and_equals_an_undisturbed_one(tokenizer, tmp_path):
 def test_folder_of_another_training_is_refused(tokenizer, tmp_path, seed, changes, wanted):
     """Its weights, or the documents read so far, would be passed off as this one's."""
     Pretraining(SHORT, tokenizer, 0, tmp_path, lambda _: None).run()
-    before = (tmp_path / "state.pt").read_bytes()
+    (state,) = tmp_path.glob("state-*.pt")
+    before = state.read_bytes()
     with pytest.raises(BadInputError, match=r"has the state of a model 16 wide with 8,000 tokens, seed 0") as error:
         Pretraining(msgspec.structs.replace(SHORT, **changes), tokenizer, seed, tmp_path, lambda _: None)
     assert wanted in str(error.value)
     assert "--out" in str(error.value)
-    assert (tmp_path / "state.pt").read_bytes() == before
+    assert state.read_bytes() == before
 
 
 def test_state_that_does_not_say_whose_it_is_is_refused(tokenizer, tmp_path):
     Pretraining(SHORT, tokenizer, 0, tmp_path, lambda _: None).run()
-    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    (path,) = tmp_path.glob("state-*.pt")
+    state = torch.load(path, weights_only=True)
     del state["of"]
-    torch.save(state, tmp_path / "state.pt")
+    save_digested(tmp_path, "state", lambda handle: torch.save(state, handle))
     with pytest.raises(BadInputError, match="unknown seed"):
         Pretraining(SHORT, tokenizer, 0, tmp_path, lambda _: None)
 

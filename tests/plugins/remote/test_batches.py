@@ -7,18 +7,25 @@ import signal
 import time
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from rtbench_plugins.remote import batches, booking
 from rtbench_plugins.remote.engine import EndpointError
+from rtbench_plugins.remote.options import remote_options
+from rtbench_plugins.remote.teacher import RemoteTeacher
 
 from rtbench.errors import NotYetError, StepFailedError
+from rtbench.plugin.models import TextModel
 from rtbench.schema.completions import Completion, Request
 from rtbench.schema.money import BudgetCap
 from rtbench.storage.budget import Budget, BudgetSpentError
 from tests.helpers.cli import Cli
+from tests.helpers.runs import Heard, rewrite, wait_for
+from tests.helpers.s3_server import s3_environment, s3_server
 from tests.helpers.servers import MakeServer, Server, asked, completions, matrix
+from tests.helpers.small_runs import session_in
 
 
 def ask(
@@ -107,7 +114,7 @@ def test_batch_whose_creation_was_cut_off_is_found_by_its_mark(server: MakeServe
     (note,) = tmp_path.rglob("*.json")
     known = json.loads(note.read_text())
     del known["id"]
-    note.write_text(json.dumps(known))
+    rewrite(note, known)
     assert len(ask(fine, asked(9), tmp_path)) == 9
     assert fine.stats()["batches"] == 1
 
@@ -136,7 +143,7 @@ def test_note_of_a_batch_that_never_was_sends_another(server: MakeServer, tmp_pa
     (note,) = tmp_path.rglob("*.json")
     known = json.loads(note.read_text())
     del known["id"]
-    note.write_text(json.dumps({**known, "mark": "another"}))
+    rewrite(note, {**known, "mark": "another"})
     assert len(ask(fine, asked(9), tmp_path)) == 9
     assert fine.stats()["batches"] == 2
 
@@ -208,7 +215,7 @@ def test_lost_batch_is_reported_and_asked_again_by_the_next_run(server: MakeServ
     with pytest.raises(NotYetError):
         list(teacher.open(teacher.members()[0]).generate(asked(9)))
     (note,) = tmp_path.rglob("*.json")
-    note.write_text(note.read_text().replace("batch-", "lost-"))
+    rewrite(note, json.loads(note.read_text().replace("batch-", "lost-")))
     fine.set(batch_seconds=0.0)
     with pytest.raises(EndpointError, match="no longer exists"):
         ask(fine, asked(9), tmp_path)
@@ -261,25 +268,25 @@ def test_refused_line_that_is_not_about_content_fails_even_if_those_may_be_missi
 
 def test_filtered_line_may_be_missing(server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     filtered = {"error": {"message": "flagged", "code": "content_filter"}}
-    refused = batches._BatchLine(custom_id="", response={"status_code": 400, "body": filtered})
-    monkeypatch.setattr(batches, "_classify_line", lambda _, redact, read=batches._classify_line: read(refused, redact))
+    refused = batches.BatchLine(custom_id="", response={"status_code": 400, "body": filtered})
+    monkeypatch.setattr(batches, "classify_line", lambda _, redact, read=batches.classify_line: read(refused, redact))
     assert ask(server(), asked(7), tmp_path, refused="missing") == []
     with pytest.raises(StepFailedError, match="7 of 7 requests got no completion: 400 flagged"):
         ask(server(), asked(7), tmp_path / "strict")
 
 
 def test_stopped_run_picks_up_the_batches_that_are_out(cli: Cli, server: MakeServer) -> None:
-    slow = server(answer="yes", batch_seconds=4.0)
+    slow = server(answer="yes", batch_seconds=600.0)
     path = matrix(cli, slow, degree=3, batch=True)
     process = cli.start("run", "--matrix", path)
-    deadline = time.monotonic() + 60
-    while slow.stats().get("batches", 0) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
+    said = Heard(process)
+    # The server may know of the second batch before the first step says that it waits.
+    waits = "waiting, 1 batches with 120 calls are pending"
+    wait_for(lambda: slow.stats().get("batches", 0) == 2 and waits in said.text, process, pause=0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "waiting, 1 batches with 120 calls are pending" in err
+    assert said.until_end() == 130, said.text
     assert not completions(cli.workspace)
+    slow.set(batch_seconds=0.0)
     cli("run", "--matrix", path)
     assert slow.stats()["batches"] == 2, "training and test questions, each once"
     assert len(completions(cli.workspace)) == 40 * 3 + 20
@@ -314,5 +321,45 @@ def test_run_that_was_killed_while_it_wrote_a_line_down_takes_the_rest_of_it(
 
 
 @pytest.mark.parametrize(("age", "wait"), [(0, 1.0), (100, 10.0), (3600, 60.0)])
-def test_pending_work_is_looked_at_after_a_tenth_of_its_age(age: float, wait: float) -> None:
-    assert booking.seconds_to_wait(time.time() - age) == pytest.approx(wait, abs=0.1)
+def test_pending_work_is_looked_at_after_a_tenth_of_its_age(
+    age: float, wait: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(booking, "time", SimpleNamespace(time=lambda: 10_000.0))
+    assert booking.seconds_to_wait(10_000.0 - age) == pytest.approx(wait)
+
+
+def test_batch_of_one_machine_is_fetched_and_settled_by_another(
+    server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    price = {"input": 1.0, "output": 2.0, "batch": 1.0}
+    fine = server(batch_seconds=3600.0)
+    requests = asked(10)
+    with s3_server() as (address, _):
+        for name, value in s3_environment(address).items():
+            monkeypatch.setenv(name, value)
+
+        def machine(name: str) -> tuple[TextModel, Budget]:
+            session = session_in("s3://bucket/ws", cache_dir=str(tmp_path / name))
+            cap = BudgetCap(path=str(session.workspace / "runs" / "r.spend"), nano=10**12, currency="USD")
+            session = session.with_settings(budget=cap)
+            assert session.budget is not None
+            session.budget.begin()
+            options = {"model": "m", "base_url": fine.url, "api_key_env": None, "batch": True, "price": price}
+            far = RemoteTeacher("t", remote_options("t", options), session)
+            return far.open(far.members()[0]), session.budget
+
+        model, lost = machine("a")
+        with pytest.raises(NotYetError):
+            list(model.generate(requests))
+        booked = lost.account().spent
+        lost.close()
+        fine.set(batch_seconds=0.0)
+        model, budget = machine("b")
+        found = list(model.generate(requests))
+        assert {one.key for one in found} == {request.key for request in requests}
+        assert fine.stats()["batches"] == 1
+        used = [one.usage for one in found if one.usage is not None]
+        cost = sum(u.prompt_tokens * 1000 + u.completion_tokens * 2000 for u in used)
+        assert budget.account().spent == cost < booked
+        model, _ = machine("a")
+        assert not list((tmp_path / "a").rglob("batches/*/*.json"))

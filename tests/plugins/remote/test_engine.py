@@ -11,6 +11,7 @@ from rtbench_plugins.remote.engine import EndpointError
 
 from rtbench.errors import StepFailedError
 from rtbench.storage.ledger import Ledger
+from tests.helpers.runs import LONG
 from tests.helpers.servers import MakeServer, asked
 
 FAULTS = dict.fromkeys(("throttled", "errors", "resets", "cut", "malformed", "empty", "doubled"), 0.05 / 7)
@@ -62,7 +63,7 @@ def test_n_asks_once_for_several_and_tops_up_what_is_missing(server: MakeServer,
 
 
 def test_no_more_calls_at_once_than_allowed(server: MakeServer) -> None:
-    slow = server(latency=0.02)
+    slow = server(latency=0.02, until_under_way=5)
     slow.ask(asked(60), concurrency=5)
     assert slow.stats()["most_under_way"] == 5
 
@@ -70,14 +71,15 @@ def test_no_more_calls_at_once_than_allowed(server: MakeServer) -> None:
 def test_a_server_that_takes_fewer_at_once_is_asked_fewer(server: MakeServer) -> None:
     narrow = server(latency=0.02, limit=8)
     assert len(narrow.ask(asked(400), concurrency=64)) == 400
-    assert narrow.stats()["429"] < 160, "the first wave, and then a few where it feels for more"
+    refused = narrow.stats()["429"]
+    assert refused < 400, "the first wave, and then a few where it feels for more; about 1,000 without narrowing"
 
 
 def test_limit_that_a_server_enforces_is_learned_from_its_headers(server: MakeServer) -> None:
     """Its windows end all at once, which no header tells: a few refusals at each, not one per call."""
     strict = server(allowed=10, window=1.0, latency=0.02)
     assert len(strict.ask(asked(40), concurrency=10)) == 40
-    assert strict.stats().get("429", 0) <= 28
+    assert strict.stats().get("429", 0) <= 45, "about 60 where refusals are ignored, and 100 where headers are"
 
 
 def test_limit_that_leaves_nothing_for_longer_than_one_has_patience_stops_the_run(server: MakeServer) -> None:
@@ -95,8 +97,8 @@ def test_retry_after_nothing_is_no_reason_to_hurry(server: MakeServer) -> None:
 
 
 def test_retry_after_is_honoured(server: MakeServer) -> None:
-    """A call that is sent again sooner is refused again: the other one takes 0.3 s."""
-    busy = server(limit=1, latency=0.3, retry_after="1")
+    """A call that is sent again sooner is refused again: the other one takes 0.3 s from the refusal."""
+    busy = server(limit=1, latency=0.3, retry_after="1", until_refused=True)
     assert len(busy.ask(asked(2), concurrency=2)) == 2
     assert busy.stats()["429"] == 1
 
@@ -153,7 +155,7 @@ def test_calls_that_hang_do_not_hold_up_the_end_of_a_run(server: MakeServer, mon
 def test_nobody_listening_is_one_clear_error(server: MakeServer) -> None:
     gone = server()
     gone.process.stdin.close()
-    gone.process.wait(10)
+    gone.process.wait(LONG)
     with pytest.raises(EndpointError, match="cannot connect"):
         gone.ask(asked(10), patience=0.5)
 
@@ -164,17 +166,15 @@ def test_server_that_asks_for_more_patience_than_there_is_stops(server: MakeServ
         daily.ask(asked(10))
 
 
-def test_server_that_comes_back_is_asked_on(server: MakeServer) -> None:
-    away = server(errors=1.0)
-    teacher = away.teacher()
-    model = teacher.open(teacher.members()[0])
-    import threading
-
-    threading.Timer(1.0, away.set, kwargs={"errors": 0.0}).start()
-    assert len(list(model.generate(asked(40)))) == 40
+def test_server_that_comes_back_is_asked_on(server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "PATIENCE_AT_FIRST", 600.0)  # two waves of errors, however long they take
+    away = server(errors_first=80)
+    assert len(away.ask(asked(40), patience=600)) == 40
+    assert away.stats()["calls"] == 80 + 40
 
 
-def test_what_came_before_a_fault_is_yielded(server: MakeServer) -> None:
+def test_what_came_before_a_fault_is_yielded(server: MakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "GRACE", 600.0)  # what is under way when the fault comes is waited for
     broken = server(latency=0.01)
     teacher = broken.teacher(concurrency=4)
     found = []
@@ -193,6 +193,10 @@ def test_consumer_that_stops_leaves_nothing_under_way(server: MakeServer) -> Non
     answers = teacher.open(teacher.members()[0]).generate(asked(100))
     next(answers)
     answers.close()  # type: ignore[attr-defined]
+    end = time.monotonic() + LONG
+    while slow.stats()["under_way"]:
+        assert time.monotonic() < end, "calls are under way for ever"
+        time.sleep(0.02)
     calls = slow.stats()["calls"]
-    time.sleep(0.3)
+    time.sleep(0.3)  # in which a consumer that had not stopped would send others
     assert slow.stats()["calls"] == calls < 30

@@ -78,11 +78,11 @@ def test_what_a_server_said_is_in_the_failure(
 ) -> None:
     """One of five questions gets this reply; the answers to the others are kept."""
     odd = server(bodies={"Question 1:": said}, content_type=KIND.get(kind, "application/json"))
-    teacher = odd.teacher(retries=2, concurrency=1, patience=1)
     found: list[Completion] = []
     if '"finish_reason": "error"' in said:  # as if this choice had not come, and the reply has no other
         message, calls = "200 with the error 502: upstream (1)", 3
     busy = "503" in said or "overloaded" in said or "try again" in said
+    teacher = odd.teacher(retries=2, concurrency=1, patience=1 if busy else 600)
     with pytest.raises(StepFailedError) as failed:
         found.extend(teacher.open(teacher.members()[0]).generate(asked(5)))
     assert len(found) == 4
@@ -231,7 +231,8 @@ def test_board_errors_and_claims_tell_refused_and_cut_answers_apart(cli: Cli, se
     counted = [results["teacher"]["answers"], results["fine-tune-cot"]["rationales"]]
     assert sum(one.get("refused", {}).get(kind, 0) for one in counted for kind in ("filtered", "refused")) >= 2
     assert all(one["cut"] == one["sent"] - sum(one.get("refused", {}).values()) for one in counted)
-    text = cli("report").stdout
+    assert "Warning: answers cut by the token limit" in cli("report").stdout
+    text = cli("report", "--verbose").stdout
     assert "Warning: answers cut by the token limit: teacher far on parity" in text
     assert "1 stopped by a content filter" in text
     table: Any = cli.json("errors")

@@ -19,11 +19,14 @@ from rtbench.plugin.models import TrainJob
 from rtbench.schema.money import BudgetCap
 from rtbench.schema.training import Recipe, TrainingRow, TrainReport
 from rtbench.storage.budget import Budget, BudgetSpentError
-from rtbench.storage.files import read_json
+from rtbench.storage.reading import read_json
 from tests.helpers.cli import Cli
+from tests.helpers.runs import LONG, wait_for
 from tests.helpers.servers import MakeServer, Server, Session, asked
 
 ROWS = tuple(TrainingRow(sample_index=i, prompt=f"Question {i} ###", label=f" I count {i}. --> {i}") for i in range(10))
+HELD = 3600.0
+"""Seconds of jobs that are to be pending until the test lets them end."""
 PRICE = {"price": {"input": 1.0, "output": 2.0, "training": 1000.0}}
 MATRIX = """
 name: tuned
@@ -66,11 +69,12 @@ class Training:
 
 
 def test_training_ends_with_the_model_and_what_was_said_of_it(server: MakeServer, tmp_path: Path) -> None:
-    slow = server(job_seconds=0.1, checkpoints=[0.9, 0.4, 0.6])
+    slow = server(job_seconds=HELD, checkpoints=[0.9, 0.4, 0.6])
     training = Training(student(slow, hyperparameters={"n_epochs": 2}, **PRICE), tmp_path / "a")
     with pytest.raises(NotYetError, match="ftjob-1 is running"):
         training.once()
     assert "Started" in (tmp_path / "a" / "events.jsonl").read_text(), "as long as it is out, too"
+    slow.set(job_seconds=0.0)
     report = training.all_through()
     stats = slow.stats()
     assert stats["jobs"] == 1
@@ -174,11 +178,12 @@ def test_job_of_another_workspace_is_taken_instead_of_paid_again(server: MakeSer
 
 
 def test_provider_that_takes_no_more_jobs_is_asked_later(server: MakeServer, tmp_path: Path) -> None:
-    busy = server(job_seconds=0.3, jobs_at_once=1)
+    busy = server(job_seconds=HELD, jobs_at_once=1)
     trainings = [Training(student(busy, revision=str(i)), tmp_path / str(i)) for i in range(2)]
     for training, said in zip(trainings, ("is running", "too many jobs"), strict=True):
         with pytest.raises(NotYetError, match=said):
             training.once()
+    busy.set(job_seconds=0.0)
     for training in trainings:
         training.all_through()
     assert busy.stats()["jobs"] == 2
@@ -188,7 +193,7 @@ def test_budget_holds_the_worst_of_a_job_until_its_truth_is_known(
     server: MakeServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_KEY", "sk-planted")
-    slow = server(job_seconds=0.2)
+    slow = server(job_seconds=HELD)
     budget = Budget(BudgetCap(path=str(tmp_path / "a.spend"), nano=4 * 10**9))
     budget.begin()
     options = {"hyperparameters": {"n_epochs": 2}, "api_key_env": "MY_KEY", **PRICE}
@@ -196,6 +201,7 @@ def test_budget_holds_the_worst_of_a_job_until_its_truth_is_known(
     with pytest.raises(NotYetError):
         training.once()
     worst = budget.account().spent
+    slow.set(job_seconds=0.0)
     training.all_through()
     spent = budget.account().spent
     assert spent == slow.stats()["trained_tokens"] * 10**6 < worst <= 4 * 10**9
@@ -253,7 +259,7 @@ def test_whole_run_shows_what_plan_budget_and_board_say_of_its_money(cli: Cli, s
     asked_for = (stats["prompt_tokens"] + 2 * stats["completion_tokens"]) / 1e6
     assert found["money"] == pytest.approx(stats["trained_tokens"] / 1000 + asked_for)
     assert found["trainings"] == 2
-    assert "for 2 trainings and " in cli("report").stdout
+    assert "for 2 trainings and " in " ".join(cli("report").stdout.split())
     (row,) = [row for row in board["rows"] if row["method"] == "fine-tune"]
     assert row["results"]["parity"]["seeds"] == 2
 
@@ -276,15 +282,14 @@ def test_missing_key_is_reported_once_whether_a_training_or_its_test_is_left(cli
 
 
 def test_stopped_run_picks_up_the_job_that_is_out(cli: Cli, server: MakeServer) -> None:
-    slow = server(job_seconds=6.0)
+    slow = server(job_seconds=HELD)
     path = matrix(cli, slow)
     process = cli.start("run", "--matrix", path)
-    until = time.monotonic() + 60
-    while slow.stats().get("jobs", 0) < 2 and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_for(lambda: slow.stats().get("jobs", 0) == 2, process, pause=0.1)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=LONG)
     assert process.returncode == 130
+    slow.set(job_seconds=0.0)
     cli("run", "--matrix", path)
     assert slow.stats()["jobs"] == 2
 

@@ -7,7 +7,6 @@ import os
 import random
 import re
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from rtbench.schema.completions import Completion
 from rtbench.schema.money import BudgetCap, Price
 from rtbench.storage.budget import Budget, BudgetSpentError
 from tests.helpers.cli import Cli
+from tests.helpers.runs import LONG, wait_for
 from tests.helpers.servers import MakeServer, asked, completions, matrix, teacher
 
 KEY = "sk-planted-0123456789abcdef"
@@ -43,7 +43,7 @@ KEY = "sk-planted-0123456789abcdef"
         ({"base_url": "http://localhost:abc/v1"}, BadInputError, "not an address"),
         ({"base_url": "https://host/v1?api_key=secret"}, BadInputError, "contains `api_key`"),
         ({"key_header": "X Key\n"}, BadInputError, "not the name of a header"),
-        ({"timeout": float("nan")}, BadInputError, "timeout: nan must be above 0"),
+        ({"timeout": float("nan")}, BadInputError, "timeout: nan is not a finite number"),
         ({"retries": -1}, BadInputError, "retries: -1 must be at least 0"),
         ({"thinking": ["<t>", ""]}, BadInputError, "empty tag"),
         ({"profile": {"most_n": 0}}, BadInputError, "at least 1"),
@@ -262,14 +262,15 @@ def test_killed_at_random_moments_nothing_is_lost_or_double_and_little_is_asked_
     draw = random.Random(7)
     kills = 0
     while kills < 10:
+        before = slow.stats()
+        reached = before.get("calls", 0) + draw.randint(50, 400)
+        slow.set(answers_at_most=before.get("good", 0) + 450)  # ten runs do not end, however late the kills come
         process = cli.start("run", "--matrix", path)
-        before = slow.stats().get("calls", 0)
-        deadline = time.monotonic() + 60
-        while slow.stats().get("calls", 0) < before + draw.randint(50, 400) and time.monotonic() < deadline:
-            time.sleep(0.02)
+        wait_for(lambda: slow.stats().get("calls", 0) >= reached, process, pause=0.02)  # noqa: B023 - called in this turn
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process.communicate(timeout=LONG)
         kills += 1
+    slow.set(answers_at_most=None)
     cli("run", "--matrix", path)
     found = completions(cli.workspace)
     assert len(found) == len({c.key for c in found}) == 40 * 128 + 20
@@ -372,7 +373,7 @@ def test_leaderboard_shows_money_by_teacher_and_per_kept_rationale(cli: Cli, ser
     of_training = row["results"]["parity"]["spending"]
     assert of_training["completions"] == 160, "not what the teacher's own row cost"
     each = of_training["money"] / row["results"]["parity"]["curation"]["kept"]
-    shown = cli("report").stdout
+    shown = cli("report", "--verbose").stdout
     assert f"far D=4 parity: {of_training['money']:.4g} USD, {each:.3g} USD per kept rationale" in shown
     assert "price of 2026-11-25" in shown
 

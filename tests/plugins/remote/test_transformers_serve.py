@@ -18,6 +18,7 @@ import pytest
 
 from rtbench.plugin.models import TrainJob
 from tests.helpers.cli import Cli
+from tests.helpers.runs import await_end
 from tests.helpers.servers import Server, asked
 
 CHAT = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }} [end]{% endfor %}[bot] "
@@ -28,7 +29,7 @@ tasks: [multiarith]
 methods: [fine-tune-cot]
 teachers:
   - {{name: served, use: openai, model: '{model}', base_url: '{url}', api_key_env: null, profile: transformers,
-     concurrency: 4, max_new_tokens: [12, 4], timeout: 60}}
+     concurrency: 4, max_new_tokens: [12, 4], timeout: 600}}
 students: [random-causal]
 degrees: [2]
 limit: 6
@@ -65,7 +66,7 @@ def serving(folder: Path) -> Iterator[Server]:
     with log.open("wb") as output:
         process = subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 900
         while not _healthy(port):
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
@@ -75,7 +76,7 @@ def serving(folder: Path) -> Iterator[Server]:
         yield found
     finally:
         process.terminate()
-        process.wait(20)
+        await_end(process)
 
 
 def _healthy(port: int) -> bool:
@@ -129,7 +130,7 @@ tasks: [multiarith]
 methods: [fine-tune-cot]
 teachers:
   - {{name: thinker, use: openai, model: '{model}', base_url: '{url}', api_key_env: null, profile: transformers,
-     endpoint: completions, concurrency: 4, max_new_tokens: [24, 4], max_thinking_tokens: 9, timeout: 60,
+     endpoint: completions, concurrency: 4, max_new_tokens: [24, 4], max_thinking_tokens: 9, timeout: 600,
      prompt: 'Q: {{question}} A:', thinking: ['<t>', '</t>'], rationale: thoughts}}
 students: [random-causal]
 teacher_rows: false

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from rtbench_plugins.reporters.latex import LatexReporter, escape
+from rtbench_plugins.reporters.latex import LatexReporter
 
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
+from rtbench.texts import latex_text
 
 
 def test_special_characters_are_text() -> None:
-    assert escape("50% of a_b & {c} #1 $2 ~ ^ \\") == (
+    assert latex_text("50% of a_b & {c} #1 $2 ~ ^ \\") == (
         r"50\% of a\_b \& \{c\} \#1 \$2 \textasciitilde{} \textasciicircum{} \textbackslash{}"
     )
 

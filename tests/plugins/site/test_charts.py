@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from rtbench_plugins.site import charts
+from rtbench_plugins.site import charts, reporter
 from rtbench_plugins.site.charts import Chart, charts_of
 from rtbench_plugins.site.reporter import _templates
 from rtbench_plugins.site.samples import script
-from rtbench_plugins.site.scripts import script_json
 
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow, in_percent
 from rtbench.schema.money import Spending
+from rtbench.texts import script_json, shown
 
 
 def cost_chart(*currencies: str) -> Chart | None:
@@ -79,3 +81,16 @@ def test_percentages_on_pages_are_rounded_as_on_the_board() -> None:
     assert shown == f"{in_percent(0.5345)} {in_percent(0.285, 0)}"
     cell = (Path(charts.__file__).parent / "templates" / "cell.html").read_text()
     assert "format(100" not in cell, "no other rounding"
+
+
+def test_script_of_samples_shows_the_same_signs_as_the_terminal(tmp_path: Path) -> None:
+    """The function of the page, run by node where it is installed, on every kind of hidden character."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    source = (Path(reporter.__file__).parent / "assets" / "cell.js").read_text()
+    part = source[source.index("const HIDDEN") : source.index("const element")]
+    text = "".join(map(chr, [*range(1, 0x2100), 0x3164, 0xFEFF, 0xFFA0, 0xFFF9, 0x1D173, 0x1F600, 0xE0001, 0xE0041]))
+    code = f"{part} process.stdout.write(JSON.stringify({json.dumps(text)}.replace(HIDDEN, sign)))"
+    done = subprocess.run([node, "-e", code], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == shown(text)

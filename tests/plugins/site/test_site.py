@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from rtbench.texts import shown as visible
 from tests.helpers.cli import Cli
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def rtbench_register_teachers(register):
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver import Chrome
     from selenium.webdriver.chrome.options import Options
     from selenium.webdriver.chrome.service import Service
@@ -65,7 +67,14 @@ def browser() -> Iterator[Chrome]:
         for switch in (*SWITCHES, f"--user-data-dir={profile}"):
             options.add_argument(switch)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        chrome = Chrome(service=Service(driver), options=options)
+        for left in (2, 1, 0):  # a busy machine may not start it in time
+            try:
+                chrome = Chrome(service=Service(driver), options=options)
+                break
+            except WebDriverException:
+                if not left:
+                    raise
+        chrome.set_script_timeout(300)
         try:
             yield chrome
         finally:
@@ -86,7 +95,14 @@ class Page:
         """Waits until a script gives something true."""
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.browser, 60).until(lambda _: self.script(f"return {condition}"))
+        return WebDriverWait(self.browser, 300).until(lambda _: self.script(f"return {condition}"))
+
+    def search(self, words: str) -> None:
+        """Search samples, in one event: the page searches 150 ms after the last one, and keys may take longer."""
+        self.script(
+            "const box = document.getElementById('search'); box.value = arguments[0]; box.dispatchEvent(new Event('input'))",
+            words,
+        )
 
     def all(self, selector: str) -> list[Any]:
         return self.browser.find_elements("css selector", selector)
@@ -114,7 +130,7 @@ def user(tmp_path_factory: pytest.TempPathFactory, parrot_site: Path) -> Cli:
 def recorded(user: Cli, data_dir: Path) -> Path:
     """The whole matrix, all tasks and both students, with few questions and one epoch."""
     part = ("--limit", "15", "--epochs", "1", "--name", "recorded")
-    user("run", "--matrix", "recorded", *part, "--data-dir", data_dir, timeout=900)
+    user("run", "--matrix", "recorded", *part, "--data-dir", data_dir)
     user("report", "recorded", "--html", "recorded", "--data-dir", data_dir)
     return user.folder / "recorded"
 
@@ -134,7 +150,6 @@ def embedded(user: Cli) -> Path:
         "30",
         "--name",
         "embedded",
-        timeout=900,
     )
     user("report", "embedded", "--html", "embedded")
     return user.folder / "embedded"
@@ -190,23 +205,23 @@ def test_cell_is_opened_searched_and_paged(browser: Chrome, site: str, request: 
     page.all("#leaderboard td a")[0].click()
     page.until("document.querySelectorAll('.sample').length > 0")
     first = page.all(".sample")[0]
-    question = first.find_element("css selector", ".text").text
     first.find_element("css selector", "summary").click()
     assert first.find_element("css selector", "details .text").text
-    page.one("#search").send_keys(question[:60])
+    question = page.script("return document.querySelector('.sample .text').textContent")
+    page.search(question.splitlines()[0][:60])
     page.until("/^[1-9]\\d* of/.test(document.getElementById('found').textContent)")
-    assert question in page.all(".sample")[0].text
-    page.one("#search").clear()
-    page.one("#search").send_keys("no such words anywhere")
+    assert question in page.script("return document.querySelector('.sample').textContent")
+    page.search("no such words anywhere")
     page.until("document.getElementById('place').textContent === 'none'")
-    page.one("#search").clear()
-    page.one("#search").send_keys(" ")
+    page.search(" ")
     page.until("document.querySelectorAll('.sample').length > 0")
+    assert not page.script("return document.getElementById('found').textContent"), "all are shown"
     page.one("#wrong").click()
-    page.until("document.querySelectorAll('.sample.correct').length === 0")
-    assert all("wrong" in one.get_attribute("class") for one in page.all(".sample"))
-    if page.one("#next").is_enabled():
-        shown = page.all(".sample")[0].get_attribute("data-index")
+    page.until("document.getElementById('found').textContent")
+    classes = page.script("return [...document.querySelectorAll('.sample')].map(one => one.className)")
+    assert all("wrong" in one.split() for one in classes)
+    if page.script("return !document.getElementById('next').disabled"):
+        shown = page.script("return document.querySelector('.sample').dataset.index")
         page.one("#next").click()
         page.until(f"document.querySelector('.sample').dataset.index !== '{shown}'")
     assert not page.errors()
@@ -233,7 +248,7 @@ def test_hostile_text_is_shown_and_not_run(browser: Chrome, user: Cli) -> None:
     page.until("document.querySelectorAll('.sample').length > 0")
     shown = page.script("return [...document.querySelectorAll('.sample .text')].map(one => one.textContent)")
     for text in HOSTILE:
-        assert any(one.startswith(text) for one in shown), text
+        assert any(one.startswith(visible(text)) for one in shown), "hidden characters are signs"
     assert not page.script("return window.ran === true")
     assert not page.all("main h1")
     assert page.script("return document.documentElement.scrollWidth <= window.innerWidth"), "a long line is broken"

@@ -87,7 +87,12 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     place.log.parent.mkdir(parents=True)
     place.log.write_text(log_text())
     pinned = tmp_path / "recordings.yaml"
-    file = {"task": "riddles", "path": "log/riddles.log", "bytes": 1, "sha256": file_digest(place.log)}
+    file = {
+        "task": "riddles",
+        "path": "log/riddles.log",
+        "bytes": place.log.stat().st_size,
+        "sha256": file_digest(place.log),
+    }
     entry = {"model": MODEL, "key": KEY, "repository": "owner/name", "commit": COMMIT, "files": [file]}
     pinned.write_text(json.dumps([entry]))  # JSON is YAML
     monkeypatch.setattr(replay, "PINNED", pinned)

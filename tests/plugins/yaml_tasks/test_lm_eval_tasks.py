@@ -160,3 +160,34 @@ def test_code_of_a_template_cannot_reach_the_machine(tmp_path: Path) -> None:
     text: Any = CONFIG.replace('"{{answer}}"', "\"{{ ''.__class__.__mro__[1].__subclasses__() }}\"")
     with pytest.raises(BadInputError, match="`doc_to_target` fails on this record: SecurityError"):
         load_task(crates(tmp_path, text), offline=True)
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("{{ 'a' * 10000000000 }}", "the repeated value is too long"),
+        ("{{ 9 ** 999999999 }}", "the power is too large"),
+        ("{% for i in range(90000) %}{% for j in range(90000) %}{% endfor %}{% endfor %}", "finds no end"),
+        ("{% for i in range(999999999) %}{% endfor %}", "fails on this record"),
+        ("{{ " + "(" * 5000 + " }}", "not a valid template"),
+    ],
+)
+def test_template_without_an_end_is_stopped(tmp_path: Path, template: str, said: str) -> None:
+    with pytest.raises(BadInputError, match=f"`doc_to_target`.*{said}"):
+        load_task(crates(tmp_path, CONFIG.replace('"{{answer}}"', json.dumps(template))), offline=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("include: loop.yaml\ntask: x\n", "loop of symbolic links|too many|Too many"),
+        ('include: "~nosuchuser/x.yaml"\n', "is not a path"),
+        ("include: nowhere.yaml\n", "no such file"),
+        ("include: 5\n", "not the name of a file"),
+    ],
+)
+def test_include_that_is_no_file_is_an_error(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "loop.yaml").symlink_to(tmp_path / "loop.yaml")
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(BadInputError, match=said):
+        load_task(tmp_path / "mine.yaml", offline=True)

@@ -218,7 +218,7 @@ def test_wrong_type_anywhere_is_one_clear_error_or_harmless(tmp_path: Path, plac
         ("rule: strict", "rule: strct", "Did you mean 'strict'"),
         ("answer_type: number}", "answer_tpe: number}", "Did you mean 'answer_type'"),
         ("variants: [original]", "variants: []", "metadata.rtbench, variants: an empty list"),
-        ("version: 1", "version: .inf", "metadata.version"),
+        ("version: 1", "version: .inf", "not a finite number"),
         ("{function: take_first}", "{function: map, mapping_dict: {yes: 1}}", "Quote it"),
         ("loader: jsonl", "loader: gsm8k", "metadata.rtbench.options: unknown key 'question'"),
         ("[{name: mine.jsonl}]", "[{name: mine.jsonl}, {name: mine.jsonl, first_index: 0}]", "first_index"),

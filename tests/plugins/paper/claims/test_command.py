@@ -127,10 +127,10 @@ def test_claims_follow_the_table_of_a_run_and_its_report(cli: Cli) -> None:
     """With the third-party task, teacher and student; other formats stay as they are."""
     path = cli.folder / "m.yaml"
     path.write_text(DEMO)
-    done = cli("run", "--matrix", path).stdout
+    done = cli("run", "--matrix", path, "--verbose").stdout
     assert done.index("mean") < done.index("The paper's claims (demo, test)")
     assert "Not tested whether larger students are more accurate (claim C3)." in done
-    assert cli("report").stdout == done
+    assert cli("report", "--verbose").stdout == done == cli("report", "--format", "table").stdout
     assert "```\nThe paper's claims (demo, test)" in cli("report", "--format", "md").stdout
     assert "claims" not in cli("report", "--format", "csv").stdout
     json.loads(cli("report", "--format", "json").stdout)

@@ -1,18 +1,25 @@
-"""Account and budget of a run, for commands that cost money."""
+"""Account and budget of what costs money."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rtbench.cli.common import console
 from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.schema.money import BudgetCap
+from rtbench.schema.steps import CurateSpec
+from rtbench.steps.curate import judges_of
+from rtbench.storage.budget import CURRENCIES, Budget, money, parse_budget
+from rtbench.storage.paths import inside
 
 if TYPE_CHECKING:
     from rtbench.plugin.models import Teacher
     from rtbench.plugin.plans import Plan
     from rtbench.schema.money import Price
     from rtbench.session import Session
+
+_MOST_NANO = 10**18
+"""Largest budget, in billionths."""
 
 
 def keep_account(session: Session, plan: Plan, name: str, budget: str | None) -> Session:
@@ -31,22 +38,20 @@ def keep_account(session: Session, plan: Plan, name: str, budget: str | None) ->
         BadInputError: the budget is not an amount, or a price is missing or in another currency.
         UnknownNameError: the budget's currency is unknown.
     """
-    from rtbench.storage.budget import CURRENCIES, money, parse_budget
-
     if budget is None:
         currencies = {price.currency.upper() for _, price in _prices(session, plan)}
         return session if len(currencies) != 1 else open_account(session, name, None, currencies.pop())
     nano, currency = parse_budget(budget)
+    if nano > _MOST_NANO:
+        raise BadInputError("the amount is above 10^9", where=f"--budget {budget[:40]}", next_step="Give a lower one.")
     _check_prices(session, plan, currency)
     if not any(_prices(session, plan)):
         if currency not in CURRENCIES:
             raise UnknownNameError.of("currency", currency, CURRENCIES, where=f"--budget {budget}", most=8)
-        text = "--budget has no effect: no teacher, student or judge of this run costs money"
-        console(stderr=True).print(text, style="yellow", markup=False)
+        session.warn("--budget has no effect: no teacher, student or judge of this run costs money")
     account = open_account(session, name, nano, currency)
     if account.budget is not None and (spent := account.budget.account().spent):
-        text = f"this run has spent {money(spent, currency)} of {money(nano, currency)} so far"
-        console(stderr=True).print(text, markup=False)
+        session.warn(f"this run has spent {money(spent, currency)} of {money(nano, currency)} so far")
     return account
 
 
@@ -59,13 +64,9 @@ def open_account(session: Session, name: str, nano: int | None, currency: str) -
         nano: budget in billionths of the currency; None: no limit.
         currency: currency of all prices.
     """
-    from rtbench.schema.money import BudgetCap
-    from rtbench.storage.budget import Budget
-    from rtbench.storage.paths import inside
-
-    account = inside(session.workspace.resolve() / "runs", f"{name}.spend")
+    account = inside(session.workspace / "runs", f"{name}.spend")
     cap = BudgetCap(path=str(account), nano=nano, currency=currency)
-    Budget(cap).begin()
+    Budget(cap, session.place).begin()
     return session.with_settings(budget=cap)
 
 
@@ -124,9 +125,6 @@ def _prices(session: Session, plan: Plan) -> Iterator[tuple[str, Price]]:
 
 def _teachers(session: Session, plan: Plan) -> Iterator[Teacher]:
     """Yield the teachers of cells that can run, and the judges of curators."""
-    from rtbench.schema.steps import CurateSpec
-    from rtbench.steps.curate import judges_of
-
     for planned in plan.cells:
         teacher = planned.cell.models.teacher
         if planned.score is not None and teacher is not None:

@@ -1,0 +1,30 @@
+"""Commands in printed hints, to be pasted as they are."""
+
+from __future__ import annotations
+
+import shlex
+
+import click
+
+_REPEATED = ("workspace", "data_dir", "recordings", "cache_dir", "offline")
+"""Shared options without which a later command might not find what this one has found. A run remembers its task and plugin
+files."""
+
+
+def to_paste(*arguments: str) -> str:
+    """Return a command that applies to the same workspace and data as the present one.
+
+    Shared options of the present command line are repeated; those from environment variables or defaults apply anyway.
+
+    Args:
+        arguments: subcommand and arguments, not yet quoted.
+    """
+    context = click.get_current_context(silent=True)
+    stated: list[str] = []
+    for parameter in context.command.params if context is not None else ():
+        assert context is not None
+        name = parameter.name or ""
+        if name in _REPEATED and context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE:
+            value = context.params[name]
+            stated += [parameter.opts[0]] if value is True else [parameter.opts[0], str(value)]
+    return shlex.join(["rtbench", *arguments, *stated])

@@ -1,0 +1,1 @@
+"""rtbench from Python: ``import rtbench; run = rtbench.run("pocket", tasks=["multiarith"])``. See docs/python.md."""

@@ -1,0 +1,1 @@
+"""What running a matrix means, whoever asks for it: the command line or a Python program."""

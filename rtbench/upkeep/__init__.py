@@ -1,0 +1,1 @@
+"""Upkeep of a workspace: what is damaged, what is no longer needed, and what takes space."""
