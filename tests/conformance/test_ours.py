@@ -11,6 +11,7 @@ from tests.conformance.conftest import checked, failures
 
 MODELS = ("teachers", "students", "executors")
 """Kinds of objects that load weights or start processes; some of them are checked with small models below."""
+TINY = {"n_layer": 1, "n_embd": 32, "n_inner": 64, "n_head": 2, "n_positions": 256}
 OPTIONS = [
     {"use": "cap", "most": 2},
     {"use": "diverse", "most": 2},
@@ -33,7 +34,8 @@ def test_pocket_student_keeps_its_contract() -> None:
 
 def test_small_hugging_face_models_keep_their_contract(tmp_path: Path) -> None:
     stated = Stated(
-        students=[{"name": "tiny", "use": "hf-causal", "config": "llama", "tokenizer": "own"}], kinds=["students"]
+        students=[{"name": "tiny", "use": "hf-causal", "config": TINY, "vocab_size": 400, "device": "cpu"}],
+        kinds=["students"],
     )
     assert not failures(checked("hf-causal", stated))
 
