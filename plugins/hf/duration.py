@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 from rtbench_plugins.hf.compute_type import ComputeType, speed
@@ -11,7 +14,8 @@ from rtbench.api import Duration, Machine, Record, convert, read_yaml
 
 DEVICES = Path(__file__).with_name("devices.yaml")
 LEAST_PARAMETERS = 50 * 10**6
-"""Smaller models spend their time on other things than matrix products, so that these say nothing about it."""
+"""Smaller models spend their time on other things than matrix products: their speed is that of ``small_models.yaml``."""
+SMALL = Path(__file__).with_name("small_models.yaml")
 TRAINING, READING, WRITING = 0.55, 0.55, 0.13
 """Shares of a CPU's matrix products that training, reading prompts and writing texts reach: rounded down from single
 measurements of SmolLM2-135M on two cores (docs/experiments.md, 2026-11-29)."""
@@ -26,6 +30,26 @@ class DeviceSpeed(Record, frozen=True):
     """Model-TFLOP/s in training."""
     measured: str
     source: str
+
+
+class SmallModelSpeed(Record, frozen=True):
+    """One entry of ``small_models.yaml``. Speeds are tokens per second on one core."""
+
+    parameters: int
+    training: float
+    reading: float
+    writing: float
+    products: float
+    """Speed of matrix products on the machine of the measurement, in GFLOP/s (:class:`MeasuredSpeed`)."""
+
+
+@cache
+def small_model_speeds() -> tuple[SmallModelSpeed, ...]:
+    """Return the entries of ``small_models.yaml``, smallest model first."""
+    entries = [
+        convert(entry, SmallModelSpeed, where=f"{SMALL}, entry {i}") for i, entry in enumerate(read_yaml(SMALL), 1)
+    ]
+    return tuple(sorted(entries, key=lambda entry: entry.parameters))
 
 
 @cache
@@ -43,7 +67,9 @@ def training_time(
     work = 6 * parameters * tokens
     if machine.gpus:
         return _on_gpu(work, machine)
-    return _on_cpu(work / TRAINING, parameters, dtype, machine, cache)
+    if parameters < LEAST_PARAMETERS:
+        return _small(parameters, {"training": tokens}, machine, cache)
+    return _on_cpu(work / TRAINING, dtype, machine, cache)
 
 
 def generation_time(
@@ -52,8 +78,10 @@ def generation_time(
     """Return the time to read prompts and write texts, given their tokens (2 × parameters operations for each)."""
     if machine.gpus:
         return _on_gpu(2 * parameters * (read + written), machine)
+    if parameters < LEAST_PARAMETERS:
+        return _small(parameters, {"reading": read, "writing": written}, machine, cache)
     work = 2 * parameters * (read / READING + written / WRITING)
-    return _on_cpu(work, parameters, dtype, machine, cache)
+    return _on_cpu(work, dtype, machine, cache)
 
 
 def _on_gpu(work: float, machine: Machine) -> Duration | None:
@@ -64,8 +92,34 @@ def _on_gpu(work: float, machine: Machine) -> Duration | None:
     return Duration(seconds=work / (entry.training * 1e12), least=True, source=f"{entry.measured}: {entry.source}")
 
 
-def _on_cpu(work: float, parameters: int, dtype: ComputeType, machine: Machine, folder: Path | None) -> Duration | None:
-    if parameters < LEAST_PARAMETERS or machine.memory_gb is None:
+def _on_cpu(work: float, dtype: ComputeType, machine: Machine, folder: Path | None) -> Duration | None:
+    if machine.memory_gb is None:
         return None
     rate = getattr(speed(folder), dtype) * 1e9
     return Duration(seconds=work / rate, least=False, source="matrix products on this machine, measured by rtbench")
+
+
+def _small(parameters: int, tokens: Mapping[str, int], machine: Machine, folder: Path | None) -> Duration | None:
+    """Return the time in which a small model treats tokens in some ways: attributes of :class:`SmallModelSpeed`."""
+    if machine.memory_gb is None:
+        return None
+    here, seconds = speed(folder).float32, 0.0
+    for way, count in tokens.items():
+        seconds += count / _interpolated(parameters, way) / here
+    return Duration(
+        seconds=seconds, least=False, source="models of this size elsewhere, scaled by matrix products on this machine"
+    )
+
+
+def _interpolated(parameters: int, way: str) -> float:
+    """Return the tokens per second of a model, for each GFLOP/s of the machine: a power of its size between two entries."""
+    entries = small_model_speeds()
+    known = [(entry.parameters, float(getattr(entry, way)) / entry.products) for entry in entries]
+    if parameters <= known[0][0]:
+        return known[0][1]
+    for (small, fast), (large, slow) in pairwise(known):
+        if parameters <= large:
+            share = math.log(parameters / small) / math.log(large / small)
+            return math.exp((1 - share) * math.log(fast) + share * math.log(slow))
+    largest, rate = known[-1]
+    return rate * largest / parameters

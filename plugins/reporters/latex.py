@@ -2,6 +2,7 @@ r"""Reporter ``tex``: the leaderboard in the layout of the paper's tables (bookt
 
 from __future__ import annotations
 
+import re
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rtbench_plugins.reporters.wording import HEADS, SHORT, describe
 
 from rtbench.api import (
     CellResult,
+    Interval,
     Leaderboard,
     LeaderboardRow,
     Reporter,
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
 class LatexReporter(Reporter):
     """Reporter that writes a LaTeX table.
 
-    It has a rule between students, each task's best measured number in bold, and the notes as its caption.
+    It has a rule between students, each task's best measured number in bold, 95 % intervals in small type, the notes as its
+    caption, and a label by the run's name.
     """
 
     name = "tex"
@@ -53,16 +56,27 @@ class LatexReporter(Reporter):
             lines.append(r"\midrule")
             lines += [self._row(row, leaderboard, best) for row in rows]
         caption = " ".join(latex_text(note) for note in [leaderboard.description, *notes(leaderboard)] if note)
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", r"\end{table*}"])
+        label = rf"\label{{tab:{re.sub('[^A-Za-z0-9.-]', '-', leaderboard.run)}}}"
+        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", label, r"\end{table*}"])
 
     def _row(self, row: LeaderboardRow, board: Leaderboard, best: dict[str, float]) -> str:
         cells = [latex_text(text) for text in describe(row, board)]
         for task in board.tasks:
-            shown = _shown(row.results.get(task))
-            text = "" if task not in row.results else "---" if shown is None else f"{shown:.1f}"
-            cells.append(rf"\textbf{{{text}}}" if _counts(row) and shown and shown == best[task] else text)
+            result = row.results.get(task)
+            shown = _shown(result)
+            text = "" if result is None else "---" if shown is None else f"{shown:.1f}"
+            bold = rf"\textbf{{{text}}}" if _counts(row) and shown and shown == best[task] else text
+            cells.append(bold + ("" if result is None or shown is None else _interval(result.interval)))
         part = "" if row.measured in {0, len(board.tasks)} else f" ({row.measured}/{len(board.tasks)})"
-        return _line([*cells, "" if row.mean is None else f"{in_percent(row.mean)}{part}"])
+        mean = "" if row.mean is None else f"{in_percent(row.mean)}{_interval(row.mean_interval)}{part}"
+        return _line([*cells, mean])
+
+
+def _interval(interval: Interval | None) -> str:
+    """Return an interval in percent, in small type behind its number; empty where there is none."""
+    if interval is None:
+        return ""
+    return rf"~{{\tiny[{in_percent(interval.low, 0)}, {in_percent(interval.high, 0)}]}}"
 
 
 def _counts(row: LeaderboardRow) -> bool:

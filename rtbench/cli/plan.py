@@ -92,6 +92,8 @@ def plan(
         )
         return
     show(current, estimates, every_step=steps)
+    if executor == "local" and device is None:
+        _print_time(current.todo, estimates)
     _show_facts(session, current)
     for requirement in lacking:
         console().print(f"needed before the run: {requirement}", style="yellow", soft_wrap=True)
@@ -195,6 +197,22 @@ def show(current: Plan, estimates: dict[str, StepEstimate], *, every_step: bool)
     _print_teachers(current, estimates)
     _print_students(current, estimates)
     _print_summary(current, todo)
+
+
+def _print_time(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> None:
+    """Print how long the steps take on this machine, as many at a time as it has cores for, if all times are known."""
+    from rtbench.machine import cpu_count
+
+    cores, work, longest = cpu_count(), 0.0, 0.0
+    for step in steps:
+        if (found := estimates.get(step.key)) is None or not found.work:
+            continue
+        if found.seconds is None:
+            return
+        work += found.seconds * min(cores, step.resources.cpus) / cores
+        longest = max(longest, found.seconds)
+    if work:
+        echo(f"time of the run on {cores} cores ≈ {duration_text(max(work, longest))}")
 
 
 def engines(session: Session, current: Plan) -> dict[str, list[str]]:

@@ -160,6 +160,8 @@ def _complete(services: Services, step: Step[CompleteSpec], plan: Plan, counted:
             spec.sampling.max_new_tokens, RATIONALE_TOKENS if spec.format.answer_prefix else ANSWER_TOKENS
         )
         found = _timed(found, source.generation_time(tokens, likely))
+    else:
+        found = _timed(found, source.answering_time(new))
     price = source.price
     if price is None:
         return found

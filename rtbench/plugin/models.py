@@ -169,6 +169,10 @@ class Teacher(ABC):
         """
         return
 
+    def answering_time(self, completions: int) -> Duration | None:
+        """Return the time of a number of completions on this machine, from measured speeds; None where not known."""
+        return None
+
     def resources(self) -> Resources:
         """Return the resources of a step that asks it."""
         return Resources()

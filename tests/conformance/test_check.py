@@ -36,7 +36,7 @@ BROKEN = [
     ("teacher", "yield completion_of(request,", "yield completion_of(requests[0],", "answered twice"),
     ("teacher", 'convert(options, Options, where=f"teacher {name}")', "Options()", "an unknown option is ignored"),
     ("teacher", 'fingerprint = f"my-teacher-1-{self.parsed.greeting}"', "fingerprint = str(id(self))", "fingerprint changes"),
-    ("teacher", "from rtbench.api", "import torch\nfrom rtbench.api", "loading it imports torch"),
+    ("teacher", "from rtbench.api", "import pandas\nfrom rtbench.api", "loading it imports pandas"),
     ("teacher", "Q: {question}\\nA", "Q:\\nA", "has no {question}"),
     ("teacher", 'plugin="my-teacher"', 'plugin="other"', "under which nothing is registered"),
     ("student", '"checkpoint", *kept', '"weights", *kept', "wrote no folder `checkpoint`"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from rtbench_plugins.hf.compute_type import MeasuredSpeed, speed
-from rtbench_plugins.hf.duration import TRAINING, device_speeds, generation_time, training_time
+from rtbench_plugins.hf.duration import TRAINING, device_speeds, generation_time, small_model_speeds, training_time
 
 from rtbench.machine import Machine, here
 from tests.helpers.cli import Cli
@@ -43,7 +43,25 @@ def test_time_on_this_cpu_follows_its_own_matrix_products(tmp_path: Path) -> Non
     assert found is not None
     assert not found.least
     assert found.seconds == pytest.approx(6e11 / TRAINING / (speed(tmp_path).float32 * 1e9))
-    assert training_time(10**6, 1000, "float32", machine, tmp_path) is None, "a small model does other things"
+
+
+def test_time_of_a_small_model_is_that_of_its_size_elsewhere_scaled(tmp_path: Path) -> None:
+    machine, here_ = dataclasses.replace(here(), gpus=0), speed(tmp_path).float32
+    first, last = small_model_speeds()[0], small_model_speeds()[-1]
+
+    def seconds(parameters: int) -> float:
+        found = training_time(parameters, 1000, "float32", machine, tmp_path)
+        assert found is not None
+        return found.seconds
+
+    assert seconds(first.parameters) == pytest.approx(1000 / first.training * first.products / here_)
+    assert seconds(first.parameters // 2) == seconds(first.parameters)
+    assert seconds(first.parameters) < seconds(first.parameters + 1000) < seconds(last.parameters)
+    assert seconds(10 * last.parameters) == pytest.approx(10 * seconds(last.parameters))
+    told = generation_time(first.parameters, 500, 100, "float32", machine, tmp_path)
+    assert told is not None
+    assert told.seconds == pytest.approx((500 / first.reading + 100 / first.writing) * first.products / here_)
+    assert generation_time(10**6, 1, 1, "float32", dataclasses.replace(machine, memory_gb=None), tmp_path) is None
 
 
 def test_measured_speed_is_kept_and_a_damaged_file_is_measured_again(tmp_path: Path) -> None:
@@ -83,3 +101,10 @@ def test_plan_for_another_device_states_hours_disk_and_source(cli: Cli) -> None:
     assert "disk: about" in text
     assert "if no epoch is removed before the end" in text
     assert "time: at least" not in cli("plan", *options, "--device", "Unheard-of 9000").stdout
+
+
+def test_first_plan_of_the_default_run_knows_its_time(cli: Cli) -> None:
+    text = cli("plan").stdout
+    assert "time of the run on" in text
+    assert "?" not in text
+    assert "time of the run on" not in cli("plan", "--device", "Unheard-of 9000").stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 from rtbench_plugins.reporters.latex import LatexReporter
 
 from rtbench.schema.leaderboard import CellResult, Leaderboard, LeaderboardRow
+from rtbench.schema.scores import Interval
 from rtbench.texts import latex_text
 
 
@@ -35,3 +36,21 @@ def test_a_rule_between_students_and_the_best_in_bold() -> None:
     assert r"zs & s\_2 & -- & -- & -- & --- &  \\" in text
     assert r"\caption{100\% ours" in text
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
+
+
+def test_intervals_are_behind_their_numbers_and_the_table_has_a_label() -> None:
+    interval = Interval(low=0.451, high=0.6449, method="wilson")
+    result = CellResult(accuracy=0.55, interval=interval)
+    row = LeaderboardRow(
+        kind="measured",
+        method="ft",
+        student="s",
+        results={"aqua": result},
+        mean=0.55,
+        mean_interval=interval,
+        measured=1,
+    )
+    board = Leaderboard(run="my_run 1", matrix="m", description="d", version="1", tasks=("aqua",), rows=(row,))
+    text = LatexReporter().render(board)
+    assert r"& \textbf{55.0}~{\tiny[45, 64]} & 55.0~{\tiny[45, 64]} \\" in text
+    assert r"\label{tab:my-run-1}" in text
