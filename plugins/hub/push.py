@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
+from rtbench_plugins.hub.results import dataset_of, model_index, write_results
 
 from rtbench.api import (
     BadInputError,
@@ -35,6 +36,17 @@ if TYPE_CHECKING:
 
 What = Literal["leaderboard", "rationales", "student"]
 REPO_TYPES: dict[What, str] = {"leaderboard": "dataset", "rationales": "dataset", "student": "model"}
+
+
+_FIELDS = (
+    ("sample_index", "position of the question in its task's own order"),
+    ("completion_index", "number of the completion among those of the question"),
+    ("question", "the question, with its choices"),
+    ("rationale", "what the model wrote before its answer"),
+    ("answer", "the answer that the rationale leads to, as the task's gold answer spells it"),
+    ("source", "fingerprint of the model that wrote it"),
+)
+"""Fields of a rationale, for its card (:class:`rtbench.schema.training.Example`)."""
 
 
 @click.group()
@@ -146,6 +158,10 @@ def _rationales(services: Services, record: RunRecord, cell: CellRecord | None, 
             "A model wrote them: they may be wrong, or right for a wrong reason. The licences of the data sets apply to the questions.",
             "",
             *markdown_table(("file", "task", "teacher", "kept", "questions covered"), rows),
+            "",
+            "Each line of a file has these fields:",
+            "",
+            *markdown_table(("field", "content"), _FIELDS),
         ]
     )
     _card(folder, {"pretty_name": f"rtbench rationales: {record.name}", "tags": ["rtbench", "chain-of-thought"]}, text)
@@ -175,7 +191,13 @@ def _student(services: Services, record: RunRecord, cell: CellRecord, folder: Pa
         summaries = services.store.result(ScoreResult, cell.score).summaries
         rows = [(f"{each.extractor} v{each.version}", in_percent(each.accuracy), str(each.n)) for each in summaries]
         lines += markdown_table(("extractor", "accuracy, %", "n"), rows, range(1, 3))
-    _card(folder, {"library_name": "transformers", "tags": ["rtbench", "reasoning", cell.task]}, "\n".join(lines))
+    write_results(services, record, cell, folder)
+    facts: dict[str, Any] = {"library_name": "transformers", "tags": ["rtbench", "reasoning", cell.task]}
+    if index := model_index(services, cell, f"{cell.student} {cell.method} {cell.task}"):
+        facts["model-index"] = index
+    if (dataset := dataset_of(cell)) is not None:
+        facts["datasets"] = [dataset]
+    _card(folder, facts, "\n".join(lines))
 
 
 def _card(folder: Path, metadata: dict[str, Any], text: str) -> None:

@@ -8,10 +8,16 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import yaml
+from msgspec import structs
+from rtbench_plugins.hub.results import write_results
 
+from rtbench.schema.runs import CellRecord
+from rtbench.schema.scores import ScoreSummary
 from tests.helpers.cli import Cli, MakeCli
 from tests.helpers.training import matrix
 
@@ -127,6 +133,8 @@ def test_rationales_are_those_that_were_learned_from(ran: Cli, hub: Hub) -> None
         for line in path.read_bytes().splitlines()
     ]
     assert len(lines) == sum("rationale" in one for one in stored)
+    card = hub.files["README.md"].decode()
+    assert all(f"| {field} |" in card for line in lines for field in line), "each field is described"
 
 
 def test_invalid_push_is_reported_and_pushes_nothing(ran: Cli, hub: Hub) -> None:
@@ -172,4 +180,45 @@ def test_a_student_is_pushed_with_the_weights_that_its_score_is_of(make_cli: Mak
     chosen = safetensors.torch.load_file(trained / f"epoch-{result['epoch']}" / "model.safetensors")
     pushed = safetensors.torch.load_file(cli.folder / "out" / "model.safetensors")
     assert all(torch.equal(tensor, chosen[name]) for name, tensor in pushed.items())
-    assert f"{100 * max(result['accuracy_per_epoch']):.1f}" in (cli.folder / "out" / "README.md").read_text()
+    card = (cli.folder / "out" / "README.md").read_text()
+    best = f"{100 * max(result['accuracy_per_epoch']):.1f}"
+    assert best in card
+    index = yaml.safe_load(card.split("---")[1])["model-index"]
+    values = [one["value"] for shown in index for part in shown["results"] for one in part["metrics"]]
+    assert float(best) in values
+    assert not (cli.folder / "out" / ".eval_results").exists(), "the hub does not have the parrot's questions"
+
+
+def test_results_on_published_questions_are_named_for_the_hub(tmp_path: Path) -> None:
+    """Only where the hub has the data set; never for twins and other folds."""
+    summary = ScoreSummary(
+        extractor="flexible",
+        version=2,
+        n=180,
+        correct=99,
+        accuracy=0.55,
+        contains_answer=0.6,
+        correct_format=1,
+        complete=1,
+    )
+    cell = CellRecord(
+        name="c", method="fine-tune-cot", task="multiarith", dataset="multiarith", variant="original", split="default",
+        teacher="t", student="s", degree=1, seed=3, fraction=1.0, selection="last", extractor="flexible", limit=None,
+        recipe=None, temperature=None, recorded=True, score="k",
+    )  # fmt: skip
+    services: Any = SimpleNamespace(
+        store=SimpleNamespace(scored=lambda _: True, result=lambda *_: SimpleNamespace(summaries=[summary]))
+    )
+    run: Any = SimpleNamespace(made="2026-12-01")
+    write_results(services, run, cell, tmp_path)
+    (entry,) = yaml.safe_load((tmp_path / ".eval_results" / "rtbench-multiarith.yaml").read_text())
+    assert (entry["dataset"]["id"], entry["value"]) == ("ChilleD/MultiArith", 55.0)
+    assert "180 questions" in entry["notes"]
+    assert "seed 3" in entry["notes"]
+    for other in (
+        structs.replace(cell, source="twin"),
+        structs.replace(cell, fold="ood"),
+        structs.replace(cell, task="mine"),
+    ):
+        write_results(services, run, other, tmp_path / "none")
+    assert not (tmp_path / "none").exists()

@@ -42,7 +42,7 @@ def read(folder: Path) -> list[tuple[Path, Any, list[Any]]]:
 def test_each_scored_cell_has_a_record_and_its_samples(written: tuple[Cli, Path]) -> None:
     cli, out = written
     records = read(out)
-    cells = [cell for cell in json.loads(cli("show", "--format", "json").stdout)]
+    cells = list(json.loads(cli("show", "--format", "json").stdout))
     assert len(records) == len(cells) > 0
     for path, record, lines in records:
         assert PLACE.fullmatch(path.relative_to(out).with_suffix("").as_posix())
@@ -59,7 +59,9 @@ def test_each_scored_cell_has_a_record_and_its_samples(written: tuple[Cli, Path]
         interval = result["score_details"]["uncertainty"]["confidence_interval"]
         assert interval["lower"] <= result["score_details"]["score"] <= interval["upper"]
     assert len({record["evaluation_id"] for _, record, _ in records}) == len(records)
-    assert all(isinstance(value, str) for _, r, _ in records for value in r["model_info"]["additional_details"].values())
+    assert all(
+        isinstance(value, str) for _, r, _ in records for value in r["model_info"]["additional_details"].values()
+    )
 
 
 def test_the_same_run_is_written_to_the_same_files(written: tuple[Cli, Path]) -> None:
