@@ -111,7 +111,13 @@ def gc(session: Session, *, delete: bool, weights: bool, ledger: bool, format_: 
 
 
 @click.command()
-@click.option("--by", type=click.Choice(["run", "kind", "model"]), default="run", show_default=True)
+@click.option(
+    "--by",
+    type=click.Choice(["run", "kind", "model"]),
+    default="run",
+    show_default=True,
+    help="How to group the space.",
+)
 @format_option("table", "json")
 @with_session
 def du(session: Session, by: By, format_: str) -> None:
