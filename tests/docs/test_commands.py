@@ -29,6 +29,8 @@ WORKSPACE = os.environ.get("RTBENCH_TEST_WORKSPACE")
 DEFAULT_RUN = "pocket"
 NEED_NO_RUN = {"plan", "matrices", "tasks", "plugins", "score", "import", "doctor"}
 """Commands that work in an empty workspace."""
+OWN_RUN = "examples/stones_matrix.yaml"
+"""Part of blocks that begin with a quick run of their own."""
 NEEDS_DATA = re.compile(r"tasks export|--matrix paper")
 """Commands that read published data sets."""
 EXAMPLES = {"hello"}
@@ -56,7 +58,9 @@ def runnable(page: Path) -> list[Block]:
         blocks = [
             block
             for block in blocks
-            if block.file or {args[0] for args in commands_in(block.text) if args} <= NEED_NO_RUN
+            if block.file
+            or OWN_RUN in block.text
+            or {args[0] for args in commands_in(block.text) if args} <= NEED_NO_RUN
         ]
     return blocks if any(not block.file for block in blocks) else []
 
@@ -106,7 +110,9 @@ def test_commands_within_sentences_have_known_options(page: Path) -> None:
         while words and f"{path} {words[0].split('|')[0]}" in known:
             path += f" {words.pop(0).split('|')[0]}"
         if path == "rtbench":
-            assert words[0].startswith("-") or not words[0].islower() or words[0] in EXAMPLES, f"rtbench {code}: unknown command"
+            assert words[0].startswith("-") or not words[0].islower() or words[0] in EXAMPLES, (
+                f"rtbench {code}: unknown command"
+            )
             continue
         options = {name for parameter in known[path].params for name in [*parameter.opts, *parameter.secondary_opts]}
         options |= {"--help", "-h"}
@@ -144,6 +150,7 @@ def folder(tmp_path: Path) -> Path:
     (tools / "rtbench").chmod(0o755)
     folder = tmp_path / "here"
     shutil.copytree(FILES, folder)
+    shutil.copytree(ROOT / "examples", folder / "examples")
     if WORKSPACE is not None:
         copy_workspace(Path(WORKSPACE), folder / "rtbench-workspace")
     return folder
