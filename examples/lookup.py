@@ -1,4 +1,4 @@
-"""A student that needs no torch: it answers as in the most similar example, and does the sums that the example spells out.
+"""A student without torch: it answers as in the most similar example, and does the sums spelled out there.
 
 rtbench run --plugin examples/lookup.py --students lookup
 """

@@ -21,6 +21,8 @@ from sphinx.ext.autodoc import Options
 from sphinx.ext.napoleon import Config, GoogleDocstring
 from sphinx.pycode import ModuleAnalyzer
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.inspect import signature as signature_of
+from sphinx.util.inspect import stringify_signature
 from sphinx.util.nodes import get_node_source, nested_parse_with_titles
 
 import rtbench
@@ -115,10 +117,11 @@ def entry_of(name: str) -> list[str]:
 def _of_object(path: str, value: object) -> list[str]:
     """Return the lines of an object whose methods are the API, such as `rtbench.register`."""
     lines = [f".. py:data:: {path}", "", *(f"   {line}" for line in inspect.getdoc(type(value)).splitlines()), ""]
-    for name, _ in inspect.getmembers(type(value), inspect.isfunction):
+    for name, function in inspect.getmembers(type(value), inspect.isfunction):
         if not name.startswith("_"):
-            home = f"{type(value).__module__}.{type(value).__qualname__}.{name}"
-            lines += [f".. autofunction:: {home}", ""]
+            signature = stringify_signature(signature_of(function, bound_method=True), unqualified_typehints=True)
+            said = GoogleDocstring(inspect.getdoc(function) or "", NAPOLEON).lines()
+            lines += [f".. py:function:: {path}.{name}{signature}", "", *(f"   {line}" for line in said), ""]
     return lines
 
 

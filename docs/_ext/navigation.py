@@ -7,6 +7,7 @@ part of the navigation. So the pages stay Markdown that reads well on a Git host
 from __future__ import annotations
 
 import fnmatch
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -16,6 +17,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.transforms import SphinxTransform
 
 HOME = "docs/index"
+FILE_NAME = re.compile(r"[\w./-]+\.md")
 INDEX_PAGES = {HOME, "docs/benchmarks/README", "docs/cookbook/README", "docs/task-cards", "results/README"}
 """Pages whose lists are navigation."""
 REDIRECT = (
@@ -69,6 +71,18 @@ def _toctree(docname: str, caption: str | None, entries: list[tuple[str, str]]) 
     return nodes.compound("", tree, classes=["toctree-wrapper"])
 
 
+class TitlesForFileNames(SphinxTransform):
+    """Shows the title of a page, or of its section, for links whose text is the page's file name, such as `tasks.md`."""
+
+    default_priority = 11
+
+    def apply(self, **_: object) -> None:
+        """Mark these links as links without a text of their own."""
+        for link in self.document.findall(addnodes.pending_xref):
+            if link.get("refdomain") == "doc" and FILE_NAME.fullmatch(link.astext()):
+                link["refexplicit"] = False
+
+
 def mark_pages_without_navigation(app: Sphinx, env: BuildEnvironment) -> None:
     """Do not warn of pages that are reached by links only."""
     for page in env.found_docs:
@@ -86,6 +100,7 @@ def setup(app: Sphinx) -> dict[str, object]:
     """Register the extension."""
     app.add_config_value("pages_without_navigation", [], "env", [list])
     app.add_transform(NavigationFromLists)
+    app.add_transform(TitlesForFileNames)
     app.connect("env-updated", mark_pages_without_navigation)
     app.connect("build-finished", write_redirect)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -102,17 +102,17 @@ def cells() -> None:
     p.text(10, 252, "cell 2: degree 8", anchor="start", size=14)
     for y, n in ((20, 1), (220, 8)):
         p.box(150, y, 110, 56, f"complete\n{n} per question", BLUE)
-        p.box(300, y, 100, 56, "curate", ORANGE)
-        p.box(440, y, 100, 56, "train", BLUE)
-        p.box(580, y, 70, 56, "complete", BLUE)
-        p.box(690, y, 60, 56, "score", ORANGE)
-        for x1, x2 in ((260, 298), (400, 438), (540, 578), (650, 688)):
+        p.box(295, y, 90, 56, "curate", ORANGE)
+        p.box(420, y, 80, 56, "train", BLUE)
+        p.box(535, y, 95, 56, "complete\ntest", BLUE)
+        p.box(665, y, 85, 56, "score", ORANGE)
+        for x1, x2 in ((260, 293), (385, 418), (500, 533), (630, 663)):
             p.arrow((x1, y + 28), (x2, y + 28))
-    p.box(150, 118, 110, 60, "Ledger\nevery completion", GREY)
+    p.box(150, 118, 110, 60, "Ledger\ncompletions", GREY)
     p.arrow((205, 76), (205, 116))
     p.arrow((205, 220), (205, 180))
-    p.box(300, 118, 450, 60, "Store\none folder per finished step, named by its content key", GREY)
-    for x in (350, 490, 615, 720):
+    p.box(295, 118, 455, 60, "Store\none folder per finished step, named by its content key", GREY)
+    for x in (340, 460, 582, 707):
         p.arrow((x, 76), (x, 116))
         p.arrow((x, 220), (x, 180))
     p.text(205, 305, "asks for 7 more: 1 is in the ledger")

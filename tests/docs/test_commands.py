@@ -9,6 +9,8 @@ copied for each page. Without it, only the commands that need no run are run.
 
 from __future__ import annotations
 
+import ast
+import importlib
 import os
 import re
 import shutil
@@ -18,6 +20,7 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 
 from tests.helpers.cli import DATA, ROOT
 from tests.helpers.commands import all_commands
@@ -119,6 +122,19 @@ def test_commands_within_sentences_have_known_options(page: Path) -> None:
         for word in words:
             if word.startswith("--"):
                 assert word.split("=")[0].rstrip(",.;:)") in options, f"rtbench {code}: unknown option {word}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_python_and_yaml_of_a_page_are_valid(page: Path) -> None:
+    """Python compiles and imports existing names; YAML can be read."""
+    for block in blocks_of(page):
+        if block.language == "yaml":
+            yaml.safe_load(block.text)
+        if block.language == "python":
+            for node in ast.walk(ast.parse(block.text)):
+                if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("rtbench"):
+                    module = importlib.import_module(node.module)
+                    assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
 
 
 def test_blocks_that_are_not_run_say_why() -> None:
