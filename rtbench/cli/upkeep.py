@@ -116,7 +116,7 @@ def gc(session: Session, *, delete: bool, weights: bool, ledger: bool, format_: 
     type=click.Choice(["run", "kind", "model"]),
     default="run",
     show_default=True,
-    help="How to group the space.",
+    help="What to group by.",
 )
 @format_option("table", "json")
 @with_session

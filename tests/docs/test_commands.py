@@ -36,6 +36,8 @@ OWN_RUN = "examples/stones_matrix.yaml"
 """Part of blocks that begin with a quick run of their own."""
 NEEDS_DATA = re.compile(r"tasks export|--matrix paper")
 """Commands that read published data sets."""
+PYTHON_RUNS = ROOT / "docs" / "tutorial.md"
+"""The page whose Python is run too, in a workspace that has the default run."""
 EXAMPLES = {"hello"}
 """Commands that the pages let a plugin add."""
 FILES = Path(__file__).parent / "files"
@@ -65,6 +67,8 @@ def runnable(page: Path) -> list[Block]:
             or OWN_RUN in block.text
             or {args[0] for args in commands_in(block.text) if args} <= NEED_NO_RUN
         ]
+    elif page == PYTHON_RUNS:
+        blocks += [block for block in blocks_of(page) if block.language == "python"]
     return blocks if any(not block.file for block in blocks) else []
 
 
@@ -205,8 +209,9 @@ def test_commands_of_a_page_run(page: Path, folder: Path) -> None:
         if block.file:
             (folder / block.file).write_text(block.text)
             continue
+        shell = ["bash", "-euo", "pipefail", "-c"]
         done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block.text],
+            [*([sys.executable, "-c"] if block.language == "python" else shell), block.text],
             cwd=folder,
             env=environment,
             capture_output=True,
