@@ -1,17 +1,15 @@
 """A student without torch: it answers as in the most similar example, and does the sums spelled out there.
 
-rtbench run --plugin examples/lookup.py --students lookup
-"""
+rtbench run --plugin examples/lookup.py --students lookup"""
 
 import difflib
 import json
 import re
 
-from rtbench.api import ModelSpec, Student, TextModel, TrainReport, completion_of, convert, hookimpl
+from rtbench.api import ModelSpec, Record, Student, TextModel, TrainReport, completion_of, convert, hookimpl
 
 
-def adapted(label, old, new):
-    """Return a label with the numbers of a new question in place of the old one's."""
+def adapted(label, old, new):  # with the numbers of the new question in place of the old one's
     numbers = dict(zip(re.findall(r"\d+", old), re.findall(r"\d+", new), strict=False))
     for first, sign, second, result in re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", label):
         a, b = int(numbers.get(first, first)), int(numbers.get(second, second))
@@ -21,8 +19,7 @@ def adapted(label, old, new):
 
 class Lookup(TextModel):
     def __init__(self, fingerprint, memory):
-        self.fingerprint = fingerprint
-        self.memory = memory
+        self.fingerprint, self.memory = fingerprint, memory
 
     def generate(self, requests):
         for request in requests:
@@ -31,27 +28,30 @@ class Lookup(TextModel):
             yield completion_of(request, text, finish_reason="stop")
 
 
+class NoOptions(Record, frozen=True):
+    """An option in a matrix is an error."""
+
+
 class LookupStudent(Student):
     family = "decoder"
 
     def __init__(self, name, options, services):
+        convert(options, NoOptions, where=f"student {name}")
         self.name = name
-        self.options = convert(options, dict[str, str], where=f"student {name}")
 
     def model(self):
-        return ModelSpec("student", "lookup", self.name, self.options, "lookup-1")
+        return ModelSpec("student", "lookup", self.name, {}, "lookup-1")
 
     def train(self, job):
-        folder = job.workdir / "checkpoint"
-        folder.mkdir()
-        (folder / "memory.json").write_text(json.dumps({row.prompt: row.label for row in job.rows}))
+        epochs, memory = job.recipe.epochs, {row.prompt: row.label for row in job.rows}
+        for name in ["checkpoint", *(f"epoch-{n + 1}" for n in range(epochs) if job.recipe.by_answers)]:
+            (job.workdir / name).mkdir()
+            (job.workdir / name / "memory.json").write_text(json.dumps(memory))
         tokens = sum(len(row.label.split()) for row in job.rows)
-        counts = {"rows": len(job.rows), "validation_rows": len(job.validation), "truncated": 0, "tokens": tokens}
-        return TrainReport(**counts, epochs=1, selected=1, steps=1, parameters=None, history=())
+        return TrainReport(len(job.rows), len(job.validation), 0, epochs, epochs, 1, tokens, None, history=())
 
     def load(self, checkpoint, corpus, fingerprint):
-        memory = json.loads((checkpoint / "memory.json").read_text()) if checkpoint else {}
-        return Lookup(fingerprint, memory)
+        return Lookup(fingerprint, json.loads((checkpoint / "memory.json").read_text()) if checkpoint else {})
 
 
 @hookimpl

@@ -197,8 +197,24 @@ class Session:
     def task(self, name: str, *, where: str | None = None) -> Task:
         """Return the task registered under a name."""
         if name not in self._tasks:
-            self._tasks[name] = self._make("tasks", name, Task, where=where)
+            self._tasks[name] = self.new_task(name, where=where)
         return self._tasks[name]
+
+    def new_task(self, name: str, *, where: str | None = None) -> Task:
+        """Return a new object of the task registered under a name."""
+        entry = self.registry("tasks").get(name, where=where)
+        if not isinstance(entry.target, Path):
+            created: Task = self._make("tasks", name, Task, where=where)
+            return created
+        place = f"plugin {entry.origin!r}: {entry.target}"
+        task = self.plugins.load_task(entry.target, offline=self.offline, where=place)
+        if task.info.name != name:
+            raise PluginError(
+                f"the file is of task {task.info.name!r}, but is registered as {name!r}",
+                where=place,
+                next_step="Use the same name.",
+            )
+        return task
 
     def task_data(self, name: str, variant: str) -> TaskData:
         """Return a task's samples in one variant, loaded once."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rtbench.api import hookimpl
 
 if TYPE_CHECKING:
-    from rtbench.api import Register, Task
+    from rtbench.api import Register
 
 
 class TaskFolder:
@@ -32,9 +31,4 @@ class TaskFolder:
     @hookimpl
     def rtbench_register_tasks(self, register: Register) -> None:
         """Register the task; its YAML is read when the task is loaded."""
-        register(self.name, self._load, summary=self.summary)
-
-    def _load(self) -> Task:
-        # Imported by name: the loader of YAML tasks is a plugin like any other, and is needed only for loading.
-        task: Task = importlib.import_module("rtbench_plugins.yaml_tasks").load_task(self.path)
-        return task
+        register(self.name, self.path, summary=self.summary)

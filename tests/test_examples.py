@@ -30,6 +30,14 @@ def test_example_is_short(path: Path) -> None:
     assert len(path.read_text().splitlines()) < 60
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "path", [path for path in EXAMPLES.glob("*.py") if path != MENTORED], ids=lambda path: path.name
+)
+def test_example_keeps_its_contract(path: Path, cli: Cli) -> None:
+    assert " 0 failed" in cli("check", path).stdout
+
+
 def test_every_example_is_in_the_cookbook() -> None:
     pages = "".join(page.read_text() for page in (ROOT / "docs" / "cookbook").glob("*.md"))
     for path in EXAMPLES.iterdir():

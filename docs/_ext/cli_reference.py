@@ -50,10 +50,12 @@ SHARED = {option.opts[0]: option for option in _shared.params if isinstance(opti
 """Options of all commands that open a workspace."""
 
 
-def is_shared(option: click.Option) -> bool:
-    """Return whether an option is one of those that commands share, with the same words."""
-    shared = SHARED.get(option.opts[0])
-    return shared is not None and shared.help == option.help
+def shared_by(command: click.Command) -> set[str]:
+    """Return the names of a command's options that are the shared ones, with the same words; none if it opens no workspace."""
+    options = {one.opts[0]: one.help for one in options_of(command)}
+    if "--workspace" not in options:
+        return set()
+    return {name for name, one in SHARED.items() if options.get(name) == one.help}
 
 
 def options_of(command: click.Command) -> list[click.Option]:
@@ -87,11 +89,11 @@ def _of_command(path: str, command: click.Command) -> list[str]:
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     lines = [*_heading(path), f".. program:: {path}", "", "::", "", f"   {usage}", ""]
     lines += [*_text(command.help), ""]
-    options = options_of(command)
-    for option in options:
-        if not is_shared(option):
+    shared = shared_by(command)
+    for option in options_of(command):
+        if option.opts[0] not in shared:
             lines += _option(option, context)
-    if any(is_shared(option) for option in options):
+    if shared:
         lines += ["Also: the `shared options <#options-that-most-commands-share>`__.", ""]
     return lines
 

@@ -18,6 +18,8 @@ COMMANDS = {
     "matrices": "rtbench.cli.matrices:matrices",
     "tasks": "rtbench.cli.tasks:tasks",
     "plugins": "rtbench.cli.plugins:plugins",
+    "check": "rtbench.cli.check:check",
+    "new": "rtbench.cli.new:new",
     "data": "rtbench.cli.data:data",
     "verify": "rtbench.cli.upkeep:verify",
     "gc": "rtbench.cli.upkeep:gc",

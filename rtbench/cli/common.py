@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from rtbench.errors import BadInputError
 from rtbench.storage.paths import is_url, resolved
 
 if TYPE_CHECKING:
+    from rtbench.schema.environment import Environment
     from rtbench.session import Session
 
 Command = Callable[..., Any]
@@ -87,43 +88,15 @@ def with_session_of_one_task(command: Command) -> Command:
 
 
 def _with_options(command: Command, options: Sequence[Callable[[Command], Command]]) -> Command:
-    """Add options to a command, and pass it a Session made from their values."""
+    """Add options to a command, and pass it a session made from their values."""
 
     @functools.wraps(command)
-    def wrapped(
-        workspace: str,
-        data_dir: str | None,
-        recordings: str | None,
-        cache_dir: str | None,
-        offline: bool,
-        plugin_files: Sequence[str],
-        switches: Sequence[str],
-        trust_remote_code: bool,
-        traceback: bool,  # noqa: ARG001 - read by main()
-        task_files: Sequence[str] = (),
-        **rest: Any,
-    ) -> Any:
+    def wrapped(**values: Any) -> Any:
         from rtbench.cli.downloads import byte_progress
-        from rtbench.schema.environment import Environment
         from rtbench.session import Session
 
         _refuse_options_before_subcommand(click.get_current_context())
-        for name, path in (("data_dir", data_dir), ("recordings", recordings)):
-            if path is not None and not Path(path).is_dir():
-                raise BadInputError(
-                    "no such folder", where=f"{_origin_of(name)} {path}", next_step="Give an existing folder."
-                )
-        environment = Environment(
-            workspace=workspace if is_url(workspace) else _folder(workspace, "--workspace"),
-            data_dir=None if data_dir is None else _folder(data_dir, "--data-dir"),
-            cache_dir=None if cache_dir is None else _folder(cache_dir, "--cache-dir"),
-            recordings=None if recordings is None else _folder(recordings, "--recordings"),
-            plugin_files=tuple(str(resolved(Path(p), where="--plugin")) for p in plugin_files),
-            task_files=tuple(str(resolved(Path(p), where="--task")) for p in task_files),
-            blocked=tuple(blocked(switch) for switch in switches),
-            trust_remote_code=trust_remote_code,
-            offline=offline,
-        )
+        environment, rest = environment_of(values)
         with naming_workspace(environment.workspace):
             return command(Session(environment, progress=byte_progress(), warn=warn).fetch(), **rest)
 
@@ -131,6 +104,44 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
     for option in reversed(options):
         decorated = option(decorated)
     return decorated
+
+
+def environment_of(values: Mapping[str, Any]) -> tuple[Environment, dict[str, Any]]:
+    """Return the environment that the shared options of the current command state, and the other values.
+
+    Args:
+        values: values of all options by name.
+
+    Raises:
+        BadInputError: a folder does not exist, or a path is none.
+    """
+    from rtbench.schema.environment import Environment
+
+    rest = dict(values)
+    rest.pop("traceback", None)  # read by main()
+    workspace = rest.pop("workspace")
+    for name in ("data_dir", "recordings"):
+        if rest[name] is not None and not Path(rest[name]).is_dir():
+            raise BadInputError(
+                "no such folder", where=f"{_origin_of(name)} {rest[name]}", next_step="Give an existing folder."
+            )
+
+    def folder(name: str, option: str) -> str | None:
+        path = rest.pop(name)
+        return None if path is None else _folder(path, option)
+
+    environment = Environment(
+        workspace=workspace if is_url(workspace) else _folder(workspace, "--workspace"),
+        data_dir=folder("data_dir", "--data-dir"),
+        cache_dir=folder("cache_dir", "--cache-dir"),
+        recordings=folder("recordings", "--recordings"),
+        plugin_files=tuple(str(resolved(Path(p), where="--plugin")) for p in rest.pop("plugin_files")),
+        task_files=tuple(str(resolved(Path(p), where="--task")) for p in rest.pop("task_files", ())),
+        blocked=tuple(blocked(switch) for switch in rest.pop("switches")),
+        trust_remote_code=rest.pop("trust_remote_code"),
+        offline=rest.pop("offline"),
+    )
+    return environment, rest
 
 
 def _origin_of(name: str) -> str:

@@ -112,11 +112,7 @@ def gc(session: Session, *, delete: bool, weights: bool, ledger: bool, format_: 
 
 @click.command()
 @click.option(
-    "--by",
-    type=click.Choice(["run", "kind", "model"]),
-    default="run",
-    show_default=True,
-    help="What to group by.",
+    "--by", type=click.Choice(["run", "kind", "model"]), default="run", show_default=True, help="What to group by."
 )
 @format_option("table", "json")
 @with_session

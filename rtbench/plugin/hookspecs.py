@@ -31,7 +31,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def rtbench_register_tasks(register: Register) -> None:
-    """Register tasks: the target is called without arguments and returns a Task."""
+    """Register tasks: the target is called without arguments and returns a Task, or is the path of a task's YAML file."""
 
 
 @hookspec

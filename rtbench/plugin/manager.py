@@ -116,18 +116,20 @@ class PluginManager:
     def _add_file(self, path: Path) -> None:
         self._add(path.stem, _load_file(path), PluginOrigin(path.stem, str(path), "file"))
 
-    def load_task(self, path: Path, *, offline: bool) -> Task:
-        """Load a task file given with --task, through the first plugin that knows its kind.
+    def load_task(self, path: Path, *, offline: bool, where: str | None = None) -> Task:
+        """Load a task file, through the first plugin that knows its kind.
 
         Args:
             path: the file.
             offline: download nothing.
+            where: source of the path, for messages; None: it was given with ``--task``.
 
         Raises:
             BadInputError: there is no such file, or no plugin knows its kind.
         """
+        where = where or f"--task {path}"
         if not path.is_file():
-            raise BadInputError("no such file", where=f"--task {path}", next_step="Name a task's YAML file.")
+            raise BadInputError("no such file", where=where, next_step="Name a task's YAML file.")
         try:
             task: Task | None = self._pm.hook.rtbench_load_task(path=path, offline=offline)
         except RtbenchError:
@@ -135,11 +137,11 @@ class PluginManager:
         except Exception as error:
             raise PluginError(
                 f"rtbench_load_task raised {shortened_error(error)}",
-                where=f"--task {path}",
+                where=where,
                 next_step="This is a fault of the plugin that loads such files. --traceback shows where.",
             ) from error
         if task is None:
-            raise BadInputError("no plugin knows this kind of file", where=f"--task {path}", next_step="Give a *.yaml.")
+            raise BadInputError("no plugin knows this kind of file", where=where, next_step="Give a *.yaml.")
         return task
 
     def pinned_files(self, tasks: Sequence[str]) -> list[PinnedFile]:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from rtbench.errors import BadInputError, PluginError, RtbenchError, UnknownNameError
 from rtbench.texts import shortened_error
+
+Target = str | Path | Callable[..., Any]
+"""What a name stands for."""
 
 
 class Register(Protocol):
@@ -17,7 +21,7 @@ class Register(Protocol):
     def __call__(
         self,
         name: str,
-        target: str | Callable[..., Any],
+        target: Target,
         *,
         summary: str = "",
         options: dict[str, Any] | None = None,
@@ -26,7 +30,8 @@ class Register(Protocol):
 
         Args:
             name: the name that matrices and commands use.
-            target: a factory, or ``module:attribute`` of one, which is imported when the name is first used.
+            target: a factory, or ``module:attribute`` of one, which is imported when the name is first used. For a task, it may
+                be the path of a file that ``--task`` reads.
             summary: one phrase for `rtbench plugins` and the help texts.
             options: default options of this name; a matrix may override them.
         """
@@ -37,7 +42,7 @@ class RegistryEntry:
     """One registered name."""
 
     name: str
-    target: str | Callable[..., Any]
+    target: Target
     origin: str
     """Name of the plugin that registered it."""
     summary: str = ""
@@ -50,6 +55,11 @@ class RegistryEntry:
         Raises:
             PluginError: it cannot be imported, or is not callable.
         """
+        if isinstance(self.target, Path):
+            raise PluginError(
+                f"{self.name!r} points at a file, which only tasks do",
+                where=f"plugin {self.origin!r}",
+            )
         if not isinstance(self.target, str):
             return self.target
         module, _, attribute = self.target.partition(":")
@@ -116,7 +126,7 @@ class Registry:
 
         def register(
             name: str,
-            target: str | Callable[..., Any],
+            target: Target,
             *,
             summary: str = "",
             options: dict[str, Any] | None = None,

@@ -102,10 +102,13 @@ def test_every_command_and_option_has_an_entry(site: Path, entries: dict[str, An
     text = (site / "docs" / "reference" / "cli.html").read_text()
     for path, command in all_commands().items():
         assert f">{path}<" in text, path
-        for option in command.params:
-            if isinstance(option, click.Option):
+        options = [option for option in command.params if isinstance(option, click.Option)]
+        opens_workspace = any("--workspace" in option.opts for option in options)
+        for option in options:
+            if not option.hidden:
                 assert option.help, f"{path} {option.opts[0]} has no help"
-                program = "rtbench" if SHARED.get(option.opts[0]) == option.help else path.replace(" ", "-")
+                shared = opens_workspace and SHARED.get(option.opts[0]) == option.help
+                program = "rtbench" if shared else path.replace(" ", "-")
                 for name in [*option.opts, *option.secondary_opts]:
                     assert f"{program}.{name}" in documented
 

@@ -30,7 +30,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 MEASUREMENTS = ROOT / "docs" / "benchmarks"
 WORKSPACE = os.environ.get("RTBENCH_TEST_WORKSPACE")
 DEFAULT_RUN = "pocket"
-NEED_NO_RUN = {"plan", "matrices", "tasks", "plugins", "score", "import", "doctor"}
+NEED_NO_RUN = {"plan", "matrices", "tasks", "plugins", "score", "import", "doctor", "new", "check"}
 """Commands that work in an empty workspace."""
 OWN_RUN = "examples/stones_matrix.yaml"
 """Part of blocks that begin with a quick run of their own."""
