@@ -1,6 +1,6 @@
 """Self-consistency (Wang et al., 2023): the majority answer of several sampled rationales.
 
-It is also the worked example of a method in docs/plugins.md.
+It is also the worked example of a method in docs/methods.md.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ class StepBuilder(Protocol):
 
 
 class Method(ABC):
-    """Expands a cell into steps. docs/plugins.md has an example of a few dozen lines."""
+    """Expands a cell into steps. docs/methods.md has an example of a few dozen lines."""
 
     name: str
     uses_teacher: bool = False

@@ -6,7 +6,7 @@ and completion index. If 64 completions are needed and 8 are stored, only 56 are
 killed writer is ignored: its request is sent again, and the completion goes into the next writer's segment.
 
 Each line ends with a checksum of itself (:mod:`rtbench.storage.lines`). A line that has changed is left out and named in
-:attr:`Ledger.damaged`, and its request is sent again.
+``Ledger.damaged``, and its request is sent again.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Partition:
 
     Args:
         path: folder of the segments.
-        damaged: takes the damaged lines that are found; see :attr:`Ledger.damaged`.
+        damaged: takes the damaged lines that are found; see ``Ledger.damaged``.
         place: of the workspace; None: a folder.
     """
 

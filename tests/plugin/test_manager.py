@@ -161,10 +161,8 @@ def test_lifecycle_hooks_are_called(cli: Cli, demo: Path) -> None:
     assert sum(line.startswith("done") for line in lines) == 4
 
 
-def test_the_curator_of_the_guide_works(cli: Cli, demo: Path) -> None:
-    guide = (ROOT / "docs" / "plugins.md").read_text()
-    code = next(part.split("```")[0] for part in guide.split("```python\n") if "class Brief" in part)
-    (cli.folder / "brief.py").write_text(code)
+def test_the_curator_of_the_cookbook_works(cli: Cli, demo: Path) -> None:
+    (cli.folder / "brief.py").write_text((ROOT / "examples" / "brief.py").read_text())
     demo.write_text(demo.read_text() + "curators: [correct, {use: brief, words: 1}]\n")
     done = cli("run", "--plugin", "brief.py", "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "1", code=1)
     assert "no training examples: 40 completions for 40 questions, none kept" in done.stderr
