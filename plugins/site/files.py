@@ -14,7 +14,7 @@ from rtbench_plugins.site.chart import WIDE, Chart
 from rtbench_plugins.site.drawing import picture
 from rtbench_plugins.site.palette import stylesheet
 
-from rtbench.api import BadInputError, csv_field, write_atomic
+from rtbench.api import BadInputError, csv_field
 
 if TYPE_CHECKING:
     from rtbench.api import CellRecord
@@ -55,8 +55,13 @@ def write_assets(folder: Path) -> None:
 
 def write_chart(folder: Path, chart: Chart) -> None:
     """Write a chart as PNG, and its table as CSV."""
-    write_atomic(folder / "charts" / f"{chart.name}.png", picture(chart, WIDE))
-    write_atomic(folder / "charts" / f"{chart.name}.csv", table(chart.heads, chart.rows).encode())
+    (folder / "charts" / f"{chart.name}.png").write_bytes(picture(chart, WIDE))
+    write_table(folder / "charts" / f"{chart.name}.csv", chart.heads, chart.rows)
+
+
+def write_table(path: Path, heads: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table as CSV."""
+    path.write_text(table(heads, rows), encoding="utf-8", newline="")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

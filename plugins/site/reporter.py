@@ -14,7 +14,7 @@ from rtbench_plugins.site.charts import charts_of, colours_of
 from rtbench_plugins.site.claims import HEADS as CLAIM_HEADS
 from rtbench_plugins.site.claims import ClaimsView, claims_view
 from rtbench_plugins.site.drawing import inline, symbol
-from rtbench_plugins.site.files import HERE, short_names, table, take, write_assets, write_chart
+from rtbench_plugins.site.files import HERE, short_names, take, write_assets, write_chart, write_table
 from rtbench_plugins.site.labels import cell_words
 from rtbench_plugins.site.notes import row_notes
 from rtbench_plugins.site.palette import VERDICTS, css_class
@@ -97,7 +97,7 @@ def _write_cell(
         run=run, cell=cell, page=page, words=cell_words(cell), categories=CATEGORIES, scored=scored, extractor_scores=scores,
         mark=css_class(colours.get(cell.method, "")), version=version,
     )  # fmt: skip
-    write_atomic(folder / "cells" / f"{name}.html", text.encode())
+    (folder / "cells" / f"{name}.html").write_text(text, encoding="utf-8", newline="")
     heads = (
         "extractor",
         "version",
@@ -119,19 +119,18 @@ def _write_cell(
         for one in scores
     ]  # fmt: skip
     if rows:
-        write_atomic(folder / "tables" / f"{name}.csv", table(heads, rows).encode())
+        write_table(folder / "tables" / f"{name}.csv", heads, rows)
     if page.categories:
-        wrong = table(
-            ("category", "answers", "samples"), [(*one, page.samples) for one in page.categories.most_common()]
-        )
-        write_atomic(folder / "tables" / f"{name}-wrong.csv", wrong.encode())
+        wrong = [(*one, page.samples) for one in page.categories.most_common()]
+        write_table(folder / "tables" / f"{name}-wrong.csv", ("category", "answers", "samples"), wrong)
     return page
 
 
 def _write_tables(folder: Path, leaderboard: Leaderboard, claims: ClaimsView | None) -> None:
-    write_atomic(folder / "tables" / "leaderboard.csv", f"{CsvReporter().render(leaderboard)}\n".encode())
+    text = f"{CsvReporter().render(leaderboard)}\n"
+    (folder / "tables" / "leaderboard.csv").write_text(text, encoding="utf-8", newline="")
     if claims is not None:
-        write_atomic(folder / "tables" / "claims.csv", table(CLAIM_HEADS, claims.table).encode())
+        write_table(folder / "tables" / "claims.csv", CLAIM_HEADS, claims.table)
 
 
 def _summaries(run: RunRecord, services: Services) -> tuple[ClaimsView | None, list[str]]:

@@ -46,7 +46,7 @@
   const detailsOf = (row) => {
     const list = document.createElement("dl");
     for (const [column, head] of heads.entries()) {
-      if (column === 0 || !row.cells[column].textContent.trim()) continue;
+      if (column === 0 || ["", "–"].includes(row.cells[column].textContent.trim())) continue;
       const value = document.createElement("dd");
       for (const node of row.cells[column].childNodes) value.append(node.cloneNode(true));
       const why = value.querySelector(".why");
