@@ -9,7 +9,8 @@ from functools import partial
 from rtbench_plugins.claims.rendering import Shown, details_of, legend, points, task_of, tested_of, untested
 from rtbench_plugins.reporters.wording import SHORT
 from rtbench_plugins.site import captions, specs
-from rtbench_plugins.site.chart import Chart, Datum
+from rtbench_plugins.site.chart import Chart, Datum, Series
+from rtbench_plugins.site.palette import VERDICTS
 
 from rtbench.api import ClaimResult, Verdict, listed
 
@@ -83,7 +84,8 @@ def claims_view(shown: Shown) -> ClaimsView:
 def _finding(claim: str, statement: str, results: Sequence[ClaimResult], every: Sequence[ClaimResult]) -> Finding:
     parts: list[str] = []
     for verdict in _ORDER:
-        tasks = [task_of(result, every) for result in results if result.verdict == verdict]
+        found = [result for result in results if result.verdict == verdict]
+        tasks = [f"{task_of(result, every)} {points(result.effect or 0.0)} points" for result in found]
         if tasks:
             parts.append(f"{verdict} on {listed(tasks, 3)}")
     title = f"{_capital(statement)} ({claim})"
@@ -150,5 +152,6 @@ def _chart(tested: Sequence[ClaimResult], every: Sequence[ClaimResult]) -> Chart
     )
     heads = ("claim", "task", "verdict", "difference, points", "95 % interval")
     return Chart(
-        "effects", "The differences behind the claims", captions.effects(drawn), partial(specs.effects, drawn, claims), heads, rows
+        "effects", "The differences behind the claims", captions.effects(drawn), partial(specs.effects, drawn, claims), heads, rows,
+        tuple(Series(verdict, VERDICTS[verdict]) for verdict in _ORDER if any(p["verdict"] == verdict for p in drawn)),
     )  # fmt: skip

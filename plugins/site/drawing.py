@@ -78,7 +78,7 @@ def _whole(spec: Datum, size: Size, title: str | None = None) -> Datum:
         "background": BACK if title else "transparent", "view": {"stroke": None},
         "axis": {**guide, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE, "labelLimit": 260},
         "header": {**guide, "labelFontWeight": "bold"}, "text": {"fontSize": size.font, "color": TEXT},
-        "title": {"fontSize": size.font + 3, "color": TEXT, "anchor": "start"}, "padding": 16 if title else {"left": 4, "top": 8, "bottom": 4, "right": 12},
+        "title": {"fontSize": size.font + 3, "color": TEXT, "anchor": "start", "offset": 12}, "padding": 16 if title else {"left": 4, "top": 8, "bottom": 4, "right": 12},
     }  # fmt: skip
     named = {"title": title} if title else {}
     spec = {name: value for name, value in spec.items() if name != "padding" or not title}

@@ -88,7 +88,7 @@ class Labels:
 
     def said(self) -> str:
         """Return what all rows have in common, in a sentence; empty where that is nothing."""
-        parts = [f"teacher {text}" if name == "teacher" else text for name, text in self.shared.items()]
+        parts = [f"{name} {text}" if name in {"student", "teacher"} else text for name, text in self.shared.items()]
         return f"In all rows that have one: {'; '.join(parts)}." if parts else ""
 
 

@@ -33,7 +33,7 @@ def row_notes(board: Leaderboard) -> list[RowNote]:
     that no single row changes concern all rows.
     """
     lines = _lines(board)
-    essential = set(essentials(board))
+    essential = {*essentials(board), *(line for line in lines if line.startswith("Warning"))}
     places = range(len(board.rows))
     concerned: dict[str, set[int]] = {line: set() for line in lines}
     for place, row in enumerate(board.rows):
@@ -50,4 +50,4 @@ def row_notes(board: Leaderboard) -> list[RowNote]:
 
 
 def _lines(board: Leaderboard) -> list[str]:
-    return [*dict.fromkeys([*notes(board), *at_k_lines(board)])]
+    return [*dict.fromkeys([*essentials(board), *notes(board), *at_k_lines(board)])]
