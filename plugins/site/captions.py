@@ -34,8 +34,12 @@ def lines(points: Sequence[Datum], axis: str) -> str:
         f"{_percent(last)} at {_x(last, axis)}."
     )
     count = f"From the lowest to the highest number of {axis.partition(',')[0]}"
-    parts = [(rising, "rise"), (falling, "fall"), (rest, "have overlapping intervals")]
-    counted = ", ".join(f"{number} {verb}" for number, verb in parts if number)
+    parts = [
+        (rising, "rises", "rise"),
+        (falling, "falls", "fall"),
+        (rest, "has overlapping intervals", "have overlapping intervals"),
+    ]
+    counted = ", ".join(f"{number} {one if number == 1 else several}" for number, one, several in parts if number)
     said = f"{count}, of {len(ends)} lines: {counted}." if len(ends) > 1 else ""
     return _joined(said, largest if up else "No line rises.", BARS)
 

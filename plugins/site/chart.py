@@ -30,8 +30,14 @@ class Size:
     """Small charts next to each other."""
     font: int
 
+    @property
+    def narrow(self) -> bool:
+        """Return whether it is for a phone, where names are above what they name."""
+        return self.width < 500
+
 
 NARROW = Size(width=340, columns=2, font=11)
+MEDIUM = Size(width=720, columns=2, font=12)
 WIDE = Size(width=1100, columns=3, font=13)
 
 

@@ -40,6 +40,8 @@ def inline(chart: Chart, size: Size) -> Markup:
     assert kept is not None
     left, top, width, height = kept.get("viewBox", "0 0 0 0").split()
     kept.set("viewBox", f"{left} {top} {max(float(width), size.width):g} {height}")  # small drawings are not enlarged
+    for name in ("width", "height"):  # the page decides
+        del kept.attrib[name]
     kept.set("focusable", "false")
     return Markup(ET.tostring(kept, encoding="unicode"))  # noqa: S704 - serialised from elements, so all texts are escaped
 

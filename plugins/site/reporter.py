@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 from rtbench_plugins.claims.summary import evaluated, summary
 from rtbench_plugins.reporters.tables import CsvReporter
-from rtbench_plugins.site.chart import NARROW, WIDE, Chart
+from rtbench_plugins.site.chart import MEDIUM, NARROW, WIDE, Chart
 from rtbench_plugins.site.charts import charts_of, colours_of
 from rtbench_plugins.site.claims import HEADS as CLAIM_HEADS
 from rtbench_plugins.site.claims import ClaimsView, claims_view
@@ -162,8 +162,8 @@ def _templates() -> Environment:
 
 
 def _drawings(chart: Chart) -> dict[str, object]:
-    """Return a chart as drawings for a phone and for larger screens."""
-    return {"narrow": inline(chart, NARROW), "wide": inline(chart, WIDE)}
+    """Return a chart as drawings for phones, tablets and larger screens."""
+    return {"narrow": inline(chart, NARROW), "medium": inline(chart, MEDIUM), "broad": inline(chart, WIDE)}
 
 
 def _verdict_mark(verdict: str) -> str:

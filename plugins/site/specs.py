@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from rtbench_plugins.site.chart import BREAK, Datum, Series, Size, wrapped
 from rtbench_plugins.site.palette import DIM, TEXT, VERDICTS
 
-ACCURACY: Datum = {"field": "accuracy", "type": "quantitative", "title": "accuracy, %", "scale": {"zero": True}}
+ACCURACY: Datum = {
+    "field": "accuracy",
+    "type": "quantitative",
+    "title": "accuracy, %",
+    "scale": {"zero": True},
+    "axis": {"tickCount": 6},
+}
 _SAID = {"description": {"field": "said"}}
 _EM = 0.62
 """Mean width of a letter, in units of the font's size, of a wide font: a browser draws texts in its own font."""
@@ -38,7 +44,7 @@ def _along(points: Sequence[Datum], title: str | None, size: Size, *, log: bool,
     marks = {"values": values} if len(values) <= 8 else {"tickCount": 4}
     scale = {"type": "log"} if log else {"zero": False}
     axis = {"format": ".2~s", "labelOverlap": True, "grid": False, **marks}
-    pad = 14 if size.columns < 3 else 20
+    pad = 14 if size.narrow else 20
     return {
         "field": field, "type": "quantitative", "title": title, "axis": axis,
         "scale": {**scale, "nice": False, "padding": pad},
@@ -49,7 +55,7 @@ def lines(
     points: Sequence[Datum], entries: Sequence[Series], tasks: Sequence[str], axis: str, size: Size, *, log: bool
 ) -> Datum:
     """Return small charts, one per task, with a line for each entry of the legend."""
-    narrow = size.columns < 3
+    narrow = size.narrow
     along = _along(points, None if narrow else axis, size, log=log, field="at")
     points = _apart(points, [entry.name for entry in entries], log=log)
     rule = {"x": along, "y": {**ACCURACY, "field": "low"}, "y2": {"field": "high"}}
@@ -70,7 +76,7 @@ def lines(
 def _apart(points: Sequence[Datum], names: Sequence[str], *, log: bool) -> list[Datum]:
     """Return points that are moved a little along the axis, each line by another step, so that intervals can be told apart."""
     xs = [math.log(point["x"]) if log else point["x"] for point in points]
-    step = min(0.012, 0.08 / len(names)) * (max(xs) - min(xs))
+    step = min(0.03, 0.16 / len(names)) * (max(xs) - min(xs))
     moved: list[Datum] = []
     for point, x in zip(points, xs, strict=True):
         at = x + step * (names.index(point["line"]) - (len(names) - 1) / 2)
@@ -95,7 +101,7 @@ def _facets(
 
 def by_teacher(points: Sequence[Datum], entries: Sequence[Series], tasks: Sequence[str], size: Size) -> Datum:
     """Return small charts, one per task, with the teachers below each other."""
-    narrow = size.columns < 3
+    narrow = size.narrow
     shown = [task for task in tasks if any(point["task"] == task for point in points)]
     limit = _room([point["teacher"] for point in points], size, 150 if narrow else 260)
     axis = {"labelLimit": limit, "minExtent": limit, "grid": True}
@@ -111,7 +117,7 @@ def by_teacher(points: Sequence[Datum], entries: Sequence[Series], tasks: Sequen
             "encoding": {"y": names, "yOffset": apart, "x": ACCURACY, **_series(entries), **_SAID},
         },
     ]
-    columns = 1 if narrow else min(2, len(shown))
+    columns = 1 if size.columns < 3 else min(2, len(shown))
     width = (size.width - 30) // columns - limit - 20
     facet = {"field": "task", "type": "nominal", "title": None, "sort": shown}
     inner: Datum = {"layer": layers, "width": width, "height": {"step": max(9, 22 // len(entries))}}
@@ -139,18 +145,19 @@ def front(points: Sequence[Datum], entries: Sequence[Series], axis: str, size: S
             "encoding": {"x": along, "y": ACCURACY, **_series(entries), **_SAID},
         },
     ]
-    height = 260 if size.columns < 3 else 360
+    height = 260 if size.narrow else 360
     return {"data": {"values": list(points)}, "layer": layers, "width": size.width - 60, "height": height}
 
 
 def heat(points: Sequence[Datum], columns: Sequence[str], size: Size) -> Datum:
     """Return a map of shares in percent: a line per row and a column per task or category, with numbers.
 
-    On a phone, the name of a row is above its numbers.
+    On a phone, and where names would take more than half of the width, the name of a row is above its numbers.
     """
-    narrow = size.columns < 3
     rows = list(dict.fromkeys(point["row"] for point in points))
-    room = 0 if narrow else _room(rows, size, 560)
+    room = _room(rows, size, size.width)
+    narrow = size.narrow or room > 0.55 * size.width
+    room = 0 if narrow else room
     step = min(100, (size.width - room - 60) // len(columns))
     angled = step < _room(columns, size, 200)
     across: Datum = {
@@ -199,7 +206,7 @@ def heat(points: Sequence[Datum], columns: Sequence[str], size: Size) -> Datum:
 
 def effects(points: Sequence[Datum], claims: Sequence[str], size: Size) -> Datum:
     """Return effects in points of accuracy with their intervals, a small chart per claim."""
-    narrow = size.columns < 3
+    narrow = size.narrow
     room = _room([point["task"] for point in points], size, 150 if narrow else 300)
     letters = int((size.width - room - 30) / size.font / _BOLD)
     lines = [wrapped(claim, letters) for claim in claims]

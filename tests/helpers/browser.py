@@ -60,6 +60,7 @@ class Page:
         mode = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [mode]})
         browser.get(path.resolve().as_uri())
+        self.until("document.readyState === 'complete'")  # on a busy machine, the driver may answer earlier
 
     def script(self, text: str, *arguments: Any) -> Any:
         return self.browser.execute_script(text, *arguments)

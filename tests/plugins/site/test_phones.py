@@ -151,7 +151,7 @@ def test_claims_are_a_coloured_table_with_sentences(browser: Chrome, many: Path)
 
 
 def test_charts_fill_the_width_and_say_their_values(browser: Chrome, many: Path) -> None:
-    for screen, kind in (("small", "narrow"), ("desktop", "broad")):
+    for screen, kind in (("small", "narrow"), ("tablet", "medium"), ("desktop", "broad")):
         page = page_of(browser, many / "index.html", screen)
         names = page.script("return [...document.querySelectorAll('section.chart')].map(one => one.id)")
         assert names == CHARTS[:-1]

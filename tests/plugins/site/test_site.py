@@ -164,6 +164,7 @@ def test_hostile_text_is_shown_and_not_run(browser: Chrome, user: Cli) -> None:
     user("report", "bad", "--html", "bad", "--plugin", "bad.py")
     page = Page(browser, user.folder / "bad" / "index.html")
     assert HOSTILE[1] in page.one("header").text
+    assert Page(browser, user.folder / "bad" / "index.html", width=360).problems() == []
     run = read_record(user.workspace / "runs" / "bad.json", RunRecord)
     names = short_names(run.cells)
     (name,) = [names[cell.name] for cell in run.cells if cell.method == "teacher"]
