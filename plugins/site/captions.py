@@ -65,9 +65,10 @@ def front(points: Sequence[Datum], axis: str) -> str:
     """Return which rows are on the front, from the cheapest to the most accurate."""
     on = sorted((point for point in points if point["front"]), key=lambda point: (point["x"], point["accuracy"]))
     names = [f"{point['row']} ({_percent(point)})" for point in on]
+    cost = "cost" if axis.startswith("cost") else f"number of {axis}"
     return _joined(
         f"Each point is a row's mean accuracy over all tasks. {len(on)} of {len(points)} are on the dashed line (the Pareto "
-        f"front): no row is more accurate at the same or a lower number of {axis.removeprefix('cost, ')}.",
+        f"front): no row is more accurate at the same or a lower {cost}.",
         f"From left to right: {some(names)}.",
         BARS,
     )

@@ -44,6 +44,7 @@ def test_axis_of_cost_states_the_currency() -> None:
     chart = cost_chart("EUR", "EUR")
     assert chart is not None
     assert chart.heads[0] == "cost, EUR"
+    assert "at the same or a lower cost" in chart.said
     assert chart.spec(WIDE)["layer"][0]["encoding"]["x"]["title"] == "cost, EUR"
 
 
