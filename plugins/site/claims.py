@@ -63,6 +63,8 @@ class ClaimsView:
 
     title: str
     findings: tuple[Finding, ...]
+    said: tuple[str, ...]
+    """What a reader must know beside the findings."""
     notes: tuple[str, ...]
     chart: Chart
     table: tuple[tuple[str, ...], ...]
@@ -78,7 +80,20 @@ def claims_view(shown: Shown) -> ClaimsView:
         for claim, statement in by_claim.items()
     )
     notes = (*legend(shown), *untested(shown.results))
-    return ClaimsView(shown.claims.title, findings, notes, _chart(tested, shown.results), _table(tested))
+    return ClaimsView(
+        shown.claims.title, findings, _said(shown.results), notes, _chart(tested, shown.results), _table(tested)
+    )
+
+
+def _said(results: Sequence[ClaimResult]) -> tuple[str, ...]:
+    """Return which claims were not tested, and whose weights make the results no test of the claims."""
+    tested = tested_of(results)
+    known = {result.claim for result in tested}
+    untested_claims = list(dict.fromkeys(result.claim for result in results if result.claim not in known))
+    untaught = sorted({name for result in tested for name in result.random_weights})
+    lines = [f"Not tested by this run: {', '.join(untested_claims)}."] if untested_claims else []
+    warning = "random weights before training, so this is no test of the claims"
+    return (*lines, *([f"{', '.join(untaught)}: {warning}."] if untaught else []))
 
 
 def _finding(claim: str, statement: str, results: Sequence[ClaimResult], every: Sequence[ClaimResult]) -> Finding:
