@@ -56,7 +56,12 @@ def teachers(points: Sequence[Datum]) -> str:
         if point["task"] not in best or point["accuracy"] > best[point["task"]]["accuracy"]:
             best[point["task"]] = point
     count = len({point["teacher"] for point in points})
-    said = [f"on {task} from {point['teacher']} ({_percent(point)})" for task, point in best.items()]
+    equal = {(point["task"], point["accuracy"], point["teacher"]) for point in students}
+    said = [
+        f"on {task} from {point['teacher']} ({_percent(point)})"
+        for task, point in best.items()
+        if sum(one[:2] == (task, point["accuracy"]) for one in equal) == 1
+    ]
     winners = f"The most accurate student learned {some(said, 4)}." if said else ""
     return _joined(f"{count} teachers, and the students that learned from them.", winners, BARS)
 
