@@ -23,22 +23,9 @@ def rtbench_register_commands(register: Register) -> None:
 @hookimpl
 def rtbench_run_summary(run: RunRecord, services: Services, brief: bool) -> str | None:
     from rtbench_plugins.claims.findings import findings
-    from rtbench_plugins.claims.rendering import Shown, table
+    from rtbench_plugins.claims.summary import evaluated, summary
 
-    from rtbench.api import claim_set, evaluate_claims, to_paste
-
-    known = services.registry("claims")
-    name = run.claims or next((entry.name for entry in known if entry.options.get("default")), None)
-    if name is None or name not in known:  # the plugin of the run's claims may be gone
+    shown = evaluated(run, services)
+    if shown is None:
         return None
-    claims = claim_set(services, name)
-    results = evaluate_claims(claims, run, services.store, "test", services.ledger)
-    if all(result.verdict == "not tested" for result in results):
-        return None
-    shown = Shown(claims, results, run.name, "test")
-    if brief:
-        return findings(shown)
-    hint = f"`{to_paste('claims', run.name)}` lists the cells that each row compares"
-    if any(cell.fold == "ood" for cell in run.cells):
-        hint += "; `--fold ood` tests the claims on the harder fold"
-    return f"{table(shown)}\n{hint}."
+    return findings(shown) if brief else summary(shown, run)

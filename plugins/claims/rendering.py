@@ -57,7 +57,7 @@ def table(shown: Shown, *, cells: bool = False) -> str:
     from rich.text import Text
 
     out, results = text_console(), shown.results
-    tested = _tested(results)
+    tested = tested_of(results)
     title = Text(shown_in_line(f"{shown.claims.title} ({shown.run}, {shown.fold})"))
     grid = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for head in HEADS:
@@ -73,7 +73,7 @@ def table(shown: Shown, *, cells: bool = False) -> str:
         out.print(shown_in_line(line), style="dim", soft_wrap=True)
     for result in tested if cells else ():
         out.print(f"{result.claim} {task_of(result, results)}: {result.compared}", soft_wrap=True)
-        for line in _details(result):
+        for line in details_of(result):
             out.print(f"    {line}", style="dim", soft_wrap=True)
     return text_of(out).strip("\n")
 
@@ -81,7 +81,7 @@ def table(shown: Shown, *, cells: bool = False) -> str:
 def markdown(shown: Shown) -> str:
     """Return the claims as Markdown, with all details."""
     results = shown.results
-    tested = _tested(results)
+    tested = tested_of(results)
     title = f"# {markdown_text(f'{shown.claims.title}: {shown.run}')}, fold {shown.fold}"
     lines = [title, "", *(f"- {markdown_text(line)}" for line in overall(shown)), ""]
     if tested:
@@ -94,12 +94,12 @@ def markdown(shown: Shown) -> str:
     if tested:
         lines += ["", "## Details", ""]
     for result in tested:
-        details = markdown_text("; ".join(_details(result)))
+        details = markdown_text("; ".join(details_of(result)))
         lines.append(f"- {markdown_text(f'{result.claim} {task_of(result, results)}')}: {details}")
     return "\n".join(lines)
 
 
-def _tested(results: Sequence[ClaimResult]) -> list[ClaimResult]:
+def tested_of(results: Sequence[ClaimResult]) -> list[ClaimResult]:
     return [result for result in results if result.verdict != "not tested"]
 
 
@@ -141,7 +141,7 @@ def task_of(result: ClaimResult, results: Sequence[ClaimResult]) -> str:
     return f"{result.task} ({', '.join(differing)})" if differing else result.task
 
 
-def _details(result: ClaimResult) -> list[str]:
+def details_of(result: ClaimResult) -> list[str]:
     """Return both sides' accuracies, the partial comparisons and the notes of a result."""
     assert result.left is not None
     assert result.right is not None
@@ -187,7 +187,7 @@ def overall(shown: Shown) -> list[str]:
     for claim, statement in {result.claim: result.statement for result in results}.items():
         here = [result for result in results if result.claim == claim]
         by_verdict: dict[Verdict, list[str]] = {}
-        for result in _tested(here):
+        for result in tested_of(here):
             by_verdict.setdefault(result.verdict, []).append(task_of(result, results))
         tested = sum(map(len, by_verdict.values()))
         if not tested:
@@ -216,7 +216,7 @@ def untested(results: Sequence[ClaimResult]) -> list[str]:
 
 def legend(shown: Shown) -> list[str]:
     """Return what a reader needs to know to read the numbers."""
-    tested = _tested(shown.results)
+    tested = tested_of(shown.results)
     if not tested:
         return []
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rtbench_plugins.reporters.footnotes import notes
-from rtbench_plugins.reporters.wording import HEADS, describe, mean, percent
-from rtbench_plugins.site.charts import charts_of
+from msgspec.structs import replace
+from rtbench_plugins.claims.summary import evaluated, summary
+from rtbench_plugins.reporters.tables import CsvReporter
+from rtbench_plugins.site.chart import MEDIUM, NARROW, WIDE, Chart
+from rtbench_plugins.site.charts import charts_of, colours_of
+from rtbench_plugins.site.claims import HEADS as CLAIM_HEADS
+from rtbench_plugins.site.claims import ClaimsView, claims_view
+from rtbench_plugins.site.drawing import inline, symbol
+from rtbench_plugins.site.files import HERE, short_names, take, write_assets, write_chart, write_table
+from rtbench_plugins.site.labels import cell_words
+from rtbench_plugins.site.notes import row_notes
+from rtbench_plugins.site.palette import VERDICTS, css_class
+from rtbench_plugins.site.rows import board_of
 from rtbench_plugins.site.samples import CellPage, write_samples
 
 from rtbench.api import (
     CATEGORIES,
-    BadInputError,
     FolderReporter,
     Interval,
     Leaderboard,
-    LeaderboardRow,
     Scored,
     ScoreResult,
     ScoreSummary,
@@ -35,13 +42,9 @@ if TYPE_CHECKING:
 
     from rtbench.api import CellRecord, RunRecord, Services, Store
 
-_HERE = Path(__file__).parent
-_MARK = "rtbench-site"
-"""Name of a file that marks a folder as a site of rtbench, which may be overwritten."""
-
 
 class SiteReporter(FolderReporter):
-    """Reporter that writes a folder with ``index.html``, ``cells/``, ``data/`` and ``assets/``."""
+    """Reporter that writes a folder with ``index.html``, and folders with cells, data, tables, charts and assets."""
 
     name = "html"
     takes_reference = True  # reported rows are hidden until a reader shows them
@@ -52,56 +55,97 @@ class SiteReporter(FolderReporter):
         Raises:
             BadInputError: the folder contains something other than a site of rtbench.
         """
-        _take(folder)
-        _write_assets(folder)
-        templates = _templates()
-        numbers = {cell.name: at for at, cell in enumerate(run.cells)}
-        pages: list[CellPage] = []
-        page = templates.get_template("cell.html")
-        for at, cell in enumerate(run.cells):
-            cell_page, scored = write_samples(services, cell, at, folder / "data"), _scored(services.store, cell)
-            pages.append(cell_page)
-            text = page.render(
-                run=run, cell=cell, page=cell_page, categories=CATEGORIES, scored=scored,
-                extractor_scores=_extractor_scores(services.store, cell, scored), version=leaderboard.version,
-            )  # fmt: skip
-            write_atomic(folder / "cells" / f"{at}.html", text.encode())
-        close, sizes = close_to_best(run, services.store), _sizes(leaderboard)
+        take(folder)
+        write_assets(folder)
+        templates, names, colours = _templates(), short_names(run.cells), colours_of(leaderboard)
+        pages = [
+            _write_cell(templates, run, cell, names[cell.name], services, folder, colours=colours, version=leaderboard.version)
+            for cell in run.cells
+        ]  # fmt: skip
+        claims, summaries = _summaries(run, services)
+        charts = charts_of(leaderboard, pages)
+        for chart in [*charts, *([claims.chart] if claims else [])]:
+            write_chart(folder, chart)
+        _write_tables(folder, leaderboard, claims)
+        part = _scored_part(run, services.store)
+        scored = {cell.name for cell in part.cells if cell.score}
+        board = board_of(leaderboard, names, close_to_best(part, services.store), scored, colours)
+        notes = row_notes(leaderboard)
+        visible = {row.place for row in board.rows if not board.hidden(row)}
         text = templates.get_template("index.html").render(
-            board=leaderboard, run=run, heads=HEADS, tasks=leaderboard.tasks, notes=notes(leaderboard),
-            rows=[_shown(row, leaderboard, numbers, close, sizes) for row in leaderboard.rows],
-            filters=_filters(leaderboard, sizes), charts=charts_of(leaderboard, pages), version=leaderboard.version,
-            summaries=[without_styles(summary) for summary in services.summaries(run)],
+            board=leaderboard, run=run, shown=board, tasks=leaderboard.tasks, notes=notes, visible=visible, charts=charts,
+            claims=claims, version=leaderboard.version, summaries=summaries,
         )  # fmt: skip
         write_atomic(folder / "index.html", text.encode())
 
 
-def _take(folder: Path) -> None:
-    """Empty an existing site of rtbench, or create a missing folder.
-
-    Raises:
-        BadInputError: the path is a file, or a folder with other contents.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise BadInputError("is a file, not a folder", where=str(folder), next_step="Use another folder.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _MARK).is_file():
-        raise BadInputError(
-            "contains files, but is not a site of rtbench", where=str(folder), next_step="Use an empty or a new folder."
+def _write_cell(
+    templates: Environment,
+    run: RunRecord,
+    cell: CellRecord,
+    name: str,
+    services: Services,
+    folder: Path,
+    *,
+    colours: dict[str, str],
+    version: str,
+) -> CellPage:
+    """Write the page, the samples and the table of a cell, and return the facts about its samples."""
+    page, scored = write_samples(services, cell, name, folder / "data"), _scored(services.store, cell)
+    scores = _extractor_scores(services.store, cell, scored)
+    text = templates.get_template("cell.html").render(
+        run=run, cell=cell, page=page, words=cell_words(cell), categories=CATEGORIES, scored=scored, extractor_scores=scores,
+        mark=css_class(colours.get(cell.method, "")), version=version,
+    )  # fmt: skip
+    (folder / "cells" / f"{name}.html").write_text(text, encoding="utf-8", newline="")
+    heads = (
+        "extractor",
+        "version",
+        "correct",
+        "n",
+        "accuracy",
+        "low",
+        "high",
+        "contains_answer",
+        "correct_format",
+        "complete",
+    )
+    rows = [
+        (
+            one.summary.extractor, one.summary.version, one.summary.correct, one.summary.n, one.summary.accuracy,
+            one.interval.low if one.interval else None, one.interval.high if one.interval else None,
+            one.summary.contains_answer, one.summary.correct_format, one.summary.complete,
         )
-    for part in ("cells", "data", "assets"):
-        if (folder / part).is_dir():
-            shutil.rmtree(folder / part)
-        (folder / part).mkdir(parents=True)
-    (folder / _MARK).write_text("A site written by rtbench, which may be overwritten.\n")
+        for one in scores
+    ]  # fmt: skip
+    if rows:
+        write_table(folder / "tables" / f"{name}.csv", heads, rows)
+    if page.categories:
+        wrong = [(*one, page.samples) for one in page.categories.most_common()]
+        write_table(folder / "tables" / f"{name}-wrong.csv", ("category", "answers", "samples"), wrong)
+    return page
 
 
-def _write_assets(folder: Path) -> None:
-    import vl_convert
+def _write_tables(folder: Path, leaderboard: Leaderboard, claims: ClaimsView | None) -> None:
+    text = f"{CsvReporter().render(leaderboard)}\n"
+    (folder / "tables" / "leaderboard.csv").write_text(text, encoding="utf-8", newline="")
+    if claims is not None:
+        write_table(folder / "tables" / "claims.csv", CLAIM_HEADS, claims.table)
 
-    for path in sorted((_HERE / "assets").iterdir()):
-        (folder / "assets" / path.name).write_bytes(path.read_bytes())
-    bundle = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    (folder / "assets" / "vega.js").write_text(f"(() => {{\n{bundle}\n}})();\n", encoding="utf-8")
+
+def _summaries(run: RunRecord, services: Services) -> tuple[ClaimsView | None, list[str]]:
+    """Return the claims, and the texts of other plugins. Where the plugin of claims is blocked, there are no claims."""
+    texts = [without_styles(text) for text in services.summaries(run)]
+    tested = evaluated(run, services)
+    own = without_styles(summary(tested, run)) if tested is not None else None
+    if tested is None or own not in texts:
+        return None, texts
+    return claims_view(tested), [text for text in texts if text != own]
+
+
+def _scored_part(run: RunRecord, store: Store) -> RunRecord:
+    """Return a run whose cells without a score name none, as those of an unfinished run do."""
+    return replace(run, cells=tuple(cell if store.scored(cell) else replace(cell, score=None) for cell in run.cells))
 
 
 def _templates() -> Environment:
@@ -109,16 +153,26 @@ def _templates() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     templates = Environment(
-        loader=FileSystemLoader(_HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_visible,
     )  # fmt: skip
     templates.filters["in_percent"] = in_percent
+    templates.globals.update(drawings=_drawings, symbol=symbol, verdict_mark=_verdict_mark)
     return templates
+
+
+def _drawings(chart: Chart) -> dict[str, object]:
+    """Return a chart as drawings for phones, tablets and larger screens."""
+    return {"narrow": inline(chart, NARROW), "medium": inline(chart, MEDIUM), "broad": inline(chart, WIDE)}
+
+
+def _verdict_mark(verdict: str) -> str:
+    return css_class(VERDICTS[verdict])
 
 
 def _visible(value: object) -> object:
     """Return a value for a page. Hidden characters of texts are shown as signs, also those that change the direction."""
-    return shown(value) if type(value) is str else value  # charts are marked as safe, and have a type of their own
+    return shown(value) if type(value) is str else value  # drawings are marked as safe, and have a type of their own
 
 
 @dataclass(frozen=True)
@@ -140,60 +194,3 @@ def _extractor_scores(store: Store, cell: CellRecord, scored: ScoreResult | None
 def _scored(store: Store, cell: CellRecord) -> ScoreResult | None:
     """Return the result of a cell's score step; None where the cell has no score."""
     return store.result(ScoreResult, cell.score) if cell.score is not None and store.scored(cell) else None
-
-
-def _sizes(board: Leaderboard) -> dict[str | None, int]:
-    """Return the number of parameters of each student that was trained in the run."""
-    results = [(row.student, result.parameters) for row in board.rows for result in row.results.values()]
-    return {student: parameters for student, parameters in results if parameters}
-
-
-def _size(row: LeaderboardRow, sizes: dict[str | None, int]) -> str:
-    """Return the number of parameters with three digits; empty where it is unknown."""
-    count = sizes.get(row.student, 0)
-    return f"{count / 1e9:.3g}B" if count >= 1e9 else f"{count / 1e6:.3g}M" if count else ""
-
-
-def _shown(
-    row: LeaderboardRow,
-    board: Leaderboard,
-    numbers: dict[str, int],
-    close: dict[str, frozenset[str]],
-    sizes: dict[str | None, int],
-) -> dict[str, Any]:
-    """Return the values of a row that the template uses."""
-    cells: list[dict[str, Any]] = []
-    for task in board.tasks:
-        result = row.results.get(task)
-        names = [name for name in result.cells if name in numbers] if result else []
-        cells.append(
-            {
-                "text": percent(result),
-                "value": "" if result is None or result.accuracy is None else f"{result.accuracy:.6f}",
-                "why": (result.reason or "") if result else "",
-                "pages": [numbers[name] for name in names],
-                "close": bool(names) and names[0] in close.get(task, ()),
-            }
-        )
-    return {
-        "kind": row.kind, "method": row.method, "student": row.student or "", "teacher": row.teacher or "",
-        "fold": row.fold, "source": row.source, "family": row.series or "", "size": _size(row, sizes),
-        "parameters": sizes.get(row.student, ""), "heads": describe(row, board), "cells": cells,
-        "mean": mean(row, board.tasks), "mean_value": "" if row.mean is None else f"{row.mean:.6f}",
-    }  # fmt: skip
-
-
-def _filters(board: Leaderboard, sizes: dict[str | None, int]) -> dict[str, list[str]]:
-    """Return the values by which rows can be filtered, for facts that have several values."""
-    rows = [row for row in board.rows if row.kind != "reported"]
-    named: dict[str, list[str]] = {
-        "method": [row.method for row in rows],
-        "student": [row.student or "" for row in rows],
-        "family": [row.series or "" for row in rows],
-        "size": [_size(row, sizes) for row in sorted(rows, key=lambda row: sizes.get(row.student, 0))],
-        "teacher": [row.teacher or "" for row in rows],
-        "fold": [str(row.fold) for row in rows],
-        "source": [str(row.source) for row in rows],
-    }
-    distinct = {name: list(dict.fromkeys(value for value in values if value)) for name, values in named.items()}
-    return {name: values for name, values in distinct.items() if len(values) > 1}

@@ -25,7 +25,8 @@ CHUNK = 200
 class CellPage:
     """Facts about a cell's samples that its page shows."""
 
-    number: int
+    name: str
+    """Short name, which its files have too."""
     cell: CellRecord
     samples: int = 0
     wrong: int = 0
@@ -35,13 +36,13 @@ class CellPage:
     """Why there are no samples."""
 
 
-def write_samples(services: Services, cell: CellRecord, number: int, folder: Path) -> CellPage:
-    """Write the files ``NUMBER-CHUNK.js`` with a cell's samples to a folder.
+def write_samples(services: Services, cell: CellRecord, name: str, folder: Path) -> CellPage:
+    """Write the files ``NAME-CHUNK.js`` with a cell's samples to a folder.
 
     Returns:
         the facts for the cell's page; with a ``reason`` where the samples cannot be read.
     """
-    page = CellPage(number, cell)
+    page = CellPage(name, cell)
     try:
         answers = answers_of(services, cell)
     except RtbenchError as error:  # missing data or lost completions: the other pages can still be written
@@ -56,7 +57,7 @@ def write_samples(services: Services, cell: CellRecord, number: int, folder: Pat
         prompts = [answer.completion.prompt for answer in answers[part]]
         shared = os.path.commonprefix(prompts)  # noqa: RUF071 - it compares any texts, such as demonstrations
         rows = [_row(*pair, len(shared)) for pair in zip(answers[part], categories[part], strict=True)]
-        (folder / f"{number}-{chunk}.js").write_bytes(script("chunk", chunk, shared, rows))
+        (folder / f"{name}-{chunk}.js").write_bytes(script("chunk", chunk, shared, rows))
     return page
 
 

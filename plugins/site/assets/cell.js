@@ -59,12 +59,17 @@
   const drawn = (row) => {
     const sample = element("article", undefined, `sample ${row.ok ? "correct" : "wrong"}`);
     sample.dataset.index = row.i;
-    sample.append(element("h3", `${row.i}: ${row.ok ? "correct" : "wrong"}${row.c ? ` (${row.c})` : ""}`));
+    sample.id = `s${row.i}`;
+    const link = element("a", `${row.i}: ${row.ok ? "correct" : "wrong"}${row.c ? ` (${row.c})` : ""}`);
+    link.href = `#s${row.i}`;
+    const head = element("h3");
+    head.append(link);
+    sample.append(head);
     field("question", row.q, sample);
     field("thinking", row.th, sample);
     field("rationale", row.r, sample);
     field(row.r ? "answer stage" : "completion", row.t, sample);
-    const verdict = element("div", undefined, "verdict");
+    const verdict = element("div", undefined, "verdict-of");
     field("extracted answer", row.x === null ? "none" : row.x, verdict.appendChild(element("div")));
     field("gold", row.g, verdict.appendChild(element("div")));
     sample.append(verdict);
@@ -111,5 +116,29 @@
   document.getElementById("controls").addEventListener("submit", (event) => event.preventDefault());
   document.getElementById("previous").addEventListener("click", () => { page -= 1; show(); });
   document.getElementById("next").addEventListener("click", () => { page += 1; show(); });
-  show();
+
+  // A link to a sample, such as `#s17`, opens the page that has it.
+  const follow = async () => {
+    const named = /^#s(\d+)$/.exec(window.location.hash);
+    if (!named) return show();
+    const index = Number(named[1]);
+    search.value = category.value = "";
+    wrong.checked = false;
+    let before = 0;
+    for (let number = 0; number < chunks; number += 1) {
+      await load(number).catch(() => undefined);
+      const rows = loaded.get(number) || [];
+      const at = rows.findIndex((row) => row.i === index);
+      if (at >= 0) {
+        page = Math.floor((before + at) / PER_PAGE);
+        break;
+      }
+      before += rows.length;
+    }
+    await show();
+    const sample = document.getElementById(`s${index}`);
+    if (sample) sample.scrollIntoView();
+  };
+  window.addEventListener("hashchange", follow);
+  follow();
 })();

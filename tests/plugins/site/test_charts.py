@@ -8,8 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from rtbench_plugins.site import charts, reporter
-from rtbench_plugins.site.charts import Chart, charts_of
+from rtbench_plugins.site import reporter
+from rtbench_plugins.site.chart import WIDE, Chart
+from rtbench_plugins.site.charts import charts_of
 from rtbench_plugins.site.reporter import _templates
 from rtbench_plugins.site.samples import script
 
@@ -43,7 +44,8 @@ def test_axis_of_cost_states_the_currency() -> None:
     chart = cost_chart("EUR", "EUR")
     assert chart is not None
     assert chart.heads[0] == "cost, EUR"
-    assert json.loads(chart.spec)["layer"][0]["encoding"]["x"]["title"] == "cost, EUR"
+    assert "at the same or a lower cost" in chart.said
+    assert chart.spec(WIDE)["layer"][0]["encoding"]["x"]["title"] == "cost, EUR"
 
 
 def test_costs_in_different_currencies_are_not_compared() -> None:
@@ -79,7 +81,7 @@ def test_json_in_a_script_can_end_neither_the_script_nor_a_line(text: str) -> No
 def test_percentages_on_pages_are_rounded_as_on_the_board() -> None:
     shown = _templates().from_string("{{ x | in_percent }} {{ low | in_percent(0) }}").render(x=0.5345, low=0.285)
     assert shown == f"{in_percent(0.5345)} {in_percent(0.285, 0)}"
-    cell = (Path(charts.__file__).parent / "templates" / "cell.html").read_text()
+    cell = (Path(reporter.__file__).parent / "templates" / "cell.html").read_text()
     assert "format(100" not in cell, "no other rounding"
 
 

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
+from rtbench_plugins.site.files import short_names
 
+from rtbench.schema.runs import RunRecord
+from rtbench.storage.records import read_record
 from rtbench.texts import shown as visible
+from tests.helpers.browser import Page
 from tests.helpers.cli import Cli
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
-SWITCHES = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--window-size=1400,1000",
-)  # fmt: skip
 HOSTILE = [
     '<script>window.ran = true</script><img src=x onerror="window.ran = true">',
     "</td></tr></table></script><h1>gone</h1>",
@@ -51,79 +48,6 @@ class BadTeacher(CounterTeacher):
 def rtbench_register_teachers(register):
     register("hostile", BadTeacher, summary="hostile")
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    from selenium.common.exceptions import WebDriverException
-    from selenium.webdriver import Chrome
-    from selenium.webdriver.chrome.options import Options
-    from selenium.webdriver.chrome.service import Service
-
-    driver = shutil.which("chromedriver")
-    assert driver is not None, "apt install chromium chromium-driver"
-    options = Options()
-    with tempfile.TemporaryDirectory() as profile:
-        for switch in (*SWITCHES, f"--user-data-dir={profile}"):
-            options.add_argument(switch)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        for left in (2, 1, 0):  # a busy machine may not start it in time
-            try:
-                chrome = Chrome(service=Service(driver), options=options)
-                break
-            except WebDriverException:
-                if not left:
-                    raise
-        chrome.set_script_timeout(300)
-        try:
-            yield chrome
-        finally:
-            chrome.quit()
-
-
-class Page:
-    """One page in the browser."""
-
-    def __init__(self, browser: Chrome, path: Path) -> None:
-        self.browser = browser
-        browser.get(path.resolve().as_uri())
-
-    def script(self, text: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(text, *arguments)
-
-    def until(self, condition: str) -> Any:
-        """Waits until a script gives something true."""
-        from selenium.webdriver.support.ui import WebDriverWait
-
-        return WebDriverWait(self.browser, 300).until(lambda _: self.script(f"return {condition}"))
-
-    def search(self, words: str) -> None:
-        """Search samples, in one event: the page searches 150 ms after the last one, and keys may take longer."""
-        self.script(
-            "const box = document.getElementById('search'); box.value = arguments[0]; box.dispatchEvent(new Event('input'))",
-            words,
-        )
-
-    def all(self, selector: str) -> list[Any]:
-        return self.browser.find_elements("css selector", selector)
-
-    def one(self, selector: str) -> Any:
-        (found,) = self.all(selector)
-        return found
-
-    def rows(self) -> list[str]:
-        return [row.text for row in self.all("#leaderboard tbody tr") if row.is_displayed()]
-
-    def errors(self) -> list[Any]:
-        return list(self.browser.get_log("browser"))
-
-
-@pytest.fixture(scope="module")
-def user(tmp_path_factory: pytest.TempPathFactory, parrot_site: Path) -> Cli:
-    """A command line whose workspace all tests of this file share."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RTBENCH_")}
-    environment |= {"PYTHONPATH": str(parrot_site), "HF_HUB_OFFLINE": "1"}
-    return Cli(tmp_path_factory.mktemp("user"), environment)
 
 
 @pytest.fixture(scope="module")
@@ -160,11 +84,10 @@ def test_board_is_sorted_filtered_and_compared_with_the_paper(
     browser: Chrome, site: str, request: pytest.FixtureRequest
 ) -> None:
     page = Page(browser, request.getfixturevalue(site) / "index.html")
-    page.until("document.querySelectorAll('.plot svg').length === document.querySelectorAll('.plot').length")
     before = page.rows()
     assert len(before) > 2
     page.all("th.number button")[0].click()
-    column = "return [...document.querySelectorAll('#leaderboard tbody tr:not([hidden])')].map(r => r.cells[5].dataset.value)"
+    column = "return [...document.querySelectorAll('#leaderboard tbody tr:not([hidden])')].map(r => r.cells[1].dataset.value)"
     values = [float(value) for value in page.script(column) if value]
     assert values == sorted(values, reverse=True)
     assert page.all("th[aria-sort=descending]")
@@ -240,11 +163,12 @@ def test_hostile_text_is_shown_and_not_run(browser: Chrome, user: Cli) -> None:
     user("run", "--matrix", "bad.yaml", "--plugin", "bad.py", "--name", "bad")
     user("report", "bad", "--html", "bad", "--plugin", "bad.py")
     page = Page(browser, user.folder / "bad" / "index.html")
-    page.until("document.querySelectorAll('.plot svg').length === document.querySelectorAll('.plot').length")
     assert HOSTILE[1] in page.one("header").text
-    cells = json.loads((user.workspace / "runs" / "bad.json").read_text())["cells"]
-    (number,) = [at for at, cell in enumerate(cells) if cell["method"] == "teacher"]
-    page = Page(browser, user.folder / "bad" / "cells" / f"{number}.html")
+    assert Page(browser, user.folder / "bad" / "index.html", width=360).problems() == []
+    run = read_record(user.workspace / "runs" / "bad.json", RunRecord)
+    names = short_names(run.cells)
+    (name,) = [names[cell.name] for cell in run.cells if cell.method == "teacher"]
+    page = Page(browser, user.folder / "bad" / "cells" / f"{name}.html")
     page.until("document.querySelectorAll('.sample').length > 0")
     shown = page.script("return [...document.querySelectorAll('.sample .text')].map(one => one.textContent)")
     for text in HOSTILE:
