@@ -234,5 +234,8 @@ def reason_of(error: Exception) -> str:
     """
     reason = getattr(error, "reason", None) or (error.args[0] if error.args else error)
     reason = getattr(reason, "reason", reason)
+    # By name: importing urllib3 here would slow every command down.
+    if type(reason).__name__ == "NameResolutionError":
+        return "the host's name cannot be resolved: is there a network?"
     text = str(reason).strip().splitlines()
     return without_secrets(text[0] if text else type(error).__name__)[:200]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import socket
 import threading
 from collections.abc import Iterator
 from hashlib import sha256
@@ -10,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
+import urllib3
 
 from rtbench.data import download
 from rtbench.data.files import DataFiles
@@ -182,3 +185,10 @@ def test_secrets_of_a_mirror_reach_it_and_no_message(base: str, servers: list[_S
 )
 def test_secrets_in_addresses_are_redacted(text: str, safe: str) -> None:
     assert without_secrets(text) == safe
+
+
+def test_unknown_host_is_said_in_plain_words() -> None:
+    unknown = urllib3.exceptions.NameResolutionError("nowhere.invalid", None, socket.gaierror(-2, "not known"))  # type: ignore[arg-type]
+    tried = urllib3.exceptions.MaxRetryError(None, "/file", unknown)  # type: ignore[arg-type]
+    error = requests.exceptions.ConnectionError(tried)
+    assert download.reason_of(error) == "the host's name cannot be resolved: is there a network?"
