@@ -122,19 +122,27 @@ def run(
 
 
 def plan(
-    matrix: MatrixLike = None, *, workspace: PathLike | None = None, **options: Unpack[MatrixOptions]
+    matrix: MatrixLike = None,
+    *,
+    workspace: PathLike | None = None,
+    executor: str = "local",
+    executor_options: Mapping[str, object] | None = None,
+    **options: Unpack[MatrixOptions],
 ) -> PlannedRun:
     """Return what a run would do and cost. :func:`run` with the same arguments does exactly this.
 
     Args:
         matrix: as in :func:`run`.
         workspace: as in :func:`run`.
+        executor: as in :func:`run`; times and memory are those of the machine that it runs steps on.
+        executor_options: as in :func:`run`.
         options: as in :func:`run`.
 
     Raises:
         RtbenchError: the matrix or an option is wrong.
     """
     session = open_session(workspace)
+    session = session.with_settings(machine=session.executor(executor, dict(executor_options or {})).machine())
     return PlannedRun(planned(session, _source(matrix), _plain(options)), session)
 
 

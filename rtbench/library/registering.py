@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from rtbench.errors import BadInputError
+from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.library.settings import CURRENT, open_session
 from rtbench.plugin.registered import Registered, packed
 from rtbench.storage.keys import content_key
@@ -103,11 +103,23 @@ class Registrar:
         """Register a student, which is called with name, options and services. Returns its name."""
         return _register("students", target, name, summary)
 
-    def forget(self) -> None:
-        """Forget everything that was registered in this process."""
-        CURRENT.objects = ()
-        CURRENT.tasks = {}
-        CURRENT.registered = b""
+    def forget(self, *names: str) -> None:
+        """Forget registered objects.
+
+        Args:
+            names: names of tasks and other objects; none: everything that was registered in this process.
+
+        Raises:
+            UnknownNameError: nothing is registered under a name; then nothing is forgotten.
+        """
+        known = {*CURRENT.tasks, *(one.name for one in CURRENT.objects)}
+        for name in names:
+            if name not in known:
+                raise UnknownNameError.of("registered object", name, known, where="rtbench.register.forget")
+        left = known.difference(names) if names else set()
+        CURRENT.objects = tuple(one for one in CURRENT.objects if one.name in left)
+        CURRENT.tasks = {name: path for name, path in CURRENT.tasks.items() if name in left}
+        CURRENT.registered = packed(CURRENT.objects)
 
 
 register = Registrar()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from rtbench.library.settings import PathLike
     from rtbench.schema.base import Fold
+    from rtbench.schema.effort import CostUnit
     from rtbench.schema.leaderboard import Leaderboard
     from rtbench.schema.runs import RunRecord
     from rtbench.session import Session
@@ -169,31 +170,43 @@ class Run:
         found = compare(self.record, other.record, self._session.store, other._session.store)
         return comparison_frame(found)
 
-    def report(self, format: str, out: PathLike | None = None, *, reference: bool = False) -> str:  # noqa: A002 - as `--format`
+    def report(
+        self,
+        format: str,  # noqa: A002 - as `--format`
+        out: PathLike | None = None,
+        *,
+        reference: bool = False,
+        extractor: str | None = None,
+        per: CostUnit | None = None,
+    ) -> str:
         """Return the leaderboard in a format of `rtbench report`, or write it.
 
         Args:
             format: ``table``, ``md``, ``csv``, ``json``, ``tex``, ``html`` …
             out: file to write, or folder for formats that are folders, such as ``html``.
             reference: add the figures of the paper.
+            extractor: show the scores of another extractor.
+            per: add gains per ``tokens`` or ``money``.
 
         Returns:
             The text, or the path that was written.
 
         Raises:
-            UnknownNameError: there is no such format.
+            UnknownNameError: there is no such format, or no cell was scored with the extractor.
             BadInputError: a format that is a folder needs ``out``.
         """
         from rtbench.storage.writing import naming, write_atomic
 
         reporter = self._session.reporter(format)
-        board = self._board(reference=reference or reporter.takes_reference)
+        record, board = board_of(
+            self._session, self.record, extractor=extractor, reference=reference or reporter.takes_reference, per=per
+        )
         if isinstance(reporter, FolderReporter):
             if out is None:
                 raise BadInputError(
                     f"{format} is a folder, not a text", where="report", next_step="Name `out`, a folder."
                 )
-            reporter.write(board, self.record, self._session, Path(out))
+            reporter.write(board, record, self._session, Path(out))
             return str(out)
         text = reporter.render(board)
         if out is None:

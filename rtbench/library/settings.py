@@ -79,12 +79,41 @@ def configure(**changes: Any) -> Settings:
             from rtbench.errors import UnknownNameError
 
             raise UnknownNameError.of("setting", name, known, where="rtbench.configure")
-        if isinstance(value, Sequence) and not isinstance(value, str):
-            changes[name] = tuple(value)
+        changes[name] = _checked(name, value)
     settings = replace(CURRENT.settings, **changes)
     _environment(settings)  # reports what is wrong now, not at the first run
     CURRENT.settings = settings
     return settings
+
+
+_LISTS, _SWITCHES = {"plugins", "task_files", "blocked"}, {"offline", "trust_remote_code"}
+"""Settings that are lists of paths or names, and those that are true or false; all others are paths."""
+
+
+def _checked(name: str, value: object) -> object:
+    """Return a setting's value: a list as a tuple.
+
+    Raises:
+        BadInputError: it is of another type.
+    """
+    if name in _SWITCHES:
+        if not isinstance(value, bool):
+            raise BadInputError(f"{value!r} is not True or False", where=f"rtbench.configure({name}=…)")
+        return value
+    if name not in _LISTS:
+        if not (value is None or isinstance(value, str | os.PathLike)):
+            raise BadInputError(f"{value!r} is not a path", where=f"rtbench.configure({name}=…)")
+        return value
+    if isinstance(value, str | os.PathLike) or not isinstance(value, Sequence):
+        raise BadInputError(
+            f"{value!r} is not a list",
+            where=f"rtbench.configure({name}=…)",
+            next_step=f"Write {name}=[{str(value)!r}].",
+        )
+    for one in value:
+        if not isinstance(one, str | os.PathLike):
+            raise BadInputError(f"{one!r} is not a path or name", where=f"rtbench.configure({name}=…)")
+    return tuple(value)
 
 
 def open_session(workspace: PathLike | None = None) -> Session:

@@ -319,7 +319,9 @@ def _load_file(path: Path) -> Any:
         raise BadInputError("not a Python file", where=f"--plugin {path}", next_step="Name a *.py file.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it is being executed
-    sys.modules.setdefault(path.stem, module)  # so that "mine:Attribute" is a target for ./mine.py
+    earlier = sys.modules.get(path.stem)
+    if earlier is None or getattr(earlier, "__file__", None) == str(path):
+        sys.modules[path.stem] = module  # so that "mine:Attribute" is a target for ./mine.py, as it is now
     try:
         spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:

@@ -14,8 +14,8 @@ import pytest
 
 import rtbench
 from rtbench.api import Candidate, CurationContext, Curator
-from rtbench.errors import BadInputError
-from rtbench.library.settings import CURRENT
+from rtbench.errors import BadInputError, UnknownNameError
+from rtbench.library.settings import CURRENT, open_session
 from tests.helpers.cli import ROOT
 from tests.library.conftest import DEMO
 
@@ -152,3 +152,47 @@ def test_name_of_a_plugin_is_refused(in_workspace: Path) -> None:
     with pytest.raises(rtbench.RtbenchError, match="registered twice"):
         rtbench.register.curator(Short, name="correct")
     assert rtbench.plan(DEMO).cells()["runs"].all(), "nothing of it is left"
+
+
+def test_single_objects_are_forgotten(in_workspace: Path) -> None:
+    rtbench.register.curator(Short)
+    rtbench.register.task("short-sums", sums(), question="q", answer="a")
+    rtbench.register.forget("short-here")
+    assert [one.name for one in CURRENT.objects] == []
+    assert "short-sums" in CURRENT.tasks
+    with pytest.raises(UnknownNameError, match="Did you mean 'short-sums'"):
+        rtbench.register.forget("short-sum")
+    rtbench.register.forget("short-sums")
+    assert "short-sums" not in CURRENT.tasks
+
+
+WRONG = [
+    ({"plugins": "mine.py"}, "is not a list"),
+    ({"blocked": [1]}, "1 is not a path or name"),
+    ({"offline": "yes"}, "is not True or False"),
+    ({"workspace": 3}, "3 is not a path"),
+    ({"worspace": "x"}, "Did you mean 'workspace'"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), WRONG)
+def test_settings_of_another_type_are_refused(in_workspace: Path, change: dict[str, Any], message: str) -> None:
+    before = CURRENT.settings
+    with pytest.raises(rtbench.RtbenchError, match=message):
+        rtbench.configure(**change)
+    assert CURRENT.settings == before
+
+
+def test_edited_plugin_file_is_read_again(in_workspace: Path) -> None:
+    """Also where its targets are named as ``module:attribute``."""
+    path = in_workspace / "edited_plugin.py"
+    for answer in ("one", "two"):
+        path.write_text(
+            "from rtbench.api import Reporter, hookimpl\n\n"
+            f"class Said(Reporter):\n    name = 'said'\n    def render(self, board):\n        return {answer!r}\n\n"
+            "@hookimpl\ndef rtbench_register_reporters(register):\n"
+            "    register('said', 'edited_plugin:Said', summary='said')\n"
+        )
+        rtbench.configure(plugins=[in_workspace / "parrot_file.py", path])
+        assert open_session().reporter("said").render(None) == answer  # type: ignore[arg-type]
+    rtbench.configure(plugins=[in_workspace / "parrot_file.py"])
