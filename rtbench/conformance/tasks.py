@@ -91,8 +91,23 @@ def has_questions_in_its_folds(subject: Subject) -> None:
                 demand(data.fold(split, fold), f"the {fold} fold of {variant!r}, split {split!r}, is empty")
 
 
+def has_one_answer_per_question(subject: Subject) -> None:
+    """Has one gold answer for questions with the same text."""
+    task = _task(subject)
+    extractor = task.extractor(task.info.shown_extractor)
+    for variant, data in _data(subject):
+        seen: dict[tuple[str, tuple[str, ...]], Sample] = {}
+        for sample in data.samples.values():
+            first = seen.setdefault((" ".join(sample.question.split()), sample.choices), sample)
+            demand(
+                extractor.canonical(first.answer) == extractor.canonical(sample.answer),
+                f"samples {first.index} and {sample.index} of {variant!r} are the same question, but their gold answers are "
+                f"{first.answer!r} and {sample.answer!r}",
+            )
+
+
 def has_separate_folds(subject: Subject) -> None:
-    """Has no question in two folds of a split, and none that it does not have."""
+    """Has no sample in two folds of a split, and a question for each sample."""
     for variant, data in _data(subject):
         for name, split in data.splits.items():
             folds = {fold: split.fold(fold) for fold in ("train", "validation", "test", "ood")}
@@ -217,6 +232,7 @@ CHECKS: tuple[CheckFunction, ...] = (
     has_metadata,
     loads_the_same_twice,
     has_questions_in_its_folds,
+    has_one_answer_per_question,
     has_separate_folds,
     has_the_sizes_that_it_states,
     reads_its_gold_answers,

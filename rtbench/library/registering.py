@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -157,6 +158,12 @@ def _rows(data: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[dict[str, An
     Raises:
         BadInputError: a row is not a mapping.
     """
+    if isinstance(data, str | os.PathLike):
+        raise BadInputError(
+            f"{os.fspath(data)!r} is the name of a file, not a table",
+            where="rtbench.register.task",
+            next_step="Read the file first, for example with pandas.read_csv.",
+        )
     table: Any = data
     rows = list(table.to_dict("records") if hasattr(data, "iloc") else table)
     for number, row in enumerate(rows):

@@ -61,6 +61,10 @@ class Overrides(Record, frozen=True, omit_defaults=True):
         return cls(**{key: convert(value, types[key], where=f"--{key}") for key, value in values.items()})
 
 
+_DESCRIBED = ("tasks", "methods", "teachers", "students", "teacher", "student", "source", "variant")
+"""Overrides after which a matrix is no longer what its description says."""
+
+
 def apply_overrides(
     matrix: Matrix, by: Overrides, methods: Mapping[str, Method], registered: Mapping[str, Sequence[str]]
 ) -> Matrix:
@@ -78,6 +82,8 @@ def apply_overrides(
     """
     settings = ("extractor", "source", "variant", "split", "limit")
     changes = {key: getattr(by, key) for key in settings if getattr(by, key) is not None}
+    if any(getattr(by, key) is not None for key in _DESCRIBED):
+        changes["description"] = ""
     recipe: dict[str, object] = {} if by.selection is None else {"selection": by.selection}
     if by.epochs is not None:
         recipe |= {"epochs": by.epochs, "steps": None}  # --epochs replaces a number of steps in the matrix

@@ -120,3 +120,11 @@ def test_command_prints_each_check_and_fails(make_cli: MakeCli) -> None:
     assert "AttributeError: 'Brief' object has no attribute 'word'" in failed.stdout
     assert {row["state"] for row in cli.json("check", "brief.py", code=1)} == {"passed", "failed", "skipped"}
     assert not cli.workspace.exists()
+
+
+def test_two_answers_to_one_question_are_named(made: Made) -> None:
+    path = made("task")
+    table = path.with_suffix(".jsonl")
+    first = table.read_text().splitlines()[0]
+    table.write_text(table.read_text() + first.replace('"answer": "6"', '"answer": "7"') + "\n")
+    assert "are the same question, but their gold answers are '6' and '7'" in failures(checked(path))

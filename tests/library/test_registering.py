@@ -77,6 +77,8 @@ def test_other_columns_are_not_used_and_rows_must_be_mappings(in_workspace: Path
     from datasets import Dataset
 
     rtbench.register.task("dated", Dataset.from_pandas(sums()), question="q", answer="a")
+    with pytest.raises(BadInputError, match=r"pandas\.read_csv"):
+        rtbench.register.task("rows", "mine.csv", question="q", answer="a")  # type: ignore[arg-type]
     with pytest.raises(BadInputError, match="row 0 is a int"):
         rtbench.register.task("rows", [1, 2], question="q", answer="a")  # type: ignore[list-item]
 
