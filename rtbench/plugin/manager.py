@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -304,6 +306,16 @@ def _entry_points() -> list[tuple[PluginOrigin, importlib.metadata.EntryPoint]]:
     return sorted(points, key=lambda item: (item[0].origin != hookspecs.PROJECT, item[0].name))
 
 
+class _UncachedLoader(importlib.machinery.SourceFileLoader):
+    """Compiles a file each time: a compiled one counts as current for a second after an edit that keeps the file's size."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Return the code of the file as it is."""
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
 def _load_file(path: Path) -> Any:
     """Import a Python file as a module with a unique name.
 
@@ -314,7 +326,8 @@ def _load_file(path: Path) -> Any:
     if not path.is_file():
         raise BadInputError("no such file", where=f"--plugin {path}", next_step="Name a Python file.")
     name = f"rtbench_plugin_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _UncachedLoader(name, str(path)) if path.suffix == ".py" else None
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise BadInputError("not a Python file", where=f"--plugin {path}", next_step="Name a *.py file.")
     module = importlib.util.module_from_spec(spec)
