@@ -166,8 +166,10 @@ def _subjects(session: Session, kind: str, name: str, stated: Stated, task: str)
     )
     mine = [dict(one) for one in given if one.get("use", one.get("name")) == name]
     for one in mine if given else [{}]:
-        label = str(one.pop("name", "")) if kind != "curators" else ""
+        label = str(one.pop("name", ""))
         one.pop("use", None)
+        if kind == "curators":  # only models have names of their own
+            label = ""
         yield Subject(kind, name, session, one, label, task=task, live=stated.live, files=stated.recordings)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from rtbench.errors import MissingDataError, StepFailedError, UnavailableError
+from rtbench.errors import MissingDataError, PluginError, StepFailedError, UnavailableError
 from rtbench.matrix.expand import expand
 from rtbench.matrix.resolved import ResolvedMatrix
 from rtbench.planning.builder import CellBuilder
@@ -23,6 +23,7 @@ from rtbench.plugin.cells import Cell
 from rtbench.plugin.methods import Method
 from rtbench.plugin.plans import Plan, PlannedCell, needed
 from rtbench.plugin.services import Services
+from rtbench.schema.steps import Step
 from rtbench.steps.epochs import lacking_epochs
 
 
@@ -59,6 +60,13 @@ def _planned(builder: CellBuilder, method: Method, cell: Cell, reason: str | Non
         score = method.steps(cell, builder)
     except (UnavailableError, MissingDataError, StepFailedError) as error:
         return PlannedCell(cell, None, str(error))
+    if getattr(score, "kind", None) != "score":
+        returned = f"a `{score.kind}` step" if isinstance(score, Step) else repr(score)
+        raise PluginError(
+            f"its steps() returned {returned}, not a `score` step",
+            where=f"method {method.name}",
+            next_step="Return what build.test() or build.score() returns.",
+        )
     return PlannedCell(cell, score, notes=builder.notes, mentors=builder.mentors)
 
 

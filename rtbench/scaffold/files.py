@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import keyword
 import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -123,7 +124,11 @@ def new_files(kind: str, name: str, folder: Path, *, package: bool = False, data
         for template, path in (("pyproject.toml", "pyproject.toml"), ("README.md", "README.md")):
             texts[root / path] = _filled(f"package/{template}", values)
         texts[root / "tests" / f"test_{module}.py"] = _filled("package/test_plugin.py", values)
-    checked = f"pip install -e './{root.name}[test]' && pytest {root.name}" if package else None
+    checked = (
+        f"pip install -e {shlex.quote(f'{root.absolute()}[test]')} && pytest {shlex.quote(str(root))}"
+        if package
+        else None
+    )
     single = f"rtbench check {module}.{'yaml' if kind == 'task' else 'py'}"
     return NewFiles(texts, checked or single, values["usage"])
 

@@ -48,7 +48,8 @@ BROKEN = [
     ("method", 'name = "my-method"', 'name = "other"', "registered as 'my-method'"),
     ("method", "uses_teacher = uses_degree = trains = True", "uses_teacher = uses_degree = True", "`trains` is False"),
     ("method", "uses_teacher = uses_degree = trains = True", "uses_degree = trains = True", "does not set `uses_teacher`"),
-    ("method", "return build.test(", "return build.train(cell, FORMAT, examples) or build.test(", "does not return a `score` step"),
+    ("method", "return build.test(", "return build.train(cell, FORMAT, examples) or build.test(", "steps() returned a `train` step, not a `score` step"),
+    ("method", "return build.test(", "build.test(", "steps() returned None, not a `score` step"),
     ("curator", "return [one for one in candidates", "return [candidates[0]] + [one for one in candidates", "list index"),
     ("curator", 'convert(options, Options, where="curator my-curator").words', "50", "an unknown option is ignored"),
     ("curator", "if len(", "if __import__('random').random() < .5 and len(", "another selection"),
@@ -128,3 +129,9 @@ def test_two_answers_to_one_question_are_named(made: Made) -> None:
     first = table.read_text().splitlines()[0]
     table.write_text(table.read_text() + first.replace('"answer": "6"', '"answer": "7"') + "\n")
     assert "are the same question, but their gold answers are '6' and '7'" in failures(checked(path))
+
+
+@pytest.mark.parametrize("name", [{}, {"name": "brief"}])
+def test_options_of_a_curator_are_stated(made: Made, name: dict[str, str]) -> None:
+    stated = Stated(curators=[{"use": "my-curator", "words": 3, **name}], kinds=["curators"])
+    assert not failures(checked(made("curator"), stated))
