@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rtbench.conformance.check import (
@@ -222,16 +222,16 @@ def _trainable(subject: Subject) -> Student:
     return student
 
 
-def _ready(check: object) -> None:
+def _ready(check: Callable[[], None]) -> None:
     try:
-        check()  # type: ignore[operator]
+        check()
     except _LACKING as error:
         raise NotCheckedError(str(error)) from error
 
 
-def _only_bad_input(check: object, name: str) -> None:
+def _only_bad_input(check: Callable[[], None], name: str) -> None:
     try:
-        check()  # type: ignore[operator]
+        check()
     except _LACKING:
         return
     except RtbenchError as error:

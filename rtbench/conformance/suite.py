@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,7 @@ class Suite:
     """All checks of a target."""
 
     target: str
-    checks: Sequence[Check] = field(default_factory=tuple)
+    checks: Sequence[Check]
 
     def run(self) -> Iterator[CheckResult]:
         """Make the checks one after the other."""

@@ -28,7 +28,6 @@ _SUMMARIES: dict[str, str] = {
     "reporter": "one line per row",
     "claim": "claims of my own",
 }
-_PLURALS = {"claim": "claims"}
 _USAGES = {
     "task": "rtbench run --source upstream {loading}--tasks {name} --methods zero-shot,fine-tune",
     "teacher": "rtbench plan {loading}--teacher use={name} --methods fine-tune-cot",
@@ -96,7 +95,7 @@ def new_files(kind: str, name: str, folder: Path, *, package: bool = False, data
         "module": module,
         "class": "".join(word[:1].upper() + word[1:] for word in re.split(r"[._-]+", name)),
         "kind": kind,
-        "plural": _PLURALS.get(kind, f"{kind}s"),
+        "plural": f"{kind}s",
         "summary": _SUMMARIES[kind].format(rows=table.rows if table else 0),
         "file": f"{module}.yaml",
     }
