@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from rtbench.matrix.read import matrix_of
 from rtbench.matrix.resolve import resolve
 from rtbench.planning.plan import make_plan
 from rtbench.planning.preflight import unready
-from rtbench.planning.records import run_record
+from rtbench.planning.records import random_accuracies, run_record
 from rtbench.schema.steps import Outcome, StepState
 from rtbench.steps.run import run_step
 
@@ -68,9 +68,6 @@ def carried_out(session: Session, plan: Plan) -> SmallRun:
     for step in plan.todo:
         run_step(session, step)
         states[step.key] = StepState(key=step.key, state="done")
-    return SmallRun(plan, run_record("conformance", plan, Outcome(states), version="", random=_random(session, plan)))
-
-
-def _random(session: Session, plan: Plan) -> dict[str, float]:
-    tasks: Sequence[str] = list(dict.fromkeys(cell.cell.task.name for cell in plan.cells))
-    return {task: session.task(task).info.random_accuracy or 0.0 for task in tasks}
+    return SmallRun(
+        plan, run_record("conformance", plan, Outcome(states), version="", random=random_accuracies(session, plan))
+    )

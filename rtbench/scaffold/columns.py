@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 from rtbench.errors import BadInputError
@@ -16,7 +17,6 @@ _ANSWER = ("answer", "label", "gold", "target", "output", "solution", "correct",
 _CHOICES = ("choices", "options")
 _RATIONALE = ("rationale", "explanation", "reasoning")
 _FOLD = ("fold", "split")
-_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,6 @@ def _answer_type(answers: Sequence[Any], *, choices: bool) -> str:
         return "yes_no"
     if texts and all(is_number(text) for text in texts):
         return "number"
-    if texts and all(text in _LETTERS and len(text) == 1 for text in texts):
+    if texts and all(text in ascii_uppercase and len(text) == 1 for text in texts):
         return "choice"
     return "string"
