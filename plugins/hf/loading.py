@@ -23,6 +23,8 @@ from rtbench.api import BadInputError, Family, MissingExtraError, squeezed
 
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 """Options of glibc's ``mallopt`` (malloc.h)."""
+_MORE = 1.5
+"""Growth of the process's memory at which unused memory is returned to the system, which takes as long as a step."""
 
 
 def pick_device(name: str | None) -> torch.device:
@@ -79,6 +81,26 @@ def used_memory() -> int:
     """Return the main memory of this process in bytes; 0 where the system does not say."""
     path = Path("/proc/self/statm")
     return int(path.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if path.is_file() else 0
+
+
+class StepMemory:
+    """The memory of a training, whose unused part is returned to the system once it is much.
+
+    What a step needs is seen at the first step, and at the one after memory was returned. So batches that are wider than those
+    do not make each step return its memory and wait for the system to clear it again.
+    """
+
+    def __init__(self) -> None:
+        self._needed, self._measuring = 0, True
+
+    def after_step(self) -> None:
+        """Return unused memory where the process has grown far beyond what steps need."""
+        used = used_memory()
+        if self._measuring:
+            self._needed, self._measuring = max(self._needed, used), False
+        elif used > _MORE * self._needed:
+            return_memory()
+            self._measuring = True
 
 
 @functools.cache

@@ -17,7 +17,7 @@ from rtbench_plugins.hf.attention import by_products
 from rtbench_plugins.hf.batches import epoch_batches
 from rtbench_plugins.hf.encoding import Codec, EncodedRow, encode_rows
 from rtbench_plugins.hf.loaded import LoadedModel, save, seeded
-from rtbench_plugins.hf.loading import return_memory, used_memory
+from rtbench_plugins.hf.loading import StepMemory, return_memory
 from rtbench_plugins.hf.losses import training_loss
 from rtbench_plugins.hf.network import Network
 from rtbench_plugins.hf.optimizers import Optimizers
@@ -27,9 +27,6 @@ from rtbench_plugins.hf.trackers import Trackers
 from rtbench_plugins.hf.training_state import StateFile, TrainState, Weights, load_trained
 
 from rtbench.api import StepFailedError, TrainJob, TrainReport, content_key, derived_seed, digests
-
-_MORE = 1.5
-"""Growth of the process's memory at which unused memory is returned to the system, which takes as long as a step."""
 
 
 @dataclass(frozen=True)
@@ -87,8 +84,7 @@ class _Trainer:
         self.at_once = min(computing.micro_batch or recipe.batch_size, recipe.batch_size)
         self.halved_from: int | None = None
         """Rows at once before memory was not enough; None if it always was."""
-        self.first_used: int | None = None
-        """Bytes that the process used after its first step."""
+        self.memory = StepMemory()
         self.network = Network(base, codec.pad, bf16=computing.bf16, packing=computing.packing)
         self.losses = training_loss(self.network, codec, job, computing.generation_batch)
         self.rows = self.losses.rows(encode_rows(codec, job.rows, recipe))
@@ -187,20 +183,12 @@ class _Trainer:
                     steps += 1
                     self.trackers.step(steps, part, counted)
                     self.job.progress(steps, self.total, "steps")
-                    self._return_memory()
+                    self.memory.after_step()
                 if steps == self.total:
                     break
         self.model.eval()
         state.steps, state.tokens = steps, state.tokens + tokens
         return float(self.processes.total(nats)) / weight
-
-    def _return_memory(self) -> None:
-        """Return unused memory to the system once it is much more than after the first step."""
-        used = used_memory()
-        if self.first_used is None:
-            self.first_used = used
-        elif used > _MORE * self.first_used:
-            return_memory()
 
     def _gradients(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
         """Compute a batch's gradients, and return this process's share of its loss, summed over tokens, in nats.

@@ -172,3 +172,15 @@ def test_adapters_over_four_bits_learn_and_are_merged_into_the_whole_base(tiny, 
 def test_random_weights_are_not_held_in_four_bits(tiny):
     with pytest.raises(BadInputError, match="random weights"):
         tiny.student("decoder", lora={"quantize": "nf4"})
+
+
+def test_memory_is_returned_once_and_not_after_each_wide_batch(monkeypatch):
+    from rtbench_plugins.hf import loading
+
+    after_steps, returned = [100, 140, 200, 190, 200, 280, 290, 150, 280], []
+    monkeypatch.setattr(loading, "return_memory", lambda: returned.append(used))
+    memory = loading.StepMemory()
+    for used in after_steps:
+        monkeypatch.setattr(loading, "used_memory", lambda used=used: used)
+        memory.after_step()
+    assert returned == [200, 290], "beyond 1.5 times what a step was seen to need: 100, then 190"
