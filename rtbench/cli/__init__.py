@@ -52,10 +52,6 @@ def _run(arguments: list[str]) -> int:
     """Run a command and return its exit code."""
     try:
         code = cli.main(arguments, prog_name="rtbench", standalone_mode=False)
-    except RtbenchError as error:
-        if "--traceback" in arguments:
-            raise
-        say(f"error: {error}")
     except click.ClickException as error:
         _say_usage(error)
     except (click.Abort, KeyboardInterrupt) as error:
@@ -64,15 +60,30 @@ def _run(arguments: list[str]) -> int:
         # The reader of the pipe has exited (`rtbench … | head`). Print nothing more, not even at shutdown.
         sys.stdout = None
         return 0
-    except OSError as error:
-        if not is_of_output(error):
-            if "--traceback" in arguments:
-                raise
-            say(_about_system(error, arguments))
-            sys.unraisablehook = _without_system_errors
+    except Exception as error:
+        message = _message_of(error, arguments)
+        if message is None or (message and "--traceback" in arguments):
+            raise
+        if message:
+            say(message)
     else:
         return code if isinstance(code, int) else 0
     return 2
+
+
+def _message_of(error: Exception, arguments: list[str]) -> str | None:
+    """Return the message of an error: none to print where output has failed, and None where the error is a fault of rtbench."""
+    if isinstance(error, RtbenchError):
+        return f"error: {error}"
+    if isinstance(error, OSError):
+        if is_of_output(error):
+            return ""
+        sys.unraisablehook = _without_system_errors
+        return _about_system(error, arguments)
+    from rtbench.cli.blame import plugin_error
+
+    named = plugin_error(error)
+    return f"error: {named}" if named is not None else None
 
 
 def _is_text(argument: str) -> bool:

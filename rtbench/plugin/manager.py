@@ -43,6 +43,8 @@ KINDS = (
     "claims",
     "commands",
 )
+FILE_MODULE = "rtbench_plugin_"
+"""How the names of modules begin that are plugin files."""
 _SINGULAR = {"matrices": "matrix", "recordings": "recording format", "claims": "set of claims"}
 
 
@@ -325,7 +327,7 @@ def _load_file(path: Path) -> Any:
     """
     if not path.is_file():
         raise BadInputError("no such file", where=f"--plugin {path}", next_step="Name a Python file.")
-    name = f"rtbench_plugin_{path.stem}"
+    name = FILE_MODULE + path.stem
     loader = _UncachedLoader(name, str(path)) if path.suffix == ".py" else None
     spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
