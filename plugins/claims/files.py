@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from rtbench.api import (
     BadInputError,
@@ -25,7 +27,8 @@ from rtbench.api import (
 class Side(Record, frozen=True):
     """The cells of one side: those with these values. A field that is left out is not restricted.
 
-    Both sides are always of the same task, wording, split and seed.
+    Both sides are always of the same task, wording, split and seed. Cells with a teacher's own answers belong to a side
+    only if its ``method`` is ``teacher``.
     """
 
     method: str | None = None
@@ -41,6 +44,8 @@ class Side(Record, frozen=True):
         """Return the cells of a view that have the values."""
         wanted = {axis: value for axis in AXES if (value := getattr(self, axis)) is not None}
         pool = view.cells if self.train_tasks is None else view.transferred
+        if self.method is None:
+            pool = [cell for cell in pool if not cell.of_teacher]
         return [cell for cell in pool if all(getattr(cell, axis) == value for axis, value in wanted.items())]
 
     def __str__(self) -> str:
@@ -59,7 +64,9 @@ class ClaimEntry(Record, frozen=True):
     left: Side
     right: Side
     expect: Literal["ahead", "no lead"] = "ahead"
-    """Whether the left side is claimed to be more accurate, or to have no significant lead."""
+    """Whether the left side is claimed to be more accurate, or to have no lead of ``margin``."""
+    margin: Annotated[float, Meta(gt=0, le=100)] | None = None
+    """With ``expect: no lead``: the least lead that counts, in percentage points; 5 where it is left out."""
     tasks: tuple[str, ...] | None = None
     """Tasks that it is about; None: all."""
     printed: dict[str, float] = {}
@@ -82,6 +89,8 @@ class SidesClaim(Claim):
     def __init__(self, entry: ClaimEntry, source: str) -> None:
         self.entry = entry
         self.name, self.sentence, self.no_lead = entry.name, entry.sentence, entry.expect == "no lead"
+        if entry.margin is not None:
+            self.margin = entry.margin / 100
         self.source = source
 
     def compare(self, view: View) -> CellComparison:
@@ -115,6 +124,12 @@ def read_claims(path: Path) -> ClaimSet:
     check_label(file.name, where=f"{path}, name")
     for number, entry in enumerate(file.claims):
         check_label(entry.name, where=f"{path}, claims[{number}].name")
+        if entry.margin is not None and entry.expect != "no lead":
+            raise BadInputError(
+                "a margin is for claims of no lead",
+                where=f"{path}, claims[{number}].margin",
+                next_step="Remove it, or add `expect: no lead`.",
+            )
     names = [entry.name for entry in file.claims]
     if doubled := next((name for name in names if names.count(name) > 1), None):
         raise BadInputError(f"two claims are named {doubled!r}", where=str(path), next_step="Rename one of them.")

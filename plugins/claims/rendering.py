@@ -154,7 +154,13 @@ def details_of(result: ClaimResult) -> list[str]:
                 for part in parts
             ]
             details.append(f"{head}: {'; '.join(shown)}")
+    if result.margin is not None and result.p_margin is not None:
+        details.append(f"p of a lead of {_margin(result.margin)}: {_p(result.p_margin)}")
     return [*details, *_efforts(result), *result.notes]
+
+
+def _margin(share: float) -> str:
+    return f"{100 * share:g} point{'' if share == 0.01 else 's'}"
 
 
 def _efforts(result: ClaimResult) -> list[str]:
@@ -234,6 +240,11 @@ def legend(shown: Shown) -> list[str]:
         ),
         *shown.claims.legend(tested),
     ]
+    if margins := sorted({result.margin for result in tested if result.margin is not None}):
+        lines.append(
+            f"Claims of no lead: supported where a lead of {' or '.join(map(_margin, margins))} is excluded (its p, in the "
+            "details, is below .05), contradicted where the effect is above 0 and p below .05, otherwise inconclusive."
+        )
     if untaught := sorted({name for result in tested for name in result.random_weights}):
         lines.append(f"{', '.join(untaught)}: random weights before training, so this is no test of the claims.")
     if any(result.paper for result in tested):

@@ -81,7 +81,7 @@ class ClaimResult(Record, frozen=True):
     sampling: str | None
     """How the students' answers were drawn; None: greedily."""
     no_lead: bool
-    """True where the claim is that the left side has no significant lead."""
+    """True where the claim is that the left side has no lead of ``margin``."""
     expected: str
     """What the source's figures lead one to expect."""
     verdict: Verdict
@@ -105,6 +105,10 @@ class ClaimResult(Record, frozen=True):
     """P value of the difference, two-sided; allows for a choice among several students, as the interval does."""
     adjusted: float | None = None
     """``p``, Holm-adjusted over all tested claims and tasks of the set."""
+    margin: float | None = None
+    """The least lead that counts, as a fraction, where the claim is that there is none."""
+    p_margin: float | None = None
+    """P value of a lead of ``margin``, two-sided, Holm-adjusted over all such claims and tasks of the set."""
     paper: Reported | None = None
     """None where the claim's source has no such figures."""
     efforts: tuple[Effort, ...] = ()

@@ -173,25 +173,25 @@ class Resampled:
             low=float(low), high=float(high), method=method + (" over patterns" if self.over_patterns else "")
         )
 
-    def p(self) -> float:
-        """Return the two-sided p value of a mean of 0: the lowest level at which the interval still excludes 0.
+    def p(self, mean: float = 0.0) -> float:
+        """Return the two-sided p value of a mean: the lowest level at which the interval still excludes it.
 
         It is at least one in as many resamples as there are.
         """
         least = 1 / (len(self.means) if self.means is not None else RESAMPLES)
         low, high = least, 1.0
-        if not self._excludes_zero(high):
+        if not self._excludes(mean, high):
             return 1.0
-        if self._excludes_zero(low):
+        if self._excludes(mean, low):
             return low
         while high - low > least / 2:
             middle = (low + high) / 2
-            low, high = (low, middle) if self._excludes_zero(middle) else (middle, high)
+            low, high = (low, middle) if self._excludes(mean, middle) else (middle, high)
         return high
 
-    def _excludes_zero(self, level: float) -> bool:
+    def _excludes(self, mean: float, level: float) -> bool:
         found = self.interval(1 - level)
-        return found.low > 0 or found.high < 0
+        return found.low > mean or found.high < mean
 
 
 def accuracy_interval(by_seed: Sequence[Answers], bootstrap: Bootstrap) -> Interval:

@@ -33,6 +33,8 @@ class Difference(Record, frozen=True):
     """Number of questions, of ``n``, on which the two sides differ."""
     p: float | None = None
     """Two-sided p value of no difference, from the same resamples; None where it was not asked for."""
+    p_margin: float | None = None
+    """The same of a difference of a margin; None where no margin was given."""
 
 
 def in_common(by_seed: Mapping[Seed, Sides], *, shared: bool) -> dict[Seed, Sides]:
@@ -53,6 +55,7 @@ def difference(
     confidence: float = CONFIDENCE,
     resamples: int = RESAMPLES,
     with_p: bool = False,
+    margin: float | None = None,
 ) -> Difference:
     """Return the difference with its interval.
 
@@ -64,6 +67,7 @@ def difference(
         confidence: confidence of the interval, as a fraction.
         resamples: number of resamples.
         with_p: compute the p value, too.
+        margin: compute the p value of this difference, a fraction, too.
     """
     import numpy as np
 
@@ -82,4 +86,5 @@ def difference(
         seeds=len(differences),
         changed=int(sum((values != 0).sum() for values in differences)),
         p=resampled.p() if with_p else None,
+        p_margin=None if margin is None else resampled.p(margin),
     )

@@ -25,7 +25,7 @@ SENTENCES: dict[str, tuple[str, Callable[[View], CellComparison]]] = {
     "C6": ("some student beats its imperfect teacher", beats_teacher),
 }
 """The claims. In C1, "rationales" are students trained by fine-tune-cot and "answers" students trained by fine-tune."""
-NO_LEAD = "rationales have no significant lead over answers"
+NO_LEAD = "rationales have no lead of 5 points over answers"
 
 
 class PaperClaim(Claim):
@@ -72,8 +72,7 @@ class PaperClaims(ClaimSet):
             )
         if "C1 opposite" in names:
             lines.append(
-                "C1 opposite, on tasks where the paper found no lead: supported means no more than that fine-tune-cot has "
-                "no significant lead, not that fine-tune is as good. Contradicted: fine-tune-cot leads."
+                "C1 opposite, on tasks where the paper found no lead: fine-tune-cot has no lead of 5 points over fine-tune."
             )
         if "C6" in names:
             lines.append(

@@ -16,6 +16,9 @@ from rtbench.stats.intervals import CONFIDENCE
 if TYPE_CHECKING:
     from rtbench.plugin.services import Services
 
+MARGIN = 0.05
+"""Least lead that counts, where a claim of no lead states none: a fraction."""
+
 
 class UntestedError(Exception):
     """Raised where the run lacks what a claim needs; the message says what."""
@@ -42,14 +45,16 @@ class CellComparison:
 
 
 class Claim(ABC):
-    """A claim about two sides: that the left one is more accurate, or that it has no significant lead."""
+    """A claim about two sides: that the left one is more accurate, or that it has no lead of some points."""
 
     name: str
     """Short name, such as ``C1``."""
     sentence: str
     """The claim in words that a list of tasks can follow, such as "rationales beat answers"."""
     no_lead: bool = False
-    """True where the claim is that the left side has no significant lead."""
+    """True where the claim is that the left side has no lead of ``margin``."""
+    margin: float = MARGIN
+    """With ``no_lead``: the least lead that counts, as a fraction."""
 
     @abstractmethod
     def compare(self, view: View) -> CellComparison:

@@ -66,29 +66,36 @@ def evaluate_claims(
 def _judged(results: Sequence[ClaimResult]) -> list[ClaimResult]:
     """Return the results with adjusted p values and verdicts."""
     adjusted = iter(holm([result.p for result in results if result.p is not None]))
+    margins = iter(holm([result.p_margin for result in results if result.p_margin is not None]))
     judged = []
     for result in results:
         if result.p is None:
             judged.append(result)
             continue
-        p = round(next(adjusted), 6)
-        judged.append(msgspec.structs.replace(result, adjusted=p, verdict=verdict_of(result, p)))
+        p_margin = None if result.p_margin is None else round(next(margins), 6)
+        found = msgspec.structs.replace(result, adjusted=round(next(adjusted), 6), p_margin=p_margin)
+        judged.append(msgspec.structs.replace(found, verdict=verdict_of(found)))
     return judged
 
 
-def verdict_of(result: ClaimResult, adjusted: float) -> Verdict:
-    """Return the verdict on a claim, given its adjusted p value.
+def verdict_of(result: ClaimResult) -> Verdict:
+    """Return the verdict on a claim whose p values are adjusted.
 
     A claim of a lead is supported or contradicted by a significant difference. A claim of no lead is contradicted by a
-    significant lead, and supported by anything else.
+    significant lead, and supported where a lead of its margin is excluded (Piaggio et al. 2012 on noninferiority): a test
+    that finds nothing supports nothing.
     """
-    assert result.effect is not None
-    ahead = result.effect > 0 and adjusted < LEVEL
-    if result.no_lead:
-        return "contradicted" if ahead else "supported"
+    effect, adjusted, p_margin = result.effect, result.adjusted, result.p_margin
+    assert effect is not None
+    assert adjusted is not None
+    ahead, behind = (effect > 0 and adjusted < LEVEL, effect < 0 and adjusted < LEVEL)
+    if not result.no_lead:
+        return "supported" if ahead else "contradicted" if behind else "inconclusive"
     if ahead:
-        return "supported"
-    return "contradicted" if result.effect < 0 and adjusted < LEVEL else "inconclusive"
+        return "contradicted"
+    assert result.margin is not None
+    assert p_margin is not None
+    return "supported" if effect < result.margin and p_margin < LEVEL else "inconclusive"
 
 
 def _views(evidence: Evidence, run: RunRecord, task: str) -> list[View]:
@@ -116,6 +123,7 @@ def _result(claim: Claim, view: View) -> ClaimResult:
         sampling=str(context.sampling) if context.sampling else None,
         verdict="not tested",
         no_lead=claim.no_lead,
+        margin=claim.margin if claim.no_lead else None,
         expected=claim.expected(context.task),
         paper=claim.reported(context.task),
     )
@@ -123,7 +131,7 @@ def _result(claim: Claim, view: View) -> ClaimResult:
         comparison = claim.compare(view)
     except UntestedError as error:
         return msgspec.structs.replace(result, reason=_why(str(error), view))
-    measured = view.evidence.measure(comparison.pairs, comparison.confidence, with_p=True)
+    measured = view.evidence.measure(comparison.pairs, comparison.confidence, with_p=True, margin=result.margin)
     if measured is None or measured.p is None:
         return msgspec.structs.replace(result, reason="the two sides answered no question in common")
     tried = LEVEL / (1 - comparison.confidence)  # the number of comparisons that this one was chosen among
@@ -133,6 +141,7 @@ def _result(claim: Claim, view: View) -> ClaimResult:
         interval=measured.interval,
         confidence=comparison.confidence,
         p=round(min(1.0, measured.p * tried), 6),
+        p_margin=None if measured.p_margin is None else min(1.0, measured.p_margin * tried),
         left=measured.left,
         right=measured.right,
         n=measured.n,

@@ -180,6 +180,7 @@ class Evidence:
         *,
         resamples: int = RESAMPLES,
         with_p: bool = False,
+        margin: float | None = None,
     ) -> Difference | None:
         """Return the difference of accuracies over all pairs, computed question by question.
 
@@ -201,6 +202,7 @@ class Evidence:
             confidence=confidence,
             resamples=resamples,
             with_p=with_p,
+            margin=margin,
         )
 
     def _by_seed(self, pairs: Sequence[CellPair]) -> dict[tuple[str, int], dict[int, tuple[float, float]]]:

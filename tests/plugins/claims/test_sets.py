@@ -21,7 +21,7 @@ claims:
     right: {method: fine-tune-cot, teacher: short}
     printed: {multiarith: 3.5}
   - name: degree
-    sentence: four rationales have no significant lead over one
+    sentence: four rationales have no lead of 5 points over one
     left: {degree: 4}
     right: {degree: 1}
     expect: no lead
@@ -52,10 +52,58 @@ def test_a_file_states_both_sides_and_what_the_source_printed(bench: Bench, cli:
 
 
 @pytest.mark.parametrize(
+    ("left", "right", "options", "verdict"),
+    [
+        (share(40), share(40, shift=4), {}, "supported"),
+        (share(40), share(60), {}, "supported"),  # behind
+        (share(60), share(20), {}, "contradicted"),
+        (share(42), share(40), {}, "contradicted"),  # however small the lead
+        (share(45), share(45, shift=30), {"seeds": [0]}, "inconclusive"),  # no difference, but an interval far above 5
+        (share(2)[:12], share(2)[:12], {"seeds": [0]}, "inconclusive"),
+        (share(40), share(40, shift=4), {"margin": 2.5}, "inconclusive"),
+        (share(45), share(45, shift=30), {"seeds": [0], "margin": 30.0}, "supported"),
+    ],
+)
+def test_no_lead_is_supported_only_where_a_lead_of_the_margin_is_excluded(bench, left, right, options, verdict) -> None:
+    from rtbench_plugins.claims.files import ClaimEntry, Side, SidesClaim
+
+    from rtbench.reporting.claims.contract import ClaimSet
+
+    margin, seeds = options.get("margin"), options.get("seeds", (0, 1, 2))
+    bench.cot(left, teacher="a", seeds=seeds)
+    bench.cot(right, teacher="b", seeds=seeds)
+    sides = {"left": Side(teacher="a"), "right": Side(teacher="b")}
+    claim = SidesClaim(ClaimEntry(name="x", sentence="", expect="no lead", margin=margin, **sides), "")
+    (found,) = bench.results(ClaimSet("set", "", [claim]))
+    assert (found.verdict, found.margin) == (verdict, 0.05 if margin is None else margin / 100)
+
+
+def test_teachers_own_answers_are_no_part_of_a_side_of_students(bench: Bench) -> None:
+    from rtbench_plugins.claims.files import ClaimEntry, Side, SidesClaim
+
+    from rtbench.reporting.claims.contract import ClaimSet
+
+    for teacher, right in (("long", 60), ("short", 20)):
+        bench.cot(share(right), teacher=teacher)
+        bench.row(share(90), teacher=teacher)
+    students = ClaimEntry(name="x", sentence="", left=Side(teacher="long"), right=Side(teacher="short"))
+    teachers = ClaimEntry(
+        name="y",
+        sentence="",
+        left=Side(teacher="long", method="teacher"),
+        right=Side(teacher="short", method="teacher"),
+    )
+    claims = [SidesClaim(one, "") for one in (students, teachers)]
+    assert [found.effect for found in bench.results(ClaimSet("set", "", claims))] == [0.4, 0.0]
+
+
+@pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         ("teacher: long", "teachers: long", "teacher"),
         ("expect: no lead", "expect: behind", "no lead"),
+        ("expect: no lead", "expect: no lead\n    margin: 0", "margin"),
+        ("expect: no lead", "margin: 5", "a margin is for claims of no lead"),
         ("name: degree\n", "name: longer\n", "two claims are named 'longer'"),
         ("    left: {degree: 4}\n", "", "left"),
     ],
