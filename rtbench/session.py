@@ -16,6 +16,7 @@ from rtbench.errors import BadInputError, PluginError, RtbenchError
 from rtbench.machine import Machine, here
 from rtbench.plugin.curators import Curator
 from rtbench.plugin.execution import Executor
+from rtbench.plugin.hookspecs import PROJECT
 from rtbench.plugin.manager import HookResults, PluginManager
 from rtbench.plugin.methods import Method
 from rtbench.plugin.models import Student, Teacher
@@ -270,6 +271,14 @@ class Session:
         given = [("task", path) for path in self.environment.task_files]
         given += [("plugin", path) for path in self.environment.plugin_files]
         return tuple(GivenFile(kind=kind, path=path, digest=file_digest(Path(path))) for kind, path in given)  # type: ignore[arg-type]
+
+    def plugin_versions(self) -> dict[str, str]:
+        """Return the versions of the loaded plugins of others, by distribution."""
+        return {
+            origin.origin: origin.version
+            for origin in self.plugins.origins.values()
+            if origin.version and origin.origin != PROJECT
+        }
 
     def open_run(self, name: str | None = None) -> RunRecord:
         """Return a run by name, or the latest, and load the task and plugin files that it was made with.

@@ -20,7 +20,7 @@ def notes(board: Leaderboard) -> list[str]:
         (
             f"{accuracy if board.per is None else what_is_shown(board)}; "
             f"extractor: {_extractors(board)}; source: {data}; split: {', '.join(splits)}; "
-            f"{seeds_of(board)}; rtbench {board.version}{f', {board.made}' if board.made else ''}."
+            f"{seeds_of(board)}; {_made_by(board)}{f', {board.made}' if board.made else ''}."
         )
     ]
     lines += per_lines(board) + _kept_by(board) + _about_twins(board)
@@ -67,6 +67,12 @@ def essentials(board: Leaderboard) -> list[str]:
         *_reported(board),
         *_nearly_identical(board),
     ]
+
+
+def _made_by(board: Leaderboard) -> str:
+    """Return the versions of rtbench and of the plugins of others."""
+    others = ", ".join(f"{name} {version}" for name, version in board.plugins.items())
+    return f"rtbench {board.version}{f' with {others}' if others else ''}"
 
 
 def _best_test(board: Leaderboard) -> list[str]:

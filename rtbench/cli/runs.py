@@ -112,7 +112,16 @@ def unpack(session: Session, folder: Path, name: str | None, matrix: str | None,
         random, overlap = random_accuracies(session, plan), overlaps(session, plan)
         files = session.given_files()
         remember(files)
-        record = run_record(name, plan, None, version=__version__, random=random, overlap=overlap, files=files)
+        record = run_record(
+            name,
+            plan,
+            None,
+            version=__version__,
+            random=random,
+            overlap=overlap,
+            files=files,
+            plugins=session.plugin_versions(),
+        )
         Runs(session.place).save(record)
     echo(f"unpacked {_steps_text(unpacked.steps)} with {unpacked.completions:,} completions")
     for count, what in (

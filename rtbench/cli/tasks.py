@@ -16,6 +16,7 @@ from rtbench.errors import BadInputError
 from rtbench.texts import json_text
 
 if TYPE_CHECKING:
+    from rtbench.schema.tasks import TaskInfo
     from rtbench.session import Session
     from rtbench.twins import Problem, Twin
 
@@ -31,7 +32,7 @@ def tasks(session: Session, format_: str) -> None:
     names = session.registry("tasks").names()
     from rtbench.schema.leaderboard import in_percent
 
-    infos = [session.task(name).info for name in names]
+    infos = [_with_sizes(session, session.task(name).info) for name in names]
     if format_ == "json":
         print_json(infos)
         return
@@ -50,6 +51,26 @@ def tasks(session: Session, format_: str) -> None:
         for info in infos
     ]
     print_table(("task", "title", "answer", "train", "test", "random", "splits", "twin", "extractors"), rows)
+
+
+def _with_sizes(session: Session, info: TaskInfo) -> TaskInfo:
+    """Return a task's facts with the numbers of questions, and the accuracy of guesses, counted where they are not stated."""
+    import msgspec
+
+    from rtbench.errors import RtbenchError
+    from rtbench.schema.tasks import guess_accuracy
+
+    if None not in (info.train_size, info.test_size):
+        return info
+    try:
+        data = session.task_data(info.name, info.variants[0])
+    except RtbenchError:  # what is wrong with the data is said where they are used
+        return info
+    if data.missing is not None:
+        return info
+    train, test = (data.fold(info.splits[0], fold) for fold in ("train", "test"))
+    guess = guess_accuracy(test) if info.random_accuracy is None else info.random_accuracy
+    return msgspec.structs.replace(info, train_size=len(train), test_size=len(test), random_accuracy=guess)
 
 
 @tasks.command()

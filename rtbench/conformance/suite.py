@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import subprocess
 import sys
@@ -79,9 +80,15 @@ class Suite:
     checks: Sequence[Check]
 
     def run(self) -> Iterator[CheckResult]:
-        """Make the checks one after the other."""
+        """Make the checks one after the other. What one fault of an object does to several checks is said once."""
+        said: set[tuple[str, str, str]] = set()
         for check in self.checks:
-            yield check.run()
+            result = check.run()
+            fault = (result.kind, result.name, result.message)
+            if result.state == "failed" and fault in said:
+                result = dataclasses.replace(result, state="skipped", message="the same error as above", trace="")
+            said.add(fault)
+            yield result
 
 
 @contextlib.contextmanager

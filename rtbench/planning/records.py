@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 from rtbench.data.overlap import overlap_of
@@ -13,7 +12,7 @@ from rtbench.plugin.plans import Plan
 from rtbench.schema.matrix import DEFAULT_CURATORS, GREEDY
 from rtbench.schema.runs import CellRecord, GivenFile, RunRecord
 from rtbench.schema.steps import CompleteSpec, Outcome, Step, asks_model
-from rtbench.schema.tasks import Overlap
+from rtbench.schema.tasks import Overlap, guess_accuracy
 
 if TYPE_CHECKING:
     from rtbench.plugin.cells import Cell
@@ -31,6 +30,7 @@ def run_record(
     random: Mapping[str, float] | None = None,
     overlap: Mapping[str, Overlap] | None = None,
     files: Sequence[GivenFile] = (),
+    plugins: Mapping[str, str] | None = None,
 ) -> RunRecord:
     """Return the record of a plan and, if it has run, of its outcome."""
     teachers = [planned.cell.models.teacher for planned in plan.cells]
@@ -42,6 +42,7 @@ def run_record(
         claims=plan.claims,
         version=version,
         files=tuple(files),
+        plugins=dict(plugins or {}),
         made=f"{datetime.now(UTC):%Y-%m-%d}",
         tasks=tuple(dict.fromkeys(planned.cell.task.name for planned in plan.cells)),
         cells=tuple(_cell_record(planned, plan, outcome) for planned in plan.cells),
@@ -97,8 +98,8 @@ def random_accuracies(services: Services, plan: Plan) -> dict[str, float]:
             found[spec.name] = stated
         elif planned.score is not None:
             samples = services.task_data(spec.name, spec.variant).fold(spec.split, planned.cell.fold)
-            if samples and all(sample.choices for sample in samples):
-                found[spec.name] = fmean(1 / len(sample.choices) for sample in samples)
+            if (guess := guess_accuracy(samples)) is not None:
+                found[spec.name] = guess
     return found
 
 

@@ -70,6 +70,7 @@ def build_leaderboard(
         description=run.description,
         version=run.version,
         made=run.made,
+        plugins=run.plugins,
         kept_by=", ".join(sorted(kept_by)),
         tasks=run.tasks,
         rows=tuple(_with_mean(row) for row in sorted(rows, key=lambda row: _order(row, ranks))),

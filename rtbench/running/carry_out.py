@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -105,13 +106,15 @@ def _run(
     runs = Runs(session.place)
     random, files = random_accuracies(session, plan), session.given_files()
     remember(files)
-    runs.save(run_record(name, plan, None, version=__version__, random=random, files=files))
+    record_of = functools.partial(
+        run_record, name, plan, version=__version__, random=random, files=files, plugins=session.plugin_versions()
+    )
+    runs.save(record_of(outcome=None))
     with listener_for(plan, session) as listener:
         outcome = engine.run(plan, session, listener)
     if session.budget is not None:
         session.budget.close()
-    overlap = overlaps(session, plan)
-    record = run_record(name, plan, outcome, version=__version__, random=random, overlap=overlap, files=files)
+    record = record_of(outcome=outcome, overlap=overlaps(session, plan))
     unsaved: OSError | None = None
     try:
         runs.save(record)

@@ -165,10 +165,13 @@ class Leaderboard(Record, frozen=True):
     matrix: str
     description: str
     version: str
+    """Version of rtbench."""
     tasks: tuple[str, ...]
     rows: tuple[LeaderboardRow, ...]
     made: str = ""
     """Day of the run."""
+    plugins: dict[str, str] = {}
+    """Versions of the installed plugins of others, by distribution."""
     kept_by: str = ""
     """The run's own extractor, by which rationales were kept and epochs selected, where the leaderboard shows another
     extractor; else empty."""

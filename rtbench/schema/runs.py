@@ -98,6 +98,8 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     """Registered name of the set of claims that the matrix names."""
     files: tuple[GivenFile, ...] = ()
     """Task and plugin files that were given to the run; later commands load them again."""
+    plugins: dict[str, str] = {}
+    """Versions of the installed plugins of others, by distribution."""
     made: str = ""
     """Day of the run in UTC: ``2026-11-27``."""
     prices: dict[str, Price] = {}

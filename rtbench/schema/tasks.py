@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Literal
 
 import msgspec
@@ -130,6 +131,13 @@ class TaskData:
             indices = self.splits[split].fold(fold)
             self._folds[split, fold] = tuple(self.samples[i] for i in indices if i in self.samples)
         return self._folds[split, fold]
+
+
+def guess_accuracy(samples: Sequence[Sample]) -> float | None:
+    """Return the expected accuracy of a uniform guess, as a fraction; None where a sample has no choices."""
+    if not samples or not all(sample.choices for sample in samples):
+        return None
+    return fmean(1 / len(sample.choices) for sample in samples)
 
 
 class Overlap(Record, frozen=True):

@@ -218,6 +218,8 @@ def test_strangers_yaml_task_runs(cli: Cli) -> None:
     path.write_text(yaml)
     names = [t["name"] for t in cli.json("tasks", "--task", path)]
     mine = next(name for name in names if name != "parity" and name not in BUILT_IN)
+    listed = next(line.split() for line in cli("tasks", "--task", path).stdout.splitlines() if line.startswith(mine))
+    assert "?" not in listed[:-1], "sizes that are not stated are counted"
     matrix = cli.folder / "m.yaml"
     matrix.write_text(f"name: m\ntasks: [{mine}]\nmethods: [fine-tune]\nstudents: [parrot]\nrecipe: {{epochs: 1}}\n")
     board = cli.json("run", "--task", path, "--matrix", matrix)

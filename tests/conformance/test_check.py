@@ -135,3 +135,14 @@ def test_two_answers_to_one_question_are_named(made: Made) -> None:
 def test_options_of_a_curator_are_stated(made: Made, name: dict[str, str]) -> None:
     stated = Stated(curators=[{"use": "my-curator", "words": 3, **name}], kinds=["curators"])
     assert not failures(checked(made("curator"), stated))
+
+
+def test_one_fault_is_said_once(made: Made) -> None:
+    path = made("task")
+    table = path.with_suffix(".jsonl")
+    table.write_text(table.read_text().replace('"answer"', '"answr"'))
+    results = checked(path)
+    (said,) = [result for result in results if "the record has no field 'answer'" in result.message]
+    assert said.state == "failed"
+    assert [result.message for result in results if result.state == "failed"] == [said.message]
+    assert [result for result in results if result.message == "the same error as above"]

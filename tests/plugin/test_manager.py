@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,15 @@ def test_one_python_file_is_a_plugin(make_cli: MakeCli, demo: Path) -> None:
     shutil.copy(PARROT / "rtbench_parrot.py", plugin)
     done = cli("run", "--plugin", plugin, "--matrix", demo, "--methods", "fine-tune", "--format", "md")
     assert "| fine-tune | parrot |" in done.stdout
+    assert "; rtbench " in done.stdout
+    assert "with rtbench-parrot" not in done.stdout, "the run has the file's digest instead"
+
+
+def test_versions_of_installed_plugins_are_beside_the_results(cli: Cli, demo: Path) -> None:
+    version = tomllib.loads((PARROT / "pyproject.toml").read_text())["project"]["version"]
+    done = cli("run", "--matrix", demo, "--methods", "fine-tune", "--format", "md")
+    assert f" with rtbench-parrot {version}, " in done.stdout
+    assert cli.json("report")["plugins"] == {"rtbench-parrot": version}
 
 
 def plugin_error(cli: Cli, text: str) -> str:
