@@ -53,6 +53,12 @@ def small_model_speeds() -> tuple[SmallModelSpeed, ...]:
 
 
 @cache
+def device_names() -> tuple[str, ...]:
+    """Return the GPUs whose speed in training is known."""
+    return tuple(entry.device for entry in device_speeds())
+
+
+@cache
 def device_speeds() -> tuple[DeviceSpeed, ...]:
     """Return the entries of ``devices.yaml``."""
     return tuple(
@@ -75,9 +81,12 @@ def training_time(
 def generation_time(
     parameters: int, read: int, written: int, dtype: ComputeType, machine: Machine, cache: Path | None
 ) -> Duration | None:
-    """Return the time to read prompts and write texts, given their tokens (2 × parameters operations for each)."""
+    """Return the time to read prompts and write texts, given their tokens (2 × parameters operations for each).
+
+    On a GPU it is not known: writing is bound by memory and by the batch, not by matrix products.
+    """
     if machine.gpus:
-        return _on_gpu(2 * parameters * (read + written), machine)
+        return None
     if parameters < LEAST_PARAMETERS:
         return _small(parameters, {"reading": read, "writing": written}, machine, cache)
     work = 2 * parameters * (read / READING + written / WRITING)
@@ -89,7 +98,11 @@ def _on_gpu(work: float, machine: Machine) -> Duration | None:
     entry = next((entry for entry in device_speeds() if entry.device.lower() in name), None)
     if entry is None:
         return None
-    return Duration(seconds=work / (entry.training * 1e12), least=True, source=f"{entry.measured}: {entry.source}")
+    return Duration(
+        seconds=work / (entry.training * 1e12),
+        least=True,
+        source=f"a published pre-training, {entry.measured}: {entry.source}",
+    )
 
 
 def _on_cpu(work: float, dtype: ComputeType, machine: Machine, folder: Path | None) -> Duration | None:

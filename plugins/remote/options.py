@@ -258,6 +258,11 @@ def asking_resources(options: EndpointOptions) -> Resources:
     return Resources(cpus=0, memory_gb=0.5, lane=lane)
 
 
+def calls_together(options: EndpointOptions) -> int:
+    """Return the highest number of completions that one call asks for."""
+    return min(options.n, profile_of(options).most_n)
+
+
 def identity(options: EndpointOptions) -> dict[str, Any]:
     """Return everything that a text depends on besides prompt and sampling. Rate limits and prices are not included."""
     url = urlsplit(options.base_url)
@@ -268,7 +273,7 @@ def identity(options: EndpointOptions) -> dict[str, Any]:
         "endpoint": options.endpoint,
         "system": options.system,
         "extra": options.extra,
-        "n": min(options.n, profile.most_n),
+        "n": calls_together(options),
         "without": sorted(profile.without),
         "thinking": options.thinking,
         "revision": options.revision,

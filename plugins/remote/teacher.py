@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rtbench_plugins.methods.formats import format_of, learns_from, sees_answers
 from rtbench_plugins.methods.options import plain
-from rtbench_plugins.remote.options import RemoteOptions, asking_resources, identity, remote_options
+from rtbench_plugins.remote.options import RemoteOptions, asking_resources, calls_together, identity, remote_options
 from rtbench_plugins.remote.prices import asking_price
 
 from rtbench.api import ModelSpec, Resources, Services, Teacher, TextModel, content_key, hookimpl
@@ -32,6 +32,7 @@ class RemoteTeacher(Teacher):
         self.max_new_tokens = options.max_new_tokens
         self.max_thinking_tokens = options.max_thinking_tokens
         self.top_logprobs = options.top_logprobs
+        self.per_call = calls_together(options)
         self.price = asking_price(options)
         self.leaves_out = options.refused == "missing"
         self.paid = options.api_key_env is not None

@@ -40,7 +40,7 @@ _MARKS = {"passed": "ok     ", "failed": "FAILED ", "skipped": "skipped"}
     multiple=True,
     callback=model_entries,
     metavar="KEY=VALUE,…",
-    help="Check a student with these options. Repeatable.",
+    help="Check a student with these options, or methods with this student. Repeatable.",
 )
 @click.option(
     "--curator",

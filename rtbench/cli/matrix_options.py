@@ -9,7 +9,7 @@ import click
 
 from rtbench.cli.common import Command
 from rtbench.cli.completion import completes_registered
-from rtbench.cli.parsing import model_entries, name_list, number_list, one_mapping, value_map
+from rtbench.cli.parsing import fraction_list, model_entries, name_list, number_list, one_mapping, value_map
 from rtbench.storage.paths import check_name
 
 
@@ -65,6 +65,9 @@ def matrix_options(command: Command) -> Command:
             help="Use this student instead of the matrix's: name=mine,use=hf-causal,model=… Repeatable.",
         ),
         click.option("--degrees", callback=number_list, metavar="1,8", help="Rationales per question."),
+        click.option(
+            "--fractions", callback=fraction_list, metavar="0.5,1", help="Fractions of the training questions."
+        ),
         click.option("--seeds", callback=number_list, metavar="0,1", help="Seeds."),
         click.option(
             "--sampling",

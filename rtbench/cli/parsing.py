@@ -49,6 +49,17 @@ def number_list(ctx: click.Context, parameter: click.Parameter, value: str | Non
     return [int(name) for name in names]
 
 
+def fraction_list(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[float] | None:
+    """Return the fractions in a comma-separated list. Callback of options."""
+    names = name_list(ctx, parameter, value)
+    try:
+        return None if names is None else [float(name) for name in names]
+    except ValueError:
+        raise BadInputError(
+            "a fraction is not a number", where=parameter.opts[0], next_step=f"Write {parameter.metavar}."
+        ) from None
+
+
 def value_map(ctx: click.Context, parameter: click.Parameter, value: tuple[str, ...]) -> dict[str, object]:
     """Return the values of a repeatable option ``NAME=VALUE``, by name. Callback of options.
 

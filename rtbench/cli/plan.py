@@ -11,10 +11,11 @@ import click
 from rtbench.cli.common import COUNT, format_option, with_session
 from rtbench.cli.matrix_options import NAME, matrix_options, with_executor
 from rtbench.cli.output import echo
+from rtbench.cli.plan_numbers import HEADS, memory_text, numbers, summed, with_head
 from rtbench.cli.printing import console, print_json, print_table
 from rtbench.errors import listed
 from rtbench.machine import Machine
-from rtbench.schema.progress import duration_text
+from rtbench.schema.progress import span_text
 
 if TYPE_CHECKING:
     from rtbench.planning.disk import CheckpointDisk
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from rtbench.schema.steps import Step
     from rtbench.session import Session
 
-HEADS = ("step", "state", "requests", "new requests", "prompt tokens ≈", "new tokens ≤", "cost ≤", "time ≈", "memory ≈")
 SHORT = 60
 """Maximum number of steps to list one by one without ``--steps``."""
 
@@ -92,9 +92,12 @@ def plan(
         )
         return
     show(current, estimates, every_step=steps)
-    if executor == "local" and device is None:
+    if device is not None:
+        _print_unknown_device(current, device)
+    elif executor == "local":
         _print_time(current.todo, estimates)
     _show_facts(session, current)
+    _print_budget(session, estimates)
     for requirement in lacking:
         console().print(f"needed before the run: {requirement}", style="yellow", soft_wrap=True)
 
@@ -179,13 +182,13 @@ def show(current: Plan, estimates: dict[str, StepEstimate], *, every_step: bool)
             (
                 step.title,
                 _state(step, todo),
-                *_numbers([e] if (e := estimates.get(step.key)) else []),
-                _memory([step]),
+                *numbers([e] if (e := estimates.get(step.key)) else []),
+                memory_text([step]),
             )
             for step in listed
         ]
     else:
-        rows = _summed(listed, estimates)
+        rows = summed(listed, estimates)
     if rows:
         print_table(HEADS, rows)
         if any(row[HEADS.index("time ≈")].endswith("?") for row in rows):
@@ -212,7 +215,34 @@ def _print_time(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> No
         work += found.seconds * min(cores, step.resources.cpus) / cores
         longest = max(longest, found.seconds)
     if work:
-        echo(f"time of the run on {cores} cores ≈ {duration_text(max(work, longest))}")
+        echo(f"time of the run on {cores} cores ≈ {span_text(max(work, longest))}")
+
+
+def _print_budget(session: Session, estimates: dict[str, StepEstimate]) -> None:
+    """Say whether the rest of the budget covers the highest possible cost."""
+    from rtbench.schema.money import money_text
+    from rtbench.storage.budget import money, nano
+
+    if session.budget is None or (left := session.budget.left) is None:
+        return
+    currency = session.budget.cap.currency
+    cost = sum(e.money or 0 for e in estimates.values())
+    rest = f"{money(left, currency)} of the budget are left, and these steps cost at most {money_text(cost, currency)}"
+    if nano(cost) <= left:
+        console().print(f"{rest}.", soft_wrap=True)
+    else:
+        console().print(
+            f"{rest}: the run stops where the rest does not cover a request.", style="yellow", soft_wrap=True
+        )
+
+
+def _print_unknown_device(current: Plan, device: str) -> None:
+    """Warn that no times are known for a GPU, and for which they are."""
+    students = [planned.cell.models.student for planned in current.cells]
+    known = sorted({name for student in students if student is not None for name in student.timed_devices()})
+    if known and not any(name.lower() in device.lower() for name in known):
+        text = f"--device {device}: no times are known for it, only for {', '.join(known)}. Requests, cost and disk apply to it."
+        console().print(text, style="yellow", soft_wrap=True, markup=False)
 
 
 def engines(session: Session, current: Plan) -> dict[str, list[str]]:
@@ -253,8 +283,8 @@ def _print_totals(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> 
         title = f"{role} paid in {currency}" if currency else role
         if not currency and any(other == role and paid for other, paid in groups):
             title = f"{role} without a price"
-        values = zip(HEADS[2:-1], _numbers(groups[role, currency]), strict=True)
-        echo(f"{title}, total: " + ", ".join(f"{head} {value}" for head, value in values if value))
+        values = zip(HEADS[2:-1], numbers(groups[role, currency]), strict=True)
+        echo(f"{title}, total: " + ", ".join(with_head(head, value) for head, value in values if value))
 
 
 def _print_teachers(current: Plan, estimates: dict[str, StepEstimate]) -> None:
@@ -318,54 +348,6 @@ def _sum(estimates: Iterable[StepEstimate], field: str) -> float:
 def _state(step: Step, todo: set[str]) -> str:
     """Return whether a step is to do or cached."""
     return "to do" if step.key in todo else "cached"
-
-
-def _summed(steps: Iterable[Step], estimates: dict[str, StepEstimate]) -> list[tuple[str, ...]]:
-    """Return table rows with the sums over steps of one kind and model."""
-    from rtbench.planning.throughput import trait_of
-
-    groups: dict[str, list[StepEstimate]] = {}
-    members: dict[str, list[Step]] = {}
-    for step in steps:
-        trait = trait_of(step)
-        name = f"{trait[0]} {trait[1]} {trait[2]}" if trait else step.kind
-        members.setdefault(name, []).append(step)
-        step_estimate = estimates.get(step.key)
-        groups.setdefault(name, []).extend([step_estimate] if step_estimate else [])
-    return [
-        (name, f"{len(members[name])} to do", *_numbers(of_group), _memory(members[name]))
-        for name, of_group in groups.items()
-    ]
-
-
-def _memory(steps: Iterable[Step]) -> str:
-    """Return the highest expected peak memory of the steps; empty where no model runs on this machine."""
-    peak = max(
-        (step.resources.memory_gb for step in steps if step.kind in {"train", "complete", "likelihood"}), default=0.0
-    )
-    return f"{peak:.1f} GiB" if peak else ""
-
-
-def _numbers(estimates: Iterable[StepEstimate]) -> tuple[str, ...]:
-    """Return sums for the columns from ``requests`` to ``time``; empty strings where there is nothing to show."""
-    from rtbench.schema.money import money_text
-
-    steps = list(estimates)
-    with_requests = [e for e in steps if e.requests]
-    money = [e for e in steps if e.money is not None]
-    timed = [e.seconds if e.seconds is not None else e.least_seconds for e in steps]
-    known = [seconds for seconds in timed if seconds is not None]
-    unknown = len(known) < len([e for e in steps if e.work])
-    least = "≥ " if any(e.least_seconds is not None and e.seconds is None for e in steps) else ""
-    clock = f"{least}{duration_text(sum(known))}" if known else ""
-    return (
-        f"{sum(e.requests for e in with_requests):,}" if with_requests else "",
-        f"{sum(e.work for e in with_requests):,}" if with_requests else "",
-        f"{sum(e.prompt_tokens for e in with_requests):,}" if with_requests else "",
-        f"{sum(e.new_tokens for e in with_requests):,}" if with_requests else "",
-        money_text(sum(e.money or 0 for e in money), money[0].currency) if money else "",
-        (clock + (" + ?" if unknown and clock else "")) or ("?" if unknown else ""),
-    )
 
 
 def _print_summary(current: Plan, todo: set[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,6 +56,8 @@ class Subject:
     """Whether models that cost money may be asked."""
     files: Sequence[Path] = ()
     """Files of recordings that the user names."""
+    student: Mapping[str, Any] | None = None
+    """Student that a method trains; None: the stand-in."""
 
     @property
     def entry(self) -> RegistryEntry:

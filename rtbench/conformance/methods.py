@@ -130,10 +130,13 @@ CURATOR_CHECKS: tuple[CheckFunction, ...] = (
 
 
 def _plan(subject: Subject) -> Plan:
-    plan = small_plan(subject.session, small_matrix(methods=[subject.name], degrees=[1, 2], curators=[]))
+    students = {} if subject.student is None else {"students": [subject.student]}
+    matrix = small_matrix(methods=[subject.name], degrees=[1, 2], curators=[], **students)
+    plan = small_plan(subject.session, matrix)
     reasons = list(dict.fromkeys(cell.reason or "" for cell in plan.cells if cell.score is None))
     if reasons:
-        raise NotCheckedError(f"the stand-ins lack what it needs: {'; '.join(reasons)}")
+        lacking = "the stand-ins lack" if subject.student is None else "the student lacks"
+        raise NotCheckedError(f"{lacking} what it needs (--student states another): {'; '.join(reasons)}")
     return plan
 
 

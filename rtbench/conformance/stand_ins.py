@@ -11,15 +11,17 @@ import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from rtbench.plugin.models import Student, Teacher, TextModel, TrainJob
 from rtbench.plugin.registered import Registered
 from rtbench.plugin.tasks import Task
 from rtbench.schema.completions import Completion, ModelSpec, Request, Usage, completion_of
+from rtbench.schema.objectives import ObjectiveName
+from rtbench.schema.progress import Progress, no_progress
 from rtbench.schema.prompts import PromptFormat, Template
 from rtbench.schema.tasks import Demonstration, Sample, Split, TaskData, TaskInfo
-from rtbench.schema.training import TrainReport
+from rtbench.schema.training import TrainingRow, TrainReport
 from rtbench.scoring.extraction import FilterExtractor, default_steps
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 TASK, TEACHER, STUDENT = "stand-in-sums", "stand-in-teacher", "stand-in-student"
 ANSWER_PREFIX = "The answer is"
 _TRAIN, _SIZE = 24, 36
+_LABELS = "labels.json"
 _EXTRACTORS = {"flexible": 1, "strict": 1}
 _FORMAT = PromptFormat(
     name="stand-in", decoder=Template(input="{question}"), encoder_decoder=Template(input="{question}"),
@@ -81,7 +84,25 @@ class StandInTask(Task):
         return (Demonstration(question="What is 100 + 1?", rationale="100 + 1 = 101.", answer="101"),)
 
 
-class _TeacherModel(TextModel):
+class _Likely(TextModel):
+    """Finds the words of a label the likelier, the shorter they are."""
+
+    def likelihoods(
+        self,
+        rows: Sequence[TrainingRow],
+        max_prompt_tokens: int,
+        max_label_tokens: int,
+        progress: Progress = no_progress,
+    ) -> Iterator[tuple[int, float]]:
+        """Yield the number of words of each label, and a nat for each four letters."""
+        del max_prompt_tokens
+        for number, row in enumerate(rows, start=1):
+            words = row.label.split()[:max_label_tokens]
+            yield len(words), sum(map(len, words)) / 4
+            progress(number, len(rows), "texts")
+
+
+class _TeacherModel(_Likely):
     def __init__(self, fingerprint: str) -> None:
         self.fingerprint = fingerprint
 
@@ -98,6 +119,7 @@ class StandInTeacher(Teacher):
     """Adds, and is wrong every fourth time."""
 
     format = _FORMAT
+    guides = True
 
     def __init__(self, name: str, options: Mapping[str, Any], services: ModelServices) -> None:
         del services
@@ -115,7 +137,7 @@ class StandInTeacher(Teacher):
         return _TeacherModel(member.fingerprint)
 
 
-class _StudentModel(TextModel):
+class _StudentModel(_Likely):
     def __init__(self, fingerprint: str, labels: Mapping[str, str]) -> None:
         self.fingerprint = fingerprint
         self._labels = labels
@@ -128,10 +150,12 @@ class _StudentModel(TextModel):
 
 
 class StandInStudent(Student):
-    """Learns by heart."""
+    """Learns by heart, whatever is to be minimised."""
 
     family = "decoder"
     series = "stand-in"
+    continues = guides = True
+    objectives = frozenset(get_args(ObjectiveName))
 
     def __init__(self, name: str, options: Mapping[str, Any], services: ModelServices) -> None:
         del services
@@ -145,11 +169,13 @@ class StandInStudent(Student):
         )
 
     def train(self, job: TrainJob) -> TrainReport:
-        """Write the training rows down."""
+        """Write the training rows down, after those that the weights to begin with have learnt."""
+        learnt = json.loads((job.start / _LABELS).read_text()) if job.start is not None else {}
         folders = ["checkpoint", *(f"epoch-{n}" for n in range(1, job.recipe.epochs + 1) if job.recipe.by_answers)]
         for folder in folders:
             (job.workdir / folder).mkdir(exist_ok=True)
-            (job.workdir / folder / "labels.json").write_text(json.dumps({row.prompt: row.label for row in job.rows}))
+            labels = {**learnt, **{row.prompt: row.label for row in job.rows}}
+            (job.workdir / folder / _LABELS).write_text(json.dumps(labels))
         return TrainReport(
             rows=len(job.rows),
             validation_rows=len(job.validation),
@@ -165,7 +191,7 @@ class StandInStudent(Student):
     def load(self, checkpoint: Path | None, corpus: Sequence[str], fingerprint: str) -> TextModel:
         """Read what was written down."""
         del corpus
-        labels = json.loads((checkpoint / "labels.json").read_text()) if checkpoint else {}
+        labels = json.loads((checkpoint / _LABELS).read_text()) if checkpoint else {}
         return _StudentModel(fingerprint, labels)
 
 

@@ -177,7 +177,10 @@ def _subjects(session: Session, kind: str, name: str, stated: Stated, task: str)
         one.pop("use", None)
         if kind == "curators":  # only models have names of their own
             label = ""
-        yield Subject(kind, name, session, one, label, task=task, live=stated.live, files=stated.recordings)
+        student = stated.students[0] if kind == "methods" and stated.students else None
+        yield Subject(
+            kind, name, session, one, label, task=task, live=stated.live, files=stated.recordings, student=student
+        )
 
 
 def loads_fast(subject: Subject) -> None:

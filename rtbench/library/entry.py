@@ -46,6 +46,8 @@ class MatrixOptions(TypedDict, total=False):
     """Use this student instead of the matrix's."""
     degrees: Sequence[int]
     """Rationales per question."""
+    fractions: Sequence[float]
+    """Fractions of the training questions."""
     seeds: Sequence[int]
     sampling: Mapping[str, Any]
     """How students answer in tests: ``{"n": 8, "temperature": 0.7}``."""

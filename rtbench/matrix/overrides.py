@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from rtbench.errors import BadInputError, UnknownNameError
 from rtbench.plugin.methods import Method
 from rtbench.schema.base import Record, Repeated, Source
-from rtbench.schema.matrix import AnswerSampling, Block, Degree, Limit, Matrix, Seed, TestFold
+from rtbench.schema.matrix import AnswerSampling, Block, Degree, Fraction, Limit, Matrix, Seed, TestFold
 from rtbench.schema.training import Selection
 from rtbench.storage.plain_data import convert
 
@@ -35,6 +35,7 @@ class Overrides(Record, frozen=True, omit_defaults=True):
     student: list[dict[str, Any]] | None = None
     """Students that replace those of every block, likewise."""
     degrees: list[Degree] | None = None
+    fractions: list[Fraction] | None = None
     seeds: list[Seed] | None = None
     sampling: AnswerSampling | None = None
     folds: list[TestFold] | None = None
@@ -94,7 +95,7 @@ def apply_overrides(
     blocks = _with_models(blocks, "teachers", by.teacher, where=where)
     blocks = _with_models(blocks, "students", by.student, where=where)
     axes = _Axes(by, methods, registered)
-    for cut in (axes.methods, axes.tasks, axes.students, axes.teachers, axes.degrees, axes.folds):
+    for cut in (axes.methods, axes.tasks, axes.students, axes.teachers, axes.degrees, axes.fractions, axes.folds):
         blocks = cut(blocks)
     if by.split is not None:
         blocks = [replace(block, splits=None) for block in blocks]
@@ -255,6 +256,24 @@ class _Axes:
             if methods:
                 changes = {"degrees": kept or block.degrees, "teachers": teachers or None, "methods": methods}
                 out.append(replace(block, **changes))
+        return out
+
+    def fractions(self, blocks: Sequence[Block]) -> list[Block]:
+        """Return the blocks with the requested fractions. A new one is added to the first block that trains."""
+        wanted = self.by.fractions
+        if wanted is None:
+            return list(blocks)
+        present = {fraction for block in blocks for fraction in block.fractions or [1.0]}
+        new = [fraction for fraction in wanted if fraction not in present]
+        out: list[Block] = []
+        for block in blocks:
+            users = [name for name in block.methods or [] if self._methods[name].trains]
+            kept = [fraction for fraction in block.fractions or [1.0] if fraction in wanted]
+            if users:
+                kept, new = kept + new, []
+            methods = block.methods if kept else _without(block.methods, users)
+            if methods:
+                out.append(replace(block, fractions=kept or None, methods=methods))
         return out
 
     def folds(self, blocks: Sequence[Block]) -> list[Block]:

@@ -166,6 +166,7 @@ def _title(spec: CompleteSpec, asked: Asked) -> str:
     what = [f"{spec.questions.fold} {spec.format.name}"]
     what += ["held out"] * (spec.questions.held_out is not None)
     what += {"answer": ["answer"], "rewrite": ["rewriting"]}.get(spec.stage, [])
+    what += [f"T{spec.sampling.temperature:g}"] * (spec.sampling.temperature > 0)
     what += [f"×{spec.n}"] * (spec.n > 1)
     what += [f"try {spec.start + 1}"] * (spec.start > 0)
     what += ["hinted"] * bool(spec.hint)

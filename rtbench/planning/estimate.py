@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from rtbench.planning.throughput import seconds_per_unit, trait_of
-from rtbench.plugin.models import Student
+from rtbench.plugin.models import Student, Teacher
 from rtbench.plugin.plans import Plan
 from rtbench.schema.base import Record
 from rtbench.schema.completions import LedgerAddress, Sampling
@@ -149,12 +149,13 @@ def _complete(services: Services, step: Step[CompleteSpec], plan: Plan, counted:
     if spec.recorded is not None:
         return StepEstimate(work=0, requests=len(requests_of(services, step)))
     total, new, prompts = _count(services, step, plan, counted)
-    tokens = prompts // CHARACTERS_PER_TOKEN
+    source = services.source(spec.model)
+    together = min(source.per_call, spec.n) if isinstance(source, Teacher) and spec.stage != "answer" else 1
+    tokens = prompts // (CHARACTERS_PER_TOKEN * together)
     if (budget := spec.sampling.max_thinking_tokens) is not None:  # prompt and thinking are read again for the answer
         tokens = 2 * tokens + new * budget
     written = new * spec.sampling.max_new_tokens
     found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
-    source = services.source(spec.model)
     if isinstance(source, Student):
         likely = new * min(
             spec.sampling.max_new_tokens, RATIONALE_TOKENS if spec.format.answer_prefix else ANSWER_TOKENS

@@ -96,6 +96,8 @@ class Teacher(ABC):
     """True where completions come only from the ledger: sampling settings do not apply to them, and a missing
     completion is counted instead of being an error."""
     price: Price | None = None
+    per_call: int = 1
+    """Highest number of completions of one question that are asked for, and whose prompt is paid for, together."""
     paid: bool = False
     """True where asking it costs money, so that a budget cannot be kept without its price."""
     leaves_out: bool = False
@@ -284,6 +286,10 @@ class Student(ABC):
     def generation_time(self, read: int, written: int) -> Duration | None:
         """Return the time to read and write a number of tokens, likewise."""
         return None
+
+    def timed_devices(self) -> Sequence[str]:
+        """Return the names of the GPUs for which :meth:`training_time` has a speed, for the plan."""
+        return ()
 
     def checkpoint_bytes(self) -> int | None:
         """Return the size of a checkpoint on this machine, in bytes; None where it is elsewhere or not known."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
 Progress = Callable[[int, int, str], None]
 """``progress(done, total, unit)``; it is called often and must be cheap."""
+
+_MINUTE, _HOUR = 60, 3600
 
 
 def no_progress(done: int, total: int, unit: str) -> None:
@@ -43,6 +46,16 @@ def throttled(progress: Progress, seconds: float) -> Progress:
             progress(done, total, unit)
 
     return report
+
+
+def span_text(seconds: float) -> str:
+    """Return an estimated duration with its units: ``40 s``, ``9 min``, ``8 h 32 min``, ``1,234 h``."""
+    if seconds < _MINUTE:
+        return f"{math.ceil(seconds)} s"
+    if seconds >= 100 * _HOUR:
+        return f"{round(seconds / _HOUR):,} h"
+    hours, minutes = divmod(round(seconds / _MINUTE), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 def duration_text(seconds: float) -> str:

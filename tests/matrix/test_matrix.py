@@ -83,6 +83,17 @@ def test_every_axis_can_be_narrowed(cli: Cli, demo: Path) -> None:
     ]
 
 
+def test_fractions_are_kept_or_added_where_something_is_trained(cli: Cli) -> None:
+    path = matrix(cli, DEMO.replace("degrees: [1, 4]\n", "fractions: [0.5, 1]\n"))
+    ours = ("--methods", "zero-shot,fine-tune")
+    untrained, half = "parity/zero-shot/parrot/seed0", "parity/fine-tune/parrot/0.5/seed0"
+    assert names(cli, path, *ours, "--fractions", "0.5") == [untrained, half]
+    added = names(cli, path, *ours, "--fractions", "0.25")
+    assert added == [untrained, "parity/fine-tune/parrot/0.25/seed0"]
+    assert "--fractions" in cli("plan", "--matrix", path, "--fractions", "2", code=2).stderr
+    assert "a fraction is not a number" in cli("plan", "--matrix", path, "--fractions", "half", code=2).stderr
+
+
 def test_a_method_without_a_teacher_has_one_cell_whatever_the_degrees(cli: Cli, demo: Path) -> None:
     assert names(cli, demo).count("parity/fine-tune/parrot/seed0") == 1
 

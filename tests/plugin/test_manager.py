@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from rtbench.schema.progress import Throttle, duration_text, throttled
+from rtbench.schema.progress import Throttle, duration_text, span_text, throttled
 
 
 @pytest.fixture
@@ -39,3 +39,16 @@ def test_durations_have_hours_only_where_needed() -> None:
     assert [duration_text(seconds) for seconds in (0, 59.9, 61, 3599, 3600, 45_296)] == [
         "0:00", "0:59", "1:01", "59:59", "1:00:00", "12:34:56",
     ]  # fmt: skip
+
+
+def test_estimated_durations_have_their_units() -> None:
+    spans = {
+        0.2: "1 s",
+        59: "59 s",
+        61: "1 min",
+        3570: "1 h 0 min",
+        30_720: "8 h 32 min",
+        360_000: "100 h",
+        252e6: "70,000 h",
+    }
+    assert {seconds: span_text(seconds) for seconds in spans} == spans

@@ -97,10 +97,16 @@ def test_plan_for_another_device_states_hours_disk_and_source(cli: Cli) -> None:
     )
     text = cli("plan", *options, "--device", "A100").stdout
     assert "≥ " in text
-    assert "time: at least, by GPT-2 124M" in text
+    assert "time: at least, by a published pre-training, GPT-2 124M" in text
     assert "disk: about" in text
     assert "if no epoch is removed before the end" in text
-    assert "time: at least" not in cli("plan", *options, "--device", "Unheard-of 9000").stdout
+    testing = [line for line in text.splitlines() if line.startswith("complete") and "gpt2" in line]
+    assert testing
+    assert "≥" not in "".join(testing), "the speed of writing is not known from that of training"
+    unknown = cli("plan", *options, "--device", "Unheard-of 9000").stdout
+    assert "time: at least" not in unknown
+    assert "--device Unheard-of 9000: no times are known for it, only for A100, H100." in unknown
+    assert "no times are known" not in text
 
 
 def test_first_plan_of_the_default_run_knows_its_time(cli: Cli) -> None:

@@ -419,3 +419,30 @@ def test_pilot_keeps_the_budget(cli: Cli, server: MakeServer) -> None:
     done = cli("plan", "--matrix", path, "--pilot", "20", "--budget", "0.2usd", code=2)
     assert "the budget of 0.2 USD is used up" in done.stderr
     assert 0 < fine.stats()["calls"] < 20
+
+
+def test_plan_counts_the_prompt_of_completions_that_are_asked_for_together_once(cli: Cli, server: MakeServer) -> None:
+    fine = server()
+
+    def tokens(**options: Any) -> int:
+        plan: Any = cli.json("plan", "--matrix", matrix(cli, fine, degree=8, **options))
+        steps = [step for step in plan["steps"] if step["kind"] == "complete" and "×8" in step["title"]]
+        assert len(steps) == 1
+        assert "T0.7" in steps[0]["title"]
+        return int(steps[0]["estimate"]["prompt_tokens"])
+
+    each = tokens()
+    assert tokens(n=8) == pytest.approx(each / 8, abs=1)
+    assert tokens(n=8, profile={"most_n": 4}) == pytest.approx(each / 4, abs=1)
+    assert tokens(n=16) == tokens(n=8), "no more than the step needs"
+
+
+def test_plan_says_whether_the_budget_covers_it(cli: Cli, server: MakeServer) -> None:
+    path = matrix(cli, server(), degree=8, price={"input": 0, "output": 1000})
+    enough = cli("plan", "--matrix", path, "--budget", "1000usd").stdout
+    assert "1,000.00 USD of the budget are left, and these steps cost at most " in enough
+    assert "the run stops" not in enough
+    short = cli("plan", "--matrix", path, "--budget", "0.2usd").stdout
+    assert " of the budget are left, and these steps cost at most " in short
+    assert "USD: the run stops where the rest does not cover a request." in short
+    assert "of the budget" not in cli("plan", "--matrix", path).stdout
