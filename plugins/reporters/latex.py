@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 class LatexReporter(Reporter):
     """Reporter that writes a LaTeX table.
 
-    It has a rule between students, each task's best measured number in bold, 95 % intervals in small type, the notes as its
-    caption, and a label by the run's name.
+    It has a rule between students, each task's best measured number in bold, 95 % intervals in small type, what the numbers are as
+    its caption, further notes below it, and a label by the run's name.
     """
 
     name = "tex"
@@ -55,9 +55,13 @@ class LatexReporter(Reporter):
         for _, rows in groupby(leaderboard.rows, key=lambda row: row.student):
             lines.append(r"\midrule")
             lines += [self._row(row, leaderboard, best) for row in rows]
-        caption = " ".join(latex_text(note) for note in [leaderboard.description, *notes(leaderboard)] if note)
+        first, *others = notes(leaderboard)
+        caption = " ".join(latex_text(note) for note in (leaderboard.description, first) if note)
+        below = " ".join(map(latex_text, others))
+        small = [rf"\par\smallskip\parbox{{\textwidth}}{{\footnotesize {below}}}"] if below else []
         label = rf"\label{{tab:{re.sub('[^A-Za-z0-9.-]', '-', leaderboard.run)}}}"
-        return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", rf"\caption{{{caption}}}", label, r"\end{table*}"])
+        end = [r"\bottomrule", r"\end{tabular}", *small, rf"\caption{{{caption}}}", label, r"\end{table*}"]
+        return "\n".join([*lines, *end])
 
     def _row(self, row: LeaderboardRow, board: Leaderboard, best: dict[str, float]) -> str:
         cells = [latex_text(text) for text in describe(row, board)]

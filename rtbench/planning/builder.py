@@ -22,6 +22,7 @@ from rtbench.schema.base import Fold
 from rtbench.schema.objectives import Grpo, Objective, settled
 from rtbench.schema.prompts import PromptFormat
 from rtbench.schema.steps import CompleteSpec, Input, Resources, ScoreSpec, Step, TrainSpec
+from rtbench.texts import shown_in_line
 
 
 class CellBuilder:
@@ -79,6 +80,8 @@ class CellBuilder:
         hint: str = "",
         unless_right: Sequence[AskedStep] = (),
     ) -> Step:
+        if checkpoint is not None:
+            check_kind(cell, "checkpoint", checkpoint, "train")
         if fold == "train" and len(cell.train_on) > 1:
             raise UnavailableError(
                 f"method {cell.method} asks its student training questions, which works with one training task only"
@@ -149,6 +152,9 @@ class CellBuilder:
         guide: AskedStep | Step | None = None,
         stored: Sequence[AskedStep] = (),
     ) -> Step:
+        check_kind(cell, "examples", examples, "curate")
+        if start is not None:
+            check_kind(cell, "start", start, "train")
         if cell.train_on:
             self._check_together(cell, objective, stored)
         training, cell = cell.training, cell.parts[0]  # all tasks on which it is tested share the training
@@ -199,6 +205,7 @@ class CellBuilder:
             )
 
     def test(self, cell: Cell, prompt_format: PromptFormat, checkpoint: Step) -> Step:
+        check_kind(cell, "checkpoint", checkpoint, "train")
         if cell.recipe.selection != "best-test":
             completions = [self.ask_student(cell, prompt_format, checkpoint=checkpoint)]
             return self.score(cell, prompt_format.answer_prefix, completions)
@@ -217,6 +224,7 @@ class CellBuilder:
         aggregate: Literal["single", "majority", "best-epoch"] = "single",
     ) -> Step:
         for step in completions:
+            check_kind(cell, "completions", step, "complete")
             if isinstance(step.spec, CompleteSpec) and step.spec.questions.fold != cell.fold:
                 raise PluginError(
                     f"method {cell.method} scores completions of the {step.spec.questions.fold} fold as {cell.fold}",
@@ -237,3 +245,20 @@ class CellBuilder:
         )
         inputs = [Input(role="completions", kind="complete", key=step.key) for step in completions]
         return self._table.add(spec, inputs, f"score {cell.name}", Resources())
+
+
+def check_kind(cell: Cell, argument: str, given: object, kind: str) -> None:
+    """Check that a method passes a step of a kind.
+
+    Raises:
+        PluginError: it passes something else.
+    """
+    if getattr(given, "kind", None) != kind:
+        raise PluginError(
+            f"its steps() passes {step_text(given)} as `{argument}`, not a `{kind}` step", where=f"method {cell.method}"
+        )
+
+
+def step_text(given: object) -> str:
+    """Return in words what stands where a step should: its kind, or the object."""
+    return f"a `{given.kind}` step" if isinstance(given, Step) else shown_in_line(repr(given)[:80])

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.helpers.cli import DEMO, Cli
 from tests.helpers.runs import rewrite
 
@@ -87,6 +89,41 @@ def test_method_that_scores_two_sets_at_once_is_refused(cli: Cli, demo: Path) ->
     (cli.folder / "twice.py").write_text(METHOD)
     done = cli("plan", "--matrix", demo, "--methods", "twice", "--plugin", "twice.py", code=2)
     assert "method twice scores 2 sets of completions at once" in done.stderr
+
+
+MISTAKES = {
+    "build.test(cell, FORMAT, examples)": "passes a `curate` step as `checkpoint`, not a `train` step",
+    "build.test(cell, FORMAT, build.train(cell, FORMAT, asked))": "passes [AskedStep",
+    "build.test(cell, FORMAT, build.train(cell, FORMAT, examples, start=examples))": "as `start`, not a `train` step",
+    "build.score(cell, None, [examples])": "passes a `curate` step as `completions`, not a `complete` step",
+    "build.test(cell, FORMAT, None)": "passes None as `checkpoint`",
+}
+
+
+@pytest.mark.parametrize("wrong", MISTAKES)
+def test_wrong_step_is_named_when_it_is_passed(cli: Cli, wrong: str) -> None:
+    found = method_error(
+        cli, "        return build.test(cell, FORMAT, build.train(cell, FORMAT, examples))", f"        return {wrong}"
+    )
+    assert found.startswith("error: method mine: its steps() ")
+    assert MISTAKES[wrong] in found
+
+
+def test_method_that_does_not_say_that_it_trains_is_refused(cli: Cli) -> None:
+    said = method_error(cli, "uses_degree = trains = True", "uses_degree = True")
+    assert "method mine: its `trains` is False, but its steps train" in said
+
+
+def method_error(cli: Cli, old: str, new: str) -> str:
+    """The error of a plan with a new method, after a change of its file."""
+    cli("new", "method", "mine")
+    path = cli.folder / "mine.py"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return cli(
+        "plan", "--plugin", path, "--methods", "mine", "--tasks", "multiarith", "--source", "twin", code=2
+    ).stderr
 
 
 def test_overlap_is_recorded_for_each_split(cli: Cli, data_dir: Path) -> None:

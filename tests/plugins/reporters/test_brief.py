@@ -59,7 +59,7 @@ def test_what_all_rows_share_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
     text = " ".join(rendered(monkeypatch, 100, board()).split())
     assert "student: small-student; teacher: gpt; selected epoch: last" in text
     assert "trained on 50 % of the training questions" in text
-    assert "200 questions per task, published; seed: 0; extractor: flexible" in text
+    assert "200 questions per task, of the tasks' own data; seed: 0; extractor: flexible" in text
     assert text.count("small-student") == text.count("gpt") == text.count("50") == 1
     assert " D " in text, "rows differ in it"
 

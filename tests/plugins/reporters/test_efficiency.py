@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 from rtbench_plugins.reporters.efficiency import heads_of, per_lines, values_of, what_is_shown
+from rtbench_plugins.reporters.footnotes import essentials, notes
 from rtbench_plugins.reporters.tables import CsvReporter, MarkdownReporter, TableReporter
 
 from rtbench.schema.effort import Cost, Efficiency, TrainingEffort, unknown
@@ -127,3 +128,17 @@ def test_formats_without_gains_say_so(cli: Cli, demo: Path) -> None:
     cli("run", "--matrix", demo, "--methods", "fine-tune")
     for options in (["--latex"], ["--html", "site"], ["--format", "shout"]):
         assert "Use --format table, md, csv or json" in cli("report", "--per", "tokens", *options, code=2).stderr
+
+
+def test_unequal_training_steps_are_said_beside_the_numbers() -> None:
+    first, long = effort(Cost(amount=0.0)), msgspec.structs.replace(effort(Cost(amount=0.0)), steps=260)
+    equal = msgspec.structs.replace(
+        board(), rows=(row("a", None, first, pareto=None), row("b", None, first, pareto=None))
+    )
+    unequal = msgspec.structs.replace(
+        board(), rows=(row("a", None, first, pareto=None), row("b", None, long, pareto=None))
+    )
+    said = "Optimiser steps differ between rows of one student and task: 20 to 260 (s on a)."
+    for shown in (essentials, notes):
+        assert said in " ".join(shown(unequal))
+        assert "Optimiser steps" not in " ".join(shown(equal))

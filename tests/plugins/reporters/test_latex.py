@@ -21,7 +21,12 @@ def test_a_rule_between_students_and_the_best_in_bold() -> None:
             kind="random", method="random", results={"aqua": CellResult(accuracy=0.99)}, mean=0.99, measured=1
         ),
         LeaderboardRow(
-            kind="measured", method="ft", student="s_1", results={"aqua": CellResult(accuracy=0.251)}, mean=0.251
+            kind="measured",
+            method="ft",
+            student="s_1",
+            limit=3,
+            results={"aqua": CellResult(accuracy=0.251)},
+            mean=0.251,
         ),
         LeaderboardRow(
             kind="measured", method="ft", student="s_2", results={"aqua": CellResult(accuracy=0.4)}, mean=0.4
@@ -35,6 +40,11 @@ def test_a_rule_between_students_and_the_best_in_bold() -> None:
     assert r"& \textbf{40.0} & 40.0 \\" in text
     assert r"zs & s\_2 & -- & -- & -- & --- &  \\" in text
     assert r"\caption{100\% ours" in text
+    caption = next(line for line in text.splitlines() if line.startswith(r"\caption"))
+    below = next(line for line in text.splitlines() if line.startswith(r"\par"))
+    assert "Accuracy in percent" in caption
+    assert "first 3 questions" not in caption
+    assert "first 3 questions" in below
     assert text.count(r"\begin{") == text.count(r"\end{") == 2
 
 
