@@ -16,6 +16,7 @@ from rtbench.errors import BadInputError
 from rtbench.scaffold.columns import Columns, columns_of
 from rtbench.storage.paths import check_name
 from rtbench.storage.writing import make_folder, naming, write_atomic
+from rtbench.version import __version__
 
 Kind = Literal["task", "teacher", "student", "method", "curator", "reporter", "claim"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -103,6 +104,7 @@ def new_files(kind: str, name: str, folder: Path, *, package: bool = False, data
     home = root / module if package else root
     option = "" if package else f"--task {module}.yaml " if kind == "task" else f"--plugin {module}.py "
     values["loading"] = option
+    values["rtbench"] = ".".join(__version__.split(".")[:2])
     values["usage"] = _USAGES[kind].format(loading=option, name=name)
     texts: dict[Path, bytes] = {}
     if table is not None:
