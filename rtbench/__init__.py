@@ -12,9 +12,9 @@ A name is imported when it is first used, so that ``import rtbench`` is fast. Pl
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rtbench.lazy import importer
 from rtbench.version import __version__
 
 if TYPE_CHECKING:
@@ -42,13 +42,7 @@ _HOMES = {
 """Module of each name."""
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name from its module."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -7,8 +7,9 @@ fast.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from rtbench.lazy import importer
 
 if TYPE_CHECKING:
     from rtbench.cli.common import format_option, with_session
@@ -260,13 +261,7 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 """Module of each name."""
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name from its module."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = importer(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rtbench_plugins.reporters.endings import request_lines
 from rtbench_plugins.reporters.footnotes import essentials, missing_lines, seeds_of, spending_lines
-from rtbench_plugins.reporters.printing import text_of
+from rtbench_plugins.reporters.printing import text_console, text_of
 from rtbench_plugins.reporters.wording import HEADS, SHORT, describe, mean, percent
 
 from rtbench.api import Leaderboard, LeaderboardRow, Reporter, in_percent, shown_in_line
@@ -60,14 +57,7 @@ class BriefReporter(Reporter):
 
 def brief_console() -> Console:
     """Return a console for texts from anywhere that writes to a string, as wide as the terminal, or 100 columns."""
-    import io
-
-    from rtbench.api import SafeConsole
-
-    terminal = sys.stdout.isatty()
-    stated = os.environ.get("COLUMNS", "")
-    width = shutil.get_terminal_size().columns if terminal or stated.isdecimal() else WIDTH
-    return SafeConsole(file=io.StringIO(), width=max(width, FEWEST), force_terminal=terminal)
+    return text_console(otherwise=WIDTH, least=FEWEST, stated=True)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import sys
 from collections.abc import Container, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -14,16 +15,20 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def text_console() -> Console:
+def text_console(*, otherwise: int = 400, least: int = 100, stated: bool = False) -> Console:
     """Return a console for texts from anywhere that writes to a string, to be read by :func:`text_of`.
 
-    It is as wide as the terminal or, without a terminal, so wide that nothing is cut.
+    Args:
+        otherwise: width where there is no terminal, which has its own: with the default, nothing is cut.
+        least: lowest width.
+        stated: without a terminal, take the width from the environment variable COLUMNS, if it is set.
     """
     from rtbench.api import SafeConsole
 
     terminal = sys.stdout.isatty()
-    width = os.get_terminal_size().columns if terminal else 400
-    return SafeConsole(file=io.StringIO(), width=max(width, 100), force_terminal=terminal)
+    known = terminal or (stated and os.environ.get("COLUMNS", "").isdecimal())
+    width = shutil.get_terminal_size().columns if known else otherwise
+    return SafeConsole(file=io.StringIO(), width=max(width, least), force_terminal=terminal)
 
 
 def text_of(console: Console) -> str:
