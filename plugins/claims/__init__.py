@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtbench.api import hookimpl
+from rtbench.api import hookimpl, shown_in_line
 
 if TYPE_CHECKING:
     from rtbench.api import Register, RunRecord, Services
@@ -25,6 +25,8 @@ def rtbench_run_summary(run: RunRecord, services: Services, brief: bool) -> str 
     from rtbench_plugins.claims.findings import findings
     from rtbench_plugins.claims.summary import evaluated, summary
 
+    if run.claims is not None and run.claims not in services.registry("claims"):
+        return f"The claims {shown_in_line(run.claims)} of this run are not tested: no loaded plugin has them."
     shown = evaluated(run, services)
     if shown is None:
         return None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from rtbench.storage.runs import Runs
 from tests.helpers.claims import Bench, share
 from tests.helpers.cli import Cli
 
@@ -172,6 +174,16 @@ def test_without_the_paper_a_run_has_no_claims_below_its_board(bench: Bench, cli
     assert "(C1)" not in cli("report", "-p", "no:paper").stdout
     assert "The paper's claims" in cli("report", "--verbose").stdout
     assert "claims" not in cli("report", "--verbose", "-p", "no:paper").stdout
+
+
+def test_claims_of_a_missing_plugin_are_named(bench: Bench, cli: Cli) -> None:
+    bench.cot(share(60))
+    run = bench.record()
+    Runs(bench.workspace).save(msgspec.structs.replace(run, claims="mine"))
+    for options in ((), ("--verbose",)):
+        assert (
+            "The claims mine of this run are not tested: no loaded plugin has them." in cli("report", *options).stdout
+        )
 
 
 def test_p_values_are_adjusted_over_the_set_and_decide(bench: Bench) -> None:
