@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 from pathlib import Path
 
@@ -130,3 +131,17 @@ def test_hints_can_be_pasted(user: Cli, tmp_path: Path) -> None:
         assert arguments[-2:] == ["--workspace", str(place)]
         user(*arguments)
     assert (user.folder / "site" / "index.html").is_file()
+    said = user("show", "no-such-cell", "--workspace", place, code=2).stderr
+    (listing,) = re.findall("`(rtbench show [^`]*)`", said)
+    user(*shlex.split(listing)[1:])
+
+
+def test_commands_in_errors_repeat_what_was_stated() -> None:
+    from rtbench.cli.hints import with_stated
+
+    text = "Use `rtbench run` first, or `rtbench show --run x`. See `rtbench plugins` and `rtbench run --workspace y`."
+    assert with_stated(text, ["show", "cell"]) == text
+    assert with_stated(text, ["show", "--workspace", "a place", "--data-dir=d", "--offline", "--limit", "3"]) == (
+        "Use `rtbench run --workspace 'a place' --data-dir d --offline` first, or `rtbench show --run x --workspace 'a place' "
+        "--data-dir d --offline`. See `rtbench plugins` and `rtbench run --workspace y`."
+    )
