@@ -96,7 +96,9 @@ def row(study: str, result: ClaimResult) -> str:
         effect = f"{100 * result.effect:+.1f} [{low:+.1f}, {high:+.1f}]"
     if result.adjusted is not None:
         p = f"{result.adjusted:.3f}" if result.adjusted >= LEAST_P else f"< {LEAST_P}"
-    verdict = result.verdict + (" (no lead)" if result.no_lead and result.verdict == "supported" else "")
+    verdict = result.verdict + (
+        f" (no lead of {100 * result.margin:g})" if result.margin and result.verdict == "supported" else ""
+    )
     count = f"{result.n // result.seeds} × {result.seeds}" if result.seeds else "–"
     folder = f"[{study}]({FOLDER}/{study}/claims.md)"
     return f"| {folder} | {result.statement} | {result.task} | {verdict} | {effect} | {p} | {count} |"

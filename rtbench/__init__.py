@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtbench.lazy import importer
+from rtbench.library.lazy import importer as _importer
 from rtbench.version import __version__
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _HOMES = {
 """Module of each name."""
 
 
-__getattr__ = importer(__name__, _HOMES)
+__getattr__ = _importer(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

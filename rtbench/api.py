@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rtbench.lazy import importer
+from rtbench.library.lazy import importer as _importer
 
 if TYPE_CHECKING:
     from rtbench.cli.common import format_option, with_session
@@ -261,7 +261,7 @@ _HOMES = {name: module for module, names in _NAMES.items() for name in names.spl
 """Module of each name."""
 
 
-__getattr__ = importer(__name__, _HOMES)
+__getattr__ = _importer(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

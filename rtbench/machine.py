@@ -26,6 +26,8 @@ class Machine:
     """Main memory in GiB."""
     gpu_name: Callable[[], str | None] = lambda: None
     """Returns the name of the GPU; called only where it is needed, because it is slow."""
+    imagined: bool = False
+    """True where a plan is made for another machine, so that times of this workspace's steps say nothing about it."""
 
 
 def here() -> Machine:

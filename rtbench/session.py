@@ -273,7 +273,7 @@ class Session:
         return tuple(GivenFile(kind=kind, path=path, digest=file_digest(Path(path))) for kind, path in given)  # type: ignore[arg-type]
 
     def plugin_versions(self) -> dict[str, str]:
-        """Return the versions of the loaded plugins of others, by distribution."""
+        """Return the versions of the loaded third-party plugins, by distribution."""
         return {
             origin.origin: origin.version
             for origin in self.plugins.origins.values()

@@ -36,6 +36,7 @@ def vars_of_module(tree: ast.Module) -> set[str]:
         for node in tree.body
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rtbench")
         for alias in node.names
+        if not (alias.asname or alias.name).startswith("_")
     }
 
 

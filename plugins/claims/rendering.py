@@ -108,11 +108,11 @@ def _row(result: ClaimResult, results: Sequence[ClaimResult]) -> tuple[str, ...]
     assert result.interval is not None
     assert result.adjusted is not None
     per_seed, rest = divmod(result.n, result.seeds)
-    no_lead = result.no_lead and result.verdict == "supported"
+    no_lead = result.margin is not None and result.verdict == "supported"
     return (
         result.claim,
         task_of(result, results),
-        f"{result.verdict} (no lead)" if no_lead else result.verdict,
+        f"{result.verdict} (no lead of {_points(result.margin)})" if no_lead else result.verdict,
         points(result.effect),
         f"[{points(result.interval.low)}, {points(result.interval.high)}]",
         _p(result.adjusted),
@@ -155,12 +155,12 @@ def details_of(result: ClaimResult) -> list[str]:
             ]
             details.append(f"{head}: {'; '.join(shown)}")
     if result.margin is not None and result.p_margin is not None:
-        details.append(f"p of a lead of {_margin(result.margin)}: {_p(result.p_margin)}")
+        details.append(f"p of a difference of {_points(result.margin)} points: {_p(result.p_margin)}")
     return [*details, *_efforts(result), *result.notes]
 
 
-def _margin(share: float) -> str:
-    return f"{100 * share:g} point{'' if share == 0.01 else 's'}"
+def _points(margin: float | None) -> str:
+    return "" if margin is None else in_percent(margin, None)
 
 
 def _efforts(result: ClaimResult) -> list[str]:
@@ -242,8 +242,9 @@ def legend(shown: Shown) -> list[str]:
     ]
     if margins := sorted({result.margin for result in tested if result.margin is not None}):
         lines.append(
-            f"Claims of no lead: supported where a lead of {' or '.join(map(_margin, margins))} is excluded (its p, in the "
-            "details, is below .05), contradicted where the effect is above 0 and p below .05, otherwise inconclusive."
+            f"Claims of no lead: supported where the effect is below {' or '.join(map(_points, margins))} points and the p of that "
+            "difference (in the details, Holm-adjusted) is below .05; contradicted where the effect is above it and p below "
+            ".05; otherwise inconclusive."
         )
     if untaught := sorted({name for result in tested for name in result.random_weights}):
         lines.append(f"{', '.join(untaught)}: random weights before training, so this is no test of the claims.")

@@ -84,7 +84,7 @@ def used_memory() -> int:
 
 
 class StepMemory:
-    """The memory of a training, whose unused part is returned to the system once it is much.
+    """The memory of a training, whose unused part is returned to the system once it is large.
 
     What a step needs is seen at the first step, and at the one after memory was returned. So batches that are wider than those
     do not make each step return its memory and wait for the system to clear it again.

@@ -9,7 +9,7 @@ from rtbench_plugins.reporters.wording import intervals, sources
 from rtbench.api import SPAN_WORDS, Leaderboard, Spending, in_percent, listed, money_text
 
 _UNEQUAL = 1.01
-"""Ratio from which on numbers of optimiser steps are not called equal."""
+"""Ratio above which numbers of optimiser steps count as unequal."""
 
 
 def notes(board: Leaderboard) -> list[str]:
@@ -74,7 +74,7 @@ def essentials(board: Leaderboard) -> list[str]:
 
 
 def _made_by(board: Leaderboard) -> str:
-    """Return the versions of rtbench and of the plugins of others."""
+    """Return the versions of rtbench and of the third-party plugins."""
     others = ", ".join(f"{name} {version}" for name, version in board.plugins.items())
     return f"rtbench {board.version}{f' with {others}' if others else ''}"
 
@@ -103,7 +103,7 @@ def _unequal_steps(board: Leaderboard) -> list[str]:
     if not spans:
         return []
     shown = listed([f"{span} ({where})" for span, where in spans.items()], 2)
-    return [f"Optimiser steps differ between rows of one student and task: {shown}. `rtbench claims` has them."]
+    return [f"Optimiser steps differ between rows of one student and task: {shown}."]
 
 
 def _recorded(board: Leaderboard) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import traceback
-from pathlib import Path
+from collections.abc import Mapping
 
 from rtbench.errors import PluginError
 from rtbench.plugin.hookspecs import PROJECT
@@ -13,28 +13,28 @@ from rtbench.texts import shortened_error
 
 
 def plugin_error(error: Exception) -> PluginError | None:
-    """Return an error that names the plugin whose code raised an exception; None where no plugin's code was at work.
+    """Return an error that names the third-party plugin whose code raised an exception; None where there was none.
 
     Of the calls that led to the exception, the innermost in a plugin counts: what it called may be a library, or rtbench.
+    If it is one of rtbench's own plugins, the fault is of rtbench.
     """
+    points = _entry_points()
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        module, path = str(frame.f_globals.get("__name__", "")), Path(frame.f_code.co_filename)
-        if (cure := _cure(module)) is not None:
-            return PluginError(
-                f"{frame.f_code.co_qualname} raised {shortened_error(error)}",
-                where=f"plugin {str(path)!r}, line {line}",
-                next_step=f"Fix it, or {cure}. --traceback shows where.",
-            )
+        module = str(frame.f_globals.get("__name__", ""))
+        point = points.get(module.partition(".")[0])
+        if point is None and not module.startswith(FILE_MODULE):
+            continue
+        if point is not None and (point.dist is None or point.dist.name == PROJECT):
+            return None
+        cure = "leave --plugin out" if point is None else f"run without it: -p no:{point.name}"
+        return PluginError(
+            f"{frame.f_code.co_qualname} raised {shortened_error(error)}",
+            where=f"plugin {frame.f_code.co_filename!r}, line {line}",
+            next_step=f"Fix it, or {cure}. --traceback shows where.",
+        )
     return None
 
 
-def _cure(module: str) -> str | None:
-    """Return how to do without the plugin that a module belongs to; None where it belongs to none."""
-    if module.startswith(FILE_MODULE):
-        return "leave --plugin out"
-    package = module.partition(".")[0]
-    for point in importlib.metadata.entry_points(group=PROJECT):
-        foreign = point.dist is not None and point.dist.name != PROJECT
-        if foreign and point.module.partition(".")[0] == package:
-            return f"run without it: -p no:{point.name}"
-    return None
+def _entry_points() -> Mapping[str, importlib.metadata.EntryPoint]:
+    """Return an entry point of each package that has plugins."""
+    return {point.module.partition(".")[0]: point for point in importlib.metadata.entry_points(group=PROJECT)}

@@ -68,7 +68,12 @@ def plan(
     machine = session.executor(executor, executor_options).machine()
     if device is not None:
         machine = Machine(
-            gpus=1, most_gpus=1, gpu_memory_gb=lambda: None, memory_gb=machine.memory_gb, gpu_name=lambda: device
+            gpus=1,
+            most_gpus=1,
+            gpu_memory_gb=lambda: None,
+            memory_gb=machine.memory_gb,
+            gpu_name=lambda: device,
+            imagined=True,
         )
     session = session.with_settings(machine=machine)
     current = planned(session, matrix, arguments)
@@ -227,7 +232,7 @@ def _print_budget(session: Session, estimates: dict[str, StepEstimate]) -> None:
         return
     currency = session.budget.cap.currency
     cost = sum(e.money or 0 for e in estimates.values())
-    rest = f"{money(left, currency)} of the budget are left, and these steps cost at most {money_text(cost, currency)}"
+    rest = f"{money(left, currency)} of the budget is left, and these steps cost at most {money_text(cost, currency)}"
     if nano(cost) <= left:
         console().print(f"{rest}.", soft_wrap=True)
     else:

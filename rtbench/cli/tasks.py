@@ -66,11 +66,15 @@ def _with_sizes(session: Session, info: TaskInfo) -> TaskInfo:
         data = session.task_data(info.name, info.variants[0])
     except RtbenchError:  # what is wrong with the data is said where they are used
         return info
-    if data.missing is not None:
+    if data.missing is not None or info.splits[0] not in data.splits:
         return info
     train, test = (data.fold(info.splits[0], fold) for fold in ("train", "test"))
-    guess = guess_accuracy(test) if info.random_accuracy is None else info.random_accuracy
-    return msgspec.structs.replace(info, train_size=len(train), test_size=len(test), random_accuracy=guess)
+    return msgspec.structs.replace(
+        info,
+        train_size=len(train) if info.train_size is None else info.train_size,
+        test_size=len(test) if info.test_size is None else info.test_size,
+        random_accuracy=guess_accuracy(test) if info.random_accuracy is None else info.random_accuracy,
+    )
 
 
 @tasks.command()

@@ -85,7 +85,7 @@ class StandInTask(Task):
 
 
 class _Likely(TextModel):
-    """Finds the words of a label the likelier, the shorter they are."""
+    """Gives shorter words higher likelihoods."""
 
     def likelihoods(
         self,

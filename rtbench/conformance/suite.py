@@ -80,14 +80,15 @@ class Suite:
     checks: Sequence[Check]
 
     def run(self) -> Iterator[CheckResult]:
-        """Make the checks one after the other. What one fault of an object does to several checks is said once."""
+        """Make the checks one after the other. A fault that fails several checks of an object is reported once."""
         said: set[tuple[str, str, str]] = set()
         for check in self.checks:
             result = check.run()
             fault = (result.kind, result.name, result.message)
             if result.state == "failed" and fault in said:
-                result = dataclasses.replace(result, state="skipped", message="the same error as above", trace="")
-            said.add(fault)
+                result = dataclasses.replace(result, message="the same error as above", trace="")
+            elif result.state == "failed":
+                said.add(fault)
             yield result
 
 

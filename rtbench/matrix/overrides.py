@@ -235,7 +235,8 @@ class _Axes:
         wanted = self.by.degrees
         if wanted is None:
             return list(blocks)
-        present = {degree for block in blocks for degree in block.degrees or [1]} | {
+        used = [block for block in blocks if any(self._methods[name].uses_degree for name in block.methods or [])]
+        present = {degree for block in used for degree in block.degrees or [1]} | {
             degree for block in blocks for item in block.teachers or [] for degree in _own_degrees(item) or []
         }
         new = [degree for degree in wanted if degree not in present]
@@ -263,8 +264,9 @@ class _Axes:
         wanted = self.by.fractions
         if wanted is None:
             return list(blocks)
-        present = {fraction for block in blocks for fraction in block.fractions or [1.0]}
-        new = [fraction for fraction in wanted if fraction not in present]
+        trained = [block for block in blocks if any(self._methods[name].trains for name in block.methods or [])]
+        present = {fraction for block in trained for fraction in block.fractions or [1.0]}
+        new = [fraction for fraction in dict.fromkeys(wanted) if fraction not in present]
         out: list[Block] = []
         for block in blocks:
             users = [name for name in block.methods or [] if self._methods[name].trains]

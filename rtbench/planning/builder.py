@@ -260,5 +260,5 @@ def check_kind(cell: Cell, argument: str, given: object, kind: str) -> None:
 
 
 def step_text(given: object) -> str:
-    """Return in words what stands where a step should: its kind, or the object."""
+    """Describe the object passed as a step."""
     return f"a `{given.kind}` step" if isinstance(given, Step) else shown_in_line(repr(given)[:80])

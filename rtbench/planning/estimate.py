@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import sqrt
@@ -122,7 +123,7 @@ class _SharedCounts:
 def estimate(services: Services, plan: Plan) -> dict[str, StepEstimate]:
     """Return the estimates of a plan's remaining steps that ask, train or judge with a model, by key."""
     counted = _SharedCounts()
-    rates = seconds_per_unit(services.store)
+    rates = {} if services.machine.imagined else seconds_per_unit(services.store)
     out: dict[str, StepEstimate] = {}
     for step in plan.todo:
         if asks_model(step):
@@ -150,10 +151,10 @@ def _complete(services: Services, step: Step[CompleteSpec], plan: Plan, counted:
         return StepEstimate(work=0, requests=len(requests_of(services, step)))
     total, new, prompts = _count(services, step, plan, counted)
     source = services.source(spec.model)
-    together = min(source.per_call, spec.n) if isinstance(source, Teacher) and spec.stage != "answer" else 1
-    tokens = prompts // (CHARACTERS_PER_TOKEN * together)
+    each = prompts // CHARACTERS_PER_TOKEN
+    tokens = math.ceil(each * _prompts_share(source, spec, new, total))
     if (budget := spec.sampling.max_thinking_tokens) is not None:  # prompt and thinking are read again for the answer
-        tokens = 2 * tokens + new * budget
+        tokens += each + new * budget
     written = new * spec.sampling.max_new_tokens
     found = StepEstimate(work=new, requests=total, prompt_tokens=tokens, new_tokens=written)
     if isinstance(source, Student):
@@ -226,6 +227,16 @@ def _questions_known(services: Services, step: Step) -> bool:
     If they depend on answers that do not exist yet, the maximum is all questions.
     """
     return all(services.store.has(i.kind, i.key) for i in (*step.inputs_as("answered"), *step.inputs_as("rewritten")))
+
+
+def _prompts_share(source: Teacher | Student, spec: CompleteSpec, new: int, total: int) -> float:
+    """Return the highest share of prompts that are paid for, where one call asks for several completions of a question."""
+    if not isinstance(source, Teacher) or spec.stage == "answer" or source.per_call == 1 or not total:
+        return 1.0
+    missing, rest = divmod(new, total // spec.n)
+    if rest or not missing:  # some questions have more new completions than others
+        return 1.0
+    return math.ceil(missing / source.per_call) / missing
 
 
 def _judge_work(services: Services, step: Step[CurateSpec], counted: _SharedCounts) -> StepEstimate | None:

@@ -78,7 +78,7 @@ def _check_methods(matrix: ResolvedMatrix, planned: Sequence[PlannedCell], steps
     """
     first: dict[str, PlannedCell] = {}
     for one in planned:
-        if one.score is not None and not matrix.methods[one.cell.method].trains:
+        if one.score is not None and not one.mentors and not matrix.methods[one.cell.method].trains:
             first.setdefault(one.cell.method, one)
     for name, one in first.items():
         assert one.score is not None

@@ -44,7 +44,7 @@ KINDS = (
     "commands",
 )
 FILE_MODULE = "rtbench_plugin_"
-"""How the names of modules begin that are plugin files."""
+"""Prefix of the module names of plugin files."""
 _SINGULAR = {"matrices": "matrix", "recordings": "recording format", "claims": "set of claims"}
 
 

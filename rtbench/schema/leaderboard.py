@@ -171,7 +171,7 @@ class Leaderboard(Record, frozen=True):
     made: str = ""
     """Day of the run."""
     plugins: dict[str, str] = {}
-    """Versions of the installed plugins of others, by distribution."""
+    """Versions of the installed third-party plugins, by distribution."""
     kept_by: str = ""
     """The run's own extractor, by which rationales were kept and epochs selected, where the leaderboard shows another
     extractor; else empty."""

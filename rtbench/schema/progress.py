@@ -10,6 +10,8 @@ Progress = Callable[[int, int, str], None]
 """``progress(done, total, unit)``; it is called often and must be cheap."""
 
 _MINUTE, _HOUR = 60, 3600
+_LONG = 100
+"""Hours from which on minutes are not shown."""
 
 
 def no_progress(done: int, total: int, unit: str) -> None:
@@ -50,11 +52,12 @@ def throttled(progress: Progress, seconds: float) -> Progress:
 
 def span_text(seconds: float) -> str:
     """Return an estimated duration with its units: ``40 s``, ``9 min``, ``8 h 32 min``, ``1,234 h``."""
-    if seconds < _MINUTE:
-        return f"{math.ceil(seconds)} s"
-    if seconds >= 100 * _HOUR:
-        return f"{round(seconds / _HOUR):,} h"
-    hours, minutes = divmod(round(seconds / _MINUTE), 60)
+    whole = math.ceil(seconds)
+    if whole < _MINUTE:
+        return f"{whole} s"
+    hours, minutes = divmod(round(whole / _MINUTE), 60)
+    if hours >= _LONG:
+        return f"{round(whole / _HOUR):,} h"
     return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 

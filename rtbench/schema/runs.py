@@ -99,7 +99,7 @@ class RunRecord(Record, frozen=True, omit_defaults=True):
     files: tuple[GivenFile, ...] = ()
     """Task and plugin files that were given to the run; later commands load them again."""
     plugins: dict[str, str] = {}
-    """Versions of the installed plugins of others, by distribution."""
+    """Versions of the installed third-party plugins, by distribution."""
     made: str = ""
     """Day of the run in UTC: ``2026-11-27``."""
     prices: dict[str, Price] = {}

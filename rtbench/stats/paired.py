@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import TypeVar
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from rtbench.schema.base import Record
 from rtbench.schema.scores import Interval
 from rtbench.stats.bootstrap import RESAMPLES, Bootstrap
 from rtbench.stats.intervals import CONFIDENCE
 
+if TYPE_CHECKING:
+    from rtbench.stats.bootstrap import Resampled
+    from rtbench.stats.intervals import Floats
+
 Seed = TypeVar("Seed", bound=Hashable)
 Sides = Mapping[int, tuple[float, float]]
 """Per question: the scores of the left and the right side, from 0 to 1."""
+
+
+FEW = 10
+"""With fewer differing answers a percentile bootstrap gives too narrow an interval."""
 
 
 class Difference(Record, frozen=True):
@@ -86,5 +94,30 @@ def difference(
         seeds=len(differences),
         changed=int(sum((values != 0).sum() for values in differences)),
         p=resampled.p() if with_p else None,
-        p_margin=None if margin is None else resampled.p(margin),
+        p_margin=None if margin is None else _p_margin(differences, groups, resampled, margin, shared=shared),
     )
+
+
+def _p_margin(
+    differences: Sequence[Floats],
+    groups: Sequence[Sequence[Hashable]],
+    resampled: Resampled,
+    margin: float,
+    *,
+    shared: bool,
+) -> float:
+    """Return the two-sided p value of a difference of a margin, by the bootstrap or, where few answers differ, exactly.
+
+    The left side is ahead by at most the share of questions on which it alone is right. So few such questions, among
+    enough, exclude a lead (binomial test); resamples of few differing answers would exclude it among a dozen.
+    """
+    if sum(int((values != 0).sum()) for values in differences) >= FEW:
+        return resampled.p(margin)
+    from scipy.stats import binom
+
+    ahead: dict[Hashable, bool] = {}
+    for seed, (values, found) in enumerate(zip(differences, groups, strict=True)):
+        for value, group in zip(values, found, strict=True):
+            unit = group if shared else (seed, group)
+            ahead[unit] = ahead.get(unit, False) or bool(value > 0)
+    return min(1.0, 2 * float(binom.cdf(sum(ahead.values()), len(ahead), margin)))

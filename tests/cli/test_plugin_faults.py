@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -72,6 +73,20 @@ def test_installed_plugin_is_named_with_the_option_that_leaves_it_out(monkeypatc
     assert found is not None
     assert "plugin 'their_plugin/methods.py', line 2: steps raised KeyError" in str(found)
     assert "-p no:their" in str(found)
+
+
+def test_fault_of_our_own_plugin_is_not_blamed_on_its_caller(monkeypatch) -> None:
+    from rtbench.cli import blame
+
+    theirs, ours = type(pytest)("their_plugin"), type(pytest)("rtbench_plugins.fake")
+    exec(compile("def inner():\n    1 / 0\n", "ours.py", "exec"), ours.__dict__)
+    exec(compile("def outer(inner):\n    inner()\n", "theirs.py", "exec"), theirs.__dict__)
+    points = [("their_plugin", "their-plugin"), ("rtbench_plugins.fake", "rtbench")]
+    found = [SimpleNamespace(name="x", module=module, dist=SimpleNamespace(name=name)) for module, name in points]
+    monkeypatch.setattr(blame.importlib.metadata, "entry_points", lambda group: found)
+    with pytest.raises(ZeroDivisionError) as caught:
+        theirs.outer(ours.inner)
+    assert blame.plugin_error(caught.value) is None
 
 
 def test_fault_of_rtbench_is_not_blamed_on_a_plugin() -> None:

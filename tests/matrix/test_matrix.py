@@ -91,6 +91,12 @@ def test_fractions_are_kept_or_added_where_something_is_trained(cli: Cli) -> Non
     added = names(cli, path, *ours, "--fractions", "0.25")
     assert added == [untrained, "parity/fine-tune/parrot/0.25/seed0"]
     assert "--fractions" in cli("plan", "--matrix", path, "--fractions", "2", code=2).stderr
+    blocks = "blocks:\n- methods: [zero-shot]\n- {methods: [fine-tune], fractions: [0.25, 0.5]}\n"
+    mixed = matrix(
+        cli,
+        DEMO.replace("methods: [zero-shot, fine-tune, fine-tune-cot]", "").replace("degrees: [1, 4]\n", "") + blocks,
+    )
+    assert names(cli, mixed, "--fractions", "1,1.0") == [untrained, "parity/fine-tune/parrot/seed0"]
     assert "a fraction is not a number" in cli("plan", "--matrix", path, "--fractions", "half", code=2).stderr
 
 

@@ -42,13 +42,6 @@ def test_durations_have_hours_only_where_needed() -> None:
 
 
 def test_estimated_durations_have_their_units() -> None:
-    spans = {
-        0.2: "1 s",
-        59: "59 s",
-        61: "1 min",
-        3570: "1 h 0 min",
-        30_720: "8 h 32 min",
-        360_000: "100 h",
-        252e6: "70,000 h",
-    }
+    spans = {0.2: "1 s", 59: "59 s", 59.4: "1 min", 61: "1 min", 3570: "1 h 0 min", 30_720: "8 h 32 min"}
+    spans |= {359_960: "99 h 59 min", 359_999: "100 h", 360_000: "100 h", 252e6: "70,000 h"}
     assert {seconds: span_text(seconds) for seconds in spans} == spans

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from rtbench.errors import listed
+from rtbench.errors import PluginError, listed
 from rtbench.reporting.claims.contract import CellComparison, Claim, ClaimSet, UntestedError
 from rtbench.reporting.claims.efforts import efforts_of
 from rtbench.reporting.claims.evidence import CellPair, Context, Evidence, View
@@ -17,6 +17,7 @@ from rtbench.reporting.endings import WARN_ABOVE, counts_of_answers
 from rtbench.schema.claims import ClaimResult, PartialComparison, Verdict
 from rtbench.schema.leaderboard import in_percent
 from rtbench.stats.intervals import CONFIDENCE
+from rtbench.stats.paired import FEW
 
 if TYPE_CHECKING:
     from rtbench.schema.base import Fold
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 LEVEL = 1 - CONFIDENCE
 """Level of the tests."""
-
-FEW = 10
-"""With fewer differing answers, or fewer patterns per seed, a percentile bootstrap gives too narrow an interval."""
 
 MOST_CELLS = 3
 """Highest number of cells that a note about cut or missing answers names."""
@@ -81,21 +79,18 @@ def _judged(results: Sequence[ClaimResult]) -> list[ClaimResult]:
 def verdict_of(result: ClaimResult) -> Verdict:
     """Return the verdict on a claim whose p values are adjusted.
 
-    A claim of a lead is supported or contradicted by a significant difference. A claim of no lead is contradicted by a
-    significant lead, and supported where a lead of its margin is excluded (Piaggio et al. 2012 on noninferiority): a test
-    that finds nothing supports nothing.
+    A claim of a lead is supported or contradicted by a significant difference from 0, and a claim of no lead by one from
+    its margin (a test of noninferiority, Piaggio et al. 2012): a test that finds nothing supports nothing.
     """
-    effect, adjusted, p_margin = result.effect, result.adjusted, result.p_margin
-    assert effect is not None
-    assert adjusted is not None
-    ahead, behind = (effect > 0 and adjusted < LEVEL, effect < 0 and adjusted < LEVEL)
-    if not result.no_lead:
-        return "supported" if ahead else "contradicted" if behind else "inconclusive"
-    if ahead:
-        return "contradicted"
-    assert result.margin is not None
-    assert p_margin is not None
-    return "supported" if effect < result.margin and p_margin < LEVEL else "inconclusive"
+    assert result.effect is not None
+    beyond, p = result.effect, result.adjusted
+    if result.no_lead:
+        assert result.margin is not None
+        beyond, p = result.margin - result.effect, result.p_margin
+    assert p is not None
+    if p >= LEVEL or beyond == 0:
+        return "inconclusive"
+    return "supported" if beyond > 0 else "contradicted"
 
 
 def _views(evidence: Evidence, run: RunRecord, task: str) -> list[View]:
@@ -127,6 +122,12 @@ def _result(claim: Claim, view: View) -> ClaimResult:
         expected=claim.expected(context.task),
         paper=claim.reported(context.task),
     )
+    if claim.no_lead and not 0 < claim.margin <= 1:
+        raise PluginError(
+            f"its `margin` is {claim.margin!r}, not a fraction above 0",
+            where=f"claim {claim.name}",
+            next_step="Write 0.05 for 5 points.",
+        )
     try:
         comparison = claim.compare(view)
     except UntestedError as error:
@@ -194,7 +195,9 @@ def _notes(view: View, comparison: CellComparison, measured: Difference, *, no_l
     """Return the caveats of a measured difference."""
     notes: list[str] = []
     if no_lead and measured.interval.high < 0:
-        notes.append("the other side is ahead: its interval is below 0")
+        notes.append("the other side is ahead: the interval is below 0")
+    if no_lead and measured.interval.low > 0:
+        notes.append("there is a lead: the interval is above 0")
     if 0 < measured.changed < FEW:
         notes.append(f"the two sides differ on only {measured.changed} answers")
     if measured.patterns < min(FEW * measured.seeds, measured.n):

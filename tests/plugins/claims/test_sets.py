@@ -59,7 +59,11 @@ def test_a_file_states_both_sides_and_what_the_source_printed(bench: Bench, cli:
         (share(40), share(40, shift=4), {}, "supported"),
         (share(40), share(60), {}, "supported"),  # behind
         (share(60), share(20), {}, "contradicted"),
-        (share(42), share(40), {}, "contradicted"),  # however small the lead
+        (share(42), share(40), {}, "supported"),  # a lead, but a smaller one
+        (share(5)[:12], share(6)[:12], {"seeds": [0]}, "inconclusive"),  # one question of twelve against the lead
+        (share(20)[:60], share(20)[:60], {"seeds": [0]}, "inconclusive"),
+        (share(21)[:60], share(20)[:60], {"seeds": [0]}, "inconclusive"),
+        (share(40), share(40), {}, "supported"),
         (share(45), share(45, shift=30), {"seeds": [0]}, "inconclusive"),  # no difference, but an interval far above 5
         (share(2)[:12], share(2)[:12], {"seeds": [0]}, "inconclusive"),
         (share(40), share(40, shift=4), {"margin": 2.5}, "inconclusive"),

@@ -435,14 +435,15 @@ def test_plan_counts_the_prompt_of_completions_that_are_asked_for_together_once(
     assert tokens(n=8) == pytest.approx(each / 8, abs=1)
     assert tokens(n=8, profile={"most_n": 4}) == pytest.approx(each / 4, abs=1)
     assert tokens(n=16) == tokens(n=8), "no more than the step needs"
+    assert tokens(n=5) == pytest.approx(each / 4, abs=1), "two calls: five and three"
 
 
 def test_plan_says_whether_the_budget_covers_it(cli: Cli, server: MakeServer) -> None:
     path = matrix(cli, server(), degree=8, price={"input": 0, "output": 1000})
     enough = cli("plan", "--matrix", path, "--budget", "1000usd").stdout
-    assert "1,000.00 USD of the budget are left, and these steps cost at most " in enough
+    assert "1,000.00 USD of the budget is left, and these steps cost at most " in enough
     assert "the run stops" not in enough
     short = cli("plan", "--matrix", path, "--budget", "0.2usd").stdout
-    assert " of the budget are left, and these steps cost at most " in short
+    assert " of the budget is left, and these steps cost at most " in short
     assert "USD: the run stops where the rest does not cover a request." in short
     assert "of the budget" not in cli("plan", "--matrix", path).stdout

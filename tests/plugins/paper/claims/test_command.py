@@ -66,16 +66,16 @@ def test_number_of_patterns_follows_the_number_of_questions(bench: Bench, cli: C
     assert [one["patterns"] for one in cli.json("claims") if one["claim"] == "C1"] == [75]  # type: ignore[union-attr]
 
 
-def test_opposite_that_is_supported_means_no_lead_and_no_more(bench: Bench, cli: Cli) -> None:
+def test_opposite_that_is_supported_means_no_lead_of_the_margin(bench: Bench, cli: Cli) -> None:
     """Tables say so; in JSON the verdict is one of four words."""
     bench.seeds("fine-tune", share(42), task="strategy_qa")
     bench.cot(share(40), task="strategy_qa")
     bench.record()
     for said in (cli("claims").stdout, cli("claims", "--format", "md").stdout):
-        assert "supported (no lead)" in said
+        assert "supported (no lead of 5)" in said
         assert "Rationales have no lead of 5 points over answers on strategy_qa (claim C1 opposite: supported" in said
-        assert "supported where a lead of 5 points is excluded" in said
-        assert "p of a lead of 5 points: <.001" in said
+        assert "supported where the effect is below 5 points" in said
+    assert "p of a difference of 5 points: <.001" in said
     found = cli.json("claims")
     assert isinstance(found, list)
     assert [one["verdict"] for one in found if one["claim"] == "C1 opposite"] == ["supported"]
