@@ -29,6 +29,7 @@ from harness import head, measured, parser_of, tell
 ROWS, BATCH, EPOCHS, RATE = 96, 8, 2, 1e-4
 PROMPTS, LIMIT = 96, 192
 DTYPES = ("bfloat16", "float32")
+PARTS = ("training", "sampling")
 
 
 def recorded(data: Path) -> list[tuple[str, str]]:
@@ -59,7 +60,7 @@ def peak(dtype: str) -> float:
 class Setup:
     """What all ways share: the model in a folder, its tokenizer, and rows."""
 
-    def __init__(self, folder: Path, dtype: str, kind: str) -> None:
+    def __init__(self, folder: Path, dtype: str, kind: str, *, ours: bool) -> None:
         import torch
         from rtbench_plugins.hf.encoding import Codec, encode_rows
         from rtbench_plugins.hf.loading import pick_device, pretrained
@@ -75,7 +76,7 @@ class Setup:
             Place(str(folder / ("checkpoint" if kind == "sampling" else "base"))),
             family="decoder",
             dtype="float32" if kind == "training" else dtype,  # trained weights stay in float32
-            device=pick_device("cpu"),
+            device=pick_device("cpu") if ours else torch.device("cpu"),  # ours also sets the C library's memory
             access=Access(),
         )
         self.codec = Codec(
@@ -330,7 +331,7 @@ def child(what: str, name: str, folder: str, dtype: str) -> None:
     import torch
 
     kind, _, size = what.partition(" ")
-    setup = Setup(Path(folder), dtype, kind)
+    setup = Setup(Path(folder), dtype, kind, ours=name.startswith("rtbench"))
     rate = peak(dtype)
     if kind == "training":
         loss = TRAINING[name](setup)
@@ -350,8 +351,8 @@ def child(what: str, name: str, folder: str, dtype: str) -> None:
     tell({"rate": tokens / seconds, "texts": texts, "share": share, "threads": torch.get_num_threads()})
 
 
-def prepare(folder: Path, data: Path, model: Path) -> None:
-    """Convert the model, write the rows, and train the student that the samples are drawn from."""
+def prepare(folder: Path, data: Path, model: Path, *, samples: bool) -> None:
+    """Convert the model, write the rows, and train the student that samples are drawn from."""
     from rtbench_plugins.hf.gguf_conversion import converted
     from rtbench_plugins.hf.students import causal_student
 
@@ -361,6 +362,8 @@ def prepare(folder: Path, data: Path, model: Path) -> None:
     (folder / "base").symlink_to(converted(model, folder / "cache"))
     pairs = recorded(data)
     (folder / "rows.json").write_text(json.dumps(pairs))
+    if not samples:
+        return
     services = open_services(Environment(workspace=str(folder / "workspace"), cache_dir=str(folder / "cache")))
     student = causal_student("student", {"model": str(folder / "base"), "dtype": "auto"}, services)
     rows = [TrainingRow(sample_index=i, prompt=prompt, label=label) for i, (prompt, label) in enumerate(pairs)]
@@ -409,6 +412,7 @@ def main() -> None:
     parser: argparse.ArgumentParser = parser_of(__doc__, 4)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--dtypes", nargs="+", default=list(DTYPES))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     given = parser.parse_args()
     if given.child:
         child(*given.child)
@@ -419,9 +423,12 @@ def main() -> None:
         f"{given.rounds} interleaved rounds",
     )
     with tempfile.TemporaryDirectory() as folder:
-        prepare(Path(folder), given.data_dir, given.model)
+        prepare(Path(folder), given.data_dir, given.model, samples="sampling" in given.parts)
         for dtype in given.dtypes:
-            training_table(Path(folder), dtype, given.rounds)
+            if "training" in given.parts:
+                training_table(Path(folder), dtype, given.rounds)
+            if "sampling" not in given.parts:
+                continue
             for size in (16, 64):
                 sampling_table(Path(folder), dtype, size, given.rounds)
             sampling_table(Path(folder), dtype, 16, given.rounds, "untrained")
