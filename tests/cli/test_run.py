@@ -112,7 +112,7 @@ def test_plan_counts_once_what_degrees_and_parts_share(cli: Cli, demo: Path, tea
 def test_identical_draws_are_reported(cli: Cli, demo: Path) -> None:
     """The counter says the same whatever its seed is."""
     done = cli("run", "--matrix", demo, "--methods", "fine-tune-cot", "--degrees", "4")
-    assert "warning: complete parity/counter: train count ×4: all 4 completions are identical" in done.stderr
+    assert "warning: complete parity/counter: train count T0.7 ×4: all 4 completions are identical" in done.stderr
     assert done.stderr.count("seems to ignore seed or temperature") == 1
 
 
