@@ -86,7 +86,7 @@ def test_the_plan_counts_both(cli: Cli) -> None:
     assert isinstance(plan, dict)
     asked = [step for step in plan["steps"] if step["kind"] == "complete" and ": train" in step["title"]]
     assert [step["estimate"]["requests"] for step in asked] == [6, 6]
-    assert asked[1]["title"].endswith("rewriting ×2")
+    assert asked[1]["title"].endswith("rewriting T0.7 ×2")
     assert asked[1]["estimate"]["money"] > 0
 
 
