@@ -40,7 +40,7 @@ def test_star_asks_with_a_hint_only_where_no_answer_was_right(cli: Cli, tmp_path
     path.write_text(FLAWED)
     options = ("--matrix", path, "--methods", "star")
     planned = steps(cli, *options)
-    hinted = planned["complete parity/flawed: train count hinted"]
+    hinted = planned["complete parity/flawed: train count T0.7 hinted"]
     assert hinted["estimate"]["work"] == 40, "at most: nobody knows yet which ones fail"
     cli("run", *options)
     done = steps(cli, *options)
@@ -49,8 +49,8 @@ def test_star_asks_with_a_hint_only_where_no_answer_was_right(cli: Cli, tmp_path
     def index(title: str) -> list[Any]:
         return lines(store / "complete" / done[title]["key"] / "index.jsonl")
 
-    first = {entry["key"]: entry["sample_index"] for entry in index("complete parity/flawed: train count")}
-    again = {entry["sample_index"] for entry in index("complete parity/flawed: train count hinted")}
+    first = {entry["key"]: entry["sample_index"] for entry in index("complete parity/flawed: train count T0.7")}
+    again = {entry["sample_index"] for entry in index("complete parity/flawed: train count T0.7 hinted")}
     ledger = [
         json.loads(line)
         for segment in (cli.workspace / "ledger").glob("counter*/**/*.jsonl")
@@ -96,7 +96,7 @@ def test_star_with_the_scripted_teacher_and_a_real_training(cli: Cli, tmp_path: 
     (hinted,) = (
         step
         for step in steps(cli, "--matrix", path).values()
-        if step["title"] == "complete multiarith@twin-0/scripted-weak: train scripted hinted"
+        if step["title"] == "complete multiarith@twin-0/scripted-weak: train scripted T0.7 hinted"
     )
     asked = lines(cli.workspace / "store" / "complete" / hinted["key"] / "index.jsonl")
     assert 0 < len(asked) < 60
