@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rtbench_plugins.claims.rendering import Shown, markdown
+from rtbench_plugins.claims.rendering import Shown, markdown, verdict_text
 from rtbench_plugins.studies import STUDIES
 
 from rtbench.api import (
@@ -96,12 +96,9 @@ def row(study: str, result: ClaimResult) -> str:
         effect = f"{100 * result.effect:+.1f} [{low:+.1f}, {high:+.1f}]"
     if result.adjusted is not None:
         p = f"{result.adjusted:.3f}" if result.adjusted >= LEAST_P else f"< {LEAST_P}"
-    verdict = result.verdict + (
-        f" (no lead of {100 * result.margin:g})" if result.margin and result.verdict == "supported" else ""
-    )
     count = f"{result.n // result.seeds} × {result.seeds}" if result.seeds else "–"
     folder = f"[{study}]({FOLDER}/{study}/claims.md)"
-    return f"| {folder} | {result.statement} | {result.task} | {verdict} | {effect} | {p} | {count} |"
+    return f"| {folder} | {result.statement} | {result.task} | {verdict_text(result)} | {effect} | {p} | {count} |"
 
 
 if __name__ == "__main__":

@@ -103,16 +103,22 @@ def tested_of(results: Sequence[ClaimResult]) -> list[ClaimResult]:
     return [result for result in results if result.verdict != "not tested"]
 
 
+def verdict_text(result: ClaimResult) -> str:
+    """Return a verdict for a table, which says that a supported claim is one of no lead."""
+    if result.margin is None or result.verdict != "supported":
+        return result.verdict
+    return f"{result.verdict} (no lead of {in_percent(result.margin, None)})"
+
+
 def _row(result: ClaimResult, results: Sequence[ClaimResult]) -> tuple[str, ...]:
     assert result.effect is not None
     assert result.interval is not None
     assert result.adjusted is not None
     per_seed, rest = divmod(result.n, result.seeds)
-    no_lead = result.margin is not None and result.verdict == "supported"
     return (
         result.claim,
         task_of(result, results),
-        f"{result.verdict} (no lead of {_points(result.margin)})" if no_lead else result.verdict,
+        verdict_text(result),
         points(result.effect),
         f"[{points(result.interval.low)}, {points(result.interval.high)}]",
         _p(result.adjusted),
@@ -155,12 +161,8 @@ def details_of(result: ClaimResult) -> list[str]:
             ]
             details.append(f"{head}: {'; '.join(shown)}")
     if result.margin is not None and result.p_margin is not None:
-        details.append(f"p of a difference of {_points(result.margin)} points: {_p(result.p_margin)}")
+        details.append(f"p of a difference of {in_percent(result.margin, None)} points: {_p(result.p_margin)}")
     return [*details, *_efforts(result), *result.notes]
-
-
-def _points(margin: float | None) -> str:
-    return "" if margin is None else in_percent(margin, None)
 
 
 def _efforts(result: ClaimResult) -> list[str]:
@@ -241,8 +243,9 @@ def legend(shown: Shown) -> list[str]:
         *shown.claims.legend(tested),
     ]
     if margins := sorted({result.margin for result in tested if result.margin is not None}):
+        below = " or ".join(in_percent(margin, None) for margin in margins)
         lines.append(
-            f"Claims of no lead: supported where the effect is below {' or '.join(map(_points, margins))} points and the p of that "
+            f"Claims of no lead: supported where the effect is below {below} points and the p of that "
             "difference (in the details, Holm-adjusted) is below .05; contradicted where the effect is above it and p below "
             ".05; otherwise inconclusive."
         )

@@ -53,12 +53,6 @@ def small_model_speeds() -> tuple[SmallModelSpeed, ...]:
 
 
 @cache
-def device_names() -> tuple[str, ...]:
-    """Return the GPUs whose speed in training is known."""
-    return tuple(entry.device for entry in device_speeds())
-
-
-@cache
 def device_speeds() -> tuple[DeviceSpeed, ...]:
     """Return the entries of ``devices.yaml``."""
     return tuple(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from rtbench_plugins.hf.compute_type import ComputeType, compute_type
-from rtbench_plugins.hf.duration import device_names, generation_time, training_time
+from rtbench_plugins.hf.duration import device_speeds, generation_time, training_time
 from rtbench_plugins.hf.hub import Hub
 from rtbench_plugins.hf.identity import student_fingerprint
 from rtbench_plugins.hf.memory import PROCESS, MemoryNeed, generation_need, tokens_at_once, training_need
@@ -177,7 +177,7 @@ class HfStudent(Student):
         return training_time(self._shape.parameters, tokens, self._dtype, self._computer, self._access.cache)
 
     def timed_devices(self) -> Sequence[str]:
-        return device_names()
+        return [entry.device for entry in device_speeds()]
 
     def generation_time(self, read: int, written: int) -> Duration | None:
         if self._shape is None:

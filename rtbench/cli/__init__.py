@@ -10,7 +10,6 @@ import click
 
 from rtbench.cli.commands import COMMANDS
 from rtbench.cli.groups import PluginGroup
-from rtbench.cli.hints import with_stated
 from rtbench.cli.output import ended, is_of_output, prepare_streams, say
 from rtbench.errors import RtbenchError
 from rtbench.texts import shown_in_line
@@ -75,7 +74,7 @@ def _run(arguments: list[str]) -> int:
 def _message_of(error: Exception, arguments: list[str]) -> str | None:
     """Return the message of an error: none to print where output has failed, and None where the error is a fault of rtbench."""
     if isinstance(error, RtbenchError):
-        return f"error: {with_stated(str(error), arguments)}"
+        return f"error: {error}"
     if isinstance(error, OSError):
         if is_of_output(error):
             return ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rtbench.cli.hints import repeating_options
 from rtbench.cli.output import naming_workspace
 from rtbench.cli.parsing import blocked
 from rtbench.cli.printing import warn
@@ -97,7 +98,7 @@ def _with_options(command: Command, options: Sequence[Callable[[Command], Comman
 
         _refuse_options_before_subcommand(click.get_current_context())
         environment, rest = environment_of(values)
-        with naming_workspace(environment.workspace):
+        with naming_workspace(environment.workspace), repeating_options():
             return command(Session(environment, progress=byte_progress(), warn=warn).fetch(), **rest)
 
     decorated: Command = wrapped

@@ -98,7 +98,7 @@ def plan(
         return
     show(current, estimates, every_step=steps)
     if device is not None:
-        _print_unknown_device(current, device)
+        _print_unknown_device(current, estimates, device)
     elif executor == "local":
         _print_time(current.todo, estimates)
     _show_facts(session, current)
@@ -241,11 +241,14 @@ def _print_budget(session: Session, estimates: dict[str, StepEstimate]) -> None:
         )
 
 
-def _print_unknown_device(current: Plan, device: str) -> None:
-    """Warn that no times are known for a GPU, and for which they are."""
+def _print_unknown_device(current: Plan, estimates: dict[str, StepEstimate], device: str) -> None:
+    """Warn that no time of a training is known for a GPU, and for which GPUs they are."""
+    from rtbench.schema.steps import trains
+
+    trainings = [estimates[step.key] for step in current.todo if trains(step)]
     students = [planned.cell.models.student for planned in current.cells]
     known = sorted({name for student in students if student is not None for name in student.timed_devices()})
-    if known and not any(name.lower() in device.lower() for name in known):
+    if known and trainings and all(one.seconds is None and one.least_seconds is None for one in trainings):
         text = f"--device {device}: no times are known for it, only for {', '.join(known)}. Requests, cost and disk apply to it."
         console().print(text, style="yellow", soft_wrap=True, markup=False)
 

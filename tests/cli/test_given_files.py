@@ -138,10 +138,13 @@ def test_hints_can_be_pasted(user: Cli, tmp_path: Path) -> None:
 
 def test_commands_in_errors_repeat_what_was_stated() -> None:
     from rtbench.cli.hints import with_stated
+    from rtbench.cli.show import show
 
     text = "Use `rtbench run` first, or `rtbench show --run x`. See `rtbench plugins` and `rtbench run --workspace y`."
-    assert with_stated(text, ["show", "cell"]) == text
-    assert with_stated(text, ["show", "--workspace", "a place", "--data-dir=d", "--offline", "--limit", "3"]) == (
-        "Use `rtbench run --workspace 'a place' --data-dir d --offline` first, or `rtbench show --run x --workspace 'a place' "
-        "--data-dir d --offline`. See `rtbench plugins` and `rtbench run --workspace y`."
-    )
+    with show.make_context("show", ["cell"]):
+        assert with_stated(text) == text
+    with show.make_context("show", ["cell", "--workspace", "a place", "--data-dir=d", "--offline"]):
+        assert with_stated(text) == (
+            "Use `rtbench run --workspace 'a place' --data-dir d --offline` first, or `rtbench show --run x --workspace 'a place' "
+            "--data-dir d --offline`. See `rtbench plugins` and `rtbench run --workspace y`."
+        )
